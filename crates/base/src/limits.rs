@@ -1,0 +1,40 @@
+//! Every limit on what comes from outside, with its unit in its name and its reason beside it.
+
+/// Largest request body. A secret of 1 MiB in base64 inside JSON fits with room to spare.
+pub const BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Largest secret value.
+pub const VALUE_BYTES_MAX: usize = 1024 * 1024;
+/// Deepest nesting of a JSON body; the API never needs more than three.
+pub const JSON_DEPTH_MAX: usize = 16;
+/// Most elements of one list argument and most entries of one map argument.
+pub const LIST_LEN_MAX: usize = 1_000;
+/// Longest item, role or auth-method path.
+pub const PATH_BYTES_MAX: usize = 1_024;
+/// Longest segment of a path.
+pub const SEGMENT_BYTES_MAX: usize = 256;
+/// Most segments of a path.
+pub const PATH_DEPTH_MAX: usize = 64;
+/// Longest description of any object.
+pub const DESCRIPTION_BYTES_MAX: usize = 16 * 1024;
+/// Longest tag.
+pub const TAG_BYTES_MAX: usize = 256;
+/// Most tags of one object.
+pub const TAGS_MAX: usize = 100;
+/// Objects in one page of a listing (the V2 page size).
+pub const PAGE_LEN: usize = 1_000;
+/// Most names in one get-secret-value call.
+pub const NAMES_PER_READ_MAX: usize = 1_000;
+/// Most messages in one encrypt-batch or decrypt-batch call.
+pub const BATCH_LEN_MAX: usize = 1_000;
+/// Most versions kept of one item, whatever the account asks for.
+pub const VERSIONS_MAX: u32 = 1_000;
+/// Versions kept when nobody says otherwise.
+pub const VERSIONS_DEFAULT: u32 = 50;
+/// Most versions returned for a negative `version` argument (V2: the last 20).
+pub const VERSIONS_PER_READ_MAX: u32 = 20;
+/// Rules in one role.
+pub const RULES_PER_ROLE_MAX: usize = 10_000;
+/// Associations of one role or one auth method.
+pub const ASSOCS_MAX: usize = 10_000;
+/// Longest token accepted for verification.
+pub const TOKEN_BYTES_MAX: usize = 16 * 1024;
