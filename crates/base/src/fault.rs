@@ -55,25 +55,57 @@ impl FaultKind {
         }
     }
 
+    /// The HTTP status that stands for this kind, at the edge and in audit records.
+    ///
+    /// 400 to 409 as the V2 API uses them; the others by RFC 9110, RFC 6585 (429) and RFC 4918
+    /// (507, the disk is full).
+    pub const fn http_status(self) -> u16 {
+        match self {
+            Self::BadRequest => 400,
+            Self::Unauthorized => 401,
+            Self::Forbidden => 403,
+            Self::NotFound => 404,
+            Self::Timeout => 408,
+            Self::Conflict => 409,
+            Self::TooLarge => 413,
+            Self::UnsupportedType => 415,
+            Self::RateLimited => 429,
+            Self::Internal => 500,
+            Self::Unavailable => 503,
+            Self::StorageFull => 507,
+        }
+    }
+
     /// Whether the same request may succeed when it is sent again later.
     pub const fn retryable(self) -> bool {
-        matches!(self, Self::Timeout | Self::RateLimited | Self::Unavailable | Self::StorageFull)
+        matches!(
+            self,
+            Self::Timeout | Self::RateLimited | Self::Unavailable | Self::StorageFull
+        )
     }
 }
 
 /// An error with a public text for the caller and a private one for the log.
-#[derive(Clone)]
+///
+/// Serializing a fault (between roles) carries the public half only.
+#[derive(Clone, serde::Serialize, serde::Deserialize)]
 pub struct Fault {
     kind: FaultKind,
-    code: &'static str,
+    code: Cow<'static, str>,
     public: Cow<'static, str>,
+    #[serde(skip)]
     private: Option<Box<str>>,
 }
 
 impl Fault {
     /// A fault of `kind` whose caller reads `public`: what failed, which value, what to do next.
     pub fn new(kind: FaultKind, public: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, code: kind.code(), public: public.into(), private: None }
+        Self {
+            kind,
+            code: kind.code().into(),
+            public: public.into(),
+            private: None,
+        }
     }
 
     /// [`FaultKind::BadRequest`].
@@ -108,14 +140,17 @@ impl Fault {
 
     /// A defect. The caller learns only that it happened; `private` goes to the log.
     pub fn internal(private: impl fmt::Display) -> Self {
-        Self::new(FaultKind::Internal, "internal error; the server's log has the details")
-            .with_private(private)
+        Self::new(
+            FaultKind::Internal,
+            "internal error; the server's log has the details",
+        )
+        .with_private(private)
     }
 
     /// The same fault with a more specific machine-readable code, such as `ForbiddenTypesDeletion`.
     #[must_use]
     pub fn with_code(mut self, code: &'static str) -> Self {
-        self.code = code;
+        self.code = code.into();
         self
     }
 
@@ -132,8 +167,8 @@ impl Fault {
     }
 
     /// The machine-readable code.
-    pub const fn code(&self) -> &'static str {
-        self.code
+    pub fn code(&self) -> &str {
+        &self.code
     }
 
     /// The text for the caller.

@@ -32,12 +32,29 @@ impl Uid {
         rng.array().map(Self)
     }
 
+    /// Parses 32 hex digits.
+    ///
+    /// # Errors
+    /// [`BadId`] for anything else.
+    pub fn parse(digits: &str) -> Result<Self, BadId> {
+        let mut bytes = [0; 16];
+        match hex::decode_to_slice(digits, &mut bytes) {
+            Ok(()) => Ok(Self(bytes)),
+            Err(_) => Err(BadId("16-byte id")),
+        }
+    }
+
     /// Reads 16 bytes.
     ///
     /// # Errors
     /// [`BadId`] when there are not exactly 16.
     pub fn from_slice(bytes: &[u8]) -> Result<Self, BadId> {
         bytes.try_into().map(Self).map_err(|_| BadId("16-byte id"))
+    }
+
+    /// Reads 32 hex digits.
+    pub fn from_hex(text: &str) -> Option<Self> {
+        hex::decode(text).ok().and_then(|bytes| Self::from_slice(&bytes).ok())
     }
 
     /// The bytes.
@@ -131,7 +148,9 @@ impl DisplayId {
             .iter()
             .map(|byte| char::from(BASE36[usize::from(byte % 36)]))
             .collect();
-        Ok(Self(format!("{group}-{}", random_base36(rng, 12)?).into_boxed_str()))
+        Ok(Self(
+            format!("{group}-{}", random_base36(rng, 12)?).into_boxed_str(),
+        ))
     }
 }
 
@@ -146,7 +165,9 @@ impl AccessId {
     /// # Errors
     /// [`RngFailed`] when the random source fails.
     pub fn random(rng: &dyn Rng) -> Result<Self, RngFailed> {
-        Ok(Self(format!("p-{}", random_base36(rng, 14)?).into_boxed_str()))
+        Ok(Self(
+            format!("p-{}", random_base36(rng, 14)?).into_boxed_str(),
+        ))
     }
 
     /// Parses an access id.
@@ -156,8 +177,14 @@ impl AccessId {
     pub fn parse(text: &str) -> Result<Self, BadId> {
         let body = text.strip_prefix("p-").ok_or(BadId("access id"))?;
         let well_formed = (12..=14).contains(&body.len())
-            && body.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
-        if well_formed { Ok(Self(text.into())) } else { Err(BadId("access id")) }
+            && body
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+        if well_formed {
+            Ok(Self(text.into()))
+        } else {
+            Err(BadId("access id"))
+        }
     }
 
     /// The id as text.
@@ -183,7 +210,9 @@ impl AssocId {
     /// # Errors
     /// [`RngFailed`] when the random source fails.
     pub fn random(rng: &dyn Rng) -> Result<Self, RngFailed> {
-        Ok(Self(format!("ass-{}", random_base36(rng, 20)?).into_boxed_str()))
+        Ok(Self(
+            format!("ass-{}", random_base36(rng, 20)?).into_boxed_str(),
+        ))
     }
 }
 
@@ -224,7 +253,14 @@ mod tests {
 
     #[test]
     fn refuses_malformed_access_ids() {
-        for bad in ["", "p-", "p-short", "x-abcdefghijkl", "p-ABCDEFGHIJKL", "p-abcdefghijklmno"] {
+        for bad in [
+            "",
+            "p-",
+            "p-short",
+            "x-abcdefghijkl",
+            "p-ABCDEFGHIJKL",
+            "p-abcdefghijklmno",
+        ] {
             assert!(AccessId::parse(bad).is_err(), "{bad:?} was accepted");
         }
     }

@@ -38,3 +38,20 @@ pub const RULES_PER_ROLE_MAX: usize = 10_000;
 pub const ASSOCS_MAX: usize = 10_000;
 /// Longest token accepted for verification.
 pub const TOKEN_BYTES_MAX: usize = 16 * 1024;
+/// Longest name of a sub-claim; namespaced OIDC claims are URLs.
+pub const CLAIM_NAME_BYTES_MAX: usize = 256;
+/// Longest value of a sub-claim in an association; LDAP distinguished names are the longest seen.
+pub const CLAIM_VALUE_BYTES_MAX: usize = 1_024;
+/// Most sub-claims of one association.
+pub const CLAIMS_PER_ASSOC_MAX: usize = 100;
+/// Most `{{claim}}` templates in one rule path.
+pub const TEMPLATES_PER_PATTERN_MAX: usize = 8;
+/// Most `{{claim}}` templates in one segment of a rule path; bounds the cost of matching it.
+pub const TEMPLATES_PER_SEGMENT_MAX: usize = 2;
+/// Most ways to bind claims that one rule path repeats (`/{{team}}/{{team}}-db`) to their values.
+pub const BINDINGS_PER_RULE_MAX: usize = 1_000;
+/// Largest sealed envelope: a value of [`VALUE_BYTES_MAX`] that its encoding made three times as
+/// long, its padding and its header.
+pub const ENVELOPE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Largest answer a caller of the public API reads. A listing of a whole account is the largest.
+pub const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;

@@ -1,0 +1,128 @@
+//! Signing in: how a credential becomes a proof, so that the control plane never sees it.
+
+use keysherd_base::{AccessId, AccountId, Fault, Secret, SecretString};
+use keysherd_crypto::access_key::AccessKey;
+use keysherd_crypto::password::{PasswordParams as Stretch, derive_seed};
+use keysherd_crypto::sign::SigningKey;
+use keysherd_plane::auth::{
+    LOGIN_LABEL, Login, LoginProof, LoginReply, LoginSubject, PURPOSE_LOGIN, PasswordParams,
+    PasswordParamsReply,
+};
+use keysherd_wire::{Args, Field, Flag, Group, Text};
+
+use crate::ctx::Ctx;
+
+const ACCESS_ID: Field<Text> = Field::text("access-id", "Access id of the auth method.");
+const ACCESS_KEY: Field<Text> =
+    Field::text("access-key", "The access key of an API-key method.").secret();
+const ACCESS_TYPE: Field<Text> =
+    Field::text("access-type", "The kind of auth method: access_key (or api_key), password.")
+        .default("access_key");
+const ADMIN_EMAIL: Field<Text> = Field::text("admin-email", "E-mail address, for password.");
+const ADMIN_PASSWORD: Field<Text> =
+    Field::text("admin-password", "The password, for password.").secret();
+const ACCOUNT_ID: Field<Text> =
+    Field::text("account-id", "The account, when the address belongs to several.");
+const GATEWAY_URL: Field<Text> = Field::text("gateway-url", "The gateway is the one called.").inert();
+const DEBUG: Field<Flag> = Field::flag("debug", "Nothing more is shown.").inert();
+
+/// What signing in takes.
+pub(super) const CREDENTIAL: Group = Group {
+    title: "Credential",
+    fields: &[
+        ACCESS_ID.spec(),
+        ACCESS_KEY.spec(),
+        ACCESS_TYPE.spec(),
+        ADMIN_EMAIL.spec(),
+        ADMIN_PASSWORD.spec(),
+        ACCOUNT_ID.spec(),
+        GATEWAY_URL.spec(),
+        DEBUG.spec(),
+    ],
+};
+
+/// Signs in with the credential in `args`.
+///
+/// # Errors
+/// A bad request when a part is missing, unauthorized when it does not fit.
+pub(super) async fn login(ctx: &Ctx, args: &Args) -> Result<LoginReply, Fault> {
+    let kind = args.get(&ACCESS_TYPE)?.unwrap_or_else(|| "access_key".to_owned());
+    match kind.to_ascii_lowercase().as_str() {
+        "access_key" | "api_key" => login_access_key(ctx, args).await,
+        "password" => login_password(ctx, args).await,
+        // Some clients try one type after the other until one works: this must fail like a wrong
+        // credential, not like a wrong request.
+        _ => Err(Fault::unauthorized(format!(
+            "access type '{}' is not served; use access_key or password",
+            kind.escape_default()
+        ))),
+    }
+}
+
+async fn login_access_key(ctx: &Ctx, args: &Args) -> Result<LoginReply, Fault> {
+    let id = args.need(&ACCESS_ID)?;
+    let key = Secret::new(args.need(&ACCESS_KEY)?);
+    let (Ok(id), Some(key)) = (AccessId::parse(&id), AccessKey::parse(key.expose())) else {
+        return Err(wrong_credential());
+    };
+    let subject = LoginSubject::AccessId(id);
+    let proof = proof(ctx, PURPOSE_LOGIN, &subject, &key.signing_key())?;
+    ctx.ask(Login { subject, proof }).await
+}
+
+async fn login_password(ctx: &Ctx, args: &Args) -> Result<LoginReply, Fault> {
+    let email = args.need(&ADMIN_EMAIL)?;
+    let password = SecretString::new(args.need(&ADMIN_PASSWORD)?);
+    let account = args
+        .get(&ACCOUNT_ID)?
+        .map(|id| AccountId::parse(&id))
+        .transpose()
+        .map_err(|bad| Fault::bad_request(format!("invalid value of 'account-id': {bad}")))?;
+    let params = ctx.ask(PasswordParams { email: email.clone() }).await?;
+    let key = stretched(ctx, password, params).await?;
+    let subject = LoginSubject::Email { email, account };
+    let proof = proof(ctx, PURPOSE_LOGIN, &subject, &key)?;
+    ctx.ask(Login { subject, proof }).await
+}
+
+/// The signing key a password stands for. Off the event loop, a few at a time.
+///
+/// # Errors
+/// Unauthorized when the password cannot be one.
+pub(super) async fn stretched(
+    ctx: &Ctx,
+    password: SecretString,
+    params: PasswordParamsReply,
+) -> Result<SigningKey, Fault> {
+    let stretch = Stretch {
+        memory_kib: params.memory_kib,
+        iterations: params.iterations,
+        parallelism: params.parallelism,
+    };
+    let _turn = ctx.services().stretching.acquire().await.map_err(Fault::internal)?;
+    let work = move || derive_seed(&password, &params.salt, stretch);
+    let seed = tokio::task::spawn_blocking(work).await.map_err(Fault::internal)?;
+    Ok(SigningKey::from_seed(&seed.map_err(|_| wrong_credential())?))
+}
+
+/// Signs that this very login is meant, now.
+///
+/// # Errors
+/// When the random source fails.
+pub(super) fn proof(
+    ctx: &Ctx,
+    purpose: &str,
+    subject: &LoginSubject,
+    key: &SigningKey,
+) -> Result<LoginProof, Fault> {
+    let signed_at = ctx.services().clock.now();
+    let nonce = ctx.services().rng.array()?;
+    let body = LoginProof::signed_body(purpose, subject, signed_at, &nonce);
+    let signature = key.sign(LOGIN_LABEL, &body).0;
+    Ok(LoginProof { signed_at, nonce, signature })
+}
+
+/// One text for every credential that does not fit.
+pub(super) fn wrong_credential() -> Fault {
+    Fault::unauthorized("the credential is not valid; check access id and access key")
+}

@@ -1,0 +1,131 @@
+//! What commands ask of the gateway's cryptography: read, seal, make a key, use a key.
+//!
+//! Implementations obtain the control plane's grant themselves (many requests share one batch),
+//! verify what managers answer, and check what they are about to store by opening it again.
+
+use std::sync::Arc;
+
+use keysherd_base::{Fault, ItemPath, KeyId, SecretBytes, Uid};
+use keysherd_domain::item::KeyAlgorithm;
+use keysherd_plane::BoxFuture;
+use keysherd_plane::grants::{GrantedItem, ItemRef, VersionWish, WriteTarget};
+use keysherd_plane::items::SealedValue;
+
+use crate::ctx::Ctx;
+
+/// A value that was opened.
+#[derive(Debug)]
+pub struct OpenedValue {
+    /// Its version.
+    pub version: u32,
+    /// The plaintext.
+    pub value: SecretBytes,
+}
+
+/// An item whose values were opened.
+#[derive(Debug)]
+pub struct OpenedItem {
+    /// What control granted.
+    pub item: Arc<GrantedItem>,
+    /// The values, newest first.
+    pub values: Vec<OpenedValue>,
+}
+
+/// A value that was sealed and opened again for proof, ready to be recorded.
+#[derive(Debug)]
+pub struct SealedWrite {
+    /// The item's identity.
+    pub uid: Uid,
+    /// The version number it was sealed for.
+    pub version: u32,
+    /// Whether it replaces the newest version.
+    pub overwrite: bool,
+    /// The sealed value.
+    pub value: SealedValue,
+}
+
+/// A protection key to be made.
+#[derive(Clone, Debug)]
+pub struct KeyWish {
+    /// Its path.
+    pub path: ItemPath,
+    /// Its algorithm.
+    pub algorithm: KeyAlgorithm,
+    /// Number of managers.
+    pub managers: u8,
+    /// The customer fragment it is bound to.
+    pub customer_fragment: Option<Uid>,
+}
+
+/// A key all managers have signed, tested by two quorums, not yet recorded.
+#[derive(Debug)]
+pub struct GeneratedKey {
+    /// Its identity.
+    pub key_id: KeyId,
+    /// Manifest and signatures.
+    pub manifest: Arc<[u8]>,
+    /// How many managers are needed.
+    pub threshold: u8,
+    /// Milliseconds each manager took, in their order.
+    pub manager_millis: Vec<i64>,
+    /// Sealed key material for algorithms with one fixed key.
+    pub sealed: Option<Arc<[u8]>>,
+}
+
+/// A message to encrypt or decrypt with a key.
+#[derive(Debug)]
+pub struct TransitMessage {
+    /// The key.
+    pub key: ItemRef,
+    /// A key version; `None`: the newest when encrypting, the message's own when decrypting.
+    pub version: Option<u32>,
+    /// What is bound to the message: the encryption context in canonical form.
+    pub context: Vec<u8>,
+    /// Initialization vector of CBC keys, 16 bytes.
+    pub iv: Option<[u8; 16]>,
+    /// Plaintext or ciphertext.
+    pub data: SecretBytes,
+}
+
+/// What became of one message.
+pub type TransitResult = Result<SecretBytes, Fault>;
+
+/// The gateway's cryptography.
+pub trait Crypt: Send + Sync {
+    /// Reads items: all of them, or a fault. The audit record is durable when this returns.
+    fn read<'a>(
+        &'a self,
+        ctx: &'a Ctx,
+        items: Vec<ItemRef>,
+        version: VersionWish,
+    ) -> BoxFuture<'a, Result<Vec<OpenedItem>, Fault>>;
+
+    /// Seals a value for `target`. Nothing is recorded yet.
+    fn seal<'a>(
+        &'a self,
+        ctx: &'a Ctx,
+        target: WriteTarget,
+        plaintext: SecretBytes,
+    ) -> BoxFuture<'a, Result<SealedWrite, Fault>>;
+
+    /// Makes a key. Nothing is recorded yet.
+    fn generate_key<'a>(
+        &'a self,
+        ctx: &'a Ctx,
+        wish: KeyWish,
+    ) -> BoxFuture<'a, Result<GeneratedKey, Fault>>;
+
+    /// Encrypts messages, in order. The audit record is durable when this returns.
+    fn encrypt<'a>(
+        &'a self,
+        ctx: &'a Ctx,
+        messages: Vec<TransitMessage>,
+    ) -> BoxFuture<'a, Vec<TransitResult>>;
+
+    /// Decrypts messages, in order. The audit record is durable when this returns.
+    fn decrypt<'a>(
+        &'a self,
+        ctx: &'a Ctx,
+        messages: Vec<TransitMessage>,
+    ) -> BoxFuture<'a, Vec<TransitResult>>;
+}

@@ -1,0 +1,19 @@
+//! The public commands, one file each, and the use cases behind them.
+//!
+//! A command file turns arguments into domain values, calls one use case, and renders the answer
+//! in the V2 shape. Plaintext exists here and in the gateway that implements [`Crypt`], nowhere
+//! below.
+
+mod crypt;
+mod ctx;
+mod fields;
+mod replies;
+mod secure_access;
+
+pub mod commands;
+
+pub use crypt::{
+    Crypt, GeneratedKey, KeyWish, OpenedItem, OpenedValue, SealedWrite, TransitMessage,
+    TransitResult,
+};
+pub use ctx::{Ctx, Recorded, Services};

@@ -1,0 +1,32 @@
+//! Every domain-separation label of this crate, in one place so that they can be compared.
+//!
+//! A label is followed by one zero byte wherever it starts a message; no label may be a prefix of
+//! another. Crates with labels of their own check them against [`ALL`].
+
+/// HKDF salt between a data-encryption key and what is derived from it.
+pub const PAYLOAD: &str = "KSF1/payload";
+/// HKDF info of the payload key and its commitment.
+pub const PAYLOAD_KEY: &str = "KSF1/pk";
+/// HMAC input of a bearer token.
+pub const TOKEN: &str = "KSF1/token";
+
+/// All of them.
+pub const ALL: [&str; 3] = [PAYLOAD, PAYLOAD_KEY, TOKEN];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_label_is_a_prefix_of_another() {
+        for (i, one) in ALL.iter().enumerate() {
+            assert!(!one.as_bytes().contains(&0), "{one}");
+            for (j, other) in ALL.iter().enumerate() {
+                assert!(
+                    i == j || !other.starts_with(one),
+                    "{one} is a prefix of {other}"
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! The only crate besides `fragments` that names a cryptographic library.
+//!
+//! Everything here works on values that are handed in: randomness is a [`keysherd_base::Rng`], time
+//! a [`keysherd_base::Timestamp`]. Failures of cryptography are opaque on purpose: a caller learns
+//! that something did not open or verify, never why.
+//!
+//! Every function that takes bytes from outside returns an error or `None` for bytes it cannot
+//! read; none of them panics.
+
+use std::fmt;
+
+pub mod access_key;
+pub mod aead;
+pub mod cbc;
+pub mod envelope;
+pub mod hash;
+pub mod labels;
+pub mod memory;
+pub mod password;
+pub mod permit;
+pub mod pki;
+pub mod random;
+pub mod sign;
+pub mod siv;
+pub mod token;
+
+/// A ciphertext did not open: wrong key, wrong context, or changed bytes. Which one is never said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpenFailed;
+
+impl fmt::Display for OpenFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the ciphertext does not open with this key and context")
+    }
+}
+
+impl std::error::Error for OpenFailed {}

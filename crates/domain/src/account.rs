@@ -1,0 +1,115 @@
+//! An account and its settings.
+
+use std::collections::BTreeMap;
+
+use keysherd_base::{AccountId, ItemId, KeyId, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::auth_method::IpNetwork;
+
+/// What happens when an item is created directly at `/`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RootPathPolicy {
+    /// It is created, and the answer carries a warning.
+    #[default]
+    Warn,
+    /// It is refused.
+    Refuse,
+}
+
+/// Token lifetimes in minutes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenTtl {
+    /// Shortest an auth method may ask for.
+    pub minimum: u32,
+    /// Used when it asks for none.
+    pub default: u32,
+    /// Longest it may ask for.
+    pub maximum: u32,
+}
+
+impl Default for TokenTtl {
+    fn default() -> Self {
+        Self {
+            minimum: 5,
+            default: 60,
+            maximum: 720,
+        }
+    }
+}
+
+/// Versions of items.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VersionSettings {
+    /// New values make new versions unless the caller says otherwise.
+    pub default_versioning: bool,
+    /// New values always make new versions.
+    pub force_new_versions: bool,
+    /// Versions kept, by item type.
+    pub max_versions: BTreeMap<String, u32>,
+}
+
+/// The protection key that items use when nobody names one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DefaultKey {
+    /// The key item, `None` for the account's original key, which is not an item.
+    pub item: Option<ItemId>,
+    /// Its identity.
+    pub key_id: KeyId,
+}
+
+/// Everything `update-account-settings` can change.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountSettings {
+    /// The company.
+    pub company_name: String,
+    /// Contact.
+    pub email: String,
+    /// Contact.
+    pub phone: String,
+    /// Street.
+    pub address: String,
+    /// City.
+    pub city: String,
+    /// Country.
+    pub country: String,
+    /// Postal code.
+    pub postal_code: String,
+    /// Token lifetimes.
+    pub token_ttl: TokenTtl,
+    /// Versions of items.
+    pub versions: VersionSettings,
+    /// The key item chosen as default; `None` for the account's original key.
+    pub default_key: Option<ItemId>,
+    /// Whether another key may be named when an item is created.
+    pub lock_default_key: bool,
+    /// What happens to items at `/`.
+    pub root_path: RootPathPolicy,
+    /// New items, roles and methods start with delete protection.
+    pub protect_items_by_default: bool,
+    /// Whether `lock-item` is allowed; on unless switched off.
+    pub item_locking_disabled: bool,
+    /// Client networks the whole account accepts; empty: any.
+    pub bound_ips: Vec<IpNetwork>,
+    /// Gateways trusted to forward client addresses.
+    pub gateway_bound_ips: Vec<IpNetwork>,
+    /// Client types the whole account accepts; empty: any.
+    pub allowed_client_types: Vec<String>,
+    /// Settings that are stored and shown but have no effect yet, by their public name.
+    pub stored_only: BTreeMap<String, String>,
+}
+
+/// An account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// Its id.
+    pub id: AccountId,
+    /// The auth method of the person who owns it; cannot be deleted.
+    pub owner_method: i64,
+    /// The original protection key, made with the account.
+    pub original_key: KeyId,
+    /// Its settings.
+    pub settings: AccountSettings,
+    /// When it was created.
+    pub created: Timestamp,
+}

@@ -1,0 +1,197 @@
+//! Auth methods: the ways into an account. Credentials here are verifiers only, never secrets.
+
+use std::net::IpAddr;
+
+use keysherd_base::{AccessId, AccountId, ItemPath, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// An IP network in CIDR form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct IpNetwork {
+    /// Any address of the network.
+    pub address: IpAddr,
+    /// Length of the prefix in bits: at most 32 (IPv4) or 128 (IPv6).
+    pub prefix: u8,
+}
+
+impl IpNetwork {
+    /// Parses `10.0.0.0/8`, or a single address.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (address, prefix) = match text.split_once('/') {
+            Some((address, prefix)) => (address, Some(prefix)),
+            None => (text, None),
+        };
+        let address: IpAddr = address.trim().parse().ok()?;
+        let bits_max = if address.is_ipv4() { 32 } else { 128 };
+        let prefix = match prefix {
+            Some(digits) => digits
+                .trim()
+                .parse()
+                .ok()
+                .filter(|bits| *bits <= bits_max)?,
+            None => bits_max,
+        };
+        Some(Self { address, prefix })
+    }
+
+    /// Whether `address` lies in the network. An IPv4-mapped IPv6 address counts as IPv4.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        match (self.address, address.to_canonical()) {
+            (IpAddr::V4(net), IpAddr::V4(ip)) => {
+                let shift = 32 - u32::from(self.prefix);
+                (u32::from(net) ^ u32::from(ip))
+                    .checked_shr(shift)
+                    .unwrap_or(0)
+                    == 0
+            }
+            (IpAddr::V6(net), IpAddr::V6(ip)) => {
+                let shift = 128 - u32::from(self.prefix);
+                (u128::from(net) ^ u128::from(ip))
+                    .checked_shr(shift)
+                    .unwrap_or(0)
+                    == 0
+            }
+            _ => false,
+        }
+    }
+}
+
+impl std::fmt::Display for IpNetwork {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.address, self.prefix)
+    }
+}
+
+/// What all auth methods have, whatever their kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MethodShared {
+    /// Free text.
+    pub description: String,
+    /// When logins end; `None`: never.
+    pub access_expires: Option<Timestamp>,
+    /// Client networks a login may come from; empty: any.
+    pub bound_ips: Vec<IpNetwork>,
+    /// Gateways trusted to forward a client's address.
+    pub gateway_bound_ips: Vec<IpNetwork>,
+    /// Token lifetime in minutes; 0: the account's default.
+    pub token_ttl_minutes: u32,
+    /// Associations must carry sub-claims.
+    pub force_sub_claims: bool,
+    /// Claims copied into audit records.
+    pub audit_claims: Vec<String>,
+    /// Client types that may use it; empty: any.
+    pub allowed_client_types: Vec<String>,
+    /// Products it is meant for.
+    pub product_types: Vec<String>,
+    /// Refuses deletion while set.
+    pub delete_protection: bool,
+    /// Days before expiry at which events are raised.
+    pub expiration_event_days: Vec<u32>,
+}
+
+/// What is specific to one kind: verifiers and bounds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MethodDetail {
+    /// An access key; the key itself is the seed of this Ed25519 public key and is stored nowhere.
+    ApiKey {
+        /// The verifier.
+        public_key: [u8; 32],
+        /// When the key was made.
+        key_created: Timestamp,
+    },
+    /// E-mail and password; the password is stretched to the seed of this public key by Argon2id.
+    Email {
+        /// The address, in lower case.
+        email: String,
+        /// The verifier.
+        public_key: [u8; 32],
+        /// Argon2id salt.
+        salt: [u8; 16],
+        /// Argon2id memory in KiB.
+        memory_kib: u32,
+        /// Argon2id passes.
+        iterations: u32,
+        /// Argon2id lanes.
+        parallelism: u32,
+        /// When the password was last set.
+        password_set: Timestamp,
+    },
+}
+
+impl MethodDetail {
+    /// The `rules_type` of the V2 API.
+    pub const fn kind_name(&self) -> &'static str {
+        match self {
+            Self::ApiKey { .. } => "api_key",
+            Self::Email { .. } => "email",
+        }
+    }
+
+    /// The verifier of the credential.
+    pub const fn public_key(&self) -> &[u8; 32] {
+        match self {
+            Self::ApiKey { public_key, .. } | Self::Email { public_key, .. } => public_key,
+        }
+    }
+}
+
+/// An auth method.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuthMethod {
+    /// The integer id of the V2 API.
+    pub id: i64,
+    /// The account it belongs to.
+    pub account: AccountId,
+    /// Its public name.
+    pub access_id: AccessId,
+    /// Its path; shown without the leading slash.
+    pub path: ItemPath,
+    /// What all kinds have.
+    pub shared: MethodShared,
+    /// What its kind has.
+    pub detail: MethodDetail,
+    /// Grows with each change of the credential; tokens of an older generation are dead.
+    pub generation: u32,
+    /// When it was created.
+    pub created: Timestamp,
+    /// When it last changed.
+    pub modified: Timestamp,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_contain_what_they_should() {
+        let net = IpNetwork::parse("10.1.0.0/16").unwrap();
+        assert!(net.contains("10.1.255.1".parse().unwrap()));
+        assert!(net.contains("::ffff:10.1.0.9".parse().unwrap()));
+        assert!(!net.contains("10.2.0.1".parse().unwrap()));
+        assert!(
+            IpNetwork::parse("0.0.0.0/0")
+                .unwrap()
+                .contains("1.2.3.4".parse().unwrap())
+        );
+        assert!(
+            IpNetwork::parse("::/0")
+                .unwrap()
+                .contains("::1".parse().unwrap())
+        );
+        assert!(
+            !IpNetwork::parse("::/0")
+                .unwrap()
+                .contains("1.2.3.4".parse().unwrap())
+        );
+        for bad in [
+            "",
+            "10.0.0.0/33",
+            "::/129",
+            "a/8",
+            "10.0.0.0/-1",
+            "10.0.0.0/",
+        ] {
+            assert!(IpNetwork::parse(bad).is_none(), "{bad:?} was accepted");
+        }
+    }
+}

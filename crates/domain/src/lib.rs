@@ -1,0 +1,12 @@
+//! Items, folders, roles, auth methods and accounts as values, and the policy decision over them.
+//!
+//! Pure and synchronous: no IO, no clock, no randomness. Nothing here knows the public API's field
+//! names; the edges translate.
+
+pub mod account;
+pub mod auth_method;
+pub mod claims;
+pub mod folder;
+pub mod item;
+pub mod policy;
+pub mod role;

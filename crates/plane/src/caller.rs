@@ -1,0 +1,55 @@
+//! Who asks: what travels with every request to the control plane.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use keysherd_base::{Fault, FaultKind, RequestId, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// The client as the edge saw it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Client {
+    /// The peer's address (or the one a trusted proxy forwarded).
+    pub address: IpAddr,
+    /// The client type: `sdk`, `cli`, `terraform`, ...; at most 64 bytes.
+    pub kind: Arc<str>,
+}
+
+/// One public request on its way through the control plane.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Caller {
+    /// The bearer token; `None` where the command takes none.
+    pub token: Option<Arc<str>>,
+    /// The client.
+    pub client: Client,
+    /// The public command, for the audit record.
+    pub command: Arc<str>,
+    /// Identifies the request in logs and audit records.
+    pub request: RequestId,
+    /// When the edge received it.
+    pub received: Timestamp,
+}
+
+/// What a gateway reports for the audit log about a request the control plane did not see or
+/// whose answer failed after the control plane had granted it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    /// What went wrong; `None`: the command succeeded without any other message to control.
+    pub failure: Option<FaultKind>,
+    /// The public text of the failure.
+    pub detail: String,
+}
+
+/// Confirms that a [`Note`] is durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Audited;
+
+impl Note {
+    /// The note for a request that failed with `fault`.
+    pub fn failure(fault: &Fault) -> Self {
+        Self {
+            failure: Some(fault.kind()),
+            detail: fault.public().to_owned(),
+        }
+    }
+}

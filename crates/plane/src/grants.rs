@@ -1,0 +1,236 @@
+//! Grants: the requests that end in a derivation. Many callers' wishes share one batch, one audit
+//! commit and one permit.
+
+use std::sync::Arc;
+
+use keysherd_base::{Fault, ItemId, ItemPath, KeyId, Uid};
+use keysherd_domain::item::{ItemKind, KeyAlgorithm, SecretKind, ValueFormat};
+use serde::{Deserialize, Serialize};
+
+use crate::caller::Caller;
+
+/// How an item is named.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum ItemRef {
+    /// By path.
+    Path(ItemPath),
+    /// By integer id.
+    Id(ItemId),
+    /// By display id.
+    Display(String),
+}
+
+/// Which versions of an item are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum VersionWish {
+    /// The newest.
+    Latest,
+    /// This one.
+    Exactly(u32),
+    /// The newest `n`, at most 20.
+    Last(u32),
+}
+
+/// What a caller wants to do with the derivation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Wish {
+    /// Read values. Granted with an audit record, durable when the reply is given.
+    Read {
+        /// The items, at most `limits::NAMES_PER_READ_MAX`.
+        items: Vec<ItemRef>,
+        /// Which versions of each.
+        version: VersionWish,
+    },
+    /// Write a new value to be recorded afterwards by `ItemCreate` or `ItemPutValue`, which write
+    /// the audit record.
+    Write {
+        /// What is written.
+        target: WriteTarget,
+        /// Drawn by the gateway.
+        salt: [u8; 32],
+    },
+    /// Use a key on messages. Granted with an audit record, as [`Granted::Transit`] for GCM keys
+    /// (class 2, the key's id as item id, item version 0) and as [`Granted::SealedKey`] for keys
+    /// with fixed material (class 3, the key's id as item id, its version as item version).
+    Transit {
+        /// The key item.
+        key: ItemRef,
+        /// A key version; `None`: the newest.
+        version: Option<u32>,
+        /// The window's salt.
+        salt: [u8; 32],
+        /// Whether messages are encrypted (fresh salt) or decrypted.
+        encrypt: bool,
+    },
+}
+
+/// Where a value is written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum WriteTarget {
+    /// A new static secret.
+    NewSecret {
+        /// Its path, which must be free.
+        path: ItemPath,
+        /// Its identity, drawn by the gateway.
+        uid: Uid,
+        /// The protection key by path; `None`: the account's default.
+        protection_key: Option<ItemPath>,
+    },
+    /// A new value of an existing static secret.
+    NewValue {
+        /// The item.
+        path: ItemPath,
+        /// The protection key by path; `None`: the one it has.
+        protection_key: Option<ItemPath>,
+        /// Whether the previous version is kept; `None`: as the account says.
+        keep_previous: Option<bool>,
+        /// Refused with a conflict unless this is the newest version.
+        expected_version: Option<u32>,
+    },
+    /// Sealed material of a key that is being made (after its manifest exists, before it is
+    /// recorded).
+    NewSealedKey {
+        /// The key's path, which must be free.
+        path: ItemPath,
+        /// The key's identity.
+        key_id: KeyId,
+    },
+}
+
+/// A protection key version a derivation uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct KeyRef {
+    /// The key.
+    pub key_id: KeyId,
+    /// Its version.
+    pub version: u32,
+    /// The customer fragment it is bound to.
+    pub customer_fragment: Option<Uid>,
+}
+
+/// Where a derivation is allowed: which permit of the batch, and which of its entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct PermitSlot {
+    /// Index in [`GrantReply::permits`].
+    pub permit: u16,
+    /// Index of the permit's entry.
+    pub entry: u16,
+}
+
+/// A version's ciphertext.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GrantedVersion {
+    /// Its number.
+    pub version: u32,
+    /// The envelope.
+    pub ciphertext: Arc<[u8]>,
+    /// The key that wraps it.
+    pub key: KeyRef,
+    /// Its place in the batch's permits, when there is one.
+    pub permit_slot: Option<PermitSlot>,
+}
+
+/// An item whose value may be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GrantedItem {
+    /// Its path.
+    pub path: ItemPath,
+    /// Its integer id.
+    pub id: ItemId,
+    /// Its identity.
+    pub uid: Uid,
+    /// What it is.
+    pub kind: ItemKind,
+    /// Sub-type of a static secret.
+    pub secret_kind: SecretKind,
+    /// Format of a static secret.
+    pub format: ValueFormat,
+    /// Newest first.
+    pub versions: Vec<GrantedVersion>,
+}
+
+/// What was granted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Granted {
+    /// For [`Wish::Read`], in the order of its items. Shared with control's cache in process.
+    Read(Vec<Arc<GrantedItem>>),
+    /// For [`Wish::Write`].
+    Write {
+        /// The item's identity.
+        uid: Uid,
+        /// The version number the value will have.
+        version: u32,
+        /// Whether it replaces the newest version instead of following it.
+        overwrite: bool,
+        /// Class byte of the derivation (`fragments.md` 5.1): 1 secret item, 3 sealed key.
+        class: u8,
+        /// The key that wraps it.
+        key: KeyRef,
+        /// Its place in the batch's permits.
+        permit_slot: PermitSlot,
+    },
+    /// For [`Wish::Transit`] with a GCM key.
+    Transit {
+        /// The key item's integer id.
+        item_id: ItemId,
+        /// The key.
+        key: KeyRef,
+        /// Its algorithm.
+        algorithm: KeyAlgorithm,
+        /// Its place in the batch's permits, when there is one.
+        permit_slot: Option<PermitSlot>,
+    },
+    /// For [`Wish::Transit`] with a SIV or CBC key.
+    SealedKey {
+        /// The key item's integer id.
+        item_id: ItemId,
+        /// The key's identity.
+        uid: Uid,
+        /// The key.
+        key: KeyRef,
+        /// Its algorithm.
+        algorithm: KeyAlgorithm,
+        /// The envelope of the key material.
+        ciphertext: Arc<[u8]>,
+        /// Its place in the batch's permits, when there is one.
+        permit_slot: Option<PermitSlot>,
+    },
+}
+
+/// Wishes of several callers at once. The caller of the message itself is not used.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Grant {
+    /// Each caller with its wish.
+    pub wishes: Vec<(Caller, Wish)>,
+    /// Whether a permit is wanted: `false` when the gateway has the keys in its cache.
+    pub with_permit: bool,
+}
+
+/// A permit as control signed it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignedPermit {
+    /// The encoded permit, followed by its 64-byte signature.
+    pub bytes: Arc<[u8]>,
+}
+
+/// The answer to a [`Grant`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct GrantReply {
+    /// In the order of the wishes.
+    pub outcomes: Vec<Outcome>,
+    /// The permits that cover every granted derivation; empty when there is nothing to derive.
+    /// A permit is for one account and one kind of operation and has at most 1000 entries.
+    pub permits: Vec<SignedPermit>,
+}
+
+/// What became of one wish; a refusal is audited.
+pub type Outcome = Result<GrantedTo, Fault>;
+
+/// What was granted, and to whom.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct GrantedTo {
+    /// The caller's account.
+    pub account: Uid,
+    /// What was granted.
+    pub granted: Granted,
+}

@@ -1,0 +1,339 @@
+//! Items and folders: metadata, and recording what a gateway encrypted.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use keysherd_base::{FolderPath, ItemId, ItemPath, Timestamp, Uid};
+use keysherd_domain::folder::Folder;
+use keysherd_domain::item::{Item, ItemState, ItemVersion, SecretKind, ValueFormat};
+use keysherd_domain::role::Capabilities;
+use serde::{Deserialize, Serialize};
+
+use crate::grants::{ItemRef, KeyRef};
+
+/// A value as the gateway sealed it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SealedValue {
+    /// The envelope.
+    pub ciphertext: Arc<[u8]>,
+    /// The key that wraps it.
+    pub key: KeyRef,
+    /// Whether a manager has still to confirm the derivation.
+    pub unconfirmed: bool,
+}
+
+/// Records a new static secret.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SecretCreate {
+    /// Its path.
+    pub path: ItemPath,
+    /// The identity the grant was given for.
+    pub uid: Uid,
+    /// Sub-type.
+    pub secret_kind: SecretKind,
+    /// Format.
+    pub format: ValueFormat,
+    /// Free text.
+    pub description: String,
+    /// Tags.
+    pub tags: Vec<String>,
+    /// The protection key by path; `None`: the account's default.
+    pub protection_key: Option<ItemPath>,
+    /// Versions kept.
+    pub max_versions: Option<u32>,
+    /// Whether it refuses deletion; `None`: the account's default.
+    pub delete_protection: Option<bool>,
+    /// Sites a password is meant for.
+    pub websites: Vec<String>,
+    /// Account-defined fields.
+    pub custom_fields: BTreeMap<String, String>,
+    /// Whether a change raises an event.
+    pub change_event: bool,
+    /// Version 1.
+    pub value: SealedValue,
+}
+
+/// The recorded secret.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SecretCreateReply {
+    /// The item.
+    pub item: Item,
+    /// What the caller should be told, such as that the item lies at `/`.
+    pub warning: Option<String>,
+}
+
+/// Records a new value of a static secret.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ValuePut {
+    /// The item.
+    pub path: ItemPath,
+    /// The version the grant was given for; refused with a conflict when another write was faster.
+    pub version: u32,
+    /// The identity the grant was given for.
+    pub uid: Uid,
+    /// Whether this overwrites the newest version instead of adding one.
+    pub overwrite: bool,
+    /// New format; `None`: unchanged.
+    pub format: Option<ValueFormat>,
+    /// New sites; `None`: unchanged.
+    pub websites: Option<Vec<String>>,
+    /// The value.
+    pub value: SealedValue,
+}
+
+/// The item after the write.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ValuePutReply {
+    /// The item.
+    pub item: Item,
+}
+
+/// Changes metadata; `None` leaves a part as it is.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct ItemUpdateParts {
+    /// A new path.
+    pub new_path: Option<ItemPath>,
+    /// New free text.
+    pub description: Option<String>,
+    /// Tags to add.
+    pub add_tags: Vec<String>,
+    /// Tags to remove.
+    pub remove_tags: Vec<String>,
+    /// Versions kept.
+    pub max_versions: Option<u32>,
+    /// Delete protection.
+    pub delete_protection: Option<bool>,
+    /// Account-defined fields to set; an empty value removes one.
+    pub custom_fields: BTreeMap<String, String>,
+    /// Whether a change raises an event.
+    pub change_event: Option<bool>,
+}
+
+/// Changes an item's metadata.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ItemUpdate {
+    /// The item.
+    pub path: ItemPath,
+    /// What changes.
+    pub parts: ItemUpdateParts,
+}
+
+/// Reads an item's metadata.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ItemDescribe {
+    /// The item.
+    pub item: ItemRef,
+    /// Whether its versions are wanted.
+    pub with_versions: bool,
+}
+
+/// An item as a caller may see it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ItemView {
+    /// The item.
+    pub item: Item,
+    /// Path of its protection key; `None` for the account's default.
+    pub protection_key_name: Option<String>,
+    /// Whether the item's key is bound to a customer fragment.
+    pub with_customer_fragment: bool,
+    /// What the caller may do with it.
+    pub permissions: Capabilities,
+    /// Its versions, newest first, without ciphertext, when they were asked for.
+    pub versions: Vec<ItemVersion>,
+}
+
+/// Lists items the caller may see.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ItemList {
+    /// Only items directly in this folder, and its sub-folders' names; `None`: all items.
+    pub folder: Option<FolderPath>,
+    /// Substring of the path.
+    pub filter: Option<String>,
+    /// Filter names of item kinds (`static-secret`, `key`, ...); empty: all.
+    pub kinds: Vec<String>,
+    /// Sub-types; empty: all.
+    pub secret_kinds: Vec<String>,
+    /// An exact tag.
+    pub tag: Option<String>,
+    /// Only items changed after this time.
+    pub modified_after: Option<Timestamp>,
+    /// Only paths after this one.
+    pub after: Option<String>,
+    /// At most this many; `None`: all.
+    pub limit: Option<usize>,
+}
+
+/// A page of items.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ItemListReply {
+    /// By path.
+    pub items: Vec<ItemView>,
+    /// Sub-folders of the folder, with both slashes, by path.
+    pub folders: Vec<FolderPath>,
+    /// Whether there are more items.
+    pub more: bool,
+}
+
+/// Which versions are deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DeleteVersions {
+    /// The item with all its versions.
+    All,
+    /// The newest.
+    Latest,
+    /// This one.
+    Exactly(u32),
+}
+
+/// Deletes an item or one of its versions.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ItemDelete {
+    /// The item.
+    pub path: ItemPath,
+    /// What of it.
+    pub versions: DeleteVersions,
+    /// Days until a key is gone: 1 to 365, or -1 together with `immediately`. Ignored for others.
+    pub in_days: i64,
+    /// Whether a key is deleted at once.
+    pub immediately: bool,
+}
+
+/// What was deleted, or will be.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ItemDeleteReply {
+    /// The item's path.
+    pub path: ItemPath,
+    /// The item's id.
+    pub id: ItemId,
+    /// When a scheduled deletion takes place.
+    pub deletion_at: Option<Timestamp>,
+    /// The deleted version; `None` for the whole item.
+    pub version: Option<u32>,
+}
+
+/// Deletes many items at once; refused as a whole when a key is among those of a folder.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum ItemsDelete {
+    /// Everything below a folder.
+    Below(FolderPath),
+    /// These items.
+    Items(Vec<ItemPath>),
+}
+
+/// What became of each item.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ItemsDeleteReply {
+    /// Deleted.
+    pub deleted: Vec<ItemPath>,
+    /// Not deleted, and why.
+    pub failed: BTreeMap<String, String>,
+}
+
+/// What kind of objects are moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MovedObjects {
+    /// Items and folders.
+    Items,
+    /// Auth methods.
+    AuthMethods,
+    /// Roles.
+    Roles,
+}
+
+/// Moves a folder with everything below it. All or nothing.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ObjectsMove {
+    /// What kind of objects.
+    pub objects: MovedObjects,
+    /// From.
+    pub source: FolderPath,
+    /// To.
+    pub target: FolderPath,
+}
+
+/// How many objects moved.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct ObjectsMoveReply {
+    /// Objects.
+    pub moved: usize,
+}
+
+/// Sets the state of an item or a version.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ItemStateSet {
+    /// The item.
+    pub path: ItemPath,
+    /// `None`: the item; otherwise this version.
+    pub version: Option<u32>,
+    /// The new state.
+    pub state: ItemState,
+}
+
+/// Locks an item for everyone but the caller.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ItemLockSet {
+    /// The item.
+    pub path: ItemPath,
+    /// Locks reading.
+    pub read: bool,
+    /// Locks updating.
+    pub update: bool,
+    /// Minutes until the lock ends by itself.
+    pub ttl_minutes: u32,
+}
+
+/// Unlocks an item.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ItemUnlock {
+    /// The item.
+    pub path: ItemPath,
+}
+
+/// Creates an empty folder.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FolderCreate {
+    /// Its path.
+    pub path: FolderPath,
+    /// Free text.
+    pub description: String,
+    /// Tags.
+    pub tags: Vec<String>,
+    /// Delete protection; `None`: the account's default.
+    pub delete_protection: Option<bool>,
+}
+
+/// Reads a folder that was created as such.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FolderGet {
+    /// Its path.
+    pub path: FolderPath,
+}
+
+/// A folder.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FolderView {
+    /// The folder.
+    pub folder: Folder,
+}
+
+/// Changes a folder's metadata.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FolderUpdate {
+    /// Its path.
+    pub path: FolderPath,
+    /// New free text.
+    pub description: Option<String>,
+    /// Tags to add.
+    pub add_tags: Vec<String>,
+    /// Tags to remove.
+    pub remove_tags: Vec<String>,
+    /// Delete protection.
+    pub delete_protection: Option<bool>,
+}
+
+/// Deletes a folder; refused while something lies in it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FolderDelete {
+    /// Its path.
+    pub path: FolderPath,
+}

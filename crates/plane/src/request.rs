@@ -1,0 +1,117 @@
+//! The closed list of messages: [`Request`], [`Reply`], and which reply answers which request.
+
+use serde::{Deserialize, Serialize};
+
+use crate::caller::{Audited, Note};
+use crate::{accounts, auth, auth_methods, grants, items, keys, roles};
+
+/// A message that can be asked, with the type of its reply.
+pub trait Ask: Into<Request> {
+    /// What answers it.
+    type Reply;
+
+    /// Whether the plane writes an audit record when the message succeeds. Failures are always
+    /// recorded. Messages that only prepare another one are recorded by that one.
+    const RECORDS_SUCCESS: bool = true;
+
+    /// Takes the reply out; `None` when it answers another message.
+    fn from_reply(reply: Reply) -> Option<Self::Reply>;
+}
+
+/// The nothing that answers a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Done;
+
+// One macro for this crate: it only pairs names. Written out by hand it is four places per message
+// that can disagree.
+macro_rules! messages {
+    ($($name:ident: $message:ty => $reply:ty $(, $unrecorded:ident)?;)*) => {
+        /// A message to the control plane.
+        #[derive(Clone, Debug, Serialize, Deserialize)]
+        #[expect(clippy::large_enum_variant, reason = "moved once per request")]
+        #[expect(missing_docs, reason = "each variant is documented at its message type")]
+        pub enum Request { $($name($message),)* }
+
+        /// The answer to a [`Request`] of the same variant name.
+        #[derive(Clone, Debug, Serialize, Deserialize)]
+        #[expect(clippy::large_enum_variant, reason = "moved once per request")]
+        #[expect(missing_docs, reason = "each variant is documented at its reply type")]
+        pub enum Reply { $($name($reply),)* }
+
+        impl Request {
+            /// The message's name, for logs and metrics.
+            pub const fn name(&self) -> &'static str {
+                match self { $(Self::$name(_) => stringify!($name),)* }
+            }
+        }
+
+        $(
+            impl From<$message> for Request {
+                fn from(message: $message) -> Self {
+                    Self::$name(message)
+                }
+            }
+
+            impl Ask for $message {
+                type Reply = $reply;
+
+                $(const RECORDS_SUCCESS: bool = stringify!($unrecorded).is_empty();)?
+
+                fn from_reply(reply: Reply) -> Option<$reply> {
+                    if let Reply::$name(reply) = reply { Some(reply) } else { None }
+                }
+            }
+        )*
+    };
+}
+
+messages! {
+    Note: Note => Audited;
+    PasswordParams: auth::PasswordParams => auth::PasswordParamsReply, unrecorded;
+    Login: auth::Login => auth::LoginReply;
+    ValidateToken: auth::ValidateToken => auth::ValidateTokenReply;
+    RevokeToken: auth::RevokeToken => Done;
+    DescribeClaims: auth::DescribeClaims => auth::DescribeClaimsReply;
+    OwnEmail: auth::OwnEmail => auth::OwnEmailReply, unrecorded;
+    ChangePassword: auth::ChangePassword => Done;
+    MethodCreate: auth_methods::MethodCreate => auth_methods::MethodCreateReply;
+    MethodUpdate: auth_methods::MethodUpdate => Done;
+    AccessKeyReset: auth_methods::AccessKeyReset => Done;
+    MethodGet: auth_methods::MethodGet => auth_methods::MethodView;
+    MethodList: auth_methods::MethodList => auth_methods::MethodListReply;
+    MethodDelete: auth_methods::MethodDelete => Done;
+    RoleCreate: roles::RoleCreate => Done;
+    RoleUpdate: roles::RoleUpdate => Done;
+    RoleGet: roles::RoleGet => roles::RoleView;
+    RoleList: roles::RoleList => roles::RoleListReply;
+    RoleDelete: roles::RoleDelete => Done;
+    RuleSet: roles::RuleSet => Done;
+    RuleDelete: roles::RuleDelete => Done;
+    AssocCreate: roles::AssocCreate => roles::AssocCreateReply;
+    AssocUpdate: roles::AssocUpdate => Done;
+    AssocDelete: roles::AssocDelete => Done;
+    AssocGet: roles::AssocGet => roles::AssocView;
+    PermissionsDescribe: roles::PermissionsDescribe => roles::PermissionsDescribeReply;
+    ReverseRbac: roles::ReverseRbac => roles::ReverseRbacReply;
+    AccountGet: accounts::AccountGet => accounts::AccountView;
+    AccountUpdate: accounts::AccountUpdate => Done;
+    ManifestGet: keys::ManifestGet => keys::ManifestGetReply, unrecorded;
+    KeyBegin: keys::KeyBegin => keys::KeyBeginReply, unrecorded;
+    KeyCreate: keys::KeyCreate => keys::KeyCreateReply;
+    Grant: grants::Grant => grants::GrantReply, unrecorded;
+    SecretCreate: items::SecretCreate => items::SecretCreateReply;
+    ValuePut: items::ValuePut => items::ValuePutReply;
+    ItemUpdate: items::ItemUpdate => Done;
+    ItemDescribe: items::ItemDescribe => items::ItemView;
+    ItemList: items::ItemList => items::ItemListReply;
+    ItemDelete: items::ItemDelete => items::ItemDeleteReply;
+    ItemsDelete: items::ItemsDelete => items::ItemsDeleteReply;
+    ObjectsMove: items::ObjectsMove => items::ObjectsMoveReply;
+    ItemStateSet: items::ItemStateSet => Done;
+    ItemLockSet: items::ItemLockSet => Done;
+    ItemUnlock: items::ItemUnlock => Done;
+    FolderCreate: items::FolderCreate => items::FolderView;
+    FolderGet: items::FolderGet => items::FolderView;
+    FolderUpdate: items::FolderUpdate => Done;
+    FolderDelete: items::FolderDelete => Done;
+}
