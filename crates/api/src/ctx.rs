@@ -45,11 +45,7 @@ pub struct Ctx {
 impl Ctx {
     /// The context of a request by `caller`.
     pub fn new(services: Arc<Services>, caller: Caller) -> Self {
-        Self {
-            services,
-            caller,
-            recorded: Arc::new(AtomicU8::new(Recorded::Nothing as u8)),
-        }
+        Self { services, caller, recorded: Arc::new(AtomicU8::new(Recorded::Nothing as u8)) }
     }
 
     /// What commands can use.

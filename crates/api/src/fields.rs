@@ -6,27 +6,19 @@ use keysherd_wire::{Field, Flag, Group, List, Text};
 pub(crate) const TOKEN: Field<Text> =
     Field::text("token", "The token that auth returned.").secret();
 /// A universal-identity token instead of a bearer token.
-pub(crate) const UID_TOKEN: Field<Text> = Field::text(
-    "uid-token",
-    "A universal-identity token, instead of a token.",
-)
-.secret();
+pub(crate) const UID_TOKEN: Field<Text> =
+    Field::text("uid-token", "A universal-identity token, instead of a token.").secret();
 /// Whether values that are JSON come back as JSON.
-pub(crate) const JSON: Field<Flag> = Field::flag(
-    "json",
-    "Return values that are JSON as JSON instead of text.",
-);
+pub(crate) const JSON: Field<Flag> =
+    Field::flag("json", "Return values that are JSON as JSON instead of text.");
 
 /// How a caller identifies itself; in nearly every command.
-pub(crate) const SESSION: Group = Group {
-    title: "Session",
-    fields: &[TOKEN.spec(), UID_TOKEN.spec(), JSON.spec()],
-};
+pub(crate) const SESSION: Group =
+    Group { title: "Session", fields: &[TOKEN.spec(), UID_TOKEN.spec(), JSON.spec()] };
 
 /// The name of the object a command is about.
-pub(crate) const NAME: Field<Text> = Field::text("name", "Path of the object.")
-    .required()
-    .short('n');
+pub(crate) const NAME: Field<Text> =
+    Field::text("name", "Path of the object.").required().short('n');
 /// A new path.
 pub(crate) const NEW_NAME: Field<Text> = Field::text("new-name", "New path of the object.");
 /// Free text.
@@ -35,11 +27,9 @@ pub(crate) const DESCRIPTION: Field<Text> =
 /// Tags of a new object.
 pub(crate) const TAGS: Field<List> = Field::list("tags", "Tags of the object.").short('t');
 /// Delete protection.
-pub(crate) const DELETE_PROTECTION: Field<Flag> = Field::flag(
-    "delete-protection",
-    "Refuse deletion until this is switched off.",
-)
-.documented_as("delete_protection");
+pub(crate) const DELETE_PROTECTION: Field<Flag> =
+    Field::flag("delete-protection", "Refuse deletion until this is switched off.")
+        .documented_as("delete_protection");
 /// Regular or personal items.
 pub(crate) const ACCESSIBILITY: Field<Text> =
     Field::text("accessibility", "Only regular items are served yet.")

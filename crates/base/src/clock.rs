@@ -64,14 +64,10 @@ pub type ClockHandle = Arc<dyn Clock>;
 pub struct SystemClock;
 
 impl Clock for SystemClock {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the single reading of the system clock"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "the single reading of the system clock")]
     fn now(&self) -> Timestamp {
-        let since = std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)
-            .unwrap_or_default();
+        let since =
+            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
     }
 }
@@ -104,10 +100,7 @@ mod tests {
 
     #[test]
     fn rfc3339_has_whole_seconds_and_a_z() {
-        assert_eq!(
-            Timestamp(1_767_607_872_999).rfc3339(),
-            "2026-01-05T10:11:12Z"
-        );
+        assert_eq!(Timestamp(1_767_607_872_999).rfc3339(), "2026-01-05T10:11:12Z");
         assert_eq!(Timestamp(i64::MAX).rfc3339(), "1970-01-01T00:00:00Z");
     }
 

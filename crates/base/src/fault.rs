@@ -78,10 +78,7 @@ impl FaultKind {
 
     /// Whether the same request may succeed when it is sent again later.
     pub const fn retryable(self) -> bool {
-        matches!(
-            self,
-            Self::Timeout | Self::RateLimited | Self::Unavailable | Self::StorageFull
-        )
+        matches!(self, Self::Timeout | Self::RateLimited | Self::Unavailable | Self::StorageFull)
     }
 }
 
@@ -100,12 +97,7 @@ pub struct Fault {
 impl Fault {
     /// A fault of `kind` whose caller reads `public`: what failed, which value, what to do next.
     pub fn new(kind: FaultKind, public: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            kind,
-            code: kind.code().into(),
-            public: public.into(),
-            private: None,
-        }
+        Self { kind, code: kind.code().into(), public: public.into(), private: None }
     }
 
     /// [`FaultKind::BadRequest`].
@@ -140,11 +132,8 @@ impl Fault {
 
     /// A defect. The caller learns only that it happened; `private` goes to the log.
     pub fn internal(private: impl fmt::Display) -> Self {
-        Self::new(
-            FaultKind::Internal,
-            "internal error; the server's log has the details",
-        )
-        .with_private(private)
+        Self::new(FaultKind::Internal, "internal error; the server's log has the details")
+            .with_private(private)
     }
 
     /// The same fault with a more specific machine-readable code, such as `ForbiddenTypesDeletion`.

@@ -148,9 +148,7 @@ impl DisplayId {
             .iter()
             .map(|byte| char::from(BASE36[usize::from(byte % 36)]))
             .collect();
-        Ok(Self(
-            format!("{group}-{}", random_base36(rng, 12)?).into_boxed_str(),
-        ))
+        Ok(Self(format!("{group}-{}", random_base36(rng, 12)?).into_boxed_str()))
     }
 }
 
@@ -165,9 +163,7 @@ impl AccessId {
     /// # Errors
     /// [`RngFailed`] when the random source fails.
     pub fn random(rng: &dyn Rng) -> Result<Self, RngFailed> {
-        Ok(Self(
-            format!("p-{}", random_base36(rng, 14)?).into_boxed_str(),
-        ))
+        Ok(Self(format!("p-{}", random_base36(rng, 14)?).into_boxed_str()))
     }
 
     /// Parses an access id.
@@ -177,14 +173,8 @@ impl AccessId {
     pub fn parse(text: &str) -> Result<Self, BadId> {
         let body = text.strip_prefix("p-").ok_or(BadId("access id"))?;
         let well_formed = (12..=14).contains(&body.len())
-            && body
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
-        if well_formed {
-            Ok(Self(text.into()))
-        } else {
-            Err(BadId("access id"))
-        }
+            && body.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+        if well_formed { Ok(Self(text.into())) } else { Err(BadId("access id")) }
     }
 
     /// The id as text.
@@ -210,9 +200,7 @@ impl AssocId {
     /// # Errors
     /// [`RngFailed`] when the random source fails.
     pub fn random(rng: &dyn Rng) -> Result<Self, RngFailed> {
-        Ok(Self(
-            format!("ass-{}", random_base36(rng, 20)?).into_boxed_str(),
-        ))
+        Ok(Self(format!("ass-{}", random_base36(rng, 20)?).into_boxed_str()))
     }
 }
 
@@ -253,14 +241,7 @@ mod tests {
 
     #[test]
     fn refuses_malformed_access_ids() {
-        for bad in [
-            "",
-            "p-",
-            "p-short",
-            "x-abcdefghijkl",
-            "p-ABCDEFGHIJKL",
-            "p-abcdefghijklmno",
-        ] {
+        for bad in ["", "p-", "p-short", "x-abcdefghijkl", "p-ABCDEFGHIJKL", "p-abcdefghijklmno"] {
             assert!(AccessId::parse(bad).is_err(), "{bad:?} was accepted");
         }
     }

@@ -55,3 +55,25 @@ pub const BINDINGS_PER_RULE_MAX: usize = 1_000;
 pub const ENVELOPE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Largest answer a caller of the public API reads. A listing of a whole account is the largest.
 pub const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Auth methods of one account; all are kept in memory.
+pub const METHODS_PER_ACCOUNT_MAX: usize = 50_000;
+/// Roles of one account; all are kept in memory.
+pub const ROLES_PER_ACCOUNT_MAX: usize = 20_000;
+/// Rules of all roles of one account together; all are kept in memory.
+pub const RULES_PER_ACCOUNT_MAX: usize = 1_000_000;
+/// Longest client type.
+pub const CLIENT_TYPE_BYTES_MAX: usize = 64;
+/// Sites one password is meant for.
+pub const WEBSITES_MAX: usize = 100;
+/// Longest site of a password: a URL.
+pub const WEBSITE_BYTES_MAX: usize = 2_048;
+/// Account-defined fields of one item.
+pub const CUSTOM_FIELDS_MAX: usize = 100;
+/// Longest name or value of an account-defined field.
+pub const CUSTOM_FIELD_BYTES_MAX: usize = 4_096;
+/// Longest signed manifest of a key; the fragment protocol's own limit is a little lower.
+pub const MANIFEST_BYTES_MAX: usize = 4_096;
+/// Items that one command deletes or moves; it does so in one transaction.
+pub const ITEMS_PER_CHANGE_MAX: usize = 50_000;
+/// Longest time an item may be locked, in minutes: 30 days.
+pub const LOCK_MINUTES_MAX: u32 = 30 * 24 * 60;

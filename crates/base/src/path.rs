@@ -33,20 +33,14 @@ impl fmt::Display for BadPath {
         match self {
             Self::Empty => f.write_str("invalid name: it is empty; give a path such as /team/db"),
             Self::TooLong(n) => {
-                write!(
-                    f,
-                    "invalid name: {n} bytes long; at most {PATH_BYTES_MAX} are allowed"
-                )
+                write!(f, "invalid name: {n} bytes long; at most {PATH_BYTES_MAX} are allowed")
             }
             Self::SegmentTooLong(n) => write!(
                 f,
                 "invalid name: a segment is {n} bytes long; at most {SEGMENT_BYTES_MAX} are allowed"
             ),
             Self::TooDeep(n) => {
-                write!(
-                    f,
-                    "invalid name: {n} segments; at most {PATH_DEPTH_MAX} are allowed"
-                )
+                write!(f, "invalid name: {n} segments; at most {PATH_DEPTH_MAX} are allowed")
             }
             Self::EmptySegment => {
                 f.write_str("invalid name: an empty segment (two slashes, or a slash at the end)")
@@ -214,18 +208,7 @@ mod tests {
 
     #[test]
     fn refuses_every_second_spelling() {
-        for bad in [
-            "",
-            "/",
-            "//a",
-            "a//b",
-            "a/",
-            "../a",
-            "a/./b",
-            "a/..",
-            "a\n",
-            "a/\u{7f}b",
-        ] {
+        for bad in ["", "/", "//a", "a//b", "a/", "../a", "a/./b", "a/..", "a\n", "a/\u{7f}b"] {
             assert!(ItemPath::parse(bad).is_err(), "{bad:?} was accepted");
         }
         assert!(ItemPath::parse(&"a".repeat(4096)).is_err());

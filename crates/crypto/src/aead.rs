@@ -26,9 +26,7 @@ impl GcmKey {
             32 => &AES_256_GCM,
             _ => return None,
         };
-        UnboundKey::new(algorithm, key)
-            .ok()
-            .map(|key| Self(LessSafeKey::new(key)))
+        UnboundKey::new(algorithm, key).ok().map(|key| Self(LessSafeKey::new(key)))
     }
 
     /// Takes in an AES-256 key.
@@ -54,9 +52,7 @@ impl GcmKey {
             .0
             .seal_in_place_separate_tag(nonce, Aad::from(aad), buffer)
             .expect("invariant: what fits in memory is below GCM's limit of 64 GiB");
-        tag.as_ref()
-            .try_into()
-            .expect("invariant: GCM tags have 16 bytes")
+        tag.as_ref().try_into().expect("invariant: GCM tags have 16 bytes")
     }
 
     /// Decrypts `buffer` (ciphertext and tag) in place and returns the plaintext part of it.
@@ -70,9 +66,7 @@ impl GcmKey {
         buffer: &'a mut [u8],
     ) -> Result<&'a mut [u8], OpenFailed> {
         let nonce = Nonce::assume_unique_for_key(*nonce);
-        self.0
-            .open_in_place(nonce, Aad::from(aad), buffer)
-            .map_err(|_| OpenFailed)
+        self.0.open_in_place(nonce, Aad::from(aad), buffer).map_err(|_| OpenFailed)
     }
 
     /// Decrypts `sealed` (ciphertext and tag) into `plaintext`, which is 16 bytes shorter.

@@ -83,10 +83,7 @@ pub fn hkdf_extract(salt: &[u8], ikm: &[&[u8]]) -> Secret<[u8; 32]> {
 /// When `out` is longer than [`HKDF_OUTPUT_BYTES_MAX`]. Output lengths are constants of the
 /// formats, never input.
 pub fn hkdf_expand(prk: &[u8; 32], info: &[&[u8]], out: &mut [u8]) {
-    assert!(
-        out.len() <= HKDF_OUTPUT_BYTES_MAX,
-        "invariant: HKDF output lengths are constants"
-    );
+    assert!(out.len() <= HKDF_OUTPUT_BYTES_MAX, "invariant: HKDF output lengths are constants");
     let key = HmacKey::new(prk);
     let mut block = Zeroizing::new([0_u8; 32]);
     for (counter, chunk) in (1_u8..=255).zip(out.chunks_mut(32)) {
@@ -109,7 +106,5 @@ pub fn constant_time_eq(a: &[u8], b: &[u8]) -> bool {
 }
 
 fn first_32(digest: &[u8]) -> [u8; 32] {
-    digest
-        .try_into()
-        .expect("invariant: SHA-256 gives 32 bytes")
+    digest.try_into().expect("invariant: SHA-256 gives 32 bytes")
 }

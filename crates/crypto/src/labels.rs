@@ -22,10 +22,7 @@ mod tests {
         for (i, one) in ALL.iter().enumerate() {
             assert!(!one.as_bytes().contains(&0), "{one}");
             for (j, other) in ALL.iter().enumerate() {
-                assert!(
-                    i == j || !other.starts_with(one),
-                    "{one} is a prefix of {other}"
-                );
+                assert!(i == j || !other.starts_with(one), "{one} is a prefix of {other}");
             }
         }
     }

@@ -44,9 +44,7 @@ impl Sealer {
         let mut sealed = Vec::with_capacity(secret.len() + OVERHEAD_BYTES);
         sealed.extend_from_slice(&counter);
         sealed.extend_from_slice(secret);
-        let tag = self
-            .key
-            .seal_in_place(&self.nonce(counter), &[], &mut sealed[COUNTER_BYTES..]);
+        let tag = self.key.seal_in_place(&self.nonce(counter), &[], &mut sealed[COUNTER_BYTES..]);
         sealed.extend_from_slice(&tag);
         sealed.into_boxed_slice()
     }
@@ -55,9 +53,7 @@ impl Sealer {
     pub fn open(&self, sealed: &[u8]) -> Option<SecretBytes> {
         let (counter, sealed) = sealed.split_first_chunk::<COUNTER_BYTES>()?;
         let mut secret = Secret::new(vec![0; sealed.len().checked_sub(TAG_BYTES)?]);
-        let opened = self
-            .key
-            .open_into(&self.nonce(*counter), &[], sealed, secret.expose_mut());
+        let opened = self.key.open_into(&self.nonce(*counter), &[], sealed, secret.expose_mut());
         opened.ok().map(|()| secret)
     }
 

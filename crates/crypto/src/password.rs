@@ -38,11 +38,7 @@ pub struct PasswordParams {
 
 impl Default for PasswordParams {
     fn default() -> Self {
-        Self {
-            memory_kib: 19_456,
-            iterations: 2,
-            parallelism: 1,
-        }
+        Self { memory_kib: 19_456, iterations: 2, parallelism: 1 }
     }
 }
 
@@ -56,11 +52,8 @@ impl PasswordParams {
             let canonical = digits.bytes().all(|b| b.is_ascii_digit()) && !digits.starts_with('0');
             digits.parse::<u32>().ok().filter(|_| canonical)
         };
-        let params = Self {
-            memory_kib: field("m=")?,
-            iterations: field("t=")?,
-            parallelism: field("p=")?,
-        };
+        let params =
+            Self { memory_kib: field("m=")?, iterations: field("t=")?, parallelism: field("p=")? };
         (fields.next().is_none() && params.within_bounds()).then_some(params)
     }
 
@@ -74,11 +67,7 @@ impl PasswordParams {
 
 impl fmt::Display for PasswordParams {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "m={},t={},p={}",
-            self.memory_kib, self.iterations, self.parallelism
-        )
+        write!(f, "m={},t={},p={}", self.memory_kib, self.iterations, self.parallelism)
     }
 }
 
@@ -124,17 +113,11 @@ pub fn derive_seed(
     if !params.within_bounds() {
         return Err(DeriveFailed::Params);
     }
-    let PasswordParams {
-        memory_kib,
-        iterations,
-        parallelism,
-    } = params;
+    let PasswordParams { memory_kib, iterations, parallelism } = params;
     let params = Params::new(memory_kib, iterations, parallelism, Some(32))
         .map_err(|_| DeriveFailed::Params)?;
     let mut memory = Vec::new();
-    memory
-        .try_reserve_exact(params.block_count())
-        .map_err(|_| DeriveFailed::Memory)?;
+    memory.try_reserve_exact(params.block_count()).map_err(|_| DeriveFailed::Memory)?;
     memory.resize(params.block_count(), Block::new());
     let mut seed = Secret::new([0; 32]);
     let derived = Argon2::new(Algorithm::Argon2id, Version::V0x13, params)

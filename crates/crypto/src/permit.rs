@@ -23,7 +23,6 @@ use keysherd_base::{AccountId, KeyId, Timestamp, Uid};
 use minicbor::encode::Error as EncodeError;
 use minicbor::{Decoder, Encoder, decode};
 
-
 #[cfg(test)]
 mod tests;
 
@@ -78,7 +77,6 @@ impl Class {
     }
 }
 
-
 /// What a permit allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
@@ -126,7 +124,9 @@ impl Op {
         match class {
             Class::SelfTest => matches!(self, Self::Generate),
             Class::TransitWindow => matches!(self, Self::Transit),
-            Class::SealedKey => matches!(self, Self::Read | Self::Write | Self::Rewrap | Self::Sign),
+            Class::SealedKey => {
+                matches!(self, Self::Read | Self::Write | Self::Rewrap | Self::Sign)
+            }
             Class::SecretItem | Class::Pending | Class::Descriptor => {
                 matches!(self, Self::Read | Self::Write | Self::Rewrap)
             }

@@ -104,10 +104,7 @@ impl LocalCa {
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let key = fresh_key()?;
-        let cert_pem = params
-            .self_signed(&key)
-            .map_err(|_| PkiFailed::Library)?
-            .pem();
+        let cert_pem = params.self_signed(&key).map_err(|_| PkiFailed::Library)?.pem();
         Ok(Self { cert_pem, key })
     }
 
@@ -122,17 +119,10 @@ impl LocalCa {
         }
         let key = KeyPair::from_pkcs8_pem_and_sign_algo(key_pem, &PKCS_ECDSA_P256_SHA256)
             .map_err(|_| PkiFailed::Pem)?;
-        let ca = Self {
-            cert_pem: cert_pem.to_owned(),
-            key,
-        };
+        let ca = Self { cert_pem: cert_pem.to_owned(), key };
         let der = inspect::der_of_pem(cert_pem).ok_or(PkiFailed::Pem)?;
         let spki = rcgen::PublicKeyData::subject_public_key_info(&ca.key);
-        if inspect::is_authority_with_key(&der, &spki) {
-            Ok(ca)
-        } else {
-            Err(PkiFailed::Mismatch)
-        }
+        if inspect::is_authority_with_key(&der, &spki) { Ok(ca) } else { Err(PkiFailed::Mismatch) }
     }
 
     /// The authority's certificate, for trust stores.
@@ -165,15 +155,10 @@ impl LocalCa {
         let issuer =
             Issuer::from_ca_cert_pem(&self.cert_pem, &self.key).map_err(|_| PkiFailed::Library)?;
         let mut key = fresh_key()?;
-        let cert = params
-            .signed_by(&key, &issuer)
-            .map_err(|_| PkiFailed::Library);
+        let cert = params.signed_by(&key, &issuer).map_err(|_| PkiFailed::Library);
         let key_pem = Secret::new(key.serialize_pem());
         key.zeroize();
-        Ok(IssuedCert {
-            cert_pem: cert?.pem(),
-            key_pem,
-        })
+        Ok(IssuedCert { cert_pem: cert?.pem(), key_pem })
     }
 }
 
@@ -206,19 +191,14 @@ pub fn self_signed(
     params.subject_alt_names = subject_alt_names(names)?;
     params.is_ca = IsCa::ExplicitNoCa;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    params.extended_key_usages = vec![
-        ExtendedKeyUsagePurpose::ServerAuth,
-        ExtendedKeyUsagePurpose::ClientAuth,
-    ];
+    params.extended_key_usages =
+        vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
     let key_pem = key.pkcs8_pem();
     let mut pair = KeyPair::from_pkcs8_pem_and_sign_algo(key_pem.expose(), &PKCS_ED25519)
         .map_err(|_| PkiFailed::Library)?;
     let cert = params.self_signed(&pair).map_err(|_| PkiFailed::Library);
     pair.zeroize();
-    Ok(IssuedCert {
-        cert_pem: cert?.pem(),
-        key_pem,
-    })
+    Ok(IssuedCert { cert_pem: cert?.pem(), key_pem })
 }
 
 fn fresh_key() -> Result<KeyPair, PkiFailed> {
@@ -244,9 +224,7 @@ fn params(
     params.not_before = epoch + Duration::from_secs(from.unsigned_abs());
     params.not_after = epoch + Duration::from_secs(until.unsigned_abs());
     params.distinguished_name = DistinguishedName::new();
-    params
-        .distinguished_name
-        .push(DnType::CommonName, common_name);
+    params.distinguished_name.push(DnType::CommonName, common_name);
     params.use_authority_key_identifier_extension = true;
     let mut serial: [u8; 16] = rng.array()?;
     // Positive, not zero and always of the same length.
@@ -282,14 +260,10 @@ fn is_dns_name(name: &str) -> bool {
         (1..=63).contains(&label.len())
             && !label.starts_with('-')
             && !label.ends_with('-')
-            && label
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
     };
     // A last label of digits only would be a mistyped IPv4 address.
-    let numeric_end = rest
-        .rsplit('.')
-        .next()
-        .is_some_and(|l| l.bytes().all(|b| b.is_ascii_digit()));
+    let numeric_end =
+        rest.rsplit('.').next().is_some_and(|l| l.bytes().all(|b| b.is_ascii_digit()));
     name.len() <= 253 && !numeric_end && rest.split('.').all(label_is_well_formed)
 }

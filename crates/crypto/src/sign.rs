@@ -47,11 +47,7 @@ impl SigningKey {
             .expect("invariant: every 32-byte seed is a key");
         let public = pair.public_key().as_ref();
         let public = PublicKey::from_slice(public).expect("invariant: public keys have 32 bytes");
-        Self {
-            seed: Secret::new(*seed.expose()),
-            pair,
-            public,
-        }
+        Self { seed: Secret::new(*seed.expose()), pair, public }
     }
 
     /// The seed: the whole private key.
@@ -70,10 +66,7 @@ impl SigningKey {
         der[..16].copy_from_slice(&PKCS8_PREFIX);
         der[16..].copy_from_slice(self.seed.expose());
         let body = Zeroizing::new(STANDARD.encode(der.as_slice()));
-        Secret::new(format!(
-            "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n",
-            *body
-        ))
+        Secret::new(format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", *body))
     }
 
     /// Signs `label | 00 | body`.
@@ -102,8 +95,7 @@ impl PublicKey {
 
     /// Reads the DER `SubjectPublicKeyInfo` of an Ed25519 key (RFC 8410); `None` for all else.
     pub fn from_spki_der(der: &[u8]) -> Option<Self> {
-        der.strip_prefix(SPKI_PREFIX.as_slice())
-            .and_then(Self::from_slice)
+        der.strip_prefix(SPKI_PREFIX.as_slice()).and_then(Self::from_slice)
     }
 
     /// The bytes.
@@ -166,9 +158,6 @@ impl fmt::Debug for Signature {
 }
 
 fn labeled(label: &str, body: &[u8]) -> Vec<u8> {
-    debug_assert!(
-        !label.as_bytes().contains(&0),
-        "a label may not contain a zero byte"
-    );
+    debug_assert!(!label.as_bytes().contains(&0), "a label may not contain a zero byte");
     [label.as_bytes(), &[0], body].concat()
 }

@@ -51,16 +51,13 @@ impl TokenKey {
         let mut body = from_hex(text.strip_prefix(prefix)?)?;
         let tag: [u8; TAG_BYTES] = *body.last_chunk()?;
         body.truncate(body.len() - TAG_BYTES);
-        let valid = self
-            .0
-            .verify(&message(prefix, &length_byte(prefix), &body), &tag);
+        let valid = self.0.verify(&message(prefix, &length_byte(prefix), &body), &tag);
         valid.then_some(body)
     }
 }
 
-const HEX: [char; 16] = [
-    '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f',
-];
+const HEX: [char; 16] =
+    ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
 
 /// Lower case only, so that a token has one spelling.
 fn from_hex(text: &str) -> Option<Vec<u8>> {
@@ -78,21 +75,10 @@ fn from_hex(text: &str) -> Option<Vec<u8>> {
 }
 
 fn message<'a>(prefix: &'a str, length: &'a [u8; 1], body: &'a [u8]) -> [&'a [u8]; 5] {
-    [
-        labels::TOKEN.as_bytes(),
-        &[0],
-        length,
-        prefix.as_bytes(),
-        body,
-    ]
+    [labels::TOKEN.as_bytes(), &[0], length, prefix.as_bytes(), body]
 }
 
 fn length_byte(prefix: &str) -> [u8; 1] {
-    assert!(
-        prefix.len() <= PREFIX_BYTES_MAX,
-        "invariant: prefixes are short constants"
-    );
-    prefix.len().to_le_bytes()[..1]
-        .try_into()
-        .expect("invariant: one byte")
+    assert!(prefix.len() <= PREFIX_BYTES_MAX, "invariant: prefixes are short constants");
+    prefix.len().to_le_bytes()[..1].try_into().expect("invariant: one byte")
 }

@@ -30,11 +30,7 @@ pub struct TokenTtl {
 
 impl Default for TokenTtl {
     fn default() -> Self {
-        Self {
-            minimum: 5,
-            default: 60,
-            maximum: 720,
-        }
+        Self { minimum: 5, default: 60, maximum: 720 }
     }
 }
 

@@ -48,9 +48,7 @@ impl KeyAlgorithm {
 
     /// Finds an algorithm by its name in any letter case.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|alg| alg.name().eq_ignore_ascii_case(name))
+        Self::ALL.into_iter().find(|alg| alg.name().eq_ignore_ascii_case(name))
     }
 
     /// Whether a key of this algorithm may protect items: only authenticated ciphers may.

@@ -67,18 +67,12 @@ impl RuleKind {
 
     /// The `rule-type` of the V2 API.
     pub fn name(self) -> &'static str {
-        Self::NAMES
-            .iter()
-            .find(|(kind, _)| *kind == self)
-            .map_or("", |(_, name)| name)
+        Self::NAMES.iter().find(|(kind, _)| *kind == self).map_or("", |(_, name)| name)
     }
 
     /// Reads back [`RuleKind::name`].
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::NAMES
-            .iter()
-            .find(|(_, n)| *n == name)
-            .map(|(kind, _)| *kind)
+        Self::NAMES.iter().find(|(_, n)| *n == name).map(|(kind, _)| *kind)
     }
 }
 
@@ -131,18 +125,12 @@ impl Capability {
 
     /// The name in the V2 API.
     pub fn name(self) -> &'static str {
-        Self::NAMES
-            .iter()
-            .find(|(cap, _)| *cap == self)
-            .map_or("", |(_, name)| name)
+        Self::NAMES.iter().find(|(cap, _)| *cap == self).map_or("", |(_, name)| name)
     }
 
     /// Reads back [`Capability::name`].
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::NAMES
-            .iter()
-            .find(|(_, n)| *n == name)
-            .map(|(cap, _)| *cap)
+        Self::NAMES.iter().find(|(_, n)| *n == name).map(|(cap, _)| *cap)
     }
 }
 
@@ -179,18 +167,13 @@ impl Capabilities {
 
     /// The members in the order of [`Capability::NAMES`].
     pub fn iter(self) -> impl Iterator<Item = Capability> {
-        Capability::NAMES
-            .into_iter()
-            .map(|(cap, _)| cap)
-            .filter(move |cap| self.has(*cap))
+        Capability::NAMES.into_iter().map(|(cap, _)| cap).filter(move |cap| self.has(*cap))
     }
 }
 
 impl fmt::Debug for Capabilities {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set()
-            .entries(self.iter().map(Capability::name))
-            .finish()
+        f.debug_set().entries(self.iter().map(Capability::name)).finish()
     }
 }
 

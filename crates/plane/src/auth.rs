@@ -171,8 +171,6 @@ mod signature_bytes {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<[u8; 64], D::Error> {
         let bytes = Vec::<u8>::deserialize(d)?;
-        bytes
-            .try_into()
-            .map_err(|_| D::Error::custom("a signature has 64 bytes"))
+        bytes.try_into().map_err(|_| D::Error::custom("a signature has 64 bytes"))
     }
 }

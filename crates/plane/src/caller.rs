@@ -44,12 +44,22 @@ pub struct Note {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Audited;
 
+impl Caller {
+    /// The server itself, for the little it does before an account exists.
+    pub fn of_the_server(request: RequestId) -> Self {
+        Self {
+            token: None,
+            client: Client { address: IpAddr::from([127, 0, 0, 1]), kind: "server".into() },
+            command: "server".into(),
+            request,
+            received: Timestamp::default(),
+        }
+    }
+}
+
 impl Note {
     /// The note for a request that failed with `fault`.
     pub fn failure(fault: &Fault) -> Self {
-        Self {
-            failure: Some(fault.kind()),
-            detail: fault.public().to_owned(),
-        }
+        Self { failure: Some(fault.kind()), detail: fault.public().to_owned() }
     }
 }

@@ -29,10 +29,7 @@ impl Answer {
 
     /// JSON text made by the caller.
     pub fn raw(body: Vec<u8>) -> Self {
-        Self {
-            body: SecretBytes::new(body),
-            warning: None,
-        }
+        Self { body: SecretBytes::new(body), warning: None }
     }
 
     /// The same answer with a sentence for people.

@@ -33,10 +33,7 @@ impl Args {
 
     /// The arguments of a batch call, one set per element of the array body.
     pub fn from_rows(rows: Vec<Args>) -> Self {
-        Self {
-            values: Vec::new(),
-            rows: Some(rows),
-        }
+        Self { values: Vec::new(), rows: Some(rows) }
     }
 
     /// The element calls of a batch body; empty when the body was not an array.
@@ -55,10 +52,7 @@ impl Args {
 
     /// The raw value of a field, as given.
     pub fn raw(&self, name: &str) -> Option<&Value> {
-        self.values
-            .iter()
-            .find(|(known, _)| *known == name)
-            .map(|(_, value)| value)
+        self.values.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
     }
 
     /// The names of all given arguments, for the audit record.
@@ -109,10 +103,7 @@ impl Args {
     /// # Errors
     /// As [`Args::get`], and a bad request when it is not a well-formed path.
     pub fn path_opt(&self, field: &Field<Text>) -> Result<Option<ItemPath>, Fault> {
-        Ok(self
-            .get(field)?
-            .map(|text| ItemPath::parse(&text))
-            .transpose()?)
+        Ok(self.get(field)?.map(|text| ItemPath::parse(&text)).transpose()?)
     }
 
     /// A required folder.
@@ -139,21 +130,15 @@ impl Args {
         let absent: Vec<_> = spec
             .all_fields()
             .filter(|field| field.required)
-            .filter(|field| {
-                self.raw(field.name)
-                    .is_none_or(|value| field.is_absent(value))
-            })
+            .filter(|field| self.raw(field.name).is_none_or(|value| field.is_absent(value)))
             .map(|field| field.documented)
             .collect();
         match absent.as_slice() {
             [] => Ok(()),
-            [one] => Err(Fault::bad_request(format!(
-                "missing required field '{one}'"
-            ))),
-            many => Err(Fault::bad_request(format!(
-                "missing required fields '{}'",
-                many.join("', '")
-            ))),
+            [one] => Err(Fault::bad_request(format!("missing required field '{one}'"))),
+            many => {
+                Err(Fault::bad_request(format!("missing required fields '{}'", many.join("', '"))))
+            }
         }
     }
 }
@@ -167,10 +152,7 @@ fn check_choice(spec: &FieldSpec, value: &Value) -> Result<(), Fault> {
         return Ok(());
     };
     let allowed = spec.choices.is_empty()
-        || spec
-            .choices
-            .iter()
-            .any(|choice| choice.eq_ignore_ascii_case(text));
+        || spec.choices.iter().any(|choice| choice.eq_ignore_ascii_case(text));
     if allowed {
         return Ok(());
     }

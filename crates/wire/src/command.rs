@@ -106,16 +106,12 @@ pub struct Spec {
 impl Spec {
     /// All fields: those of the groups, then its own.
     pub fn all_fields(&self) -> impl Iterator<Item = &'static FieldSpec> {
-        self.groups
-            .iter()
-            .flat_map(|group| group.fields)
-            .chain(self.fields)
+        self.groups.iter().flat_map(|group| group.fields).chain(self.fields)
     }
 
     /// Finds a field by the name in a request, reading `_` as `-`.
     pub fn field(&self, written: &str) -> Option<&'static FieldSpec> {
-        self.all_fields()
-            .find(|field| same_name(field.name, written))
+        self.all_fields().find(|field| same_name(field.name, written))
     }
 
     /// All names the command answers to, the current one first, with their success status.
@@ -127,10 +123,7 @@ impl Spec {
 
 fn same_name(canonical: &str, written: &str) -> bool {
     canonical.len() == written.len()
-        && canonical
-            .bytes()
-            .zip(written.bytes())
-            .all(|(a, b)| a == b || (a == b'-' && b == b'_'))
+        && canonical.bytes().zip(written.bytes()).all(|(a, b)| a == b || (a == b'-' && b == b'_'))
 }
 
 /// The future of a running command.

@@ -98,10 +98,7 @@ macro_rules! constructor {
         impl Field<$marker> {
             #[doc = concat!("An optional ", $what, " field.")]
             pub const fn $function(name: &'static str, help: &'static str) -> Self {
-                Self {
-                    spec: FieldSpec::new(name, Shape::$shape, help),
-                    kind: PhantomData,
-                }
+                Self { spec: FieldSpec::new(name, Shape::$shape, help), kind: PhantomData }
             }
         }
     };
@@ -275,10 +272,9 @@ impl Kind for Map {
 
     fn read(value: &Value) -> Option<BTreeMap<String, String>> {
         match value {
-            Value::Object(map) if map.len() <= LIST_LEN_MAX => map
-                .iter()
-                .map(|(key, v)| Some((key.clone(), Text::read(v)?)))
-                .collect(),
+            Value::Object(map) if map.len() <= LIST_LEN_MAX => {
+                map.iter().map(|(key, v)| Some((key.clone(), Text::read(v)?))).collect()
+            }
             _ => None,
         }
     }
@@ -305,9 +301,6 @@ impl FieldSpec {
             Shape::List => "a list of at most 1000 texts",
             Shape::Map => "a map of at most 1000 texts",
         };
-        Fault::bad_request(format!(
-            "invalid value of '{}': it must be {wanted}",
-            self.documented
-        ))
+        Fault::bad_request(format!("invalid value of '{}': it must be {wanted}", self.documented))
     }
 }

@@ -8,14 +8,8 @@ use crate::field::{FieldSpec, Shape};
 /// Letters the command line keeps for itself.
 const RESERVED_SHORTS: &[char] = &['h', 'V'];
 /// Flags the command line keeps for itself, under any command.
-const RESERVED_NAMES: &[&str] = &[
-    "ca-file",
-    "help",
-    "no-creds-cleanup",
-    "no-warn",
-    "output",
-    "profile",
-];
+const RESERVED_NAMES: &[&str] =
+    &["ca-file", "help", "no-creds-cleanup", "no-warn", "output", "profile"];
 
 /// The complaints about `specs` as a list, and about each of them; empty when all is well.
 pub fn lint_all(specs: &[&Spec]) -> Vec<String> {
@@ -42,18 +36,11 @@ pub fn lint(spec: &Spec) -> Vec<String> {
     lint_groups(spec, &mut found);
     for field in spec.all_fields() {
         let complaints = lint_field(field);
-        found.extend(
-            complaints
-                .into_iter()
-                .map(|text| format!("field '{}': {text}", field.name)),
-        );
+        found.extend(complaints.into_iter().map(|text| format!("field '{}': {text}", field.name)));
     }
     lint_uniqueness(spec, &mut found);
     lint_show(&spec.show, &mut found);
-    found
-        .into_iter()
-        .map(|text| format!("{}: {text}", spec.name))
-        .collect()
+    found.into_iter().map(|text| format!("{}: {text}", spec.name)).collect()
 }
 
 fn lint_names(spec: &Spec, found: &mut Vec<String>) {
@@ -89,37 +76,20 @@ fn lint_groups(spec: &Spec, found: &mut Vec<String>) {
 }
 
 fn lint_field(field: &FieldSpec) -> Vec<String> {
-    let choices: BTreeSet<_> = field
-        .choices
-        .iter()
-        .map(|choice| choice.to_ascii_lowercase())
-        .collect();
+    let choices: BTreeSet<_> =
+        field.choices.iter().map(|choice| choice.to_ascii_lowercase()).collect();
     let text = field.shape == Shape::Text;
     let checks = [
-        (
-            !is_kebab(field.name),
-            "the name is not words joined with dashes",
-        ),
+        (!is_kebab(field.name), "the name is not words joined with dashes"),
         (
             field.documented.replace('_', "-") != field.name,
             "the documented name differs in more than underscores",
         ),
+        (!is_sentence(field.help), "the help text is not one sentence"),
+        (field.required && field.default.is_some(), "it is required and has a default"),
+        (field.required && field.inert, "it is required and has no effect"),
         (
-            !is_sentence(field.help),
-            "the help text is not one sentence",
-        ),
-        (
-            field.required && field.default.is_some(),
-            "it is required and has a default",
-        ),
-        (
-            field.required && field.inert,
-            "it is required and has no effect",
-        ),
-        (
-            field
-                .default
-                .is_some_and(|words| words.is_empty() || words.ends_with('.')),
+            field.default.is_some_and(|words| words.is_empty() || words.ends_with('.')),
             "the default is empty or ends with a full stop",
         ),
         (
@@ -134,14 +104,8 @@ fn lint_field(field: &FieldSpec) -> Vec<String> {
             field.secret && matches!(field.shape, Shape::Flag | Shape::Int),
             "a boolean or a number is no secret",
         ),
-        (
-            field.sentinel.is_some() && !text,
-            "only a text has a sentinel",
-        ),
-        (
-            field.empty_is_value && !text,
-            "only a text has the empty value",
-        ),
+        (field.sentinel.is_some() && !text, "only a text has a sentinel"),
+        (field.empty_is_value && !text, "only a text has the empty value"),
         (
             field.short.is_some_and(|letter| {
                 !letter.is_ascii_alphanumeric() || RESERVED_SHORTS.contains(&letter)
@@ -158,11 +122,7 @@ fn lint_field(field: &FieldSpec) -> Vec<String> {
             "it is the command line's own flag and must be a plain boolean",
         ),
     ];
-    checks
-        .into_iter()
-        .filter(|(wrong, _)| *wrong)
-        .map(|(_, text)| text.to_owned())
-        .collect()
+    checks.into_iter().filter(|(wrong, _)| *wrong).map(|(_, text)| text.to_owned()).collect()
 }
 
 fn lint_uniqueness(spec: &Spec, found: &mut Vec<String>) {
@@ -219,9 +179,7 @@ fn is_kebab(name: &str) -> bool {
     !name.is_empty()
         && name.split('-').all(|word| {
             !word.is_empty()
-                && word
-                    .bytes()
-                    .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+                && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
         })
 }
 

@@ -95,10 +95,7 @@ fn components(models: &BTreeSet<&str>) -> Value {
         .iter()
         .map(|name| {
             let text = format!("The model {name} of the V2 description.");
-            (
-                (*name).to_owned(),
-                json!({ "type": "object", "description": text }),
-            )
+            ((*name).to_owned(), json!({ "type": "object", "description": text }))
         })
         .collect();
     schemas.insert(
@@ -150,9 +147,7 @@ enum Reply<'a> {
 
 fn read_reply(reply: &str) -> Reply<'_> {
     let inside = |open: &str, close: &str| {
-        reply
-            .strip_prefix(open)
-            .and_then(|rest| rest.strip_suffix(close))
+        reply.strip_prefix(open).and_then(|rest| rest.strip_suffix(close))
     };
     match reply {
         "" | "object" => Reply::Anything,
@@ -193,11 +188,7 @@ mod tests {
     use super::*;
     use crate::samples;
 
-    const ABOUT: About<'static> = About {
-        title: "Sample",
-        version: "1",
-        text: "A sample.",
-    };
+    const ABOUT: About<'static> = About { title: "Sample", version: "1", text: "A sample." };
 
     #[test]
     fn every_name_has_a_path_with_its_own_status_and_reply() {
@@ -205,10 +196,7 @@ mod tests {
         assert_eq!(document["openapi"], json!("3.1.0"));
         let paths = document["paths"].as_object().unwrap();
         let names: Vec<_> = paths.keys().map(String::as_str).collect();
-        assert_eq!(
-            names,
-            ["/create-secret", "/encrypt-batch", "/secret-create"]
-        );
+        assert_eq!(names, ["/create-secret", "/encrypt-batch", "/secret-create"]);
         let older = &paths["/secret-create"]["post"];
         assert_eq!(older["deprecated"], json!(true));
         assert_eq!(
@@ -222,11 +210,8 @@ mod tests {
     fn every_reference_is_defined() {
         let document = openapi(&ABOUT, &[&samples::CREATE, &samples::BATCH]);
         let text = document.to_string();
-        let references: BTreeSet<_> = text
-            .split("\"$ref\":\"#")
-            .skip(1)
-            .filter_map(|rest| rest.split('"').next())
-            .collect();
+        let references: BTreeSet<_> =
+            text.split("\"$ref\":\"#").skip(1).filter_map(|rest| rest.split('"').next()).collect();
         assert!(references.len() >= 5, "{references:?}");
         for reference in references {
             assert!(document.pointer(reference).is_some(), "{reference}");
@@ -237,10 +222,7 @@ mod tests {
     fn replies_of_the_v2_description_become_schemas() {
         let check = |reply: &str, schema: Value| assert_eq!(reply_schema(reply), schema, "{reply}");
         check("object", json!({ "type": "object" }));
-        check(
-            "list[str]",
-            json!({ "type": "array", "items": { "type": "string" } }),
-        );
+        check("list[str]", json!({ "type": "array", "items": { "type": "string" } }));
         check(
             "dict(str, object)",
             json!({ "type": "object", "additionalProperties": { "type": "object" } }),

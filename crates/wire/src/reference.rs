@@ -21,11 +21,7 @@ pub fn group_page(title: &str, specs: &[&Spec]) -> String {
     for spec in specs {
         line(
             &mut page,
-            &format!(
-                "- [{0}](#{0}): {1}",
-                spec.name.to_ascii_lowercase(),
-                escape(spec.summary)
-            ),
+            &format!("- [{0}](#{0}): {1}", spec.name.to_ascii_lowercase(), escape(spec.summary)),
         );
     }
     for spec in specs {
@@ -43,12 +39,7 @@ pub fn index_page(title: &str, specs: &[&Spec], link: &dyn Fn(&Spec) -> String) 
         for spec in members {
             line(
                 &mut page,
-                &format!(
-                    "- [{}]({}): {}",
-                    spec.name,
-                    link(spec),
-                    escape(spec.summary)
-                ),
+                &format!("- [{}]({}): {}", spec.name, link(spec), escape(spec.summary)),
             );
         }
     }
@@ -104,10 +95,7 @@ fn add_table(page: &mut String, fields: &[FieldSpec]) {
     line(page, "\n| Field | Type | Required | Default | Meaning |");
     line(page, "|---|---|---|---|---|");
     for field in fields {
-        let flag = field
-            .short
-            .map(|letter| format!(" (`-{letter}`)"))
-            .unwrap_or_default();
+        let flag = field.short.map(|letter| format!(" (`-{letter}`)")).unwrap_or_default();
         let required = if field.required { "yes" } else { "" };
         line(
             page,
@@ -177,9 +165,7 @@ fn reply_text(reply: &str) -> String {
 
 /// Text that stands for itself in a Markdown table cell.
 fn escape(text: &str) -> String {
-    text.replace('|', "\\|")
-        .replace('<', "&lt;")
-        .replace('\n', " ")
+    text.replace('|', "\\|").replace('<', "&lt;").replace('\n', " ")
 }
 
 fn line(page: &mut String, text: &str) {

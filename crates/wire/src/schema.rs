@@ -23,15 +23,10 @@ pub fn request_schema(spec: &Spec) -> Value {
 }
 
 fn object_schema(spec: &Spec) -> Value {
-    let properties: Map<String, Value> = spec
-        .all_fields()
-        .map(|field| (field.documented.to_owned(), field_schema(field)))
-        .collect();
-    let mut required: Vec<_> = spec
-        .all_fields()
-        .filter(|field| field.required)
-        .map(|field| field.documented)
-        .collect();
+    let properties: Map<String, Value> =
+        spec.all_fields().map(|field| (field.documented.to_owned(), field_schema(field))).collect();
+    let mut required: Vec<_> =
+        spec.all_fields().filter(|field| field.required).map(|field| field.documented).collect();
     required.sort_unstable();
     let mut schema = json!({ "type": "object", "properties": properties });
     if !required.is_empty() {

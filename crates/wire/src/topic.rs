@@ -7,25 +7,16 @@ use crate::command::Spec;
 
 /// Topics with the words that select them; the first match wins.
 const TOPICS: &[(&str, &[&str])] = &[
-    (
-        "Dynamic secrets",
-        &["dynamic-secret", "producer", "tmp-creds"],
-    ),
+    ("Dynamic secrets", &["dynamic-secret", "producer", "tmp-creds"]),
     ("Rotated secrets", &["rotated-secret", "rotate-secret"]),
     ("KMIP", &["kmip"]),
     ("Events", &["event", "request-access"]),
     ("Authentication methods", &["auth-method", "auth-methods"]),
-    (
-        "Roles",
-        &["role", "roles", "assoc", "reverse-rbac", "permissions"],
-    ),
+    ("Roles", &["role", "roles", "assoc", "reverse-rbac", "permissions"]),
     ("Groups", &["group", "groups"]),
     ("Targets", &["target", "targets"]),
     ("Gateways", &["gateway", "gateways", "gw", "cluster"]),
-    (
-        "Certificates",
-        &["certificate", "pki", "ssh", "csr", "acme", "ca"],
-    ),
+    ("Certificates", &["certificate", "pki", "ssh", "csr", "acme", "ca"]),
     (
         "Sessions and tokens",
         &[
@@ -60,12 +51,7 @@ const TOPICS: &[(&str, &[&str])] = &[
     ("Folders", &["folder"]),
     ("External stores", &["usc", "esm"]),
     ("Policies", &["policy"]),
-    (
-        "Items and secrets",
-        &[
-            "item", "items", "secret", "secrets", "tags", "objects", "password",
-        ],
-    ),
+    ("Items and secrets", &["item", "items", "secret", "secrets", "tags", "objects", "password"]),
 ];
 
 const OTHER: &str = "Other commands";
@@ -86,11 +72,8 @@ pub fn by_topic<'a>(specs: &[&'a Spec]) -> Vec<(&'static str, Vec<&'a Spec>)> {
     titles
         .into_iter()
         .map(|title| {
-            let mut members: Vec<_> = specs
-                .iter()
-                .copied()
-                .filter(|spec| topic(spec.name) == title)
-                .collect();
+            let mut members: Vec<_> =
+                specs.iter().copied().filter(|spec| topic(spec.name) == title).collect();
             members.sort_unstable_by_key(|spec| spec.name);
             (title, members)
         })

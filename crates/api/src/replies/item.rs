@@ -149,7 +149,11 @@ impl<'a> ItemReply<'a> {
             creation_date: item.created.rfc3339(),
             modification_date: item.modified.rfc3339(),
             deletion_date: item.deletion_at.map(|at| at.rfc3339()),
-            item_versions: view.versions.iter().map(|version| version_reply(view, version)).collect(),
+            item_versions: view
+                .versions
+                .iter()
+                .map(|version| version_reply(view, version))
+                .collect(),
             locking_info: item.lock.as_ref().map(lock_reply),
             item_custom_fields_details: custom
                 .into_iter()

@@ -18,9 +18,8 @@ pub(crate) fn token(last: &str) -> Result<String, Fault> {
 
 /// The path a token continues after.
 pub(crate) fn after(token: &str) -> Result<String, Fault> {
-    let invalid = || {
-        Fault::bad_request("invalid value of 'pagination-token': give the next_page of a page")
-    };
+    let invalid =
+        || Fault::bad_request("invalid value of 'pagination-token': give the next_page of a page");
     let json = STANDARD.decode(token).map_err(|_| invalid())?;
     let token: Token = serde_json::from_slice(&json).map_err(|_| invalid())?;
     Ok(token.i)

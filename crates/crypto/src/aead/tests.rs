@@ -106,8 +106,7 @@ fn gcm_specification_vectors() {
         assert_eq!(hex::encode(&buffer), case.sealed);
 
         let mut plaintext = vec![0; buffer.len() - TAG_BYTES];
-        key.open_into(&nonce, &aad, &buffer, &mut plaintext)
-            .unwrap();
+        key.open_into(&nonce, &aad, &buffer, &mut plaintext).unwrap();
         assert_eq!(hex::encode(&plaintext), case.plaintext);
         let opened = key.open(&nonce, &aad, &mut buffer).unwrap();
         assert_eq!(hex::encode(opened), case.plaintext);
@@ -171,12 +170,7 @@ fn refuses_tags_that_are_constant_or_moved() {
     let (key, nonce, sealed) = sealed_example();
     let (ciphertext, tag) = sealed.split_at(sealed.len() - TAG_BYTES);
     for constant in [0x00, 0x80, 0xff] {
-        refused(
-            &key,
-            &nonce,
-            b"aad",
-            &[ciphertext, &[constant; 16]].concat(),
-        );
+        refused(&key, &nonce, b"aad", &[ciphertext, &[constant; 16]].concat());
     }
     refused(&key, &nonce, b"aad", &[tag, ciphertext].concat());
 }
@@ -186,10 +180,7 @@ fn open_into_refuses_an_output_of_another_length() {
     let (key, nonce, sealed) = sealed_example();
     for length in (0..40).filter(|length| *length != 20) {
         let mut out = vec![0; length];
-        assert_eq!(
-            key.open_into(&nonce, b"aad", &sealed, &mut out),
-            Err(OpenFailed)
-        );
+        assert_eq!(key.open_into(&nonce, b"aad", &sealed, &mut out), Err(OpenFailed));
     }
 }
 

@@ -54,10 +54,7 @@ fn refuses_wrong_padding() {
     for (byte, flip) in [(15, 0x0c), (15, 0x1d), (14, 0x01), (4, 0x80)] {
         let mut iv = IV;
         iv[byte] ^= flip;
-        assert!(
-            key.decrypt(&iv, &ciphertext).is_err(),
-            "byte {byte} flipped by {flip:#x}"
-        );
+        assert!(key.decrypt(&iv, &ciphertext).is_err(), "byte {byte} flipped by {flip:#x}");
     }
 }
 

@@ -97,11 +97,7 @@ impl Envelope<'_> {
         let mut plaintext = Secret::new(vec![0; self.plaintext_bytes()]);
         let mut rest = plaintext.expose_mut().as_mut_slice();
         // Led by the sealed chunks: an empty plaintext has one too, and its tag counts.
-        let mut chunks = self
-            .chunks
-            .chunks(self.sealed_chunk_bytes())
-            .enumerate()
-            .peekable();
+        let mut chunks = self.chunks.chunks(self.sealed_chunk_bytes()).enumerate().peekable();
         while let Some((index, sealed)) = chunks.next() {
             let length = sealed.len().checked_sub(TAG_BYTES).ok_or(OpenFailed)?;
             let (out, after) = rest.split_at_mut_checked(length).ok_or(OpenFailed)?;
@@ -109,11 +105,7 @@ impl Envelope<'_> {
             gcm.open_into(&nonce, &aad, sealed, out)?;
             rest = after;
         }
-        if self.padded() {
-            padding::remove(plaintext)
-        } else {
-            Ok(plaintext)
-        }
+        if self.padded() { padding::remove(plaintext) } else { Ok(plaintext) }
     }
 }
 

@@ -85,10 +85,7 @@ mod tests {
             vec![255; 8],
             vec![1, 2, 3, 4, 5, 9, 0, 0, 0, 5],
         ] {
-            assert!(
-                remove(Secret::new(bad.clone())).is_err(),
-                "{bad:?} was accepted"
-            );
+            assert!(remove(Secret::new(bad.clone())).is_err(), "{bad:?} was accepted");
         }
     }
 

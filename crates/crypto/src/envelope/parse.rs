@@ -73,24 +73,13 @@ impl<'a> Envelope<'a> {
         }
         let (wraps, payload) = rest.split_at_checked(n_wraps * WRAP_BYTES)?;
         let (wraps, _) = wraps.as_chunks::<WRAP_BYTES>();
-        if wraps
-            .iter()
-            .any(|wrap| WrapKind::from_byte(wrap[0]).is_none())
-        {
+        if wraps.iter().any(|wrap| WrapKind::from_byte(wrap[0]).is_none()) {
             return None;
         }
         let (&chunk_log2, payload) = payload.split_first()?;
         let (nonce_prefix, payload) = payload.split_first_chunk::<7>()?;
         let (pcom, chunks) = payload.split_first_chunk::<32>()?;
-        let envelope = Self {
-            prefix,
-            identity,
-            wraps,
-            chunk_log2,
-            nonce_prefix,
-            pcom,
-            chunks,
-        };
+        let envelope = Self { prefix, identity, wraps, chunk_log2, nonce_prefix, pcom, chunks };
         (CHUNK_LOG2.contains(&chunk_log2) && envelope.chunks_are_well_formed()).then_some(envelope)
     }
 

@@ -51,9 +51,7 @@ pub(super) fn seal_chunked(
         return Err(SealFailed::TooLong);
     }
     let padded = options.pad.then(|| padding::add(plaintext));
-    let plaintext = padded
-        .as_ref()
-        .map_or(plaintext, |padded| padded.expose().as_slice());
+    let plaintext = padded.as_ref().map_or(plaintext, |padded| padded.expose().as_slice());
     let total = sealed_bytes(wraps.len(), plaintext.len(), chunk_log2);
     if total > ENVELOPE_BYTES_MAX {
         return Err(SealFailed::TooLong);
@@ -118,11 +116,7 @@ pub fn confirm(
     let envelope = Envelope::parse(sealed).map_err(|_| OpenFailed)?;
     let key = envelope.unwrap_dek(wrap_index, kek)?.payload_key(&envelope);
     let opened = envelope.open(&key)?;
-    if constant_time_eq(opened.expose(), plaintext) {
-        Ok(())
-    } else {
-        Err(OpenFailed)
-    }
+    if constant_time_eq(opened.expose(), plaintext) { Ok(()) } else { Err(OpenFailed) }
 }
 
 fn seal_payload(
@@ -172,21 +166,8 @@ fn wrap_bytes(
 }
 
 fn write_fields(fields: &mut [u8], params: &WrapParams, com: &[u8; 32]) {
-    let WrapParams {
-        kind,
-        key_id,
-        key_version,
-        cf_id,
-        salt,
-    } = params;
-    let parts: [&[u8]; 6] = [
-        &[*kind as u8],
-        key_id,
-        &key_version.to_be_bytes(),
-        cf_id,
-        salt,
-        com,
-    ];
+    let WrapParams { kind, key_id, key_version, cf_id, salt } = params;
+    let parts: [&[u8]; 6] = [&[*kind as u8], key_id, &key_version.to_be_bytes(), cf_id, salt, com];
     let mut rest = fields;
     for part in parts {
         let (field, after) = rest.split_at_mut(part.len());

@@ -62,38 +62,25 @@ struct Failing(AtomicU8);
 
 impl Rng for Failing {
     fn fill(&self, _: &mut [u8]) -> Result<(), RngFailed> {
-        let left = self
-            .0
-            .load(Ordering::Relaxed)
-            .checked_sub(1)
-            .ok_or(RngFailed)?;
+        let left = self.0.load(Ordering::Relaxed).checked_sub(1).ok_or(RngFailed)?;
         self.0.store(left, Ordering::Relaxed);
         Ok(())
     }
 }
 
 fn kek(byte: u8) -> Kek {
-    Kek {
-        kek: Secret::new([byte; 32]),
-        com: [byte + 0x11; 32],
-    }
+    Kek { kek: Secret::new([byte; 32]), com: [byte + 0x11; 32] }
 }
 
 fn sealed_with(plaintext: &[u8], options: SealOptions, chunk_log2: u8) -> Vec<u8> {
     let kek = kek(0x55);
-    let wraps = [NewWrap {
-        params: FIRST,
-        kek: &kek,
-    }];
+    let wraps = [NewWrap { params: FIRST, kek: &kek }];
     seal_chunked(&HEADER, &wraps, plaintext, &SystemRng, options, chunk_log2).unwrap()
 }
 
 fn opened(sealed: &[u8]) -> Option<Vec<u8>> {
     let envelope = Envelope::parse(sealed).ok()?;
-    let key = envelope
-        .unwrap_dek(0, &kek(0x55))
-        .ok()?
-        .payload_key(&envelope);
+    let key = envelope.unwrap_dek(0, &kek(0x55)).ok()?.payload_key(&envelope);
     Some(envelope.open(&key).ok()?.expose().clone())
 }
 
@@ -117,10 +104,7 @@ fn every_size_around_a_chunk_comes_back() {
 fn large_values_come_back_in_the_default_chunks() {
     let chunk = 1 << CHUNK_LOG2_DEFAULT;
     let kek = kek(0x55);
-    let wraps = [NewWrap {
-        params: FIRST,
-        kek: &kek,
-    }];
+    let wraps = [NewWrap { params: FIRST, kek: &kek }];
     for length in [100, chunk - 1, chunk, chunk + 1, 3 * chunk] {
         let sealed = seal(&HEADER, &wraps, &bytes(length), &SystemRng, PLAIN).unwrap();
         assert!(opened(&sealed) == Some(bytes(length)), "{length}");
@@ -130,10 +114,7 @@ fn large_values_come_back_in_the_default_chunks() {
 #[test]
 fn the_limit_is_on_the_whole_envelope() {
     let kek = kek(0x55);
-    let wraps = [NewWrap {
-        params: FIRST,
-        kek: &kek,
-    }];
+    let wraps = [NewWrap { params: FIRST, kek: &kek }];
     let overhead = WRAPS_OFFSET + WRAP_BYTES + 40 + 4 * 16;
     let longest = vec![1; ENVELOPE_BYTES_MAX - overhead];
     let sealed = seal(&HEADER, &wraps, &longest, &SystemRng, PLAIN).unwrap();
@@ -147,10 +128,7 @@ fn the_limit_is_on_the_whole_envelope() {
         let result = seal(&HEADER, &wraps, &plaintext, &SystemRng, options);
         assert_eq!(result.unwrap_err(), SealFailed::TooLong);
     }
-    assert_eq!(
-        Envelope::parse(&vec![0; ENVELOPE_BYTES_MAX + 1]).unwrap_err(),
-        Malformed
-    );
+    assert_eq!(Envelope::parse(&vec![0; ENVELOPE_BYTES_MAX + 1]).unwrap_err(), Malformed);
 }
 
 #[test]
@@ -163,16 +141,7 @@ fn padding_hides_nearby_lengths() {
 #[test]
 fn header_and_wraps_are_read_back() {
     let (one, two) = (kek(0x55), kek(0xaa));
-    let wraps = [
-        NewWrap {
-            params: FIRST,
-            kek: &one,
-        },
-        NewWrap {
-            params: SECOND,
-            kek: &two,
-        },
-    ];
+    let wraps = [NewWrap { params: FIRST, kek: &one }, NewWrap { params: SECOND, kek: &two }];
     let sealed = seal(&HEADER, &wraps, b"value", &SystemRng, PLAIN).unwrap();
     let envelope = Envelope::parse(&sealed).unwrap();
     assert_eq!(envelope.header(), HEADER);
@@ -194,23 +163,11 @@ fn header_and_wraps_are_read_back() {
 fn refuses_no_wraps_and_too_many() {
     let kek = kek(0x55);
     for count in [0, WRAPS_MAX + 1, 256, 257] {
-        let wraps = vec![
-            NewWrap {
-                params: FIRST,
-                kek: &kek
-            };
-            count
-        ];
+        let wraps = vec![NewWrap { params: FIRST, kek: &kek }; count];
         let result = seal(&HEADER, &wraps, b"", &SystemRng, PLAIN);
         assert_eq!(result.unwrap_err(), SealFailed::Wraps, "{count}");
     }
-    let wraps = vec![
-        NewWrap {
-            params: FIRST,
-            kek: &kek
-        };
-        WRAPS_MAX
-    ];
+    let wraps = vec![NewWrap { params: FIRST, kek: &kek }; WRAPS_MAX];
     let sealed = seal(&HEADER, &wraps, b"", &SystemRng, PLAIN).unwrap();
     assert_eq!(Envelope::parse(&sealed).unwrap().wraps().len(), WRAPS_MAX);
 }
@@ -218,16 +175,10 @@ fn refuses_no_wraps_and_too_many() {
 #[test]
 fn a_failed_random_source_seals_nothing() {
     let kek = kek(0x55);
-    let wraps = [NewWrap {
-        params: FIRST,
-        kek: &kek,
-    }];
+    let wraps = [NewWrap { params: FIRST, kek: &kek }];
     for working in 0..3 {
         let rng = Failing(AtomicU8::new(working));
-        assert_eq!(
-            seal(&HEADER, &wraps, b"", &rng, PLAIN).unwrap_err(),
-            SealFailed::Rng
-        );
+        assert_eq!(seal(&HEADER, &wraps, b"", &rng, PLAIN).unwrap_err(), SealFailed::Rng);
     }
     assert!(seal(&HEADER, &wraps, b"", &Failing(AtomicU8::new(3)), PLAIN).is_ok());
     let sealed = sealed_with(b"", PLAIN, SMALL);
@@ -240,10 +191,7 @@ fn a_failed_random_source_seals_nothing() {
 fn a_payload_key_survives_a_cache() {
     let sealed = sealed_with(b"value", PLAIN, SMALL);
     let envelope = Envelope::parse(&sealed).unwrap();
-    let key = envelope
-        .unwrap_dek(0, &kek(0x55))
-        .unwrap()
-        .payload_key(&envelope);
+    let key = envelope.unwrap_dek(0, &kek(0x55)).unwrap().payload_key(&envelope);
     let again = PayloadKey::from_slice(key.as_bytes().expose()).unwrap();
     assert_eq!(envelope.open(&again).unwrap().expose(), b"value");
     assert!(PayloadKey::from_slice(&[0; 63]).is_none());
@@ -253,26 +201,10 @@ fn a_payload_key_survives_a_cache() {
 #[test]
 fn a_rewrap_changes_one_wrap_and_nothing_else() {
     let (one, two, three) = (kek(0x55), kek(0xaa), kek(0xcc));
-    let wraps = [
-        NewWrap {
-            params: FIRST,
-            kek: &one,
-        },
-        NewWrap {
-            params: SECOND,
-            kek: &two,
-        },
-    ];
+    let wraps = [NewWrap { params: FIRST, kek: &one }, NewWrap { params: SECOND, kek: &two }];
     let old = seal(&HEADER, &wraps, b"value", &SystemRng, PADDED).unwrap();
-    let params = WrapParams {
-        key_version: 8,
-        salt: [0xdd; 32],
-        ..SECOND
-    };
-    let new = NewWrap {
-        params,
-        kek: &three,
-    };
+    let params = WrapParams { key_version: 8, salt: [0xdd; 32], ..SECOND };
+    let new = NewWrap { params, kek: &three };
     let new = rewrap(&old, 1, &two, new, &SystemRng).unwrap();
 
     let second = WRAPS_OFFSET + WRAP_BYTES..WRAPS_OFFSET + 2 * WRAP_BYTES;
@@ -290,10 +222,7 @@ fn a_rewrap_changes_one_wrap_and_nothing_else() {
 fn a_rewrap_needs_the_old_key() {
     let old = sealed_with(b"value", PLAIN, SMALL);
     let (right, wrong) = (kek(0x55), kek(0xaa));
-    let new = NewWrap {
-        params: SECOND,
-        kek: &wrong,
-    };
+    let new = NewWrap { params: SECOND, kek: &wrong };
     let result = |old: &[u8], index, kek| rewrap(old, index, kek, new, &SystemRng).unwrap_err();
     assert_eq!(result(&old, 0, &wrong), RewrapFailed::OpenFailed);
     assert_eq!(result(&old, 1, &right), RewrapFailed::OpenFailed);
@@ -307,10 +236,7 @@ fn confirm_compares_the_value() {
         assert_eq!(confirm(&sealed, 0, &kek(0x55), other), Err(OpenFailed));
     }
     assert_eq!(confirm(&sealed, 0, &kek(0xaa), b"value"), Err(OpenFailed));
-    assert_eq!(
-        confirm(&sealed[1..], 0, &kek(0x55), b"value"),
-        Err(OpenFailed)
-    );
+    assert_eq!(confirm(&sealed[1..], 0, &kek(0x55), b"value"), Err(OpenFailed));
 }
 
 proptest! {

@@ -54,10 +54,7 @@ fn hmac_rfc_4231() {
     for (key, data, expected) in cases {
         assert_eq!(hmac_sha256(&key, &[&data]).to_vec(), bytes(expected));
         let (head, tail) = data.split_at(data.len() / 2);
-        assert_eq!(
-            HmacKey::new(&key).tag(&[head, tail]).to_vec(),
-            bytes(expected)
-        );
+        assert_eq!(HmacKey::new(&key).tag(&[head, tail]).to_vec(), bytes(expected));
     }
 }
 
@@ -67,11 +64,7 @@ fn verify_takes_full_and_truncated_tags_only() {
     let tag = key.tag(&[b"message"]);
     for length in 0..=32 {
         let accepted = key.verify(&[b"message"], &tag[..length]);
-        assert_eq!(
-            accepted,
-            length >= TRUNCATED_TAG_BYTES_MIN,
-            "length {length}"
-        );
+        assert_eq!(accepted, length >= TRUNCATED_TAG_BYTES_MIN, "length {length}");
     }
     let mut longer = tag.to_vec();
     longer.push(0);

@@ -21,9 +21,7 @@ fn rfc_9106_argon2id() {
     let argon2 =
         Argon2::new_with_secret(&[3; 8], Algorithm::Argon2id, Version::V0x13, params).unwrap();
     let mut tag = [0; 32];
-    argon2
-        .hash_password_into(&[1; 32], &[2; 16], &mut tag)
-        .unwrap();
+    argon2.hash_password_into(&[1; 32], &[2; 16], &mut tag).unwrap();
     assert_eq!(
         hex::encode(tag),
         "0d640df58d78766c08c037a34a8b53c9d01ef0452d75b65eb52520e96b01e659"
@@ -55,30 +53,12 @@ fn refuses_passwords_of_no_or_too_many_bytes() {
 fn refuses_parameters_out_of_bounds_before_any_work() {
     let good = PasswordParams::default();
     let bad = [
-        PasswordParams {
-            memory_kib: 19_455,
-            ..good
-        },
-        PasswordParams {
-            memory_kib: u32::MAX,
-            ..good
-        },
-        PasswordParams {
-            iterations: 1,
-            ..good
-        },
-        PasswordParams {
-            iterations: 17,
-            ..good
-        },
-        PasswordParams {
-            parallelism: 0,
-            ..good
-        },
-        PasswordParams {
-            parallelism: 9,
-            ..good
-        },
+        PasswordParams { memory_kib: 19_455, ..good },
+        PasswordParams { memory_kib: u32::MAX, ..good },
+        PasswordParams { iterations: 1, ..good },
+        PasswordParams { iterations: 17, ..good },
+        PasswordParams { parallelism: 0, ..good },
+        PasswordParams { parallelism: 9, ..good },
     ];
     for params in bad {
         let seed = derive_seed(&password("x"), &[0; 16], params);
@@ -89,11 +69,7 @@ fn refuses_parameters_out_of_bounds_before_any_work() {
 
 #[test]
 fn parameters_have_one_spelling() {
-    let params = PasswordParams {
-        memory_kib: 65_536,
-        iterations: 3,
-        parallelism: 4,
-    };
+    let params = PasswordParams { memory_kib: 65_536, iterations: 3, parallelism: 4 };
     assert_eq!(params.to_string(), "m=65536,t=3,p=4");
     assert_eq!(PasswordParams::parse("m=65536,t=3,p=4"), Some(params));
     for bad in [

@@ -17,10 +17,7 @@ pub fn certificate_validity(pem: &str) -> Option<(Timestamp, Timestamp)> {
     let der = der_of_pem(pem)?;
     let validity = parse(&der)?.validity().clone();
     let timestamp = |seconds| Timestamp::from_seconds(seconds);
-    Some((
-        timestamp(validity.not_before.timestamp()),
-        timestamp(validity.not_after.timestamp()),
-    ))
+    Some((timestamp(validity.not_before.timestamp()), timestamp(validity.not_after.timestamp())))
 }
 
 /// The DER of the first certificate block of a PEM text.

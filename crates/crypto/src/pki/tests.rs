@@ -59,28 +59,15 @@ fn the_authority_is_one_and_may_issue_leaves_only() {
 #[test]
 fn a_server_certificate_is_signed_by_the_authority_and_names_the_server() {
     let ca = ca();
-    let wanted = names(&[
-        "Example.test",
-        "*.example.test",
-        "localhost",
-        "127.0.0.1",
-        "::1",
-    ]);
+    let wanted = names(&["Example.test", "*.example.test", "localhost", "127.0.0.1", "::1"]);
     let issued = ca.issue_server(&wanted, FROM, UNTIL, &SystemRng).unwrap();
-    assert!(
-        issued
-            .key_pem
-            .expose()
-            .starts_with("-----BEGIN PRIVATE KEY-----")
-    );
+    assert!(issued.key_pem.expose().starts_with("-----BEGIN PRIVATE KEY-----"));
     let (ca_der, der) = (
         inspect::der_of_pem(ca.cert_pem()).unwrap(),
         inspect::der_of_pem(&issued.cert_pem).unwrap(),
     );
     let (authority, certificate) = (parsed(&ca_der), parsed(&der));
-    certificate
-        .verify_signature(Some(authority.public_key()))
-        .unwrap();
+    certificate.verify_signature(Some(authority.public_key())).unwrap();
     assert_eq!(certificate.issuer(), authority.subject());
     assert_eq!(key_ids(&certificate).1, key_ids(&authority).0);
     let constraints = certificate.basic_constraints().unwrap().unwrap();
@@ -106,19 +93,12 @@ fn a_server_certificate_is_signed_by_the_authority_and_names_the_server() {
 fn serial_numbers_are_random_positive_and_within_20_bytes() {
     let ca = ca();
     let serials: std::collections::HashSet<Vec<u8>> = (0..4)
-        .map(|_| {
-            ca.issue_server(&names(&["a.test"]), FROM, UNTIL, &SystemRng)
-                .unwrap()
-        })
+        .map(|_| ca.issue_server(&names(&["a.test"]), FROM, UNTIL, &SystemRng).unwrap())
         .map(|issued| inspect::der_of_pem(&issued.cert_pem).unwrap())
         .map(|der| parsed(&der).raw_serial().to_vec())
         .collect();
     assert_eq!(serials.len(), 4);
-    assert!(
-        serials
-            .iter()
-            .all(|serial| serial.len() == 16 && serial[0] < 0x80)
-    );
+    assert!(serials.iter().all(|serial| serial.len() == 16 && serial[0] < 0x80));
 }
 
 #[test]
@@ -126,17 +106,13 @@ fn an_authority_comes_back_from_its_pem() {
     let ca = ca();
     let again = LocalCa::from_pem(ca.cert_pem(), &ca.key_pem()).unwrap();
     assert_eq!(again.cert_pem(), ca.cert_pem());
-    let issued = again
-        .issue_server(&names(&["a.test"]), FROM, UNTIL, &SystemRng)
-        .unwrap();
+    let issued = again.issue_server(&names(&["a.test"]), FROM, UNTIL, &SystemRng).unwrap();
     let (ca_der, der) = (
         inspect::der_of_pem(ca.cert_pem()).unwrap(),
         inspect::der_of_pem(&issued.cert_pem).unwrap(),
     );
     let authority = parsed(&ca_der);
-    parsed(&der)
-        .verify_signature(Some(authority.public_key()))
-        .unwrap();
+    parsed(&der).verify_signature(Some(authority.public_key())).unwrap();
     assert_eq!(key_ids(&parsed(&der)).1, key_ids(&authority).0);
 }
 
@@ -145,19 +121,11 @@ fn refuses_an_authority_that_is_none_or_has_another_key() {
     let (one, two) = (ca(), ca());
     let failed = |cert: &str, key: &SecretString| LocalCa::from_pem(cert, key).unwrap_err();
     assert_eq!(failed(one.cert_pem(), &two.key_pem()), PkiFailed::Mismatch);
-    let leaf = one
-        .issue_server(&names(&["a.test"]), FROM, UNTIL, &SystemRng)
-        .unwrap();
+    let leaf = one.issue_server(&names(&["a.test"]), FROM, UNTIL, &SystemRng).unwrap();
     assert_eq!(failed(&leaf.cert_pem, &leaf.key_pem), PkiFailed::Mismatch);
     assert_eq!(failed("", &one.key_pem()), PkiFailed::Pem);
-    assert_eq!(
-        failed(one.cert_pem(), &Secret::new(String::new())),
-        PkiFailed::Pem
-    );
-    assert_eq!(
-        failed(one.key_pem().expose(), &one.key_pem()),
-        PkiFailed::Pem
-    );
+    assert_eq!(failed(one.cert_pem(), &Secret::new(String::new())), PkiFailed::Pem);
+    assert_eq!(failed(one.key_pem().expose(), &one.key_pem()), PkiFailed::Pem);
     let long = "x".repeat(PEM_BYTES_MAX + 1);
     assert_eq!(failed(&long, &one.key_pem()), PkiFailed::Pem);
 }

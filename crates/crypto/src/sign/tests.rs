@@ -74,10 +74,7 @@ fn the_signed_bytes_are_label_zero_body() {
     for bit in 0..512 {
         let mut wrong = signature;
         wrong.0[bit / 8] ^= 1 << (bit % 8);
-        assert!(
-            !public.verify("KSF1-sig/test", b"body", &wrong),
-            "bit {bit}"
-        );
+        assert!(!public.verify("KSF1-sig/test", b"body", &wrong), "bit {bit}");
     }
 }
 

@@ -30,9 +30,7 @@ fn rfc_5297_a_2_three_components() {
     let second = bytes("102030405060708090a0");
     let nonce = bytes("09f911029d74e35bd84156c5635688c0");
     let plaintext = b"this is some plaintext to encrypt using SIV-AES";
-    let sealed = SivKey::new(&key)
-        .unwrap()
-        .seal_components(&[&first, &second, &nonce], plaintext);
+    let sealed = SivKey::new(&key).unwrap().seal_components(&[&first, &second, &nonce], plaintext);
     assert_eq!(
         hex::encode(sealed),
         "7bdb6e3b432667eb06f4d14bff2fbd0fcb900f2fddbe404326601965c889bf17\
@@ -50,15 +48,9 @@ fn aes_256_and_empty_data_match_a_second_implementation() {
         "46d224674d7df1a4ff62ce72482405763f909c13602ac80b066a818bc316fda1\
          93b21068752a736f46d349a61563294307"
     );
-    assert_eq!(
-        hex::encode(key.seal(b"", b"x")),
-        "88c07f717ba671023974b23b3bd47a3b33"
-    );
+    assert_eq!(hex::encode(key.seal(b"", b"x")), "88c07f717ba671023974b23b3bd47a3b33");
     let key = SivKey::new(&material[..32]).unwrap();
-    assert_eq!(
-        hex::encode(key.seal(b"", b"x")),
-        "e7db244f8c92c54953983ee0f23bd67640"
-    );
+    assert_eq!(hex::encode(key.seal(b"", b"x")), "e7db244f8c92c54953983ee0f23bd67640");
 }
 
 #[test]
@@ -72,18 +64,10 @@ fn refuses_changed_bytes_truncation_and_other_context() {
             assert!(key.open(b"aad", &wrong).is_err(), "bit {bit}");
         }
         for shorter in 0..sealed.len() {
-            assert!(
-                key.open(b"aad", &sealed[..shorter]).is_err(),
-                "length {shorter}"
-            );
+            assert!(key.open(b"aad", &sealed[..shorter]).is_err(), "length {shorter}");
         }
         assert!(key.open(b"aae", &sealed).is_err());
-        assert!(
-            SivKey::new(&vec![6; length])
-                .unwrap()
-                .open(b"aad", &sealed)
-                .is_err()
-        );
+        assert!(SivKey::new(&vec![6; length]).unwrap().open(b"aad", &sealed).is_err());
         assert_eq!(key.open(b"aad", &sealed).unwrap().expose(), b"plaintext");
     }
 }

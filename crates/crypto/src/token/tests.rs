@@ -29,10 +29,7 @@ fn the_prefix_is_part_of_what_is_tagged() {
 fn prefix_and_body_cannot_be_shifted_into_each_other() {
     let token = key().seal("ab", b"c");
     let tag = &token.expose()[4..];
-    assert_eq!(
-        key().open("a", &format!("a{}{tag}", hex::encode("bc"))),
-        None
-    );
+    assert_eq!(key().open("a", &format!("a{}{tag}", hex::encode("bc"))), None);
 }
 
 #[test]
@@ -48,17 +45,11 @@ fn refuses_changed_digits_truncation_and_upper_case() {
     for length in 0..text.len() {
         assert_eq!(key().open("t-", &text[..length]), None, "length {length}");
     }
-    assert_eq!(
-        key().open("t-", &format!("t-{}", text[2..].to_ascii_uppercase())),
-        None
-    );
+    assert_eq!(key().open("t-", &format!("t-{}", text[2..].to_ascii_uppercase())), None);
     assert_eq!(key().open("t-", &format!("{text}00")), None);
     assert_eq!(key().open("t-", &format!("{text}0")), None);
     assert_eq!(key().open("t-", &format!(" {text}")), None);
-    assert_eq!(
-        TokenKey::new(&Secret::new([0x43; 32])).open("t-", text),
-        None
-    );
+    assert_eq!(TokenKey::new(&Secret::new([0x43; 32])).open("t-", text), None);
 }
 
 #[test]

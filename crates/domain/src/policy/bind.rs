@@ -45,10 +45,7 @@ pub(super) enum BoundParts {
 impl BoundPattern {
     /// `/*`.
     pub(super) fn everything() -> Self {
-        Self {
-            segments: Vec::new(),
-            tail: Some(BoundParts::Text("".into())),
-        }
+        Self { segments: Vec::new(), tail: Some(BoundParts::Text("".into())) }
     }
 
     /// The texts to sort by, so that a table of them is filled in order.
@@ -76,10 +73,7 @@ pub(super) struct Binder<'c> {
 impl<'c> Binder<'c> {
     /// A binder for the bearer of `claims`.
     pub(super) const fn new(claims: &'c SubClaims) -> Self {
-        Self {
-            claims,
-            sets: BTreeMap::new(),
-        }
+        Self { claims, sets: BTreeMap::new() }
     }
 
     /// The patterns that `pattern` stands for; none when a claim has no usable value.
@@ -98,10 +92,7 @@ impl<'c> Binder<'c> {
             None if deny => vec![Binding::new()],
             None => Vec::new(),
         };
-        bindings
-            .iter()
-            .filter_map(|binding| self.bind_one(pattern, case, binding))
-            .collect()
+        bindings.iter().filter_map(|binding| self.bind_one(pattern, case, binding)).collect()
     }
 
     fn bindings<'p>(&self, pattern: &'p RulePattern) -> Option<Vec<Binding<'p>>>

@@ -14,11 +14,7 @@ pub(super) enum Case {
 impl Case {
     /// The case of an association's `case_sensitive` flag.
     pub(super) const fn from_flag(case_sensitive: bool) -> Self {
-        if case_sensitive {
-            Self::Sensitive
-        } else {
-            Self::Insensitive
-        }
+        if case_sensitive { Self::Sensitive } else { Self::Insensitive }
     }
 
     /// Whether two characters are the same.
@@ -87,20 +83,11 @@ mod tests {
     #[test]
     fn the_same_letters_and_only_those() {
         let same = [("Dev", "dEV"), ("ÄRGER", "ärger"), ("x1-_", "X1-_")];
-        let different = [
-            ("\u{212a}", "k"),
-            ("\u{17f}", "s"),
-            ("ı", "i"),
-            ("a", "ä"),
-            ("ß", "ss"),
-        ];
+        let different = [("\u{212a}", "k"), ("\u{17f}", "s"), ("ı", "i"), ("a", "ä"), ("ß", "ss")];
         for (a, b) in same {
             assert_eq!(Case::Insensitive.compare(a, b), Ordering::Equal, "{a} {b}");
             assert_ne!(Case::Sensitive.compare(a, b), Ordering::Equal, "{a} {b}");
-            assert_eq!(
-                Case::Insensitive.canonical(a),
-                Case::Insensitive.canonical(b)
-            );
+            assert_eq!(Case::Insensitive.canonical(a), Case::Insensitive.canonical(b));
         }
         for (a, b) in different {
             assert_ne!(Case::Insensitive.compare(a, b), Ordering::Equal, "{a} {b}");

@@ -51,8 +51,7 @@ impl RuleSet {
                 let covers = |own: &BoundRule| {
                     own.grants(capability) && own.is_live(now) && lasts(own, rule)
                 };
-                self.first(&held.grants, PatternProbe::new(&rule.path), covers)
-                    .is_some()
+                self.first(&held.grants, PatternProbe::new(&rule.path), covers).is_some()
                     && self.holds_scope(held, rule, capability, now)
             })
     }
@@ -66,10 +65,7 @@ impl RuleSet {
         if role.admin {
             return Some(Excess::Admin);
         }
-        role.rules
-            .iter()
-            .find(|rule| !self.covers(rule, now))
-            .map(Excess::Rule)
+        role.rules.iter().find(|rule| !self.covers(rule, now)).map(Excess::Rule)
     }
 
     /// The deny rules that bind the bearer at `now`, one per kind and path, as they are stored.
@@ -80,15 +76,9 @@ impl RuleSet {
             return Vec::new();
         }
         let mut inherited: BTreeMap<(RuleKind, &str), Rule> = BTreeMap::new();
-        for bound in self
-            .rules()
-            .iter()
-            .filter(|rule| rule.denies() && rule.is_live(now))
-        {
+        for bound in self.rules().iter().filter(|rule| rule.denies() && rule.is_live(now)) {
             let rule = bound.rule();
-            let known = inherited
-                .entry((rule.kind, &rule.path))
-                .or_insert_with(|| rule.clone());
+            let known = inherited.entry((rule.kind, &rule.path)).or_insert_with(|| rule.clone());
             // Of two, the one that lasts longer.
             known.expires = match (known.expires, rule.expires) {
                 (Some(a), Some(b)) => Some(a.max(b)),
@@ -111,10 +101,7 @@ impl RuleSet {
         if wanted == Scope::None || !is_administrative(rule.kind) {
             return true;
         }
-        let held_so = held
-            .scopes
-            .iter()
-            .filter(|(scope, _)| [wanted, Scope::All].contains(scope));
+        let held_so = held.scopes.iter().filter(|(scope, _)| [wanted, Scope::All].contains(scope));
         let mut held_so = held_so.filter_map(|(_, id)| self.rule(*id));
         self.scope(rule.kind, capability, now) != Scope::None
             && held_so.any(|own| own.grants(capability) && own.is_live(now) && lasts(own, rule))
@@ -125,9 +112,7 @@ impl RuleSet {
             Some(deny) if deny.is_live(now) => ControlFlow::Break(()),
             _ => ControlFlow::Continue(()),
         };
-        held.denies
-            .overlapping(PatternProbe::new(&rule.path), &mut search)
-            .is_break()
+        held.denies.overlapping(PatternProbe::new(&rule.path), &mut search).is_break()
     }
 }
 

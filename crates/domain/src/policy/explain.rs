@@ -47,16 +47,10 @@ impl RuleSet {
         let mut explained = Vec::new();
         if let Some(role) = self.admin() {
             let role = role.clone();
-            explained.push(Explained {
-                role,
-                pattern: "/*".to_owned(),
-                effect: Effect::Admin,
-            });
+            explained.push(Explained { role, pattern: "/*".to_owned(), effect: Effect::Admin });
         }
         if let Some(rules) = self.kind(kind) {
-            for id in matching(&rules.denies, path)
-                .into_iter()
-                .chain(matching(&rules.grants, path))
+            for id in matching(&rules.denies, path).into_iter().chain(matching(&rules.grants, path))
             {
                 let Some(bound) = self.rule(id) else { continue };
                 explained.push(Explained {

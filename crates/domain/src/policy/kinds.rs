@@ -26,9 +26,9 @@ pub const fn settable(kind: RuleKind) -> Capabilities {
             CRUD.with(Capability::Deny)
         }
         RuleKind::EventForwarder => CRUD,
-        RuleKind::Sra => SESSION
-            .with(Capability::RequestAccess)
-            .with(Capability::JustifyAccessOnly),
+        RuleKind::Sra => {
+            SESSION.with(Capability::RequestAccess).with(Capability::JustifyAccessOnly)
+        }
         RuleKind::Ara => Capabilities::NONE.with(Capability::AllowAccess),
         RuleKind::Search
         | RuleKind::Reports
@@ -124,16 +124,12 @@ mod tests {
         for (kind, _) in RuleKind::NAMES {
             let held = held_by_admin(kind);
             assert!(held.has(Capability::List), "{kind:?}");
-            for capability in [
-                Capability::Deny,
-                Capability::RequestAccess,
-                Capability::JustifyAccessOnly,
-            ] {
+            for capability in
+                [Capability::Deny, Capability::RequestAccess, Capability::JustifyAccessOnly]
+            {
                 assert!(!held.has(capability), "{kind:?} {capability:?}");
             }
-            let missing = settable(kind)
-                .iter()
-                .filter(|capability| !held.has(*capability));
+            let missing = settable(kind).iter().filter(|capability| !held.has(*capability));
             assert!(
                 missing.into_iter().all(|capability| {
                     matches!(

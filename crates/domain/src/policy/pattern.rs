@@ -88,10 +88,7 @@ impl fmt::Display for BadPattern {
                 write!(f, "{n} bytes long; at most {PATH_BYTES_MAX} are allowed")
             }
             Self::SegmentTooLong(n) => {
-                write!(
-                    f,
-                    "a segment is {n} bytes long; at most {SEGMENT_BYTES_MAX} are allowed"
-                )
+                write!(f, "a segment is {n} bytes long; at most {SEGMENT_BYTES_MAX} are allowed")
             }
             Self::ClaimTooLong(n) => write!(
                 f,
@@ -145,11 +142,7 @@ impl RulePattern {
             return Err(BadPattern::Control);
         }
         let text = format!("/{body}").into_boxed_str();
-        let mut pattern = Self {
-            text,
-            segments: Vec::new(),
-            tail: None,
-        };
+        let mut pattern = Self { text, segments: Vec::new(), tail: None };
         let mut rest = Some(body);
         while let Some(current) = rest {
             let (segment, more) = split_segment(current);
@@ -175,12 +168,10 @@ impl RulePattern {
             Segment::Any => &[][..],
             Segment::Parts(parts) => parts,
         });
-        segments
-            .chain(self.tail.iter().flatten())
-            .filter_map(|part| match part {
-                Part::Text(_) => None,
-                Part::Claim(name) => Some(&**name),
-            })
+        segments.chain(self.tail.iter().flatten()).filter_map(|part| match part {
+            Part::Text(_) => None,
+            Part::Claim(name) => Some(&**name),
+        })
     }
 
     /// The claims that occur more than once: each must have one value throughout a path.
@@ -212,11 +203,8 @@ pub(super) fn split_segment(text: &str) -> (&str, Option<&str>) {
     let mut from = 0;
     while let Some(slash) = text[from..].find('/') {
         let template = text[from..from + slash].find("{{");
-        let close = template.and_then(|open| {
-            text[from + open..]
-                .find("}}")
-                .map(|length| from + open + length + 2)
-        });
+        let close = template
+            .and_then(|open| text[from + open..].find("}}").map(|length| from + open + length + 2));
         match close {
             Some(close) => from = close,
             None => return (&text[..from + slash], Some(&text[from + slash + 1..])),
@@ -255,10 +243,7 @@ fn parse_parts(segment: &str) -> Result<Vec<Part>, BadPattern> {
     if text_bytes > SEGMENT_BYTES_MAX {
         return Err(BadPattern::SegmentTooLong(text_bytes));
     }
-    let templates = parts
-        .iter()
-        .filter(|part| matches!(part, Part::Claim(_)))
-        .count();
+    let templates = parts.iter().filter(|part| matches!(part, Part::Claim(_))).count();
     if templates > TEMPLATES_PER_SEGMENT_MAX {
         return Err(BadPattern::TooManyTemplates);
     }

@@ -131,11 +131,7 @@ mod tests {
                 }
                 Step::Tail(text) => (text, true),
             };
-            spelled.push_str(&format!(
-                "[{}{}]",
-                text.known,
-                if text.open { "?" } else { "" }
-            ));
+            spelled.push_str(&format!("[{}{}]", text.known, if text.open { "?" } else { "" }));
             if end {
                 return spelled + "...";
             }
@@ -151,9 +147,6 @@ mod tests {
         assert_eq!(spell(FolderProbe::new("/")), "[?]...");
         assert_eq!(spell(PatternProbe::new("/a/+/x-{{u}}/b")), "[a][?][x-?][b]");
         assert_eq!(spell(PatternProbe::new("/a/b-*")), "[a][b-?]...");
-        assert_eq!(
-            spell(PatternProbe::new("/{{https://x/y}}-z/b{{u}}*")),
-            "[?][b?]..."
-        );
+        assert_eq!(spell(PatternProbe::new("/{{https://x/y}}-z/b{{u}}*")), "[?][b?]...");
     }
 }

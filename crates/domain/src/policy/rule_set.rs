@@ -157,10 +157,7 @@ impl RuleSet {
             return Capabilities::NONE;
         };
         let path = PathProbe::new(path);
-        if self
-            .first(&rules.denies, path, |rule| rule.is_live(now))
-            .is_some()
-        {
+        if self.first(&rules.denies, path, |rule| rule.is_live(now)).is_some() {
             return Capabilities::NONE;
         }
         let mut held = Capabilities::NONE;
@@ -185,10 +182,7 @@ impl RuleSet {
             return false;
         };
         let folder = FolderProbe::new(folder);
-        if self
-            .first(&rules.denies, folder, |rule| rule.is_live(now))
-            .is_some()
-        {
+        if self.first(&rules.denies, folder, |rule| rule.is_live(now)).is_some() {
             return false;
         }
         let mut search = |id: RuleId| match self.rule(id) {
@@ -221,16 +215,11 @@ impl RuleSet {
             Some(rule) if rule.is_live(now) => ControlFlow::Break(()),
             _ => ControlFlow::Continue(()),
         };
-        if rules
-            .denies
-            .overlapping(FolderProbe::new("/"), &mut denied)
-            .is_break()
-        {
+        if rules.denies.overlapping(FolderProbe::new("/"), &mut denied).is_break() {
             return Scope::None;
         }
         let granted = rules.scopes.iter().filter(|(_, id)| {
-            self.rule(*id)
-                .is_some_and(|rule| rule.grants(capability) && rule.is_live(now))
+            self.rule(*id).is_some_and(|rule| rule.grants(capability) && rule.is_live(now))
         });
         granted.map(|(scope, _)| *scope).max().unwrap_or_default()
     }
@@ -290,11 +279,7 @@ struct KindPatterns {
 
 impl<'c> Building<'c> {
     fn new(claims: &'c SubClaims) -> Self {
-        Self {
-            set: RuleSet::default(),
-            binder: Binder::new(claims),
-            kinds: BTreeMap::new(),
-        }
+        Self { set: RuleSet::default(), binder: Binder::new(claims), kinds: BTreeMap::new() }
     }
 
     fn add_role(&mut self, role: &Role, case: Case) {
@@ -308,10 +293,7 @@ impl<'c> Building<'c> {
     }
 
     fn add_rule(&mut self, role: &Arc<ItemPath>, rule: &Rule, case: Case) {
-        let bound = BoundRule {
-            role: Arc::clone(role),
-            rule: rule.clone(),
-        };
+        let bound = BoundRule { role: Arc::clone(role), rule: rule.clone() };
         let deny = bound.denies();
         // A deny has no power over remote access, and a rule without capabilities has none at all.
         if rule.capabilities.is_empty() || (deny && rule.kind == RuleKind::Sra) {
@@ -332,11 +314,7 @@ impl<'c> Building<'c> {
         if !deny && scope != Scope::None {
             kind.scopes.push((scope, id));
         }
-        let list = if deny {
-            &mut kind.denies
-        } else {
-            &mut kind.grants
-        };
+        let list = if deny { &mut kind.denies } else { &mut kind.grants };
         list.extend(patterns.into_iter().map(|pattern| (pattern, id)));
     }
 

@@ -31,11 +31,7 @@ pub fn matches(required: &SubClaims, case_sensitive: bool, bearer: &SubClaims) -
 
 /// Whether a value holds an operator: the V2 field `is_subclaims_with_operator`.
 pub fn uses_operators(required: &SubClaims) -> bool {
-    required
-        .0
-        .values()
-        .flatten()
-        .any(|value| next_operator(value).is_some())
+    required.0.values().flatten().any(|value| next_operator(value).is_some())
 }
 
 /// Why required sub-claims were refused.
@@ -114,11 +110,7 @@ pub fn parse_sub_claims<'a>(
         if !well_formed || name.chars().any(char::is_control) {
             return Err(BadSubClaims::Name);
         }
-        if claims
-            .0
-            .insert(name.to_owned(), parse_values(name, list)?)
-            .is_some()
-        {
+        if claims.0.insert(name.to_owned(), parse_values(name, list)?).is_some() {
             return Err(BadSubClaims::Repeated(name.to_owned()));
         }
         if claims.0.len() > CLAIMS_PER_ASSOC_MAX {
@@ -130,11 +122,7 @@ pub fn parse_sub_claims<'a>(
 
 fn parse_values(name: &str, list: &str) -> Result<Vec<String>, BadSubClaims> {
     let mut values = Vec::new();
-    for value in list
-        .split(',')
-        .map(str::trim)
-        .filter(|value| !value.is_empty())
-    {
+    for value in list.split(',').map(str::trim).filter(|value| !value.is_empty()) {
         if value.len() > CLAIM_VALUE_BYTES_MAX || value.chars().any(char::is_control) {
             return Err(BadSubClaims::Value(name.to_owned()));
         }
@@ -157,10 +145,7 @@ fn parse_values(name: &str, list: &str) -> Result<Vec<String>, BadSubClaims> {
 
 fn is_met(value: &str, case: Case, held: &[String]) -> bool {
     let met = |operand: &str| {
-        !operand.is_empty()
-            && held
-                .iter()
-                .any(|text| wildcard::matches(operand, text, case))
+        !operand.is_empty() && held.iter().any(|text| wildcard::matches(operand, text, case))
     };
     Operands::of(value).fold(false, |so_far, (operator, operand)| match operator {
         Operator::Or => so_far || met(operand),
@@ -181,9 +166,7 @@ struct Operands<'v> {
 
 impl<'v> Operands<'v> {
     const fn of(value: &'v str) -> Self {
-        Self {
-            rest: Some((Operator::Or, value)),
-        }
+        Self { rest: Some((Operator::Or, value)) }
     }
 }
 
@@ -205,12 +188,8 @@ impl<'v> Iterator for Operands<'v> {
 
 /// The first operator of `text`: what is before it, which it is, and what is after it.
 fn next_operator(text: &str) -> Option<(&str, Operator, &str)> {
-    let and = text
-        .split_once(AND)
-        .map(|(before, after)| (before, Operator::And, after));
-    let or = text
-        .split_once(OR)
-        .map(|(before, after)| (before, Operator::Or, after));
+    let and = text.split_once(AND).map(|(before, after)| (before, Operator::And, after));
+    let or = text.split_once(OR).map(|(before, after)| (before, Operator::Or, after));
     match (and, or) {
         (Some(and), Some(or)) => Some(if and.0.len() < or.0.len() { and } else { or }),
         (and, or) => and.or(or),

@@ -70,8 +70,8 @@ fn spells(pieces: &[Piece], text: &str, extent: Extent) -> bool {
             .strip_prefix(text, expected)
             .is_some_and(|rest| spells(more, rest, extent)),
         Some((Piece::Values(values), [])) if extent == Extent::Whole => values.get(text).is_some(),
-        Some((Piece::Values(values), more)) => values
-            .prefixes_of(text)
-            .any(|(rest, ())| spells(more, rest, extent)),
+        Some((Piece::Values(values), more)) => {
+            values.prefixes_of(text).any(|(rest, ())| spells(more, rest, extent))
+        }
     }
 }

@@ -15,10 +15,7 @@ pub(super) const NOW: Timestamp = Timestamp(1_000_000);
 pub(super) fn claims(text: &str) -> SubClaims {
     let claim = |part: &str| {
         let (name, values) = part.split_once('=').unwrap();
-        (
-            name.to_owned(),
-            values.split(',').map(str::to_owned).collect(),
-        )
+        (name.to_owned(), values.split(',').map(str::to_owned).collect())
     };
     SubClaims(text.split_whitespace().map(claim).collect())
 }
@@ -33,12 +30,7 @@ pub(super) fn capabilities(text: &str) -> Capabilities {
 
 /// A lasting rule.
 pub(super) fn rule(kind: RuleKind, path: &str, granted: &str) -> Rule {
-    Rule {
-        kind,
-        path: path.to_owned(),
-        capabilities: capabilities(granted),
-        expires: None,
-    }
+    Rule { kind, path: path.to_owned(), capabilities: capabilities(granted), expires: None }
 }
 
 /// `["/a/* read", "/a/b deny"]` as item rules.
@@ -67,11 +59,7 @@ pub(super) fn role(id: i64, rules: Vec<Rule>) -> Role {
 
 /// The admin role.
 pub(super) fn admin_role() -> Role {
-    Role {
-        path: ItemPath::parse("admin").unwrap(),
-        admin: true,
-        ..role(0, Vec::new())
-    }
+    Role { path: ItemPath::parse("admin").unwrap(), admin: true, ..role(0, Vec::new()) }
 }
 
 /// The rule set of a bearer with one role, in the case-sensitive way.
@@ -96,11 +84,8 @@ pub(super) fn defined_match(
     claims: &SubClaims,
     case_sensitive: bool,
 ) -> bool {
-    let mut names: Vec<&str> = pattern
-        .split("{{")
-        .skip(1)
-        .map(|part| part.split_once("}}").unwrap().0)
-        .collect();
+    let mut names: Vec<&str> =
+        pattern.split("{{").skip(1).map(|part| part.split_once("}}").unwrap().0).collect();
     names.sort_unstable();
     names.dedup();
     let mut choices = vec![BTreeMap::new()];
@@ -119,9 +104,7 @@ pub(super) fn defined_match(
         choices = longer;
     }
     let path: Vec<char> = path.chars().collect();
-    choices
-        .iter()
-        .any(|choice| spelled(&tokens(pattern, choice, case_sensitive), &path))
+    choices.iter().any(|choice| spelled(&tokens(pattern, choice, case_sensitive), &path))
 }
 
 fn tokens(pattern: &str, choice: &BTreeMap<&str, &str>, case_sensitive: bool) -> Vec<Token> {
@@ -130,19 +113,13 @@ fn tokens(pattern: &str, choice: &BTreeMap<&str, &str>, case_sensitive: bool) ->
     while let Some(next) = rest.chars().next() {
         if let Some(template) = rest.strip_prefix("{{") {
             let (name, after) = template.split_once("}}").unwrap();
-            let token = if case_sensitive {
-                Token::Char
-            } else {
-                Token::AnyCase
-            };
+            let token = if case_sensitive { Token::Char } else { Token::AnyCase };
             tokens.extend(choice[name].chars().map(token));
             rest = after;
             continue;
         }
         let after = &rest[next.len_utf8()..];
-        let whole = tokens
-            .last()
-            .is_some_and(|token| matches!(token, Token::Char('/')))
+        let whole = tokens.last().is_some_and(|token| matches!(token, Token::Char('/')))
             && (after.is_empty() || after.starts_with('/'));
         tokens.push(match next {
             '+' if whole => Token::Plus,

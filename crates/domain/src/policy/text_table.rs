@@ -21,10 +21,7 @@ struct Entry<T> {
 impl<T> TextTable<T> {
     /// An empty table.
     pub(super) const fn new(case: Case) -> Self {
-        Self {
-            case,
-            entries: Vec::new(),
-        }
+        Self { case, entries: Vec::new() }
     }
 
     /// The value of `text`, made by `absent` when it is new. [`TextTable::link`] must follow.
@@ -35,14 +32,7 @@ impl<T> TextTable<T> {
             Ok(index) => index,
             Err(index) => {
                 let text = self.case.canonical(text);
-                self.entries.insert(
-                    index,
-                    Entry {
-                        text,
-                        shorter: None,
-                        value: absent(),
-                    },
-                );
+                self.entries.insert(index, Entry { text, shorter: None, value: absent() });
                 index
             }
         };
@@ -68,9 +58,7 @@ impl<T> TextTable<T> {
 
     /// The value of `text`.
     pub(super) fn get(&self, text: &str) -> Option<&T> {
-        self.search(text)
-            .ok()
-            .map(|index| &self.entries[index].value)
+        self.search(text).ok().map(|index| &self.entries[index].value)
     }
 
     /// Every value, in the order of the texts.
@@ -92,9 +80,7 @@ impl<T> TextTable<T> {
         };
         std::iter::successors(last, |index| self.entries[*index].shorter).filter_map(|index| {
             let entry = &self.entries[index];
-            self.case
-                .strip_prefix(text, &entry.text)
-                .map(|rest| (rest, &entry.value))
+            self.case.strip_prefix(text, &entry.text).map(|rest| (rest, &entry.value))
         })
     }
 
@@ -108,8 +94,7 @@ impl<T> TextTable<T> {
     }
 
     fn search(&self, text: &str) -> Result<usize, usize> {
-        self.entries
-            .binary_search_by(|entry| self.case.compare(&entry.text, text))
+        self.entries.binary_search_by(|entry| self.case.compare(&entry.text, text))
     }
 }
 

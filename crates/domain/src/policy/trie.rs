@@ -58,9 +58,7 @@ impl Trie {
     /// The trie of these patterns.
     pub(super) fn build(mut patterns: Vec<(BoundPattern, RuleId)>) -> Self {
         patterns.sort_by(|(a, _), (b, _)| a.sort_texts().cmp(b.sort_texts()));
-        let mut trie = Self {
-            nodes: vec![Node::new()],
-        };
+        let mut trie = Self { nodes: vec![Node::new()] };
         for (pattern, rule) in patterns {
             trie.insert(pattern, rule);
         }
@@ -104,11 +102,7 @@ impl Trie {
             None => node.ends.push(rule),
             Some(BoundParts::Text(text)) => node.tails.entry(&text, Vec::new).push(rule),
             Some(BoundParts::Template(template)) => {
-                match node
-                    .template_tails
-                    .iter_mut()
-                    .find(|(known, _)| known.same(&template))
-                {
+                match node.template_tails.iter_mut().find(|(known, _)| known.same(&template)) {
                     Some((_, rules)) => rules.push(rule),
                     None => node.template_tails.push((template, vec![rule])),
                 }
@@ -123,11 +117,7 @@ impl Trie {
             BoundSegment::Any => *node.any.get_or_insert(fresh),
             BoundSegment::Parts(BoundParts::Text(text)) => *node.texts.entry(&text, || fresh),
             BoundSegment::Parts(BoundParts::Template(template)) => {
-                match node
-                    .templates
-                    .iter()
-                    .find(|(known, _)| known.same(&template))
-                {
+                match node.templates.iter().find(|(known, _)| known.same(&template)) {
                     Some((_, child)) => *child,
                     None => {
                         node.templates.push((template, fresh));
@@ -199,11 +189,7 @@ impl Trie {
     fn below(&self, node: &Node, visit: &mut impl Visit) -> ControlFlow<()> {
         visit.node();
         all(&node.ends, visit)?;
-        for rules in node
-            .tails
-            .values()
-            .chain(node.template_tails.iter().map(|(_, rules)| rules))
-        {
+        for rules in node.tails.values().chain(node.template_tails.iter().map(|(_, rules)| rules)) {
             all(rules, visit)?;
         }
         let templates = node.templates.iter().map(|(_, child)| child);

@@ -69,11 +69,7 @@ mod tests {
             ("\\*", "\\x", true),
         ];
         for (pattern, text, expect) in rows {
-            assert_eq!(
-                matches(pattern, text, Case::Sensitive),
-                expect,
-                "{pattern} on {text}"
-            );
+            assert_eq!(matches(pattern, text, Case::Sensitive), expect, "{pattern} on {text}");
         }
         assert!(matches("DEV-*", "dev-x", Case::Insensitive));
     }

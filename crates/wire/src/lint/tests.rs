@@ -45,14 +45,8 @@ fn each_fault_of_a_field_is_found() {
         &with_fields(const { &[Field::text("a-b", "A name.").documented_as("ab").spec()] }),
         "differs in more",
     );
-    check(
-        &with_fields(const { &[Field::text("a", "no capital.").spec()] }),
-        "one sentence",
-    );
-    check(
-        &with_fields(const { &[Field::text("a", "No stop").spec()] }),
-        "one sentence",
-    );
+    check(&with_fields(const { &[Field::text("a", "no capital.").spec()] }), "one sentence");
+    check(&with_fields(const { &[Field::text("a", "No stop").spec()] }), "one sentence");
     check(
         &with_fields(const { &[Field::text("a", "A.b.").required().default("x").spec()] }),
         "required and has a default",
@@ -61,30 +55,19 @@ fn each_fault_of_a_field_is_found() {
         &with_fields(const { &[Field::text("a", "A.b.").choices(&["x", "X"]).spec()] }),
         "choices are the same",
     );
-    check(
-        &with_fields(const { &[Field::flag("a", "A.b.").secret().spec()] }),
-        "no secret",
-    );
+    check(&with_fields(const { &[Field::flag("a", "A.b.").secret().spec()] }), "no secret");
     check(
         &with_fields(const { &[Field::text("a", "A.b.").short('h').spec()] }),
         "short flag is reserved",
     );
-    check(
-        &with_fields(const { &[Field::text("profile", "A.b.").spec()] }),
-        "name is reserved",
-    );
-    check(
-        &with_fields(const { &[Field::text("json", "A.b.").spec()] }),
-        "plain boolean",
-    );
+    check(&with_fields(const { &[Field::text("profile", "A.b.").spec()] }), "name is reserved");
+    check(&with_fields(const { &[Field::text("json", "A.b.").spec()] }), "plain boolean");
 }
 
 #[test]
 fn duplicates_are_found_across_groups() {
-    static GROUP: Group = Group {
-        title: "Names",
-        fields: &[Field::text("name", "A name.").short('n').spec()],
-    };
+    static GROUP: Group =
+        Group { title: "Names", fields: &[Field::text("name", "A name.").short('n').spec()] };
     let mut spec = with_fields(const { &[Field::text("name", "A name.").spec()] });
     spec.groups = const { &[&GROUP] };
     check(&spec, "'name' is there twice");
@@ -110,11 +93,7 @@ fn names_statuses_and_shows_are_checked() {
     spec.summary = "probes.";
     check(&spec, "summary");
     spec = with_fields(&[]);
-    spec.aliases = &[Alias {
-        name: "Probe",
-        success: 200,
-        reply: "object",
-    }];
+    spec.aliases = &[Alias { name: "Probe", success: 200, reply: "object" }];
     check(&spec, "given twice");
     spec = with_fields(&[]);
     spec.show = Show::Sentence("Done with {name");
@@ -128,11 +107,7 @@ fn two_commands_of_one_name_are_found() {
     let first = with_fields(&[]);
     let mut second = with_fields(&[]);
     second.name = "other";
-    second.aliases = &[Alias {
-        name: "PROBE",
-        success: 200,
-        reply: "object",
-    }];
+    second.aliases = &[Alias { name: "PROBE", success: 200, reply: "object" }];
     let found = lint_all(&[&first, &second]);
     assert_eq!(found, ["other: another command is called 'PROBE'"]);
 }

@@ -23,8 +23,7 @@ const DEFAULT_VERSIONING: Field<Flag> =
     Field::flag("default-versioning", "New values make new versions unless told otherwise.");
 const FORCE_NEW_VERSIONS: Field<Flag> =
     Field::flag("force-new-versions", "New values always make new versions.");
-const ITEM_TYPE: Field<Text> =
-    Field::text("item-type", "The item type that max-versions is for.");
+const ITEM_TYPE: Field<Text> = Field::text("item-type", "The item type that max-versions is for.");
 const MAX_VERSIONS: Field<Text> =
     Field::text("max-versions", "How many versions are kept of items of item-type.");
 const LOCK_DEFAULT_KEY: Field<Flag> =

@@ -9,8 +9,7 @@ use crate::ctx::Ctx;
 use crate::fields::{NAME, SESSION};
 use crate::replies::auth_method::AuthMethodReply;
 
-const ALIASES: &[Alias] =
-    &[Alias { name: "get-auth-method", success: 200, reply: "AuthMethod" }];
+const ALIASES: &[Alias] = &[Alias { name: "get-auth-method", success: 200, reply: "AuthMethod" }];
 
 /// The command.
 pub(super) static COMMAND: ApiCommand = Command {

@@ -14,11 +14,9 @@ const VERSION: Field<Int> =
         .default("-1");
 const IN_DAYS: Field<Int> =
     Field::int("delete-in-days", "Days until a key is gone; other items go at once.").default("7");
-const IMMEDIATELY: Field<Flag> = Field::flag(
-    "delete-immediately",
-    "Delete a key at once; needs delete-in-days -1 as well.",
-)
-.default("false");
+const IMMEDIATELY: Field<Flag> =
+    Field::flag("delete-immediately", "Delete a key at once; needs delete-in-days -1 as well.")
+        .default("false");
 
 #[derive(Serialize)]
 struct Reply<'a> {
@@ -56,7 +54,8 @@ pub(super) static COMMAND: ApiCommand = Command {
 };
 
 async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
-    let invalid = || Fault::bad_request("invalid value of 'version': it must be -1, 0 or a version");
+    let invalid =
+        || Fault::bad_request("invalid value of 'version': it must be -1, 0 or a version");
     let versions = match args.get_or(&VERSION, -1)? {
         -1 => DeleteVersions::All,
         0 => DeleteVersions::Latest,

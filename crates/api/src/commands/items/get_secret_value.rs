@@ -54,7 +54,8 @@ async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
         .map(|name| Ok(ItemRef::Path(ItemPath::parse(name)?)))
         .collect::<Result<Vec<_>, Fault>>()?;
     let opened = ctx.crypt().read(&ctx, items, version).await?;
-    let size: usize = opened.iter().flat_map(|item| &item.values).map(|v| v.value.expose().len()).sum();
+    let size: usize =
+        opened.iter().flat_map(|item| &item.values).map(|v| v.value.expose().len()).sum();
     let mut body = Vec::with_capacity(size + size / 8 + names.len() * 80 + 2);
     body.push(b'{');
     for (name, item) in names.iter().zip(&opened) {
@@ -112,9 +113,10 @@ fn write_item(
         )));
     }
     if !matches!(version, VersionWish::Last(_)) {
-        let value = item.values.first().ok_or_else(|| {
-            Fault::not_found(format!("item {} has no value", item.item.path))
-        })?;
+        let value = item
+            .values
+            .first()
+            .ok_or_else(|| Fault::not_found(format!("item {} has no value", item.item.path)))?;
         return write_value(body, value, as_json);
     }
     body.push(b'{');

@@ -3,7 +3,9 @@
 use keysherd_base::limits::PAGE_LEN;
 use keysherd_base::{Fault, FolderPath, Timestamp};
 use keysherd_plane::items::ItemList;
-use keysherd_wire::{Access, Answer, Args, Body, Command, Field, Flag, Int, List, Show, Spec, Text};
+use keysherd_wire::{
+    Access, Answer, Args, Body, Command, Field, Flag, Int, List, Show, Spec, Text,
+};
 use serde::Serialize;
 
 use crate::commands::ApiCommand;
@@ -29,8 +31,7 @@ const MINIMAL_VIEW: Field<Flag> =
 const CURRENT_FOLDER: Field<Flag> =
     Field::flag("current-folder", "The folder of path is always the one listed.").inert();
 const SRA_ONLY: Field<Flag> = Field::flag("sra-only", "Only items with remote access.").inert();
-const ADVANCED_FILTER: Field<Text> =
-    Field::text("advanced-filter", "A filter expression.").inert();
+const ADVANCED_FILTER: Field<Text> = Field::text("advanced-filter", "A filter expression.").inert();
 /// Items one call returns at most; beyond it the answer has a next page, whatever was asked.
 const ITEMS_PER_CALL_MAX: usize = 100_000;
 

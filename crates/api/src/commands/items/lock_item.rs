@@ -40,9 +40,11 @@ async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
         match action.to_ascii_lowercase().as_str() {
             "read" => read = true,
             "update" => update = true,
-            _ => return Err(Fault::bad_request(
-                "invalid value of 'actions': it must be read, update or read,update",
-            )),
+            _ => {
+                return Err(Fault::bad_request(
+                    "invalid value of 'actions': it must be read, update or read,update",
+                ));
+            }
         }
     }
     let minutes = args.get(&LOCK_TTL)?.filter(|minutes| *minutes != 0).unwrap_or(60);

@@ -9,8 +9,7 @@ use crate::ctx::Ctx;
 use crate::fields::SESSION;
 
 const SOURCE: Field<Text> = Field::text("source", "The folder to move.").required().short('s');
-const TARGET: Field<Text> =
-    Field::text("target", "The path it will have.").required().short('t');
+const TARGET: Field<Text> = Field::text("target", "The path it will have.").required().short('t');
 const OBJECTS_TYPE: Field<Text> = Field::text("objects-type", "What kind of objects is moved.")
     .default("item")
     .choices(&["item", "auth_method", "role"]);

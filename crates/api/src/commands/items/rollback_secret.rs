@@ -38,10 +38,10 @@ pub(super) static COMMAND: ApiCommand = Command {
 
 async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
     let path = args.path(&NAME)?;
-    let old = u32::try_from(args.need(&OLD_VERSION)?)
-        .ok()
-        .filter(|version| *version > 0)
-        .ok_or_else(|| Fault::bad_request("invalid value of 'old-version': it must be 1 or more"))?;
+    let old =
+        u32::try_from(args.need(&OLD_VERSION)?).ok().filter(|version| *version > 0).ok_or_else(
+            || Fault::bad_request("invalid value of 'old-version': it must be 1 or more"),
+        )?;
     let wish = VersionWish::Exactly(old);
     let opened = ctx.crypt().read(&ctx, vec![ItemRef::Path(path.clone())], wish).await?;
     let value = opened.into_iter().next().and_then(|item| item.values.into_iter().next());

@@ -13,8 +13,7 @@ const DESIRED_STATE: Field<Text> = Field::text("desired-state", "Whether it may 
     .required()
     .short('s')
     .choices(&["Enabled", "Disabled"]);
-const VERSION: Field<Int> =
-    Field::int("version", "A version; 0 stands for the item.").default("0");
+const VERSION: Field<Int> = Field::int("version", "A version; 0 stands for the item.").default("0");
 
 /// The command.
 pub(super) static COMMAND: ApiCommand = Command {

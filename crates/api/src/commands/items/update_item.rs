@@ -14,12 +14,10 @@ use crate::fields::{
 };
 use crate::secure_access::SECURE_ACCESS;
 
-const NEW_METADATA: Field<Text> = Field::text("new-metadata", "The older name of description.")
-    .sentinel("default_metadata");
-const ITEM_CUSTOM_FIELDS: Field<Map> = Field::map(
-    "item-custom-fields",
-    "Account-defined fields to set; an empty text removes one.",
-);
+const NEW_METADATA: Field<Text> =
+    Field::text("new-metadata", "The older name of description.").sentinel("default_metadata");
+const ITEM_CUSTOM_FIELDS: Field<Map> =
+    Field::map("item-custom-fields", "Account-defined fields to set; an empty text removes one.");
 const CHANGE_EVENT: Field<Flag> =
     Field::flag("change-event", "Raise an event when the value changes.");
 

@@ -22,10 +22,8 @@ const KEEP_PREV_VERSION: Field<Flag> = Field::flag(
     "Whether the previous value is kept as a version; as the account says unless given.",
 );
 const NEW_VERSION: Field<Flag> = Field::flag("new-version", "The same as keep-prev-version.");
-const LAST_VERSION: Field<Int> = Field::int(
-    "last-version",
-    "Refuse the update unless this is the newest version.",
-);
+const LAST_VERSION: Field<Int> =
+    Field::int("last-version", "Refuse the update unless this is the newest version.");
 const MULTILINE: Field<Flag> = Field::flag("multiline", "Texts keep their lines always.").inert();
 
 #[derive(Serialize)]
@@ -61,11 +59,8 @@ pub(super) static COMMAND: ApiCommand = Command {
 async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
     let path = args.path(&NAME)?;
     let format = value::format(&args)?;
-    let kind = if value::has_password_parts(&args)? {
-        SecretKind::Password
-    } else {
-        SecretKind::Generic
-    };
+    let kind =
+        if value::has_password_parts(&args)? { SecretKind::Password } else { SecretKind::Generic };
     let plaintext = value::plaintext(&args, kind, format.unwrap_or_default())?;
     let expected_version = match args.get(&LAST_VERSION)? {
         None | Some(0) => None,

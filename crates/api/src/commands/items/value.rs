@@ -116,7 +116,9 @@ fn password_object(args: &Args) -> Result<String, Fault> {
 fn check_format(value: &SecretBytes, format: ValueFormat) -> Result<(), Fault> {
     let valid = match format {
         ValueFormat::Text => true,
-        ValueFormat::Json => serde_json::from_slice::<serde::de::IgnoredAny>(value.expose()).is_ok(),
+        ValueFormat::Json => {
+            serde_json::from_slice::<serde::de::IgnoredAny>(value.expose()).is_ok()
+        }
         ValueFormat::KeyValue => is_object(value.expose()),
     };
     if valid {

@@ -15,20 +15,17 @@ use crate::crypt::{TransitMessage, TransitResult};
 use crate::ctx::Ctx;
 use crate::fields::SESSION;
 
-const ITEM_ID: Field<Int> = Field::int("item-id", "The key's integer id.")
-    .documented_as("item_id")
-    .required();
+const ITEM_ID: Field<Int> =
+    Field::int("item-id", "The key's integer id.").documented_as("item_id").required();
 const ITEM_VERSION: Field<Int> =
     Field::int("item-version", "A key version; the newest unless given.")
         .documented_as("item_version");
 const CONTEXT: Field<Map> = Field::map("context", "Bound to the ciphertext.");
-const DATA: Field<Text> = Field::text(
-    "data",
-    "Text to encrypt, or base64 of what encrypt returned.",
-)
-.required()
-.secret()
-.empty_is_value();
+const DATA: Field<Text> =
+    Field::text("data", "Text to encrypt, or base64 of what encrypt returned.")
+        .required()
+        .secret()
+        .empty_is_value();
 
 #[derive(Serialize)]
 struct Reply {

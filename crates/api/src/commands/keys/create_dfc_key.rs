@@ -71,8 +71,7 @@ async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
         .ok()
         .filter(|n| (2..=7).contains(n))
         .ok_or_else(|| Fault::bad_request("invalid value of 'split-level': it must be 2 to 7"))?;
-    let customer_fragment =
-        args.get(&CUSTOMER_FRG_ID)?.map(|id| fragment_id(&id)).transpose()?;
+    let customer_fragment = args.get(&CUSTOMER_FRG_ID)?.map(|id| fragment_id(&id)).transpose()?;
     let description = args.get(&DESCRIPTION)?.or(args.get(&METADATA)?).unwrap_or_default();
     let tags = args.get(&TAG)?.unwrap_or_default();
     let delete_protection = args.get(&DELETE_PROTECTION)?;

@@ -27,13 +27,7 @@ const CONTEXT: Field<Map> = Field::map(
 /// How a key is named, and what is bound to its messages.
 pub(super) const KEY: Group = Group {
     title: "Key",
-    fields: &[
-        KEY_NAME.spec(),
-        ITEM_ID.spec(),
-        DISPLAY_ID.spec(),
-        VERSION.spec(),
-        CONTEXT.spec(),
-    ],
+    fields: &[KEY_NAME.spec(), ITEM_ID.spec(), DISPLAY_ID.spec(), VERSION.spec(), CONTEXT.spec()],
 };
 
 /// One message with the key that `args` names.

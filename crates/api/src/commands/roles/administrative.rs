@@ -7,8 +7,7 @@ use keysherd_wire::{Args, Field, Group, List, Text};
 
 const SCOPES: &[&str] = &["none", "own", "scoped", "all"];
 
-const AUDIT: Field<Text> =
-    Field::text("audit-access", "Access to the audit log.").choices(SCOPES);
+const AUDIT: Field<Text> = Field::text("audit-access", "Access to the audit log.").choices(SCOPES);
 const ANALYTICS: Field<Text> =
     Field::text("analytics-access", "Access to analytics.").choices(SCOPES);
 const GATEWAY_ANALYTICS: Field<Text> =

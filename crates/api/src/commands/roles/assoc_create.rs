@@ -31,7 +31,9 @@ pub(super) static COMMAND: ApiCommand = Command {
         reply: "CreateRoleAuthMethodAssocOutput",
         access: Access::Right("role-rule", "update"),
         body: Body::Object,
-        show: Show::Sentence("Role {role-name} was associated with {am-name}\n- Association ID: {assoc_id}"),
+        show: Show::Sentence(
+            "Role {role-name} was associated with {am-name}\n- Association ID: {assoc_id}",
+        ),
     },
     run: |ctx, args| Box::pin(run(ctx, args)),
 };

@@ -6,11 +6,8 @@ use keysherd_domain::policy::sub_claims::parse_sub_claims;
 use keysherd_wire::{Args, Field, Flag, Map, Text};
 
 /// The claims.
-pub(super) const SUB_CLAIMS: Field<Map> = Field::map(
-    "sub-claims",
-    "Claims the bearer must have, values separated by commas.",
-)
-.short('s');
+pub(super) const SUB_CLAIMS: Field<Map> =
+    Field::map("sub-claims", "Claims the bearer must have, values separated by commas.").short('s');
 /// Whether letter case counts.
 pub(super) const CASE_SENSITIVE: Field<Flag> =
     Field::flag("case-sensitive", "Whether letter case of claim values counts.").default("true");

@@ -10,12 +10,10 @@ use crate::commands::ApiCommand;
 use crate::ctx::Ctx;
 use crate::fields::SESSION;
 
-const CAPABILITY: Field<List> = Field::list(
-    "capability",
-    "What the rule grants: read, create, update, delete, list, or deny.",
-)
-.required()
-.short('c');
+const CAPABILITY: Field<List> =
+    Field::list("capability", "What the rule grants: read, create, update, delete, list, or deny.")
+        .required()
+        .short('c');
 const TTL: Field<Int> =
     Field::int("ttl", "Minutes until the rule ends by itself; 0: it lasts.").default("0");
 

@@ -23,7 +23,8 @@ const ADMIN_PASSWORD: Field<Text> =
     Field::text("admin-password", "The password, for password.").secret();
 const ACCOUNT_ID: Field<Text> =
     Field::text("account-id", "The account, when the address belongs to several.");
-const GATEWAY_URL: Field<Text> = Field::text("gateway-url", "The gateway is the one called.").inert();
+const GATEWAY_URL: Field<Text> =
+    Field::text("gateway-url", "The gateway is the one called.").inert();
 const DEBUG: Field<Flag> = Field::flag("debug", "Nothing more is shown.").inert();
 
 /// What signing in takes.

@@ -57,18 +57,13 @@ impl RawKey {
             u128::from_be_bytes(bytes)
         };
         let counter = blocks(&[nonce.as_slice(), &[0, 0, 0, 1]].concat())[0];
-        Self {
-            hash_key: encrypt(0),
-            mask: encrypt(counter),
-        }
+        Self { hash_key: encrypt(0), mask: encrypt(counter) }
     }
 
     fn tag(&self, aad: &[u8], ciphertext: &[u8]) -> u128 {
         let lengths = (aad.len() as u128 * 8) << 64 | (ciphertext.len() as u128 * 8);
         let all = [blocks(aad), blocks(ciphertext), vec![lengths]].concat();
-        all.iter()
-            .fold(0, |hash, block| multiply(hash ^ block, self.hash_key))
-            ^ self.mask
+        all.iter().fold(0, |hash, block| multiply(hash ^ block, self.hash_key)) ^ self.mask
     }
 }
 
@@ -86,10 +81,7 @@ fn forge(keys: [&[u8; 32]; 2], nonce: &[u8; 12], aad: &[u8], start: &[u8]) -> Ve
 
 fn opens_bare(key: &[u8; 32], nonce: &[u8; 12], aad: &[u8], sealed: &[u8]) -> Vec<u8> {
     let mut buffer = sealed.to_vec();
-    GcmKey::aes256(key)
-        .open(nonce, aad, &mut buffer)
-        .unwrap()
-        .to_vec()
+    GcmKey::aes256(key).open(nonce, aad, &mut buffer).unwrap().to_vec()
 }
 
 #[test]
@@ -99,16 +91,11 @@ fn a_payload_forged_for_two_keys_opens_with_one_at_most() {
     let aad = envelope.immutable_header();
     let nonce = chunk_nonce(envelope.nonce_prefix, 0, true);
     let keys = [(); 2].map(|()| Dek::generate(&SystemRng).unwrap().payload_key(&envelope));
-    let raw = keys
-        .each_ref()
-        .map(|key| key.as_bytes().expose().first_chunk::<32>().unwrap());
+    let raw = keys.each_ref().map(|key| key.as_bytes().expose().first_chunk::<32>().unwrap());
 
     let chunk = forge(raw, &nonce, &aad, &[]);
     let plaintexts = raw.map(|key| opens_bare(key, &nonce, &aad, &chunk));
-    assert_ne!(
-        plaintexts[0], plaintexts[1],
-        "bare GCM opens to two plaintexts"
-    );
+    assert_ne!(plaintexts[0], plaintexts[1], "bare GCM opens to two plaintexts");
 
     for (committed, key) in keys.iter().enumerate() {
         let chunks = sealed.len() - chunk.len();
@@ -127,10 +114,7 @@ fn a_wrap_forged_for_two_keys_opens_with_one_at_most() {
     let raw = keks.each_ref().map(|kek| kek.kek.expose());
     let envelope = Envelope::parse(&sealed).unwrap();
     let wrap = envelope.wrap(0).unwrap();
-    let (nonce, aad) = (
-        wrap.nonce(),
-        wrap_aad(&envelope.immutable_header(), wrap.aad_fields()),
-    );
+    let (nonce, aad) = (wrap.nonce(), wrap_aad(&envelope.immutable_header(), wrap.aad_fields()));
 
     let forged = forge(raw, &nonce, &aad, &[0x77; 16]);
     assert_eq!(forged.len(), 48);
@@ -139,9 +123,6 @@ fn a_wrap_forged_for_two_keys_opens_with_one_at_most() {
 
     sealed[WRAPS_OFFSET + WRAP_BYTES - 48..WRAPS_OFFSET + WRAP_BYTES].copy_from_slice(&forged);
     let envelope = Envelope::parse(&sealed).unwrap();
-    assert_eq!(
-        envelope.unwrap_dek(0, &keks[0]).unwrap().expose().to_vec(),
-        deks[0]
-    );
+    assert_eq!(envelope.unwrap_dek(0, &keks[0]).unwrap().expose().to_vec(), deks[0]);
     assert!(envelope.unwrap_dek(0, &keks[1]).is_err());
 }

@@ -26,18 +26,10 @@ fn no_truncation_and_no_extension_opens() {
     let sealed = sealed_with(&bytes(48), PLAIN, SMALL);
     for length in 0..sealed.len() {
         assert_eq!(opened(&sealed[..length]), None, "{length} bytes left");
-        assert_eq!(
-            opened(&sealed[sealed.len() - length..]),
-            None,
-            "last {length} bytes"
-        );
+        assert_eq!(opened(&sealed[sealed.len() - length..]), None, "last {length} bytes");
     }
     for extra in 1..40 {
-        assert_eq!(
-            opened(&[sealed.as_slice(), &vec![0; extra]].concat()),
-            None,
-            "{extra}"
-        );
+        assert_eq!(opened(&[sealed.as_slice(), &vec![0; extra]].concat()), None, "{extra}");
     }
 }
 
@@ -75,10 +67,7 @@ fn a_failed_last_chunk_returns_no_byte_of_the_others() {
     let last = sealed.len() - 1;
     sealed[last] ^= 1;
     let envelope = Envelope::parse(&sealed).unwrap();
-    let key = envelope
-        .unwrap_dek(0, &kek(0x55))
-        .unwrap()
-        .payload_key(&envelope);
+    let key = envelope.unwrap_dek(0, &kek(0x55)).unwrap().payload_key(&envelope);
     assert!(matches!(envelope.open(&key), Err(OpenFailed)));
 }
 
@@ -103,31 +92,14 @@ fn an_empty_chunk_after_others_does_not_parse() {
 /// Another item's envelope with the same key, as a store that swaps things would have.
 fn other_item() -> Vec<u8> {
     let kek = kek(0x55);
-    let header = Header {
-        item_id: [0x23; 16],
-        ..HEADER
-    };
-    let wraps = [NewWrap {
-        params: FIRST,
-        kek: &kek,
-    }];
-    seal_chunked(
-        &header,
-        &wraps,
-        b"other item's value",
-        &SystemRng,
-        PLAIN,
-        SMALL,
-    )
-    .unwrap()
+    let header = Header { item_id: [0x23; 16], ..HEADER };
+    let wraps = [NewWrap { params: FIRST, kek: &kek }];
+    seal_chunked(&header, &wraps, b"other item's value", &SystemRng, PLAIN, SMALL).unwrap()
 }
 
 #[test]
 fn headers_wraps_and_payloads_cannot_be_swapped_between_items() {
-    let (one, two) = (
-        sealed_with(b"one item's value!!", PLAIN, SMALL),
-        other_item(),
-    );
+    let (one, two) = (sealed_with(b"one item's value!!", PLAIN, SMALL), other_item());
     let parts = |sealed: &[u8]| {
         [
             sealed[..WRAPS_OFFSET].to_vec(),
@@ -138,11 +110,7 @@ fn headers_wraps_and_payloads_cannot_be_swapped_between_items() {
     let (one, two) = (parts(&one), parts(&two));
     for choice in 0..8_usize {
         let pick = |part: usize| {
-            if choice >> part & 1 == 0 {
-                &one[part]
-            } else {
-                &two[part]
-            }
+            if choice >> part & 1 == 0 { &one[part] } else { &two[part] }
         };
         let mixed = [pick(0).as_slice(), pick(1), pick(2)].concat();
         let opens = choice == 0 || choice == 7;
@@ -153,10 +121,7 @@ fn headers_wraps_and_payloads_cannot_be_swapped_between_items() {
 #[test]
 fn a_payload_key_opens_its_own_envelope_only() {
     let (one, two) = (sealed_with(b"one", PLAIN, SMALL), other_item());
-    let (one, two) = (
-        Envelope::parse(&one).unwrap(),
-        Envelope::parse(&two).unwrap(),
-    );
+    let (one, two) = (Envelope::parse(&one).unwrap(), Envelope::parse(&two).unwrap());
     let key = one.unwrap_dek(0, &kek(0x55)).unwrap().payload_key(&one);
     assert!(one.open(&key).is_ok());
     assert!(two.open(&key).is_err());
@@ -175,10 +140,7 @@ fn a_wrong_commitment_fails_even_with_the_right_key() {
         wrong.com[byte] ^= 0x80;
         assert_eq!(envelope.unwrap_dek(0, &wrong).unwrap_err(), OpenFailed);
     }
-    let wrong_key = Kek {
-        kek: Secret::new([0x56; 32]),
-        com: kek(0x55).com,
-    };
+    let wrong_key = Kek { kek: Secret::new([0x56; 32]), com: kek(0x55).com };
     assert_eq!(envelope.unwrap_dek(0, &wrong_key).unwrap_err(), OpenFailed);
 }
 
@@ -213,16 +175,8 @@ fn unknown_values_of_the_format_do_not_parse() {
         assert_eq!(parses(5, value), value == 0, "suite, high {value}");
         assert_eq!(parses(6, value), value == 1, "suite, low {value}");
         assert_eq!(parses(7, value), value <= 1, "flags {value}");
-        assert_eq!(
-            parses(WRAPS_OFFSET, value),
-            (1..=3).contains(&value),
-            "kind {value}"
-        );
-        assert_eq!(
-            parses(PAYLOAD, value),
-            CHUNK_LOG2.contains(&value),
-            "chunk_log2 {value}"
-        );
+        assert_eq!(parses(WRAPS_OFFSET, value), (1..=3).contains(&value), "kind {value}");
+        assert_eq!(parses(PAYLOAD, value), CHUNK_LOG2.contains(&value), "chunk_log2 {value}");
     }
 }
 

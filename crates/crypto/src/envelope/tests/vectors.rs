@@ -31,16 +31,7 @@ const PADDED_IN_ONE_CHUNK: &str = "\
 #[test]
 fn two_wraps_and_three_chunks() {
     let (one, two) = (kek(0x55), kek(0xaa));
-    let wraps = [
-        NewWrap {
-            params: FIRST,
-            kek: &one,
-        },
-        NewWrap {
-            params: SECOND,
-            kek: &two,
-        },
-    ];
+    let wraps = [NewWrap { params: FIRST, kek: &one }, NewWrap { params: SECOND, kek: &two }];
     let value: Vec<u8> = (0..40).collect();
     let sealed = seal_chunked(&HEADER, &wraps, &value, &Counting::default(), PLAIN, SMALL).unwrap();
     assert_eq!(hex::encode(sealed), TWO_WRAPS_AND_THREE_CHUNKS);
@@ -52,28 +43,9 @@ fn two_wraps_and_three_chunks() {
 #[test]
 fn padded_in_one_chunk() {
     let kek = kek(0x55);
-    let header = Header {
-        item_version: 1,
-        ..HEADER
-    };
-    let wraps = [NewWrap {
-        params: FIRST,
-        kek: &kek,
-    }];
-    let sealed = seal(
-        &header,
-        &wraps,
-        b"hello, world",
-        &Counting::default(),
-        PADDED,
-    )
-    .unwrap();
+    let header = Header { item_version: 1, ..HEADER };
+    let wraps = [NewWrap { params: FIRST, kek: &kek }];
+    let sealed = seal(&header, &wraps, b"hello, world", &Counting::default(), PADDED).unwrap();
     assert_eq!(hex::encode(sealed), PADDED_IN_ONE_CHUNK);
-    confirm(
-        &hex::decode(PADDED_IN_ONE_CHUNK).unwrap(),
-        0,
-        &kek,
-        b"hello, world",
-    )
-    .unwrap();
+    confirm(&hex::decode(PADDED_IN_ONE_CHUNK).unwrap(), 0, &kek, b"hello, world").unwrap();
 }

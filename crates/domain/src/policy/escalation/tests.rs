@@ -74,18 +74,8 @@ fn what_a_template_gives_is_held_only_for_ones_own_values() {
     check(own, "u=me", "/home/{{u}}/* read", false);
     check(own, "u=*", "/home/me/* read", false);
     check(own, "u=me,you", "/home/you/x read", true);
-    check(
-        &["/* read", "/home/{{u}}/* deny"],
-        "u=me",
-        "/home/me/x read",
-        false,
-    );
-    check(
-        &["/* read", "/home/{{u}}/* deny"],
-        "u=me",
-        "/home/you/x read",
-        true,
-    );
+    check(&["/* read", "/home/{{u}}/* deny"], "u=me", "/home/me/x read", false);
+    check(&["/* read", "/home/{{u}}/* deny"], "u=me", "/home/you/x read", true);
 }
 
 #[test]
@@ -112,10 +102,7 @@ fn a_deny_by_template_may_touch_whatever_starts_alike() {
 
 #[test]
 fn nothing_lasts_longer_in_other_hands() {
-    let until = |rule: &Rule, end: i64| Rule {
-        expires: Some(Timestamp(end)),
-        ..rule.clone()
-    };
+    let until = |rule: &Rule, end: i64| Rule { expires: Some(Timestamp(end)), ..rule.clone() };
     let lasting = rule(RuleKind::Item, "/a", "read");
     let end = NOW.0 + 10;
     let set = bearer(vec![until(&lasting, end)], &claims(""));
@@ -124,10 +111,7 @@ fn nothing_lasts_longer_in_other_hands() {
     assert!(!set.covers(&until(&lasting, end + 1), NOW));
     assert!(!set.covers(&lasting, NOW));
     assert!(!set.covers(&until(&lasting, end), Timestamp(end)));
-    let shadowed = vec![
-        lasting.clone(),
-        until(&rule(RuleKind::Item, "/a", "deny"), end),
-    ];
+    let shadowed = vec![lasting.clone(), until(&rule(RuleKind::Item, "/a", "deny"), end)];
     let set = bearer(shadowed, &claims(""));
     assert!(!set.covers(&lasting, NOW));
     assert!(set.covers(&lasting, Timestamp(end)));
@@ -182,39 +166,20 @@ fn whole_roles() {
 fn denies_go_along() {
     let mut rules = item_rules(&["/* read", "/p/* deny", "/p/* deny", "/x/{{absent}} deny"]);
     rules[2].expires = Some(Timestamp(NOW.0 + 1));
-    rules.push(Rule {
-        expires: Some(NOW),
-        ..rule(RuleKind::Item, "/over", "deny")
-    });
+    rules.push(Rule { expires: Some(NOW), ..rule(RuleKind::Item, "/over", "deny") });
     rules.push(rule(RuleKind::Target, "/home/{{u}}/*", "deny"));
     rules.push(rule(RuleKind::Sra, "/*", "deny"));
     let set = bearer(rules, &claims("u=me"));
     assert_eq!(
         set.inherited_denies(NOW),
-        [
-            rule(RuleKind::Item, "/p/*", "deny"),
-            rule(RuleKind::Target, "/home/{{u}}/*", "deny")
-        ]
+        [rule(RuleKind::Item, "/p/*", "deny"), rule(RuleKind::Target, "/home/{{u}}/*", "deny")]
     );
-    let ending = |end: i64| Rule {
-        expires: Some(Timestamp(end)),
-        ..rule(RuleKind::Item, "/p/*", "deny")
-    };
+    let ending =
+        |end: i64| Rule { expires: Some(Timestamp(end)), ..rule(RuleKind::Item, "/p/*", "deny") };
     let set = bearer(vec![ending(NOW.0 + 2), ending(NOW.0 + 1)], &claims(""));
-    assert_eq!(
-        set.inherited_denies(NOW),
-        [ending(NOW.0 + 2)],
-        "the one that lasts longer"
-    );
-    let both = [
-        (&role(1, item_rules(&["/p/* deny"])), true),
-        (&admin_role(), true),
-    ];
-    assert!(
-        RuleSet::compile(both, &claims(""))
-            .inherited_denies(NOW)
-            .is_empty()
-    );
+    assert_eq!(set.inherited_denies(NOW), [ending(NOW.0 + 2)], "the one that lasts longer");
+    let both = [(&role(1, item_rules(&["/p/* deny"])), true), (&admin_role(), true)];
+    assert!(RuleSet::compile(both, &claims("")).inherited_denies(NOW).is_empty());
 }
 
 fn patterns() -> impl Strategy<Value = String> {
@@ -222,11 +187,7 @@ fn patterns() -> impl Strategy<Value = String> {
     let tail = prop::sample::select(vec!["", "", "/*", "/a*", "/{{u}}*", "/a{{u}}*"]);
     (prop::collection::vec(segment, 0..3), tail)
         .prop_map(|(segments, tail)| {
-            segments
-                .iter()
-                .map(|segment| format!("/{segment}"))
-                .collect::<String>()
-                + tail
+            segments.iter().map(|segment| format!("/{segment}")).collect::<String>() + tail
         })
         .prop_filter("a pattern is not empty", |pattern| !pattern.is_empty())
 }
@@ -238,12 +199,8 @@ fn values() -> impl Strategy<Value = String> {
 
 fn paths() -> impl Strategy<Value = String> {
     let segment = prop::sample::select(vec!["a", "b", "ab", "aa", "bb", "*", "A"]);
-    prop::collection::vec(segment, 1..5).prop_map(|segments| {
-        segments
-            .iter()
-            .map(|segment| format!("/{segment}"))
-            .collect()
-    })
+    prop::collection::vec(segment, 1..5)
+        .prop_map(|segments| segments.iter().map(|segment| format!("/{segment}")).collect())
 }
 
 proptest! {

@@ -18,10 +18,7 @@ fn accepts_what_has_one_meaning() {
         ("/c++/a+b", "/c++/a+b"),
         ("/{{Groups}}/*", "/{{Groups}}/*"),
         ("/{{first}}.{{last}}/x", "/{{first}}.{{last}}/x"),
-        (
-            "/{{https://issuer/groups}}/*",
-            "/{{https://issuer/groups}}/*",
-        ),
+        ("/{{https://issuer/groups}}/*", "/{{https://issuer/groups}}/*"),
         ("/a{b}/c", "/a{b}/c"),
         ("/a/...", "/a/..."),
         ("/a/..*", "/a/..*"),
@@ -57,10 +54,7 @@ fn refuses_what_would_be_a_guess() {
         ("/{{a{{b}}}}", BadPattern::Braces),
         ("/{{{a}}", BadPattern::Braces),
         ("/{{a}}{{b}}{{c}}", BadPattern::TooManyTemplates),
-        (
-            "/{{a}}/{{b}}/{{c}}/{{d}}/{{e}}/{{f}}/{{g}}/{{h}}/{{i}}",
-            BadPattern::TooManyTemplates,
-        ),
+        ("/{{a}}/{{b}}/{{c}}/{{d}}/{{e}}/{{f}}/{{g}}/{{h}}/{{i}}", BadPattern::TooManyTemplates),
         (&long, BadPattern::SegmentTooLong(257)),
         (&claim, BadPattern::ClaimTooLong(257)),
         (&deep, BadPattern::TooDeep(65)),

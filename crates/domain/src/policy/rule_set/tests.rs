@@ -12,11 +12,7 @@ fn check(rules: &[&str], bearer_claims: &str, path: &str, capability: &str, expe
     let set = bearer(item_rules(rules), &claims(bearer_claims));
     let capability = Capability::from_name(capability).unwrap();
     let decision = set.decide(RuleKind::Item, path, capability, NOW);
-    assert_eq!(
-        decision.is_granted(),
-        expect,
-        "{rules:?} {path} {capability:?}: {decision:?}"
-    );
+    assert_eq!(decision.is_granted(), expect, "{rules:?} {path} {capability:?}: {decision:?}");
 }
 
 #[test]
@@ -92,18 +88,8 @@ fn templates_truth_table() {
         ("/{{g}}/*", "h=dev", "/dev/x", false),
         ("/{{G}}/*", "g=dev", "/dev/x", false),
         ("/{{g}}", "g=Dev", "/dev", false),
-        (
-            "/home/{{u}}-{{g}}/+",
-            "u=ann g=dev,ops",
-            "/home/ann-ops/x",
-            true,
-        ),
-        (
-            "/home/{{u}}-{{g}}/+",
-            "u=ann g=dev,ops",
-            "/home/ann-hr/x",
-            false,
-        ),
+        ("/home/{{u}}-{{g}}/+", "u=ann g=dev,ops", "/home/ann-ops/x", true),
+        ("/home/{{u}}-{{g}}/+", "u=ann g=dev,ops", "/home/ann-hr/x", false),
         ("/{{u}}{{g}}", "u=a,aa g=b,ab", "/aaab", true),
         ("/{{u}}{{g}}", "u=a,aa g=b,ab", "/aaaab", false),
         // A claim that occurs twice has one value.
@@ -115,22 +101,13 @@ fn templates_truth_table() {
         ("/x/p-{{u}}-*", "u=ann,bob", "/x/p-bobby", false),
     ];
     for (pattern, bearer_claims, path, expect) in rows {
-        check(
-            &[&format!("{pattern} read")],
-            bearer_claims,
-            path,
-            "read",
-            *expect,
-        );
+        check(&[&format!("{pattern} read")], bearer_claims, path, "read", *expect);
     }
 }
 
 #[test]
 fn template_case_follows_the_association() {
-    let home = role(
-        1,
-        item_rules(&["/Home/x-{{g}}/* read", "/{{g}}/{{g}} read"]),
-    );
+    let home = role(1, item_rules(&["/Home/x-{{g}}/* read", "/{{g}}/{{g}} read"]));
     let bearer_claims = claims("g=Dev");
     for (path, insensitive) in [
         ("/Home/x-dEV/a", true),
@@ -154,27 +131,16 @@ fn roles_add_up_and_a_deny_in_one_counts_against_all() {
     let (reader, writer) = (item_rules(&["/a/* read"]), item_rules(&["/a/* update"]));
     let (reader, writer) = (role(1, reader), role(2, writer));
     let blocker = role(3, item_rules(&["/a/x deny"]));
-    let all = [
-        (&reader, true),
-        (&writer, false),
-        (&blocker, true),
-        (&reader, true),
-    ];
+    let all = [(&reader, true), (&writer, false), (&blocker, true), (&reader, true)];
     let set = RuleSet::compile(all, &claims(""));
     let held = set.effective(RuleKind::Item, "/a/b", NOW);
-    assert_eq!(
-        held.iter().map(Capability::name).collect::<Vec<_>>(),
-        ["read", "update", "list"]
-    );
+    assert_eq!(held.iter().map(Capability::name).collect::<Vec<_>>(), ["read", "update", "list"]);
     assert!(set.effective(RuleKind::Item, "/a/x", NOW).is_empty());
     assert!(set.effective(RuleKind::Role, "/a/b", NOW).is_empty());
     assert_eq!(set.rules().len(), 3, "a role given twice counts once");
     match set.decide(RuleKind::Item, "/a/x", Capability::Read, NOW) {
         Decision::Denied(by) => {
-            assert_eq!(
-                (by.role().as_str(), by.rule().path.as_str()),
-                ("/role-3", "/a/x")
-            );
+            assert_eq!((by.role().as_str(), by.rule().path.as_str()), ("/role-3", "/a/x"));
         }
         other => panic!("{other:?}"),
     }
@@ -187,22 +153,13 @@ fn temporary_rules_count_until_their_end() {
     rules[0].expires = Some(end);
     rules[2].expires = Some(NOW);
     let set = bearer(rules, &claims(""));
-    let may = |capability, now| {
-        set.decide(RuleKind::Item, "/a", capability, now)
-            .is_granted()
-    };
-    assert!(
-        !may(Capability::Read, Timestamp(NOW.0 - 1)),
-        "the deny is still in force"
-    );
+    let may = |capability, now| set.decide(RuleKind::Item, "/a", capability, now).is_granted();
+    assert!(!may(Capability::Read, Timestamp(NOW.0 - 1)), "the deny is still in force");
     assert!(may(Capability::Read, NOW));
     assert!(!may(Capability::Read, end));
     assert!(may(Capability::Update, end));
     assert!(set.may_see_below(RuleKind::Item, "/", end));
-    let expired = Rule {
-        expires: Some(NOW),
-        ..rule(RuleKind::Item, "/a/b", "read")
-    };
+    let expired = Rule { expires: Some(NOW), ..rule(RuleKind::Item, "/a/b", "read") };
     assert!(!bearer(vec![expired], &claims("")).may_see_below(RuleKind::Item, "/a/", NOW));
 }
 
@@ -213,10 +170,7 @@ fn an_admin_may_everything_but_be_granted_a_deny() {
     assert!(set.is_admin());
     for (kind, _) in RuleKind::NAMES {
         assert!(set.decide(kind, "/a", Capability::Read, NOW).is_granted());
-        assert_eq!(
-            set.decide(kind, "/a", Capability::Deny, NOW),
-            Decision::NoRule
-        );
+        assert_eq!(set.decide(kind, "/a", Capability::Deny, NOW), Decision::NoRule);
         assert_eq!(set.effective(kind, "/a", NOW), held_by_admin(kind));
         assert!(set.may_see_below(kind, "/a/", NOW));
         assert_eq!(set.scope(kind, Capability::Read, NOW), Scope::All);
@@ -233,10 +187,7 @@ fn remote_access_knows_no_deny() {
         rule(RuleKind::Sra, "/b", "allow_access,deny"),
     ];
     let set = bearer(rules, &claims(""));
-    let may = |path| {
-        set.decide(RuleKind::Sra, path, Capability::AllowAccess, NOW)
-            .is_granted()
-    };
+    let may = |path| set.decide(RuleKind::Sra, path, Capability::AllowAccess, NOW).is_granted();
     assert!(may("/a/x"));
     assert!(!may("/b"), "a rule that says both says nothing");
 }
@@ -251,34 +202,13 @@ fn a_stored_path_that_does_not_parse_errs_to_refusal() {
 
 #[test]
 fn too_many_bindings_err_to_refusal() {
-    let values = (0..40)
-        .map(|n| format!("v{n}"))
-        .collect::<Vec<_>>()
-        .join(",");
+    let values = (0..40).map(|n| format!("v{n}")).collect::<Vec<_>>().join(",");
     let bearer_claims = format!("u={values} g={values}");
     let pattern = "/{{u}}/{{u}}/{{g}}/{{g}}";
     let path = "/v1/v1/v2/v2";
-    check(
-        &[&format!("{pattern} read")],
-        &bearer_claims,
-        path,
-        "read",
-        false,
-    );
-    check(
-        &["/* read", &format!("{pattern} deny")],
-        &bearer_claims,
-        path,
-        "read",
-        false,
-    );
-    check(
-        &[&format!("{pattern} read")],
-        "u=v1 g=v2,v3",
-        path,
-        "read",
-        true,
-    );
+    check(&[&format!("{pattern} read")], &bearer_claims, path, "read", false);
+    check(&["/* read", &format!("{pattern} deny")], &bearer_claims, path, "read", false);
+    check(&[&format!("{pattern} read")], "u=v1 g=v2,v3", path, "read", true);
 }
 
 #[test]
@@ -337,20 +267,10 @@ fn scopes_of_administrative_kinds() {
             rule.kind = RuleKind::Search;
         }
         let set = bearer(rules.clone(), &claims("u=scoped"));
-        assert_eq!(
-            set.scope(RuleKind::Search, Capability::Read, NOW),
-            *expect,
-            "{rules:?}"
-        );
-        assert_eq!(
-            set.scope(RuleKind::Reports, Capability::Read, NOW),
-            Scope::None
-        );
+        assert_eq!(set.scope(RuleKind::Search, Capability::Read, NOW), *expect, "{rules:?}");
+        assert_eq!(set.scope(RuleKind::Reports, Capability::Read, NOW), Scope::None);
         rules.iter_mut().for_each(|rule| rule.expires = Some(NOW));
         let set = bearer(rules, &claims(""));
-        assert_eq!(
-            set.scope(RuleKind::Search, Capability::Read, NOW),
-            Scope::None
-        );
+        assert_eq!(set.scope(RuleKind::Search, Capability::Read, NOW), Scope::None);
     }
 }

@@ -45,14 +45,8 @@ fn truth_table_of_one_claim() {
     ];
     for (required, held, expect) in rows {
         let mut bearer = SubClaims::default();
-        bearer
-            .0
-            .insert("g".to_owned(), held.split(',').map(str::to_owned).collect());
-        assert_eq!(
-            matches(&parsed(required), true, &bearer),
-            expect,
-            "{required} on {held}"
-        );
+        bearer.0.insert("g".to_owned(), held.split(',').map(str::to_owned).collect());
+        assert_eq!(matches(&parsed(required), true, &bearer), expect, "{required} on {held}");
     }
 }
 
@@ -71,37 +65,20 @@ fn truth_table_of_several_claims() {
     ];
     for (required, held, expect) in rows {
         let (required_claims, held_claims) = (claims(required), claims(held));
-        assert_eq!(
-            matches(&required_claims, true, &held_claims),
-            expect,
-            "{required} on {held}"
-        );
+        assert_eq!(matches(&required_claims, true, &held_claims), expect, "{required} on {held}");
     }
 }
 
 #[test]
 fn letter_case_counts_unless_it_is_switched_off() {
-    for (required, held, insensitive) in [
-        ("Dev", "dEV", true),
-        ("Ä*", "äx", true),
-        ("k", "\u{212a}", false),
-        ("a", "b", false),
-    ] {
+    for (required, held, insensitive) in
+        [("Dev", "dEV", true), ("Ä*", "äx", true), ("k", "\u{212a}", false), ("a", "b", false)]
+    {
         let bearer = claims(&format!("g={held}"));
-        assert!(
-            !matches(&parsed(required), true, &bearer),
-            "{required} on {held}"
-        );
-        assert_eq!(
-            matches(&parsed(required), false, &bearer),
-            insensitive,
-            "{required} on {held}"
-        );
+        assert!(!matches(&parsed(required), true, &bearer), "{required} on {held}");
+        assert_eq!(matches(&parsed(required), false, &bearer), insensitive, "{required} on {held}");
     }
-    assert!(
-        !matches(&claims("G=a"), false, &claims("g=a")),
-        "names keep their case"
-    );
+    assert!(!matches(&claims("G=a"), false, &claims("g=a")), "names keep their case");
 }
 
 #[test]
@@ -156,13 +133,9 @@ fn refuses_what_is_over_a_limit_or_ambiguous() {
 
 #[test]
 fn tells_where_operators_are_used() {
-    for (list, expect) in [
-        ("a", false),
-        ("a,b", false),
-        ("a AND b", false),
-        ("a `AND` b", true),
-        ("a`OR`b", true),
-    ] {
+    for (list, expect) in
+        [("a", false), ("a,b", false), ("a AND b", false), ("a `AND` b", true), ("a`OR`b", true)]
+    {
         assert_eq!(uses_operators(&parsed(list)), expect, "{list}");
     }
 }

@@ -14,9 +14,7 @@ fn granted(pattern: &str, value: &str, path: &str) -> bool {
     let mut bearer_claims = claims("v=secret");
     bearer_claims.set("u", value);
     let rules = vec![rule(RuleKind::Item, pattern, "read")];
-    bearer(rules, &bearer_claims)
-        .decide(RuleKind::Item, path, Capability::Read, NOW)
-        .is_granted()
+    bearer(rules, &bearer_claims).decide(RuleKind::Item, path, Capability::Read, NOW).is_granted()
 }
 
 #[test]
@@ -52,10 +50,7 @@ fn a_hostile_value_opens_nothing_of_others() {
     for pattern in patterns {
         for value in HOSTILE {
             for path in foreign {
-                assert!(
-                    !granted(pattern, value, path),
-                    "{pattern} with {value:?} opened {path}"
-                );
+                assert!(!granted(pattern, value, path), "{pattern} with {value:?} opened {path}");
             }
         }
     }
@@ -71,11 +66,7 @@ fn a_strange_value_stands_for_itself() {
         ("a b", "/home/a b/key", true),
         ("a/b", "/home/a/b/key", false),
     ] {
-        assert_eq!(
-            granted("/home/{{u}}/*", value, path),
-            expect,
-            "{value:?} {path}"
-        );
+        assert_eq!(granted("/home/{{u}}/*", value, path), expect, "{value:?} {path}");
     }
 }
 
@@ -85,10 +76,7 @@ fn a_hostile_value_among_others_spoils_nothing() {
     let values = ["", "a/b", "*", "dev"].map(str::to_owned).to_vec();
     bearer_claims.0.insert("u".to_owned(), values);
     let set = bearer(item_rules(&["/{{u}}/* read"]), &bearer_claims);
-    let may = |path| {
-        set.decide(RuleKind::Item, path, Capability::Read, NOW)
-            .is_granted()
-    };
+    let may = |path| set.decide(RuleKind::Item, path, Capability::Read, NOW).is_granted();
     assert!(may("/dev/x") && may("/*/x"));
     assert!(!may("/a/b/x") && !may("/ops/x"));
 }

@@ -25,36 +25,19 @@ fn patterns() -> impl Strategy<Value = String> {
         "{{u}}{{g}}",
         "{{u}}b{{u}}",
     ]);
-    let tail = prop::sample::select(vec![
-        "",
-        "",
-        "/*",
-        "/a*",
-        "/{{u}}*",
-        "/{{g}}b*",
-        "/{{u}}{{g}}*",
-    ]);
+    let tail =
+        prop::sample::select(vec!["", "", "/*", "/a*", "/{{u}}*", "/{{g}}b*", "/{{u}}{{g}}*"]);
     (prop::collection::vec(segment, 0..4), tail)
         .prop_map(|(segments, tail)| {
-            segments
-                .iter()
-                .map(|segment| format!("/{segment}"))
-                .collect::<String>()
-                + tail
+            segments.iter().map(|segment| format!("/{segment}")).collect::<String>() + tail
         })
         .prop_filter("a pattern is not empty", |pattern| !pattern.is_empty())
 }
 
 fn rules() -> impl Strategy<Value = Vec<Given>> {
     let capability = prop::sample::select(vec!["read", "read", "update", "list", "deny"]);
-    let given =
-        (patterns(), capability, any::<bool>()).prop_map(|(path, capability, case_sensitive)| {
-            Given {
-                path,
-                capability,
-                case_sensitive,
-            }
-        });
+    let given = (patterns(), capability, any::<bool>())
+        .prop_map(|(path, capability, case_sensitive)| Given { path, capability, case_sensitive });
     prop::collection::vec(given, 0..10)
 }
 
@@ -70,30 +53,21 @@ fn bearer_claims() -> impl Strategy<Value = SubClaims> {
 fn paths() -> impl Strategy<Value = String> {
     let segment =
         prop::sample::select(vec!["a", "b", "ab", "A", "aa", "AB", "bb", "*", "+", "abb"]);
-    prop::collection::vec(segment, 1..6).prop_map(|segments| {
-        segments
-            .iter()
-            .map(|segment| format!("/{segment}"))
-            .collect()
-    })
+    prop::collection::vec(segment, 1..6)
+        .prop_map(|segments| segments.iter().map(|segment| format!("/{segment}")).collect())
 }
 
 fn compile(given: &[Given], bearer_claims: &SubClaims) -> RuleSet {
     let of_case = |case_sensitive: bool| {
-        let rules = given
-            .iter()
-            .filter(|given| given.case_sensitive == case_sensitive);
-        rules
-            .map(|given| rule(RuleKind::Item, &given.path, given.capability))
-            .collect()
+        let rules = given.iter().filter(|given| given.case_sensitive == case_sensitive);
+        rules.map(|given| rule(RuleKind::Item, &given.path, given.capability)).collect()
     };
     let (strict, loose) = (role(1, of_case(true)), role(2, of_case(false)));
     RuleSet::compile([(&strict, true), (&loose, false)], bearer_claims)
 }
 
 fn read(set: &RuleSet, path: &str) -> bool {
-    set.decide(RuleKind::Item, path, Capability::Read, NOW)
-        .is_granted()
+    set.decide(RuleKind::Item, path, Capability::Read, NOW).is_granted()
 }
 
 proptest! {

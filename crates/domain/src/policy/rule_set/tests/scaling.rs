@@ -67,10 +67,7 @@ fn ten_thousand_rules_cost_a_decision_no_more_than_a_hundred() {
 #[test]
 fn every_form_of_rule_is_found_among_ten_thousand() {
     let set = many(10_000);
-    let may = |path| {
-        set.decide(RuleKind::Item, path, Capability::Read, NOW)
-            .is_granted()
-    };
+    let may = |path| set.decide(RuleKind::Item, path, Capability::Read, NOW).is_granted();
     assert!(may("/org/app-09995/db/password"));
     assert!(may("/org/app-09996/deep/er"));
     assert!(may("/org/prefix-09997-x"));
@@ -82,26 +79,18 @@ fn every_form_of_rule_is_found_among_ten_thousand() {
 
 #[test]
 fn many_values_make_no_more_patterns() {
-    let values = (0..1_000)
-        .map(|n| format!("team-{n:04}"))
-        .collect::<Vec<_>>()
-        .join(",");
+    let values = (0..1_000).map(|n| format!("team-{n:04}")).collect::<Vec<_>>().join(",");
     let rules = item_rules(&["/{{g}}/{{h}}/* read", "/{{h}}/x-{{g}}* read"]);
     let set = bearer(rules, &claims(&format!("g={values} h={values}")));
     assert_eq!(set.kinds[&RuleKind::Item].grants.size(), 4);
-    assert_eq!(
-        work(&set, "/team-0999/team-0500/x"),
-        Counted { nodes: 5, rules: 1 }
-    );
+    assert_eq!(work(&set, "/team-0999/team-0500/x"), Counted { nodes: 5, rules: 1 });
 }
 
 #[test]
 fn a_walk_is_bounded_by_the_patterns_even_when_all_branch() {
     // Each of 12 segments is spelled or a plus: 4,096 rules that all match one path.
     let spelled = |bits: u32| -> String {
-        (0..12)
-            .map(|n| if bits >> n & 1 == 0 { "/a" } else { "/+" })
-            .collect()
+        (0..12).map(|n| if bits >> n & 1 == 0 { "/a" } else { "/+" }).collect()
     };
     let rules = (0..4_096).map(|bits| rule(RuleKind::Item, &spelled(bits), "read"));
     let set = bearer(rules.collect(), &claims(""));

@@ -1,0 +1,46 @@
+//! Exit codes of the server roles. The command line's own codes are in `keysherd-cli`.
+
+use std::fmt;
+
+/// Why a role ended. The number is the process's exit code.
+#[derive(Debug)]
+pub(crate) enum Exit {
+    /// 64: the configuration or the command line is wrong; the text says what.
+    Configuration(String),
+    /// 73: a file or directory cannot be created, read or locked.
+    Files(String),
+    /// 69: an address cannot be listened on.
+    Listen(String),
+    /// 70: the stores or keys are damaged, or a defect; the text says what.
+    Damaged(String),
+}
+
+impl Exit {
+    /// The process's exit code, from `sysexits.h`.
+    pub(crate) const fn code(&self) -> u8 {
+        match self {
+            Self::Configuration(_) => 64,
+            Self::Listen(_) => 69,
+            Self::Damaged(_) => 70,
+            Self::Files(_) => 73,
+        }
+    }
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Configuration(text) => write!(f, "wrong configuration: {text}"),
+            Self::Files(text) => write!(f, "cannot use the data directory: {text}"),
+            Self::Listen(text) => write!(f, "cannot listen: {text}"),
+            Self::Damaged(text) => write!(f, "cannot start: {text}"),
+        }
+    }
+}
+
+impl From<keysherd_base::Fault> for Exit {
+    fn from(fault: keysherd_base::Fault) -> Self {
+        let private = fault.private().map(|text| format!(" ({text})")).unwrap_or_default();
+        Self::Damaged(format!("{fault}{private}"))
+    }
+}

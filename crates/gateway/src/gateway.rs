@@ -1,0 +1,153 @@
+//! The gateway role: puts reader, writer, transit and key generation behind [`Crypt`].
+
+use std::sync::Arc;
+
+use keysherd_api::{
+    Crypt, Ctx, GeneratedKey, KeyWish, OpenedItem, SealedWrite, TransitMessage, TransitResult,
+};
+use keysherd_base::{AccountId, ClockHandle, Fault, KeyId, RngHandle, SecretBytes};
+use keysherd_crypto::sign::SigningKey;
+use keysherd_fragments::bundle::pinned::PinnedBundle;
+use keysherd_fragments::manager_set::ManagerIndex;
+use keysherd_plane::grants::{ItemRef, SignedPermit, VersionWish, WriteTarget};
+use keysherd_plane::{BoxFuture, PlaneHandle};
+
+use crate::batcher::Batcher;
+use crate::derive::Derivations;
+use crate::key_cache::KeyCache;
+use crate::keygen::{KeyGenerator, KeyPlan, MadeKey};
+use crate::links::ManagerLink;
+use crate::managers::Managers;
+use crate::reader::Reader;
+use crate::transit::Transit;
+use crate::writer::Writer;
+
+/// What a gateway is made of.
+pub struct GatewayConfig {
+    /// The control plane.
+    pub plane: PlaneHandle,
+    /// This instance's signing key.
+    pub instance: SigningKey,
+    /// The trust bundle.
+    pub bundle: PinnedBundle,
+    /// The fragment managers.
+    pub links: Vec<(ManagerIndex, Arc<dyn ManagerLink>)>,
+    /// Time.
+    pub clock: ClockHandle,
+    /// Randomness.
+    pub rng: RngHandle,
+    /// Seconds an opened key stays in memory; 0: never.
+    pub key_cache_seconds: i64,
+}
+
+/// The gateway's cryptography.
+pub struct Gateway {
+    reader: Reader,
+    writer: Writer,
+    transit: Transit,
+    keys: KeyGenerator,
+    managers: Arc<Managers>,
+}
+
+/// A key made before its account exists: the account's original protection key.
+pub struct OriginalKey {
+    /// The account.
+    pub account: AccountId,
+    /// The key.
+    pub key_id: KeyId,
+    /// Its group.
+    pub group: String,
+    /// Number of managers.
+    pub managers: u8,
+    /// A permit for its generation.
+    pub permit: SignedPermit,
+    /// The salt of its self-test.
+    pub self_test_salt: [u8; 32],
+}
+
+impl Gateway {
+    /// Starts the gateway's batchers on the current runtime.
+    ///
+    /// # Errors
+    /// When the random source fails.
+    pub fn start(config: GatewayConfig) -> Result<Self, Fault> {
+        let GatewayConfig { plane, instance, bundle, links, clock, rng, key_cache_seconds } =
+            config;
+        let managers = Arc::new(Managers::new(instance, bundle, links));
+        let derivations = Arc::new(Derivations::new(managers.clone(), plane.clone(), rng.clone()));
+        let keys = Arc::new(KeyCache::new(clock.clone(), &*rng, key_cache_seconds)?);
+        let batcher = || Batcher::start(plane.clone(), derivations.clone());
+        let reader = Reader::new(plane.clone(), batcher(), keys.clone());
+        let writer = Writer::new(batcher(), keys.clone(), rng.clone());
+        let transit = Transit::new(plane.clone(), batcher(), keys, clock, rng.clone())?;
+        let keys = KeyGenerator { managers: managers.clone(), derivations, rng };
+        Ok(Self { reader, writer, transit, keys, managers })
+    }
+
+    /// Makes an account's original key. Returns the signed manifest.
+    ///
+    /// # Errors
+    /// When a manager does not take part or does not agree.
+    pub async fn make_original_key(&self, key: OriginalKey) -> Result<(Arc<[u8]>, u8), Fault> {
+        let plan = KeyPlan {
+            account: key.account,
+            key_id: key.key_id,
+            group: key.group,
+            managers: key.managers,
+            customer_fragment: None,
+            permit: key.permit,
+            self_test_salt: key.self_test_salt,
+        };
+        let MadeKey { manifest, threshold, .. } = self.keys.run(&plan, None).await?;
+        Ok((manifest, threshold))
+    }
+
+    /// How many fragment managers there are links to.
+    pub fn manager_count(&self) -> usize {
+        self.managers.indexes().count()
+    }
+}
+
+impl Crypt for Gateway {
+    fn read<'a>(
+        &'a self,
+        ctx: &'a Ctx,
+        items: Vec<ItemRef>,
+        version: VersionWish,
+    ) -> BoxFuture<'a, Result<Vec<OpenedItem>, Fault>> {
+        Box::pin(self.reader.read(ctx, items, version))
+    }
+
+    fn seal<'a>(
+        &'a self,
+        ctx: &'a Ctx,
+        target: WriteTarget,
+        plaintext: SecretBytes,
+    ) -> BoxFuture<'a, Result<SealedWrite, Fault>> {
+        Box::pin(self.writer.seal(ctx, target, plaintext))
+    }
+
+    fn generate_key<'a>(
+        &'a self,
+        ctx: &'a Ctx,
+        wish: KeyWish,
+    ) -> BoxFuture<'a, Result<GeneratedKey, Fault>> {
+        Box::pin(self.keys.generate(ctx, &self.writer, wish))
+    }
+
+    fn encrypt<'a>(
+        &'a self,
+        ctx: &'a Ctx,
+        messages: Vec<TransitMessage>,
+    ) -> BoxFuture<'a, Vec<TransitResult>> {
+        Box::pin(self.transit.encrypt(ctx, messages))
+    }
+
+    fn decrypt<'a>(
+        &'a self,
+        ctx: &'a Ctx,
+        messages: Vec<TransitMessage>,
+    ) -> BoxFuture<'a, Vec<TransitResult>> {
+        Box::pin(self.transit.decrypt(ctx, messages))
+    }
+}

@@ -1,0 +1,231 @@
+//! Making a protection key: this gateway coordinates, the managers generate (`fragments.md` 5.4).
+
+use std::future::Future;
+use std::sync::Arc;
+
+use keysherd_api::{Ctx, GeneratedKey, KeyWish};
+use keysherd_base::{AccountId, Fault, RngHandle, Uid};
+use keysherd_crypto::hash::sha256;
+use keysherd_domain::item::KeyAlgorithm;
+use keysherd_fragments::context::{Class, ContextFields};
+use keysherd_fragments::encoding::Encoding;
+use keysherd_fragments::keygen::{Exchange, GenerateParams, GenerateRequest};
+use keysherd_fragments::manager_set::{ManagerIndex, Threshold};
+use keysherd_fragments::manifest::{KeyVersion, SignedManifest};
+use keysherd_fragments::messages::{GenerateCall, ManagerAnswer, ManagerRequest};
+use keysherd_plane::Caller;
+use keysherd_plane::grants::{PermitSlot, SignedPermit, WriteTarget};
+use keysherd_plane::keys::{KeyBegin, KeyBeginReply};
+use tokio::task::JoinSet;
+
+use crate::derive::Derivations;
+use crate::managers::{Failure, Managers, permit_of};
+use crate::needs::Need;
+use crate::writer::Writer;
+
+/// The first version of every key.
+const FIRST_VERSION: u32 = 1;
+
+/// What a generation needs.
+pub(crate) struct KeyGenerator {
+    pub(crate) managers: Arc<Managers>,
+    pub(crate) derivations: Arc<Derivations>,
+    pub(crate) rng: RngHandle,
+}
+
+/// What the managers have to know of the key.
+pub(crate) struct KeyPlan {
+    pub(crate) account: AccountId,
+    pub(crate) key_id: Uid,
+    pub(crate) group: String,
+    pub(crate) managers: u8,
+    pub(crate) customer_fragment: Option<Uid>,
+    pub(crate) permit: SignedPermit,
+    pub(crate) self_test_salt: [u8; 32],
+}
+
+/// A manifest that all managers signed.
+pub(crate) struct MadeKey {
+    pub(crate) manifest: Arc<[u8]>,
+    pub(crate) threshold: u8,
+    pub(crate) manager_millis: Vec<i64>,
+}
+
+impl KeyGenerator {
+    /// Makes the key `wish` asks for, with sealed material where its algorithm needs some.
+    pub(crate) async fn generate(
+        &self,
+        ctx: &Ctx,
+        writer: &Writer,
+        wish: KeyWish,
+    ) -> Result<GeneratedKey, Fault> {
+        let self_test_salt = self.rng.array()?;
+        let begin = KeyBegin {
+            path: wish.path.clone(),
+            algorithm: wish.algorithm,
+            managers: wish.managers,
+            customer_fragment: wish.customer_fragment,
+            self_test_salt,
+        };
+        let KeyBeginReply { account, key_id, group, permit } = ctx.ask(begin).await?;
+        let plan = KeyPlan {
+            account: AccountId(account),
+            key_id,
+            group,
+            managers: wish.managers,
+            customer_fragment: wish.customer_fragment,
+            permit,
+            self_test_salt,
+        };
+        let made = self.run(&plan, Some(ctx.caller().clone())).await?;
+        let sealed = match material_bytes(wish.algorithm) {
+            None => None,
+            Some(length) => {
+                let mut material = keysherd_base::SecretBytes::new(vec![0; length]);
+                self.rng.fill(material.expose_mut())?;
+                let target = WriteTarget::NewSealedKey { path: wish.path, key_id };
+                Some(writer.seal(ctx, target, material).await?.value.ciphertext)
+            }
+        };
+        let MadeKey { manifest, threshold, manager_millis } = made;
+        Ok(GeneratedKey { key_id, manifest, threshold, manager_millis, sealed })
+    }
+
+    /// Has the managers generate, sign and prove one key version, on behalf of `caller`, or of the
+    /// server itself when the account does not exist yet.
+    pub(crate) async fn run(
+        &self,
+        plan: &KeyPlan,
+        caller: Option<Caller>,
+    ) -> Result<MadeKey, Fault> {
+        let n = plan.managers;
+        let threshold = Threshold::new(n / 2 + 1, n).ok_or_else(|| {
+            Fault::bad_request(format!(
+                "split-level {n} is not possible: 2 to 7 fragment managers can hold a key"
+            ))
+        })?;
+        let params = self.params(plan, threshold)?;
+        let session = params.session;
+        let permit = permit_of(&plan.permit)?;
+        let request =
+            GenerateRequest { permit_sha256: sha256(&[&permit.body]), params: params.clone() };
+        let call = GenerateCall {
+            permit,
+            request: request.seal(&self.managers.instance),
+            endorsement: None,
+        };
+        let begun = self.round(threshold, &ManagerRequest::GenerateBegin(call)).await?;
+        let manager_millis = begun.iter().map(|(_, millis)| *millis).collect();
+        let round1 = pick(begun, |answer| match answer {
+            ManagerAnswer::Round1(signed) => Some(signed),
+            _ => None,
+        })?;
+        let exchange = ManagerRequest::GenerateExchange(Exchange { session, round1 });
+        self.round(threshold, &exchange).await?;
+        let collect = ManagerRequest::GenerateCollect { session };
+        let proposals = pick(self.round(threshold, &collect).await?, |answer| match answer {
+            ManagerAnswer::Proposal(proposal) => Some(proposal),
+            _ => None,
+        })?;
+        let body = params.manifest(&proposals).map_err(disagree)?.to_bytes();
+        let sign = ManagerRequest::GenerateSign { session, manifest: body.clone() };
+        let signatures = pick(self.round(threshold, &sign).await?, |answer| match answer {
+            ManagerAnswer::ManifestSignature(signature) => Some(signature),
+            _ => None,
+        })?;
+        let signed = SignedManifest { body, signatures };
+        let trusted = signed.verify(&self.managers.bundle.load()).map_err(disagree)?;
+        self.derivations.learn(trusted);
+        self.self_test(plan, caller).await?;
+        Ok(MadeKey { manifest: signed.to_bytes().into(), threshold: threshold.t(), manager_millis })
+    }
+
+    fn params(&self, plan: &KeyPlan, threshold: Threshold) -> Result<GenerateParams, Fault> {
+        let bundle = self.managers.bundle.load();
+        let entries = &bundle.bundle().managers;
+        let managers: Vec<_> =
+            entries.iter().take(usize::from(plan.managers)).map(|entry| entry.key).collect();
+        if managers.len() < usize::from(plan.managers) {
+            return Err(Fault::bad_request(format!(
+                "split-level {}: the trust bundle names only {} fragment managers",
+                plan.managers,
+                managers.len()
+            )));
+        }
+        let key = KeyVersion { account: plan.account, id: plan.key_id, version: FIRST_VERSION };
+        Ok(GenerateParams {
+            session: Uid::random(&*self.rng)?,
+            key,
+            threshold,
+            group: plan.group.clone(),
+            fragment: plan.customer_fragment.unwrap_or_default(),
+            managers,
+        })
+    }
+
+    /// Sends one request to all managers of the key; every one must answer.
+    async fn round(
+        &self,
+        threshold: Threshold,
+        request: &ManagerRequest,
+    ) -> Result<Vec<(ManagerAnswer, i64)>, Fault> {
+        let mut rounds = JoinSet::new();
+        for index in threshold.managers().iter() {
+            let (managers, request) = (self.managers.clone(), request.clone());
+            rounds.spawn(async move { (index, timed(managers.ask(index, &request)).await) });
+        }
+        let mut answers = Vec::with_capacity(rounds.len());
+        while let Some(joined) = rounds.join_next().await {
+            let (index, (answer, millis)) = joined.map_err(Fault::internal)?;
+            let answer = answer.map_err(|failure: Failure| failure.fault(index))?;
+            answers.push((index, answer, millis));
+        }
+        answers.sort_by_key(|(index, ..): &(ManagerIndex, _, _)| *index);
+        Ok(answers.into_iter().map(|(_, answer, millis)| (answer, millis)).collect())
+    }
+
+    /// Two quorums must derive the same key before anything is written under it.
+    async fn self_test(&self, plan: &KeyPlan, caller: Option<Caller>) -> Result<(), Fault> {
+        let fields = ContextFields {
+            class: Class::SelfTest,
+            account: plan.account,
+            key_id: plan.key_id,
+            key_version: FIRST_VERSION,
+            item_id: plan.key_id,
+            item_version: 0,
+            salt: plan.self_test_salt,
+        };
+        let caller = caller.unwrap_or_else(|| Caller::of_the_server(plan.key_id));
+        let slot = PermitSlot { permit: 0, entry: 0 };
+        let need = Need { caller, slot, fields, commitment: None };
+        self.derivations.self_test(&plan.permit, need).await
+    }
+}
+
+/// Bytes of fixed key material an algorithm needs; GCM keys derive one for each window instead.
+const fn material_bytes(algorithm: KeyAlgorithm) -> Option<usize> {
+    match algorithm {
+        KeyAlgorithm::Aes128Gcm | KeyAlgorithm::Aes256Gcm => None,
+        KeyAlgorithm::Aes128Cbc => Some(16),
+        KeyAlgorithm::Aes128Siv | KeyAlgorithm::Aes256Cbc => Some(32),
+        KeyAlgorithm::Aes256Siv => Some(64),
+    }
+}
+
+fn pick<T>(
+    answers: Vec<(ManagerAnswer, i64)>,
+    choose: impl Fn(ManagerAnswer) -> Option<T>,
+) -> Result<Vec<T>, Fault> {
+    let chosen: Option<Vec<T>> = answers.into_iter().map(|(answer, _)| choose(answer)).collect();
+    chosen.ok_or_else(|| Fault::internal("a fragment manager answered another question"))
+}
+
+fn disagree(refusal: keysherd_fragments::refusal::Refusal) -> Fault {
+    Fault::unavailable(format!("the fragment managers do not agree on the new key: {refusal}"))
+}
+
+async fn timed<T>(work: impl Future<Output = T>) -> (T, i64) {
+    let start = tokio::time::Instant::now();
+    let done = work.await;
+    (done, i64::try_from(start.elapsed().as_millis()).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,21 @@
+//! The gateway role: the only place where plaintext meets a key.
+//!
+//! It asks the control plane for grants and permits, the fragment managers for derivations, and
+//! hosts the public commands. It keeps no store.
+
+mod batcher;
+mod derive;
+mod gateway;
+mod host;
+mod key_cache;
+mod keygen;
+mod links;
+mod managers;
+mod needs;
+mod reader;
+mod transit;
+mod writer;
+
+pub use gateway::{Gateway, GatewayConfig, OriginalKey};
+pub use host::GatewayHost;
+pub use links::{ManagerLink, Unreachable};

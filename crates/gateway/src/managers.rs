@@ -1,0 +1,96 @@
+//! The fragment managers as this gateway knows them: links, pinned trust bundle, its own identity.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use keysherd_base::{Fault, SecretBytes};
+use keysherd_crypto::sign::SigningKey;
+use keysherd_fragments::bundle::pinned::PinnedBundle;
+use keysherd_fragments::encoding::{Encoding, Signed};
+use keysherd_fragments::manager_set::ManagerIndex;
+use keysherd_fragments::messages::{ManagerAnswer, ManagerRequest};
+use keysherd_plane::grants::SignedPermit;
+
+use crate::links::ManagerLink;
+
+/// How long one manager may take to answer before the gateway goes on without it.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+/// Bytes of an Ed25519 signature at the end of a permit.
+const SIGNATURE_BYTES: usize = 64;
+
+/// Everything needed to ask managers.
+pub(crate) struct Managers {
+    /// This gateway instance's signing key; its certificate carries the same.
+    pub(crate) instance: SigningKey,
+    /// The bundle in force.
+    pub(crate) bundle: ArcSwap<PinnedBundle>,
+    links: Vec<(ManagerIndex, Arc<dyn ManagerLink>)>,
+}
+
+/// Why a manager did not give what it was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// No answer in time, or one that is not an answer.
+    NoAnswer,
+    /// It refused.
+    Refused(keysherd_fragments::refusal::Refusal),
+}
+
+impl Managers {
+    /// Managers behind `links`, by ascending index.
+    pub(crate) fn new(
+        instance: SigningKey,
+        bundle: PinnedBundle,
+        links: Vec<(ManagerIndex, Arc<dyn ManagerLink>)>,
+    ) -> Self {
+        Self { instance, bundle: ArcSwap::from_pointee(bundle), links }
+    }
+
+    /// The indexes there is a link for.
+    pub(crate) fn indexes(&self) -> impl Iterator<Item = ManagerIndex> {
+        self.links.iter().map(|(index, _)| *index)
+    }
+
+    /// Asks one manager.
+    pub(crate) async fn ask(
+        &self,
+        index: ManagerIndex,
+        request: &ManagerRequest,
+    ) -> Result<ManagerAnswer, Failure> {
+        let found = self.links.iter().find(|(known, _)| *known == index);
+        let (_, link) = found.ok_or(Failure::NoAnswer)?;
+        let answered = tokio::time::timeout(ANSWER_TIMEOUT, link.call(request.to_bytes())).await;
+        let bytes = answered.map_err(|_| Failure::NoAnswer)?.map_err(|_| Failure::NoAnswer)?;
+        // The answer carries partial keys: it is wiped when it was read.
+        let bytes = SecretBytes::new(bytes);
+        match ManagerAnswer::from_bytes(bytes.expose()) {
+            Ok(ManagerAnswer::Refused(refusal)) => Err(Failure::Refused(refusal)),
+            Ok(answer) => Ok(answer),
+            Err(_) => Err(Failure::NoAnswer),
+        }
+    }
+}
+
+/// Takes a permit apart into body and signature.
+pub(crate) fn permit_of(permit: &SignedPermit) -> Result<Signed, Fault> {
+    let bytes = &permit.bytes;
+    let (body, signature) = bytes
+        .split_last_chunk::<SIGNATURE_BYTES>()
+        .ok_or_else(|| Fault::internal("control sent a permit that is too short"))?;
+    Ok(Signed { body: body.to_vec(), signature: keysherd_crypto::sign::Signature(*signature) })
+}
+
+impl Failure {
+    /// The fault for a caller, naming the manager.
+    pub(crate) fn fault(self, index: ManagerIndex) -> Fault {
+        match self {
+            Self::NoAnswer => Fault::unavailable(format!(
+                "fragment manager {index} does not answer; try again, and see its status"
+            )),
+            Self::Refused(refusal) => {
+                Fault::unavailable(format!("fragment manager {index} refused: {refusal}"))
+            }
+        }
+    }
+}

@@ -1,0 +1,322 @@
+//! Encrypting and decrypting messages with a key: by window keys (GCM), by sealed material (SIV,
+//! CBC). Control authorizes and records every call; only the derivation is saved by the caches.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use keysherd_api::{Ctx, Recorded, TransitMessage, TransitResult};
+use keysherd_base::{ClockHandle, Fault, KeyId, RngHandle, Secret, SecretBytes, Timestamp};
+use keysherd_crypto::cbc::CbcKey;
+use keysherd_crypto::envelope::{Envelope, Kek};
+use keysherd_crypto::memory::Sealer;
+use keysherd_crypto::siv::SivKey;
+use keysherd_domain::item::KeyAlgorithm;
+use keysherd_plane::PlaneHandle;
+use keysherd_plane::grants::{Grant, Granted, ItemRef, KeyRef, Wish};
+use quick_cache::sync::Cache;
+
+use crate::batcher::Batcher;
+use crate::key_cache::KeyCache;
+use crate::reader::{KEY_TTL_SECONDS_MAX, payload_key};
+
+mod message;
+
+use message::Message;
+
+/// Messages encrypted under one window key (`fragments.md` 5.7).
+const WINDOW_MESSAGES_MAX: u32 = 1 << 20;
+/// Seconds a window is used for encrypting.
+const WINDOW_SECONDS: i64 = 3_600;
+/// Window keys kept for decrypting.
+const WINDOWS_MAX: usize = 10_000;
+
+/// A window key, encrypted in memory.
+struct Window {
+    key: KeyRef,
+    salt: [u8; 32],
+    sealed: Box<[u8]>,
+    expires: Timestamp,
+    messages: AtomicU32,
+}
+
+/// Keys at work on messages.
+pub(crate) struct Transit {
+    plane: PlaneHandle,
+    batcher: Batcher,
+    keys: Arc<KeyCache>,
+    clock: ClockHandle,
+    rng: RngHandle,
+    sealer: Sealer,
+    resolved: Cache<(ItemRef, Option<u32>), KeyRef>,
+    current: Cache<(KeyId, u32), Arc<Window>>,
+    by_salt: Cache<[u8; 32], Arc<Window>>,
+}
+
+/// What a granted key does to a message.
+enum Cipher {
+    Window { kek: Kek, salt: [u8; 32], key_bytes: usize, version: u32 },
+    Siv(SivKey, u32),
+    Cbc(Box<CbcKey>, u32),
+}
+
+impl Transit {
+    /// Derives through `batcher`.
+    pub(crate) fn new(
+        plane: PlaneHandle,
+        batcher: Batcher,
+        keys: Arc<KeyCache>,
+        clock: ClockHandle,
+        rng: RngHandle,
+    ) -> Result<Self, Fault> {
+        let sealer = Sealer::new(&*rng)?;
+        Ok(Self {
+            plane,
+            batcher,
+            keys,
+            clock,
+            rng,
+            sealer,
+            resolved: Cache::new(WINDOWS_MAX),
+            current: Cache::new(WINDOWS_MAX),
+            by_salt: Cache::new(WINDOWS_MAX),
+        })
+    }
+
+    /// Encrypts messages, in order; one grant for each run of messages with the same key.
+    pub(crate) async fn encrypt(&self, ctx: &Ctx, all: Vec<TransitMessage>) -> Vec<TransitResult> {
+        let mut results = Vec::with_capacity(all.len());
+        for run in all.chunk_by(|a, b| a.key == b.key && a.version == b.version) {
+            let Some(first) = run.first() else { continue };
+            match self.encrypting(ctx, first).await {
+                Err(fault) => results.extend(run.iter().map(|_| Err(fault.clone()))),
+                Ok(cipher) => {
+                    results.extend(run.iter().map(|message| cipher.encrypt(message, &*self.rng)));
+                }
+            }
+        }
+        results
+    }
+
+    /// Decrypts messages, in order; one grant for each run of messages with the same window.
+    pub(crate) async fn decrypt(&self, ctx: &Ctx, all: Vec<TransitMessage>) -> Vec<TransitResult> {
+        let window = |message: &TransitMessage| match Message::parse(message.data.expose()) {
+            Ok(Message::Window { salt, version, .. }) => Some((version, salt)),
+            Ok(Message::Fixed { version, .. }) => Some((version, [0; 32])),
+            Err(_) => None,
+        };
+        let mut results = Vec::with_capacity(all.len());
+        for run in all.chunk_by(|a, b| a.key == b.key && window(a) == window(b)) {
+            let Some(first) = run.first() else { continue };
+            match self.decrypting(ctx, first).await {
+                Err(fault) => results.extend(run.iter().map(|_| Err(fault.clone()))),
+                Ok(cipher) => results.extend(run.iter().map(|message| cipher.decrypt(message))),
+            }
+        }
+        results
+    }
+
+    async fn encrypting(&self, ctx: &Ctx, message: &TransitMessage) -> Result<Cipher, Fault> {
+        let known = (message.key.clone(), message.version);
+        let window = self.resolved.get(&known).and_then(|key| self.open_window(&key));
+        if let Some((window, key)) = window {
+            let wish = use_key(message, message.version, window.salt, true);
+            let granted = self.granted_warm(ctx, wish).await?;
+            if let Granted::Transit { key: now, algorithm, .. } = granted
+                && now == key
+                && let Some(kek) = self.unseal(&window)
+            {
+                let key_bytes = gcm_key_bytes(algorithm)?;
+                return Ok(Cipher::Window {
+                    kek,
+                    salt: window.salt,
+                    key_bytes,
+                    version: key.version,
+                });
+            }
+        }
+        let salt = self.rng.array()?;
+        let wish = use_key(message, message.version, salt, true);
+        self.granted_cold(ctx, wish, Some(known), salt, None).await
+    }
+
+    async fn decrypting(&self, ctx: &Ctx, message: &TransitMessage) -> Result<Cipher, Fault> {
+        let parsed = Message::parse(message.data.expose())?;
+        let version = parsed.version();
+        if message.version.is_some_and(|wanted| wanted != version) {
+            return Err(Fault::bad_request(format!(
+                "invalid version: the ciphertext was made with key version {version}"
+            )));
+        }
+        let (salt, com) = match parsed {
+            Message::Window { salt, com, .. } => (salt, Some(com)),
+            Message::Fixed { .. } => ([0; 32], None),
+        };
+        let cached = self.by_salt.get(&salt).filter(|window| window.expires > self.clock.now());
+        if let Some(window) = cached {
+            let wish = use_key(message, Some(version), salt, false);
+            // The grant is for the key the caller named; the cached window may be another key's,
+            // which the caller need not have any right to.
+            if let Granted::Transit { key, algorithm, .. } = self.granted_warm(ctx, wish).await?
+                && key == window.key
+                && let Some(kek) = self.unseal(&window)
+            {
+                let key_bytes = gcm_key_bytes(algorithm)?;
+                return Ok(Cipher::Window { kek, salt, key_bytes, version: key.version });
+            }
+        }
+        let wish = use_key(message, Some(version), salt, false);
+        self.granted_cold(ctx, wish, None, salt, com).await
+    }
+
+    async fn granted_warm(&self, ctx: &Ctx, wish: Wish) -> Result<Granted, Fault> {
+        let message = Grant { wishes: vec![(ctx.caller().clone(), wish)], with_permit: false };
+        let reply = self.plane.ask(ctx.caller().clone(), message).await;
+        let outcome = reply.and_then(|reply| {
+            let first = reply.outcomes.into_iter().next();
+            first.ok_or_else(|| Fault::internal("a grant without an outcome"))?
+        });
+        let granted = outcome.inspect_err(|fault| ctx.mark_fault(fault))?;
+        ctx.mark(Recorded::Success);
+        Ok(granted.granted)
+    }
+
+    async fn granted_cold(
+        &self,
+        ctx: &Ctx,
+        wish: Wish,
+        known: Option<(ItemRef, Option<u32>)>,
+        salt: [u8; 32],
+        com: Option<[u8; 32]>,
+    ) -> Result<Cipher, Fault> {
+        let outcome = self.batcher.derive(ctx.caller().clone(), wish, com).await;
+        let derived = outcome.inspect_err(|fault| ctx.mark_fault(fault))?;
+        ctx.mark(Recorded::Success);
+        let no_key = || Fault::internal("a key was granted without a derivation");
+        let (_, kek) = derived.keks.into_iter().next().ok_or_else(no_key)?;
+        match derived.granted.granted {
+            Granted::Transit { key, algorithm, .. } => {
+                let window = Arc::new(self.window(&kek, key, salt));
+                if let Some(known) = known {
+                    self.resolved.insert(known, key);
+                    self.current.insert((key.key_id, key.version), window.clone());
+                }
+                self.by_salt.insert(salt, window);
+                let key_bytes = gcm_key_bytes(algorithm)?;
+                Ok(Cipher::Window { kek, salt, key_bytes, version: key.version })
+            }
+            Granted::SealedKey { key, algorithm, ciphertext, .. } => {
+                let material = self.material(&ciphertext, &key, &kek)?;
+                fixed_cipher(algorithm, &material, key.version)
+            }
+            Granted::Read(_) | Granted::Write { .. } => Err(no_key()),
+        }
+    }
+
+    fn open_window(&self, key: &KeyRef) -> Option<(Arc<Window>, KeyRef)> {
+        let window = self.current.get(&(key.key_id, key.version))?;
+        let fresh = window.expires > self.clock.now()
+            && window.messages.fetch_add(1, Ordering::Relaxed) < WINDOW_MESSAGES_MAX;
+        fresh.then_some((window, *key))
+    }
+
+    fn window(&self, kek: &Kek, key: KeyRef, salt: [u8; 32]) -> Window {
+        let mut bytes = SecretBytes::new(kek.kek.expose().to_vec());
+        bytes.expose_mut().extend_from_slice(&kek.com);
+        Window {
+            key,
+            salt,
+            sealed: self.sealer.seal(bytes.expose()),
+            expires: self.clock.now().plus_seconds(WINDOW_SECONDS),
+            messages: AtomicU32::new(1),
+        }
+    }
+
+    fn unseal(&self, window: &Window) -> Option<Kek> {
+        let bytes = self.sealer.open(&window.sealed)?;
+        let (kek, com) = bytes.expose().split_first_chunk()?;
+        Some(Kek { kek: Secret::new(*kek), com: com.try_into().ok()? })
+    }
+
+    fn material(&self, ciphertext: &[u8], key: &KeyRef, kek: &Kek) -> Result<SecretBytes, Fault> {
+        let broken = || Fault::internal(format!("key {}: its material does not open", key.key_id));
+        let envelope = Envelope::parse(ciphertext).map_err(|_| broken())?;
+        let payload = payload_key(&envelope, key, kek).ok_or_else(broken)?;
+        self.keys.put(kek.com, &payload, KEY_TTL_SECONDS_MAX);
+        envelope.open(&payload).map_err(|_| broken())
+    }
+}
+
+impl Cipher {
+    fn encrypt(&self, message: &TransitMessage, rng: &dyn keysherd_base::Rng) -> TransitResult {
+        let plaintext = message.data.expose();
+        match self {
+            Self::Window { kek, salt, key_bytes, version } => message::seal_window(
+                kek,
+                &message::WindowHead { version: *version, salt: *salt, key_bytes: *key_bytes },
+                &message.context,
+                plaintext,
+                rng,
+            ),
+            Self::Siv(key, version) => {
+                Ok(message::fixed(*version, true, &key.seal(&message.context, plaintext)))
+            }
+            Self::Cbc(key, version) => {
+                let iv = message.iv.as_ref().ok_or_else(no_iv)?;
+                Ok(message::fixed(*version, false, &key.encrypt(iv, plaintext)))
+            }
+        }
+    }
+
+    fn decrypt(&self, message: &TransitMessage) -> TransitResult {
+        match (self, Message::parse(message.data.expose())?) {
+            (Self::Window { kek, key_bytes, .. }, Message::Window { bytes, .. }) => {
+                message::open_window(kek, *key_bytes, &message.context, bytes)
+            }
+            (Self::Siv(key, _), Message::Fixed { body, siv: true, .. }) => {
+                key.open(&message.context, body).map_err(|_| message::cannot_open())
+            }
+            (Self::Cbc(key, _), Message::Fixed { body, siv: false, .. }) => {
+                let iv = message.iv.as_ref().ok_or_else(no_iv)?;
+                key.decrypt(iv, body).map_err(|_| message::cannot_open())
+            }
+            _ => Err(message::cannot_open()),
+        }
+    }
+}
+
+fn use_key(message: &TransitMessage, version: Option<u32>, salt: [u8; 32], encrypt: bool) -> Wish {
+    Wish::Transit { key: message.key.clone(), version, salt, encrypt }
+}
+
+fn gcm_key_bytes(algorithm: KeyAlgorithm) -> Result<usize, Fault> {
+    match algorithm {
+        KeyAlgorithm::Aes128Gcm => Ok(16),
+        KeyAlgorithm::Aes256Gcm => Ok(32),
+        _ => Err(Fault::internal("a window was granted for a key with fixed material")),
+    }
+}
+
+fn fixed_cipher(
+    algorithm: KeyAlgorithm,
+    material: &SecretBytes,
+    version: u32,
+) -> Result<Cipher, Fault> {
+    let wrong = || Fault::internal("key material of the wrong length");
+    match algorithm {
+        KeyAlgorithm::Aes128Siv | KeyAlgorithm::Aes256Siv => {
+            Ok(Cipher::Siv(SivKey::new(material.expose()).ok_or_else(wrong)?, version))
+        }
+        KeyAlgorithm::Aes128Cbc | KeyAlgorithm::Aes256Cbc => {
+            let key = CbcKey::new(material.expose()).ok_or_else(wrong)?;
+            Ok(Cipher::Cbc(Box::new(key), version))
+        }
+        KeyAlgorithm::Aes128Gcm | KeyAlgorithm::Aes256Gcm => Err(wrong()),
+    }
+}
+
+fn no_iv() -> Fault {
+    Fault::bad_request(
+        "missing initialization vector: CBC keys take it as encryption-context iv=<base64 of 16 \
+         bytes>",
+    )
+}
