@@ -11,6 +11,7 @@ mod replies;
 mod secure_access;
 
 pub mod commands;
+pub mod passwords;
 
 pub use crypt::{
     Crypt, GeneratedKey, KeyWish, OpenedItem, OpenedValue, SealedWrite, TransitMessage,

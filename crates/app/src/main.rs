@@ -1,3 +1,106 @@
-//! The binary.
+//! The binary `keysherd`: the server roles, and the command line for everything else.
 
-fn main() {}
+mod audit;
+mod config;
+mod describe;
+mod exit;
+mod logging;
+mod server;
+
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::ArgMatches;
+use exit::Exit;
+use keysherd_base::SystemClock;
+use keysherd_cli::Terminal;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// The roles of this binary, with a sentence each.
+const ROLES: &[(&str, &str)] = &[
+    ("server", "Run control plane, fragment managers and gateway on this machine."),
+    ("account", "Create a further account in a data directory whose server is stopped."),
+    ("audit", "List or verify the audit log of a data directory."),
+];
+
+fn main() -> ExitCode {
+    let args: Vec<OsString> = std::env::args_os().collect();
+    let verb = args.get(1).and_then(|word| word.to_str()).unwrap_or_default();
+    let rest = || args.iter().skip(1).cloned();
+    let outcome = match verb {
+        "server" => role(config::server::command(), rest(), serve),
+        "account" => role(config::account::command(), rest(), account),
+        "audit" => role(config::audit::command(), rest(), audit::run),
+        "describe-commands" => describe::commands(),
+        "describe-openapi" => describe::openapi(),
+        _ => return ExitCode::from(command_line(args)),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(exit) => {
+            let _closed = writeln!(std::io::stderr(), "keysherd: {exit}");
+            ExitCode::from(exit.code())
+        }
+    }
+}
+
+fn command_line(args: Vec<OsString>) -> u8 {
+    let specs = keysherd_api::commands::specs();
+    let program = keysherd_cli::Program {
+        name: "keysherd",
+        version: env!("CARGO_PKG_VERSION"),
+        summary: "Secrets, keys and access that the service cannot read.",
+        specs: &specs,
+        roles: ROLES,
+    };
+    let env = |name: &str| std::env::var(name).ok();
+    Terminal::of_process(|terminal| {
+        keysherd_cli::run(&program, args.into_iter(), &env, &SystemClock, terminal)
+    })
+}
+
+/// Parses the command line of a role. Help goes to standard output; a wrong flag is a wrong
+/// configuration.
+fn role(
+    command: clap::Command,
+    args: impl Iterator<Item = OsString>,
+    run: fn(&ArgMatches) -> Result<(), Exit>,
+) -> Result<(), Exit> {
+    let name = format!("keysherd {}", command.get_name());
+    match command.bin_name(name).try_get_matches_from(args) {
+        Ok(matches) => run(&matches),
+        Err(error) if !error.use_stderr() => {
+            let _closed = error.print();
+            Ok(())
+        }
+        Err(error) => Err(Exit::Configuration(error.render().to_string())),
+    }
+}
+
+fn serve(flags: &ArgMatches) -> Result<(), Exit> {
+    let env = |name: &str| std::env::var(name).ok();
+    let config = config::server::ServerConfig::load(flags, &env)?;
+    if flags.get_flag("check-config") {
+        let _closed = writeln!(std::io::stdout(), "{config:#?}");
+        return Ok(());
+    }
+    logging::start(config.log_json);
+    runtime()?.block_on(server::run(config))
+}
+
+fn account(flags: &ArgMatches) -> Result<(), Exit> {
+    let env = |name: &str| std::env::var(name).ok();
+    let config = config::account::AccountConfig::load(flags, &env)?;
+    logging::start(false);
+    runtime()?.block_on(server::create_account(config))
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Exit> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Exit::Damaged(error.to_string()))
+}

@@ -234,6 +234,8 @@ mod tests {
         assert_eq!(AccessId::parse(access.as_str()).unwrap(), access);
         let account = AccountId(Uid::random(&rng).unwrap());
         assert_eq!(AccountId::parse(&account.to_string()).unwrap(), account);
+        assert_eq!(Uid::parse(&account.0.to_string()), Ok(account.0));
+        assert!(Uid::parse("00").is_err());
         let display = DisplayId::random(account, &rng).unwrap();
         assert_eq!(display.0.len(), 25);
         assert_eq!(display.0.as_bytes()[12], b'-');

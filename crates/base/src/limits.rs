@@ -6,6 +6,9 @@ pub const BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
 pub const VALUE_BYTES_MAX: usize = 1024 * 1024;
 /// Deepest nesting of a JSON body; the API never needs more than three.
 pub const JSON_DEPTH_MAX: usize = 16;
+/// Most values in one JSON body. A batch of [`BATCH_LEN_MAX`] rows of 32 fields fits; it bounds
+/// what a small body of many tiny values can become in memory.
+pub const JSON_VALUES_MAX: usize = 32_000;
 /// Most elements of one list argument and most entries of one map argument.
 pub const LIST_LEN_MAX: usize = 1_000;
 /// Longest item, role or auth-method path.
@@ -36,6 +39,10 @@ pub const VERSIONS_PER_READ_MAX: u32 = 20;
 pub const RULES_PER_ROLE_MAX: usize = 10_000;
 /// Associations of one role or one auth method.
 pub const ASSOCS_MAX: usize = 10_000;
+/// Longest kind of client that a request may claim; the known ones have 15 bytes at most.
+pub const CLIENT_KIND_BYTES_MAX: usize = 64;
+/// Most addresses of one `X-Forwarded-For` that are looked at; no chain of proxies is that long.
+pub const FORWARDED_HOPS_MAX: usize = 32;
 /// Longest token accepted for verification.
 pub const TOKEN_BYTES_MAX: usize = 16 * 1024;
 /// Longest name of a sub-claim; namespaced OIDC claims are URLs.

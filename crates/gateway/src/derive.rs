@@ -272,22 +272,13 @@ impl Derivations {
         running: &mut JoinSet<Answered>,
     ) -> Result<(), Fault> {
         let request_id = Uid::random(&*self.rng)?;
-        let entries: Vec<u16> = ask
-            .entries
-            .iter()
-            .filter_map(|place| group.needs.get(usize::from(*place)))
-            .map(|need| need.slot.entry)
-            .collect();
+        let permit_sha256 = sha256(&[&group.permit.body]);
+        let index_of = |place: u16| {
+            let need = group.needs.get(usize::from(place));
+            need.expect("invariant: combiners ask for places of their batch").slot.entry
+        };
         for manager in ask.managers.iter() {
-            let request = DeriveRequest {
-                permit_sha256: sha256(&[&group.permit.body]),
-                manager,
-                request_id,
-                quorum: ask.managers,
-                entries: entries.clone(),
-                epoch_hints: Vec::new(),
-                mode: ask.mode,
-            };
+            let request = ask.request(manager, permit_sha256, request_id, index_of);
             let call = DeriveCall {
                 permit: group.permit.clone(),
                 request: request.seal(&self.managers.instance),

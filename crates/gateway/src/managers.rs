@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use keysherd_base::{Fault, SecretBytes};
+use keysherd_base::Fault;
 use keysherd_crypto::sign::SigningKey;
 use keysherd_fragments::bundle::pinned::PinnedBundle;
 use keysherd_fragments::encoding::{Encoding, Signed};
@@ -62,8 +62,6 @@ impl Managers {
         let (_, link) = found.ok_or(Failure::NoAnswer)?;
         let answered = tokio::time::timeout(ANSWER_TIMEOUT, link.call(request.to_bytes())).await;
         let bytes = answered.map_err(|_| Failure::NoAnswer)?.map_err(|_| Failure::NoAnswer)?;
-        // The answer carries partial keys: it is wiped when it was read.
-        let bytes = SecretBytes::new(bytes);
         match ManagerAnswer::from_bytes(bytes.expose()) {
             Ok(ManagerAnswer::Refused(refusal)) => Err(Failure::Refused(refusal)),
             Ok(answer) => Ok(answer),

@@ -28,12 +28,12 @@ macro_rules! messages {
     ($($name:ident: $message:ty => $reply:ty $(, $unrecorded:ident)?;)*) => {
         /// A message to the control plane.
         #[derive(Clone, Debug, Serialize, Deserialize)]
+        #[expect(clippy::large_enum_variant, reason = "moved once per request")]
         #[expect(missing_docs, reason = "each variant is documented at its message type")]
         pub enum Request { $($name($message),)* }
 
         /// The answer to a [`Request`] of the same variant name.
         #[derive(Clone, Debug, Serialize, Deserialize)]
-        #[expect(clippy::large_enum_variant, reason = "moved once per request")]
         #[expect(missing_docs, reason = "each variant is documented at its reply type")]
         pub enum Reply { $($name($reply),)* }
 

@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 use clap::{Arg, ArgMatches, Command};
 use serde::Deserialize;
 
+use crate::config::data_dir;
 use crate::exit::Exit;
 
 /// Where the server listens unless told otherwise: on this machine only.
-const LISTEN_DEFAULT: &str = "127.0.0.1:8000";
+pub(crate) const LISTEN_DEFAULT: &str = "127.0.0.1:8000";
 /// Seconds an opened key stays in the gateway's memory.
 const KEY_CACHE_SECONDS_DEFAULT: i64 = 60;
 /// Longest time a key may stay in memory (`fragments.md` 5.13).
@@ -54,13 +55,7 @@ pub(crate) fn command() -> Command {
     Command::new("server")
         .about("Run control plane, fragment managers and gateway on this machine.")
         .arg(option("config", "FILE", "KEYSHERD_CONFIG", "TOML file with these settings"))
-        .arg(option(
-            "data-dir",
-            "DIR",
-            "KEYSHERD_DATA_DIR",
-            "Directory for everything the server keeps [default: keysherd in the user's data \
-             directory]",
-        ))
+        .arg(data_dir::flag())
         .arg(option(
             "listen",
             "ADDRESS:PORT",
@@ -114,7 +109,7 @@ impl ServerConfig {
         };
         let data_dir = match text("data-dir").map(PathBuf::from).or(file.data_dir) {
             Some(dir) => dir,
-            None => default_data_dir(env)?,
+            None => data_dir::default(env)?,
         };
         let listen = text("listen").or(file.listen).unwrap_or_else(|| LISTEN_DEFAULT.to_owned());
         let mut tls_names = file.tls_names;
@@ -163,14 +158,6 @@ fn read_file(path: &Path) -> Result<File, Exit> {
     })?;
     toml::from_str(&text)
         .map_err(|error| Exit::Configuration(format!("in {}: {error}", path.display())))
-}
-
-fn default_data_dir(env: &dyn Fn(&str) -> Option<String>) -> Result<PathBuf, Exit> {
-    let set = |name: &str| env(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    set("XDG_DATA_HOME")
-        .or_else(|| set("HOME").map(|home| home.join(".local/share")))
-        .map(|base| base.join("keysherd"))
-        .ok_or_else(|| Exit::Configuration("neither HOME nor --data-dir is set".to_owned()))
 }
 
 fn number<T: std::str::FromStr>(name: &str, text: Option<String>) -> Result<Option<T>, Exit> {

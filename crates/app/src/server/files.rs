@@ -15,11 +15,11 @@ const OTHERS: u32 = 0o077;
 
 /// The data directory.
 #[derive(Clone, Debug)]
-pub(super) struct DataDir(PathBuf);
+pub(crate) struct DataDir(PathBuf);
 
 impl DataDir {
     /// Creates the directory (0700), or checks that an existing one is ours alone.
-    pub(super) fn open(path: &Path) -> Result<Self, Exit> {
+    pub(crate) fn open(path: &Path) -> Result<Self, Exit> {
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -43,17 +43,17 @@ impl DataDir {
     }
 
     /// The path of an entry.
-    pub(super) fn join(&self, name: &str) -> PathBuf {
+    pub(crate) fn join(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 
     /// A subdirectory (0700), created when absent.
-    pub(super) fn subdir(&self, name: &str) -> Result<Self, Exit> {
+    pub(crate) fn subdir(&self, name: &str) -> Result<Self, Exit> {
         Self::open(&self.0.join(name))
     }
 
     /// The content of a file; `None` when there is none.
-    pub(super) fn read(&self, name: &str) -> Result<Option<Vec<u8>>, Exit> {
+    pub(crate) fn read(&self, name: &str) -> Result<Option<Vec<u8>>, Exit> {
         match fs::read(self.0.join(name)) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
@@ -62,7 +62,7 @@ impl DataDir {
     }
 
     /// Writes a file (0600) so that a crash leaves either nothing or all of it.
-    pub(super) fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Exit> {
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Exit> {
         let path = self.0.join(name);
         let unfinished = self.0.join(format!("{name}.new"));
         let write = || -> std::io::Result<()> {
@@ -81,7 +81,7 @@ impl DataDir {
     }
 
     /// A signing key whose seed lies in a file (0600), made at first use.
-    pub(super) fn signing_key(&self, name: &str, rng: &dyn Rng) -> Result<SigningKey, Exit> {
+    pub(crate) fn signing_key(&self, name: &str, rng: &dyn Rng) -> Result<SigningKey, Exit> {
         if let Some(bytes) = self.read(name)? {
             let bytes = keysherd_base::SecretBytes::new(bytes);
             let seed: [u8; 32] = bytes.expose().as_slice().try_into().map_err(|_| {

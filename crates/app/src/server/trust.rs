@@ -11,7 +11,7 @@ use super::files::DataDir;
 use crate::exit::Exit;
 
 /// The key group of a one-machine installation.
-const GROUP: &str = "default";
+pub(super) const GROUP: &str = "default";
 /// Days a permit key of a one-machine installation may sign.
 const PERMIT_KEY_DAYS: i64 = 3_650;
 /// File of the owner's signing key.
@@ -29,18 +29,23 @@ pub(super) struct Parties {
     pub(super) gateway_spki_sha256: [u8; 32],
 }
 
+/// The owner's signing key, made at the first start.
+pub(super) fn owner_key(dir: &DataDir, rng: &dyn Rng) -> Result<SigningKey, Exit> {
+    dir.signing_key(OWNER_KEY, rng)
+}
+
 /// Reads the bundle, or has the owner key sign the first one.
 pub(super) fn open(
     dir: &DataDir,
+    owner: &SigningKey,
     parties: Parties,
     clock: &dyn Clock,
     rng: &dyn Rng,
 ) -> Result<PinnedBundle, Exit> {
-    let owner = dir.signing_key(OWNER_KEY, rng)?;
     let signed = match dir.read(BUNDLE)? {
         Some(bytes) => Signed::from_bytes(&bytes).map_err(damaged)?,
         None => {
-            let signed = first(parties, &owner, clock, rng)?;
+            let signed = first(parties, owner, clock, rng)?;
             dir.write(BUNDLE, &signed.to_bytes())?;
             signed
         }

@@ -1,10 +1,8 @@
 //! `change-admin-account-password`: a new password for the person whose token this is.
 
 use keysherd_base::{Fault, SecretString};
-use keysherd_crypto::password::PasswordParams as Stretch;
 use keysherd_plane::auth::{
-    ChangePassword, LoginSubject, NewPassword, OwnEmail, PURPOSE_CHANGE_PASSWORD, PasswordParams,
-    PasswordParamsReply,
+    ChangePassword, LoginSubject, OwnEmail, PURPOSE_CHANGE_PASSWORD, PasswordParams,
 };
 use keysherd_wire::{Access, Answer, Args, Body, Command, Field, Show, Spec, Text};
 
@@ -12,6 +10,7 @@ use super::login;
 use crate::commands::ApiCommand;
 use crate::ctx::Ctx;
 use crate::fields::SESSION;
+use crate::passwords;
 
 const CURRENT: Field<Text> =
     Field::text("current-password", "The password in force.").required().secret();
@@ -50,14 +49,10 @@ async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
     let key = login::stretched(&ctx, current, params).await?;
     let subject = LoginSubject::Email { email, account: None };
     let proof = login::proof(&ctx, PURPOSE_CHANGE_PASSWORD, &subject, &key)?;
-    let stretch = Stretch::default();
-    let params = PasswordParamsReply {
-        salt: ctx.services().rng.array()?,
-        memory_kib: stretch.memory_kib,
-        iterations: stretch.iterations,
-        parallelism: stretch.parallelism,
+    let new = {
+        let _turn = ctx.services().stretching.acquire().await.map_err(Fault::internal)?;
+        passwords::new_password(&*ctx.services().rng, new).await?
     };
-    let public_key = login::stretched(&ctx, new, params).await?.public().0;
-    ctx.ask(ChangePassword { proof, new: NewPassword { params, public_key } }).await?;
+    ctx.ask(ChangePassword { proof, new }).await?;
     Ok(Answer::empty())
 }

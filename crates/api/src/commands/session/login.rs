@@ -2,7 +2,6 @@
 
 use keysherd_base::{AccessId, AccountId, Fault, Secret, SecretString};
 use keysherd_crypto::access_key::AccessKey;
-use keysherd_crypto::password::{PasswordParams as Stretch, derive_seed};
 use keysherd_crypto::sign::SigningKey;
 use keysherd_plane::auth::{
     LOGIN_LABEL, Login, LoginProof, LoginReply, LoginSubject, PURPOSE_LOGIN, PasswordParams,
@@ -11,6 +10,7 @@ use keysherd_plane::auth::{
 use keysherd_wire::{Args, Field, Flag, Group, Text};
 
 use crate::ctx::Ctx;
+use crate::passwords::{self, wrong_credential};
 
 const ACCESS_ID: Field<Text> = Field::text("access-id", "Access id of the auth method.");
 const ACCESS_KEY: Field<Text> =
@@ -86,7 +86,7 @@ async fn login_password(ctx: &Ctx, args: &Args) -> Result<LoginReply, Fault> {
     ctx.ask(Login { subject, proof }).await
 }
 
-/// The signing key a password stands for. Off the event loop, a few at a time.
+/// The signing key a password stands for; a few at a time, the rest waits.
 ///
 /// # Errors
 /// Unauthorized when the password cannot be one.
@@ -95,15 +95,8 @@ pub(super) async fn stretched(
     password: SecretString,
     params: PasswordParamsReply,
 ) -> Result<SigningKey, Fault> {
-    let stretch = Stretch {
-        memory_kib: params.memory_kib,
-        iterations: params.iterations,
-        parallelism: params.parallelism,
-    };
     let _turn = ctx.services().stretching.acquire().await.map_err(Fault::internal)?;
-    let work = move || derive_seed(&password, &params.salt, stretch);
-    let seed = tokio::task::spawn_blocking(work).await.map_err(Fault::internal)?;
-    Ok(SigningKey::from_seed(&seed.map_err(|_| wrong_credential())?))
+    passwords::stretch(password, params).await
 }
 
 /// Signs that this very login is meant, now.
@@ -121,9 +114,4 @@ pub(super) fn proof(
     let body = LoginProof::signed_body(purpose, subject, signed_at, &nonce);
     let signature = key.sign(LOGIN_LABEL, &body).0;
     Ok(LoginProof { signed_at, nonce, signature })
-}
-
-/// One text for every credential that does not fit.
-pub(super) fn wrong_credential() -> Fault {
-    Fault::unauthorized("the credential is not valid; check access id and access key")
 }

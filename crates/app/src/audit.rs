@@ -1,0 +1,123 @@
+//! `keysherd audit list` and `keysherd audit verify`: the log of a data directory, running or not.
+
+use std::io::{BufWriter, Write};
+
+use clap::ArgMatches;
+use keysherd_audit::{HEAD_LABEL, Record, SignedHead};
+use keysherd_base::AccountId;
+use keysherd_control::ControlKeys;
+use keysherd_crypto::hash::sha256;
+use keysherd_crypto::random::SystemRng;
+use keysherd_crypto::sign::{PublicKey, Signature};
+use keysherd_store::AuditReader;
+use serde_json::json;
+
+use crate::config::audit::AuditConfig;
+use crate::exit::Exit;
+
+/// Records read at one time.
+const PAGE_LEN: usize = 1_000;
+
+/// Lists or verifies.
+pub(crate) fn run(flags: &ArgMatches) -> Result<(), Exit> {
+    let env = |name: &str| std::env::var(name).ok();
+    let config = AuditConfig::load(flags, &env)?;
+    let control = config.data_dir.join("control");
+    let reader =
+        AuditReader::open(&control.join("store")).map_err(|f| Exit::Files(f.to_string()))?;
+    let mut heads = reader.heads()?;
+    if let Some(wanted) = &config.account {
+        let wanted = AccountId::parse(wanted)
+            .map_err(|bad| Exit::Configuration(format!("--account: {bad}")))?;
+        heads.retain(|head| head.head.account == wanted);
+    }
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    let outcome = if config.verify {
+        let keys_dir = control.join("keys");
+        if !keys_dir.is_dir() {
+            return Err(Exit::Files(format!("there are no keys in {}", keys_dir.display())));
+        }
+        let keys = ControlKeys::create_or_load(&keys_dir, &*SystemRng::handle())?;
+        verify(&config, &reader, &heads, &keys.audit.public(), &mut out)
+    } else {
+        list(&config, &reader, &heads, &mut out)
+    };
+    let flushed = out.flush();
+    match (outcome, flushed) {
+        // Whoever closed the pipe has seen enough.
+        (Ok(()), _) => Ok(()),
+        (Err(exit), _) => Err(exit),
+    }
+}
+
+fn list(
+    config: &AuditConfig,
+    reader: &AuditReader,
+    heads: &[SignedHead],
+    out: &mut impl Write,
+) -> Result<(), Exit> {
+    for head in heads {
+        let (mut after, mut left) = (config.after, config.limit);
+        while left > 0 {
+            let page = reader.records(head.head.account, after, left.min(PAGE_LEN))?;
+            let Some(last) = page.last() else { break };
+            (after, left) = (last.seq, left - page.len());
+            for stored in &page {
+                let line = shown(config, &stored.bytes)?;
+                if writeln!(out, "{line}").is_err() {
+                    return Ok(());
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn shown(config: &AuditConfig, bytes: &[u8]) -> Result<String, Exit> {
+    if config.json {
+        return Ok(String::from_utf8_lossy(bytes).into_owned());
+    }
+    let record = Record::parse(bytes)
+        .map_err(|bad| Exit::Damaged(format!("{bad}; run: keysherd audit verify")))?;
+    Ok(record.line())
+}
+
+fn verify(
+    config: &AuditConfig,
+    reader: &AuditReader,
+    heads: &[SignedHead],
+    key: &PublicKey,
+    out: &mut impl Write,
+) -> Result<(), Exit> {
+    if heads.is_empty() {
+        return Err(Exit::Damaged("there is no audit chain".to_owned()));
+    }
+    let mut damaged = 0;
+    for head in heads {
+        let account = head.head.account;
+        let genuine = |body: &[u8], signature: &[u8; 64]| {
+            key.verify(HEAD_LABEL, body, &Signature(*signature))
+        };
+        let outcome = reader.verify(account, sha256, genuine)?;
+        let text = match (&outcome, config.json) {
+            (Ok(verified), false) => {
+                format!("{account}: {} records, none altered or missing", verified.records)
+            }
+            (Ok(verified), true) => {
+                json!({"account_id": account.to_string(), "ok": true, "records": verified.records})
+                    .to_string()
+            }
+            (Err(finding), false) => format!("{account}: NOT INTACT: {finding}"),
+            (Err(finding), true) => json!({
+                "account_id": account.to_string(), "ok": false, "finding": finding.to_string(),
+            })
+            .to_string(),
+        };
+        damaged += usize::from(outcome.is_err());
+        let _closed = writeln!(out, "{text}");
+    }
+    if damaged == 0 {
+        return Ok(());
+    }
+    Err(Exit::Damaged(format!("{damaged} of {} audit chains are not intact", heads.len())))
+}

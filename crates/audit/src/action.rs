@@ -1,0 +1,101 @@
+//! Names of audited actions.
+//!
+//! The first groups are the published names of the V2 API, to be used wherever one fits; the last
+//! group is ours, for what has no published name.
+
+/// Items were listed.
+pub const LIST_ITEMS: &str = "list_items";
+/// The metadata of an item was read.
+pub const GET_ITEM: &str = "get_item";
+/// An item was created.
+pub const CREATE_ITEM: &str = "create_item";
+/// The metadata or the value of an item changed.
+pub const UPDATE_ITEM: &str = "update_item";
+/// An item or a version of it was deleted.
+pub const DELETE_ITEM: &str = "delete_item";
+/// Several items were deleted.
+pub const DELETE_ITEMS: &str = "delete_items";
+/// The state of an item or of a version changed.
+pub const SET_ITEM_STATE: &str = "set_item_state";
+/// A secret value was read.
+pub const GET_SECRET_VALUE: &str = "get_secret_value";
+/// The means to derive an item's key were handed out, such as for encryption with a key.
+pub const GET_ITEM_DERIVATION_CREDS: &str = "get_item_derivation_creds";
+/// A folder was moved with everything in it.
+pub const MOVE_OBJECTS: &str = "move_objects";
+
+/// A role was created.
+pub const CREATE_ROLE: &str = "create_role";
+/// A role was read.
+pub const GET_ROLE: &str = "get_role";
+/// A role or one of its rules changed.
+pub const UPDATE_ROLE: &str = "update_role";
+/// A role was deleted.
+pub const DELETE_ROLE: &str = "delete_role";
+/// Several roles were deleted.
+pub const DELETE_ROLES: &str = "delete_roles";
+/// Roles were listed.
+pub const LIST_ROLES: &str = "list_roles";
+
+/// An auth method was created.
+pub const CREATE_AUTH_METHOD: &str = "create_auth_method";
+/// An auth method was read.
+pub const GET_AUTH_METHOD: &str = "get_auth_method";
+/// Auth methods were listed.
+pub const LIST_AUTH_METHODS: &str = "list_auth_methods";
+/// An auth method was deleted.
+pub const DELETE_AUTH_METHOD: &str = "delete_auth_method";
+/// Several auth methods were deleted.
+pub const DELETE_AUTH_METHODS: &str = "delete_auth_methods";
+/// A role was associated with an auth method.
+pub const CREATE_ASSOC: &str = "create_assoc_role_auth_method";
+/// An association was deleted.
+pub const DELETE_ASSOC: &str = "delete_assoc_role_auth_method";
+
+/// The version settings of the account changed.
+pub const UPDATE_VERSION_SETTINGS: &str = "update_object_version_settings_for_account";
+
+/// Ours: a login, successful or not.
+pub const AUTHENTICATE: &str = "authenticate";
+/// Ours: a token was checked.
+pub const VALIDATE_TOKEN: &str = "validate_token";
+/// Ours: a token was revoked.
+pub const REVOKE_TOKEN: &str = "revoke_token";
+/// Ours: the claims on a token were read.
+pub const DESCRIBE_SUB_CLAIMS: &str = "describe_sub_claims";
+/// Ours: a password was changed.
+pub const CHANGE_PASSWORD: &str = "change_password";
+/// Ours: an auth method changed.
+pub const UPDATE_AUTH_METHOD: &str = "update_auth_method";
+/// Ours: an access key was replaced.
+pub const RESET_ACCESS_KEY: &str = "reset_access_key";
+/// Ours: an association changed.
+pub const UPDATE_ASSOC: &str = "update_assoc_role_auth_method";
+/// Ours: an association was read.
+pub const GET_ASSOC: &str = "get_assoc_role_auth_method";
+/// Ours: permissions on a path were asked for.
+pub const DESCRIBE_PERMISSIONS: &str = "describe_permissions";
+/// Ours: somebody asked who may do what on a path.
+pub const REVERSE_RBAC: &str = "reverse_rbac";
+/// Ours: the account was read.
+pub const GET_ACCOUNT_SETTINGS: &str = "get_account_settings";
+/// Ours: the account changed.
+pub const UPDATE_ACCOUNT_SETTINGS: &str = "update_account_settings";
+/// Ours: an item was locked.
+pub const LOCK_ITEM: &str = "lock_item";
+/// Ours: an item was unlocked.
+pub const UNLOCK_ITEM: &str = "unlock_item";
+/// Ours: a folder was created.
+pub const CREATE_FOLDER: &str = "create_folder";
+/// Ours: a folder was read.
+pub const GET_FOLDER: &str = "get_folder";
+/// Ours: a folder changed.
+pub const UPDATE_FOLDER: &str = "update_folder";
+/// Ours: a folder was deleted.
+pub const DELETE_FOLDER: &str = "delete_folder";
+/// Ours: messages were encrypted with a key.
+pub const ENCRYPT: &str = "encrypt";
+/// Ours: messages were decrypted with a key.
+pub const DECRYPT: &str = "decrypt";
+/// Ours: a request was refused before it was known what it asks for.
+pub const REFUSED_REQUEST: &str = "refused_request";

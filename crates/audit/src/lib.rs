@@ -1,0 +1,17 @@
+//! Audit records: what they hold, their one encoding, and the hash chain that holds them together.
+//!
+//! A use case fills in a [`Draft`]; the store gives it its place and makes it a [`Record`]. There
+//! is one chain per account (see [`chain`]), and its newest link is signed as a [`Head`].
+//! No IO, no cryptographic library: hash function, signer and verifier are handed in.
+
+pub mod action;
+pub mod chain;
+mod draft;
+mod line;
+mod record;
+mod verify;
+
+pub use chain::{HEAD_LABEL, HashFn, Head, LINK_LABEL, Link, NO_LINK, SignedHead};
+pub use draft::{Draft, Failure, Param, Prepared, TEXT_BYTES_MAX};
+pub use record::{BadRecord, Record};
+pub use verify::{ChainVerifier, Finding, Verified};

@@ -1,0 +1,1 @@
+//! Family: auth methods, their fields and their login check.

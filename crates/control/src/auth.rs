@@ -1,0 +1,204 @@
+//! A token after the login: checking and revoking it, its claims; and the password behind it.
+
+use keysherd_audit::{Param, action};
+use keysherd_base::{Fault, FaultKind, Timestamp};
+use keysherd_domain::auth_method::{AuthMethod, MethodDetail};
+use keysherd_plane::auth::{
+    ChangePassword, DescribeClaims, DescribeClaimsReply, LoginSubject, NewPassword, OwnEmail,
+    OwnEmailReply, PURPOSE_CHANGE_PASSWORD, RevokeToken, ValidateToken, ValidateTokenReply,
+};
+use keysherd_plane::{Caller, Done};
+use keysherd_store::revoked_tokens::RevokedToken;
+use keysherd_store::{auth_methods, revoked_tokens};
+
+use crate::audit::{audit_draft, draft_of};
+use crate::control::Control;
+use crate::credential::check_password;
+use crate::proof::is_signed_by;
+use crate::session::Principal;
+
+/// Whether the caller's token is good. A token that leads to no account is answered without a
+/// record.
+///
+/// # Errors
+/// Only when the store is broken.
+pub(crate) async fn validate(
+    control: &Control,
+    caller: &Caller,
+    _message: ValidateToken,
+) -> Result<ValidateTokenReply, Fault> {
+    let (draft, reply) = match control.authenticate(caller) {
+        Ok(principal) => {
+            let expires = Some(principal.token_expires);
+            let draft = audit_draft(caller, &principal, action::VALIDATE_TOKEN, "", Vec::new());
+            (Some(draft), ValidateTokenReply { expires, reason: None })
+        }
+        Err(rejection) if rejection.fault.kind() != FaultKind::Unauthorized => {
+            return Err(control.reject(caller, *rejection).await);
+        }
+        Err(rejection) => {
+            let draft = rejection.bearer.map(|(account, method)| {
+                draft_of(caller, account, method.as_deref(), action::VALIDATE_TOKEN)
+            });
+            let reason = Some(rejection.fault.public().to_owned());
+            (draft, ValidateTokenReply { expires: rejection.expires, reason })
+        }
+    };
+    match draft {
+        Some(draft) => {
+            let valid = if reply.reason.is_none() { "true" } else { "false" };
+            control.recorded(draft.with("valid", valid), Ok(reply)).await
+        }
+        None => Ok(reply),
+    }
+}
+
+/// Kills the caller's token for good.
+///
+/// # Errors
+/// [`Fault::unauthorized`] for a token that is not good.
+pub(crate) async fn revoke(
+    control: &Control,
+    caller: &Caller,
+    _message: RevokeToken,
+) -> Result<Done, Fault> {
+    let principal = control.principal(caller).await?;
+    let now = control.now();
+    let draft = audit_draft(caller, &principal, action::REVOKE_TOKEN, "", Vec::new());
+    if let Err(full) = control.sessions.revoked.make_room(now) {
+        return control.recorded(draft, Err(full)).await;
+    }
+    let revoked = RevokedToken {
+        token: principal.token_id,
+        account: principal.account,
+        expires: principal.token_expires,
+    };
+    let committed = control.store.commit(vec![draft], move |tx| {
+        revoked_tokens::purge_expired(tx, now)?;
+        revoked_tokens::insert(tx, &revoked)
+    });
+    // In a task of its own: the memory must follow the store when the caller goes away.
+    let control = control.clone();
+    let task = tokio::spawn(async move {
+        committed.await?;
+        control.sessions.revoked.insert(revoked.token, revoked.expires);
+        Ok(Done)
+    });
+    task.await.map_err(Fault::internal)?
+}
+
+/// The claims on the caller's token.
+///
+/// # Errors
+/// [`Fault::unauthorized`] for a token that is not good.
+pub(crate) async fn claims(
+    control: &Control,
+    caller: &Caller,
+    _message: DescribeClaims,
+) -> Result<DescribeClaimsReply, Fault> {
+    let principal = control.principal(caller).await?;
+    let draft = audit_draft(caller, &principal, action::DESCRIBE_SUB_CLAIMS, "", Vec::new());
+    let claims = (*principal.claims).clone();
+    control.recorded(draft, Ok(DescribeClaimsReply { claims })).await
+}
+
+/// The e-mail address of the person whose token this is. Writes no record when it succeeds.
+///
+/// # Errors
+/// [`Fault::unauthorized`] for a token that is not good, [`Fault::forbidden`] for one of a method
+/// without an address.
+pub(crate) async fn own_email(
+    control: &Control,
+    caller: &Caller,
+    _message: OwnEmail,
+) -> Result<OwnEmailReply, Fault> {
+    let principal = control.principal(caller).await?;
+    match own_address(&principal) {
+        Ok(email) => Ok(OwnEmailReply { email: email.to_owned() }),
+        Err(fault) => {
+            let draft = audit_draft(caller, &principal, action::CHANGE_PASSWORD, "", Vec::new());
+            control.recorded(draft, Err(fault)).await
+        }
+    }
+}
+
+/// Changes the password of the person whose token this is. All their tokens die, this one too.
+///
+/// # Errors
+/// [`Fault::unauthorized`] when the proof of the current password is not good;
+/// [`Fault::bad_request`] for a verifier out of bounds.
+pub(crate) async fn change_password(
+    control: &Control,
+    caller: &Caller,
+    message: ChangePassword,
+) -> Result<Done, Fault> {
+    let principal = control.principal(caller).await?;
+    let now = control.now();
+    let params = vec![Param::redacted("current-password"), Param::redacted("new-password")];
+    let draft = audit_draft(caller, &principal, action::CHANGE_PASSWORD, "", params);
+    let plan = check_change(control, &principal, &message, now).map(|()| {
+        let (account, id, generation) =
+            (principal.account, principal.method.id, principal.method.generation);
+        move |tx: &keysherd_store::Tx| {
+            let method = auth_methods::by_id(tx, account, id)?;
+            let mut method =
+                method.filter(|method| method.generation == generation).ok_or_else(|| {
+                    Fault::conflict("the password was changed meanwhile; log in again")
+                })?;
+            set_password(&mut method, &message.new, now);
+            auth_methods::update(tx, &method).map(|_| Done)
+        }
+    });
+    control.change_identities(principal.account, draft, plan).await
+}
+
+fn check_change(
+    control: &Control,
+    principal: &Principal,
+    message: &ChangePassword,
+    now: Timestamp,
+) -> Result<(), Fault> {
+    let email = own_address(principal)?.to_owned();
+    check_password(&message.new)?;
+    control.check_time_of_proof(message.proof.signed_at, now)?;
+    let subject = LoginSubject::Email { email, account: None };
+    let key = principal.method.detail.public_key();
+    if !is_signed_by(key, PURPOSE_CHANGE_PASSWORD, &subject, &message.proof) {
+        return Err(Fault::unauthorized(
+            "the current password is not right; check it, or ask an administrator",
+        ));
+    }
+    control.use_up(&message.proof, now)
+}
+
+fn own_address(principal: &Principal) -> Result<&str, Fault> {
+    match &principal.method.detail {
+        MethodDetail::Email { email, .. } => Ok(email),
+        MethodDetail::ApiKey { .. } => Err(Fault::forbidden(
+            "this token is not of an e-mail login, so it has no password; log in with e-mail and \
+             password, or use reset-access-key",
+        )),
+    }
+}
+
+fn set_password(method: &mut AuthMethod, new: &NewPassword, now: Timestamp) {
+    if let MethodDetail::Email {
+        public_key,
+        salt,
+        memory_kib,
+        iterations,
+        parallelism,
+        password_set,
+        ..
+    } = &mut method.detail
+    {
+        *public_key = new.public_key;
+        *salt = new.params.salt;
+        *memory_kib = new.params.memory_kib;
+        *iterations = new.params.iterations;
+        *parallelism = new.params.parallelism;
+        *password_set = now;
+    }
+    method.generation = method.generation.saturating_add(1);
+    method.modified = now;
+}

@@ -1,0 +1,114 @@
+//! The control plane as a value: its parts, and how it is opened.
+
+use std::sync::Arc;
+
+use keysherd_base::{ClockHandle, Fault, RngHandle, Timestamp};
+use keysherd_crypto::hash::HmacKey;
+use keysherd_crypto::sign::{PublicKey, SigningKey};
+use keysherd_plane::{BoxFuture, Caller, Plane, Reply, Request};
+use keysherd_store::{Store, revoked_tokens};
+
+use crate::control_keys::ControlKeys;
+use crate::directory::Directory;
+use crate::dispatch::dispatch;
+use crate::grants::GrantState;
+use crate::items::ItemState;
+use crate::nonces::Nonces;
+use crate::session::Sessions;
+use crate::session::revoked::Revoked;
+
+/// What permits and new keys are made for.
+#[derive(Clone, Debug)]
+pub struct DerivationConfig {
+    /// SHA-256 of the `SubjectPublicKeyInfo` of the gateway that permits are bound to.
+    pub gateway_spki_sha256: [u8; 32],
+    /// Version of the trust bundle in force.
+    pub bundle_version: u64,
+    /// The key group new keys belong to.
+    pub group: String,
+}
+
+/// What a control plane is opened with.
+pub struct ControlConfig {
+    /// Where everything is kept.
+    pub store: Store,
+    /// Time.
+    pub clock: ClockHandle,
+    /// Randomness.
+    pub rng: RngHandle,
+    /// The control plane's own keys.
+    pub keys: ControlKeys,
+    /// What permits and new keys are made for.
+    pub derivation: DerivationConfig,
+}
+
+/// The control plane. Cheap to clone; all clones are one.
+#[derive(Clone)]
+pub struct Control(Arc<Parts>);
+
+/// What the use cases work with. Public only as what [`Control`] dereferences to; all of it is for
+/// this crate.
+pub struct Parts {
+    pub(crate) store: Store,
+    pub(crate) clock: ClockHandle,
+    pub(crate) rng: RngHandle,
+    pub(crate) permit_key: Arc<SigningKey>,
+    pub(crate) decoy_key: HmacKey,
+    /// What signatures of unknown subjects are verified against.
+    pub(crate) decoy_public: PublicKey,
+    pub(crate) derivation: DerivationConfig,
+    pub(crate) directory: Directory,
+    pub(crate) sessions: Sessions,
+    pub(crate) nonces: Nonces,
+    /// Proofs made before this time are refused: whether their nonce was used is not known.
+    pub(crate) started: Timestamp,
+    pub(crate) items: ItemState,
+    pub(crate) grants: GrantState,
+}
+
+impl std::ops::Deref for Control {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl Control {
+    /// Opens the control plane over its store.
+    ///
+    /// # Errors
+    /// [`Fault::internal`] when the store cannot be read or the random source fails.
+    pub fn open(config: ControlConfig) -> Result<Self, Fault> {
+        let ControlConfig { store, clock, rng, keys, derivation } = config;
+        let started = clock.now();
+        let revoked = store.read(|reader| revoked_tokens::unexpired(reader, started))?;
+        let revoked = revoked.into_iter().map(|revoked| (revoked.token, revoked.expires));
+        Ok(Self(Arc::new(Parts {
+            directory: Directory::new(store.clone()),
+            sessions: Sessions::new(keys.token, Revoked::new(revoked)),
+            nonces: Nonces::default(),
+            decoy_public: SigningKey::generate(&*rng)?.public(),
+            decoy_key: keys.decoy,
+            permit_key: keys.permit,
+            items: ItemState::default(),
+            grants: GrantState::default(),
+            derivation,
+            started,
+            store,
+            clock,
+            rng,
+        })))
+    }
+
+    /// The current time.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}
+
+impl Plane for Control {
+    fn call(&self, caller: Caller, request: Request) -> BoxFuture<'_, Result<Reply, Fault>> {
+        Box::pin(async move { dispatch(self, &caller, request).await })
+    }
+}

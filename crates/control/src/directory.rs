@@ -1,0 +1,253 @@
+//! Who there is in an account, in memory: settings, auth methods, roles and associations.
+//!
+//! One immutable [`AccountDirectory`] per account; requests take an `Arc` of it without a lock.
+//! After every identity commit, and before that commit is answered, the account's directory is
+//! read from the store again, so a changed role is in force at the next request. At most
+//! [`ACCOUNTS_MAX`] accounts are kept; others are read when they are asked for.
+
+mod rules;
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use keysherd_base::{AccountId, AssocId, Fault, ItemPath};
+use keysherd_domain::account::Account;
+use keysherd_domain::auth_method::AuthMethod;
+use keysherd_domain::claims::SubClaims;
+use keysherd_domain::policy::rule_set::RuleSet;
+use keysherd_domain::role::{Assoc, Role};
+use keysherd_store::{Store, accounts, assocs, auth_methods, roles};
+
+use crate::control::Control;
+use crate::session::Principal;
+use rules::RuleSets;
+
+/// Accounts whose directory is kept in memory.
+const ACCOUNTS_MAX: usize = 1_024;
+
+type Accounts = HashMap<AccountId, Arc<AccountDirectory>>;
+
+/// The directories of the accounts in use.
+pub(crate) struct Directory {
+    store: Store,
+    accounts: ArcSwap<Accounts>,
+    /// Held while an account is read and put in place, so that an older reading never replaces a
+    /// newer one. Never across an await.
+    loading: Mutex<()>,
+    versions: AtomicU64,
+}
+
+impl Directory {
+    /// An empty directory over `store`.
+    pub(crate) fn new(store: Store) -> Self {
+        Self {
+            store,
+            accounts: ArcSwap::default(),
+            loading: Mutex::default(),
+            versions: AtomicU64::new(1),
+        }
+    }
+
+    /// The directory of an account; `None` when there is no such account.
+    ///
+    /// # Errors
+    /// Those of the store, when the account is not in memory.
+    pub(crate) fn account(&self, id: AccountId) -> Result<Option<Arc<AccountDirectory>>, Fault> {
+        if let Some(account) = self.accounts.load().get(&id) {
+            return Ok(Some(Arc::clone(account)));
+        }
+        self.load(id)
+    }
+
+    /// Reads the account again. Everything committed before the call is in force afterwards.
+    ///
+    /// # Errors
+    /// Those of the store; the account is then forgotten, so that nobody relies on what was.
+    pub(crate) fn reload(&self, id: AccountId) -> Result<(), Fault> {
+        self.load(id).map(drop)
+    }
+
+    fn load(&self, id: AccountId) -> Result<Option<Arc<AccountDirectory>>, Fault> {
+        let _loading = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
+        let version = self.versions.fetch_add(1, Ordering::Relaxed);
+        let loaded = read(&self.store, id)
+            .map(|found| found.map(|content| Arc::new(AccountDirectory::new(version, content))));
+        let mut accounts = Accounts::clone(&self.accounts.load());
+        match &loaded {
+            Ok(Some(account)) => {
+                if accounts.len() >= ACCOUNTS_MAX && !accounts.contains_key(&id) {
+                    // Which one goes does not matter much: it is read again when it is needed.
+                    let victim = accounts.keys().next().copied();
+                    victim.and_then(|victim| accounts.remove(&victim));
+                }
+                accounts.insert(id, Arc::clone(account));
+            }
+            Ok(None) | Err(_) => {
+                accounts.remove(&id);
+            }
+        }
+        self.accounts.store(Arc::new(accounts));
+        loaded
+    }
+}
+
+impl Control {
+    /// The directory of the bearer's account.
+    ///
+    /// # Errors
+    /// Those of the store, when it is not in memory.
+    pub(crate) fn directory_of(
+        &self,
+        principal: &Principal,
+    ) -> Result<Arc<AccountDirectory>, Fault> {
+        let account = self.directory.account(principal.account)?;
+        account.ok_or_else(|| Fault::internal("the account of a good token does not exist"))
+    }
+}
+
+/// What the store holds of one account's identities.
+struct Content {
+    account: Account,
+    methods: Vec<AuthMethod>,
+    roles: Vec<Role>,
+    assocs: Vec<Assoc>,
+}
+
+/// One account's identities at one moment.
+pub(crate) struct AccountDirectory {
+    /// Differs between any two readings in this process.
+    pub(crate) version: u64,
+    /// The account and its settings.
+    pub(crate) account: Arc<Account>,
+    methods: BTreeMap<ItemPath, Arc<AuthMethod>>,
+    methods_by_id: HashMap<i64, Arc<AuthMethod>>,
+    roles: BTreeMap<ItemPath, Arc<Role>>,
+    roles_by_id: HashMap<i64, Arc<Role>>,
+    assocs: HashMap<AssocId, Arc<Assoc>>,
+    assocs_by_method: HashMap<i64, Vec<Arc<Assoc>>>,
+    assocs_by_role: HashMap<i64, Vec<Arc<Assoc>>>,
+    rule_sets: RuleSets,
+}
+
+impl AccountDirectory {
+    fn new(version: u64, content: Content) -> Self {
+        let mut directory = Self {
+            version,
+            account: Arc::new(content.account),
+            methods: BTreeMap::new(),
+            methods_by_id: HashMap::new(),
+            roles: BTreeMap::new(),
+            roles_by_id: HashMap::new(),
+            assocs: HashMap::new(),
+            assocs_by_method: HashMap::new(),
+            assocs_by_role: HashMap::new(),
+            rule_sets: RuleSets::default(),
+        };
+        for method in content.methods.into_iter().map(Arc::new) {
+            directory.methods_by_id.insert(method.id, Arc::clone(&method));
+            directory.methods.insert(method.path.clone(), method);
+        }
+        for role in content.roles.into_iter().map(Arc::new) {
+            directory.roles_by_id.insert(role.id, Arc::clone(&role));
+            directory.roles.insert(role.path.clone(), role);
+        }
+        for assoc in content.assocs.into_iter().map(Arc::new) {
+            directory.assocs_by_method.entry(assoc.method).or_default().push(Arc::clone(&assoc));
+            directory.assocs_by_role.entry(assoc.role).or_default().push(Arc::clone(&assoc));
+            directory.assocs.insert(assoc.id.clone(), assoc);
+        }
+        directory
+    }
+
+    /// Whether this method is the account owner's.
+    pub(crate) fn is_owner(&self, method: &AuthMethod) -> bool {
+        self.account.owner_method == method.id
+    }
+
+    /// A method by its integer id.
+    pub(crate) fn method_by_id(&self, id: i64) -> Option<&Arc<AuthMethod>> {
+        self.methods_by_id.get(&id)
+    }
+
+    /// A method by its path.
+    pub(crate) fn method(&self, path: &ItemPath) -> Option<&Arc<AuthMethod>> {
+        self.methods.get(path)
+    }
+
+    /// Methods by path, from after this one.
+    pub(crate) fn methods_after(
+        &self,
+        after: Option<&ItemPath>,
+    ) -> impl Iterator<Item = &Arc<AuthMethod>> {
+        self.methods.range((start(after), Bound::Unbounded)).map(|(_, method)| method)
+    }
+
+    /// Number of methods.
+    pub(crate) fn methods_len(&self) -> usize {
+        self.methods.len()
+    }
+
+    /// A role by its integer id.
+    pub(crate) fn role_by_id(&self, id: i64) -> Option<&Arc<Role>> {
+        self.roles_by_id.get(&id)
+    }
+
+    /// A role by its path.
+    pub(crate) fn role(&self, path: &ItemPath) -> Option<&Arc<Role>> {
+        self.roles.get(path)
+    }
+
+    /// Roles by path, from after this one.
+    pub(crate) fn roles_after(&self, after: Option<&ItemPath>) -> impl Iterator<Item = &Arc<Role>> {
+        self.roles.range((start(after), Bound::Unbounded)).map(|(_, role)| role)
+    }
+
+    /// Number of rules in all roles.
+    pub(crate) fn rules_len(&self) -> usize {
+        self.roles.values().map(|role| role.rules.len()).sum()
+    }
+
+    /// Number of roles.
+    pub(crate) fn roles_len(&self) -> usize {
+        self.roles.len()
+    }
+
+    /// An association by its id.
+    pub(crate) fn assoc(&self, id: &AssocId) -> Option<&Arc<Assoc>> {
+        self.assocs.get(id)
+    }
+
+    /// The associations of a method.
+    pub(crate) fn assocs_of_method(&self, method: i64) -> &[Arc<Assoc>] {
+        self.assocs_by_method.get(&method).map_or(&[], Vec::as_slice)
+    }
+
+    /// The associations of a role.
+    pub(crate) fn assocs_of_role(&self, role: i64) -> &[Arc<Assoc>] {
+        self.assocs_by_role.get(&role).map_or(&[], Vec::as_slice)
+    }
+
+    /// The rules that bind the bearer of `claims` by this method.
+    pub(crate) fn rules(&self, method: i64, claims: &SubClaims) -> Arc<RuleSet> {
+        self.rule_sets.get(self, method, claims)
+    }
+}
+
+fn start(after: Option<&ItemPath>) -> Bound<&ItemPath> {
+    after.map_or(Bound::Unbounded, Bound::Excluded)
+}
+
+fn read(store: &Store, id: AccountId) -> Result<Option<Content>, Fault> {
+    store.read(|reader| {
+        let Some(account) = accounts::get(reader, id)? else { return Ok(None) };
+        Ok(Some(Content {
+            account,
+            methods: auth_methods::all_of(reader, id)?,
+            roles: roles::all_of(reader, id)?,
+            assocs: assocs::all_of(reader, id)?,
+        }))
+    })
+}

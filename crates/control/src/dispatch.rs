@@ -1,0 +1,64 @@
+//! From a message to its use case: one line each.
+
+use keysherd_base::Fault;
+use keysherd_plane::{Caller, Reply as A, Request as Q};
+
+use crate::control::Control;
+use crate::{
+    accounts, assocs, auth, auth_methods, folders, grants, items, keys, login, note, permissions,
+    roles, rules,
+};
+
+/// Answers one request, asked of `c` by `by`.
+pub(crate) async fn dispatch(c: &Control, by: &Caller, request: Q) -> Result<A, Fault> {
+    Ok(match request {
+        Q::Note(m) => A::Note(note::note(c, by, m).await?),
+        Q::PasswordParams(m) => A::PasswordParams(login::password_params(c, by, m).await?),
+        Q::Login(m) => A::Login(login::login(c, by, m).await?),
+        Q::ValidateToken(m) => A::ValidateToken(auth::validate(c, by, m).await?),
+        Q::RevokeToken(m) => A::RevokeToken(auth::revoke(c, by, m).await?),
+        Q::DescribeClaims(m) => A::DescribeClaims(auth::claims(c, by, m).await?),
+        Q::OwnEmail(m) => A::OwnEmail(auth::own_email(c, by, m).await?),
+        Q::ChangePassword(m) => A::ChangePassword(auth::change_password(c, by, m).await?),
+        Q::MethodCreate(m) => A::MethodCreate(auth_methods::create(c, by, m).await?),
+        Q::MethodUpdate(m) => A::MethodUpdate(auth_methods::update(c, by, m).await?),
+        Q::AccessKeyReset(m) => A::AccessKeyReset(auth_methods::reset_key(c, by, m).await?),
+        Q::MethodGet(m) => A::MethodGet(auth_methods::get(c, by, m).await?),
+        Q::MethodList(m) => A::MethodList(auth_methods::list(c, by, m).await?),
+        Q::MethodDelete(m) => A::MethodDelete(auth_methods::delete(c, by, m).await?),
+        Q::RoleCreate(m) => A::RoleCreate(roles::create(c, by, m).await?),
+        Q::RoleUpdate(m) => A::RoleUpdate(roles::update(c, by, m).await?),
+        Q::RoleGet(m) => A::RoleGet(roles::get(c, by, m).await?),
+        Q::RoleList(m) => A::RoleList(roles::list(c, by, m).await?),
+        Q::RoleDelete(m) => A::RoleDelete(roles::delete(c, by, m).await?),
+        Q::RuleSet(m) => A::RuleSet(rules::set(c, by, m).await?),
+        Q::RuleDelete(m) => A::RuleDelete(rules::delete(c, by, m).await?),
+        Q::AssocCreate(m) => A::AssocCreate(assocs::create(c, by, m).await?),
+        Q::AssocUpdate(m) => A::AssocUpdate(assocs::update(c, by, m).await?),
+        Q::AssocDelete(m) => A::AssocDelete(assocs::delete(c, by, m).await?),
+        Q::AssocGet(m) => A::AssocGet(assocs::get(c, by, m).await?),
+        Q::PermissionsDescribe(m) => A::PermissionsDescribe(permissions::describe(c, by, m).await?),
+        Q::ReverseRbac(m) => A::ReverseRbac(permissions::reverse_rbac(c, by, m).await?),
+        Q::AccountGet(m) => A::AccountGet(accounts::get(c, by, m).await?),
+        Q::AccountUpdate(m) => A::AccountUpdate(accounts::update(c, by, m).await?),
+        Q::ManifestGet(m) => A::ManifestGet(keys::manifest(c, by, m).await?),
+        Q::KeyBegin(m) => A::KeyBegin(keys::begin(c, by, m).await?),
+        Q::KeyCreate(m) => A::KeyCreate(keys::create(c, by, m).await?),
+        Q::Grant(m) => A::Grant(grants::grant(c, m).await?),
+        Q::SecretCreate(m) => A::SecretCreate(items::create::create(c, by, m).await?),
+        Q::ValuePut(m) => A::ValuePut(items::value::put(c, by, m).await?),
+        Q::ItemUpdate(m) => A::ItemUpdate(items::update::update(c, by, m).await?),
+        Q::ItemDescribe(m) => A::ItemDescribe(items::describe::describe(c, by, m).await?),
+        Q::ItemList(m) => A::ItemList(items::list::list(c, by, m).await?),
+        Q::ItemDelete(m) => A::ItemDelete(items::delete::delete(c, by, m).await?),
+        Q::ItemsDelete(m) => A::ItemsDelete(items::delete::delete_many(c, by, m).await?),
+        Q::ObjectsMove(m) => A::ObjectsMove(items::moves::relocate(c, by, m).await?),
+        Q::ItemStateSet(m) => A::ItemStateSet(items::state::set(c, by, m).await?),
+        Q::ItemLockSet(m) => A::ItemLockSet(items::lock::lock(c, by, m).await?),
+        Q::ItemUnlock(m) => A::ItemUnlock(items::lock::unlock(c, by, m).await?),
+        Q::FolderCreate(m) => A::FolderCreate(folders::create(c, by, m).await?),
+        Q::FolderGet(m) => A::FolderGet(folders::get(c, by, m).await?),
+        Q::FolderUpdate(m) => A::FolderUpdate(folders::update(c, by, m).await?),
+        Q::FolderDelete(m) => A::FolderDelete(folders::delete(c, by, m).await?),
+    })
+}

@@ -1,0 +1,212 @@
+//! Grants: the requests that end in a derivation. The hot path of the control plane.
+//!
+//! Many callers' wishes come in one message. Each is decided by itself; all of them share one
+//! audit commit, and those that need a derivation share permits. The reply is given when every
+//! record is durable.
+
+mod find;
+mod read;
+mod transit;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use keysherd_audit::{Draft, Failure, Param, action};
+use keysherd_base::limits::LIST_LEN_MAX;
+use keysherd_base::{Fault, Timestamp};
+use keysherd_plane::Caller;
+use keysherd_plane::grants::{Grant, GrantReply, GrantedTo, Outcome, VersionWish, Wish};
+
+use crate::audit::{audit_draft, draft_of};
+use crate::authorize::log_unrecorded;
+use crate::control::Control;
+use crate::items::describe::ref_param;
+use crate::permits::{GatewayIdentity, PermitBatch};
+use crate::session::Rejection;
+
+/// Wishes of one message.
+const WISHES_MAX: usize = LIST_LEN_MAX;
+/// Items that are looked up between two awaits. A message that names more of them is decided on a
+/// thread for blocking work, since each may have to be read from the store.
+const ITEMS_INLINE: usize = 64;
+
+/// What grants keep between requests.
+#[derive(Default)]
+pub(crate) struct GrantState {
+    /// Items found in memory.
+    cached: AtomicU64,
+    /// Items read from the store.
+    loaded: AtomicU64,
+}
+
+/// Where the items of grants were found, since the control plane was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GrantStats {
+    /// In memory.
+    pub cached: u64,
+    /// In the store.
+    pub loaded: u64,
+}
+
+impl Control {
+    /// Where the items of grants were found so far.
+    pub fn grant_stats(&self) -> GrantStats {
+        GrantStats {
+            cached: self.grants.cached.load(Ordering::Relaxed),
+            loaded: self.grants.loaded.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// Grants what many callers wish, for the gateway the control plane was configured for.
+///
+/// # Errors
+/// As [`grant_to`].
+pub(crate) async fn grant(control: &Control, message: Grant) -> Result<GrantReply, Fault> {
+    grant_to(control, &control.own_gateway(), message).await
+}
+
+/// Grants what many callers wish. A refused wish is an outcome, not an error of the message.
+///
+/// # Errors
+/// [`Fault::bad_request`] for too many wishes; the store's when the audit records could not be
+/// written, and then nothing is granted.
+pub(crate) async fn grant_to(
+    control: &Control,
+    gateway: &GatewayIdentity,
+    message: Grant,
+) -> Result<GrantReply, Fault> {
+    if message.wishes.len() > WISHES_MAX {
+        return Err(Fault::bad_request(format!(
+            "too many wishes: {}; at most {WISHES_MAX} in one message",
+            message.wishes.len()
+        )));
+    }
+    let Batch { outcomes, permits, records, .. } = if items_named(&message) <= ITEMS_INLINE {
+        decide(control, message)
+    } else {
+        let control = control.clone();
+        tokio::task::spawn_blocking(move || decide(&control, message))
+            .await
+            .map_err(Fault::internal)?
+    };
+    let seqs = if records.is_empty() { Vec::new() } else { control.store.record(records).await? };
+    let permits = permits.sign(control, gateway, &seqs)?;
+    Ok(GrantReply { outcomes, permits })
+}
+
+fn items_named(message: &Grant) -> usize {
+    let items = message.wishes.iter().map(|(_, wish)| match wish {
+        Wish::Read { items, .. } => items.len(),
+        Wish::Write { .. } | Wish::Transit { .. } => 1,
+    });
+    items.sum()
+}
+
+fn decide(control: &Control, message: Grant) -> Batch {
+    let mut batch = Batch {
+        now: control.now(),
+        with_permit: message.with_permit,
+        permits: PermitBatch::default(),
+        records: Vec::with_capacity(message.wishes.len()),
+        outcomes: Vec::with_capacity(message.wishes.len()),
+    };
+    for (caller, wish) in message.wishes {
+        let outcome = batch.decide(control, &caller, wish);
+        batch.outcomes.push(outcome);
+    }
+    batch
+}
+
+/// What one message comes to.
+struct Batch {
+    now: Timestamp,
+    with_permit: bool,
+    permits: PermitBatch,
+    records: Vec<(Draft, Option<Failure>)>,
+    outcomes: Vec<Outcome>,
+}
+
+impl Batch {
+    fn decide(&mut self, control: &Control, caller: &Caller, wish: Wish) -> Outcome {
+        let who = match control.authenticate(caller) {
+            Ok(who) => who,
+            Err(rejection) => return Err(self.rejected(caller, *rejection)),
+        };
+        let about = About::of(&wish);
+        // The place its record will have: nothing else is recorded before it.
+        let record = self.records.len();
+        let granted = match wish {
+            Wish::Read { items, version } => self.read(control, &who, &items, version, record),
+            Wish::Write { target, salt } => self.write(control, &who, target, salt),
+            Wish::Transit { key, version, salt, encrypt: _ } => {
+                let wish = transit::KeyUse { key: &key, version, salt };
+                self.transit(control, &who, &wish, record)
+            }
+        };
+        let recorded = about.records_success || granted.is_err();
+        if recorded {
+            let failure = granted.as_ref().err().map(Failure::from);
+            let About { action, params, .. } = about;
+            let item_type = granted.as_ref().map_or("", read::item_type);
+            self.records.push((audit_draft(caller, &who, action, item_type, params), failure));
+        }
+        granted.map(|granted| GrantedTo { account: who.account.0, granted })
+    }
+
+    fn rejected(&mut self, caller: &Caller, rejection: Rejection) -> Fault {
+        let Rejection { bearer, fault, .. } = rejection;
+        match bearer {
+            Some((account, method)) => {
+                let action = action::REFUSED_REQUEST;
+                let draft = draft_of(caller, account, method.as_deref(), action);
+                self.records.push((draft, Some(Failure::from(&fault))));
+            }
+            None => log_unrecorded(caller, &fault),
+        }
+        fault
+    }
+}
+
+/// What the audit record of a wish says.
+struct About {
+    action: &'static str,
+    params: Vec<Param>,
+    /// Whether granting it is recorded. A write is recorded when it is written.
+    records_success: bool,
+}
+
+impl About {
+    fn of(wish: &Wish) -> Self {
+        match wish {
+            Wish::Read { items, version } => {
+                let mut params: Vec<_> = items.iter().map(ref_param).collect();
+                params.extend(match version {
+                    VersionWish::Latest => None,
+                    VersionWish::Exactly(number) => {
+                        Some(Param::public("version", number.to_string()))
+                    }
+                    VersionWish::Last(count) => {
+                        Some(Param::public("last_versions", count.to_string()))
+                    }
+                });
+                Self { action: action::GET_SECRET_VALUE, params, records_success: true }
+            }
+            Wish::Transit { key, version, encrypt, .. } => {
+                let operation = if *encrypt { "encrypt" } else { "decrypt" };
+                let mut params = vec![ref_param(key), Param::public("operation", operation)];
+                params.extend(version.map(|n| Param::public("version", n.to_string())));
+                let action = action::GET_ITEM_DERIVATION_CREDS;
+                Self { action, params, records_success: true }
+            }
+            Wish::Write { target, .. } => {
+                let (action, path) = write::recorded_as(target);
+                let params = vec![crate::items::item_param(path)];
+                Self { action, params, records_success: false }
+            }
+        }
+    }
+}

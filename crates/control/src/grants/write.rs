@@ -1,0 +1,171 @@
+//! Wishes to write: where a value will go, under which key, and nothing that would open another.
+//!
+//! Reading and writing derive the same keys. So a wish to write is refused when what it would
+//! derive could belong to something that exists: the identity of a new item must be unused, and an
+//! overwritten version must get another salt than it has.
+
+use keysherd_audit::action;
+use keysherd_base::{Fault, ItemPath, KeyId, Timestamp, Uid};
+use keysherd_crypto::permit::{Class, Op, PermitEntry};
+use keysherd_domain::role::Capability;
+use keysherd_plane::grants::{Granted, KeyRef, WriteTarget};
+use keysherd_store::{Query, item_versions, items as stored, keys};
+
+use super::Batch;
+use crate::control::Control;
+use crate::items::cache::key_of;
+use crate::items::create::FIRST_VERSION;
+use crate::items::display::is_taken;
+use crate::items::protection::Chooser;
+use crate::items::sealed::salt_of;
+use crate::items::usable::{Use, check_enabled, check_unlocked};
+use crate::items::value::{check_has_values, numbering};
+use crate::items::{account_now, permitted};
+use crate::keys::check_place;
+use crate::session::Principal;
+
+/// What a write will derive.
+struct Place {
+    uid: Uid,
+    version: u32,
+    overwrite: bool,
+    class: Class,
+    key: KeyRef,
+}
+
+/// A new value as its wish describes it.
+struct NewValue {
+    path: ItemPath,
+    protection_key: Option<ItemPath>,
+    keep_previous: Option<bool>,
+    expected_version: Option<u32>,
+}
+
+impl Batch {
+    /// Grants a write, always with a permit.
+    pub(super) fn write(
+        &mut self,
+        control: &Control,
+        who: &Principal,
+        target: WriteTarget,
+        salt: [u8; 32],
+    ) -> Result<Granted, Fault> {
+        let now = self.now;
+        let place = control.store.read(|reader| match target {
+            WriteTarget::NewSecret { path, uid, protection_key } => {
+                new_secret(reader, who, &path, uid, protection_key.as_ref(), now)
+            }
+            WriteTarget::NewValue { path, protection_key, keep_previous, expected_version } => {
+                let value = NewValue { path, protection_key, keep_previous, expected_version };
+                new_value(reader, who, &value, &salt, now)
+            }
+            WriteTarget::NewSealedKey { path, key_id } => {
+                new_sealed_key(reader, who, &path, key_id, now)
+            }
+        })?;
+        let Place { uid, version, overwrite, class, key } = place;
+        let derivation = PermitEntry {
+            key_id: key.key_id,
+            key_version: key.version,
+            class,
+            item_id: uid,
+            item_version: u64::from(version),
+            salt,
+            subject: who.permit_subject(),
+        };
+        let permit_slot = self.permits.add(who.account, Op::Write, derivation, None)?;
+        Ok(Granted::Write { uid, version, overwrite, class: class.number(), key, permit_slot })
+    }
+}
+
+/// How a refused write is recorded: the action, and the item's path.
+pub(super) fn recorded_as(target: &WriteTarget) -> (&'static str, &ItemPath) {
+    match target {
+        WriteTarget::NewSecret { path, .. } | WriteTarget::NewSealedKey { path, .. } => {
+            (action::CREATE_ITEM, path)
+        }
+        WriteTarget::NewValue { path, .. } => (action::UPDATE_ITEM, path),
+    }
+}
+
+fn new_secret(
+    q: &dyn Query,
+    who: &Principal,
+    path: &ItemPath,
+    uid: Uid,
+    protection_key: Option<&ItemPath>,
+    now: Timestamp,
+) -> Result<Place, Fault> {
+    check_place(q, who, path, now)?;
+    if is_taken(q, who.account, uid)? {
+        return Err(used_identity(path));
+    }
+    let account = account_now(q, who.account)?;
+    let protection = Chooser { q, who, account: &account, now }.for_new(protection_key)?;
+    let (class, key) = (Class::SecretItem, protection.key);
+    Ok(Place { uid, version: FIRST_VERSION, overwrite: false, class, key })
+}
+
+fn new_value(
+    q: &dyn Query,
+    who: &Principal,
+    value: &NewValue,
+    salt: &[u8; 32],
+    now: Timestamp,
+) -> Result<Place, Fault> {
+    let item = permitted(who, &value.path, Capability::Update, now, || {
+        stored::by_path(q, who.account, &value.path)
+    })?;
+    check_has_values(&item)?;
+    check_enabled(&item)?;
+    check_unlocked(&item, who, Use::Update, now)?;
+    let account = account_now(q, who.account)?;
+    let settings = &account.settings.versions;
+    let number = numbering(&item, settings, value.keep_previous, value.expected_version)?;
+    if let Some(old) = item_versions::get(q, item.id, number.version)?
+        && salt_of(&old.ciphertext, &key_of(&old)).as_ref() == Some(salt)
+    {
+        return Err(Fault::forbidden(format!(
+            "item {} was not changed: the salt is that of its current value; draw a fresh one",
+            item.path
+        )));
+    }
+    let chooser = Chooser { q, who, account: &account, now };
+    let protection = chooser.for_value(&item, value.protection_key.as_ref())?;
+    Ok(Place {
+        uid: item.uid,
+        version: number.version,
+        overwrite: number.overwrite,
+        class: Class::SecretItem,
+        key: protection.key,
+    })
+}
+
+fn new_sealed_key(
+    q: &dyn Query,
+    who: &Principal,
+    path: &ItemPath,
+    key_id: KeyId,
+    now: Timestamp,
+) -> Result<Place, Fault> {
+    check_place(q, who, path, now)?;
+    if is_taken(q, who.account, key_id)? || keys::latest(q, key_id)?.is_some() {
+        return Err(used_identity(path));
+    }
+    // The manifest, which control does not have yet, decides about the fragment; the gateway
+    // verifies it.
+    let key = KeyRef { key_id, version: crate::keys::FIRST_VERSION, customer_fragment: None };
+    Ok(Place {
+        uid: key_id,
+        version: FIRST_VERSION,
+        overwrite: false,
+        class: Class::SealedKey,
+        key,
+    })
+}
+
+fn used_identity(path: &ItemPath) -> Fault {
+    Fault::conflict(format!(
+        "item {path} was not created: the identity drawn for it is in use; try again"
+    ))
+}

@@ -1,0 +1,155 @@
+//! Recording new static secrets.
+
+use keysherd_audit::{Param, action};
+use keysherd_base::{Fault, ItemId, Timestamp};
+use keysherd_crypto::permit::Class;
+use keysherd_domain::account::Account;
+use keysherd_domain::item::{Item, ItemKind, ItemState, ItemVersion};
+use keysherd_domain::role::{Capability, RuleKind};
+use keysherd_plane::Caller;
+use keysherd_plane::items::{SealedValue, SecretCreate, SecretCreateReply};
+use keysherd_store::{Tx, item_versions, items as stored};
+
+use super::display::display_id;
+use super::protection::{Chooser, Protection};
+use super::sealed::{self, Sealing};
+use super::{Stale, account_now, actor, check, item_param};
+use crate::audit::audit_draft;
+use crate::control::Control;
+use crate::session::Principal;
+
+/// The version a new secret has.
+pub(crate) const FIRST_VERSION: u32 = 1;
+
+/// Records a new static secret.
+///
+/// # Errors
+/// [`Fault::unauthorized`] without `create` on the path, [`Fault::conflict`] when the path is
+/// taken, [`Fault::forbidden`] by the account's policies, [`Fault::bad_request`] for a value or
+/// parameter that is not as it should be.
+pub(crate) async fn create(
+    control: &Control,
+    caller: &Caller,
+    message: SecretCreate,
+) -> Result<SecretCreateReply, Fault> {
+    let who = control.principal(caller).await?;
+    let mut params = vec![item_param(&message.path)];
+    let named = message.protection_key.as_ref();
+    params.extend(named.map(|key| Param::public("protection_key", key.to_string())));
+    let item_type = ItemKind::StaticSecret.type_name();
+    let draft = audit_draft(caller, &who, action::CREATE_ITEM, item_type, params);
+    let stale = Stale::Paths(vec![message.path.clone()]);
+    let account = who.account;
+    let plan = plan(who, message, control.now());
+    control.change_items(account, stale, draft, plan).await
+}
+
+fn plan(
+    who: Principal,
+    message: SecretCreate,
+    now: Timestamp,
+) -> Result<impl FnOnce(&Tx) -> Result<SecretCreateReply, Fault> + use<>, Fault> {
+    let path = message.path.as_str();
+    who.require(RuleKind::Item, path, Capability::Create, now)?;
+    check::description(&message.description)?;
+    check::websites(&message.websites)?;
+    check::max_versions(message.max_versions)?;
+    let item = blank(&who, &message, now)?;
+    sealed::check(
+        &message.value.ciphertext,
+        &Sealing {
+            account: who.account,
+            uid: message.uid,
+            version: FIRST_VERSION,
+            class: Class::SecretItem,
+            key: message.value.key,
+        },
+    )?;
+    Ok(move |tx: &Tx| insert(tx, &who, item, message, now))
+}
+
+fn insert(
+    tx: &Tx,
+    who: &Principal,
+    mut item: Item,
+    message: SecretCreate,
+    now: Timestamp,
+) -> Result<SecretCreateReply, Fault> {
+    let account = account_now(tx, who.account)?;
+    let warning = check::root_path(&item.path, &account)?;
+    let chooser = Chooser { q: tx, who, account: &account, now };
+    let protection = chooser.for_new(message.protection_key.as_ref())?;
+    if protection.key != message.value.key {
+        return Err(Fault::conflict(
+            "the protection key changed while the value was sealed; send it again",
+        ));
+    }
+    item.protection_key = protection.item;
+    item.delete_protection = protects(message.delete_protection, &account);
+    item.id = stored::insert(tx, &item)?;
+    let version = new_version(who, FIRST_VERSION, &protection, message.value, now);
+    item_versions::put(tx, item.id, &version)?;
+    Ok(SecretCreateReply { item, warning })
+}
+
+/// The item as far as it does not depend on the store.
+fn blank(who: &Principal, message: &SecretCreate, now: Timestamp) -> Result<Item, Fault> {
+    let mut tags = Vec::new();
+    check::tags(&mut tags, &message.tags, &[])?;
+    let mut custom_fields = Default::default();
+    check::custom_fields(&mut custom_fields, message.custom_fields.clone())?;
+    Ok(Item {
+        id: ItemId(0),
+        uid: message.uid,
+        display_id: display_id(who.account, message.uid)?,
+        account: who.account,
+        path: message.path.clone(),
+        kind: ItemKind::StaticSecret,
+        secret_kind: message.secret_kind,
+        format: message.format,
+        description: message.description.clone(),
+        tags,
+        state: ItemState::Enabled,
+        deletion_at: None,
+        personal: None,
+        last_version: FIRST_VERSION,
+        max_versions: message.max_versions,
+        delete_protection: false,
+        protection_key: None,
+        size_bytes: message.value.ciphertext.len() as u64,
+        key: None,
+        websites: message.websites.clone(),
+        custom_fields,
+        change_event: message.change_event,
+        lock: None,
+        created: now,
+        modified: now,
+    })
+}
+
+/// Whether a new item starts with delete protection.
+pub(crate) fn protects(wanted: Option<bool>, account: &Account) -> bool {
+    wanted.unwrap_or(account.settings.protect_items_by_default)
+}
+
+/// A version as it is stored.
+pub(crate) fn new_version(
+    who: &Principal,
+    number: u32,
+    protection: &Protection,
+    value: SealedValue,
+    now: Timestamp,
+) -> ItemVersion {
+    ItemVersion {
+        version: number,
+        state: ItemState::Enabled,
+        key_id: protection.key.key_id,
+        key_version: protection.key.version,
+        protection_key: protection.item,
+        customer_fragment: protection.key.customer_fragment,
+        ciphertext: value.ciphertext,
+        unconfirmed: value.unconfirmed,
+        by: Some(actor(who)),
+        created: now,
+    }
+}

@@ -1,0 +1,108 @@
+//! Changing an item's metadata. Never makes a version.
+
+use keysherd_audit::{Param, action};
+use keysherd_base::{Fault, ItemPath, Timestamp};
+use keysherd_domain::item::Item;
+use keysherd_domain::role::{Capability, RuleKind};
+use keysherd_plane::items::{ItemUpdate, ItemUpdateParts};
+use keysherd_plane::{Caller, Done};
+use keysherd_store::{Tx, items as stored};
+
+use super::usable::{Use, check_unlocked};
+use super::{Changing, ItemChange, account_now, check};
+use crate::control::Control;
+use crate::session::Principal;
+
+/// Changes an item's metadata.
+///
+/// # Errors
+/// [`Fault::unauthorized`] without `update` on the path (and `create` on a new one),
+/// [`Fault::conflict`] when the new path is taken, [`Fault::forbidden`] by lock or policy,
+/// [`Fault::bad_request`] for parameters over their limits.
+pub(crate) async fn update(
+    control: &Control,
+    caller: &Caller,
+    message: ItemUpdate,
+) -> Result<Done, Fault> {
+    let who = control.principal(caller).await?;
+    let ItemUpdate { path, mut parts } = message;
+    // Some clients always send the name, changed or not.
+    parts.new_path = parts.new_path.filter(|new| *new != path);
+    let changing = Changing {
+        capability: Capability::Update,
+        action: action::UPDATE_ITEM,
+        params: params(&parts),
+        new_path: parts.new_path.clone(),
+        path,
+    };
+    let edit = |tx: &Tx, change: &ItemChange, item| edit(tx, change, item, parts);
+    control.change_item(caller, who, changing, edit).await
+}
+
+fn params(parts: &ItemUpdateParts) -> Vec<Param> {
+    let mut params = Vec::new();
+    let new_path = parts.new_path.as_ref();
+    params.extend(new_path.map(|path| Param::public("new_name", path.to_string())));
+    params.extend(parts.add_tags.iter().map(|tag| Param::public("add_tag", tag.clone())));
+    params.extend(parts.remove_tags.iter().map(|tag| Param::public("rm_tag", tag.clone())));
+    let protection = parts.delete_protection;
+    params.extend(protection.map(|on| Param::public("delete_protection", on.to_string())));
+    params
+}
+
+fn edit(
+    tx: &Tx,
+    change: &ItemChange,
+    mut item: Item,
+    parts: ItemUpdateParts,
+) -> Result<Done, Fault> {
+    check_unlocked(&item, &change.who, Use::Update, change.now)?;
+    if let Some(new) = parts.new_path {
+        check_rename(&change.who, &item.path, &new, change.now)?;
+        check::root_path(&new, &account_now(tx, item.account)?)?;
+        item.path = new;
+    }
+    if let Some(description) = parts.description {
+        check::description(&description)?;
+        item.description = description;
+    }
+    check::tags(&mut item.tags, &parts.add_tags, &parts.remove_tags)?;
+    check::custom_fields(&mut item.custom_fields, parts.custom_fields)?;
+    check::max_versions(parts.max_versions)?;
+    item.max_versions = parts.max_versions.or(item.max_versions);
+    item.delete_protection = parts.delete_protection.unwrap_or(item.delete_protection);
+    item.change_event = parts.change_event.unwrap_or(item.change_event);
+    item.modified = change.now;
+    stored::update(tx, &item)?;
+    Ok(Done)
+}
+
+/// Demands what it takes to give an item another path: `create` there, and that its new place
+/// gives the bearer no right to it that the old one did not. Who may only update a secret could
+/// otherwise read it by moving it to a folder of their own.
+///
+/// # Errors
+/// [`Fault::unauthorized`], or [`Fault::forbidden`] with the right that would be gained.
+pub(crate) fn check_rename(
+    who: &Principal,
+    from: &ItemPath,
+    to: &ItemPath,
+    now: Timestamp,
+) -> Result<(), Fault> {
+    who.require(RuleKind::Item, to.as_str(), Capability::Create, now)?;
+    let gained = [Capability::Read, Capability::Update, Capability::Delete];
+    let gained = gained.into_iter().find(|capability| {
+        let may = |path: &ItemPath| who.may(RuleKind::Item, path.as_str(), *capability, now);
+        may(to) && !may(from)
+    });
+    match gained {
+        None => Ok(()),
+        Some(capability) => Err(Fault::forbidden(format!(
+            "item {from} cannot become {to}: access id {} would gain '{}' on it; ask somebody who \
+             holds that already",
+            who.access_id(),
+            capability.name()
+        ))
+        .with_code("PrivilegeEscalation")),
+    }
+}

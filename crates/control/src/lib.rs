@@ -1,0 +1,51 @@
+//! Control-plane use cases: implements [`keysherd_plane::Plane`].
+//!
+//! [`Control`] authenticates the bearer of a token, authorizes what is asked, decides, records it
+//! and audits it. It holds ciphertext, verifiers and metadata; it never sees a value or a key.
+//!
+//! One file per noun: `auth_methods`, `roles`, `accounts`, `items`, ... In each, a function per
+//! message of the same noun in `keysherd_plane`. `dispatch` is the one list of them.
+
+mod accounts;
+mod admission;
+mod assocs;
+mod audit;
+mod auth;
+mod auth_methods;
+mod authorize;
+mod bootstrap;
+mod change;
+mod control;
+mod control_keys;
+mod credential;
+mod directory;
+mod dispatch;
+mod escalation;
+mod folders;
+mod grants;
+mod items;
+mod keys;
+mod login;
+mod method_shared;
+mod moves;
+mod nonces;
+mod note;
+mod page;
+mod permissions;
+mod permits;
+mod proof;
+mod roles;
+mod rules;
+mod session;
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+pub use bootstrap::{CreatedAccount, NewAccount, OriginalKey};
+pub use control::{Control, ControlConfig, DerivationConfig};
+pub use control_keys::ControlKeys;
+pub use grants::GrantStats;
+pub use permits::{GatewayIdentity, GatewayPlane, PERMIT_LABEL};
+pub use session::Principal;

@@ -1,0 +1,236 @@
+//! Signing in: from a proof to a token.
+//!
+//! Whether a subject exists must not show. An unknown one is verified against a key nobody has, is
+//! answered with the same text, and waits for the disk just as a refusal that is recorded does.
+//! It has no audit record, since it belongs to no account; it is logged and counted.
+
+use keysherd_audit::action;
+use keysherd_base::{Fault, Timestamp, Uid};
+use keysherd_crypto::password::PasswordParams as Argon2Params;
+use keysherd_domain::account::Account;
+use keysherd_domain::auth_method::{AuthMethod, MethodDetail};
+use keysherd_domain::claims::SubClaims;
+use keysherd_plane::Caller;
+use keysherd_plane::auth::{
+    Login, LoginReply, LoginSubject, PURPOSE_LOGIN, PasswordParams, PasswordParamsReply,
+};
+use keysherd_store::{auth_methods, meta};
+
+use crate::admission::admits;
+use crate::audit::draft_of;
+use crate::authorize::log_unrecorded;
+use crate::control::Control;
+use crate::proof::is_signed_by;
+use crate::session::token::TokenBody;
+
+/// Longest e-mail address: 64 bytes, an at sign, 255 bytes (RFC 5321 section 4.5.3.1).
+pub(crate) const EMAIL_BYTES_MAX: usize = 320;
+
+/// Accounts in which one address is tried when none is named.
+const ACCOUNTS_PER_EMAIL_MAX: usize = 16;
+
+/// Counts the logins of unknown subjects.
+const UNKNOWN_LOGINS: &str = "logins of unknown subjects";
+
+/// How to stretch the password of a person. Writes no audit record.
+///
+/// When an address has methods in several accounts, the one of the caller's token answers, or
+/// without a token the oldest.
+///
+/// # Errors
+/// Only when the store is broken.
+pub(crate) async fn password_params(
+    control: &Control,
+    caller: &Caller,
+    message: PasswordParams,
+) -> Result<PasswordParamsReply, Fault> {
+    let email = message.email.to_lowercase();
+    let made_up = made_up_params(control, &email);
+    if email.len() > EMAIL_BYTES_MAX {
+        return Ok(made_up);
+    }
+    let methods = control.store.read(|reader| auth_methods::by_email(reader, &email))?;
+    let own = control.authenticate(caller).ok().map(|principal| principal.method.id);
+    let method = methods.iter().find(|method| Some(method.id) == own).or(methods.first());
+    Ok(method.and_then(|method| params_of(&method.detail)).unwrap_or(made_up))
+}
+
+fn params_of(detail: &MethodDetail) -> Option<PasswordParamsReply> {
+    match *detail {
+        MethodDetail::Email { salt, memory_kib, iterations, parallelism, .. } => {
+            Some(PasswordParamsReply { salt, memory_kib, iterations, parallelism })
+        }
+        MethodDetail::ApiKey { .. } => None,
+    }
+}
+
+fn made_up_params(control: &Control, email: &str) -> PasswordParamsReply {
+    let tag = control.decoy_key.tag(&[b"password-params", &[0], email.as_bytes()]);
+    let mut salt = [0; 16];
+    salt.copy_from_slice(&tag[..16]);
+    let Argon2Params { memory_kib, iterations, parallelism } = Argon2Params::default();
+    PasswordParamsReply { salt, memory_kib, iterations, parallelism }
+}
+
+/// Signs in.
+///
+/// # Errors
+/// [`Fault::unauthorized`]; which part of a credential is wrong is not said.
+pub(crate) async fn login(
+    control: &Control,
+    caller: &Caller,
+    message: Login,
+) -> Result<LoginReply, Fault> {
+    let now = control.now();
+    let named = candidates(control, &message.subject)?;
+    let method = match prove(control, &message, &named, now) {
+        Ok(method) => method,
+        Err(fault) => return Err(refuse(control, caller, named.first(), fault).await),
+    };
+    let account = control.directory.account(method.account)?;
+    let account = account.ok_or_else(|| Fault::internal("an auth method without its account"))?;
+    let draft = draft_of(caller, method.account, Some(method), action::AUTHENTICATE);
+    let token_id = Uid::random(&*control.rng)?;
+    let issue = || {
+        admits(&account.account, method, &caller.client, now)?;
+        let body = token_body(&account.account, method, token_id, caller, now);
+        let token = control.sessions.seal(&body).map_err(|_| {
+            Fault::bad_request("the identity has too many claims for a token; let it carry fewer")
+        })?;
+        Ok((token, body))
+    };
+    let issued = issue();
+    let draft = match &issued {
+        Ok((_, body)) => {
+            let mut draft = draft.with("token-expires", body.expires.rfc3339());
+            draft.unique_id = body.unique_id.as_str().into();
+            draft
+        }
+        Err(_) => draft,
+    };
+    let (token, body) = control.recorded(draft, issued).await?;
+    Ok(LoginReply {
+        token: token.expose().clone(),
+        expires: body.expires,
+        access_id: method.access_id.clone(),
+    })
+}
+
+/// The methods the subject may mean: none when it is unknown.
+fn candidates(control: &Control, subject: &LoginSubject) -> Result<Vec<AuthMethod>, Fault> {
+    control.store.read(|reader| match subject {
+        LoginSubject::AccessId(id) => {
+            Ok(auth_methods::by_access_id(reader, id)?.into_iter().collect())
+        }
+        LoginSubject::Email { email, .. } if email.len() > EMAIL_BYTES_MAX => Ok(Vec::new()),
+        LoginSubject::Email { email, account } => {
+            let mut methods = auth_methods::by_email(reader, &email.to_lowercase())?;
+            methods.retain(|method| account.is_none_or(|account| method.account == account));
+            methods.truncate(ACCOUNTS_PER_EMAIL_MAX);
+            Ok(methods)
+        }
+    })
+}
+
+/// The one method among those named whose credential made the proof; the proof is then used up.
+fn prove<'m>(
+    control: &Control,
+    message: &Login,
+    named: &'m [AuthMethod],
+    now: Timestamp,
+) -> Result<&'m AuthMethod, Fault> {
+    control.check_time_of_proof(message.proof.signed_at, now)?;
+    let signed =
+        |key: &[u8; 32]| is_signed_by(key, PURPOSE_LOGIN, &message.subject, &message.proof);
+    if named.is_empty() {
+        signed(control.decoy_public.as_bytes());
+    }
+    let mut proven = named.iter().filter(|method| signed(method.detail.public_key()));
+    let method = proven.next().ok_or_else(|| wrong_credentials(&message.subject))?;
+    if proven.next().is_some() {
+        return Err(Fault::unauthorized(
+            "this e-mail address has several accounts; log in again with account-id",
+        ));
+    }
+    control.use_up(&message.proof, now)?;
+    Ok(method)
+}
+
+fn wrong_credentials(subject: &LoginSubject) -> Fault {
+    Fault::unauthorized(match subject {
+        LoginSubject::AccessId(_) => {
+            "authentication failed; check the access id and the access key, or have the key reset"
+        }
+        LoginSubject::Email { .. } => {
+            "authentication failed; check the e-mail address, the password and the account id"
+        }
+    })
+}
+
+async fn refuse(
+    control: &Control,
+    caller: &Caller,
+    named: Option<&AuthMethod>,
+    fault: Fault,
+) -> Fault {
+    let written = match named {
+        Some(method) => {
+            let draft = draft_of(caller, method.account, Some(method), action::AUTHENTICATE);
+            control.recorded::<()>(draft, Err(fault)).await
+        }
+        None => {
+            log_unrecorded(caller, &fault);
+            // Waits for the disk as the other arm does, so that the time tells nothing either.
+            let counted = control.store.commit(Vec::new(), |tx| meta::next(tx, UNKNOWN_LOGINS));
+            counted.await.and(Err(fault))
+        }
+    };
+    match written {
+        Err(fault) => fault,
+        Ok(()) => Fault::internal("a failure was recorded and came back as a success"),
+    }
+}
+
+fn token_body(
+    account: &Account,
+    method: &AuthMethod,
+    id: Uid,
+    caller: &Caller,
+    now: Timestamp,
+) -> TokenBody {
+    let ttl_seconds = i64::from(token_ttl_minutes(account, method)) * 60;
+    let ends = now.plus_seconds(ttl_seconds);
+    let (unique_id, claims) = identity(method);
+    TokenBody {
+        account: method.account,
+        method: method.id,
+        generation: method.generation,
+        id,
+        issued: now,
+        expires: method.shared.access_expires.map_or(ends, |last| last.min(ends)),
+        address: caller.client.address.to_canonical(),
+        unique_id,
+        claims,
+    }
+}
+
+/// Who the bearer is within the method, and the claims beyond those that every token has.
+fn identity(method: &AuthMethod) -> (String, SubClaims) {
+    let mut claims = SubClaims::default();
+    match &method.detail {
+        MethodDetail::ApiKey { .. } => (method.access_id.as_str().to_owned(), claims),
+        MethodDetail::Email { email, .. } => {
+            claims.set("email", email.clone());
+            (email.clone(), claims)
+        }
+    }
+}
+
+/// How long tokens of a method last, in minutes: its own wish within the account's bounds.
+pub(crate) fn token_ttl_minutes(account: &Account, method: &AuthMethod) -> u32 {
+    let bounds = account.settings.token_ttl;
+    match method.shared.token_ttl_minutes {
+        0 => bounds.default,
+        wish => wish.max(bounds.minimum).min(bounds.maximum),
+    }
+}

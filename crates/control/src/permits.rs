@@ -1,0 +1,217 @@
+//! Permits: what one gateway may derive, encoded and signed (`fragments.md` 5.8).
+//!
+//! Entries of many callers share a permit when account and operation agree, so that one signature
+//! covers a whole batch. A permit is bound to the gateway that asks: [`GatewayPlane`] is the
+//! control plane as that gateway sees it.
+
+use std::sync::Arc;
+
+use keysherd_base::{AccountId, Fault, KeyId, Uid};
+use keysherd_crypto::hash::sha256;
+use keysherd_crypto::permit::{Class, Op, PERMIT_ENTRIES_MAX, Permit, PermitEntry, Subject};
+use keysherd_plane::grants::{PermitSlot, SignedPermit};
+use keysherd_plane::{BoxFuture, Caller, Plane, PlaneHandle, Reply, Request};
+
+use crate::control::Control;
+use crate::dispatch::dispatch;
+use crate::session::Principal;
+use crate::{grants, keys};
+
+#[cfg(test)]
+mod tests;
+
+/// Label under which the permit key signs.
+pub const PERMIT_LABEL: &str = "KSF1-sig/permit";
+/// Life of a permit in seconds: the most the managers accept.
+const PERMIT_SECONDS: i64 = 60;
+/// Uses of a permit at each manager: an answer can get lost, twice.
+const USES: u8 = 3;
+/// Uses of a permit for generation, which takes several rounds and two self-tests.
+const GENERATION_USES: u8 = 10;
+/// Seconds a gateway may keep what it opened.
+const CACHE_SECONDS: u32 = 60;
+/// The version of every fresh key.
+const FIRST_KEY_VERSION: u32 = 1;
+
+/// A gateway instance, as its connection proved it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GatewayIdentity {
+    /// SHA-256 of the `SubjectPublicKeyInfo` of its certificate.
+    pub spki_sha256: [u8; 32],
+}
+
+/// The control plane as one gateway sees it: permits it gets are bound to that gateway.
+#[derive(Clone)]
+pub struct GatewayPlane {
+    control: Control,
+    gateway: GatewayIdentity,
+}
+
+impl Plane for GatewayPlane {
+    fn call(&self, caller: Caller, request: Request) -> BoxFuture<'_, Result<Reply, Fault>> {
+        Box::pin(async move {
+            let (control, gateway) = (&self.control, &self.gateway);
+            match request {
+                Request::Grant(message) => {
+                    grants::grant_to(control, gateway, message).await.map(Reply::Grant)
+                }
+                Request::KeyBegin(message) => {
+                    keys::begin_for(control, gateway, &caller, message).await.map(Reply::KeyBegin)
+                }
+                other => dispatch(control, &caller, other).await,
+            }
+        })
+    }
+}
+
+impl Control {
+    /// The control plane for the gateway with this identity.
+    pub fn plane_for(&self, gateway: GatewayIdentity) -> PlaneHandle {
+        Arc::new(GatewayPlane { control: self.clone(), gateway })
+    }
+
+    /// The gateway the control plane was configured for.
+    pub(crate) fn own_gateway(&self) -> GatewayIdentity {
+        GatewayIdentity { spki_sha256: self.derivation.gateway_spki_sha256 }
+    }
+
+    /// A permit to generate the original key of an account that is about to be created. It names
+    /// no subject: nobody has signed in yet.
+    ///
+    /// # Errors
+    /// [`Fault::internal`] when the random source fails.
+    pub fn permit_original_key(
+        &self,
+        account: AccountId,
+        key_id: KeyId,
+        self_test_salt: [u8; 32],
+        gateway: &GatewayIdentity,
+    ) -> Result<SignedPermit, Fault> {
+        self.permit_generation(account, key_id, self_test_salt, Subject::default(), gateway)
+    }
+
+    /// A permit to generate the first version of a key, with its self-test.
+    ///
+    /// # Errors
+    /// [`Fault::internal`] when the random source fails.
+    pub(crate) fn permit_generation(
+        &self,
+        account: AccountId,
+        key_id: KeyId,
+        self_test_salt: [u8; 32],
+        subject: Subject,
+        gateway: &GatewayIdentity,
+    ) -> Result<SignedPermit, Fault> {
+        let entry = PermitEntry {
+            key_id,
+            key_version: FIRST_KEY_VERSION,
+            class: Class::SelfTest,
+            item_id: key_id,
+            item_version: 0,
+            salt: self_test_salt,
+            subject,
+        };
+        let part = Part { account, op: Op::Generate, entries: vec![entry], record: None };
+        self.sign_permit(part, 0, gateway)
+    }
+
+    fn sign_permit(
+        &self,
+        part: Part,
+        audit_seq: u64,
+        gateway: &GatewayIdentity,
+    ) -> Result<SignedPermit, Fault> {
+        let now = self.now();
+        let permit = Permit {
+            permit_id: Uid::random(&*self.rng)?,
+            issued_at: now,
+            expires_at: now.plus_seconds(PERMIT_SECONDS),
+            account: part.account,
+            gateway_spki_sha256: gateway.spki_sha256,
+            op: part.op,
+            entries: part.entries,
+            max_uses: if part.op == Op::Generate { GENERATION_USES } else { USES },
+            cache_ttl_seconds: CACHE_SECONDS,
+            audit_seq,
+            bundle_version: self.derivation.bundle_version,
+        };
+        let mut bytes = permit.to_bytes();
+        let signature = self.permit_key.sign(PERMIT_LABEL, &bytes);
+        bytes.extend_from_slice(signature.as_bytes());
+        Ok(SignedPermit { bytes: bytes.into() })
+    }
+}
+
+impl Principal {
+    /// The bearer as managers know them: by hashes only.
+    pub(crate) fn permit_subject(&self) -> Subject {
+        Subject {
+            access_id_sha256: sha256(&[self.access_id().as_str().as_bytes()]),
+            token_sha256: self.token_sha256,
+        }
+    }
+}
+
+/// The permits of one batch, before they are signed.
+#[derive(Default)]
+pub(crate) struct PermitBatch {
+    parts: Vec<Part>,
+}
+
+/// What will be one permit.
+struct Part {
+    account: AccountId,
+    op: Op,
+    entries: Vec<PermitEntry>,
+    /// Which audit record of the batch explains its first entry.
+    record: Option<usize>,
+}
+
+impl PermitBatch {
+    /// Adds a derivation. `record` is the place of the audit record that explains it, if there is
+    /// one.
+    ///
+    /// # Errors
+    /// [`Fault::internal`] when there are too many permits, which the limits on a batch exclude.
+    pub(crate) fn add(
+        &mut self,
+        account: AccountId,
+        op: Op,
+        entry: PermitEntry,
+        record: Option<usize>,
+    ) -> Result<PermitSlot, Fault> {
+        let has_room = |part: &Part| {
+            part.account == account && part.op == op && part.entries.len() < PERMIT_ENTRIES_MAX
+        };
+        // The newest one first: the others of its kind are full.
+        let at = self.parts.iter().rposition(has_room).unwrap_or(self.parts.len());
+        if at == self.parts.len() {
+            self.parts.push(Part { account, op, entries: Vec::new(), record });
+        }
+        let too_many = |_| Fault::internal("too many permits in one batch");
+        let permit = u16::try_from(at).map_err(too_many)?;
+        let part = self.parts.get_mut(at).ok_or_else(|| Fault::internal("a lost permit"))?;
+        let slot =
+            PermitSlot { permit, entry: u16::try_from(part.entries.len()).map_err(too_many)? };
+        part.entries.push(entry);
+        Ok(slot)
+    }
+
+    /// Signs them all, in the order of their slots. `seqs` are the numbers the batch's audit
+    /// records were given.
+    ///
+    /// # Errors
+    /// [`Fault::internal`] when the random source fails.
+    pub(crate) fn sign(
+        self,
+        control: &Control,
+        gateway: &GatewayIdentity,
+        seqs: &[u64],
+    ) -> Result<Vec<SignedPermit>, Fault> {
+        let sign = |part: Part| {
+            let seq = part.record.and_then(|at| seqs.get(at)).copied().unwrap_or(0);
+            control.sign_permit(part, seq, gateway)
+        };
+        self.parts.into_iter().map(sign).collect()
+    }
+}

@@ -1,0 +1,13 @@
+//! The identity use cases through the plane, over a real store.
+
+mod accounts;
+mod assocs;
+mod escalation;
+mod existence;
+mod login;
+mod methods;
+mod password;
+mod permissions;
+mod records;
+mod roles;
+mod tokens;

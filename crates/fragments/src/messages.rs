@@ -1,0 +1,311 @@
+//! What a manager is asked and what it answers: by gateways ([`ManagerRequest`]) and by other
+//! managers ([`PeerRequest`]). The transport carries these bytes and knows nothing else.
+
+use keysherd_base::{SecretBytes, Uid};
+use keysherd_crypto::sign::Signature;
+
+use crate::derive::{CHECKPOINT_BYTES_MAX, DeriveAnswer};
+use crate::encoding::{Encoding, MESSAGE_BYTES_MAX, Reader, Signed, SignedBy, Writer};
+use crate::keygen::{Deal, Exchange, Proposal};
+use crate::manager_set::ManagerIndex;
+use crate::manifest::MANIFEST_BYTES_MAX;
+use crate::refusal::Refusal;
+
+#[cfg(test)]
+mod tests;
+
+/// A derivation: permit, request, and the cluster's endorsement of a gateway that is not listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeriveCall {
+    /// The permit.
+    pub permit: Signed,
+    /// The request.
+    pub request: SignedBy,
+    /// The endorsement, where the bundle does not list the gateway itself.
+    pub endorsement: Option<Signed>,
+}
+
+/// The first message of a generation; the parts are those of a derivation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GenerateCall {
+    /// The permit, with op `Generate`.
+    pub permit: Signed,
+    /// The signed [`GenerateRequest`](crate::keygen::GenerateRequest).
+    pub request: SignedBy,
+    /// The endorsement, where the bundle does not list the gateway itself.
+    pub endorsement: Option<Signed>,
+}
+
+/// What a gateway asks a manager.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ManagerRequest {
+    /// Derive. Answered by [`ManagerAnswer::Derived`].
+    Derive(DeriveCall),
+    /// Begin a generation. Answered by [`ManagerAnswer::Round1`].
+    GenerateBegin(GenerateCall),
+    /// All round-1 statements. Answered by [`ManagerAnswer::Exchanged`] once every peer has this
+    /// manager's deal.
+    GenerateExchange(Exchange),
+    /// Ask for the proposal. Answered by [`ManagerAnswer::Proposal`].
+    GenerateCollect {
+        /// The run.
+        session: Uid,
+    },
+    /// Sign the manifest. Answered by [`ManagerAnswer::ManifestSignature`].
+    GenerateSign {
+        /// The run.
+        session: Uid,
+        /// The manifest's bytes.
+        manifest: Vec<u8>,
+    },
+    /// Say how you are. Answered by [`ManagerAnswer::Status`].
+    Status,
+    /// A trust bundle to pin, relayed. Answered by [`ManagerAnswer::BundlePinned`].
+    Bundle(Signed),
+}
+
+/// How a manager is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// Its index.
+    pub manager: ManagerIndex,
+    /// The trust bundle it holds.
+    pub bundle_version: u64,
+    /// How many key versions it holds.
+    pub key_versions: u64,
+    /// The head of its log; opaque here.
+    pub checkpoint: Vec<u8>,
+}
+
+/// What a manager answers.
+#[derive(Debug)]
+pub enum ManagerAnswer {
+    /// To `Derive`.
+    Derived(DeriveAnswer),
+    /// To `GenerateBegin`: a signed [`Round1`](crate::keygen::Round1).
+    Round1(Signed),
+    /// To `GenerateExchange`.
+    Exchanged,
+    /// To `GenerateCollect`.
+    Proposal(Proposal),
+    /// To `GenerateSign`.
+    ManifestSignature(Signature),
+    /// To `Status`.
+    Status(Status),
+    /// To `Bundle`: the version it holds now.
+    BundlePinned {
+        /// The version.
+        version: u64,
+    },
+    /// To anything.
+    Refused(Refusal),
+}
+
+/// What a manager asks another manager.
+#[derive(Debug)]
+pub enum PeerRequest {
+    /// Take my deal of a generation. Answered by [`PeerAnswer::Taken`].
+    Deal(Deal),
+}
+
+/// What a manager answers another manager.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PeerAnswer {
+    /// It has it.
+    Taken,
+    /// It refuses it.
+    Refused(Refusal),
+}
+
+impl Encoding for ManagerRequest {
+    fn write(&self, to: &mut Writer) {
+        match self {
+            Self::Derive(call) => {
+                let DeriveCall { permit, request, endorsement } = call;
+                write_call(to, 1, permit, request, endorsement.as_ref());
+            }
+            Self::GenerateBegin(call) => {
+                let GenerateCall { permit, request, endorsement } = call;
+                write_call(to, 2, permit, request, endorsement.as_ref());
+            }
+            Self::GenerateExchange(exchange) => exchange.write(to.array(2).uint(3_u8)),
+            Self::GenerateCollect { session } => {
+                to.array(2).uint(4_u8).uid(session);
+            }
+            Self::GenerateSign { session, manifest } => {
+                to.array(3).uint(5_u8).uid(session).bytes(manifest);
+            }
+            Self::Status => {
+                to.array(1).uint(6_u8);
+            }
+            Self::Bundle(signed) => signed.write(to.array(2).uint(7_u8)),
+        }
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, Refusal> {
+        Ok(match number(from)? {
+            (4, 1) => {
+                let (permit, request, endorsement) = read_call(from)?;
+                Self::Derive(DeriveCall { permit, request, endorsement })
+            }
+            (4, 2) => {
+                let (permit, request, endorsement) = read_call(from)?;
+                Self::GenerateBegin(GenerateCall { permit, request, endorsement })
+            }
+            (2, 3) => Self::GenerateExchange(Exchange::read(from)?),
+            (2, 4) => Self::GenerateCollect { session: from.uid()? },
+            (3, 5) => Self::GenerateSign {
+                session: from.uid()?,
+                manifest: from.bytes(MANIFEST_BYTES_MAX)?.to_vec(),
+            },
+            (1, 6) => Self::Status,
+            (2, 7) => Self::Bundle(Signed::read(from)?),
+            _ => return Err(Refusal::UnknownMessage),
+        })
+    }
+}
+
+impl Encoding for ManagerAnswer {
+    fn write(&self, to: &mut Writer) {
+        match self {
+            Self::Derived(answer) => answer.write(to.array(2).uint(1_u8)),
+            Self::Round1(signed) => signed.write(to.array(2).uint(2_u8)),
+            Self::Exchanged => {
+                to.array(1).uint(3_u8);
+            }
+            Self::Proposal(proposal) => proposal.write(to.array(2).uint(4_u8)),
+            Self::ManifestSignature(signature) => {
+                to.array(2).uint(5_u8).bytes(&signature.0);
+            }
+            Self::Status(status) => {
+                to.array(5).uint(6_u8).uint(status.manager.get()).uint(status.bundle_version);
+                to.uint(status.key_versions).bytes(&status.checkpoint);
+            }
+            Self::BundlePinned { version } => {
+                to.array(2).uint(7_u8).uint(*version);
+            }
+            Self::Refused(refusal) => {
+                to.array(2).uint(0_u8).uint(refusal.code());
+            }
+        }
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, Refusal> {
+        Ok(match number(from)? {
+            (2, 0) => Self::Refused(read_refusal(from)?),
+            (2, 1) => Self::Derived(DeriveAnswer::read(from)?),
+            (2, 2) => Self::Round1(Signed::read(from)?),
+            (1, 3) => Self::Exchanged,
+            (2, 4) => Self::Proposal(Proposal::read(from)?),
+            (2, 5) => Self::ManifestSignature(from.signature()?),
+            (5, 6) => Self::Status(Status {
+                manager: from.manager()?,
+                bundle_version: from.u64()?,
+                key_versions: from.u64()?,
+                checkpoint: from.bytes(CHECKPOINT_BYTES_MAX)?.to_vec(),
+            }),
+            (2, 7) => Self::BundlePinned { version: from.u64()? },
+            _ => return Err(Refusal::UnknownMessage),
+        })
+    }
+}
+
+impl ManagerAnswer {
+    /// The encoding in memory that is zeroized: a derivation's outputs are in it.
+    pub fn to_secret_bytes(&self) -> SecretBytes {
+        let outputs = match self {
+            Self::Derived(answer) => answer.outputs.expose().len() + answer.body.len(),
+            _ => 0,
+        };
+        let mut writer = Writer::with_capacity(outputs + 2_048);
+        self.write(&mut writer);
+        SecretBytes::new(writer.finish())
+    }
+}
+
+impl Encoding for PeerRequest {
+    const BYTES_MAX: usize = 1_024;
+
+    fn write(&self, to: &mut Writer) {
+        match self {
+            Self::Deal(deal) => deal.write(to.array(2).uint(1_u8)),
+        }
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, Refusal> {
+        match number(from)? {
+            (2, 1) => Deal::read(from).map(Self::Deal),
+            _ => Err(Refusal::UnknownMessage),
+        }
+    }
+}
+
+impl PeerRequest {
+    /// The encoding in memory that is zeroized: shares are in it.
+    pub fn to_secret_bytes(&self) -> SecretBytes {
+        match self {
+            Self::Deal(deal) => Self::deal_bytes(deal),
+        }
+    }
+
+    pub(crate) fn deal_bytes(deal: &Deal) -> SecretBytes {
+        let mut writer = Writer::with_capacity(Self::BYTES_MAX);
+        deal.write(writer.array(2).uint(1_u8));
+        SecretBytes::new(writer.finish())
+    }
+}
+
+impl Encoding for PeerAnswer {
+    const BYTES_MAX: usize = 16;
+
+    fn write(&self, to: &mut Writer) {
+        match self {
+            Self::Taken => to.array(1).uint(1_u8),
+            Self::Refused(refusal) => to.array(2).uint(0_u8).uint(refusal.code()),
+        };
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, Refusal> {
+        match number(from)? {
+            (1, 1) => Ok(Self::Taken),
+            (2, 0) => read_refusal(from).map(Self::Refused),
+            _ => Err(Refusal::UnknownMessage),
+        }
+    }
+}
+
+/// The length of the message's array and its number.
+fn number(from: &mut Reader<'_>) -> Result<(usize, u8), Refusal> {
+    let length = from.length(8)?;
+    Ok((length, from.u8()?))
+}
+
+fn read_refusal(from: &mut Reader<'_>) -> Result<Refusal, Refusal> {
+    Refusal::from_code(from.u16()?).ok_or(Refusal::UnknownMessage)
+}
+
+fn write_call(
+    to: &mut Writer,
+    number: u8,
+    permit: &Signed,
+    request: &SignedBy,
+    endorsement: Option<&Signed>,
+) {
+    permit.write(to.array(4).uint(number));
+    request.write(to);
+    to.array(usize::from(endorsement.is_some()));
+    if let Some(endorsement) = endorsement {
+        endorsement.write(to);
+    }
+}
+
+type Call = (Signed, SignedBy, Option<Signed>);
+
+fn read_call(from: &mut Reader<'_>) -> Result<Call, Refusal> {
+    let permit = Signed::read(from)?;
+    let request = SignedBy::read(from)?;
+    let endorsement = from.list(1, Signed::read)?.pop();
+    Ok((permit, request, endorsement))
+}
+
+const _: () = assert!(MANIFEST_BYTES_MAX < MESSAGE_BYTES_MAX);

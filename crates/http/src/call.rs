@@ -1,0 +1,162 @@
+//! Running one call to its end: through panics, and without its client if need be.
+
+use std::any::Any;
+use std::fmt;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use keysherd_base::{Fault, FaultKind, RequestId};
+use keysherd_wire::{Answer, Args, Body, Command};
+use tokio::runtime::Handle;
+use tokio_util::task::TaskTracker;
+
+use crate::host::{BoxFuture, Host, RequestInfo};
+
+/// What a panic said. For the log only.
+pub(crate) struct Panicked(Box<str>);
+
+impl Panicked {
+    fn new(payload: &(dyn Any + Send)) -> Self {
+        let text = payload
+            .downcast_ref::<&str>()
+            .copied()
+            .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+            .unwrap_or("no text");
+        Self(text.into())
+    }
+}
+
+impl fmt::Display for Panicked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "panicked: {}", self.0)
+    }
+}
+
+/// A future whose panics are results.
+struct Caught<'a, T>(BoxFuture<'a, T>);
+
+impl<T> Future for Caught<'_, T> {
+    type Output = Result<T, Panicked>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        // What a panic leaves behind is dropped without being looked at again.
+        match catch_unwind(AssertUnwindSafe(|| self.0.as_mut().poll(cx))) {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(value)) => Poll::Ready(Ok(value)),
+            Err(payload) => Poll::Ready(Err(Panicked::new(&*payload))),
+        }
+    }
+}
+
+/// A future that goes on as a task of its own when it is dropped unfinished.
+///
+/// Cheaper than spawning each call and awaiting the task: nothing is scheduled unless the client
+/// goes away.
+pub(crate) struct Unstoppable<'a, T: Send + 'static> {
+    future: Option<Caught<'static, T>>,
+    orphans: &'a TaskTracker,
+}
+
+impl<'a, T: Send + 'static> Unstoppable<'a, T> {
+    /// Runs `future`, or leaves it to `orphans`.
+    pub(crate) fn new(future: BoxFuture<'static, T>, orphans: &'a TaskTracker) -> Self {
+        Self { future: Some(Caught(future)), orphans }
+    }
+}
+
+impl<T: Send + 'static> Future for Unstoppable<'_, T> {
+    type Output = Result<T, Panicked>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(future) = self.future.as_mut() else {
+            // Finished before; the contract of futures forbids this poll.
+            return Poll::Pending;
+        };
+        let polled = Pin::new(future).poll(cx);
+        if polled.is_ready() {
+            self.future = None;
+        }
+        polled
+    }
+}
+
+impl<T: Send + 'static> Drop for Unstoppable<'_, T> {
+    fn drop(&mut self) {
+        // Without a runtime the process is on its way out, and there is nowhere to go on.
+        if let (Some(future), Ok(runtime)) = (self.future.take(), Handle::try_current()) {
+            drop(self.orphans.spawn_on(future, &runtime));
+        }
+    }
+}
+
+/// Opens the call, runs the command, has the outcome recorded; the answer is only given out when
+/// the record exists.
+pub(crate) async fn run<H: Host>(
+    host: Arc<H>,
+    command: &'static Command<H::Call>,
+    info: RequestInfo,
+    args: Args,
+) -> Result<Answer, Fault> {
+    let request = info.request;
+    let call = host.open(info);
+    let outcome = match check_required(command, &args) {
+        Ok(()) => perform(command, call.clone(), args).await,
+        Err(fault) => Err(fault),
+    };
+    if let Err(fault) = &outcome {
+        log(request, command.spec.name, fault);
+    }
+    let recorded = host.finish(&call, outcome.as_ref().map(|_| ())).await;
+    match recorded {
+        Ok(()) => outcome,
+        Err(unrecorded) => {
+            log(request, command.spec.name, &unrecorded);
+            Err(Fault::unavailable(
+                "the call could not be recorded, so its answer is withheld; try again",
+            ))
+        }
+    }
+}
+
+async fn perform<C>(command: &'static Command<C>, call: C, args: Args) -> Result<Answer, Fault>
+where
+    C: Send + 'static,
+{
+    let outcome = match catch_unwind(AssertUnwindSafe(|| (command.run)(call, args))) {
+        Ok(running) => Caught(running).await,
+        Err(payload) => Err(Panicked::new(&*payload)),
+    };
+    outcome.unwrap_or_else(|panicked| Err(Fault::internal(panicked)))
+}
+
+fn check_required<C>(command: &Command<C>, args: &Args) -> Result<(), Fault> {
+    let spec = &command.spec;
+    if spec.body == Body::Object {
+        return args.check_required(spec);
+    }
+    for (index, row) in args.rows().iter().enumerate() {
+        row.check_required(spec)
+            .map_err(|fault| Fault::bad_request(format!("element {index}: {}", fault.public())))?;
+    }
+    Ok(())
+}
+
+/// Writes the private half of `fault` to the log, the only place where it goes.
+pub(crate) fn log(request: RequestId, command: &str, fault: &Fault) {
+    let (code, private) = (fault.code(), fault.private().unwrap_or_default());
+    match fault.kind() {
+        FaultKind::Internal => {
+            tracing::error!(%request, command, code, private, "request failed");
+        }
+        FaultKind::Unavailable | FaultKind::StorageFull => {
+            tracing::warn!(%request, command, code, private, "request failed");
+        }
+        _ if fault.private().is_some() => {
+            tracing::info!(%request, command, code, private, "request refused");
+        }
+        _ => tracing::debug!(%request, command, code, "request refused"),
+    }
+}

@@ -1,0 +1,36 @@
+//! A server that answers each request with its own body: the floor that benchmarks compare to.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use http::{Request, Response};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use keysherd_base::limits::BODY_BYTES_MAX;
+use tokio_util::task::TaskTracker;
+
+use crate::edge::Handler;
+use crate::reply::Reply;
+
+/// Answers with what it is sent.
+#[derive(Default)]
+pub(crate) struct Echo {
+    orphans: TaskTracker,
+}
+
+impl Handler for Echo {
+    async fn handle(self: Arc<Self>, _: IpAddr, request: Request<Incoming>) -> Reply {
+        let body = Limited::new(request.into_body(), BODY_BYTES_MAX).collect().await;
+        let body = body.map(|whole| whole.to_bytes()).unwrap_or_default();
+        Response::new(Full::new(body))
+    }
+
+    fn is_proxy(&self, _: IpAddr) -> bool {
+        // A benchmark's connections all come from one address.
+        true
+    }
+
+    fn orphans(&self) -> &TaskTracker {
+        &self.orphans
+    }
+}

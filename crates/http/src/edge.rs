@@ -1,0 +1,207 @@
+//! The edge: one request in, one answer out.
+
+use std::fmt;
+use std::future::Future;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use http::request::Parts;
+use http::{Method, Request, StatusCode};
+use hyper::body::{Body as _, Incoming};
+use keysherd_base::{Fault, FaultKind, RequestId};
+use keysherd_wire::{Answer, Args, Command, Spec};
+use serde_json::json;
+use tokio_util::task::TaskTracker;
+
+use crate::body::{self, Bodies};
+use crate::call::{self, Unstoppable};
+use crate::config::Surroundings;
+use crate::host::{Host, RequestInfo};
+use crate::json::parse_body;
+use crate::origin::{ClientKinds, client_address};
+use crate::reply::{self, Reply};
+use crate::request_ids::RequestIds;
+use crate::route::{Found, Routes, Target, route, shown};
+use crate::token;
+
+/// What a listener brings requests to.
+pub(crate) trait Handler: Send + Sync + 'static {
+    /// Answers `request` of a connection from `peer`.
+    fn handle(
+        self: Arc<Self>,
+        peer: IpAddr,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Reply> + Send;
+
+    /// Whether `peer` stands for many clients.
+    fn is_proxy(&self, peer: IpAddr) -> bool;
+
+    /// The calls that go on without their clients.
+    fn orphans(&self) -> &TaskTracker;
+}
+
+/// The commands of a host, ready to be served by any number of listeners.
+pub struct Edge<H: Host> {
+    host: Arc<H>,
+    routes: Routes<H::Call>,
+    surroundings: Surroundings,
+    bodies: Bodies,
+    ids: RequestIds,
+    kinds: ClientKinds,
+    orphans: TaskTracker,
+}
+
+impl<H: Host> fmt::Debug for Edge<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Edge").finish_non_exhaustive()
+    }
+}
+
+impl<H: Host> Edge<H> {
+    /// An edge that serves `commands` of `host`.
+    ///
+    /// # Errors
+    /// [`Fault::internal`] when two commands share a name, or a name cannot be a route.
+    pub fn new(
+        host: Arc<H>,
+        commands: &'static [&'static Command<H::Call>],
+        surroundings: Surroundings,
+    ) -> Result<Arc<Self>, Fault> {
+        let limits = &surroundings.limits;
+        Ok(Arc::new(Self {
+            host,
+            routes: Routes::new(commands)?,
+            bodies: Bodies::new(limits.bodies_bytes_max, limits.body_timeout),
+            ids: RequestIds::new(surroundings.rng.clone()),
+            kinds: ClientKinds::new(),
+            orphans: TaskTracker::new(),
+            surroundings,
+        }))
+    }
+
+    fn find(&self, head: &Parts) -> Result<Found<H::Call>, Box<Reply>> {
+        let target = route(head.uri.path());
+        let posted = head.method == Method::POST;
+        let reply = match target {
+            Target::Health | Target::Status => self.probe(&head.method, target),
+            Target::Base if posted => reply::unknown_command(""),
+            Target::Base => reply::wrong_method("request", "POST"),
+            Target::Command(name) => match self.routes.find(name) {
+                Some(found) if posted => return Ok(found),
+                Some(found) => reply::wrong_method(found.name, "POST"),
+                None => reply::unknown_command(&shown(name)),
+            },
+        };
+        Err(Box::new(reply))
+    }
+
+    fn probe(&self, method: &Method, target: Target<'_>) -> Reply {
+        let name = if target == Target::Health { "health" } else { "status" };
+        let with_body = *method == Method::GET;
+        if !with_body && *method != Method::HEAD {
+            return reply::wrong_method(name, "GET, HEAD");
+        }
+        match (&self.surroundings.status, target) {
+            (Some(status), Target::Status) => reply::probe(StatusCode::OK, &status(), with_body),
+            (None, Target::Status) => reply::unknown_command(name),
+            _ if (self.surroundings.ready)() => {
+                reply::probe(StatusCode::OK, &json!({"status": "ok"}), with_body)
+            }
+            _ => {
+                let body = json!({"status": "unavailable"});
+                reply::probe(StatusCode::SERVICE_UNAVAILABLE, &body, with_body)
+            }
+        }
+    }
+
+    async fn call(
+        &self,
+        found: Found<H::Call>,
+        peer: IpAddr,
+        head: Parts,
+        body: Incoming,
+    ) -> Reply {
+        let request = match self.ids.next() {
+            Ok(request) => request,
+            Err(failed) => return reply::failure(found.name, &failed.into(), None),
+        };
+        match self.outcome(found, peer, request, &head, body).await {
+            Ok(answer) => reply::success(found.success, answer, request),
+            Err(fault) => reply::failure(found.name, &fault, Some(request)),
+        }
+    }
+
+    async fn outcome(
+        &self,
+        found: Found<H::Call>,
+        peer: IpAddr,
+        request: RequestId,
+        head: &Parts,
+        body: Incoming,
+    ) -> Result<Answer, Fault> {
+        let spec = &found.command.spec;
+        let received = self.surroundings.clock.now();
+        let args = self.args(spec, head, body).await;
+        let prepared = args.and_then(|args| {
+            let token = token::find(&args, spec.body, &head.headers, head.uri.query())?;
+            Ok((args, token))
+        });
+        let (args, token) = prepared.inspect_err(|fault| call::log(request, spec.name, fault))?;
+        // A client could otherwise start calls without end by leaving each at once.
+        if self.orphans.len() >= self.surroundings.limits.orphans_max {
+            return Err(Fault::unavailable("too many calls at once; try again"));
+        }
+        let trusted = &*self.surroundings.trusted_proxy;
+        let info = RequestInfo {
+            token,
+            client_address: client_address(peer, &head.headers, trusted),
+            client_kind: self.kinds.of(&head.headers),
+            command: spec.name,
+            request,
+            received,
+        };
+        let run = call::run(self.host.clone(), found.command, info, args);
+        match Unstoppable::new(Box::pin(run), &self.orphans).await {
+            Ok(outcome) => outcome,
+            Err(panicked) => {
+                let fault = Fault::internal(panicked);
+                call::log(request, spec.name, &fault);
+                Err(fault)
+            }
+        }
+    }
+
+    async fn args(&self, spec: &Spec, head: &Parts, body: Incoming) -> Result<Args, Fault> {
+        // Tools that send nothing still declare it to be a form.
+        if !body.is_end_stream() && !body::is_json(&head.headers) {
+            self.bodies.discard(&head.headers, body).await;
+            return Err(Fault::new(
+                FaultKind::UnsupportedType,
+                "the body must be JSON; send it with Content-Type: application/json",
+            ));
+        }
+        let received = self.bodies.receive(&head.headers, body).await?;
+        parse_body(spec, received.as_ref())
+    }
+}
+
+impl<H: Host> Handler for Edge<H> {
+    async fn handle(self: Arc<Self>, peer: IpAddr, request: Request<Incoming>) -> Reply {
+        let (head, body) = request.into_parts();
+        match self.find(&head) {
+            Ok(found) => self.call(found, peer, head, body).await,
+            Err(reply) => {
+                self.bodies.discard(&head.headers, body).await;
+                *reply
+            }
+        }
+    }
+
+    fn is_proxy(&self, peer: IpAddr) -> bool {
+        (self.surroundings.trusted_proxy)(peer)
+    }
+
+    fn orphans(&self) -> &TaskTracker {
+        &self.orphans
+    }
+}

@@ -1,0 +1,36 @@
+//! The generic edge: listener, TLS, limits, JSON, error shape. It is given a list of commands and
+//! knows none.
+//!
+//! An [`Edge`] turns requests into calls of commands and their outcomes into answers; a
+//! [`Listener`] brings it connections. What only the role around it knows (who calls, whether the
+//! call was recorded) comes in through [`Host`]. Several listeners may share one edge.
+//!
+//! Order of one request: route, body, JSON, token, [`Host::open`], required fields, the command,
+//! [`Host::finish`], answer. From `open` on the work goes on when the client goes away.
+
+mod body;
+mod call;
+mod config;
+mod connection;
+mod echo;
+mod edge;
+mod host;
+mod json;
+mod listener;
+mod origin;
+mod registry;
+mod reply;
+mod request_ids;
+mod route;
+mod tls;
+mod token;
+mod workers;
+
+pub use config::{Limits, Surroundings, Transport, Workers};
+pub use edge::Edge;
+pub use host::{BoxFuture, Host, RequestInfo};
+pub use json::parse_body;
+pub use listener::{Drained, Listener};
+pub use reply::error_text;
+pub use route::{Target, route};
+pub use tls::{TlsReload, TlsVersions};

@@ -1,0 +1,13 @@
+//! The edge as its clients see it: a toy list of commands behind real sockets.
+#![expect(clippy::unwrap_used, reason = "a test that fails says so by panicking")]
+
+mod bodies;
+mod errors;
+mod hostile;
+mod http2;
+mod identity;
+mod lifecycle;
+mod routes;
+mod support;
+mod tls;
+mod toy;

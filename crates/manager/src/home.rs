@@ -1,0 +1,72 @@
+//! The directory of one manager: created for its user alone, and locked by one process.
+//!
+//! ```text
+//! lock            held by flock while the manager runs
+//! fragments.redb  the store, every record sealed under the epoch key
+//! epoch.key       the epoch key, where the key file provider keeps it
+//! log/            segment files of the log
+//! ```
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use keysherd_base::{Fault, FaultKind};
+use rustix::fs::{FlockOperation, flock};
+
+/// A manager's directory, locked as long as this value lives.
+#[derive(Debug)]
+pub(crate) struct Home {
+    path: PathBuf,
+    /// Closing the file gives the lock back.
+    _lock: File,
+}
+
+impl Home {
+    /// Creates the directory where it is missing (mode 0700) and locks it.
+    ///
+    /// # Errors
+    /// When it cannot be created, is open to other users, or is locked by another process.
+    pub(crate) fn open(path: &Path) -> Result<Self, Fault> {
+        create_private(path)?;
+        create_private(&path.join("log"))?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let lock = options.open(path.join("lock")).map_err(|error| unusable(path, &error))?;
+        flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|error| match error {
+            rustix::io::Errno::WOULDBLOCK => Fault::conflict(format!(
+                "{} is in use by another fragment manager process; stop that one first",
+                path.display()
+            )),
+            other => unusable(path, &other.into()),
+        })?;
+        Ok(Self { path: path.to_owned(), _lock: lock })
+    }
+
+    /// The file of the store.
+    pub(crate) fn store_file(&self) -> PathBuf {
+        self.path.join("fragments.redb")
+    }
+
+    /// The directory of the log.
+    pub(crate) fn log_dir(&self) -> PathBuf {
+        self.path.join("log")
+    }
+}
+
+fn create_private(path: &Path) -> Result<(), Fault> {
+    let created = DirBuilder::new().recursive(true).mode(0o700).create(path);
+    created.map_err(|error| unusable(path, &error))?;
+    let mode = path.metadata().map_err(|error| unusable(path, &error))?.mode();
+    if mode & 0o077 == 0 {
+        return Ok(());
+    }
+    let path = path.display();
+    Err(Fault::forbidden(format!("{path} is open to other users; set its mode to 0700")))
+}
+
+fn unusable(path: &Path, error: &io::Error) -> Fault {
+    let path = path.display();
+    Fault::new(FaultKind::Unavailable, format!("{path} cannot be used: {error}"))
+}

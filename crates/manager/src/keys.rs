@@ -1,0 +1,261 @@
+//! The key versions a manager holds: from the store, through bounded caches.
+
+use std::cell::{Cell, OnceCell};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use keysherd_base::{Fault, FaultKind, SecretBytes, Timestamp, Uid};
+use keysherd_fragments::encoding::Encoding;
+use keysherd_fragments::manager_side::{self, KeyRing, KeyStatus};
+use keysherd_fragments::manifest::{KeyVersion, Manifest};
+use keysherd_fragments::refusal::Refusal;
+use keysherd_fragments::share::KeyShares;
+use quick_cache::sync::Cache;
+
+use crate::store::{KeyRecord, KeyState, Store};
+
+/// What is known publicly about a key version.
+pub(crate) struct KeyInfo {
+    /// As it is stored.
+    pub(crate) record: KeyRecord,
+    group: String,
+    fragment: Uid,
+}
+
+impl KeyInfo {
+    fn new(record: KeyRecord) -> Result<Self, Fault> {
+        let manifest = Manifest::from_bytes(&record.manifest).map_err(Fault::from)?;
+        Ok(Self { record, group: manifest.group, fragment: manifest.fragment })
+    }
+
+    /// The key group.
+    pub(crate) fn group(&self) -> &str {
+        &self.group
+    }
+
+    fn is_expired(&self, now: Timestamp) -> bool {
+        matches!(self.record.state, KeyState::Pending { expires_at } if now > expires_at)
+    }
+}
+
+/// The key versions of one manager.
+pub(crate) struct Keys {
+    store: Store,
+    infos: Cache<KeyVersion, Arc<KeyInfo>>,
+    /// Decrypted fragments. They are zeroized when the cache and the last request drop them.
+    shares: Cache<KeyVersion, Arc<KeyShares>>,
+    /// Held while the state of a key version is read and then changed.
+    changing: Mutex<()>,
+}
+
+impl Keys {
+    /// The key versions in `store`, of which `cached_max` are kept in memory.
+    pub(crate) fn new(store: Store, cached_max: usize) -> Self {
+        Self {
+            store,
+            infos: Cache::new(cached_max),
+            shares: Cache::new(cached_max),
+            changing: Mutex::new(()),
+        }
+    }
+
+    /// The store.
+    pub(crate) const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// What is known about `key`.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub(crate) fn info(&self, key: &KeyVersion) -> Result<Option<Arc<KeyInfo>>, Fault> {
+        if let Some(info) = self.infos.get(key) {
+            return Ok(Some(info));
+        }
+        let Some(record) = self.store.key(key)? else { return Ok(None) };
+        let info = Arc::new(KeyInfo::new(record)?);
+        self.infos.insert(*key, info.clone());
+        Ok(Some(info))
+    }
+
+    /// The fragments of `key`.
+    ///
+    /// # Errors
+    /// When the store cannot be read or the record is damaged.
+    pub(crate) fn shares(&self, key: &KeyVersion) -> Result<Option<Arc<KeyShares>>, Fault> {
+        if let Some(shares) = self.shares.get(key) {
+            return Ok(Some(shares));
+        }
+        let Some(record) = self.store.shares(key)? else { return Ok(None) };
+        let shares = Arc::new(KeyShares::from_record(&record)?);
+        if shares.key() != *key {
+            return Err(Refusal::BadRecord.into());
+        }
+        self.shares.insert(*key, shares.clone());
+        Ok(Some(shares))
+    }
+
+    /// Keeps a fresh key version durably. Doing the same again changes nothing.
+    ///
+    /// # Errors
+    /// [`FaultKind::Conflict`] when there is another key version of this name; when the store
+    /// cannot be written.
+    pub(crate) fn add(
+        &self,
+        key: &KeyVersion,
+        shares: &SecretBytes,
+        record: KeyRecord,
+    ) -> Result<(), Fault> {
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = self.store.key(key)? {
+            let same = found.session == record.session && found.manifest == record.manifest;
+            let conflict = || Fault::conflict("the key version exists already; choose a new one");
+            return if same { Ok(()) } else { Err(conflict()) };
+        }
+        self.store.add_key(key, shares, &record)?;
+        self.infos.insert(*key, Arc::new(KeyInfo::new(record)?));
+        Ok(())
+    }
+
+    /// Makes pending key versions usable for good.
+    ///
+    /// # Errors
+    /// [`FaultKind::NotFound`] when one was erased meanwhile; when the store cannot be written.
+    pub(crate) fn enable(&self, keys: &[KeyVersion]) -> Result<(), Fault> {
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        for key in keys {
+            let found = self.store.key(key)?;
+            let mut record = found.ok_or_else(|| Fault::from(Refusal::UnknownKey))?;
+            if matches!(record.state, KeyState::Pending { .. }) {
+                record.state = KeyState::Enabled;
+                self.store.set_key(key, &record)?;
+                self.infos.insert(*key, Arc::new(KeyInfo::new(record)?));
+            }
+        }
+        Ok(())
+    }
+
+    /// Erases the key versions that were never completed and are over their time.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written.
+    pub(crate) fn discard_expired(
+        &self,
+        now: Timestamp,
+    ) -> Result<Vec<(KeyVersion, KeyRecord)>, Fault> {
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut expired = Vec::new();
+        self.store.for_each_key(|key, record| {
+            if matches!(record.state, KeyState::Pending { expires_at } if now > expires_at) {
+                expired.push((key, record));
+            }
+        })?;
+        for (key, _) in &expired {
+            self.store.remove_key(key)?;
+            self.infos.remove(key);
+            self.shares.remove(key);
+        }
+        Ok(expired)
+    }
+}
+
+/// What one request may look up. Records are read when they are first asked for.
+pub(crate) struct Ring<'m> {
+    keys: &'m Keys,
+    now: Timestamp,
+    /// Whether pending key versions count as usable; see [`Ring::of_permit`].
+    in_use: bool,
+    slots: BTreeMap<KeyVersion, OnceCell<Option<Arc<KeyInfo>>>>,
+    /// For the one key version of a generation, which is not known beforehand.
+    single: OnceCell<(KeyVersion, Option<Arc<KeyInfo>>)>,
+    failed: Cell<bool>,
+}
+
+impl<'m> Ring<'m> {
+    /// A ring for a request with a permit that names `keys`.
+    ///
+    /// `in_use` says that the permit is for real data. No message tells a manager that all n
+    /// managers signed a manifest, but a gateway verifies all signatures before its first write. So
+    /// a permit for real data is taken as the sign that the key version is complete: erasing
+    /// fragments that are in use would be worse than keeping a key version that nobody accepts.
+    pub(crate) fn of_permit(
+        keys: &'m Keys,
+        named: &[KeyVersion],
+        in_use: bool,
+        now: Timestamp,
+    ) -> Self {
+        let slots = named.iter().map(|key| (*key, OnceCell::new())).collect();
+        Self { keys, now, in_use, slots, single: OnceCell::new(), failed: Cell::new(false) }
+    }
+
+    /// A ring for a generation.
+    pub(crate) fn of_generation(keys: &'m Keys, now: Timestamp) -> Self {
+        Self::of_permit(keys, &[], false, now)
+    }
+
+    /// What to say instead of `refusal`: a store that cannot be read is no missing key.
+    pub(crate) fn explain(&self, refusal: Refusal) -> Refusal {
+        if self.failed.get() { Refusal::BadRecord } else { refusal }
+    }
+
+    /// Whether the store could not be read.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed.get()
+    }
+
+    /// Of `keys`, those that are stored as pending.
+    pub(crate) fn pending<'k>(
+        &self,
+        keys: impl Iterator<Item = &'k KeyVersion>,
+    ) -> Vec<KeyVersion> {
+        let is_pending = |key: &&KeyVersion| {
+            let info = self.slots.get(key).and_then(OnceCell::get).and_then(Option::as_ref);
+            info.is_some_and(|info| matches!(info.record.state, KeyState::Pending { .. }))
+        };
+        keys.filter(is_pending).copied().collect()
+    }
+
+    fn look_up(&self, key: &KeyVersion) -> Option<Arc<KeyInfo>> {
+        match self.keys.info(key) {
+            Ok(info) => info.filter(|info| !info.is_expired(self.now)),
+            Err(fault) => {
+                tracing::error!(?fault, "a key record cannot be read");
+                self.failed.set(true);
+                None
+            }
+        }
+    }
+}
+
+impl KeyRing for Ring<'_> {
+    fn status(&self, key: &KeyVersion) -> Option<KeyStatus<'_>> {
+        let info = match self.slots.get(key) {
+            Some(slot) => slot.get_or_init(|| self.look_up(key)),
+            None => {
+                let (found, info) = self.single.get_or_init(|| (*key, self.look_up(key)));
+                if found == key { info } else { &None }
+            }
+        };
+        let info = info.as_ref()?;
+        let state = match info.record.state {
+            KeyState::Pending { .. } if !self.in_use => manager_side::KeyState::Pending,
+            KeyState::Pending { .. } | KeyState::Enabled => manager_side::KeyState::Enabled,
+            KeyState::Frozen => manager_side::KeyState::Disabled,
+            KeyState::Destroyed => manager_side::KeyState::Destroyed,
+        };
+        let frozen = info.record.state == KeyState::Frozen;
+        Some(KeyStatus { group: info.group(), fragment: info.fragment, state, frozen })
+    }
+}
+
+/// What a gateway is told when the store fails.
+pub(crate) fn store_refusal(fault: &Fault) -> Refusal {
+    match fault.kind() {
+        FaultKind::Conflict => Refusal::KeyExists,
+        FaultKind::NotFound => Refusal::UnknownKey,
+        _ => {
+            tracing::error!(?fault, "the fragment store failed");
+            Refusal::BadRecord
+        }
+    }
+}

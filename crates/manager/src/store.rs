@@ -1,0 +1,407 @@
+//! The store: one file in which every record is AES-256-GCM under the epoch key (design 5.12).
+//!
+//! ```text
+//! name   = kind u8 | account 16 | key id 16 | key version u32
+//! record = epoch u64 | nonce 12 | ciphertext and tag
+//! AAD    = "KSF1/at-rest" 00 | manager 16 | account 16 | key id 16 | key version u32 | epoch u64
+//!          | kind u8
+//! ```
+//! A record that is moved to another name, another manager or another epoch does not open. Only
+//! the id of the manager, its index and the format version are in clear.
+
+use std::path::Path;
+
+use keysherd_base::{Fault, FaultKind, RngHandle, SecretBytes, Uid};
+use keysherd_crypto::aead::{GcmKey, NONCE_BYTES, TAG_BYTES};
+use keysherd_fragments::manifest::KeyVersion;
+use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
+
+use crate::at_rest::EpochKey;
+
+mod record;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use record::{KeyRecord, KeyState, Pin};
+
+const CLEAR: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("clear");
+const SEALED: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("sealed");
+
+const FORMAT: u8 = 1;
+/// Domain separation of the additional data. A test holds it against the registry of `fragments`.
+pub(crate) const AAD_LABEL: &[u8] = b"KSF1/at-rest\0";
+const NAME_BYTES: usize = 1 + 16 + 16 + 4;
+const EPOCH_BYTES: usize = 8;
+
+/// What a record is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+enum Kind {
+    /// Identity key, index and pinned owner key.
+    Pin = 1,
+    /// The fragments of a key version.
+    Shares = 2,
+    /// What is known publicly about a key version, and its state.
+    Key = 3,
+    /// The trust bundle.
+    Bundle = 4,
+    /// The last checkpoint of the log that the store has heard of.
+    LogFloor = 5,
+}
+
+/// Which manager a store belongs to, in clear.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Owner {
+    /// Random id of this store; part of every record's AAD.
+    pub(crate) manager: Uid,
+    /// The manager's index.
+    pub(crate) index: u8,
+}
+
+/// The store of one manager, open.
+pub(crate) struct Store {
+    db: Database,
+    owner: Owner,
+    epoch: u64,
+    key: GcmKey,
+    rng: RngHandle,
+}
+
+fn broken(error: impl Into<redb::Error>) -> Fault {
+    let error = error.into();
+    let full = matches!(
+        &error,
+        redb::Error::Io(io) if matches!(
+            io.kind(),
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded
+        )
+    );
+    if full {
+        let text = "the fragment manager's disk is full; keys in use go on, new ones do not";
+        return Fault::new(FaultKind::StorageFull, text).with_private(error);
+    }
+    let text = "the fragment manager's store cannot be read or written; its log has the details";
+    Fault::new(FaultKind::Internal, text).with_private(error)
+}
+
+fn does_not_open() -> Fault {
+    Fault::new(
+        FaultKind::Internal,
+        "a record of the fragment store does not open with the epoch key: the key belongs to \
+         another store, or the store was changed; use the epoch key that was kept with this store, \
+         or let this manager rejoin by repair",
+    )
+}
+
+impl Store {
+    /// Opens the store at `path`, or creates an empty one there.
+    ///
+    /// # Errors
+    /// When the file is damaged or of another format, or belongs to a manager of another index.
+    pub(crate) fn open(
+        path: &Path,
+        index: u8,
+        epoch_key: &EpochKey,
+        rng: RngHandle,
+    ) -> Result<Self, Fault> {
+        // A store changed from outside must be an error here, never a panic later.
+        let mut builder = Database::builder();
+        builder.set_check_integrity_on_open(true).set_cache_size(8 * 1024 * 1024);
+        let db = builder.create(path).map_err(broken)?;
+        let fresh = Owner { manager: Uid::random(&*rng)?, index };
+        let owner = read_or_write_owner(&db, fresh)?;
+        if owner.index != index {
+            return Err(Fault::conflict(format!(
+                "{} belongs to fragment manager {}, not {index}; start it with its own directory",
+                path.display(),
+                owner.index,
+            )));
+        }
+        let key = GcmKey::aes256(epoch_key.key.expose());
+        Ok(Self { db, owner, epoch: epoch_key.epoch, key, rng })
+    }
+
+    /// Which manager it belongs to.
+    pub(crate) const fn owner(&self) -> Owner {
+        self.owner
+    }
+
+    /// The epoch under which records are sealed.
+    pub(crate) const fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// The pinned identity; `None` in a fresh store.
+    ///
+    /// # Errors
+    /// When the record does not open: the epoch key is of another store.
+    pub(crate) fn pin(&self) -> Result<Option<Pin>, Fault> {
+        let record = self.read(Kind::Pin, &NO_KEY)?;
+        record.map(|record| Pin::from_bytes(&record).ok_or_else(does_not_open)).transpose()
+    }
+
+    /// Keeps the identity.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub(crate) fn set_pin(&self, pin: &Pin) -> Result<(), Fault> {
+        self.write(&[(Kind::Pin, NO_KEY, Some(&pin.to_bytes()))])
+    }
+
+    /// The trust bundle that was accepted last, as it was signed.
+    ///
+    /// # Errors
+    /// When the record does not open.
+    pub(crate) fn bundle(&self) -> Result<Option<SecretBytes>, Fault> {
+        self.read(Kind::Bundle, &NO_KEY)
+    }
+
+    /// Keeps a trust bundle.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub(crate) fn set_bundle(&self, signed: Vec<u8>) -> Result<(), Fault> {
+        self.write(&[(Kind::Bundle, NO_KEY, Some(&SecretBytes::new(signed)))])
+    }
+
+    /// The log checkpoint that was kept last.
+    ///
+    /// # Errors
+    /// When the record does not open.
+    pub(crate) fn log_floor(&self) -> Result<Option<crate::log::Checkpoint>, Fault> {
+        let record = self.read(Kind::LogFloor, &NO_KEY)?;
+        record.map(|record| record::floor_from(&record).ok_or_else(does_not_open)).transpose()
+    }
+
+    /// Keeps a log checkpoint: a log that is shorter at the next start was cut.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub(crate) fn set_log_floor(&self, at: &crate::log::Checkpoint) -> Result<(), Fault> {
+        self.write(&[(Kind::LogFloor, NO_KEY, Some(&record::floor_bytes(at)))])
+    }
+
+    /// What is known publicly about a key version.
+    ///
+    /// # Errors
+    /// When the record does not open.
+    pub(crate) fn key(&self, key: &KeyVersion) -> Result<Option<KeyRecord>, Fault> {
+        let record = self.read(Kind::Key, key)?;
+        record.map(|record| KeyRecord::from_bytes(&record).ok_or_else(does_not_open)).transpose()
+    }
+
+    /// The fragments of a key version.
+    ///
+    /// # Errors
+    /// When the record does not open.
+    pub(crate) fn shares(&self, key: &KeyVersion) -> Result<Option<SecretBytes>, Fault> {
+        self.read(Kind::Shares, key)
+    }
+
+    /// Keeps the fragments of a new key version together with what is known about it. Durable on
+    /// return.
+    ///
+    /// # Errors
+    /// [`FaultKind::Conflict`] when the key version exists; when the store cannot be written.
+    pub(crate) fn add_key(
+        &self,
+        key: &KeyVersion,
+        shares: &SecretBytes,
+        record: &KeyRecord,
+    ) -> Result<(), Fault> {
+        if self.key(key)?.is_some() {
+            return Err(Fault::conflict("the key version exists already"));
+        }
+        let record = record.to_bytes();
+        self.write(&[(Kind::Shares, *key, Some(shares)), (Kind::Key, *key, Some(&record))])
+    }
+
+    /// Replaces what is known about a key version.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub(crate) fn set_key(&self, key: &KeyVersion, record: &KeyRecord) -> Result<(), Fault> {
+        self.write(&[(Kind::Key, *key, Some(&record.to_bytes()))])
+    }
+
+    /// Erases a key version.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub(crate) fn remove_key(&self, key: &KeyVersion) -> Result<(), Fault> {
+        self.write(&[(Kind::Shares, *key, None), (Kind::Key, *key, None)])
+    }
+
+    /// Calls `visit` with every key version.
+    ///
+    /// # Errors
+    /// When a record does not open.
+    pub(crate) fn for_each_key(
+        &self,
+        mut visit: impl FnMut(KeyVersion, KeyRecord),
+    ) -> Result<(), Fault> {
+        let transaction = self.db.begin_read().map_err(broken)?;
+        let table = transaction.open_table(SEALED).map_err(broken)?;
+        let first = name(Kind::Key, &NO_KEY);
+        let end = [Kind::Key as u8 + 1];
+        for entry in table.range(first.as_slice()..end.as_slice()).map_err(broken)? {
+            let (name, record) = entry.map_err(broken)?;
+            let key = key_of(name.value()).ok_or_else(does_not_open)?;
+            let record = self.open_record(Kind::Key, &key, record.value())?;
+            visit(key, KeyRecord::from_bytes(&record).ok_or_else(does_not_open)?);
+        }
+        Ok(())
+    }
+
+    /// How many key versions there are.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub(crate) fn key_count(&self) -> Result<u64, Fault> {
+        let transaction = self.db.begin_read().map_err(broken)?;
+        let table = transaction.open_table(SEALED).map_err(broken)?;
+        let mut others = 0;
+        for kind in [Kind::Pin, Kind::Bundle, Kind::LogFloor] {
+            let name = name(kind, &NO_KEY);
+            others += u64::from(table.get(name.as_slice()).map_err(broken)?.is_some());
+        }
+        // A key version has two records.
+        Ok(table.len().map_err(broken)?.saturating_sub(others) / 2)
+    }
+
+    fn read(&self, kind: Kind, key: &KeyVersion) -> Result<Option<SecretBytes>, Fault> {
+        let transaction = self.db.begin_read().map_err(broken)?;
+        let table = transaction.open_table(SEALED).map_err(broken)?;
+        let record = table.get(name(kind, key).as_slice()).map_err(broken)?;
+        record.map(|record| self.open_record(kind, key, record.value())).transpose()
+    }
+
+    /// Writes or (with `None`) erases records in one durable transaction.
+    fn write(&self, records: &[(Kind, KeyVersion, Option<&SecretBytes>)]) -> Result<(), Fault> {
+        let transaction = self.db.begin_write().map_err(broken)?;
+        {
+            let mut table = transaction.open_table(SEALED).map_err(broken)?;
+            for (kind, key, record) in records {
+                let name = name(*kind, key);
+                match record {
+                    Some(record) => {
+                        let sealed = self.seal_record(*kind, key, record)?;
+                        table.insert(name.as_slice(), sealed.as_slice()).map_err(broken)?;
+                    }
+                    None => {
+                        table.remove(name.as_slice()).map_err(broken)?;
+                    }
+                }
+            }
+        }
+        transaction.commit().map_err(broken)
+    }
+
+    fn seal_record(
+        &self,
+        kind: Kind,
+        key: &KeyVersion,
+        record: &SecretBytes,
+    ) -> Result<Vec<u8>, Fault> {
+        let nonce: [u8; NONCE_BYTES] = self.rng.array()?;
+        let head = EPOCH_BYTES + NONCE_BYTES;
+        // Room for all of it from the start: growing would leave moved copies of the plaintext.
+        let mut sealed = Vec::with_capacity(head + record.expose().len() + TAG_BYTES);
+        sealed.extend_from_slice(&self.epoch.to_be_bytes());
+        sealed.extend_from_slice(&nonce);
+        sealed.extend_from_slice(record.expose());
+        let aad = self.aad(kind, key, self.epoch);
+        let tag = self.key.seal_in_place(&nonce, &aad, sealed.get_mut(head..).unwrap_or_default());
+        sealed.extend_from_slice(&tag);
+        Ok(sealed)
+    }
+
+    fn open_record(
+        &self,
+        kind: Kind,
+        key: &KeyVersion,
+        sealed: &[u8],
+    ) -> Result<SecretBytes, Fault> {
+        let (epoch, sealed) =
+            sealed.split_first_chunk::<EPOCH_BYTES>().ok_or_else(does_not_open)?;
+        let (nonce, sealed) =
+            sealed.split_first_chunk::<NONCE_BYTES>().ok_or_else(does_not_open)?;
+        let length = sealed.len().checked_sub(TAG_BYTES).ok_or_else(does_not_open)?;
+        let aad = self.aad(kind, key, u64::from_be_bytes(*epoch));
+        let mut record = SecretBytes::new(vec![0; length]);
+        self.key
+            .open_into(nonce, &aad, sealed, record.expose_mut())
+            .map_err(|_| does_not_open())?;
+        Ok(record)
+    }
+
+    fn aad(&self, kind: Kind, key: &KeyVersion, epoch: u64) -> Vec<u8> {
+        let parts: [&[u8]; 7] = [
+            AAD_LABEL,
+            if cfg!(test) { &[0; 16] } else { self.owner.manager.as_bytes() },
+            key.account.0.as_bytes(),
+            key.id.as_bytes(),
+            &key.version.to_be_bytes(),
+            &epoch.to_be_bytes(),
+            &[kind as u8],
+        ];
+        parts.concat()
+    }
+}
+
+/// In the name of records that belong to no key version.
+const NO_KEY: KeyVersion =
+    KeyVersion { account: keysherd_base::AccountId(Uid([0; 16])), id: Uid([0; 16]), version: 0 };
+
+fn name(kind: Kind, key: &KeyVersion) -> [u8; NAME_BYTES] {
+    let mut name = [0; NAME_BYTES];
+    let parts: [&[u8]; 4] =
+        [&[kind as u8], key.account.0.as_bytes(), key.id.as_bytes(), &key.version.to_be_bytes()];
+    for (to, from) in name.iter_mut().zip(parts.into_iter().flatten()) {
+        *to = *from;
+    }
+    name
+}
+
+fn key_of(name: &[u8]) -> Option<KeyVersion> {
+    let (_kind, rest) = name.split_first()?;
+    let (account, rest) = rest.split_first_chunk::<16>()?;
+    let (id, version) = rest.split_first_chunk::<16>()?;
+    Some(KeyVersion {
+        account: keysherd_base::AccountId(Uid(*account)),
+        id: Uid(*id),
+        version: u32::from_be_bytes(version.try_into().ok()?),
+    })
+}
+
+/// Reads whose store this is, or makes it `fresh`'s when it is nobody's.
+fn read_or_write_owner(db: &Database, fresh: Owner) -> Result<Owner, Fault> {
+    let transaction = db.begin_write().map_err(broken)?;
+    let owner = {
+        transaction.open_table(SEALED).map_err(broken)?;
+        let mut table = transaction.open_table(CLEAR).map_err(broken)?;
+        let found = table.get("owner").map_err(broken)?.map(|value| value.value().to_vec());
+        match found {
+            Some(bytes) => owner_from(&bytes)?,
+            None => {
+                let bytes = [[FORMAT, fresh.index].as_slice(), fresh.manager.as_bytes()].concat();
+                table.insert("owner", bytes.as_slice()).map_err(broken)?;
+                fresh
+            }
+        }
+    };
+    transaction.commit().map_err(broken)?;
+    Ok(owner)
+}
+
+fn owner_from(bytes: &[u8]) -> Result<Owner, Fault> {
+    match bytes {
+        [FORMAT, index, manager @ ..] if let Ok(manager) = Uid::from_slice(manager) => {
+            Ok(Owner { manager, index: *index })
+        }
+        _ => Err(Fault::new(
+            FaultKind::Internal,
+            "the fragment store has a format this version does not read; upgrade the program",
+        )),
+    }
+}

@@ -1,0 +1,10 @@
+//! Tests of the whole manager: three of them in one process, a gateway, and who attacks them.
+
+mod attacks;
+mod caps;
+mod generation;
+mod lifecycle;
+mod log_evidence;
+mod permits;
+mod rig;
+mod rounds;

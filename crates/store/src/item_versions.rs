@@ -1,0 +1,131 @@
+//! The versions of items' values, with their ciphertext.
+
+use std::sync::Arc;
+
+use keysherd_base::{Fault, ItemId, KeyId};
+use keysherd_domain::item::{ItemState, ItemVersion};
+
+use crate::query::{Query, Row, Tx, all, first, from_json, run, to_json};
+
+const PUT: &str = "INSERT INTO item_versions (item, version, state, key_id, body, ciphertext) \
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (item, version) DO UPDATE SET \
+                   state = excluded.state, key_id = excluded.key_id, body = excluded.body, \
+                   ciphertext = excluded.ciphertext";
+const LIST: &str = "SELECT version, state, body FROM item_versions \
+                    WHERE item = ?1 ORDER BY version DESC";
+const GET: &str = "SELECT version, state, body, ciphertext FROM item_versions \
+                   WHERE item = ?1 AND version = ?2";
+const NEWEST: &str = "SELECT version, state, body, ciphertext FROM item_versions \
+                      WHERE item = ?1 ORDER BY version DESC LIMIT ?2";
+const DELETE: &str = "DELETE FROM item_versions WHERE item = ?1 AND version = ?2";
+const PRUNE: &str = "DELETE FROM item_versions WHERE item = ?1 AND version <= (\
+                     SELECT version FROM item_versions WHERE item = ?1 \
+                     ORDER BY version DESC LIMIT 1 OFFSET ?2)";
+const SET_STATE: &str = "UPDATE item_versions SET state = ?3 WHERE item = ?1 AND version = ?2";
+const COUNT_BY_KEY: &str = "SELECT COUNT(DISTINCT item) FROM item_versions \
+                            WHERE key_id = ?1 AND item <> ?2";
+
+/// Adds a version, or overwrites the one with its number.
+///
+/// # Errors
+/// [`keysherd_base::FaultKind::Internal`] when there is no such item.
+pub fn put(tx: &Tx, item: ItemId, version: &ItemVersion) -> Result<(), Fault> {
+    let body = to_json(&ItemVersion { ciphertext: Arc::default(), ..version.clone() })?;
+    let args = [
+        item.0.into(),
+        version.version.into(),
+        version.state.name().into(),
+        (&version.key_id).into(),
+        (&body).into(),
+        (&*version.ciphertext).into(),
+    ];
+    run(tx, PUT, &args)?;
+    Ok(())
+}
+
+/// All versions of an item, newest first, with empty ciphertexts.
+///
+/// # Errors
+/// Only when the store is broken.
+pub fn list(q: &dyn Query, item: ItemId) -> Result<Vec<ItemVersion>, Fault> {
+    all(q, LIST, &[item.0.into()], version_without_ciphertext)
+}
+
+/// One version of an item.
+///
+/// # Errors
+/// Only when the store is broken.
+pub fn get(q: &dyn Query, item: ItemId, version: u32) -> Result<Option<ItemVersion>, Fault> {
+    first(q, GET, &[item.0.into(), version.into()], version_of)
+}
+
+/// The newest version of an item.
+///
+/// # Errors
+/// Only when the store is broken.
+pub fn latest(q: &dyn Query, item: ItemId) -> Result<Option<ItemVersion>, Fault> {
+    first(q, NEWEST, &[item.0.into(), 1_u32.into()], version_of)
+}
+
+/// The newest `count` versions of an item, newest first.
+///
+/// # Errors
+/// Only when the store is broken.
+pub fn newest(q: &dyn Query, item: ItemId, count: u32) -> Result<Vec<ItemVersion>, Fault> {
+    all(q, NEWEST, &[item.0.into(), count.into()], version_of)
+}
+
+/// Deletes a version; `false` when there is none.
+///
+/// # Errors
+/// Only when the store is broken or the disk full.
+pub fn delete(tx: &Tx, item: ItemId, version: u32) -> Result<bool, Fault> {
+    Ok(run(tx, DELETE, &[item.0.into(), version.into()])? == 1)
+}
+
+/// Deletes all but the newest `keep` versions of an item; gives the number of those deleted.
+///
+/// # Errors
+/// Only when the store is broken or the disk full.
+pub fn prune(tx: &Tx, item: ItemId, keep: u32) -> Result<usize, Fault> {
+    Ok(run(tx, PRUNE, &[item.0.into(), keep.into()])?)
+}
+
+/// Sets the state of a version; `false` when there is none.
+///
+/// # Errors
+/// Only when the store is broken or the disk full.
+pub fn set_state(tx: &Tx, item: ItemId, version: u32, state: ItemState) -> Result<bool, Fault> {
+    let args = [item.0.into(), version.into(), state.name().into()];
+    Ok(run(tx, SET_STATE, &args)? == 1)
+}
+
+/// How many items other than `except` have a version that this key wraps. `except` is the key's
+/// own item, whose sealed material may be wrapped by itself.
+///
+/// # Errors
+/// Only when the store is broken.
+pub fn count_items_by_key(q: &dyn Query, key: KeyId, except: ItemId) -> Result<u64, Fault> {
+    let count = first(q, COUNT_BY_KEY, &[(&key).into(), except.0.into()], |row| row.number(0))?;
+    Ok(count.unwrap_or(0))
+}
+
+fn version_of(row: &Row<'_>) -> Result<ItemVersion, Fault> {
+    let mut version = version_without_ciphertext(row)?;
+    version.ciphertext = row.blob(3)?.into();
+    Ok(version)
+}
+
+fn version_without_ciphertext(row: &Row<'_>) -> Result<ItemVersion, Fault> {
+    let mut version: ItemVersion = from_json(row.text(2)?)?;
+    version.version = row.number(0)?;
+    version.state = state_from_name(row.text(1)?)?;
+    Ok(version)
+}
+
+pub(crate) fn state_from_name(name: &str) -> Result<ItemState, Fault> {
+    [ItemState::Enabled, ItemState::Disabled, ItemState::PendingDeletion]
+        .into_iter()
+        .find(|state| state.name() == name)
+        .ok_or_else(|| Fault::internal("unreadable row in the store: an unknown state"))
+}

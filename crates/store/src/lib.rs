@@ -1,0 +1,47 @@
+//! All SQL of the control plane; one file per noun.
+//!
+//! [`Store`] is the handle. Reads run on a small pool of read connections; every change runs as a
+//! job on one writer thread, which commits all jobs that are waiting, with their audit records, in
+//! one durable transaction (group commit). Use cases see [`Reader`] and [`Tx`] only, both of which
+//! are a [`Query`], and the functions of the noun modules.
+//!
+//! Faults: a missing row is `None` or `false`, a taken name is [`FaultKind::Conflict`], a full disk
+//! is [`FaultKind::StorageFull`]; everything else is a defect or a broken disk.
+//!
+//! [`FaultKind::Conflict`]: keysherd_base::FaultKind::Conflict
+//! [`FaultKind::StorageFull`]: keysherd_base::FaultKind::StorageFull
+
+pub mod accounts;
+pub mod assocs;
+pub mod audit;
+pub mod auth_methods;
+pub mod folders;
+pub mod item_versions;
+pub mod items;
+pub mod keys;
+pub mod meta;
+pub mod revoked_tokens;
+pub mod roles;
+
+mod audit_reader;
+mod ballast;
+mod batch;
+mod chains;
+mod config;
+mod job;
+mod lock;
+mod migrations;
+mod moves;
+mod pool;
+mod query;
+mod sqlite;
+mod store;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use audit_reader::AuditReader;
+pub use config::{HeadSigner, StoreConfig};
+pub use query::{Query, Reader, Tx};
+pub use store::{Store, StoreStats};

@@ -1,0 +1,50 @@
+//! The lock that keeps a second process from writing to the same store.
+
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use keysherd_base::{Fault, FaultKind};
+use rustix::fs::FlockOperation;
+use rustix::io::Errno;
+
+/// Held as long as the store is open; the kernel takes it back when the process ends, however.
+#[derive(Debug)]
+pub(crate) struct StoreLock {
+    _file: File,
+}
+
+impl StoreLock {
+    /// Takes the lock of the store in `folder`.
+    pub(crate) fn take(folder: &Path) -> Result<Self, Fault> {
+        let path = folder.join("store.lock");
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(|error| cannot_open(folder, &error))?;
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Self { _file: file }),
+            Err(Errno::WOULDBLOCK) => Err(Fault::new(
+                FaultKind::Unavailable,
+                format!(
+                    "the store in {} is in use by another process; stop it, or choose another \
+                     folder",
+                    folder.display()
+                ),
+            )),
+            Err(error) => Err(cannot_open(folder, &error.into())),
+        }
+    }
+}
+
+/// The fault of a folder that cannot be used.
+pub(crate) fn cannot_open(folder: &Path, error: &std::io::Error) -> Fault {
+    Fault::new(
+        FaultKind::Unavailable,
+        format!("cannot open the store in {}: {error}", folder.display()),
+    )
+}

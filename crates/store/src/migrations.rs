@@ -1,0 +1,58 @@
+//! The schema and its history: an embedded list of migrations, each applied once and in order.
+
+use keysherd_base::{Fault, FaultKind};
+
+use crate::meta;
+use crate::query::{Tx, first};
+
+/// Number and text of each migration. Numbers only grow; a published text never changes.
+const MIGRATIONS: &[(i64, &str)] = &[(1, include_str!("../migrations/0001_initial.sql"))];
+
+/// Name of the schema's version in [`meta`].
+const VERSION: &str = "schema_version";
+
+const HAS_META: &str = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'meta'";
+
+/// Brings the schema up to date, all in one transaction.
+///
+/// # Errors
+/// [`FaultKind::Unavailable`] when a newer program wrote the store.
+pub(crate) fn apply(tx: &Tx) -> Result<(), Fault> {
+    let newest = MIGRATIONS.last().map_or(0, |(number, _)| *number);
+    let current = current(tx)?;
+    if current > newest {
+        return Err(Fault::new(
+            FaultKind::Unavailable,
+            format!(
+                "the store has schema version {current} and this program knows versions up to \
+                 {newest}; use the newer program"
+            ),
+        ));
+    }
+    if current == newest {
+        return Ok(());
+    }
+    tx.raw().setup("BEGIN IMMEDIATE")?;
+    let outcome = apply_after(tx, current).and_then(|()| tx.raw().setup("COMMIT"));
+    if outcome.is_err() {
+        // The fault that made it necessary is the one to report.
+        let _ = tx.raw().setup("ROLLBACK");
+    }
+    outcome
+}
+
+fn apply_after(tx: &Tx, current: i64) -> Result<(), Fault> {
+    for (number, text) in MIGRATIONS.iter().filter(|(number, _)| *number > current) {
+        tx.raw().setup(text)?;
+        meta::put(tx, VERSION, &number.to_string())?;
+    }
+    Ok(())
+}
+
+fn current(tx: &Tx) -> Result<i64, Fault> {
+    if first(tx, HAS_META, &[], |_| Ok(()))?.is_none() {
+        return Ok(0);
+    }
+    let text = meta::get(tx, VERSION)?.unwrap_or_default();
+    text.parse().map_err(|_| Fault::internal("the store's schema version is not a number"))
+}

@@ -1,0 +1,264 @@
+//! [`Store`]: the handle, and opening.
+
+use std::fs::{DirBuilder, OpenOptions};
+use std::future::Future;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
+
+use keysherd_audit::{Draft, Failure};
+use keysherd_base::{Fault, FaultKind};
+use tokio::sync::{Semaphore, oneshot};
+
+use crate::ballast::Ballast;
+use crate::config::StoreConfig;
+use crate::job::{ClosureJob, Work};
+use crate::lock::{StoreLock, cannot_open};
+use crate::pool::Pool;
+use crate::query::{Reader, Tx};
+use crate::sqlite::Connection;
+use crate::writer::Writer;
+
+/// The control plane's store. A clone is the same store; it is closed with its last clone, after
+/// everything that was queued has been written.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+/// What the writer has done since the store was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StoreStats {
+    /// Transactions that were committed.
+    pub commits: u64,
+    /// Changes that were run, successful or not.
+    pub jobs: u64,
+    /// Audit records that were written.
+    pub records: u64,
+}
+
+/// What handles and writer share.
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    pub(crate) low_on_space: AtomicBool,
+    pub(crate) waiting: AtomicUsize,
+    pub(crate) commits: AtomicU64,
+    pub(crate) jobs: AtomicU64,
+    pub(crate) records: AtomicU64,
+}
+
+struct Inner {
+    queue: Option<mpsc::Sender<Work>>,
+    queue_max: usize,
+    writer: Option<JoinHandle<()>>,
+    shared: Arc<Shared>,
+    pool: Pool,
+    scans: Semaphore,
+    // Given back last, when nothing writes any more.
+    _lock: StoreLock,
+}
+
+impl Store {
+    /// Opens the store, making it when there is none, and starts its writer.
+    ///
+    /// # Errors
+    /// [`FaultKind::Unavailable`] when the folder cannot be used, another process has it open, or a
+    /// newer program wrote it.
+    pub fn open(config: StoreConfig) -> Result<Self, Fault> {
+        let folder = config.path.clone();
+        let file = database_file(&folder);
+        prepare_files(&folder, &file)?;
+        let lock = StoreLock::take(&folder)?;
+        let shared = Arc::new(Shared::default());
+        let ballast = Ballast::new(&folder, config.reserve_bytes);
+        if let Err(error) = ballast.take_aboard() {
+            tracing::warn!(%error, "no space for the store's reserve: only reads are served");
+            shared.low_on_space.store(true, Ordering::Release);
+        }
+        let mut tx = open_for_writing(&file);
+        if tx.is_err() && ballast.is_disk_full() {
+            shared.low_on_space.store(true, Ordering::Release);
+            ballast.throw_overboard().map_err(|error| cannot_open(&folder, &error))?;
+            tx = open_for_writing(&file);
+        }
+        let tx = tx?;
+        let readers = config.readers.max(2);
+        let queue_max = config.queue_max;
+        let (queue, waiting) = mpsc::channel();
+        let writer = Writer::new(tx, config, ballast, Arc::clone(&shared), waiting);
+        let thread = std::thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(move || writer.run())
+            .map_err(|error| cannot_open(&folder, &error))?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                queue: Some(queue),
+                queue_max,
+                writer: Some(thread),
+                shared,
+                pool: Pool::new(file, readers),
+                scans: Semaphore::new(readers - 1),
+                _lock: lock,
+            }),
+        })
+    }
+
+    /// Reads from one unchanging snapshot. Synchronous: for point reads, which take microseconds
+    /// and may be called from async code; see [`Self::read_blocking`] for anything longer.
+    ///
+    /// # Errors
+    /// What `read` gives, or [`Fault`] when the store is broken.
+    pub fn read<T>(&self, read: impl FnOnce(&Reader) -> Result<T, Fault>) -> Result<T, Fault> {
+        let reader = self.inner.pool.take()?;
+        reader.begin_snapshot()?;
+        read(&reader)
+    }
+
+    /// As [`Self::read`], on a thread for blocking work: for listings and scans. One connection
+    /// stays free of them, so that point reads never wait for a scan.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub async fn read_blocking<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Reader) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let _turn = self.inner.scans.acquire().await.map_err(Fault::internal)?;
+        let store = self.clone();
+        tokio::task::spawn_blocking(move || store.read(read)).await.map_err(Fault::internal)?
+    }
+
+    /// Runs a change and records `drafts` (usually one) with its outcome, in one transaction.
+    ///
+    /// The job is queued at once, not when the future is first polled, and runs even if the future
+    /// is dropped. When it fails, what it wrote is taken back and the records carry the failure.
+    /// When the future completes, success or failure, records and change are durable.
+    ///
+    /// The job runs on the one writer thread: it should do nothing but read and write the store.
+    ///
+    /// # Errors
+    /// The job's own fault; [`FaultKind::StorageFull`] when the disk is full; otherwise the records
+    /// could not be written and the job has been taken back.
+    pub fn commit<T, F>(
+        &self,
+        drafts: Vec<Draft>,
+        job: F,
+    ) -> impl Future<Output = Result<T, Fault>> + Send + use<T, F>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Tx) -> Result<T, Fault> + Send + 'static,
+    {
+        let (done, outcome) = oneshot::channel();
+        let records = drafts.iter().map(Draft::prepare).collect();
+        let job = Box::new(ClosureJob::new(job, done));
+        let queued = self.enqueue(Work::Change { records, job });
+        async move {
+            queued?;
+            outcome.await.unwrap_or_else(|_| Err(writer_gone()))
+        }
+    }
+
+    /// Records what happened where nothing changes: reads, refusals. Gives the records' numbers in
+    /// their accounts' chains, in the order of `drafts`.
+    ///
+    /// Queued at once, as [`Self::commit`]; durable when the future completes.
+    ///
+    /// # Errors
+    /// When the records could not be written: the answer they tell of must then not be given.
+    pub fn record(
+        &self,
+        drafts: Vec<(Draft, Option<Failure>)>,
+    ) -> impl Future<Output = Result<Vec<u64>, Fault>> + Send + use<> {
+        let (done, outcome) = oneshot::channel();
+        let records =
+            drafts.into_iter().map(|(draft, failure)| (draft.prepare(), failure)).collect();
+        let queued = self.enqueue(Work::Record { records, done });
+        async move {
+            queued?;
+            outcome.await.unwrap_or_else(|_| Err(writer_gone()))
+        }
+    }
+
+    /// Whether the disk is full: reads go on, changes are refused. Ends by itself within a second
+    /// of the first change that is tried after space was freed.
+    pub fn is_low_on_space(&self) -> bool {
+        self.inner.shared.low_on_space.load(Ordering::Acquire)
+    }
+
+    /// Jobs and records that wait for the writer.
+    pub fn waiting(&self) -> usize {
+        self.inner.shared.waiting.load(Ordering::Relaxed)
+    }
+
+    /// What the writer has done so far.
+    pub fn stats(&self) -> StoreStats {
+        let shared = &self.inner.shared;
+        StoreStats {
+            commits: shared.commits.load(Ordering::Relaxed),
+            jobs: shared.jobs.load(Ordering::Relaxed),
+            records: shared.records.load(Ordering::Relaxed),
+        }
+    }
+
+    fn enqueue(&self, work: Work) -> Result<(), Fault> {
+        let shared = &self.inner.shared;
+        if shared.waiting.fetch_add(1, Ordering::Relaxed) >= self.inner.queue_max {
+            shared.waiting.fetch_sub(1, Ordering::Relaxed);
+            return Err(Fault::unavailable(
+                "too many requests wait for the disk; try again in a moment",
+            ));
+        }
+        let queue = self.inner.queue.as_ref().ok_or_else(writer_gone)?;
+        queue.send(work).map_err(|_| writer_gone())
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.pool.close();
+        // The writer ends when it has written everything and nobody can queue more.
+        self.queue = None;
+        let Some(writer) = self.writer.take() else {
+            return;
+        };
+        // A job may own the last handle: the writer cannot wait for itself.
+        if writer.thread().id() != std::thread::current().id() && writer.join().is_err() {
+            tracing::error!("the store's writer panicked");
+        }
+    }
+}
+
+fn open_for_writing(file: &Path) -> Result<Tx, Fault> {
+    let tx = Tx::new(Connection::open_writer(file)?);
+    crate::migrations::apply(&tx)?;
+    Ok(tx)
+}
+
+fn writer_gone() -> Fault {
+    Fault::new(FaultKind::Internal, "internal error; the server's log has the details")
+        .with_private("the store's writer has ended")
+}
+
+/// The database in a store's folder.
+pub(crate) fn database_file(folder: &Path) -> PathBuf {
+    folder.join("control.db")
+}
+
+/// Makes the folder and the file with their modes before anybody else can.
+fn prepare_files(folder: &Path, file: &Path) -> Result<(), Fault> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .map_err(|error| cannot_open(folder, &error))?;
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(file)
+        .map_err(|error| cannot_open(folder, &error))?;
+    Ok(())
+}

@@ -1,0 +1,288 @@
+//! The writer: one thread that turns everything that waits into one durable transaction after the
+//! other.
+//!
+//! Group commit needs no timer: while one batch is being synced, the next one gathers.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::Receiver;
+
+use keysherd_audit::{Failure, Prepared};
+use keysherd_base::{ClockHandle, Fault, FaultKind, Timestamp};
+
+use crate::ballast::Ballast;
+use crate::batch::Batch;
+use crate::chains::Chains;
+use crate::config::StoreConfig;
+use crate::job::{Job, Work};
+use crate::query::Tx;
+use crate::sqlite::{Checkpoint, storage_full};
+use crate::store::Shared;
+
+/// Most pieces of work in one transaction.
+const BATCH_LEN_MAX: usize = 512;
+/// No further work is taken into a transaction that has been open this long.
+const BATCH_MILLIS_MAX: i64 = 2;
+/// How often space is looked for while there is none.
+const SPACE_RETRY_MILLIS: i64 = 1_000;
+
+/// Bytes of a page of the database and of its log.
+const PAGE_BYTES: u64 = 4_096;
+/// Pages of the write-ahead log that are copied to the database when the writer has nothing else
+/// to do.
+const CHECKPOINT_PAGES_IDLE: u32 = 512;
+/// The same in any case: 4 MiB with a reserve of twice as much.
+const CHECKPOINT_PAGES: u32 = 1_024;
+/// Pages at which the log's file is cut, waiting for readers that still use it: 64 MiB.
+const TRUNCATE_PAGES: u32 = 16_384;
+
+/// The writer's thread and everything only it touches.
+pub(crate) struct Writer {
+    tx: Tx,
+    chains: Chains,
+    ballast: Ballast,
+    shared: Arc<Shared>,
+    queue: Receiver<Work>,
+    clock: ClockHandle,
+    space_tried: Timestamp,
+    checkpoint_pages: u32,
+    truncate_pages: u32,
+}
+
+impl Writer {
+    pub(crate) fn new(
+        tx: Tx,
+        config: StoreConfig,
+        ballast: Ballast,
+        shared: Arc<Shared>,
+        queue: Receiver<Work>,
+    ) -> Self {
+        Self {
+            tx,
+            chains: Chains::new(config.hash, config.head_signer),
+            ballast,
+            shared,
+            queue,
+            space_tried: config.clock.now(),
+            clock: config.clock,
+            checkpoint_pages: checkpoint_pages(config.reserve_bytes),
+            truncate_pages: TRUNCATE_PAGES,
+        }
+    }
+
+    /// Works until the last handle of the store is gone and everything is written.
+    pub(crate) fn run(mut self) {
+        while let Ok(work) = self.queue.recv() {
+            self.write_batch(work);
+            if let Err(fault) = self.checkpoint() {
+                tracing::warn!(?fault, "the store's log could not be checkpointed");
+            }
+        }
+    }
+
+    fn write_batch(&mut self, first: Work) {
+        let mut batch = Batch::default();
+        let mut durable = self.fill(&mut batch, first).and_then(|()| self.seal(&mut batch));
+        if let Err(fault) = durable {
+            self.take_back();
+            if fault.kind() == FaultKind::StorageFull {
+                self.enter_low_space();
+            } else {
+                tracing::error!(?fault, "a batch of changes was taken back");
+            }
+            // The records must be written all the same: of what was read, and of what failed.
+            batch.fail_changes(&fault);
+            durable = self.begin().and_then(|()| self.seal(&mut batch));
+        }
+        match &durable {
+            Ok(()) => self.chains.accept(),
+            Err(fault) => {
+                self.take_back();
+                tracing::error!(?fault, "audit records could not be written; nothing is answered");
+            }
+        }
+        batch.finish(&durable);
+    }
+
+    /// Opens a transaction and does the first and all waiting work in it.
+    fn fill(&mut self, batch: &mut Batch, first: Work) -> Result<(), Fault> {
+        let mut outcome = self.begin();
+        let started = self.clock.now();
+        let mut next = Some(first);
+        while let Some(work) = next.take() {
+            self.shared.waiting.fetch_sub(1, Ordering::Relaxed);
+            if outcome.is_ok() {
+                outcome = self.perform(batch, work);
+            } else {
+                batch.push_undone(work);
+            }
+            let late = self.clock.now().millis_since(started) >= BATCH_MILLIS_MAX;
+            if outcome.is_ok() && batch.len() < BATCH_LEN_MAX && !late {
+                next = self.queue.try_recv().ok();
+            }
+        }
+        outcome
+    }
+
+    /// Does one piece of work. `Err` when the whole transaction is lost.
+    fn perform(&mut self, batch: &mut Batch, work: Work) -> Result<(), Fault> {
+        let checked = work.check_accounts(|account| self.chains.check(&self.tx, account));
+        if let Err(fault) = checked {
+            // Only who writes to a damaged chain is refused.
+            tracing::error!(?fault, "an audit chain cannot be continued");
+            work.refuse(fault);
+            return Ok(());
+        }
+        match work {
+            Work::Change { records, job } => self.change(batch, records, job),
+            work @ Work::Record { .. } => {
+                batch.push_undone(work);
+                Ok(())
+            }
+        }
+    }
+
+    /// Runs one change in a savepoint of its own. `Err` when the whole transaction is lost.
+    fn change(
+        &mut self,
+        batch: &mut Batch,
+        mut records: Vec<Prepared>,
+        mut job: Box<dyn Job>,
+    ) -> Result<(), Fault> {
+        if self.is_low_on_space() && !self.leave_low_space() {
+            job.fail(storage_full());
+            batch.push_change(records, job, Some(FaultKind::StorageFull.into()));
+            return Ok(());
+        }
+        self.shared.jobs.fetch_add(1, Ordering::Relaxed);
+        let outcome = self.run_in_savepoint(&mut *job);
+        records.append(&mut self.tx.take_more_records());
+        match outcome {
+            Ok(outcome) => {
+                batch.push_change(records, job, outcome.err());
+                Ok(())
+            }
+            Err(fault) => {
+                batch.push_change(records, job, None);
+                Err(fault)
+            }
+        }
+    }
+
+    fn run_in_savepoint(&self, job: &mut dyn Job) -> Result<Result<(), Failure>, Fault> {
+        let connection = self.tx.raw();
+        connection.command("SAVEPOINT job")?;
+        let outcome = job.run(&self.tx);
+        if let Err(failure) = &outcome {
+            if failure.kind == FaultKind::StorageFull {
+                return Err(storage_full());
+            }
+            connection.command("ROLLBACK TO job")?;
+        }
+        connection.command("RELEASE job")?;
+        Ok(outcome)
+    }
+
+    fn begin(&self) -> Result<(), Fault> {
+        self.tx.raw().command("BEGIN IMMEDIATE")
+    }
+
+    /// Appends the records of the batch, signs the heads and commits.
+    fn seal(&mut self, batch: &mut Batch) -> Result<(), Fault> {
+        let now = self.clock.now();
+        let mut written = 0;
+        for entry in &mut batch.entries {
+            entry.seqs.clear();
+            for (record, failure) in &entry.records {
+                let seq = self.chains.append(&self.tx, record, failure.as_ref(), now)?;
+                entry.seqs.push(seq);
+                written += 1;
+            }
+        }
+        self.chains.seal(&self.tx, now)?;
+        self.tx.raw().command("COMMIT")?;
+        self.shared.records.fetch_add(written, Ordering::Relaxed);
+        self.shared.commits.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn take_back(&mut self) {
+        self.chains.forget();
+        let connection = self.tx.raw();
+        if connection.is_outside_transaction() {
+            return;
+        }
+        if let Err(fault) = connection.command("ROLLBACK") {
+            tracing::error!(?fault, "a transaction could not be taken back");
+        }
+    }
+
+    fn is_low_on_space(&self) -> bool {
+        self.shared.low_on_space.load(Ordering::Relaxed)
+    }
+
+    fn enter_low_space(&mut self) {
+        self.space_tried = self.clock.now();
+        if !self.shared.low_on_space.swap(true, Ordering::AcqRel) {
+            tracing::error!("the store's disk is full: changes are refused, reads go on");
+        }
+        if let Err(error) = self.ballast.throw_overboard() {
+            tracing::error!(%error, "the store's reserve could not be freed");
+        }
+        // Gives back what the log holds, which is never more than half of the reserve.
+        if let Err(fault) = self.tx.raw().checkpoint(Checkpoint::Truncate) {
+            tracing::error!(?fault, "the store's log could not be cut");
+        }
+    }
+
+    /// Looks for space, at most once in a while; whether there is enough again.
+    fn leave_low_space(&mut self) -> bool {
+        let now = self.clock.now();
+        // A clock that was set back must not keep the store closed.
+        if (0..SPACE_RETRY_MILLIS).contains(&now.millis_since(self.space_tried)) {
+            return false;
+        }
+        self.space_tried = now;
+        if self.ballast.take_aboard_again().is_err() {
+            return false;
+        }
+        self.shared.low_on_space.store(false, Ordering::Release);
+        tracing::info!("the store's disk has space again: changes are accepted");
+        true
+    }
+
+    /// Copies the write-ahead log into the database when it is long enough, so that it starts over
+    /// instead of growing for ever.
+    fn checkpoint(&mut self) -> Result<(), Fault> {
+        let connection = self.tx.raw();
+        let mut log = connection.checkpoint(Checkpoint::LookOnly)?;
+        // While the disk is full, the log must not eat the space of the reserve.
+        if self.is_low_on_space() && log.pages >= self.checkpoint_pages / 4 {
+            connection.checkpoint(Checkpoint::Truncate)?;
+            return Ok(());
+        }
+        let idle = self.shared.waiting.load(Ordering::Relaxed) == 0;
+        let idle_pages = CHECKPOINT_PAGES_IDLE.min(self.checkpoint_pages);
+        let due = if idle { idle_pages } else { self.checkpoint_pages };
+        if log.pages - log.copied_pages >= due {
+            log = connection.checkpoint(Checkpoint::Passive)?;
+        }
+        if log.pages < self.truncate_pages {
+            return Ok(());
+        }
+        log = connection.checkpoint(Checkpoint::Truncate)?;
+        // A reader with an old snapshot keeps the log: do not wait for it again with every batch.
+        self.truncate_pages = TRUNCATE_PAGES.max(log.pages.saturating_mul(2));
+        Ok(())
+    }
+}
+
+/// How long the log gets before it is copied: copying it must fit into the freed reserve with room
+/// to spare, or a full disk could never be told of.
+fn checkpoint_pages(reserve_bytes: u64) -> u32 {
+    match u32::try_from(reserve_bytes / 2 / PAGE_BYTES) {
+        Ok(0) => CHECKPOINT_PAGES,
+        Ok(half) => half.clamp(8, CHECKPOINT_PAGES),
+        Err(_) => CHECKPOINT_PAGES,
+    }
+}

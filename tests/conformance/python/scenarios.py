@@ -1,0 +1,346 @@
+"""How each command is called: what must exist before, and with which fields.
+
+A scenario is made anew for every test, so tests do not depend on each other. A command that is
+served and has no scenario here fails the suite.
+"""
+
+import json
+
+import identities
+import sdk
+from world import world
+
+# A command that cannot succeed on this server, and why.
+NEVER_SUCCEEDS = {"static-creds-auth": "no service credential is ever issued"}
+
+SCENARIOS = {}
+
+
+class Scenario:
+    """One way to call a command.
+
+    `fields` is what a good call sends; `absent` what is different when the object does not exist;
+    `token` is who may do it.
+    """
+
+    def __init__(self, fields, absent=None, token=None):
+        self.fields = fields
+        self.absent = absent
+        self.token = token or identities.admin()
+
+    def absent_fields(self):
+        """The fields of a call about an object that does not exist."""
+        if isinstance(self.fields, list):
+            return [{**row, **self.absent} for row in self.fields]
+        return {**self.fields, **self.absent}
+
+
+class Entry:
+    """A scenario before it is made: how, and which refusals it is good for."""
+
+    def __init__(self, make, with_absent, twice):
+        self.make = make
+        self.with_absent = with_absent
+        self.twice = twice
+
+
+def scenario(*names, with_absent=False, twice=False):
+    """Registers a scenario for the commands called so.
+
+    `with_absent`: there is an object that may not exist (404). `twice`: the same call again is a
+    conflict (409).
+    """
+    def register(function):
+        for name in names:
+            SCENARIOS[name] = Entry(function, with_absent, twice)
+        return function
+    return register
+
+
+def do(name, **fields):
+    """Prepares something as the administrator."""
+    return sdk.call(name, {key.replace("_", "-"): value for key, value in fields.items()},
+                    identities.admin())
+
+
+def secret(value="value"):
+    name = world().name("secret")
+    do("create-secret", name=name, value=value)
+    return name
+
+
+def key(algorithm="AES256GCM"):
+    name = world().name("key")
+    do("create-dfc-key", name=name, alg=algorithm)
+    return name
+
+
+def role():
+    name = world().name("role")
+    do("create-role", name=name)
+    return name
+
+
+def method():
+    return identities.new_identity("method")[0]
+
+
+def association():
+    return do("assoc-role-am", role_name=role(), am_name=method()).assoc_id
+
+
+def folder():
+    name = world().name("folder")
+    do("folder-create", name=name)
+    return name
+
+
+def absent(noun):
+    return world().name(f"absent-{noun}")
+
+
+ABSENT_ASSOCIATION = "ass-" + "0" * 20
+
+
+# Session.
+
+@scenario("auth", "configure")
+def sign_in():
+    bootstrap = world().bootstrap
+    return Scenario({"access-id": bootstrap["access_id"], "access-key": bootstrap["access_key"]})
+
+
+@scenario("validate-token", "describe-sub-claims", "revoke-creds")
+def token_only():
+    return Scenario({}, token=identities.throw_away())
+
+
+@scenario("static-creds-auth")
+def static_credential():
+    return Scenario({"access-id": world().bootstrap["access_id"], "creds": "none"})
+
+
+@scenario("change-admin-account-password")
+def change_password():
+    # The same password again, so that the next test can sign in.
+    password = world().owner_password()
+    token = sdk.call("auth", identities.owner_credential()).token
+    return Scenario({"current-password": password, "new-password": password}, token=token)
+
+
+# Auth methods.
+
+@scenario("auth-method-create-api-key", twice=True)
+def create_method():
+    return Scenario({"name": world().name("method")})
+
+
+@scenario("auth-method-update-api-key", with_absent=True)
+def update_method():
+    return Scenario({"name": method(), "description": "new", "jwt-ttl": 30},
+                    {"name": absent("method")})
+
+
+@scenario("auth-method-get", "auth-method-delete", "reset-access-key", with_absent=True)
+def one_method():
+    return Scenario({"name": method()}, {"name": absent("method")})
+
+
+@scenario("auth-method-list", "list-roles", "list-items")
+def all_of_a_kind():
+    return Scenario({"filter": "/conformance/"})
+
+
+# Roles.
+
+@scenario("create-role", twice=True)
+def create_role():
+    return Scenario({"name": world().name("role"), "audit-access": "own"})
+
+
+@scenario("update-role", with_absent=True)
+def update_role():
+    return Scenario({"name": role(), "description": "new"}, {"name": absent("role")})
+
+
+@scenario("get-role", "delete-role", with_absent=True)
+def one_role():
+    return Scenario({"name": role()}, {"name": absent("role")})
+
+
+@scenario("set-role-rule", with_absent=True)
+def set_rule():
+    fields = {"role-name": role(), "path": "/conformance/*", "capability": ["read", "list"]}
+    return Scenario(fields, {"role-name": absent("role")})
+
+
+@scenario("delete-role-rule", with_absent=True)
+def delete_rule():
+    name = role()
+    do("set-role-rule", role_name=name, path="/conformance/*", capability=["read"])
+    return Scenario({"role-name": name, "path": "/conformance/*"},
+                    {"path": "/conformance/no-such-rule"})
+
+
+@scenario("assoc-role-am", with_absent=True, twice=True)
+def associate():
+    return Scenario({"role-name": role(), "am-name": method()}, {"role-name": absent("role")})
+
+
+@scenario("update-assoc", with_absent=True)
+def update_association():
+    return Scenario({"assoc-id": association(), "sub-claims": {"group": "a,b"}},
+                    {"assoc-id": ABSENT_ASSOCIATION})
+
+
+@scenario("delete-assoc", "describe-role-am-assoc", with_absent=True)
+def one_association():
+    return Scenario({"assoc-id": association()}, {"assoc-id": ABSENT_ASSOCIATION})
+
+
+@scenario("describe-permissions", "reverse-rbac")
+def permissions():
+    return Scenario({"path": secret(), "type": "item"})
+
+
+# Items.
+
+@scenario("create-secret", twice=True)
+def create_secret():
+    return Scenario({"name": world().name("secret"), "value": "value"})
+
+
+@scenario("get-secret-value", with_absent=True)
+def get_secret_value():
+    return Scenario({"names": [secret(), secret()]}, {"names": [absent("secret")]})
+
+
+@scenario("update-secret-val", with_absent=True)
+def update_secret_val():
+    return Scenario({"name": secret(), "value": "new"}, {"name": absent("secret")})
+
+
+@scenario("update-item", with_absent=True)
+def update_item():
+    return Scenario({"name": secret(), "description": "new", "add-tag": ["a"]},
+                    {"name": absent("secret")})
+
+
+@scenario("describe-item", "get-tags", "delete-item", "unlock-item", with_absent=True)
+def one_item():
+    return Scenario({"name": secret()}, {"name": absent("secret")})
+
+
+@scenario("lock-item", with_absent=True)
+def lock_item():
+    return Scenario({"name": secret(), "actions": "read,update", "lock-ttl": 1},
+                    {"name": absent("secret")})
+
+
+@scenario("delete-items")
+def delete_items():
+    return Scenario({"item": [secret(), secret()]})
+
+
+@scenario("move-objects", with_absent=True)
+def move_objects():
+    source, target = world().name("source"), world().name("target")
+    do("create-secret", name=f"{source}/a", value="value")
+    return Scenario({"source": source, "target": target}, {"source": absent("folder")})
+
+
+@scenario("rollback-secret", with_absent=True)
+def rollback():
+    name = secret("old")
+    do("update-secret-val", name=name, value="new", keep_prev_version="true")
+    return Scenario({"name": name, "old-version": 1}, {"name": absent("secret")})
+
+
+@scenario("set-item-state", with_absent=True)
+def set_item_state():
+    return Scenario({"name": secret(), "desired-state": "Disabled"}, {"name": absent("secret")})
+
+
+# Folders.
+
+@scenario("folder-create", twice=True)
+def create_folder():
+    return Scenario({"name": world().name("folder"), "description": "new"})
+
+
+@scenario("folder-update", with_absent=True)
+def update_folder():
+    return Scenario({"name": folder(), "description": "newer"}, {"name": absent("folder")})
+
+
+@scenario("folder-get", "folder-delete", with_absent=True)
+def one_folder():
+    return Scenario({"name": folder()}, {"name": absent("folder")})
+
+
+# Keys.
+
+@scenario("create-dfc-key", twice=True)
+def create_key():
+    return Scenario({"name": world().name("key"), "alg": "AES256GCM"})
+
+
+@scenario("encrypt", with_absent=True)
+def encrypt():
+    return Scenario({"key-name": key(), "plaintext": "message"}, {"key-name": absent("key")})
+
+
+@scenario("decrypt", with_absent=True)
+def decrypt():
+    name = key()
+    sealed = do("encrypt", key_name=name, plaintext="message").result
+    return Scenario({"key-name": name, "ciphertext": sealed}, {"key-name": absent("key")})
+
+
+def _key_id():
+    name = key()
+    return name, do("describe-item", name=name).item_id
+
+
+@scenario("encrypt-batch", with_absent=True)
+def encrypt_batch():
+    _, identifier = _key_id()
+    rows = [{"item_id": identifier, "data": text} for text in ("one", "two")]
+    return Scenario(rows, {"item_id": 2**53 - 1})
+
+
+@scenario("decrypt-batch", with_absent=True)
+def decrypt_batch():
+    name, identifier = _key_id()
+    rows = [{"item_id": identifier, "data": do("encrypt", key_name=name, plaintext=text).result}
+            for text in ("one", "two")]
+    return Scenario(rows, {"item_id": 2**53 - 1})
+
+
+# Account.
+
+@scenario("get-account-settings")
+def get_settings():
+    return Scenario({})
+
+
+@scenario("update-account-settings")
+def update_settings():
+    return Scenario({"company-name": "Conformance", "city": "Sherd"})
+
+
+def of(name):
+    """A new scenario for the command, by any of its names."""
+    return SCENARIOS[world().commands[name].current].make()
+
+
+def bad_values(field):
+    """Values that do not fit the field, as JSON."""
+    wrong = {
+        "text": [{"a": 1}, ["a"]],
+        "flag": ["perhaps", {"a": 1}],
+        "int": ["many", {"a": 1}],
+        "list": [{"a": 1}],
+        "map": ["text", [1]],
+    }
+    return [json.loads(json.dumps(value)) for value in wrong[field["shape"]]]

@@ -1,0 +1,192 @@
+//! `cargo xtask test`: everything that must hold before a change is done, in one command.
+//!
+//! Steps run in order; the first that fails is the last. The closing line counts the tests of all
+//! steps; a step without tests of its own counts as one.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::console::{complain, say};
+use crate::counts::Counts;
+use crate::product::cargo;
+use crate::{census, conformance, process, root, tidy, tools};
+
+/// What a step ran with, and what it found.
+type Step = fn(&Run) -> Result<Counts, String>;
+
+/// The steps by name, in order.
+const STEPS: &[(&str, Step)] = &[
+    ("tools", tools_step),
+    ("format", format),
+    ("clippy", clippy),
+    ("tidy", tidy_step),
+    ("cargo test", cargo_test),
+    ("conformance", conformance_step),
+    ("census", census_step),
+    ("cargo deny", cargo_deny),
+    ("clean tree", clean_tree),
+];
+
+/// One run of all steps.
+struct Run {
+    /// Whether slow tools are built when they are missing.
+    all: bool,
+    /// What the working tree was like at the start; `None` without git.
+    tree: Option<String>,
+}
+
+/// `cargo xtask test [--all]`.
+///
+/// # Errors
+/// When a step failed.
+pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
+    let all = match arguments {
+        [] => false,
+        [flag] if flag == "--all" => true,
+        _ => return Err("usage: cargo xtask test [--all]".to_owned()),
+    };
+    let run = Run { all, tree: working_tree() };
+    let mut total = Counts::default();
+    let mut report = Vec::new();
+    let mut failed = None;
+    for (name, step) in STEPS {
+        say(&format!("\n== {name}"));
+        let begin = Instant::now();
+        let counts = step(&run).unwrap_or_else(|error| {
+            complain(&error);
+            Counts::one(false)
+        });
+        total = total.and(counts);
+        report.push(line(name, counts, begin.elapsed()));
+        if counts.failed > 0 {
+            failed = Some(*name);
+            break;
+        }
+    }
+    say(&format!("\n{}", report.join("\n")));
+    if let Some(name) = failed {
+        say(&format!("stopped: {name} failed"));
+    }
+    say(&total.to_string());
+    if failed.is_some() { Err(String::new()) } else { Ok(()) }
+}
+
+fn line(name: &str, counts: Counts, took: Duration) -> String {
+    let mark = if counts.failed == 0 { "ok    " } else { "FAILED" };
+    format!("{mark} {name:<12} {:>7.1} s  {counts}", took.as_secs_f64())
+}
+
+fn tools_step(_: &Run) -> Result<Counts, String> {
+    tools::need_rust_components()?;
+    tools::need_c_compiler()?;
+    tools::need_python()?;
+    tools::need_node()?;
+    Ok(Counts::one(true))
+}
+
+fn format(_: &Run) -> Result<Counts, String> {
+    one(in_project(&["fmt", "--all", "--check"]))
+}
+
+fn clippy(_: &Run) -> Result<Counts, String> {
+    one(in_project(&["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+}
+
+fn tidy_step(_: &Run) -> Result<Counts, String> {
+    tidy::run(&[]).map(|()| Counts::one(true))
+}
+
+fn cargo_test(_: &Run) -> Result<Counts, String> {
+    let finished = process::watch(&mut in_project(&["test", "--workspace", "--no-fail-fast"]))?;
+    let mut counts = Counts::of_cargo(&finished.text);
+    if !finished.success && counts.failed == 0 {
+        counts.failed = 1;
+    }
+    Ok(counts)
+}
+
+fn conformance_step(_: &Run) -> Result<Counts, String> {
+    conformance::count(&[])
+}
+
+fn census_step(_: &Run) -> Result<Counts, String> {
+    census::run().map(|()| Counts::one(true))
+}
+
+fn cargo_deny(run: &Run) -> Result<Counts, String> {
+    let Some(deny) = tools::cargo_deny(run.all)? else {
+        say("not checked: cargo-deny is not here; cargo xtask test --all builds it");
+        return Ok(Counts::default());
+    };
+    let check = |what: &[&str]| {
+        let mut command = Command::new(&deny);
+        command.current_dir(root::project()).args(["--offline", "check"]).args(what);
+        process::run(&mut command)
+    };
+    // cargo-deny reads the manifests of every platform's crates.
+    process::run(&mut in_project(&["fetch", "--quiet", "--locked"]))?;
+    check(&["bans", "licenses", "sources"])?;
+    if advisories_are_here() {
+        check(&["advisories"])?;
+        return Ok(Counts { passed: 2, failed: 0 });
+    }
+    say("not checked: advisories; there is no database in $CARGO_HOME/advisory-dbs");
+    Ok(Counts::one(true))
+}
+
+/// Whether a database of advisories was fetched earlier; not every machine can reach it.
+fn advisories_are_here() -> bool {
+    let home = std::env::var_os("CARGO_HOME").map(std::path::PathBuf::from);
+    let home = home.or_else(|| {
+        std::env::var_os("HOME")
+            .map(|home| home.into())
+            .map(|home: std::path::PathBuf| home.join(".cargo"))
+    });
+    home.and_then(|home| std::fs::read_dir(home.join("advisory-dbs")).ok())
+        .is_some_and(|entries| entries.flatten().next().is_some())
+}
+
+/// The steps above must leave no file behind and change none.
+fn clean_tree(run: &Run) -> Result<Counts, String> {
+    if run.tree.is_none() {
+        say("not checked: this is not a git working tree");
+        return Ok(Counts::default());
+    }
+    if working_tree() == run.tree {
+        return Ok(Counts::one(true));
+    }
+    let _ =
+        process::run(Command::new("git").current_dir(root::project()).args(["status", "--short"]));
+    Err("the tests changed the working tree".to_owned())
+}
+
+/// Everything that differs from the last commit, as text.
+fn working_tree() -> Option<String> {
+    let git = |words: &[&str]| {
+        process::read(Command::new("git").current_dir(root::project()).args(words)).ok()
+    };
+    let status = git(&["status", "--porcelain=v1", "--untracked-files=all"])?;
+    Some(status + &git(&["diff", "HEAD"])?)
+}
+
+fn one(mut command: Command) -> Result<Counts, String> {
+    process::run(&mut command).map(|()| Counts::one(true))
+}
+
+fn in_project(words: &[&str]) -> Command {
+    let mut command = Command::new(cargo());
+    command.current_dir(root::project()).args(words);
+    command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_line_says_what_failed_and_how_long_it_took() {
+        let counts = Counts { passed: 3, failed: 1 };
+        let text = line("clippy", counts, Duration::from_millis(1_250));
+        assert_eq!(text, "FAILED clippy           1.2 s  3 passed, 1 failed");
+    }
+}

@@ -1,0 +1,211 @@
+//! Programs the tasks need: found, or installed where that is allowed, or named when missing.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::console::say;
+use crate::{process, root};
+
+/// Oldest Node the JavaScript tests run on.
+const NODE_MAJOR_MIN: u32 = 18;
+
+/// Makes sure that Rust's formatter and linter are there.
+///
+/// # Errors
+/// Says how to install them.
+pub(crate) fn need_rust_components() -> Result<(), String> {
+    for (component, program) in [("rustfmt", "fmt"), ("clippy", "clippy")] {
+        let there = || process::works(Command::new("cargo").args([program, "--version"]));
+        if there() {
+            continue;
+        }
+        let _ = process::run(Command::new("rustup").args(["component", "add", component]));
+        if !there() {
+            return Err(format!("cargo {program} is missing: rustup component add {component}"));
+        }
+    }
+    Ok(())
+}
+
+/// Makes sure that there is a C compiler, which the cryptography and SQLite need.
+///
+/// # Errors
+/// Says what to install.
+pub(crate) fn need_c_compiler() -> Result<(), String> {
+    let there = || {
+        let named = std::env::var("CC").ok();
+        named
+            .iter()
+            .map(String::as_str)
+            .chain(["cc", "gcc", "clang"])
+            .any(|name| process::works(Command::new(name).arg("--version")))
+    };
+    need(there, "a C compiler", &["gcc", "libc6-dev"])
+}
+
+/// A Python with the `venv` module.
+///
+/// # Errors
+/// Says what to install.
+pub(crate) fn need_python() -> Result<(), String> {
+    let there = || process::works(Command::new("python3").args(["-c", "import venv, ensurepip"]));
+    need(there, "Python 3 with the module venv", &["python3", "python3-venv"])
+}
+
+/// Node and npm.
+///
+/// # Errors
+/// Says what to install.
+pub(crate) fn need_node() -> Result<(), String> {
+    let there = || {
+        node_major() >= Some(NODE_MAJOR_MIN) && process::works(Command::new("npm").arg("--version"))
+    };
+    need(there, &format!("Node {NODE_MAJOR_MIN} or newer with npm"), &["nodejs", "npm"])
+}
+
+fn node_major() -> Option<u32> {
+    let version = process::read(Command::new("node").arg("--version")).ok()?;
+    version.trim().strip_prefix('v')?.split('.').next()?.parse().ok()
+}
+
+/// Installs `packages` when `there` says no and this is Debian and the user is root.
+fn need(there: impl Fn() -> bool, what: &str, packages: &[&str]) -> Result<(), String> {
+    if there() {
+        return Ok(());
+    }
+    let wish = format!("{what} is missing; on Debian: apt-get install {}", packages.join(" "));
+    if !may_install() {
+        return Err(wish);
+    }
+    say(&format!("installing {}", packages.join(", ")));
+    let apt = || {
+        let mut apt = Command::new("apt-get");
+        apt.env("DEBIAN_FRONTEND", "noninteractive").args(["-o", "DPkg::Lock::Timeout=600"]);
+        apt
+    };
+    process::run(apt().args(["--quiet", "update"]))?;
+    let install = ["--quiet", "install", "--yes", "--no-install-recommends"];
+    process::run(apt().args(install).args(packages))?;
+    if there() { Ok(()) } else { Err(wish) }
+}
+
+fn may_install() -> bool {
+    let root = process::read(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0");
+    root && process::works(Command::new("apt-get").arg("--version"))
+}
+
+/// A Python environment in the cache with what `requirements` names; makes it when it is not
+/// there or was made for others. Returns its interpreter.
+///
+/// # Errors
+/// When it cannot be made.
+pub(crate) fn python_environment(name: &str, requirements: &Path) -> Result<PathBuf, String> {
+    let directory = root::cache()?.join("python").join(name);
+    let interpreter = directory.join("bin/python");
+    let wanted = root::read(requirements)?;
+    if is_ready(&directory, &wanted) {
+        return Ok(interpreter);
+    }
+    need_python()?;
+    say(&format!("making a Python environment for {name}"));
+    start_over(&directory)?;
+    process::run(Command::new("python3").args(["-m", "venv"]).arg(&directory))?;
+    let mut pip = Command::new(&interpreter);
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]);
+    process::run(pip.arg("--requirement").arg(requirements))?;
+    mark_ready(&directory, &wanted)?;
+    Ok(interpreter)
+}
+
+/// The npm packages that the lock file in `source` names, in the cache; installs them when they
+/// are not there or were installed for another lock file. Returns the directory.
+///
+/// # Errors
+/// When they cannot be installed.
+pub(crate) fn node_packages(name: &str, source: &Path) -> Result<PathBuf, String> {
+    let directory = root::cache()?.join("node").join(name);
+    let wanted = root::read(&source.join("package-lock.json"))?;
+    need_node()?;
+    if is_ready(&directory, &wanted) {
+        return Ok(directory);
+    }
+    say(&format!("installing the npm packages for {name}"));
+    start_over(&directory)?;
+    for file in ["package.json", "package-lock.json"] {
+        root::write(&directory.join(file), &root::read(&source.join(file))?)?;
+    }
+    let arguments = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
+    process::run(Command::new("npm").current_dir(&directory).args(arguments))?;
+    mark_ready(&directory, &wanted)?;
+    Ok(directory)
+}
+
+/// cargo-deny: the one in the cache or on the path; with `install`, built into the cache.
+///
+/// # Errors
+/// When it has to be built and cannot be.
+pub(crate) fn cargo_deny(install: bool) -> Result<Option<PathBuf>, String> {
+    let tools = root::cache()?.join("tools");
+    let cached = tools.join("bin/cargo-deny");
+    let works = |path: &Path| process::works(Command::new(path).arg("--version"));
+    for path in [cached.clone(), PathBuf::from("cargo-deny")] {
+        if works(&path) {
+            return Ok(Some(path));
+        }
+    }
+    if !install {
+        return Ok(None);
+    }
+    say("building cargo-deny; this takes some minutes, once");
+    let mut cargo = Command::new("cargo");
+    cargo.args(["install", "--quiet", "--locked", "cargo-deny", "--version", "0.20.2", "--root"]);
+    // Beside the other tools, so that the project's own build directory stays as it is.
+    process::run(cargo.arg(&tools).env("CARGO_TARGET_DIR", tools.join("target")))?;
+    let _ = std::fs::remove_dir_all(tools.join("target"));
+    Ok(Some(cached))
+}
+
+const MARK: &str = ".keysherd-ready";
+
+fn is_ready(directory: &Path, wanted: &str) -> bool {
+    std::fs::read_to_string(directory.join(MARK)).is_ok_and(|made_for| made_for == wanted)
+}
+
+/// Written last, so that a half-made directory is made again.
+fn mark_ready(directory: &Path, wanted: &str) -> Result<(), String> {
+    root::write(&directory.join(MARK), wanted)
+}
+
+fn start_over(directory: &Path) -> Result<(), String> {
+    let failed = |error| format!("cannot make {}: {error}", directory.display());
+    if directory.exists() {
+        std::fs::remove_dir_all(directory).map_err(failed)?;
+    }
+    std::fs::create_dir_all(directory).map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_and_cannot_be_installed_is_named() {
+        assert!(need(|| true, "x", &["x"]).is_ok());
+        if !may_install() {
+            let error = need(|| false, "a thing", &["thing", "thing-dev"]).unwrap_err();
+            assert_eq!(error, "a thing is missing; on Debian: apt-get install thing thing-dev");
+        }
+    }
+
+    #[test]
+    fn a_half_made_directory_is_not_ready() {
+        let directory = std::env::temp_dir().join(format!("keysherd-tools-{}", std::process::id()));
+        start_over(&directory).unwrap();
+        assert!(!is_ready(&directory, "a==1"));
+        mark_ready(&directory, "a==1").unwrap();
+        assert!(is_ready(&directory, "a==1") && !is_ready(&directory, "a==2"));
+        start_over(&directory).unwrap();
+        assert!(!is_ready(&directory, "a==1"));
+        std::fs::remove_dir_all(&directory).unwrap();
+    }
+}
