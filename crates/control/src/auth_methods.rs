@@ -12,8 +12,7 @@ use keysherd_plane::auth_methods::{
     MethodListReply, MethodUpdate, MethodView,
 };
 use keysherd_plane::{Caller, Done};
-use keysherd_store::Tx;
-use keysherd_store::auth_methods as stored;
+use keysherd_store::{Tx, assocs, auth_methods as stored};
 
 use crate::audit::audit_draft;
 use crate::authorize::absent;
@@ -122,9 +121,6 @@ fn plan_update(
     }
     if let Some(shared) = &message.shared {
         check_shared(shared, Some(&found.shared), &principal.settings, now)?;
-        if shared.force_sub_claims {
-            check_sub_claims_forced(control, principal, &found)?;
-        }
     }
     let new_path = message.new_path.filter(|new| *new != found.path);
     if let Some(new) = &new_path {
@@ -132,6 +128,9 @@ fn plan_update(
     }
     let shared = message.shared;
     Ok(move |tx: &Tx| {
+        if shared.as_ref().is_some_and(|shared| shared.force_sub_claims) {
+            check_forced(tx, &found)?;
+        }
         edit(tx, &found, now, |method| {
             method.shared = shared.unwrap_or_else(|| method.shared.clone());
             method.path = new_path.unwrap_or_else(|| method.path.clone());
@@ -140,14 +139,9 @@ fn plan_update(
 }
 
 /// An association without sub-claims would stay in force unnoticed, or lock its bearers out.
-fn check_sub_claims_forced(
-    control: &Control,
-    principal: &Principal,
-    method: &AuthMethod,
-) -> Result<(), Fault> {
-    let directory = control.directory_of(principal)?;
-    let mut assocs = directory.assocs_of_method(method.id).iter();
-    match assocs.find(|assoc| assoc.sub_claims.is_empty()) {
+fn check_forced(tx: &Tx, method: &AuthMethod) -> Result<(), Fault> {
+    let assocs = assocs::of_method(tx, method.id)?;
+    match assocs.iter().find(|assoc| assoc.sub_claims.is_empty()) {
         None => Ok(()),
         Some(assoc) => Err(Fault::bad_request(format!(
             "association {} of auth method {} has no sub-claims; add some or delete it before \

@@ -20,7 +20,7 @@ use crate::control::Control;
 use crate::directory::AccountDirectory;
 use crate::method_shared::check_description;
 use crate::page::{Page, page};
-use crate::rules::checked_rule;
+use crate::rules::{checked_rule, rule_params};
 use crate::session::Principal;
 
 const KIND: RuleKind = RuleKind::Role;
@@ -38,7 +38,8 @@ pub(crate) async fn create(
     message: RoleCreate,
 ) -> Result<Done, Fault> {
     let principal = control.principal(caller).await?;
-    let params = vec![Param::public("name", message.path.to_string())];
+    let mut params = vec![Param::public("name", message.path.to_string())];
+    params.extend(rule_params(&message.rules));
     let draft = audit_draft(caller, &principal, action::CREATE_ROLE, "", params);
     let plan = plan_create(control, &principal, message);
     control.change_identities(principal.account, draft, plan).await
@@ -102,6 +103,7 @@ pub(crate) async fn update(
     let principal = control.principal(caller).await?;
     let mut params = vec![Param::public("name", message.path.to_string())];
     params.extend(message.new_path.iter().map(|new| Param::public("new-name", new.to_string())));
+    params.extend(rule_params(&message.rules));
     let draft = audit_draft(caller, &principal, action::UPDATE_ROLE, "", params);
     let plan = plan_update(control, &principal, message);
     control.change_identities(principal.account, draft, plan).await

@@ -26,12 +26,11 @@ pub(crate) async fn set(
     message: RuleSet,
 ) -> Result<Done, Fault> {
     let principal = control.principal(caller).await?;
-    let capabilities: Vec<_> = message.rule.capabilities.iter().map(Capability::name).collect();
     let params = vec![
         Param::public("role-name", message.role.to_string()),
         Param::public("rule-type", message.rule.kind.name()),
         Param::public("path", message.rule.path.clone()),
-        Param::public("capability", capabilities.join(",")),
+        Param::public("capability", names(message.rule.capabilities)),
     ];
     let draft = audit_draft(caller, &principal, action::UPDATE_ROLE, "", params);
     let plan = plan_set(control, &principal, message);
@@ -168,6 +167,14 @@ pub(crate) fn checked_rule(rule: Rule, now: Timestamp) -> Result<Rule, Fault> {
     Ok(Rule { path: path.to_owned(), ..rule })
 }
 
+/// Rules as audit records show them.
+pub(crate) fn rule_params(rules: &[Rule]) -> impl Iterator<Item = Param> {
+    rules.iter().map(|rule| {
+        let (kind, capabilities) = (rule.kind.name(), names(rule.capabilities));
+        Param::public("rule", format!("{kind} {} {capabilities}", rule.path))
+    })
+}
+
 fn names(capabilities: Capabilities) -> String {
-    capabilities.iter().map(Capability::name).collect::<Vec<_>>().join(", ")
+    capabilities.iter().map(Capability::name).collect::<Vec<_>>().join(",")
 }

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod assocs;
+mod directory;
 mod escalation;
 mod existence;
 mod login;

@@ -61,3 +61,38 @@ impl KeyCache {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use keysherd_base::ManualClock;
+    use keysherd_crypto::random::SystemRng;
+
+    use super::*;
+
+    fn key(byte: u8) -> PayloadKey {
+        PayloadKey::from_slice(&[byte; 64]).unwrap()
+    }
+
+    #[test]
+    fn an_entry_lives_as_long_as_the_shorter_time() {
+        let clock = Arc::new(ManualClock::new(Timestamp(0)));
+        let cache = KeyCache::new(clock.clone(), &SystemRng, 60).unwrap();
+        cache.put([1; 32], &key(1), 10);
+        cache.put([2; 32], &key(2), 3_600);
+        assert_eq!(cache.get(&[1; 32]).unwrap().as_bytes().expose(), &[1; 64]);
+        assert!(cache.get(&[3; 32]).is_none());
+        clock.advance_seconds(10);
+        assert!(cache.get(&[1; 32]).is_none());
+        assert!(cache.get(&[2; 32]).is_some());
+        clock.advance_seconds(50);
+        assert!(cache.get(&[2; 32]).is_none());
+    }
+
+    #[test]
+    fn a_cache_that_is_off_keeps_nothing() {
+        let clock = Arc::new(ManualClock::new(Timestamp(0)));
+        let cache = KeyCache::new(clock, &SystemRng, 0).unwrap();
+        cache.put([1; 32], &key(1), 10);
+        assert!(cache.get(&[1; 32]).is_none());
+    }
+}

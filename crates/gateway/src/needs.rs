@@ -6,6 +6,9 @@ use keysherd_fragments::context::{Class, ContextFields};
 use keysherd_plane::Caller;
 use keysherd_plane::grants::{Granted, GrantedTo, KeyRef, PermitSlot};
 
+#[cfg(test)]
+mod tests;
+
 /// One derivation.
 #[derive(Clone, Debug)]
 pub(crate) struct Need {

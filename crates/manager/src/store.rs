@@ -338,7 +338,7 @@ impl Store {
     fn aad(&self, kind: Kind, key: &KeyVersion, epoch: u64) -> Vec<u8> {
         let parts: [&[u8]; 7] = [
             AAD_LABEL,
-            if cfg!(test) { &[0; 16] } else { self.owner.manager.as_bytes() },
+            self.owner.manager.as_bytes(),
             key.account.0.as_bytes(),
             key.id.as_bytes(),
             &key.version.to_be_bytes(),

@@ -15,6 +15,9 @@ use keysherd_crypto::aead::GcmKey;
 use keysherd_crypto::envelope::Kek;
 use keysherd_crypto::hash::{constant_time_eq, hkdf_expand};
 
+#[cfg(test)]
+mod tests;
+
 const FORMAT: u8 = 1;
 const KIND_GCM: u8 = 1;
 const KIND_SIV: u8 = 2;

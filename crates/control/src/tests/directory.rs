@@ -1,0 +1,94 @@
+//! The directory in memory: what it shares, and that it never stays behind the store.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use keysherd_domain::auth_method::MethodShared;
+use keysherd_domain::claims::SubClaims;
+use keysherd_domain::policy::rule_set::RuleSet;
+use keysherd_domain::role::RuleKind;
+use keysherd_plane::auth::{Login, LoginSubject, PURPOSE_LOGIN};
+use keysherd_plane::roles::RuleSet as SetRule;
+
+use crate::testing::{World, client, item, role, rule};
+
+/// The rules that bind a bearer who signs in from `address`.
+async fn rules_from(world: &World, login: &(LoginSubject, Login), address: &str) -> Arc<RuleSet> {
+    let mut caller = world.caller("");
+    caller.client = client(address, "sdk");
+    let token = world.ask_as(caller.clone(), login.1.clone()).await.unwrap().token;
+    caller.token = Some(token.as_str().into());
+    let first = world.control.authenticate(&caller).unwrap().rules;
+    let again = world.control.authenticate(&caller).unwrap().rules;
+    assert!(Arc::ptr_eq(&first, &again));
+    first
+}
+
+#[tokio::test]
+async fn bearers_share_rules_unless_their_claims_matter() {
+    let world = World::new().await;
+    let (access_id, key) = world.api_key("/shared", MethodShared::default()).await;
+    world.role("/plain", &[rule(RuleKind::Item, "/x/*", "read")]).await;
+    world.associate("/plain", "/shared", SubClaims::default()).await;
+    let subject = LoginSubject::AccessId(access_id);
+    let login = || {
+        let proof = world.proof(PURPOSE_LOGIN, &subject, &key);
+        (subject.clone(), Login { subject: subject.clone(), proof })
+    };
+    let here = rules_from(&world, &login(), "192.0.2.7").await;
+    let there = rules_from(&world, &login(), "192.0.2.8").await;
+    assert!(Arc::ptr_eq(&here, &there));
+    let template = rule(RuleKind::Item, "/home/{{client_ip}}/*", "read");
+    let set = SetRule { role: item("/plain"), rule: template };
+    world.ask(&world.admin, set).await.unwrap();
+    let here = rules_from(&world, &login(), "192.0.2.7").await;
+    let there = rules_from(&world, &login(), "192.0.2.8").await;
+    assert!(!Arc::ptr_eq(&here, &there));
+    let again = rules_from(&world, &login(), "192.0.2.7").await;
+    assert!(Arc::ptr_eq(&here, &again));
+}
+
+#[tokio::test]
+async fn a_caller_who_goes_away_does_not_leave_the_directory_behind() {
+    let world = World::new().await;
+    {
+        let mut asked = pin!(world.ask(&world.admin, role("/late")));
+        // Once: the change is queued, and the caller leaves before the answer.
+        poll_fn(|context| {
+            assert!(asked.as_mut().poll(context).is_pending());
+            Poll::Ready(())
+        })
+        .await;
+    }
+    let committed = world.control.store.commit(Vec::new(), |_| Ok(()));
+    committed.await.unwrap();
+    let known = || {
+        let directory = world.control.directory.account(world.first.id).unwrap().unwrap();
+        directory.role(&item("/late")).is_some()
+    };
+    // Nobody tells when the reading is over, so it is asked for until then.
+    for _ in 0..10_000_000 {
+        if known() {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+    panic!("the role was committed and is not in the directory");
+}
+
+#[tokio::test]
+async fn an_account_is_forgotten_and_read_again_without_notice() {
+    let world = World::new().await;
+    let first = world.control.directory.account(world.first.id).unwrap().unwrap();
+    for index in 0..3 {
+        world.another_account(&format!("owner-{index}@example.com")).await;
+    }
+    let still = world.control.directory.account(world.first.id).unwrap().unwrap();
+    assert!(Arc::ptr_eq(&first, &still));
+    world.control.directory.reload(world.first.id).unwrap();
+    let read = world.control.directory.account(world.first.id).unwrap().unwrap();
+    assert_ne!(first.version, read.version);
+    world.ask(&world.admin, keysherd_plane::accounts::AccountGet).await.unwrap();
+}

@@ -1,0 +1,192 @@
+// How each command is called: what must exist before, and with which fields. A scenario is made
+// anew for every test; a served command without one fails the suite.
+
+import { bootstrap, call } from './client.mjs';
+import { readFileSync } from 'node:fs';
+
+/** A command that cannot succeed on this server. */
+export const neverSucceeds = new Set(['static-creds-auth']);
+
+let used = 0;
+export const fresh = (noun) => `/conformance/${noun}-${(used += 1)}`;
+
+export const login = async (id = bootstrap.access_id, key = bootstrap.access_key) =>
+  (await call('auth', { 'access-id': id, 'access-key': key })).token;
+
+let adminToken;
+export const admin = async () => (adminToken ??= await login());
+
+/** Prepares something as the administrator. */
+export const act = async (name, fields) => call(name, fields, await admin());
+
+export async function stranger() {
+  const name = fresh('stranger');
+  const made = await act('auth-method-create-api-key', { name });
+  return login(made.access_id, made.access_key);
+}
+
+const secret = async (value = 'value') => {
+  const name = fresh('secret');
+  await act('create-secret', { name, value });
+  return name;
+};
+const key = async () => {
+  const name = fresh('key');
+  await act('create-dfc-key', { name, alg: 'AES256GCM' });
+  return name;
+};
+const role = async () => {
+  const name = fresh('role');
+  await act('create-role', { name });
+  return name;
+};
+const method = async () => {
+  const name = fresh('method');
+  await act('auth-method-create-api-key', { name });
+  return name;
+};
+const folder = async () => {
+  const name = fresh('folder');
+  await act('folder-create', { name });
+  return name;
+};
+const association = async () => {
+  const made = await act('assoc-role-am', { 'role-name': await role(), 'am-name': await method() });
+  return made.assoc_id;
+};
+const encrypted = async () => {
+  const name = await key();
+  const { result } = await act('encrypt', { 'key-name': name, plaintext: 'message' });
+  return { 'key-name': name, ciphertext: result };
+};
+const batch = async (data) => {
+  const name = await key();
+  const { item_id } = await act('describe-item', { name });
+  const { result } = await act('encrypt', { 'key-name': name, plaintext: 'message' });
+  return [{ item_id, data: data ?? result }];
+};
+const owner = () => readFileSync(bootstrap.owner_password_file, 'utf8').trim();
+const credential = () =>
+  ({ 'access-id': bootstrap.access_id, 'access-key': bootstrap.access_key });
+
+const absentName = { name: '/conformance/absent' };
+const absentRole = { 'role-name': '/conformance/absent' };
+const absentAssociation = { 'assoc-id': `ass-${'0'.repeat(20)}` };
+
+/** By current name: the fields of a good call, what is different for an absent object (404),
+ * whether the same call again is a conflict (409), and whose token it takes. */
+export const scenarios = {
+  auth: { fields: credential, open: true },
+  configure: { fields: credential, open: true },
+  'validate-token': { fields: () => ({}) },
+  'describe-sub-claims': { fields: () => ({}) },
+  'revoke-creds': { fields: () => ({}), token: () => login() },
+  'static-creds-auth': { fields: () => ({ 'access-id': bootstrap.access_id, creds: 'x' }), open: true },
+  'change-admin-account-password': {
+    fields: () => ({ 'current-password': owner(), 'new-password': owner() }),
+    token: async () => (await call('auth', {
+      'access-type': 'password',
+      'admin-email': bootstrap.owner_email,
+      'admin-password': owner(),
+    })).token,
+  },
+  'auth-method-create-api-key': { fields: () => ({ name: fresh('method') }), twice: true },
+  'auth-method-update-api-key': {
+    fields: async () => ({ name: await method(), description: 'new' }), absent: absentName,
+  },
+  'auth-method-get': { fields: async () => ({ name: await method() }), absent: absentName },
+  'auth-method-delete': { fields: async () => ({ name: await method() }), absent: absentName },
+  'reset-access-key': { fields: async () => ({ name: await method() }), absent: absentName },
+  'auth-method-list': { fields: () => ({}) },
+  'create-role': { fields: () => ({ name: fresh('role') }), twice: true },
+  'update-role': {
+    fields: async () => ({ name: await role(), description: 'new' }), absent: absentName,
+  },
+  'get-role': { fields: async () => ({ name: await role() }), absent: absentName },
+  'delete-role': { fields: async () => ({ name: await role() }), absent: absentName },
+  'list-roles': { fields: () => ({}) },
+  'set-role-rule': {
+    fields: async () => ({ 'role-name': await role(), path: '/a/*', capability: ['read'] }),
+    absent: absentRole,
+  },
+  'delete-role-rule': {
+    fields: async () => {
+      const name = await role();
+      await act('set-role-rule', { 'role-name': name, path: '/a/*', capability: ['read'] });
+      return { 'role-name': name, path: '/a/*' };
+    },
+    absent: { path: '/no/such/rule' },
+  },
+  'assoc-role-am': {
+    fields: async () => ({ 'role-name': await role(), 'am-name': await method() }),
+    absent: absentRole,
+    twice: true,
+  },
+  'update-assoc': {
+    fields: async () => ({ 'assoc-id': await association(), 'sub-claims': { group: 'a' } }),
+    absent: absentAssociation,
+  },
+  'delete-assoc': {
+    fields: async () => ({ 'assoc-id': await association() }), absent: absentAssociation,
+  },
+  'describe-role-am-assoc': {
+    fields: async () => ({ 'assoc-id': await association() }), absent: absentAssociation,
+  },
+  'describe-permissions': { fields: () => ({ path: '/a', type: 'item' }) },
+  'reverse-rbac': { fields: () => ({ path: '/a', type: 'item' }) },
+  'create-secret': { fields: () => ({ name: fresh('secret'), value: 'v' }), twice: true },
+  'get-secret-value': {
+    fields: async () => ({ names: [await secret()] }), absent: { names: ['/conformance/absent'] },
+  },
+  'update-secret-val': {
+    fields: async () => ({ name: await secret(), value: 'new' }), absent: absentName,
+  },
+  'update-item': {
+    fields: async () => ({ name: await secret(), description: 'new' }), absent: absentName,
+  },
+  'describe-item': { fields: async () => ({ name: await secret() }), absent: absentName },
+  'get-tags': { fields: async () => ({ name: await secret() }), absent: absentName },
+  'delete-item': { fields: async () => ({ name: await secret() }), absent: absentName },
+  'lock-item': {
+    fields: async () => ({ name: await secret(), actions: 'read' }), absent: absentName,
+  },
+  'unlock-item': { fields: async () => ({ name: await secret() }), absent: absentName },
+  'list-items': { fields: () => ({}) },
+  'delete-items': { fields: async () => ({ item: [await secret()] }) },
+  'move-objects': {
+    fields: async () => {
+      const source = fresh('from');
+      await act('create-secret', { name: `${source}/a`, value: 'v' });
+      return { source, target: fresh('to') };
+    },
+    absent: { source: '/conformance/absent' },
+  },
+  'rollback-secret': {
+    fields: async () => {
+      const name = await secret('old');
+      await act('update-secret-val', { name, value: 'new', 'keep-prev-version': 'true' });
+      return { name, 'old-version': 1 };
+    },
+    absent: absentName,
+  },
+  'set-item-state': {
+    fields: async () => ({ name: await secret(), 'desired-state': 'Disabled' }),
+    absent: absentName,
+  },
+  'folder-create': { fields: () => ({ name: fresh('folder') }), twice: true },
+  'folder-update': {
+    fields: async () => ({ name: await folder(), description: 'new' }), absent: absentName,
+  },
+  'folder-get': { fields: async () => ({ name: await folder() }), absent: absentName },
+  'folder-delete': { fields: async () => ({ name: await folder() }), absent: absentName },
+  'create-dfc-key': { fields: () => ({ name: fresh('key'), alg: 'AES256GCM' }), twice: true },
+  encrypt: {
+    fields: async () => ({ 'key-name': await key(), plaintext: 'message' }),
+    absent: { 'key-name': '/conformance/absent' },
+  },
+  decrypt: { fields: encrypted, absent: { 'key-name': '/conformance/absent' } },
+  'encrypt-batch': { fields: () => batch('message'), absent: { item_id: 2 ** 52 } },
+  'decrypt-batch': { fields: () => batch(), absent: { item_id: 2 ** 52 } },
+  'get-account-settings': { fields: () => ({}) },
+  'update-account-settings': { fields: () => ({ 'company-name': 'Conformance' }) },
+};
