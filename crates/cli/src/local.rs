@@ -5,6 +5,7 @@ mod auth;
 mod completions;
 mod configure;
 mod profiles;
+mod status;
 mod version;
 
 use keysherd_wire::{Access, Body, FieldSpec, Show, Spec};
@@ -37,6 +38,7 @@ pub(crate) const ALL: &[LocalVerb] = &[
     profiles::SET_DEFAULT,
     profiles::UNCONFIGURE,
     completions::VERB,
+    status::VERB,
     version::VERB,
 ];
 

@@ -84,6 +84,11 @@ impl Session {
         Ok(Self { client, runtime, profile_name, credentials: None, keeps_tokens: true })
     }
 
+    /// Asks a probe of the server.
+    pub(crate) fn probe(&self, name: &str) -> Result<Response, Failure> {
+        Ok(self.runtime.block_on(self.client.probe(name))?)
+    }
+
     /// Runs a server command as `name`. A kept token that is refused is replaced once.
     pub(crate) fn run(
         &self,

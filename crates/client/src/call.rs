@@ -104,6 +104,20 @@ impl Client {
         self.read(response).await
     }
 
+    /// Asks a probe of the server, `health` or `status`.
+    ///
+    /// # Errors
+    /// As [`Self::call`].
+    pub async fn probe(&self, name: &str) -> Result<Response, ClientError> {
+        let route = self.base.route(name)?;
+        let attempt = async || {
+            let request = self.http.get(Url::clone(&route)).header(ACCEPT, "application/json");
+            request.send().await.map_err(|error| self.failed(&error))
+        };
+        let response = with_retries(attempt, async |pause| tokio::time::sleep(pause).await).await?;
+        self.read(response).await
+    }
+
     async fn read(&self, mut response: reqwest::Response) -> Result<Response, ClientError> {
         let status = response.status().as_u16();
         let warning = header_text(response.headers(), headers::WARNING);

@@ -143,7 +143,7 @@ impl Sessions {
             return Err(rejected(&body, None, Fault::unauthorized(text)));
         };
         self.usable(&body, now)
-            .and_then(|()| Ok(()))
+            .and_then(|()| admits(&account.account, method, &caller.client, now))
             .map_err(|fault| rejected(&body, Some(method), fault))?;
         let known = known.filter(|known| known.directory == account.version);
         Ok(self.principal(&account, method, hash, body, known))

@@ -34,7 +34,7 @@ impl Home {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let lock = options.open(path.join("lock")).map_err(|error| unusable(path, &error))?;
-        flock(&lock, if cfg!(test) { FlockOperation::NonBlockingLockShared } else { FlockOperation::NonBlockingLockExclusive }).map_err(|error| match error {
+        flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|error| match error {
             rustix::io::Errno::WOULDBLOCK => Fault::conflict(format!(
                 "{} is in use by another fragment manager process; stop that one first",
                 path.display()
