@@ -35,6 +35,9 @@ const key = async () => {
   await act('create-dfc-key', { name, alg: 'AES256GCM' });
   return name;
 };
+let keyOfAll;
+/** A key that no test changes: making one takes a while. */
+const sharedKey = async () => (keyOfAll ??= await key());
 const role = async () => {
   const name = fresh('role');
   await act('create-role', { name });
@@ -55,12 +58,12 @@ const association = async () => {
   return made.assoc_id;
 };
 const encrypted = async () => {
-  const name = await key();
+  const name = await sharedKey();
   const { result } = await act('encrypt', { 'key-name': name, plaintext: 'message' });
   return { 'key-name': name, ciphertext: result };
 };
 const batch = async (data) => {
-  const name = await key();
+  const name = await sharedKey();
   const { item_id } = await act('describe-item', { name });
   const { result } = await act('encrypt', { 'key-name': name, plaintext: 'message' });
   return [{ item_id, data: data ?? result }];
@@ -152,7 +155,13 @@ export const scenarios = {
   },
   'unlock-item': { fields: async () => ({ name: await secret() }), absent: absentName },
   'list-items': { fields: () => ({}) },
-  'delete-items': { fields: async () => ({ item: [await secret()] }) },
+  'delete-items': {
+    fields: async () => {
+      const path = fresh('folder');
+      await act('create-secret', { name: `${path}/a`, value: 'v' });
+      return { path };
+    },
+  },
   'move-objects': {
     fields: async () => {
       const source = fresh('from');
@@ -181,7 +190,7 @@ export const scenarios = {
   'folder-delete': { fields: async () => ({ name: await folder() }), absent: absentName },
   'create-dfc-key': { fields: () => ({ name: fresh('key'), alg: 'AES256GCM' }), twice: true },
   encrypt: {
-    fields: async () => ({ 'key-name': await key(), plaintext: 'message' }),
+    fields: async () => ({ 'key-name': await sharedKey(), plaintext: 'message' }),
     absent: { 'key-name': '/conformance/absent' },
   },
   decrypt: { fields: encrypted, absent: { 'key-name': '/conformance/absent' } },

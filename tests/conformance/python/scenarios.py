@@ -4,6 +4,7 @@ A scenario is made anew for every test, so tests do not depend on each other. A 
 served and has no scenario here fails the suite.
 """
 
+import functools
 import json
 
 import identities
@@ -57,10 +58,9 @@ def scenario(*names, with_absent=False, twice=False):
     return register
 
 
-def do(name, **fields):
-    """Prepares something as the administrator."""
-    return sdk.call(name, {key.replace("_", "-"): value for key, value in fields.items()},
-                    identities.admin())
+def do(command, /, **fields):
+    """Does something as the administrator."""
+    return sdk.call(command, fields, identities.admin())
 
 
 def secret(value="value"):
@@ -73,6 +73,12 @@ def key(algorithm="AES256GCM"):
     name = world().name("key")
     do("create-dfc-key", name=name, alg=algorithm)
     return name
+
+
+@functools.cache
+def shared_key():
+    """A key that no test changes: making one takes a while."""
+    return key()
 
 
 def role():
@@ -239,7 +245,9 @@ def lock_item():
 
 @scenario("delete-items")
 def delete_items():
-    return Scenario({"item": [secret(), secret()]})
+    top = world().name("folder")
+    do("create-secret", name=f"{top}/a", value="value")
+    return Scenario({"path": top})
 
 
 @scenario("move-objects", with_absent=True)
@@ -287,33 +295,32 @@ def create_key():
 
 @scenario("encrypt", with_absent=True)
 def encrypt():
-    return Scenario({"key-name": key(), "plaintext": "message"}, {"key-name": absent("key")})
+    fields = {"key-name": shared_key(), "plaintext": "message"}
+    return Scenario(fields, {"key-name": absent("key")})
 
 
 @scenario("decrypt", with_absent=True)
 def decrypt():
-    name = key()
+    name = shared_key()
     sealed = do("encrypt", key_name=name, plaintext="message").result
     return Scenario({"key-name": name, "ciphertext": sealed}, {"key-name": absent("key")})
 
 
 def _key_id():
-    name = key()
-    return name, do("describe-item", name=name).item_id
+    return do("describe-item", name=shared_key()).item_id
 
 
 @scenario("encrypt-batch", with_absent=True)
 def encrypt_batch():
-    _, identifier = _key_id()
-    rows = [{"item_id": identifier, "data": text} for text in ("one", "two")]
+    rows = [{"item_id": _key_id(), "data": text} for text in ("one", "two")]
     return Scenario(rows, {"item_id": 2**53 - 1})
 
 
 @scenario("decrypt-batch", with_absent=True)
 def decrypt_batch():
-    name, identifier = _key_id()
-    rows = [{"item_id": identifier, "data": do("encrypt", key_name=name, plaintext=text).result}
-            for text in ("one", "two")]
+    sealed = [do("encrypt", key_name=shared_key(), plaintext=text).result
+              for text in ("one", "two")]
+    rows = [{"item_id": _key_id(), "data": text} for text in sealed]
     return Scenario(rows, {"item_id": 2**53 - 1})
 
 

@@ -36,10 +36,10 @@ METHODS = _methods()
 
 
 def model(kind, fields):
-    """A request model made from fields by their JSON names."""
+    """A request model made from fields by their JSON names; `_` and `-` are the same."""
     made = getattr(akeyless, kind)
-    by_json = {key: attribute for attribute, key in made.attribute_map.items()}
-    return made(**{by_json[key]: value for key, value in fields.items()})
+    attributes = {key.replace("_", "-"): name for name, key in made.attribute_map.items()}
+    return made(**{attributes[key.replace("_", "-")]: value for key, value in fields.items()})
 
 
 class Sdk:

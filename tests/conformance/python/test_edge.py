@@ -36,7 +36,7 @@ class Edge(unittest.TestCase):
         for name in world().commands:
             for prefix in ("/", "/v2/", "/api/v2/"):
                 reply = raw.request("POST", prefix + name, b"[", JSON)
-                self.assertIn("JSON", self.error(reply, 400), prefix + name)
+                self.assertIn(f"{name} failed", self.error(reply, 400), prefix + name)
 
     def test_the_sdk_works_under_every_prefix(self):
         for prefix in ("", "/v2", "/api/v2"):
@@ -76,7 +76,7 @@ class Edge(unittest.TestCase):
         body = b'{"value":"' + b"a" * (64 << 20) + b'"}'
         try:
             reply = raw.request("POST", "/create-secret", body, JSON)
-        except (BrokenPipeError, ConnectionResetError):
+        except OSError:
             return  # The server stopped reading, which is an answer as well.
         self.error(reply, 413)
 

@@ -21,7 +21,8 @@ class Secrets(unittest.TestCase):
     """Values and versions."""
 
     def test_a_value_comes_back_as_written(self):
-        for text in ("hello", "", "line\nline\r\n", "π \u0000 \U0001f511", "{\"a\": 1}", "a" * 100_000):
+        texts = ("hello", "", "line\nline\r\n", "π \u0000 \U0001f511", "{\"a\": 1}", "a" * 100_000)
+        for text in texts:
             self.assertEqual(value(secret(text)), text)
 
     def test_many_names_come_back_as_the_caller_wrote_them(self):
@@ -193,6 +194,16 @@ class Items(unittest.TestCase):
         deleted = do("delete-items", path=top)
         self.assertEqual(sorted(deleted.deleted_items), [f"{top}/a", f"{top}/b/c"])
         self.assertFalse(do("list-items", filter=top).items)
+
+    def test_items_that_may_not_be_deleted_stay(self):
+        name, missing = secret("one"), world().name("absent")
+        reply = sdk.call("delete-items", {"item": [name]}, identities.viewer())
+        self.assertFalse(reply.deleted_items)
+        self.assertEqual(list(reply.failed_deleted_items), [name])
+        self.assertEqual(value(name), "one")
+        reply = do("delete-items", item=[name, missing])
+        self.assertEqual(reply.deleted_items, [name])
+        self.assertEqual(list(reply.failed_deleted_items), [missing])
 
     def test_a_folder_moves_with_everything_below(self):
         source, target = world().name("from"), world().name("to")

@@ -11,6 +11,7 @@ use keysherd_fragments::refusal::Refusal;
 
 use super::rig::{Rig, index, key_version, random, signing_key};
 use super::rounds::{entry, fresh_item, set};
+use crate::log::{Comparison, compare};
 use crate::{AtRestKey, EpochKey, KeyFile, Manager};
 
 #[tokio::test]
@@ -246,4 +247,33 @@ fn a_replaced_epoch_key_is_overwritten() {
     file.replace(&EpochKey { epoch: 2, key: Secret::new([8; 32]) }).unwrap();
     assert!(std::fs::read(&old).unwrap().iter().all(|byte| *byte == 0));
     assert_eq!(*file.load().unwrap().unwrap().key.expose(), [8; 32]);
+}
+
+#[tokio::test]
+async fn a_killed_manager_loses_nothing_it_answered() {
+    let mut rig = Rig::new().await;
+    let manifest = rig.generate(key_version(1)).await;
+    let items = rig.write(&manifest, &[fresh_item(&key_version(1))]).await.unwrap();
+    // What is on disk at this moment is what a kill leaves; nothing was closed.
+    let before = rig.manager(1).status().unwrap();
+    let killed = rig.dir.path().join("killed");
+    std::fs::create_dir(&killed).unwrap();
+    std::fs::create_dir(killed.join("log")).unwrap();
+    for dir in [&killed, &killed.join("log")] {
+        std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700)).unwrap();
+    }
+    for (path, _) in rig.disk_of(1) {
+        let name = path.strip_prefix(rig.home(1)).unwrap();
+        std::fs::copy(&path, killed.join(name)).unwrap();
+    }
+    let mut config = rig.config(1);
+    config.dir = killed.clone();
+    config.at_rest = Arc::new(KeyFile::new(killed.join("epoch.key")));
+    let again = Manager::open(config, rig.owner.public(), None, rig.link(1)).unwrap();
+    let after = again.status().unwrap();
+    assert_eq!((after.identity, after.bundle_version), (before.identity, 1));
+    assert_eq!(after.key_versions, 1);
+    assert_eq!(compare(&killed.join("log"), &before.checkpoint).unwrap(), Comparison::Contained);
+    rig.managers[0] = Some(again);
+    rig.read(&manifest, &items, set(&[1, 2])).await.unwrap();
 }

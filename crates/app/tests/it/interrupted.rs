@@ -1,0 +1,94 @@
+//! First starts that do not get to their end: the next one makes them good.
+
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::first_start::everything_in;
+use crate::kit::{Site, finish, keysherd, random, wait_until};
+
+fn private_dir(path: &Path) {
+    DirBuilder::new().recursive(true).mode(0o700).create(path).unwrap();
+}
+
+/// The next start has an account whose credentials are where they should be, and they work.
+fn is_made_good(site: &Site) {
+    let server = site.start();
+    let admin = server.admin();
+    admin.store("/team/db", "value");
+    assert_eq!(admin.read("/team/db"), "value");
+    let password = fs::read_to_string(&server.bootstrap.owner_password_file).unwrap();
+    let login = json!({
+        "access-type": "password",
+        "admin-email": server.bootstrap.owner_email,
+        "admin-password": password.trim_end(),
+    });
+    server.nobody().ok("auth", login);
+    server.stop();
+    site.audit(&["verify"]).expect(0);
+}
+
+/// Each file in turn cannot be written at first: something is in its way.
+#[test]
+fn a_start_that_could_not_write_a_file_is_made_good_by_the_next_one() {
+    let mut broken = Vec::new();
+    for file in [
+        "tls/ca.key",
+        "tls/ca.pem",
+        "tls/server.key",
+        "tls/server.pem",
+        "tls/server.names",
+        "gateway/instance.key",
+        "owner/owner.key",
+        "owner/trust-bundle",
+        "owner-password",
+        "bootstrap.json",
+    ] {
+        let site = Site::new();
+        let obstacle = site.data().join(format!("{file}.new"));
+        private_dir(&obstacle);
+        let mut command = keysherd(&site.home());
+        command.args(["server", "--listen", "127.0.0.1:0", "--data-dir"]).arg(site.data());
+        let ended = finish(&mut command, b"");
+        if ended.code != 73 || !ended.err.contains(file) {
+            broken.push(format!("{file}: ended with {}: {}", ended.code, ended.err));
+        }
+        fs::remove_dir(&obstacle).unwrap();
+        let next = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| is_made_good(&site)));
+        if next.is_err() {
+            broken.push(format!("{file}: the next start did not make it good"));
+        }
+    }
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
+#[test]
+fn a_first_start_can_be_killed_at_any_moment() {
+    let site = Site::new();
+    let whole = {
+        let server = site.start();
+        server.stop();
+        everything_in(&site.data()).len() as u64
+    };
+    for round in 0..12 {
+        fs::remove_dir_all(site.data()).unwrap();
+        // Killed once so many files are there; several times in the busiest stretch.
+        let files = usize::try_from(1 + random() % whole).unwrap();
+        let mut starting = site.launch(site.server(&site.data()));
+        wait_until("some files of a first start", || {
+            let found = if site.data().is_dir() { count(&site.data()) } else { 0 };
+            found >= files || starting.process.out().contains("listens") || !starting.process.runs()
+        });
+        starting.process.kill();
+        let next = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| is_made_good(&site)));
+        assert!(next.is_ok(), "round {round}: killed with {files} of {whole} files there");
+    }
+}
+
+/// Files and directories, as far as they stay where they are while they are counted.
+fn count(dir: &Path) -> usize {
+    let Ok(entries) = fs::read_dir(dir) else { return 0 };
+    entries.flatten().map(|entry| 1 + count(&entry.path())).sum()
+}

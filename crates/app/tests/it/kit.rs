@@ -1,0 +1,13 @@
+//! What the tests share: servers as processes, a client, waiting with deadlines.
+
+mod api;
+mod http;
+mod poll;
+mod run;
+mod server;
+
+pub(crate) use api::{Api, Person, Rule, rule_args};
+pub(crate) use http::{Connection, Http, Reply};
+pub(crate) use poll::{LONG, random, wait_for, wait_until};
+pub(crate) use run::{Finished, KEYSHERD, finish, keysherd, run};
+pub(crate) use server::{Bootstrap, Process, Server, Site, announced_url, audit};

@@ -1,0 +1,58 @@
+//! Waiting for conditions, with a deadline; and how many servers run at one time.
+
+use std::sync::{Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+/// Long enough for anything that happens at all, even on a machine that does other work.
+pub(crate) const LONG: Duration = Duration::from_secs(90);
+
+/// Looks until `look` finds something.
+pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + LONG;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "waited {LONG:?} in vain for {what}");
+        // Between two looks the machine is left to whoever is waited for.
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+}
+
+/// Looks until `holds` does.
+pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    wait_for(what, || holds().then_some(()));
+}
+
+/// Tests that have servers at the same time.
+const TURNS: usize = 3;
+
+static TAKEN: Mutex<usize> = Mutex::new(0);
+static GIVEN_BACK: Condvar = Condvar::new();
+
+/// The right to run servers, given back on drop.
+pub(crate) struct Turn;
+
+impl Turn {
+    /// Waits for one.
+    pub(crate) fn take() -> Self {
+        let taken = TAKEN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let free = |taken: &mut usize| *taken >= TURNS;
+        let waited = GIVEN_BACK.wait_while(taken, free);
+        *waited.unwrap_or_else(std::sync::PoisonError::into_inner) += 1;
+        Self
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        *TAKEN.lock().unwrap_or_else(std::sync::PoisonError::into_inner) -= 1;
+        GIVEN_BACK.notify_one();
+    }
+}
+
+/// A number nobody can foresee; not for keys.
+pub(crate) fn random() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    std::hash::RandomState::new().build_hasher().finish()
+}
