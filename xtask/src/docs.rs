@@ -57,12 +57,14 @@ fn write(files: &BTreeMap<String, String>) -> Result<(), String> {
     let project = root::project();
     let stale = stale(&project, files)?;
     for name in &stale {
-        match files.get(name) {
-            Some(text) => root::write(&project.join(name), text)?,
-            None => std::fs::remove_file(project.join(name))
-                .map_err(|error| format!("cannot remove {name}: {error}"))?,
+        if let Some(text) = files.get(name) {
+            root::write(&project.join(name), text)?;
+            say(&format!("wrote {name}"));
+        } else {
+            std::fs::remove_file(project.join(name))
+                .map_err(|error| format!("cannot remove {name}: {error}"))?;
+            say(&format!("removed {name}"));
         }
-        say(&format!("wrote {name}"));
     }
     say(&format!("{} generated files, {} changed", files.len(), stale.len()));
     Ok(())

@@ -2,9 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-/// The project's directory: the parent of this crate's.
+/// The project's directory: the parent of this crate's, as cargo says it now. What it said while
+/// compiling may be another clone that shares the build directory.
 pub(crate) fn project() -> PathBuf {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let here = std::env::var_os("CARGO_MANIFEST_DIR");
+    let here = here.unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    let here = Path::new(&here);
     here.parent().unwrap_or(here).to_path_buf()
 }
 

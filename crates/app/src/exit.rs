@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use keysherd_base::{Fault, FaultKind};
+
 /// Why a role ended. The number is the process's exit code.
 #[derive(Debug)]
 pub(crate) enum Exit {
@@ -38,9 +40,19 @@ impl fmt::Display for Exit {
     }
 }
 
-impl From<keysherd_base::Fault> for Exit {
-    fn from(fault: keysherd_base::Fault) -> Self {
+impl From<Fault> for Exit {
+    /// A fault of opening: of the directory when somebody else has it or it cannot be used, of
+    /// its content otherwise.
+    fn from(fault: Fault) -> Self {
         let private = fault.private().map(|text| format!(" ({text})")).unwrap_or_default();
-        Self::Damaged(format!("{fault}{private}"))
+        let text = format!("{fault}{private}");
+        match fault.kind() {
+            FaultKind::Conflict
+            | FaultKind::Forbidden
+            | FaultKind::Unavailable
+            | FaultKind::NotFound
+            | FaultKind::StorageFull => Self::Files(text),
+            _ => Self::Damaged(text),
+        }
     }
 }

@@ -44,6 +44,9 @@ pub struct NewAccount {
     pub owner_password: NewPassword,
     /// The verifier of the first administrator's access key.
     pub admin_public_key: [u8; 32],
+    /// The access id of the first administrator, drawn by the caller: it can then be written down
+    /// before the account exists.
+    pub admin_access_id: AccessId,
     /// The original protection key.
     pub original_key: OriginalKey,
 }
@@ -66,6 +69,14 @@ impl Control {
     /// Only when the store is broken.
     pub fn has_accounts(&self) -> Result<bool, Fault> {
         self.store.read(|reader| Ok(!accounts::list(reader)?.is_empty()))
+    }
+
+    /// Whether this account exists.
+    ///
+    /// # Errors
+    /// Only when the store is broken.
+    pub fn has_account(&self, account: AccountId) -> Result<bool, Fault> {
+        self.store.read(|reader| Ok(accounts::get(reader, account)?.is_some()))
     }
 
     /// Makes an account with its owner (method `/owner`), the role `/admin` and an API-key method
@@ -102,11 +113,11 @@ impl Control {
             password_set: now,
         };
         let admin = MethodDetail::ApiKey { public_key: new.admin_public_key, key_created: now };
-        let method = |path, detail, description: &str| -> Result<AuthMethod, Fault> {
+        let method = |path, access_id, detail, description: &str| -> Result<AuthMethod, Fault> {
             Ok(AuthMethod {
                 id: 0,
                 account: new.account,
-                access_id: AccessId::random(rng)?,
+                access_id,
                 path: ItemPath::parse(path)?,
                 shared: MethodShared {
                     description: description.to_owned(),
@@ -126,8 +137,8 @@ impl Control {
                 settings: AccountSettings { email: new.owner_email, ..AccountSettings::default() },
                 created: now,
             },
-            owner: method("/owner", owner, "The account's owner")?,
-            admin: method("/cli-admin", admin, "The first administrator")?,
+            owner: method("/owner", AccessId::random(rng)?, owner, "The account's owner")?,
+            admin: method("/cli-admin", new.admin_access_id, admin, "The first administrator")?,
             role: admin_role(new.account, now)?,
             assoc_ids: [AssocId::random(rng)?, AssocId::random(rng)?],
             key: original(new.account, new.original_key, now),

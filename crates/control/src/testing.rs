@@ -284,6 +284,7 @@ async fn create_account(control: &Control, owner_email: &str) -> Result<Admitted
         account: id,
         owner_email: owner_email.to_owned(),
         owner_password: password(&owner_key),
+        admin_access_id: AccessId::random(&SystemRng).unwrap(),
         admin_public_key: admin_key.public().0,
         original_key,
     };

@@ -83,7 +83,11 @@ impl KeyGenerator {
             Some(length) => {
                 let mut material = keysherd_base::SecretBytes::new(vec![0; length]);
                 self.rng.fill(material.expose_mut())?;
-                let target = WriteTarget::NewSealedKey { path: wish.path, key_id };
+                let target = WriteTarget::NewSealedKey {
+                    path: wish.path,
+                    key_id,
+                    customer_fragment: wish.customer_fragment,
+                };
                 Some(writer.seal(ctx, target, material).await?.value.ciphertext)
             }
         };

@@ -156,7 +156,7 @@ impl<H: Host> Edge<H> {
             token,
             client_address: client_address(peer, &head.headers, trusted),
             client_kind: self.kinds.of(&head.headers),
-            command: spec.name,
+            command: found.name,
             request,
             received,
         };

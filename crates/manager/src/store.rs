@@ -9,11 +9,13 @@
 //! A record that is moved to another name, another manager or another epoch does not open. Only
 //! the id of the manager, its index and the format version are in clear.
 
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use keysherd_base::{Fault, FaultKind, RngHandle, SecretBytes, Uid};
 use keysherd_crypto::aead::{GcmKey, NONCE_BYTES, TAG_BYTES};
 use keysherd_fragments::manifest::KeyVersion;
+use redb::backends::FileBackend;
 use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
 
 use crate::at_rest::EpochKey;
@@ -104,11 +106,14 @@ impl Store {
         epoch_key: &EpochKey,
         rng: RngHandle,
     ) -> Result<Self, Fault> {
+        let fresh = Owner { manager: Uid::random(&*rng)?, index };
+        if !path.exists() {
+            create(path, fresh)?;
+        }
         // A store changed from outside must be an error here, never a panic later.
         let mut builder = Database::builder();
         builder.set_check_integrity_on_open(true).set_cache_size(8 * 1024 * 1024);
-        let db = builder.create(path).map_err(broken)?;
-        let fresh = Owner { manager: Uid::random(&*rng)?, index };
+        let db = builder.open(path).map_err(broken)?;
         let owner = read_or_write_owner(&db, fresh)?;
         if owner.index != index {
             return Err(Fault::conflict(format!(
@@ -375,6 +380,23 @@ fn key_of(name: &[u8]) -> Option<KeyVersion> {
 }
 
 /// Reads whose store this is, or makes it `fresh`'s when it is nobody's.
+/// Makes an empty store of `owner` at `path`, for its user alone. It gets its name when it is
+/// complete, so that a first start that is killed leaves none or a whole one.
+fn create(path: &Path, owner: Owner) -> Result<(), Fault> {
+    let unfinished = path.with_extension("unfinished");
+    let cannot = |error: std::io::Error| broken(redb::Error::Io(error));
+    let mut options = std::fs::OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(true).mode(0o600);
+    let file = options.open(&unfinished).map_err(cannot)?;
+    let backend = FileBackend::new(file).map_err(broken)?;
+    let db = Database::builder().create_with_backend(backend).map_err(broken)?;
+    read_or_write_owner(&db, owner)?;
+    drop(db);
+    std::fs::rename(&unfinished, path).map_err(cannot)?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    std::fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(cannot)
+}
+
 fn read_or_write_owner(db: &Database, fresh: Owner) -> Result<Owner, Fault> {
     let transaction = db.begin_write().map_err(broken)?;
     let owner = {

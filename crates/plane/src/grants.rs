@@ -94,6 +94,8 @@ pub enum WriteTarget {
         path: ItemPath,
         /// The key's identity.
         key_id: KeyId,
+        /// The customer fragment it is bound to.
+        customer_fragment: Option<Uid>,
     },
 }
 

@@ -1,9 +1,10 @@
 // Every served command through the official JavaScript SDK: its good path and its refusals.
 
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
+import { before, describe, test } from 'node:test';
 
 import { call, commands, refusal, refused, succeeded } from './client.mjs';
+import { complaints } from './models.mjs';
 import { act, admin, fresh, neverSucceeds, scenarios, stranger } from './scenarios.mjs';
 
 const only = process.env.KEYSHERD_ONLY;
@@ -79,12 +80,36 @@ describe('values', { skip: only !== undefined }, () => {
   });
 });
 
-after(() => {
-  if (only !== undefined) return;
-  const missing = [...commands.keys()]
-    .filter((name) => !succeeded.has(name) && !neverSucceeds.has(name));
-  assert.deepEqual(missing, [], 'never succeeded');
-  const unrefused = [...commands.values()]
-    .filter(({ access, name }) => access !== 'open' && !refused.has(`${name} 401`));
-  assert.deepEqual(unrefused.map(({ name }) => name), [], 'never refused');
+describe('the check of replies', () => {
+  test('finds each kind of fault', () => {
+    const faults = [
+      ['Item', { warning: 'x' }],
+      ['Item', { item_id: '5' }],
+      ['Item', { item_name: null }],
+      ['Item', { creation_date: '' }],
+      ['Item', { item_general_info: { static_secret_info: { colour: 1 } } }],
+      ['list[str]', ['a', 1]],
+      ['dict(str, list[str])', { a: 'b' }],
+    ];
+    for (const [kind, value] of faults) {
+      assert.equal(complaints(kind, value).length, 1, JSON.stringify(value));
+    }
+    const good = { item_name: '/a', item_tags: null, creation_date: '2026-01-05T10:11:12Z' };
+    assert.deepEqual(complaints('Item', good), []);
+  });
+});
+
+// Last, because it looks at what the others did.
+describe('coverage', { skip: only !== undefined }, () => {
+  test('every name succeeded', () => {
+    const missing = [...commands.keys()]
+      .filter((name) => !succeeded.has(name) && !neverSucceeds.has(name));
+    assert.deepEqual(missing, []);
+  });
+
+  test('every name was refused', () => {
+    const missing = [...commands.values()]
+      .filter(({ access, name }) => access !== 'open' && !refused.has(`${name} 401`));
+    assert.deepEqual(missing.map(({ name }) => name), []);
+  });
 });

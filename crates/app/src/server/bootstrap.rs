@@ -1,7 +1,7 @@
 //! The first start: account, owner, admin role, access key, and the file that tells about them.
 
 use keysherd_api::passwords;
-use keysherd_base::{AccountId, Uid};
+use keysherd_base::{AccessId, AccountId, Uid};
 use keysherd_control::{NewAccount, OriginalKey};
 use keysherd_crypto::access_key::AccessKey;
 use keysherd_gateway::OriginalKey as KeyToMake;
@@ -14,6 +14,8 @@ use crate::exit::Exit;
 
 /// File with what a newcomer needs, in the data directory.
 pub(super) const BOOTSTRAP: &str = "bootstrap.json";
+/// The same before the account exists.
+const PENDING: &str = "bootstrap.json.pending";
 /// File with the owner's password, in the data directory.
 const OWNER_PASSWORD: &str = "owner-password";
 /// The owner's address unless the first start names another.
@@ -39,6 +41,9 @@ pub(super) struct Bootstrap {
 }
 
 /// Makes an account and writes its bootstrap file into `dir`.
+///
+/// The credentials are durable before the account is: a start that is cut off in between leaves
+/// them in the pending file, where [`finish`] finds them.
 pub(super) async fn create_account(
     roles: &Roles,
     dir: &DataDir,
@@ -52,45 +57,68 @@ pub(super) async fn create_account(
     dir.write(OWNER_PASSWORD, password.expose().as_bytes())?;
     let owner_password = passwords::new_password(&*roles.rng, password).await?;
     let key = random_key(roles)?;
+    let admin_access_id =
+        AccessId::random(&*roles.rng).map_err(|error| Exit::Damaged(error.to_string()))?;
     let owner_email = owner_email.unwrap_or(OWNER_EMAIL).to_owned();
-    let created = roles
-        .control
-        .create_account(NewAccount {
-            account,
-            owner_email: owner_email.clone(),
-            owner_password,
-            admin_public_key: key.signing_key().public().0,
-            original_key,
-        })
-        .await?;
     let bootstrap = Bootstrap {
         url,
         ca_file,
-        account_id: created.account.to_string(),
-        access_id: created.admin_access_id.to_string(),
+        account_id: account.to_string(),
+        access_id: admin_access_id.to_string(),
         access_key: key.text().expose().clone(),
-        owner_email,
+        owner_email: owner_email.clone(),
         owner_password_file: dir.join(OWNER_PASSWORD).display().to_string(),
     };
-    write(dir, &bootstrap)?;
+    dir.write(PENDING, &encoded(&bootstrap)?)?;
+    roles
+        .control
+        .create_account(NewAccount {
+            account,
+            owner_email,
+            owner_password,
+            admin_public_key: key.signing_key().public().0,
+            admin_access_id,
+            original_key,
+        })
+        .await?;
+    dir.rename(PENDING, BOOTSTRAP)?;
     Ok(bootstrap)
+}
+
+/// Makes good what an earlier start could not finish: credentials whose account exists become the
+/// bootstrap file, others are forgotten.
+pub(super) fn finish(roles: &Roles, dir: &DataDir) -> Result<(), Exit> {
+    let Some(pending) = read_file(dir, PENDING)? else { return Ok(()) };
+    let exists = match AccountId::parse(&pending.account_id) {
+        Ok(account) => roles.control.has_account(account)?,
+        Err(_) => false,
+    };
+    if exists { dir.rename(PENDING, BOOTSTRAP) } else { dir.remove(PENDING) }
+}
+
+fn encoded(bootstrap: &Bootstrap) -> Result<Vec<u8>, Exit> {
+    let mut text = serde_json::to_vec_pretty(bootstrap)
+        .map_err(|error| Exit::Damaged(error.to_string()))?;
+    text.push(b'\n');
+    Ok(text)
 }
 
 /// Writes the bootstrap file.
 pub(super) fn write(dir: &DataDir, bootstrap: &Bootstrap) -> Result<(), Exit> {
-    let mut text = serde_json::to_vec_pretty(bootstrap)
-        .map_err(|error| Exit::Damaged(error.to_string()))?;
-    text.push(b'\n');
-    dir.write(BOOTSTRAP, &text)
+    dir.write(BOOTSTRAP, &encoded(bootstrap)?)
 }
 
 /// Reads the bootstrap file of an earlier start; `None` when it was removed, as it should be once
 /// the access key is kept elsewhere.
 pub(super) fn read(dir: &DataDir) -> Result<Option<Bootstrap>, Exit> {
-    let Some(text) = dir.read(BOOTSTRAP)? else { return Ok(None) };
+    read_file(dir, BOOTSTRAP)
+}
+
+fn read_file(dir: &DataDir, name: &str) -> Result<Option<Bootstrap>, Exit> {
+    let Some(text) = dir.read(name)? else { return Ok(None) };
     serde_json::from_slice(&text)
         .map(Some)
-        .map_err(|error| Exit::Damaged(format!("{}: {error}", dir.join(BOOTSTRAP).display())))
+        .map_err(|error| Exit::Damaged(format!("{}: {error}", dir.join(name).display())))
 }
 
 async fn make_original_key(roles: &Roles) -> Result<(AccountId, OriginalKey), Exit> {

@@ -80,6 +80,18 @@ impl DataDir {
         write().map_err(|error| self.cannot(name, &error))
     }
 
+    /// Gives a file another name, durably.
+    pub(crate) fn rename(&self, from: &str, to: &str) -> Result<(), Exit> {
+        fs::rename(self.0.join(from), self.0.join(to))
+            .and_then(|()| fs::File::open(&self.0)?.sync_all())
+            .map_err(|error| self.cannot(from, &error))
+    }
+
+    /// Removes a file.
+    pub(crate) fn remove(&self, name: &str) -> Result<(), Exit> {
+        fs::remove_file(self.0.join(name)).map_err(|error| self.cannot(name, &error))
+    }
+
     /// A signing key whose seed lies in a file (0600), made at first use.
     pub(crate) fn signing_key(&self, name: &str, rng: &dyn Rng) -> Result<SigningKey, Exit> {
         if let Some(bytes) = self.read(name)? {

@@ -23,8 +23,8 @@ use crate::config::account::AccountConfig;
 use crate::config::server::{LISTEN_DEFAULT, ServerConfig};
 use crate::exit::Exit;
 
-/// How often deletions that are due take place.
-const PURGE_INTERVAL: Duration = Duration::from_secs(60);
+/// How often chores are done.
+const CHORES_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Runs the server until SIGTERM or SIGINT.
 pub(crate) async fn run(config: ServerConfig) -> Result<(), Exit> {
@@ -51,14 +51,18 @@ pub(crate) async fn run(config: ServerConfig) -> Result<(), Exit> {
     let announcement = announce::text(&dir, bootstrap.as_ref(), &tls::url(address), first);
     write_stdout(&announcement);
     tracing::info!(%address, "ready");
-    let purge = tokio::spawn(purge(roles.control.clone(), roles.clock.clone()));
+    let chores = tokio::spawn(chores(
+        roles.control.clone(),
+        roles.managers.clone(),
+        roles.clock.clone(),
+    ));
     let shutdown = async move {
         stop.wait().await;
         ready.store(false, Ordering::Release);
         tracing::info!("draining");
     };
     let drained = listener.serve(Transport::Tls(certificate), edge, shutdown).await?;
-    purge.abort();
+    chores.abort();
     if drained.unfinished > 0 {
         tracing::warn!(unfinished = drained.unfinished, "some requests were cut off");
     }
@@ -71,6 +75,11 @@ pub(crate) async fn create_account(config: AccountConfig) -> Result<(), Exit> {
     let dir = DataDir::open(&config.data_dir)?;
     let out = DataDir::open(&config.out_dir)?;
     let roles = Roles::open(&dir, 0).await?;
+    bootstrap::finish(&roles, &out)?;
+    if bootstrap::read(&out)?.is_some() {
+        let file = out.join(bootstrap::BOOTSTRAP);
+        return Err(Exit::Files(format!("{} exists; choose another --out", file.display())));
+    }
     let (url, ca_file) = match bootstrap::read(&dir)? {
         Some(first) => (first.url, first.ca_file),
         None => {
@@ -93,6 +102,7 @@ async fn account(
     url: String,
     ca_file: String,
 ) -> Result<(Option<Bootstrap>, bool), Exit> {
+    bootstrap::finish(roles, dir)?;
     if !roles.control.has_accounts()? {
         let made = bootstrap::create_account(roles, dir, None, url, ca_file).await?;
         return Ok((Some(made), true));
@@ -140,12 +150,24 @@ impl Roles {
     }
 }
 
-async fn purge(control: keysherd_control::Control, clock: ClockHandle) {
-    let mut turns = tokio::time::interval(PURGE_INTERVAL);
+/// What has to be done now and then: deletions that are due, keys that were never completed.
+async fn chores(
+    control: keysherd_control::Control,
+    managers: Vec<Arc<keysherd_manager::Manager>>,
+    clock: ClockHandle,
+) {
+    let mut turns = tokio::time::interval(CHORES_INTERVAL);
     loop {
         turns.tick().await;
         if let Err(fault) = control.purge_due(clock.now()).await {
             tracing::warn!(%fault, "deletions that are due did not take place");
+        }
+        for manager in &managers {
+            let manager = manager.clone();
+            let tidied = tokio::task::spawn_blocking(move || manager.tidy()).await;
+            if let Ok(Err(fault)) = tidied {
+                tracing::warn!(%fault, "a fragment manager could not tidy up");
+            }
         }
     }
 }

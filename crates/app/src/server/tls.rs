@@ -39,7 +39,9 @@ pub(super) fn open(
     let not_before = now.plus_seconds(-BACKDATE_SECONDS);
     let ca = match (text(dir, CA_FILE)?, text(dir, CA_KEY_FILE)?) {
         (Some(cert), Some(key)) => LocalCa::from_pem(&cert, &SecretString::new(key)).map_err(damaged)?,
-        (None, None) => {
+        // The certificate is written last: a key alone is a first start that was cut off, and
+        // nobody can trust it yet.
+        (None, _) => {
             let name = "Keysherd local authority";
             let not_after = now.plus_seconds(CA_DAYS * DAY);
             let ca = LocalCa::create(name, not_before, not_after, rng).map_err(damaged)?;
@@ -47,13 +49,11 @@ pub(super) fn open(
             dir.write(CA_FILE, ca.cert_pem().as_bytes())?;
             ca
         }
-        _ => {
-            let (cert, key) = (dir.join(CA_FILE), dir.join(CA_KEY_FILE));
+        (Some(_), None) => {
             return Err(Exit::Damaged(format!(
-                "one of {} and {} is missing; restore it, or remove the other and let clients \
-                 trust a new authority",
-                cert.display(),
-                key.display()
+                "{} is missing; restore it, or remove {} and let clients trust a new authority",
+                dir.join(CA_KEY_FILE).display(),
+                dir.join(CA_FILE).display()
             )));
         }
     };

@@ -1,12 +1,14 @@
 //! What the tests share: servers as processes, a client, waiting with deadlines.
 
 mod api;
+mod commands;
 mod http;
 mod poll;
 mod run;
 mod server;
 
 pub(crate) use api::{Api, Person, Rule, rule_args};
+pub(crate) use commands::{Spec, commands};
 pub(crate) use http::{Connection, Http, Reply};
 pub(crate) use poll::{LONG, random, wait_for, wait_until};
 pub(crate) use run::{Finished, KEYSHERD, finish, keysherd, run};

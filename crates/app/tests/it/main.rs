@@ -5,6 +5,8 @@
 mod kit;
 
 mod configuration;
+mod crash;
 mod first_start;
 mod interrupted;
 mod stopping;
+mod walk;

@@ -5,7 +5,7 @@
 //! overwritten version must get another salt than it has.
 
 use keysherd_audit::action;
-use keysherd_base::{Fault, ItemPath, KeyId, Timestamp, Uid};
+use keysherd_base::{Fault, ItemPath, Timestamp, Uid};
 use keysherd_crypto::permit::{Class, Op, PermitEntry};
 use keysherd_domain::role::Capability;
 use keysherd_plane::grants::{Granted, KeyRef, WriteTarget};
@@ -59,8 +59,10 @@ impl Batch {
                 let value = NewValue { path, protection_key, keep_previous, expected_version };
                 new_value(reader, who, &value, &salt, now)
             }
-            WriteTarget::NewSealedKey { path, key_id } => {
-                new_sealed_key(reader, who, &path, key_id, now)
+            WriteTarget::NewSealedKey { path, key_id, customer_fragment } => {
+                let key =
+                    KeyRef { key_id, version: crate::keys::FIRST_VERSION, customer_fragment };
+                new_sealed_key(reader, who, &path, key, now)
             }
         })?;
         let Place { uid, version, overwrite, class, key } = place;
@@ -145,18 +147,17 @@ fn new_sealed_key(
     q: &dyn Query,
     who: &Principal,
     path: &ItemPath,
-    key_id: KeyId,
+    key: KeyRef,
     now: Timestamp,
 ) -> Result<Place, Fault> {
     check_place(q, who, path, now)?;
-    if is_taken(q, who.account, key_id)? || keys::latest(q, key_id)?.is_some() {
+    if is_taken(q, who.account, key.key_id)? || keys::latest(q, key.key_id)?.is_some() {
         return Err(used_identity(path));
     }
-    // The manifest, which control does not have yet, decides about the fragment; the gateway
-    // verifies it.
-    let key = KeyRef { key_id, version: crate::keys::FIRST_VERSION, customer_fragment: None };
+    // Whether the fragment is the manifest's is the gateway's to verify: control does not have
+    // the manifest yet.
     Ok(Place {
-        uid: key_id,
+        uid: key.key_id,
         version: FIRST_VERSION,
         overwrite: false,
         class: Class::SealedKey,

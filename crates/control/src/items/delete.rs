@@ -29,8 +29,8 @@ const SECONDS_PER_DAY: i64 = 86_400;
 /// Deletes an item or one of its versions.
 ///
 /// # Errors
-/// [`Fault::unauthorized`] without `delete` on the path, [`Fault::not_found`] for an item or version
-/// that is not there, [`Fault::forbidden`] by protection, lock or for a key in use,
+/// [`Fault::unauthorized`] without `delete` on the path, [`Fault::not_found`] for an item or
+/// version that is not there, [`Fault::forbidden`] by protection, lock or for a key in use,
 /// [`Fault::bad_request`] for what cannot be deleted in this way.
 pub(crate) async fn delete(
     control: &Control,

@@ -24,8 +24,8 @@ use crate::session::Principal;
 ///
 /// # Errors
 /// [`Fault::unauthorized`] without `update` on everything below the source or `create` below the
-/// target, [`Fault::not_found`] when there is nothing, [`Fault::conflict`] when a new path is taken,
-/// [`Fault::forbidden`] by lock or policy, [`Fault::bad_request`] for too many items.
+/// target, [`Fault::not_found`] when there is nothing, [`Fault::conflict`] when a new path is
+/// taken, [`Fault::forbidden`] by lock or policy, [`Fault::bad_request`] for too many items.
 pub(crate) async fn relocate(
     control: &Control,
     caller: &Caller,

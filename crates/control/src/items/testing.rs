@@ -234,7 +234,11 @@ impl World {
         };
         let begun = self.ask(token, begin).await?;
         let sealed = if crate::keys::has_fixed_material(algorithm) {
-            let target = WriteTarget::NewSealedKey { path: item(path), key_id: begun.key_id };
+            let target = WriteTarget::NewSealedKey {
+                path: item(path),
+                key_id: begun.key_id,
+                customer_fragment: None,
+            };
             let place = self.place(token, target).await?;
             Some(self.seal(&place, Class::SealedKey).ciphertext)
         } else {

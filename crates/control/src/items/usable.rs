@@ -1,4 +1,4 @@
-//! Whether an item may be used or changed at all, whoever asks: its state, its lock, its protection.
+//! Whether an item may be used or changed at all, whoever asks: state, lock, delete protection.
 
 use keysherd_base::{Fault, Timestamp};
 use keysherd_domain::item::{Item, ItemLock, ItemState, ItemVersion};

@@ -151,7 +151,7 @@ async fn a_key_in_use_is_neither_disabled_nor_deleted() {
 
 #[tokio::test]
 async fn a_key_goes_after_its_days_unless_that_is_canceled() {
-    let world = World::new().await;
+    let mut world = World::new().await;
     let key = world.key(&world.admin, "/keys/k", GCM).await.unwrap();
     for (days, at_once) in [(0, false), (366, false), (-1, false), (-2, true), (0, true)] {
         let outcome = delete(&world, "/keys/k", days, at_once).await;
@@ -163,20 +163,22 @@ async fn a_key_goes_after_its_days_unless_that_is_canceled() {
     assert!(fault.public().contains(&world.now().plus_seconds(7 * DAY).to_string()), "{fault}");
     world.clock.advance_seconds(7 * DAY - 1);
     assert_eq!(world.control.purge_due(world.now()).await.unwrap(), 0);
-    set_state(&world, "/keys/k", ItemState::Enabled).await.unwrap();
-    world.clock.advance_seconds(DAY);
-    assert_eq!(world.control.purge_due(world.now()).await.unwrap(), 0);
     // Tokens live an hour.
     let admin = &world.first.created.admin_access_id;
-    let token = world.login(admin, &world.first.admin_key).await.unwrap().token;
+    world.admin = world.login(admin, &world.first.admin_key).await.unwrap().token;
+    set_state(&world, "/keys/k", ItemState::Enabled).await.unwrap();
+    world.clock.advance_seconds(60);
+    assert_eq!(world.control.purge_due(world.now()).await.unwrap(), 0);
+    let token = world.admin.clone();
     encrypt(&world, &token, "/keys/k").await.unwrap();
     let versions = DeleteVersions::All;
     let message = ItemDelete { path: item("/keys/k"), versions, in_days: 1, immediately: true };
     world.ask(&token, message).await.unwrap();
     world.clock.advance_seconds(DAY);
     assert_eq!(world.control.purge_due(world.now()).await.unwrap(), 1);
-    let last = world.last_records(1);
-    assert_eq!(last, [(200, "delete_item".to_owned())]);
+    let last = world.records().pop().unwrap();
+    assert_eq!((last.status, last.draft.action.as_ref()), (200, "delete_item"));
+    assert_eq!(last.draft.access_id, None);
     let token = world.login(admin, &world.first.admin_key).await.unwrap().token;
     assert_eq!(kind(encrypt(&world, &token, "/keys/k").await), FaultKind::NotFound);
     let manifest = ManifestGet { key_id: key.uid, version: 1 };

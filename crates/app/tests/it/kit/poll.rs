@@ -15,7 +15,7 @@ pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T 
         }
         assert!(Instant::now() < deadline, "waited {LONG:?} in vain for {what}");
         // Between two looks the machine is left to whoever is waited for.
-        std::thread::park_timeout(Duration::from_millis(5));
+        std::thread::park_timeout(Duration::from_millis(1));
     }
 }
 

@@ -46,8 +46,9 @@ pub(crate) async fn delete_many(
     params.push(Param::public("items", count.to_string()));
     let draft = audit_draft(caller, &who, action::DELETE_ITEMS, "", params);
     let account = who.account;
+    let stale = chosen.as_ref().map_or_else(|_| Vec::new(), |chosen| chosen.paths.clone());
     let plan = chosen.map(|chosen| move |tx: &Tx| delete_chosen(tx, &who, chosen, now));
-    control.change_items(account, Stale::Account, draft, plan).await
+    control.change_items(account, Stale::Paths(stale), draft, plan).await
 }
 
 /// What is to be deleted.

@@ -48,11 +48,7 @@ async fn large(world: &World) -> Vec<String> {
 async fn walk(world: &World, token: &str, limit: usize) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     loop {
-        let page = ItemList {
-            after: found.last().cloned(),
-            limit: Some(limit),
-            ..everything()
-        };
+        let page = ItemList { after: found.last().cloned(), limit: Some(limit), ..everything() };
         let reply = world.list(token, page).await;
         assert!(reply.items.len() == limit || !reply.more);
         found.extend(names(&reply).into_iter().map(str::to_owned));
@@ -70,7 +66,8 @@ async fn pages_of_a_large_account() {
     for limit in [1_000, 500, 2_500, 2_499] {
         assert_eq!(walk(&world, &world.admin, limit).await, all, "{limit}");
     }
-    let some = ["/teams/t3/* read", "/teams/t3/s0350 deny", "/teams/t17/+ list", "/teams/t9/s0999 list"];
+    let some =
+        ["/teams/t3/* read", "/teams/t3/s0350 deny", "/teams/t17/+ list", "/teams/t9/s0999 list"];
     let some = world.user("some", &rules(&some)).await;
     let sees = |path: &&String| {
         let team = |name: &str| path.starts_with(&format!("/teams/{name}/"));

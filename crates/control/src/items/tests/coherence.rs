@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use keysherd_base::FaultKind;
 use keysherd_domain::item::ItemState;
-use keysherd_plane::items::{DeleteVersions, ItemDelete, ItemStateSet, ItemUpdate, ItemUpdateParts};
+use keysherd_plane::items::{
+    DeleteVersions, ItemDelete, ItemStateSet, ItemUpdate, ItemUpdateParts,
+};
 
 use crate::testing::{World, item, kind};
 
@@ -82,12 +84,8 @@ async fn every_kind_of_change_is_seen_at_the_next_read() {
     world.secrets(&["/a/b"]).await;
     world.put(&world.admin, "/a/b", Some(true)).await.unwrap();
     assert_eq!(read("/a/b").await, Ok(2));
-    let delete = ItemDelete {
-        path: path(),
-        versions: DeleteVersions::All,
-        in_days: 7,
-        immediately: false,
-    };
+    let delete =
+        ItemDelete { path: path(), versions: DeleteVersions::All, in_days: 7, immediately: false };
     world.ask(&world.admin, delete).await.unwrap();
     assert_eq!(read("/a/b").await, Err(FaultKind::NotFound));
 }
@@ -124,7 +122,9 @@ async fn kind_of(world: &World) -> Option<FaultKind> {
 }
 
 /// Polls a future once.
-async fn futures_poll_once<T>(mut future: std::pin::Pin<&mut impl Future<Output = T>>) -> Option<T> {
+async fn futures_poll_once<T>(
+    mut future: std::pin::Pin<&mut impl Future<Output = T>>,
+) -> Option<T> {
     std::future::poll_fn(|context| {
         std::task::Poll::Ready(match future.as_mut().poll(context) {
             std::task::Poll::Ready(done) => Some(done),

@@ -10,12 +10,7 @@ use crate::items::testing::{everything, rules};
 use crate::testing::{World, item, kind};
 
 fn delete(path: &str) -> ItemDelete {
-    ItemDelete {
-        path: item(path),
-        versions: DeleteVersions::All,
-        in_days: 7,
-        immediately: false,
-    }
+    ItemDelete { path: item(path), versions: DeleteVersions::All, in_days: 7, immediately: false }
 }
 
 fn below(folder: &str) -> ItemsDelete {
@@ -61,8 +56,10 @@ async fn below_a_folder_everything_that_may_be_deleted_goes() {
     let protect = ItemUpdate { path: item("/a/kept"), parts };
     world.ask(&world.admin, protect).await.unwrap();
     let user = world.user("user", &rules(&["/a/* delete", "/a/hidden/* deny"])).await;
+    world.newest(&world.admin, "/a/one").await.unwrap();
     let reply = world.ask(&user, below("/a")).await.unwrap();
     assert_eq!(reply.deleted, [item("/a/one"), item("/a/sub/two")]);
+    assert_eq!(kind(world.newest(&world.admin, "/a/one").await), FaultKind::NotFound);
     assert_eq!(reply.failed.keys().collect::<Vec<_>>(), ["/a/kept"]);
     assert_eq!(names(&world).await, ["/a/hidden/x", "/a/kept", "/b/other"]);
 }

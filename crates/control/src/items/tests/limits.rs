@@ -13,7 +13,7 @@ use crate::testing::{World, kind};
 async fn everything_has_a_bound() {
     let world = World::new().await;
     let many = |count: usize| (0..count).map(|n| format!("{n}")).collect::<Vec<_>>();
-    let fields = |count: usize| many(count).into_iter().map(|n| (n.clone(), n)).collect();
+    let fields = move |count: usize| many(count).into_iter().map(|n| (n.clone(), n)).collect();
     type Case = Box<dyn Fn(&mut SecretCreate)>;
     let cases: [(Case, bool); 12] = [
         (Box::new(|m| m.description = "d".repeat(DESCRIPTION_BYTES_MAX)), true),

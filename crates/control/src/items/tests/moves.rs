@@ -11,11 +11,7 @@ fn folder(path: &str) -> FolderPath {
 }
 
 fn shift(source: &str, target: &str) -> ObjectsMove {
-    ObjectsMove {
-        objects: MovedObjects::Items,
-        source: folder(source),
-        target: folder(target),
-    }
+    ObjectsMove { objects: MovedObjects::Items, source: folder(source), target: folder(target) }
 }
 
 async fn names(world: &World) -> Vec<String> {
@@ -72,8 +68,7 @@ async fn roles_and_methods_move_too() {
     world.user("someone", &[]).await;
     for objects in [MovedObjects::Roles, MovedObjects::AuthMethods] {
         let source = if objects == MovedObjects::Roles { "/roles" } else { "/users" };
-        let message =
-            ObjectsMove { objects, source: folder(source), target: folder("/elsewhere") };
+        let message = ObjectsMove { objects, source: folder(source), target: folder("/elsewhere") };
         assert_eq!(world.ask(&world.admin, message).await.unwrap().moved, 1);
     }
 }

@@ -126,10 +126,8 @@ async fn old_versions_go_when_there_are_too_many() {
     world.secrets(&["/a/c"]).await;
     world.put(&world.admin, "/a/c", Some(true)).await.unwrap();
     assert_eq!(numbers(&world, "/a/c").await, [2]);
-    let parts = keysherd_plane::items::ItemUpdateParts {
-        max_versions: Some(0),
-        ..Default::default()
-    };
+    let parts =
+        keysherd_plane::items::ItemUpdateParts { max_versions: Some(0), ..Default::default() };
     let outcome = world.ask(&world.admin, ItemUpdate { path: item("/a/c"), parts }).await;
     assert_eq!(kind(outcome), FaultKind::BadRequest);
 }
@@ -143,7 +141,9 @@ async fn versions_are_read_by_number_and_from_the_end() {
     }
     let read = async |wish| {
         let granted = world.read(&world.admin, "/a/b", wish).await?;
-        Ok::<_, keysherd_base::Fault>(granted.versions.iter().map(|v| v.version).collect::<Vec<_>>())
+        Ok::<_, keysherd_base::Fault>(
+            granted.versions.iter().map(|v| v.version).collect::<Vec<_>>(),
+        )
     };
     assert_eq!(read(VersionWish::Latest).await.unwrap(), [25]);
     assert_eq!(read(VersionWish::Exactly(25)).await.unwrap(), [25]);

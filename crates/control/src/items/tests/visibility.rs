@@ -75,7 +75,8 @@ async fn the_hidden_and_the_absent_are_answered_in_the_same_words() {
     world.secrets(&["/team/db"]).await;
     let nobody = world.user("nobody", &[]).await;
     for what in ["read", "update", "put", "delete", "describe"] {
-        let texts = ["/team/db", "/team/no"].map(|path| (path, attempt(&world, &nobody, what, path)));
+        let texts =
+            ["/team/db", "/team/no"].map(|path| (path, attempt(&world, &nobody, what, path)));
         let mut answers = Vec::new();
         for (path, attempt) in texts {
             let fault = attempt.await.unwrap_err();

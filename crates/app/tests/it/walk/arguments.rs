@@ -1,0 +1,77 @@
+//! Arguments that make sense, for every command under every name it is served by.
+//!
+//! Whoever adds a command with a field that is not in the table is told so by the walk.
+
+use serde_json::{Map, Value, json};
+
+use super::objects::Objects;
+use crate::kit::Spec;
+
+/// The body of a call of `spec` under `name`.
+pub(super) fn arguments(spec: &Spec, name: &str, objects: &Objects) -> Value {
+    let mut body = Map::new();
+    for field in spec.fields.iter().filter(|field| field.required) {
+        body.insert(field.documented.clone(), value(spec, name, &field.name, objects));
+    }
+    for field in optional(&spec.name) {
+        assert!(spec.has(field), "{} has no field {field} any more", spec.name);
+        body.insert((*field).to_owned(), value(spec, name, field, objects));
+    }
+    match spec.body.as_str() {
+        "array" => Value::Array(vec![body.into()]),
+        _ => body.into(),
+    }
+}
+
+/// Fields that are not required, without which the command would have nothing to do.
+fn optional(command: &str) -> &'static [&'static str] {
+    match command {
+        "create-secret" | "update-secret-val" => &["value"],
+        "delete-items" => &["path"],
+        "describe-item" => &["name"],
+        "encrypt" | "decrypt" => &["key-name"],
+        "update-account-settings" => &["phone"],
+        _ => &[],
+    }
+}
+
+fn value(spec: &Spec, name: &str, field: &str, objects: &Objects) -> Value {
+    let at = |leaf: &str| json!(format!("/walk/{name}/{leaf}"));
+    let creates = spec.right().is_some_and(|(_, capability)| capability == "create");
+    match (spec.noun.as_str(), field) {
+        ("Items" | "Keys" | "Auth methods" | "Roles", "name") if creates => at("new"),
+        ("Folders", "name") if creates => at("new-folder"),
+        ("Items", "name") => at("secret"),
+        ("Items", "names") => json!([at("secret")]),
+        ("Items", "path") => at(""),
+        ("Items", "value") => json!("a new value"),
+        ("Items", "old-version") => json!(1),
+        ("Items", "desired-state") => json!("Disabled"),
+        ("Items", "source") => at("source"),
+        ("Items", "target") => at("target"),
+        ("Folders", "name") => at("folder"),
+        ("Keys", "alg") => json!("AES256GCM"),
+        ("Keys", "key-name") => json!(objects.key),
+        ("Keys", "item-id") => json!(objects.key_id),
+        ("Keys", "plaintext") => json!("a message"),
+        ("Keys", "ciphertext") => json!(objects.ciphertext),
+        ("Keys", "data") if name.starts_with("decrypt") => json!(objects.ciphertext),
+        ("Keys", "data") => json!("a message"),
+        ("Auth methods", "name") => at("method"),
+        ("Roles", "name" | "role-name") => at("role"),
+        ("Roles", "am-name") => at("method"),
+        ("Roles", "assoc-id") => json!(objects.assocs[name]),
+        ("Roles", "path") => json!(format!("/walk/{name}/*")),
+        ("Roles", "type") => json!("item"),
+        ("Roles", "capability") => json!(["read"]),
+        ("Session", "current-password") => json!(objects.owner_password),
+        ("Session", "new-password") => json!("a password of many characters"),
+        ("Account", "phone") => json!("1234"),
+        _ => panic!(
+            "the walk has no value to try for field {field} of command {}: add one to the table \
+             in {}",
+            spec.name,
+            file!()
+        ),
+    }
+}

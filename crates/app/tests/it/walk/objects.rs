@@ -1,0 +1,96 @@
+//! The objects the walk's commands are about: each name of each command has its own.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::kit::{Api, Server, Spec, random};
+
+/// What the arguments need to know.
+pub(super) struct Objects {
+    /// A text that is in every object's description and value, and in no argument.
+    pub(super) marker: String,
+    pub(super) key: &'static str,
+    pub(super) key_id: i64,
+    pub(super) ciphertext: String,
+    /// An association for each name of a command about one.
+    pub(super) assocs: BTreeMap<String, String>,
+    pub(super) owner_password: String,
+}
+
+impl Objects {
+    /// Makes them all.
+    pub(super) fn make(server: &Server, admin: &Api, list: &[Spec]) -> Self {
+        let marker = format!("marker-{:016x}", random());
+        let key = "/walk-key";
+        let args = json!({"name": key, "alg": "AES256GCM", "description": marker});
+        admin.ok("create-dfc-key", args);
+        let encrypted = admin.ok("encrypt", json!({"key-name": key, "plaintext": marker}));
+        let password = std::fs::read_to_string(&server.bootstrap.owner_password_file).unwrap();
+        let mut objects = Self {
+            marker,
+            key,
+            key_id: admin.describe(key)["item_id"].as_i64().unwrap(),
+            ciphertext: encrypted["result"].as_str().unwrap().to_owned(),
+            assocs: BTreeMap::new(),
+            owner_password: password.trim_end().to_owned(),
+        };
+        for spec in list {
+            for (name, _) in spec.names() {
+                objects.make_for(admin, spec, name);
+            }
+        }
+        objects
+    }
+
+    fn make_for(&mut self, admin: &Api, spec: &Spec, name: &str) {
+        let at = |leaf: &str| format!("/walk/{name}/{leaf}");
+        let marker = self.marker.as_str();
+        let described = |path: String| json!({"name": path, "description": marker});
+        match spec.noun.as_str() {
+            "Items" => {
+                for path in [at("secret"), at("source/secret")] {
+                    let mut args = described(path.clone());
+                    args["value"] = marker.into();
+                    admin.ok("create-secret", args);
+                    admin.add_version(&path, &format!("{marker} again"));
+                }
+            }
+            "Folders" => drop(admin.ok("folder-create", described(at("folder")))),
+            "Auth methods" => {
+                admin.ok("auth-method-create-api-key", described(at("method")));
+            }
+            "Roles" => {
+                admin.ok("create-role", described(at("role")));
+                let rule = ("item-rule", format!("/walk/{name}/*"), "list");
+                let rule = (rule.0, rule.1.as_str(), rule.2);
+                admin.ok("set-role-rule", crate::kit::rule_args(&at("role"), rule));
+                admin.ok("auth-method-create-api-key", described(at("method")));
+                if spec.has("assoc-id") {
+                    let args = json!({"role-name": at("role"), "am-name": at("method")});
+                    let made = admin.ok("assoc-role-am", args);
+                    let id = made["assoc_id"].as_str().unwrap().to_owned();
+                    self.assocs.insert(name.to_owned(), id);
+                }
+            }
+            "Keys" | "Session" | "Account" => {}
+            noun => panic!("the walk makes no objects for commands about {noun}: add some"),
+        }
+    }
+}
+
+/// Everything an administrator sees of the account.
+pub(super) fn everything(admin: &Api) -> Value {
+    let items = admin.ok("list-items", json!({}));
+    let secrets = items["items"].as_array().unwrap().iter();
+    let secrets: Vec<_> = secrets.filter(|item| item["item_type"] == "STATIC_SECRET").collect();
+    let names: Vec<_> = secrets.iter().map(|item| item["item_name"].clone()).collect();
+    json!({
+        "values": admin.ok("get-secret-value", json!({"names": names, "version": -20})),
+        "items": items,
+        "folders": admin.ok("list-items", json!({"path": "/walk/"}))["folders"],
+        "roles": admin.ok("list-roles", json!({})),
+        "methods": admin.ok("auth-method-list", json!({})),
+        "settings": admin.ok("get-account-settings", json!({})),
+    })
+}
