@@ -38,12 +38,8 @@ impl Raw {
 pub(crate) fn measure(directory: &Path, group: usize, time: Duration) -> Result<Raw, String> {
     let path = directory.join("raw.tmp");
     let failed = |error: std::io::Error| format!("{}: {error}", path.display());
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .open(&path)
-        .map_err(failed)?;
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).open(&path).map_err(failed)?;
     let measured = append(&mut file, group, time).map_err(failed);
     std::fs::remove_file(&path).map_err(failed)?;
     let (latency, elapsed) = measured?;

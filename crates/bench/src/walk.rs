@@ -20,6 +20,12 @@ impl Walk {
         Self { next: AtomicU64::new(0), end: u64::MAX, period, step: step(secrets), secrets }
     }
 
+    /// Visits `some` of `secrets` once, and as many again as fill the last `count`.
+    pub(crate) fn one_round(some: u32, secrets: u32, count: u32) -> Self {
+        let end = u64::from(some.div_ceil(count)) * u64::from(count);
+        Self { end, ..Self::around(some, secrets) }
+    }
+
     /// Visits each secret at most once: those at the places in `part` of the whole way.
     pub(crate) fn once(part: Range<u32>, secrets: u32) -> Self {
         let whole = Self::around(secrets, secrets);
@@ -94,6 +100,13 @@ mod tests {
         let visited = all(&walk, 3, 100);
         assert_eq!(visited[..150], visited[150..]);
         assert_eq!(visited.iter().collect::<HashSet<_>>().len(), 150);
+    }
+
+    #[test]
+    fn one_round_leaves_nothing_out() {
+        let visited = all(&Walk::one_round(150, 1_000, 100), usize::MAX, 100);
+        assert_eq!(visited.len(), 200);
+        assert_eq!(visited[..150], all(&Walk::around(150, 1_000), 150, 1));
     }
 
     #[test]

@@ -59,7 +59,7 @@ fn plan_create(
             "the account has {ROLES_PER_ACCOUNT_MAX} roles, which is the most; delete one"
         )));
     }
-    let mut rules: Vec<Rule> = Vec::new();
+    let mut rules = principal.rules.inherited_denies(now);
     for rule in wanted {
         let rule = checked_rule(rule, now)?;
         principal.may_give(&rule, now)?;

@@ -84,7 +84,9 @@ export const scenarios = {
   'validate-token': { fields: () => ({}) },
   'describe-sub-claims': { fields: () => ({}) },
   'revoke-creds': { fields: () => ({}), token: () => login() },
-  'static-creds-auth': { fields: () => ({ 'access-id': bootstrap.access_id, creds: 'x' }), open: true },
+  'static-creds-auth': {
+    fields: () => ({ 'access-id': bootstrap.access_id, creds: 'x' }), open: true,
+  },
   'change-admin-account-password': {
     fields: () => ({ 'current-password': owner(), 'new-password': owner() }),
     token: async () => (await call('auth', {

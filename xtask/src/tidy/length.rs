@@ -2,13 +2,15 @@
 
 use super::Finding;
 use super::lexer::Lexed;
-use super::tree::{File, Tree};
+use super::tree::{File, Tree, has_extension};
 
 /// Most lines of a Rust file.
 const FILE_LINES_MAX: usize = 500;
 /// Most lines of a function, from its signature to its closing brace.
 const FUNCTION_LINES_MAX: usize = 70;
-/// Most characters of a line of Rust.
+/// Endings of files whose lines are limited.
+const LANGUAGES: &[&str] = &["rs", "py", "mjs", "js", "ts", "sh"];
+/// Most characters of a line of code.
 const LINE_COLUMNS_MAX: usize = 100;
 
 pub(super) fn check_files(tree: &Tree, found: &mut Vec<Finding>) {
@@ -22,7 +24,8 @@ pub(super) fn check_files(tree: &Tree, found: &mut Vec<Finding>) {
 }
 
 pub(super) fn check_columns(tree: &Tree, found: &mut Vec<Finding>) {
-    for (file, _) in tree.rust() {
+    let is_code = |file: &&File| LANGUAGES.iter().any(|ending| has_extension(&file.path, ending));
+    for file in tree.files().iter().filter(is_code) {
         for (index, line) in file.text.lines().enumerate() {
             let columns = line.chars().count();
             if columns > LINE_COLUMNS_MAX {
@@ -131,7 +134,8 @@ mod tests {
     fn a_long_line_is_found_by_its_characters() {
         let line = |n: usize| format!("//! A.\n{}\n", "ä".repeat(n));
         expect(check_columns, &[("a.rs", &line(101))], &[("a.rs", 2, "101 columns")]);
-        expect(check_columns, &[("a.rs", &line(100))], &[]);
+        expect(check_columns, &[("a.py", &line(101))], &[("a.py", 2, "101 columns")]);
+        expect(check_columns, &[("a.rs", &line(100)), ("a.md", &line(200))], &[]);
     }
 
     #[test]

@@ -46,7 +46,9 @@ pub(crate) fn command() -> Command {
         )
         .subcommand(
             Command::new("verify")
-                .about("Find any altered, missing or reordered record; exit code 70 if there is one.")
+                .about(
+                    "Find any altered, missing or reordered record; exit code 70 if there is one.",
+                )
                 .args([data_dir::flag(), json, account]),
         )
 }

@@ -8,14 +8,10 @@ use crate::exit::Exit;
 
 /// The flag that names the directory.
 pub(super) fn flag() -> Arg {
-    Arg::new("data-dir")
-        .long("data-dir")
-        .value_name("DIR")
-        .env("KEYSHERD_DATA_DIR")
-        .help(
-            "Directory for everything the server keeps [default: keysherd in the user's data \
+    Arg::new("data-dir").long("data-dir").value_name("DIR").env("KEYSHERD_DATA_DIR").help(
+        "Directory for everything the server keeps [default: keysherd in the user's data \
              directory]",
-        )
+    )
 }
 
 /// The directory that the flag names, or the default.

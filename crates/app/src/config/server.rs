@@ -49,9 +49,10 @@ struct File {
 
 /// The command line of `keysherd server`.
 pub(crate) fn command() -> Command {
-    let option = |name: &'static str, value: &'static str, env: &'static str, help: &'static str| {
-        Arg::new(name).long(name).value_name(value).env(env).help(help)
-    };
+    let option =
+        |name: &'static str, value: &'static str, env: &'static str, help: &'static str| {
+            Arg::new(name).long(name).value_name(value).env(env).help(help)
+        };
     Command::new("server")
         .about("Run control plane, fragment managers and gateway on this machine.")
         .arg(option("config", "FILE", "KEYSHERD_CONFIG", "TOML file with these settings"))
@@ -101,7 +102,10 @@ impl ServerConfig {
     ///
     /// # Errors
     /// [`Exit::Configuration`] names the setting, its value and what is allowed.
-    pub(crate) fn load(flags: &ArgMatches, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, Exit> {
+    pub(crate) fn load(
+        flags: &ArgMatches,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, Exit> {
         let text = |name: &str| flags.get_one::<String>(name).cloned();
         let file = match text("config") {
             Some(path) => read_file(Path::new(&path))?,

@@ -7,12 +7,7 @@ use super::files::DataDir;
 pub(super) const TRUST_DOMAINS: &str = "1 trust domain";
 
 /// Where it listens, what to trust, and the next three things to type.
-pub(super) fn text(
-    dir: &DataDir,
-    bootstrap: Option<&Bootstrap>,
-    url: &str,
-    first: bool,
-) -> String {
+pub(super) fn text(dir: &DataDir, bootstrap: Option<&Bootstrap>, url: &str, first: bool) -> String {
     let mut text = format!("Keysherd listens on {url}\n");
     text.push_str(&format!("  data directory  {}\n", dir.join("").display()));
     text.push_str(&format!(

@@ -97,8 +97,8 @@ pub(super) fn finish(roles: &Roles, dir: &DataDir) -> Result<(), Exit> {
 }
 
 fn encoded(bootstrap: &Bootstrap) -> Result<Vec<u8>, Exit> {
-    let mut text = serde_json::to_vec_pretty(bootstrap)
-        .map_err(|error| Exit::Damaged(error.to_string()))?;
+    let mut text =
+        serde_json::to_vec_pretty(bootstrap).map_err(|error| Exit::Damaged(error.to_string()))?;
     text.push(b'\n');
     Ok(text)
 }
@@ -124,8 +124,7 @@ fn read_file(dir: &DataDir, name: &str) -> Result<Option<Bootstrap>, Exit> {
 async fn make_original_key(roles: &Roles) -> Result<(AccountId, OriginalKey), Exit> {
     let random = || Uid::random(&*roles.rng).map_err(|error| Exit::Damaged(error.to_string()));
     let (account, key_id) = (AccountId(random()?), random()?);
-    let salt: [u8; 32] =
-        roles.rng.array().map_err(|error| Exit::Damaged(error.to_string()))?;
+    let salt: [u8; 32] = roles.rng.array().map_err(|error| Exit::Damaged(error.to_string()))?;
     let permit =
         roles.control.permit_original_key(account, key_id, salt, &roles.gateway_identity)?;
     let to_make = KeyToMake {

@@ -31,10 +31,8 @@ pub(crate) async fn run(config: ServerConfig) -> Result<(), Exit> {
     let mut stop = StopSignals::new()?;
     let clock: ClockHandle = Arc::new(SystemClock);
     let dir = DataDir::open(&config.data_dir)?;
-    let limits = Limits {
-        drain_timeout: Duration::from_secs(config.drain_seconds),
-        ..Limits::default()
-    };
+    let limits =
+        Limits { drain_timeout: Duration::from_secs(config.drain_seconds), ..Limits::default() };
     let listener = Listener::bind(config.listen, limits, Workers::default())
         .await
         .map_err(|fault| Exit::Listen(fault.to_string()))?;
@@ -51,11 +49,8 @@ pub(crate) async fn run(config: ServerConfig) -> Result<(), Exit> {
     let announcement = announce::text(&dir, bootstrap.as_ref(), &tls::url(address), first);
     write_stdout(&announcement);
     tracing::info!(%address, "ready");
-    let chores = tokio::spawn(chores(
-        roles.control.clone(),
-        roles.managers.clone(),
-        roles.clock.clone(),
-    ));
+    let chores =
+        tokio::spawn(chores(roles.control.clone(), roles.managers.clone(), roles.clock.clone()));
     let shutdown = async move {
         stop.wait().await;
         ready.store(false, Ordering::Release);

@@ -38,7 +38,9 @@ pub(super) fn open(
     let now = clock.now();
     let not_before = now.plus_seconds(-BACKDATE_SECONDS);
     let ca = match (text(dir, CA_FILE)?, text(dir, CA_KEY_FILE)?) {
-        (Some(cert), Some(key)) => LocalCa::from_pem(&cert, &SecretString::new(key)).map_err(damaged)?,
+        (Some(cert), Some(key)) => {
+            LocalCa::from_pem(&cert, &SecretString::new(key)).map_err(damaged)?
+        }
         // The certificate is written last: a key alone is a first start that was cut off, and
         // nobody can trust it yet.
         (None, _) => {

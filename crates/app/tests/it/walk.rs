@@ -59,7 +59,7 @@ fn every_command_refuses_whoever_may_not_run_it() {
             roleless(&nobody, spec, name, &args, &objects, &mut findings);
             if let Some(person) = spec_person(&almost, spec) {
                 let reply = person.api.call(name, args);
-                findings.demand(reply.status == 401, &person.method, name, &reply);
+                findings.demand(is_refusal(&reply), &person.method, name, &reply);
             }
         }
     }
@@ -192,6 +192,16 @@ fn almost_permitted(admin: &Api, list: &[Spec]) -> BTreeMap<String, Person> {
     people
 }
 
+/// Whether nothing was done: by status, or by an answer that gives a reason for each object.
+fn is_refusal(reply: &Reply) -> bool {
+    let nothing_deleted = || {
+        let answer = reply.json();
+        answer["deleted_items"] == json!([])
+            && answer["failed_deleted_items"].as_object().is_some_and(|failed| !failed.is_empty())
+    };
+    reply.status == 401 || reply.status == 200 && nothing_deleted()
+}
+
 fn spec_person<'a>(almost: &'a BTreeMap<String, Person>, spec: &Spec) -> Option<&'a Person> {
     almost.get(&spec.access)
 }
@@ -210,8 +220,9 @@ fn foreign(
         return;
     }
     let reply = api.call(name, args.clone());
-    let about_a_path =
-        spec.right().is_some_and(|(kind, capability)| KINDS.contains(&kind) && capability != "create");
+    let about_a_path = spec
+        .right()
+        .is_some_and(|(kind, capability)| KINDS.contains(&kind) && capability != "create");
     let refused = matches!(reply.status, 401 | 404) || name == "change-admin-account-password";
     let who = "the administrator of another account";
     findings.demand(refused || !about_a_path, who, name, &reply);

@@ -21,11 +21,8 @@ impl Progress {
     /// Waits until so many writes were acknowledged.
     pub(super) fn wait_for(&self, count: u64) {
         let enough = |known: &mut u64| *known < count;
-        let waited = self.more.wait_timeout_while(
-            self.count.lock().unwrap(),
-            crate::kit::LONG,
-            enough,
-        );
+        let waited =
+            self.more.wait_timeout_while(self.count.lock().unwrap(), crate::kit::LONG, enough);
         let (known, timeout) = waited.unwrap();
         assert!(!timeout.timed_out(), "only {} of {count} writes were acknowledged", *known);
     }

@@ -1,1 +1,0 @@
-//! Family: auth methods, their fields and their login check.

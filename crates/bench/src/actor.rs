@@ -1,0 +1,124 @@
+//! Who sends the requests: an access key whose one role has a rule for each folder of the bench.
+//! The administrator only makes it; measuring with an administrator would hide the cost of rules.
+
+use std::path::Path;
+
+use keysherd_base::SecretString;
+use serde_json::{Value, json};
+
+use crate::connection::{Connection, Endpoint};
+use crate::names::FOLDERS;
+use crate::template::Template;
+
+/// The role of all runs.
+const ROLE: &str = "/bench/role";
+
+/// An access key that may read and write the secrets of the bench.
+pub(crate) struct Actor {
+    /// Its public half.
+    pub(crate) access_id: String,
+    /// Its secret half.
+    pub(crate) access_key: SecretString,
+}
+
+impl Actor {
+    /// Makes a new access key for the run `run`, with the credentials in `data_dir`.
+    ///
+    /// # Errors
+    /// When the credentials are gone, or the server refuses.
+    pub(crate) async fn create(
+        endpoint: &Endpoint,
+        data_dir: &Path,
+        run: u64,
+    ) -> Result<Self, String> {
+        let path = data_dir.join("bootstrap.json");
+        let text = std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let bootstrap: Value = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
+        let administrator = Self::of(&bootstrap)?;
+        let token = administrator.login(endpoint).await?;
+        let connection = endpoint.connect().await?;
+        let mut calls = Calls { connection, token: Some(token) };
+        let method = format!("/bench/client-{run}");
+        let made = calls.call("auth-method-create-api-key", json!({ "name": method })).await?;
+        calls.call_unless_there("create-role", json!({ "name": ROLE })).await?;
+        for folder in 0..FOLDERS {
+            let rule = json!({
+                "role-name": ROLE,
+                "path": format!("/bench-{folder:02}/*"),
+                "capability": ["read", "create", "update", "list"],
+            });
+            calls.call("set-role-rule", rule).await?;
+        }
+        calls.call("assoc-role-am", json!({ "role-name": ROLE, "am-name": method })).await?;
+        Self::of(&made)
+    }
+
+    fn of(credentials: &Value) -> Result<Self, String> {
+        let text = |name: &str| {
+            let text = credentials[name].as_str().map(str::to_owned);
+            text.ok_or_else(|| format!("credentials without {name}"))
+        };
+        let access_key = SecretString::new(text("access_key")?);
+        Ok(Self { access_id: text("access_id")?, access_key })
+    }
+
+    /// A new token.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub(crate) async fn login(&self, endpoint: &Endpoint) -> Result<String, String> {
+        let mut calls = Calls { connection: endpoint.connect().await?, token: None };
+        let credentials = json!({
+            "access-id": self.access_id,
+            "access-key": self.access_key.expose(),
+        });
+        let answer = calls.call("auth", credentials).await?;
+        answer["token"].as_str().map(str::to_owned).ok_or_else(|| "a login without token".into())
+    }
+}
+
+/// Calls that are not measured.
+pub(crate) struct Calls {
+    connection: Connection,
+    token: Option<String>,
+}
+
+impl Calls {
+    /// Calls with `token` on a new connection.
+    ///
+    /// # Errors
+    /// When the server cannot be reached.
+    pub(crate) async fn new(endpoint: &Endpoint, token: &str) -> Result<Self, String> {
+        Ok(Self { connection: endpoint.connect().await?, token: Some(token.to_owned()) })
+    }
+
+    /// Runs `command` and returns its answer.
+    ///
+    /// # Errors
+    /// When the server refuses; the text has the command and the server's words.
+    pub(crate) async fn call(&mut self, command: &str, body: Value) -> Result<Value, String> {
+        let (status, answer) = self.send(command, body).await?;
+        if (200..300).contains(&status) { Ok(answer) } else { Err(refused(command, &answer)) }
+    }
+
+    async fn call_unless_there(&mut self, command: &str, body: Value) -> Result<(), String> {
+        let (status, answer) = self.send(command, body).await?;
+        let fine = status == 409 || (200..300).contains(&status);
+        if fine { Ok(()) } else { Err(refused(command, &answer)) }
+    }
+
+    async fn send(&mut self, command: &str, mut body: Value) -> Result<(u16, Value), String> {
+        if let Some(token) = &self.token {
+            body["token"] = json!(token);
+        }
+        let request = Template::post(&format!("/{command}"), &body.to_string());
+        let answer = self.connection.call(request.bytes()).await?;
+        let text = if answer.body.is_empty() { b"{}" } else { answer.body };
+        let value = serde_json::from_slice(text);
+        Ok((answer.status, value.map_err(|error| format!("{command}: {error}"))?))
+    }
+}
+
+fn refused(command: &str, answer: &Value) -> String {
+    format!("{command} was refused: {}", answer["error"].as_str().unwrap_or("without a reason"))
+}

@@ -1,0 +1,79 @@
+//! The whole bench for a moment, against a debug build of the server: every row is there and
+//! counts something. The numbers themselves mean nothing here.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+/// Every row with its connections.
+const ROWS: &[(&str, &str, u64)] = &[
+    ("B1", "get 1, warm", 1),
+    ("B1", "get 1, warm", 16),
+    ("B1", "get 1, cold", 1),
+    ("B1", "get 1, cold", 16),
+    ("B2", "get 100, warm", 1),
+    ("B2", "get 100, warm", 16),
+    ("B2", "get 100, cold", 1),
+    ("B2", "get 100, cold", 16),
+    ("B3", "update, durable", 1),
+    ("B3", "update, durable", 16),
+    ("B3", "update, durable", 128),
+    ("B6", "login, access key", 16),
+];
+
+fn run(words: &[&str]) -> Value {
+    let output = Command::new(env!("CARGO_BIN_EXE_keysherd-bench"))
+        .args(words)
+        .output()
+        .expect("the bench starts");
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{complaint}");
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}\n{complaint}"))
+}
+
+fn positive(value: &Value, name: &str) -> f64 {
+    let found = value[name].as_f64().unwrap_or_else(|| panic!("no {name} in {value}"));
+    assert!(found > 0.0, "{name} is {found} in {value}");
+    found
+}
+
+#[test]
+fn every_row_is_measured_and_the_store_can_be_used_again() {
+    let place = tempfile::tempdir().unwrap();
+    let directory = place.path().join("kept");
+    let directory = directory.to_str().unwrap();
+    let report = run(&["--smoke", "--json", "--data-dir", directory]);
+    let rows = report["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), ROWS.len());
+    let mut cpu = 0.0;
+    for (id, title, connections) in ROWS {
+        let mut found = rows.iter().filter(|row| {
+            row["id"] == *id && row["title"] == *title && row["connections"] == *connections
+        });
+        let row = found.next().unwrap_or_else(|| panic!("no {id} {title} {connections}"));
+        for name in ["requests", "per_second", "p50_us", "p99_us", "p999_us", "checked"] {
+            positive(row, name);
+        }
+        positive(row, "echo_per_second");
+        if *id == "B3" {
+            positive(row, "raw_per_second");
+            positive(row, "rate_to_raw");
+        }
+        // The clock of CPU time ticks too slowly for a single short row.
+        cpu += row["cpu_us"].as_f64().unwrap();
+    }
+    assert!(cpu > 0.0);
+    for echo in report["echo"].as_array().unwrap() {
+        positive(echo, "per_second");
+    }
+    assert_eq!(report["raw"].as_array().unwrap().len(), 3);
+    for name in ["empty", "idle", "after_warm_rows"] {
+        positive(&report["memory"][name], "rss_kib");
+    }
+    let starts = report["start_ms"].clone();
+    assert_eq!(starts["empty"].as_array().unwrap().len(), 1);
+    assert_eq!(starts["existing"].as_array().unwrap().len(), 5);
+    // The second run finds the store loaded.
+    let again = run(&["--smoke", "--json", "--seconds", "0.01", "--data-dir", directory]);
+    assert_eq!(again["start_ms"]["existing"].as_array().unwrap().len(), 6);
+}
