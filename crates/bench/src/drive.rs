@@ -14,6 +14,7 @@ use crate::generator::Fleet;
 use crate::load::load;
 use crate::names::Names;
 use crate::place::Place;
+use crate::product;
 use crate::raw::{self, Raw};
 use crate::report::{Echo, Line, Report};
 use crate::row::{Measured, Part, ROWS, Row, Work, measure};
@@ -21,7 +22,6 @@ use crate::scripts::{Login, Mirror, Read, Script, Turn, Update};
 use crate::served::{Served, Start};
 use crate::settings::{BULK, Settings};
 use crate::walk::Walk;
-use crate::{machine, product};
 
 /// Connections that open the keys of the warm rows.
 const OPENERS: usize = 4;

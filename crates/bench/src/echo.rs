@@ -46,7 +46,7 @@ async fn input_end() {
     let (ended, end) = oneshot::channel();
     std::thread::spawn(move || {
         let _input = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
-        drop(ended.send(()));
+        let _gone = ended.send(());
     });
     // A thread that could not be waited for has ended, too.
     let _either = end.await;

@@ -142,9 +142,8 @@ mod tests {
     fn a_long_function_is_found() {
         let body = |n: usize| {
             let lines = "    f(\"{\"); // {\n".repeat(n);
-            format!(
-                "trait T {{\n    fn a(x: [u8; 2]);\n}}\npub fn b(x: [u8; 2])\nwhere\n{{\n{lines}}}\n"
-            )
+            let declared = "trait T {\n    fn a(x: [u8; 2]);\n}\n";
+            format!("{declared}pub fn b(x: [u8; 2])\nwhere\n{{\n{lines}}}\n")
         };
         expect(check_functions, &[("a.rs", &body(67))], &[("a.rs", 4, "function b has 71 lines")]);
         expect(check_functions, &[("a.rs", &body(66))], &[]);

@@ -88,8 +88,7 @@ impl File {
     /// Whether the whole file is for tests only.
     pub(super) fn is_test(&self) -> bool {
         let parts = || self.path.trim_end_matches(".rs").split('/');
-        parts().any(|part| part == "tests")
-            || ["it", "testkit", "bench"].contains(&self.crate_name())
+        parts().any(|part| part == "tests") || ["it", "testkit"].contains(&self.crate_name())
     }
 }
 
