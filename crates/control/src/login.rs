@@ -5,7 +5,7 @@
 //! It has no audit record, since it belongs to no account; it is logged and counted.
 
 use keysherd_audit::action;
-use keysherd_base::{Fault, Timestamp, Uid};
+use keysherd_base::{AccountId, Fault, Timestamp, Uid};
 use keysherd_crypto::password::PasswordParams as Argon2Params;
 use keysherd_domain::account::Account;
 use keysherd_domain::auth_method::{AuthMethod, MethodDetail};
@@ -34,8 +34,8 @@ const UNKNOWN_LOGINS: &str = "logins of unknown subjects";
 
 /// How to stretch the password of a person. Writes no audit record.
 ///
-/// When an address has methods in several accounts, the one of the caller's token answers, or
-/// without a token the oldest.
+/// When an address has methods in several accounts, the named account's answers, else the one of
+/// the caller's token, else the oldest.
 ///
 /// # Errors
 /// Only when the store is broken.
@@ -45,11 +45,14 @@ pub(crate) async fn password_params(
     message: PasswordParams,
 ) -> Result<PasswordParamsReply, Fault> {
     let email = message.email.to_lowercase();
-    let made_up = made_up_params(control, &email);
+    let made_up = made_up_params(control, &email, message.account);
     if email.len() > EMAIL_BYTES_MAX {
         return Ok(made_up);
     }
-    let methods = control.store.read(|reader| auth_methods::by_email(reader, &email))?;
+    let mut methods = control.store.read(|reader| auth_methods::by_email(reader, &email))?;
+    if let Some(account) = message.account {
+        methods.retain(|method| method.account == account);
+    }
     let own = control.authenticate(caller).ok().map(|principal| principal.method.id);
     let method = methods.iter().find(|method| Some(method.id) == own).or(methods.first());
     Ok(method.and_then(|method| params_of(&method.detail)).unwrap_or(made_up))
@@ -64,8 +67,14 @@ fn params_of(detail: &MethodDetail) -> Option<PasswordParamsReply> {
     }
 }
 
-fn made_up_params(control: &Control, email: &str) -> PasswordParamsReply {
-    let tag = control.decoy_key.tag(&[b"password-params", &[0], email.as_bytes()]);
+fn made_up_params(
+    control: &Control,
+    email: &str,
+    account: Option<AccountId>,
+) -> PasswordParamsReply {
+    let account = account.unwrap_or_default();
+    let parts: [&[u8]; 4] = [b"password-params", &[0], account.0.as_bytes(), email.as_bytes()];
+    let tag = control.decoy_key.tag(&parts);
     let mut salt = [0; 16];
     salt.copy_from_slice(&tag[..16]);
     let Argon2Params { memory_kib, iterations, parallelism } = Argon2Params::default();

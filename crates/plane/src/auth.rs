@@ -67,6 +67,8 @@ pub const PURPOSE_CHANGE_PASSWORD: &str = "change-password";
 pub struct PasswordParams {
     /// The address.
     pub email: String,
+    /// The account, when the address has several.
+    pub account: Option<AccountId>,
 }
 
 /// How to stretch a password with Argon2id.

@@ -60,8 +60,7 @@ impl Batch {
                 new_value(reader, who, &value, &salt, now)
             }
             WriteTarget::NewSealedKey { path, key_id, customer_fragment } => {
-                let key =
-                    KeyRef { key_id, version: crate::keys::FIRST_VERSION, customer_fragment };
+                let key = KeyRef { key_id, version: crate::keys::FIRST_VERSION, customer_fragment };
                 new_sealed_key(reader, who, &path, key, now)
             }
         })?;

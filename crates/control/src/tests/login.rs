@@ -110,7 +110,7 @@ async fn a_proof_for_another_purpose_or_subject_does_not_sign_in() {
 async fn stretching_parameters_do_not_tell_who_exists() {
     let world = World::new().await;
     let ask = async |email: &str| {
-        world.ask("", PasswordParams { email: email.to_owned() }).await.unwrap()
+        world.ask("", PasswordParams { email: email.to_owned(), account: None }).await.unwrap()
     };
     let known = ask(OWNER_EMAIL).await;
     assert_eq!(known.salt, [5; 16]);
@@ -122,7 +122,7 @@ async fn stretching_parameters_do_not_tell_who_exists() {
         (unknown.memory_kib, unknown.iterations, unknown.parallelism)
     );
     let world = world.restarted();
-    let again = PasswordParams { email: "nobody@example.com".to_owned() };
+    let again = PasswordParams { email: "nobody@example.com".to_owned(), account: None };
     assert_eq!(world.ask("", again).await.unwrap(), unknown);
 }
 

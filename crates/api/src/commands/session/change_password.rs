@@ -45,7 +45,7 @@ async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
         )));
     }
     let email = ctx.ask(OwnEmail).await?.email;
-    let params = ctx.ask(PasswordParams { email: email.clone() }).await?;
+    let params = ctx.ask(PasswordParams { email: email.clone(), account: None }).await?;
     let key = login::stretched(&ctx, current, params).await?;
     let subject = LoginSubject::Email { email, account: None };
     let proof = login::proof(&ctx, PURPOSE_CHANGE_PASSWORD, &subject, &key)?;

@@ -79,7 +79,7 @@ async fn login_password(ctx: &Ctx, args: &Args) -> Result<LoginReply, Fault> {
         .map(|id| AccountId::parse(&id))
         .transpose()
         .map_err(|bad| Fault::bad_request(format!("invalid value of 'account-id': {bad}")))?;
-    let params = ctx.ask(PasswordParams { email: email.clone() }).await?;
+    let params = ctx.ask(PasswordParams { email: email.clone(), account }).await?;
     let key = stretched(ctx, password, params).await?;
     let subject = LoginSubject::Email { email, account };
     let proof = proof(ctx, PURPOSE_LOGIN, &subject, &key)?;
