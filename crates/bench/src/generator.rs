@@ -57,7 +57,8 @@ impl Fleet {
         Ok(Self { connections })
     }
 
-    /// Runs one script on each connection until `time` is over or the scripts are at their end.
+    /// Runs one script on each connection until `time` is over or the scripts are at their end;
+    /// each sends at least one request if it has one.
     ///
     /// # Errors
     /// When a connection is lost, or an answer is not what it should be.
@@ -101,7 +102,8 @@ async fn go(
     tally: Arc<Mutex<Tally>>,
 ) -> Result<(Connection, Box<dyn Script>), String> {
     let mut number = 0;
-    while Instant::now() < until {
+    // At least one request each, so that even the shortest run measures something.
+    while number == 0 || Instant::now() < until {
         let Some(request) = script.next() else { break };
         let begin = Instant::now();
         let answer = connection.call(request).await?;

@@ -9,8 +9,10 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 pub(crate) const BULK: u32 = 100;
 /// Most secrets: their numbers have eight digits, and the client keeps all names in memory.
 const SECRETS_MAX: u32 = 10_000_000;
-/// Longest time of a row. Opened keys live 60 seconds in the gateway; a warm row that lasts longer
-/// than they do would not be warm.
+/// Fewest secrets: a cold row uses a tenth of them to warm up, and the rest must do for a call.
+const SECRETS_MIN: u32 = 200;
+/// Longest time of a row with its warm-up. Opened keys live 60 seconds in the gateway; a warm row
+/// that lasts longer than they do would not be warm.
 const SECONDS_MAX: f64 = 40.0;
 
 /// What is measured, and how long.
@@ -54,16 +56,15 @@ pub(crate) fn command() -> Command {
             option("data-dir", "DIR", "Keep the loaded store here and use it again")
                 .value_parser(value_parser!(PathBuf)),
         )
-        .arg(
-            option("secrets", "N", "Secrets in the store [default: 100000]")
-                .value_parser(value_parser!(u32).range(i64::from(BULK)..=i64::from(SECRETS_MAX))),
-        )
+        .arg(option("secrets", "N", "Secrets in the store [default: 100000]").value_parser(
+            value_parser!(u32).range(i64::from(SECRETS_MIN)..=i64::from(SECRETS_MAX)),
+        ))
         .arg(
             option("warm-names", "N", "Secrets that the warm rows read [default: 10000]")
                 .value_parser(value_parser!(u32).range(i64::from(BULK)..=50_000)),
         )
         .arg(
-            option("seconds", "S", "Time of each row, at most 40 [default: 5]")
+            option("seconds", "S", "Time of each row; with its warm-up at most 40 [default: 5]")
                 .value_parser(value_parser!(f64)),
         )
         .arg(
@@ -92,14 +93,18 @@ impl Settings {
             }
             Err(format!("--{name} is {given}; it must be 0 to {SECONDS_MAX}"))
         };
+        let (row, warm_up) = (seconds("seconds", 5.0, 0.2)?, seconds("warm-up", 1.0, 0.05)?);
+        if (row + warm_up).as_secs_f64() > SECONDS_MAX {
+            return Err(format!("--seconds and --warm-up are more than {SECONDS_MAX} together"));
+        }
         let secrets = number("secrets").unwrap_or(if smoke { 200 } else { 100_000 });
         Ok(Self {
             server: flags.get_one::<PathBuf>("server").cloned(),
             data_dir: flags.get_one::<PathBuf>("data-dir").cloned(),
             secrets,
             warm_names: number("warm-names").unwrap_or(10_000).min(secrets),
-            seconds: seconds("seconds", 5.0, 0.2)?,
-            warm_up: seconds("warm-up", 1.0, 0.05)?,
+            seconds: row,
+            warm_up,
             smoke,
             pin: flags.get_flag("pin"),
             json: flags.get_flag("json"),
@@ -125,9 +130,10 @@ mod tests {
     #[test]
     fn what_is_out_of_range_is_named() {
         for (words, named) in [
-            (["--secrets", "99"], "--secrets"),
+            (["--secrets", "199"], "--secrets"),
             (["--warm-names", "50001"], "--warm-names"),
             (["--seconds", "41"], "--seconds"),
+            (["--seconds", "39.5"], "--warm-up"),
             (["--warm-up", "-1"], "--warm-up"),
         ] {
             let words = [format!("{}={}", words[0], words[1])];

@@ -123,7 +123,7 @@ fn edge(
         clock: roles.clock.clone(),
         rng: roles.rng.clone(),
         ready: Arc::new(move || ready.load(Ordering::Acquire)),
-        status: Some(Arc::new(move || status())),
+        status: Some(Arc::new(status)),
         trusted_proxy: Arc::new(|_| false),
         limits,
     };
