@@ -120,7 +120,8 @@ fn cargo_deny(run: &Run) -> Result<Counts, String> {
     };
     let check = |what: &[&str]| {
         let mut command = Command::new(&deny);
-        command.current_dir(root::project()).args(["--offline", "check"]).args(what);
+        let quiet = ["--offline", "check", "--hide-inclusion-graph"];
+        command.current_dir(root::project()).args(quiet).args(what);
         process::run(&mut command)
     };
     // cargo-deny reads the manifests of every platform's crates.

@@ -5,8 +5,9 @@
 //! moment, and the signature and its verification are paid once for up to 1000 derivations.
 //!
 //! Control builds and signs permits and must not depend on the fragment protocol (it could combine
-//! answers otherwise). The format is therefore here, where control and the protocol both see it, and
-//! the golden test below fixes it. All of it is CBOR with definite lengths and shortest integers:
+//! answers otherwise). The format is therefore here, where control and the protocol both see it,
+//! and a golden test of `fragments` fixes it. All of it is CBOR with definite lengths and shortest
+//! integers:
 //!
 //! ```text
 //! permit = [ 1, permit_id b16, iat_ms uint, exp_ms uint, account b16, gateway_spki b32, op uint,
@@ -22,9 +23,6 @@
 use keysherd_base::{AccountId, KeyId, Timestamp, Uid};
 use minicbor::encode::Error as EncodeError;
 use minicbor::{Decoder, Encoder, decode};
-
-#[cfg(test)]
-mod tests;
 
 /// Most entries of one permit.
 pub const PERMIT_ENTRIES_MAX: usize = 1_000;

@@ -1,4 +1,5 @@
-//! What a gateway asks of the control plane: one message per use case, and the [`Plane`] they go to.
+//! What a gateway asks of the control plane: one message per use case, and the [`Plane`] they go
+//! to.
 //!
 //! The messages can express ciphertext, verifiers and metadata, and nothing that could be read: no
 //! type here holds a plaintext value, a key or a customer fragment. They are plain serializable

@@ -49,8 +49,8 @@ fn next_steps(bootstrap: &Bootstrap, file: &str, first: bool) -> String {
    print(api.get_secret_value(akeyless.GetSecretValue(names=["/demo/first"], token=t)))
 
 3. curl
-   curl --cacert {ca} {url}/auth -H 'content-type: application/json' \
-     -d "$(python3 -c 'import json; b = json.load(open("{file}")); print(json.dumps({{"access-id": b["access_id"], "access-key": b["access_key"]}}))')"
+   curl --cacert {ca} {url}/auth \
+     -H 'content-type: application/json' -d @{file}
 
 "#
     )

@@ -4,8 +4,10 @@
 
 mod kit;
 
+mod canary;
 mod configuration;
 mod crash;
+mod disk_full;
 mod first_start;
 mod interrupted;
 mod stopping;

@@ -1,7 +1,8 @@
 //! The ciphertext that `encrypt` returns, and how one message key comes from a window key.
 //!
 //! ```text
-//! GCM:  1 | key version u32 | kind u8 = 1 | window salt 32 | COM 32 | random 24 | ciphertext | tag 16
+//! GCM:  1 | key version u32 | kind u8 = 1 | window salt 32 | COM 32 | random 24
+//!         | ciphertext | tag 16
 //! SIV:  1 | key version u32 | kind u8 = 2 | SIV 16 and ciphertext
 //! CBC:  1 | key version u32 | kind u8 = 3 | blocks
 //! ```

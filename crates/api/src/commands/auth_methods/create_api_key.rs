@@ -35,7 +35,8 @@ pub(super) static COMMAND: ApiCommand = Command {
         access: Access::Right("auth-method-rule", "create"),
         body: Body::Object,
         show: Show::Sentence(
-            "Auth Method {name} successfully created\n- Access ID: {access_id}\n- Access Key: {access_key}",
+            "Auth Method {name} successfully created\n- Access ID: {access_id}\n\
+             - Access Key: {access_key}",
         ),
     },
     run: |ctx, args| Box::pin(run(ctx, args)),
