@@ -28,6 +28,22 @@ pub(crate) fn openapi() -> Result<(), Exit> {
     print(&keysherd_wire::openapi(&about, &commands::specs()))
 }
 
+/// The reference pages: file name to Markdown.
+pub(crate) fn reference() -> Result<(), Exit> {
+    let mut pages = serde_json::Map::new();
+    let mut places = std::collections::HashMap::new();
+    for (noun, list) in commands::nouns() {
+        let specs: Vec<&Spec> = list.iter().map(|command| &command.spec).collect();
+        let page = format!("{}.md", noun.to_lowercase().replace(' ', "-"));
+        places.extend(specs.iter().map(|spec| (spec.name, format!("{page}#{}", spec.name))));
+        pages.insert(page, keysherd_wire::group_page(noun, &specs).into());
+    }
+    let link = |spec: &Spec| places.get(spec.name).cloned().unwrap_or_default();
+    let index = keysherd_wire::index_page("Commands", &commands::specs(), &link);
+    pages.insert("README.md".to_owned(), index.into());
+    print(&Value::Object(pages))
+}
+
 fn print(value: &Value) -> Result<(), Exit> {
     let text = serde_json::to_string_pretty(value).map_err(|e| Exit::Damaged(e.to_string()))?;
     let _closed = writeln!(std::io::stdout(), "{text}");
@@ -72,4 +88,14 @@ fn field(field: &FieldSpec) -> Value {
         "choices": field.choices,
         "help": field.help,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use keysherd_api::commands;
+
+    #[test]
+    fn every_command_follows_the_rules_of_all_commands() {
+        assert_eq!(keysherd_wire::lint_all(&commands::specs()), Vec::<String>::new());
+    }
 }

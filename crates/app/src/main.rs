@@ -36,6 +36,7 @@ fn main() -> ExitCode {
         "audit" => role(config::audit::command(), rest(), audit::run),
         "describe-commands" => describe::commands(),
         "describe-openapi" => describe::openapi(),
+        "describe-reference" => describe::reference(),
         _ => return ExitCode::from(command_line(args)),
     };
     match outcome {

@@ -12,7 +12,7 @@ use keysherd_plane::{Caller, PlaneHandle};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::derive::Derivations;
-use crate::needs::needs;
+use crate::needs::{Need, needs};
 use keysherd_crypto::envelope::Kek;
 
 /// Batches that run at one time. Two keep both the control plane and the managers busy.
@@ -24,10 +24,10 @@ const WISHES_WAITING: usize = 4_096;
 
 /// What a wish comes back with.
 pub(crate) struct Derived {
-    /// What control granted.
+    /// What control granted, and has recorded.
     pub(crate) granted: GrantedTo,
-    /// The keys, each with the place its need was granted at.
-    pub(crate) keks: Vec<(PermitSlot, Kek)>,
+    /// The keys, each with the place its need was granted at; or why there are none.
+    pub(crate) keks: Result<Vec<(PermitSlot, Kek)>, Fault>,
 }
 
 type Outcome = Result<Derived, Fault>;
@@ -56,7 +56,8 @@ impl Batcher {
     /// have, when something was encrypted under it before (transit messages).
     ///
     /// # Errors
-    /// Control's refusal, or why the managers' answers did not make a key.
+    /// Control's refusal, or that it does not answer. What goes wrong after it granted the wish is
+    /// in [`Derived::keks`].
     pub(crate) async fn derive(
         &self,
         caller: Caller,
@@ -106,19 +107,18 @@ async fn process(batch: Vec<Job>, plane: &PlaneHandle, derivations: &Arc<Derivat
         .zip(drawn)
         .map(|(outcome, (caller, salt, commitment))| {
             let granted = outcome?;
-            let needs = needs(&caller, &granted, salt, commitment)?;
+            let needs = needs(&caller, &granted, salt, commitment);
             Ok((granted, needs))
         })
         .collect();
-    let wanted: Vec<_> = grants.iter().flatten().flat_map(|(_, needs)| needs).cloned().collect();
+    let wanted: Vec<_> =
+        grants.iter().flatten().flat_map(|(_, needs)| needs).flatten().cloned().collect();
     let mut keks = derivations.derive(&reply.permits, wanted).await;
     for (grant, done) in grants.into_iter().zip(waiting) {
-        let outcome = grant.and_then(|(granted, needs)| {
-            let keks = needs
-                .iter()
-                .map(|need| Ok((need.slot, keks.take(need.slot)?)))
-                .collect::<Result<_, Fault>>()?;
-            Ok(Derived { granted, keks })
+        let outcome = grant.map(|(granted, needs)| {
+            let take = |need: &Need| Ok((need.slot, keks.take(need.slot)?));
+            let keks = needs.and_then(|needs| needs.iter().map(take).collect());
+            Derived { granted, keks }
         });
         // The requester may be gone; what it asked for is audited all the same.
         drop(done.send(outcome));

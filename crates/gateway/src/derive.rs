@@ -344,6 +344,13 @@ fn names(managers: ManagerSet) -> String {
     managers.iter().map(|manager| manager.to_string()).collect::<Vec<_>>().join(", ")
 }
 
+/// Code of the fault that says: what was derived is not what the ciphertext commits to.
+pub(crate) const NOT_COMMITTED: &str = "CommitmentMismatch";
+
 fn refused(refusal: Refusal) -> Fault {
-    Fault::new(refusal.kind(), format!("the value cannot be derived: {refusal}"))
+    let fault = Fault::new(refusal.kind(), format!("the value cannot be derived: {refusal}"));
+    match refusal {
+        Refusal::CommitmentMismatch => fault.with_code(NOT_COMMITTED),
+        _ => fault,
+    }
 }

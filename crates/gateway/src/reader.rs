@@ -94,6 +94,7 @@ impl Reader {
         let outcome = self.cold.derive(ctx.caller().clone(), wish, None).await;
         let derived = outcome.inspect_err(|fault| ctx.mark_fault(fault))?;
         ctx.mark(Recorded::Success);
+        let keks = derived.keks?;
         let Granted::Read(items) = derived.granted.granted else { return Err(other_grant()) };
         items
             .into_iter()
@@ -101,7 +102,7 @@ impl Reader {
                 let values = item
                     .versions
                     .iter()
-                    .map(|version| self.open_derived(&item, version, &derived.keks))
+                    .map(|version| self.open_derived(&item, version, &keks))
                     .collect::<Result<_, Fault>>()?;
                 Ok(OpenedItem { item, values })
             })

@@ -16,6 +16,7 @@ use keysherd_plane::grants::{Grant, Granted, ItemRef, KeyRef, Wish};
 use quick_cache::sync::Cache;
 
 use crate::batcher::Batcher;
+use crate::derive::NOT_COMMITTED;
 use crate::key_cache::KeyCache;
 use crate::reader::{KEY_TTL_SECONDS_MAX, payload_key};
 
@@ -191,8 +192,13 @@ impl Transit {
         let outcome = self.batcher.derive(ctx.caller().clone(), wish, com).await;
         let derived = outcome.inspect_err(|fault| ctx.mark_fault(fault))?;
         ctx.mark(Recorded::Success);
+        // The message names its window itself: a key that does not fit is the caller's mistake.
+        let keks = derived.keks.map_err(|fault| match fault.code() {
+            NOT_COMMITTED if com.is_some() => message::cannot_open(),
+            _ => fault,
+        })?;
         let no_key = || Fault::internal("a key was granted without a derivation");
-        let (_, kek) = derived.keks.into_iter().next().ok_or_else(no_key)?;
+        let (_, kek) = keks.into_iter().next().ok_or_else(no_key)?;
         match derived.granted.granted {
             Granted::Transit { key, algorithm, .. } => {
                 let window = Arc::new(self.window(&kek, key, salt));

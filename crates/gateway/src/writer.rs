@@ -51,7 +51,8 @@ impl Writer {
         else {
             return Err(Fault::internal("control granted something else than was asked"));
         };
-        let [(_, kek)] = derived.keks.as_slice() else {
+        let keks = derived.keks?;
+        let [(_, kek)] = keks.as_slice() else {
             return Err(Fault::internal("a write needs exactly one derivation"));
         };
         let header = Header {

@@ -102,7 +102,7 @@ pub(crate) async fn run<H: Host>(
 ) -> Result<Answer, Fault> {
     let request = info.request;
     let call = host.open(info);
-    let outcome = match check_required(command, &args) {
+    let outcome = match check(command, &args) {
         Ok(()) => perform(command, call.clone(), args).await,
         Err(fault) => Err(fault),
     };
@@ -132,13 +132,14 @@ where
     outcome.unwrap_or_else(|panicked| Err(Fault::internal(panicked)))
 }
 
-fn check_required<C>(command: &Command<C>, args: &Args) -> Result<(), Fault> {
+fn check<C>(command: &Command<C>, args: &Args) -> Result<(), Fault> {
     let spec = &command.spec;
     if spec.body == Body::Object {
-        return args.check_required(spec);
+        return args.check_required(spec).and_then(|()| args.check_types(spec));
     }
     for (index, row) in args.rows().iter().enumerate() {
         row.check_required(spec)
+            .and_then(|()| row.check_types(spec))
             .map_err(|fault| Fault::bad_request(format!("element {index}: {}", fault.public())))?;
     }
     Ok(())

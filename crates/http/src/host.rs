@@ -20,7 +20,7 @@ pub struct RequestInfo {
     pub client_address: IpAddr,
     /// What kind of program calls, such as `sdk` or `cli`; 1 to 64 printable ASCII characters.
     pub client_kind: Arc<str>,
-    /// The command's current name, whatever spelling was called.
+    /// The command's name that was called: its current one or an older spelling, as declared.
     pub command: &'static str,
     /// The id of this request in logs, audit records and the answer.
     pub request: RequestId,

@@ -122,6 +122,22 @@ impl Args {
         Ok(self.get(field)?.map(Secret::new))
     }
 
+    /// Refuses the call when a given argument has the wrong type or is not one of its field's
+    /// choices, whether the command reads it or not: a mistyped argument is a misunderstanding.
+    ///
+    /// # Errors
+    /// A bad request that names the first such argument.
+    pub fn check_types(&self, spec: &Spec) -> Result<(), Fault> {
+        let mut fields = spec.all_fields().filter(|field| !field.inert);
+        fields.try_for_each(|field| match self.raw(field.name) {
+            Some(value) if !field.is_absent(value) => {
+                check_choice(field, value)?;
+                if field.shape.fits(value) { Ok(()) } else { Err(field.mistyped()) }
+            }
+            _ => Ok(()),
+        })
+    }
+
     /// Refuses the call when a required field is missing; names all that are.
     ///
     /// # Errors
@@ -184,5 +200,96 @@ pub fn wipe(value: Value) {
 impl std::fmt::Debug for Args {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_set().entries(self.names()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::command::{Access, Body, Show};
+    use crate::field::{Flag, Int, List, Map};
+
+    const NAME: Field<Text> = Field::text("name", "A name.").required();
+    const COUNT: Field<Int> = Field::int("count", "A number.");
+    const FORCE: Field<Flag> = Field::flag("force", "A flag.");
+    const TAGS: Field<List> = Field::list("tags", "Some texts.");
+    const MORE: Field<Map> = Field::map("more", "Some pairs.");
+    const KIND: Field<Text> = Field::text("kind", "A choice.").choices(&["one", "two"]);
+    const OLD: Field<Int> = Field::int("old", "Has no effect.").inert();
+
+    static SPEC: Spec = Spec {
+        name: "toy",
+        aliases: &[],
+        success: 200,
+        summary: "A toy.",
+        groups: &[],
+        fields: &[
+            NAME.spec(),
+            COUNT.spec(),
+            FORCE.spec(),
+            TAGS.spec(),
+            MORE.spec(),
+            KIND.spec(),
+            OLD.spec(),
+        ],
+        reply: "object",
+        access: Access::Open,
+        body: Body::Object,
+        show: Show::Json,
+    };
+
+    fn args(name: &'static str, value: Value) -> Args {
+        let mut args = Args::new();
+        args.put(name, value);
+        args
+    }
+
+    #[test]
+    fn types_are_checked_whether_the_command_reads_them_or_not() {
+        for (name, value) in [
+            ("name", json!(["a"])),
+            ("name", json!({"a": 1})),
+            ("count", json!("many")),
+            ("count", json!(1.5)),
+            ("force", json!(1)),
+            ("force", json!("yes")),
+            ("tags", json!({"a": "b"})),
+            ("tags", json!([["a"]])),
+            ("more", json!(["a"])),
+            ("more", json!({"a": ["b"]})),
+            ("kind", json!("three")),
+        ] {
+            let fault = args(name, value.clone()).check_types(&SPEC).unwrap_err();
+            assert!(fault.public().contains(name), "{name} {value}: {fault}");
+        }
+    }
+
+    #[test]
+    fn what_clients_send_in_place_of_a_type_is_accepted() {
+        for (name, value) in [
+            ("name", json!(5)),
+            ("name", json!("")),
+            ("count", json!("7")),
+            ("count", json!(null)),
+            ("force", json!("True")),
+            ("tags", json!("one")),
+            ("tags", json!([1, true, "x"])),
+            ("more", json!({"a": 1})),
+            ("kind", json!("ONE")),
+            ("old", json!("whatever")),
+        ] {
+            let outcome = args(name, value.clone()).check_types(&SPEC);
+            assert!(outcome.is_ok(), "{name} {value}: {outcome:?}");
+        }
+    }
+
+    #[test]
+    fn all_missing_fields_are_named() {
+        assert_eq!(
+            Args::new().check_required(&SPEC).unwrap_err().public(),
+            "missing required field 'name'"
+        );
     }
 }

@@ -22,6 +22,27 @@ pub enum Shape {
     Map,
 }
 
+impl Shape {
+    /// Whether `value` can be read as this shape, as [`Kind::read`] reads it, without copying it.
+    pub(crate) fn fits(self, value: &Value) -> bool {
+        let is_text =
+            |value: &Value| matches!(value, Value::String(_) | Value::Number(_) | Value::Bool(_));
+        match self {
+            Self::Text => is_text(value),
+            Self::Flag => Flag::read(value).is_some(),
+            Self::Int => Int::read(value).is_some(),
+            Self::List => match value {
+                Value::Array(values) => values.len() <= LIST_LEN_MAX && values.iter().all(is_text),
+                other => other.is_string(),
+            },
+            Self::Map => match value {
+                Value::Object(map) => map.len() <= LIST_LEN_MAX && map.values().all(is_text),
+                _ => false,
+            },
+        }
+    }
+}
+
 /// A field as data.
 #[derive(Clone, Copy, Debug)]
 pub struct FieldSpec {

@@ -68,6 +68,7 @@ const ROWS: &[Row] = &[
     ("testkit", ROLES),
     ("it", TEST_SUPPORTED),
     ("bench", TEST_SUPPORTED),
+    ("fuzz", TEST_SUPPORTED),
     ("xtask", &[]),
 ];
 

@@ -1,51 +1,99 @@
 //! A full disk: writes fail and say why, reads go on, free space heals it without a restart.
 //!
 //! The data directory lies on a small file system of its own, in a mount namespace that ends with
-//! the server. From outside it is seen through `/proc/<pid>/root`.
+//! the process that holds it. From outside it is seen through `/proc/<pid>/root`.
 
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::kit::{Api, KEYSHERD, Server, Site, audit, finish, wait_until};
+use crate::kit::{Api, KEYSHERD, Process, Server, Site, finish, wait_until};
 
 /// Room for the reserves of the control plane and three managers, and a little more.
-const DISK: &str = "size=56m,mode=700";
+const SIZE: &str = "size=40m";
 /// Secrets there are before the disk is full.
 const SECRETS: usize = 40;
 
-/// How a mount namespace can be had here.
-fn unshare() -> Option<&'static [&'static str]> {
-    let ways: [&[&str]; 2] = [&["--mount"], &["--mount", "--map-root-user"]];
-    ways.into_iter().find(|way| {
-        let mut command = Command::new("unshare");
-        command.args(*way).args(["mount", "-t", "tmpfs", "tmpfs", "/mnt"]);
-        command.output().is_ok_and(|output| output.status.success())
-    })
+/// A way into a mount namespace: to make one, and to enter one that is there.
+#[derive(Clone, Copy)]
+struct Way {
+    unshare: &'static [&'static str],
+    nsenter: &'static [&'static str],
 }
 
-/// Starts a server on a small disk; `None` where that is not possible.
-fn start_on_small_disk(site: &Site) -> Option<Server> {
-    let Some(way) = unshare() else {
+const WAYS: [Way; 2] = [
+    Way { unshare: &["--mount"], nsenter: &["--mount"] },
+    Way {
+        unshare: &["--mount", "--map-root-user"],
+        nsenter: &["--user", "--preserve-credentials", "--mount"],
+    },
+];
+
+/// How a mount namespace can be had here.
+fn way() -> Option<Way> {
+    let works = |way: &Way| {
+        let mut command = Command::new("unshare");
+        command.args(way.unshare).args(["mount", "-t", "tmpfs", "tmpfs", "/mnt"]);
+        command.output().is_ok_and(|output| output.status.success())
+    };
+    let found = WAYS.into_iter().find(works);
+    if found.is_none() {
         let why = "no small disk: neither root nor unprivileged user namespaces mount a tmpfs here";
         assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{why}");
         println!("NOT TESTED: {why}");
-        return None;
-    };
-    let disk = site.path("disk");
-    fs::create_dir(&disk).unwrap();
-    let script = format!(
-        "mount -t tmpfs -o {DISK} tmpfs \"$1\" && \
-         exec \"$0\" server --listen 127.0.0.1:0 --data-dir \"$1/data\""
-    );
-    let mut command = Command::new("unshare");
-    command.args(way).args(["sh", "-c", &script, KEYSHERD]).arg(&disk).env("HOME", site.home());
-    let starting = site.launch(command);
-    let seen = PathBuf::from(format!("/proc/{}/root{}", starting.process.pid(), disk.display()));
-    Some(starting.in_directory(seen.join("data")).ready())
+    }
+    found
+}
+
+/// A small disk, there as long as the process that holds its mount namespace.
+struct Disk {
+    holder: Process,
+    way: Way,
+    /// Where it is mounted, for who is inside.
+    inside: PathBuf,
+}
+
+impl Disk {
+    fn new(site: &Site, options: &str) -> Option<Self> {
+        let way = way()?;
+        let inside = site.path("disk");
+        fs::create_dir(&inside).unwrap();
+        let script =
+            format!("mount -t tmpfs -o mode=700,{options} tmpfs \"$0\" && exec sleep 3600");
+        let mut command = Command::new("unshare");
+        command.args(way.unshare).args(["sh", "-c", &script]).arg(&inside);
+        let disk = Self { holder: site.launch(command).process, way, inside };
+        let mounted = || fs::read_to_string(format!("/proc/{}/mounts", disk.holder.pid()));
+        let place = disk.inside.display().to_string();
+        wait_until("the small disk", || mounted().is_ok_and(|text| text.contains(&place)));
+        Some(disk)
+    }
+
+    /// The disk as it is seen from outside.
+    fn outside(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/root{}", self.holder.pid(), self.inside.display()))
+    }
+
+    /// The binary, inside.
+    fn keysherd(&self, site: &Site, args: &[&str]) -> Command {
+        let mut command = Command::new("nsenter");
+        command.args(["--target", &self.holder.pid().to_string()]).args(self.way.nsenter);
+        command.arg(KEYSHERD).args(args).arg("--data-dir").arg(self.inside.join("data"));
+        command.env("HOME", site.home());
+        command
+    }
+
+    fn start(&self, site: &Site, listen: &str) -> Server {
+        let starting = site.launch(self.keysherd(site, &["server", "--listen", listen]));
+        starting.in_directory(self.outside().join("data")).ready()
+    }
+
+    fn verify_audit(&self, site: &Site) {
+        finish(&mut self.keysherd(site, &["audit", "verify"]), b"").expect(0);
+    }
 }
 
 /// Fills the disk with a file, to the last byte.
@@ -84,20 +132,13 @@ fn write_until_full(admin: &Api, disk: &Path) -> String {
 #[test]
 fn a_full_disk_stops_writes_only_and_heals_without_a_restart() {
     let site = Site::new();
-    let Some(server) = start_on_small_disk(&site) else { return };
+    let Some(disk) = Disk::new(&site, SIZE) else { return };
+    let server = disk.start(&site, "127.0.0.1:0");
     let admin = server.admin();
-    for number in 0..SECRETS {
-        admin.store(&name(number), &format!("value {number}"));
-    }
-    admin.ok("create-dfc-key", json!({"name": "/full/key", "alg": "AES256GCM"}));
-    let encrypt = json!({"key-name": "/full/key", "plaintext": "a message"});
-    let sealed = admin.ok("encrypt", encrypt.clone())["result"].take();
+    let sealed = prepare(&admin);
     let warm = name(0);
-    admin.read(&warm);
-
-    let disk = server.data.parent().unwrap().to_owned();
-    let filler = fill(&disk);
-    let text = write_until_full(&admin, &disk);
+    let filler = fill(&disk.outside());
+    let text = write_until_full(&admin, &disk.outside());
     for word in ["StorageFull", "storage is full", "free space"] {
         assert!(text.contains(word), "{text}");
     }
@@ -127,13 +168,47 @@ fn a_full_disk_stops_writes_only_and_heals_without_a_restart() {
     for number in 1..SECRETS {
         assert_eq!(admin.read(&name(number)), format!("value {number}"));
     }
-    let verified = audit(&site.home(), &server.data, &["verify"]);
-    verified.expect(0);
+    disk.verify_audit(&site);
     server.stop();
 }
 
+#[test]
+fn a_server_that_is_killed_on_a_full_disk_starts_there_again() {
+    let site = Site::new();
+    let Some(disk) = Disk::new(&site, SIZE) else { return };
+    let server = disk.start(&site, "127.0.0.1:0");
+    let sealed = prepare(&server.admin());
+    let filler = fill(&disk.outside());
+    write_until_full(&server.admin(), &disk.outside());
+    let address = server.http.address().to_string();
+    server.process.kill();
+
+    let server = disk.start(&site, &address);
+    let admin = server.admin();
+    reads_go_on(&server, &admin, &sealed);
+    write_until_full(&admin, &disk.outside());
+    reads_go_on(&server, &admin, &sealed);
+    fs::remove_file(filler).unwrap();
+    let write = || admin.call("create-secret", json!({"name": "/healed", "value": "v"}));
+    wait_until("writes to work again", || write().is_success());
+    disk.verify_audit(&site);
+    server.stop();
+}
+
+/// Makes what is read later; gives a ciphertext of the key.
+fn prepare(admin: &Api) -> Value {
+    for number in 0..SECRETS {
+        admin.store(&name(number), &format!("value {number}"));
+    }
+    admin.ok("create-dfc-key", json!({"name": "/full/key", "alg": "AES256GCM"}));
+    let encrypt = json!({"key-name": "/full/key", "plaintext": "a message"});
+    let sealed = admin.ok("encrypt", encrypt)["result"].take();
+    admin.read(&name(0));
+    sealed
+}
+
 /// Reads of every kind, more than a few.
-fn reads_go_on(server: &Server, admin: &Api, sealed: &serde_json::Value) {
+fn reads_go_on(server: &Server, admin: &Api, sealed: &Value) {
     for _ in 0..3 {
         for number in 0..SECRETS {
             assert_eq!(admin.read(&name(number)), format!("value {number}"));
@@ -153,13 +228,8 @@ fn reads_go_on(server: &Server, admin: &Api, sealed: &serde_json::Value) {
 #[test]
 fn a_small_disk_is_refused_at_the_first_start_with_a_reason() {
     let site = Site::new();
-    let Some(way) = unshare() else { return };
-    let disk = site.path("disk");
-    fs::create_dir(&disk).unwrap();
-    let script = "mount -t tmpfs -o size=600k,mode=700 tmpfs \"$1\" && \
-                  exec \"$0\" server --listen 127.0.0.1:0 --data-dir \"$1/data\"";
-    let mut command = Command::new("unshare");
-    command.args(way).args(["sh", "-c", script, KEYSHERD]).arg(&disk).env("HOME", site.home());
+    let Some(disk) = Disk::new(&site, "size=600k") else { return };
+    let mut command = disk.keysherd(&site, &["server", "--listen", "127.0.0.1:0"]);
     let ended = finish(&mut command, b"");
     assert!([70, 73].contains(&ended.code), "ended with {}: {}", ended.code, ended.err);
     let text = ended.err.to_lowercase();

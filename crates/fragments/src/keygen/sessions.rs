@@ -28,6 +28,8 @@ struct Entry {
     gateway_spki_sha256: [u8; 32],
     ends_at: Timestamp,
     stage: Stage,
+    /// Whether the manifest was signed: the session is only kept to repeat that answer.
+    signed: bool,
 }
 
 enum Stage {
@@ -58,7 +60,7 @@ impl Sessions {
         if self.by_id.values().any(|entry| entry.stage.params().key == params.key) {
             return Err(Refusal::KeyExists);
         }
-        if self.by_id.len() >= SESSIONS_MAX {
+        if self.by_id.len() >= SESSIONS_MAX && !self.forget_a_signed_one() {
             return Err(Refusal::TooManySessions);
         }
         let session = Session::begin(params, me, identity, rng)?;
@@ -67,6 +69,7 @@ impl Sessions {
             gateway_spki_sha256: checked.gateway_spki_sha256,
             ends_at: now.plus_seconds(SESSION_SECONDS_MAX),
             stage: Stage::Running(Box::new(session)),
+            signed: false,
         };
         self.by_id.insert(id, entry);
         Ok(round1)
@@ -147,8 +150,8 @@ impl Sessions {
         Ok(pending)
     }
 
-    /// Signs the manifest, after the key was stored. The generation stays until it expires, so
-    /// that a gateway that lost the answer can ask again.
+    /// Signs the manifest, after the key was stored. The generation stays until it expires or its
+    /// place is needed, so that a gateway that lost the answer can ask again.
     ///
     /// # Errors
     /// As [`Self::pending`].
@@ -160,7 +163,10 @@ impl Sessions {
         identity: &SigningKey,
         now: Timestamp,
     ) -> Result<Signature, Refusal> {
-        self.pending(gateway_spki_sha256, session, manifest, now)?.sign(manifest, identity)
+        let signature =
+            self.pending(gateway_spki_sha256, session, manifest, now)?.sign(manifest, identity)?;
+        self.of_gateway(session, gateway_spki_sha256, now)?.signed = true;
+        Ok(signature)
     }
 
     /// Drops, and zeroizes, the generations that ran out of time. To be called now and then.
@@ -176,6 +182,13 @@ impl Sessions {
     /// Whether none is under way.
     pub fn is_empty(&self) -> bool {
         self.by_id.is_empty()
+    }
+
+    /// Makes room: finished generations must not keep others from beginning.
+    fn forget_a_signed_one(&mut self) -> bool {
+        let signed = self.by_id.iter().filter(|(_, entry)| entry.signed);
+        let oldest = signed.min_by_key(|(_, entry)| entry.ends_at).map(|(id, _)| *id);
+        oldest.is_some_and(|id| self.by_id.remove(&id).is_some())
     }
 
     fn of_gateway(

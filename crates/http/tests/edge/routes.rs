@@ -26,7 +26,8 @@ async fn an_older_name_has_its_own_status() {
     let server = Server::plain().await;
     let response = server.post("/v2/describe-thing", ARGS).await;
     assert_eq!(response.status, 201);
-    assert_eq!(response.json()["command"], "get-thing");
+    // The command learns which of its names was called: older ones answer other models.
+    assert_eq!(response.json()["command"], "describe-Thing");
     let refused = server.post("/DESCRIBE-THING", "{}").await;
     assert!(refused.error().starts_with("describe-Thing failed: Status 400"));
 }

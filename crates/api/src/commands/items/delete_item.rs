@@ -10,7 +10,7 @@ use crate::ctx::Ctx;
 use crate::fields::{ACCESSIBILITY, NAME, SESSION};
 
 const VERSION: Field<Int> =
-    Field::int("version", "-1: the item; 0: its newest version; otherwise that version.")
+    Field::int("version", "A version; 0 stands for the newest, -1 for the whole item.")
         .default("-1");
 const IN_DAYS: Field<Int> =
     Field::int("delete-in-days", "Days until a key is gone; other items go at once.").default("7");

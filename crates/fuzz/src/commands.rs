@@ -1,0 +1,179 @@
+//! Whole commands, between a control plane and a cryptography that are made up.
+//!
+//! This is the way of a value from the body to the messages: no plaintext may reach the plane, and
+//! no fault may repeat a secret argument, whatever else the body says.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use keysherd_api::commands::{ApiCommand, all};
+use keysherd_api::{
+    Crypt, Ctx, GeneratedKey, KeyWish, OpenedItem, SealedWrite, Services, TransitMessage,
+    TransitResult,
+};
+use keysherd_base::{Fault, ManualClock, SecretBytes, Timestamp, Uid};
+use keysherd_http::{error_text, parse_body};
+use keysherd_plane::grants::{ItemRef, KeyRef, VersionWish, WriteTarget};
+use keysherd_plane::items::SealedValue;
+use keysherd_plane::{BoxFuture, Caller, Plane, Reply, Request};
+use keysherd_wire::{Args, Shape};
+use serde_json::{Value, json};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::plane_messages::check_request;
+use crate::randomness::Sequence;
+
+/// What stands in every secret argument that is given: also a well-formed access key.
+const CANARY: &str = "Q0FOQVJZLUNBTkFSWS1DQU5BUlktQ0FOQVJZLTEyMzQ=";
+const NOW: Timestamp = Timestamp(1_767_607_872_000);
+
+thread_local! {
+    static RUNTIME: Runtime =
+        Builder::new_current_thread().enable_time().build().expect("invariant: threads start");
+}
+
+/// The first byte chooses the command, the rest is its body.
+pub fn commands(data: &[u8]) {
+    let Some((choice, body)) = data.split_first() else { return };
+    let commands: Vec<&'static ApiCommand> = all().collect();
+    let command = commands[usize::from(*choice) % commands.len()];
+    let Ok(mut args) = parse_body(&command.spec, body) else { return };
+    plant(command, &mut args);
+    if args.check_required(&command.spec).is_err() {
+        return;
+    }
+    let plane = Arc::new(RefusingPlane::default());
+    let mut caller = Caller::of_the_server(Uid([1; 16]));
+    caller.token = Some("t-00".into());
+    let services = Services {
+        plane: Arc::clone(&plane) as Arc<dyn Plane>,
+        crypt: Arc::new(MadeUpCrypt),
+        clock: Arc::new(ManualClock::new(NOW)),
+        rng: Arc::new(Sequence::new(1)),
+        stretching: tokio::sync::Semaphore::new(1),
+    };
+    let outcome = RUNTIME.with(|runtime| {
+        runtime.block_on((command.run)(Ctx::new(Arc::new(services), caller), args))
+    });
+    if let Err(fault) = outcome {
+        let told = format!("{fault:?} {}", error_text(command.spec.name, &fault));
+        assert!(!told.contains(CANARY), "{} repeats a secret: {told}", command.spec.name);
+    }
+    for request in plane.asked.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        check_request(request);
+        let sent = serde_json::to_string(request).expect("invariant: messages are JSON");
+        assert!(!sent.contains(CANARY), "{} tells the plane a secret: {sent}", command.spec.name);
+    }
+}
+
+/// Puts the canary in place of every secret that was given. A batch takes its body as it is.
+fn plant(command: &ApiCommand, args: &mut Args) {
+    for field in command.spec.all_fields().filter(|field| field.secret) {
+        let value = match (args.raw(field.name), field.shape) {
+            (Some(Value::String(_)), _) => json!(CANARY),
+            (Some(Value::Object(_)), Shape::Map) => json!({ "entry": CANARY }),
+            _ => continue,
+        };
+        args.put(field.name, value);
+    }
+}
+
+/// A control plane that remembers what it is asked and knows nothing.
+#[derive(Default)]
+struct RefusingPlane {
+    asked: Mutex<Vec<Request>>,
+}
+
+impl Plane for RefusingPlane {
+    fn call(&self, _: Caller, request: Request) -> BoxFuture<'_, Result<Reply, Fault>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).push(request);
+        Box::pin(std::future::ready(Err(Fault::not_found("there is nothing"))))
+    }
+}
+
+/// A cryptography that says yes and encrypts nothing.
+struct MadeUpCrypt;
+
+impl Crypt for MadeUpCrypt {
+    fn read<'a>(
+        &'a self,
+        _: &'a Ctx,
+        _: Vec<ItemRef>,
+        _: VersionWish,
+    ) -> BoxFuture<'a, Result<Vec<OpenedItem>, Fault>> {
+        Box::pin(std::future::ready(Err(Fault::not_found("there is nothing"))))
+    }
+
+    fn seal<'a>(
+        &'a self,
+        _: &'a Ctx,
+        _: WriteTarget,
+        _: SecretBytes,
+    ) -> BoxFuture<'a, Result<SealedWrite, Fault>> {
+        let key = KeyRef { key_id: Uid([2; 16]), version: 1, customer_fragment: None };
+        let value = SealedValue { ciphertext: Arc::from([3; 8]), key, unconfirmed: false };
+        let write = SealedWrite { uid: Uid([4; 16]), version: 1, overwrite: false, value };
+        Box::pin(std::future::ready(Ok(write)))
+    }
+
+    fn generate_key<'a>(
+        &'a self,
+        _: &'a Ctx,
+        wish: KeyWish,
+    ) -> BoxFuture<'a, Result<GeneratedKey, Fault>> {
+        let key = GeneratedKey {
+            key_id: Uid([5; 16]),
+            manifest: Arc::from([6; 8]),
+            threshold: 2,
+            manager_millis: vec![1; usize::from(wish.managers)],
+            sealed: None,
+        };
+        Box::pin(std::future::ready(Ok(key)))
+    }
+
+    fn encrypt<'a>(
+        &'a self,
+        _: &'a Ctx,
+        messages: Vec<TransitMessage>,
+    ) -> BoxFuture<'a, Vec<TransitResult>> {
+        let sealed = messages.into_iter().map(|message| Ok(message.data)).collect();
+        Box::pin(std::future::ready(sealed))
+    }
+
+    fn decrypt<'a>(
+        &'a self,
+        ctx: &'a Ctx,
+        messages: Vec<TransitMessage>,
+    ) -> BoxFuture<'a, Vec<TransitResult>> {
+        self.encrypt(ctx, messages)
+    }
+}
+
+/// For each command: a body with all its fields, and one with the required ones only.
+pub(crate) fn seeds() -> Vec<Vec<u8>> {
+    let mut seeds = Vec::new();
+    for (index, command) in all().enumerate() {
+        let choice = u8::try_from(index).unwrap_or_default();
+        for whole in [true, false] {
+            let fields = command.spec.all_fields().filter(|field| whole || field.required);
+            let body: serde_json::Map<String, Value> =
+                fields.map(|field| (field.documented.to_owned(), sample(field))).collect();
+            let body = match command.spec.body {
+                keysherd_wire::Body::Object => json!(body),
+                keysherd_wire::Body::Array => json!([body]),
+            };
+            seeds.push([&[choice], body.to_string().as_bytes()].concat());
+        }
+    }
+    seeds
+}
+
+fn sample(field: &keysherd_wire::FieldSpec) -> Value {
+    match (field.shape, field.choices.first()) {
+        (Shape::Flag, _) => json!("true"),
+        (Shape::Int, _) => json!(3),
+        (Shape::List, _) => json!(["/a/b", "c"]),
+        (Shape::Map, _) => json!({ "a": "b" }),
+        (Shape::Text, Some(choice)) => json!(choice),
+        (Shape::Text, None) => json!("/a/b"),
+    }
+}

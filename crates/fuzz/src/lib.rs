@@ -1,0 +1,117 @@
+//! Fuzz targets as ordinary functions: one for each thing that reads bytes from outside.
+//!
+//! A target takes any bytes and panics when a property breaks. All are total (no bytes make the
+//! reader panic); where something is accepted, writing it again gives the same; and no refusal
+//! repeats a secret. The same functions run in two places: under a coverage-guided fuzzer (the
+//! binaries in the directory `fuzz` of the project), and with a few thousand deterministic
+//! mutations of [`Target::seeds`] in this crate's own tests.
+//!
+//! Not reached, because private to their crates: the gateway's transit messages, the body of a
+//! session token, the frames of the manager's store.
+
+mod access_keys;
+mod addresses;
+mod audit_chains;
+mod audit_records;
+mod certificates;
+mod ciphertexts;
+mod command_line;
+mod commands;
+mod decisions;
+mod envelopes;
+mod fragment_messages;
+mod fragment_samples;
+mod identifiers;
+mod input;
+mod json_edge;
+mod log_entries;
+mod log_segments;
+mod manifests;
+mod matching;
+mod networks;
+mod paths;
+mod patterns;
+mod permits;
+mod plane_messages;
+mod randomness;
+mod routes;
+mod sub_claims;
+mod tokens;
+
+pub use access_keys::access_keys;
+pub use addresses::addresses;
+pub use audit_chains::audit_chains;
+pub use audit_records::audit_records;
+pub use certificates::certificates;
+pub use ciphertexts::ciphertexts;
+pub use command_line::command_line;
+pub use commands::commands;
+pub use decisions::decisions;
+pub use envelopes::{envelopes, sealed_envelopes};
+pub use fragment_messages::fragment_messages;
+pub use identifiers::identifiers;
+pub use json_edge::json_edge;
+pub use log_entries::log_entries;
+pub use log_segments::log_segments;
+pub use manifests::manifests;
+pub use networks::networks;
+pub use paths::paths;
+pub use patterns::patterns;
+pub use permits::permits;
+pub use plane_messages::plane_messages;
+pub use routes::routes;
+pub use sub_claims::sub_claims;
+pub use tokens::tokens;
+
+/// A target: what to run, and where to begin.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    /// The name of the function, of the fuzzer's binary and of the directory of its corpus.
+    pub name: &'static str,
+    /// Panics when a property does not hold for these bytes.
+    pub run: fn(&[u8]),
+    /// Structurally valid inputs.
+    pub seeds: fn() -> Vec<Vec<u8>>,
+    /// How many mutations the tests try; fewer where one takes long.
+    pub rounds: usize,
+}
+
+macro_rules! targets {
+    ($($name:ident from $module:ident, $seeds:ident, $rounds:literal;)*) => {
+        /// Every target, by name. (One macro for this crate: name and function cannot drift.)
+        pub const TARGETS: &[Target] = &[$(Target {
+            name: stringify!($name),
+            run: $name,
+            seeds: $module::$seeds,
+            rounds: $rounds,
+        }),*];
+    };
+}
+
+targets! {
+    access_keys from access_keys, seeds, 3_000;
+    addresses from addresses, seeds, 3_000;
+    audit_chains from audit_chains, seeds, 3_000;
+    audit_records from audit_records, seeds, 3_000;
+    certificates from certificates, seeds, 3_000;
+    ciphertexts from ciphertexts, seeds, 3_000;
+    command_line from command_line, seeds, 1_000;
+    commands from commands, seeds, 3_000;
+    decisions from decisions, seeds, 3_000;
+    envelopes from envelopes, seeds, 3_000;
+    fragment_messages from fragment_messages, seeds, 3_000;
+    identifiers from identifiers, seeds, 3_000;
+    json_edge from json_edge, seeds, 3_000;
+    log_entries from log_entries, seeds, 3_000;
+    log_segments from log_segments, seeds, 3_000;
+    manifests from manifests, seeds, 1_000;
+    networks from networks, seeds, 3_000;
+    paths from paths, seeds, 3_000;
+    patterns from patterns, seeds, 3_000;
+    permits from permits, seeds, 3_000;
+    plane_messages from plane_messages, seeds, 3_000;
+    routes from routes, seeds, 3_000;
+    sealed_envelopes from envelopes, sealed_seeds, 3_000;
+    sub_claims from sub_claims, seeds, 3_000;
+    tokens from tokens, seeds, 3_000;
+}

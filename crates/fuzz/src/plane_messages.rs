@@ -1,0 +1,154 @@
+//! Messages between gateway and control plane.
+//!
+//! They travel as Rust values today; JSON stands in for whatever will carry them.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use keysherd_base::{AccessId, FaultKind, FolderPath, ItemPath, KeyId, Timestamp, Uid};
+use keysherd_domain::claims::SubClaims;
+use keysherd_domain::item::{KeyAlgorithm, SecretKind, ValueFormat};
+use keysherd_domain::role::{Capabilities, Capability, Rule, RuleKind};
+use keysherd_plane::auth::{Login, LoginProof, LoginSubject, PasswordParamsReply};
+use keysherd_plane::grants::{Grant, ItemRef, KeyRef, VersionWish, Wish, WriteTarget};
+use keysherd_plane::items::{ItemUpdate, ItemUpdateParts, ItemsDelete, SealedValue, SecretCreate};
+use keysherd_plane::roles::{AssocCreate, RoleCreate, RuleSet};
+use keysherd_plane::{Caller, Done, Note, Reply, Request};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// Decodes the bytes as each kind of message; what was decoded is encoded, decoded and encoded
+/// again without a difference.
+pub fn plane_messages(data: &[u8]) {
+    if let Ok(request) = serde_json::from_slice::<Request>(data) {
+        assert!(!request.name().is_empty());
+        check_request(&request);
+    }
+    check::<Reply>(data);
+    check::<Caller>(data);
+}
+
+/// A request comes back from its encoding.
+pub(crate) fn check_request(request: &Request) {
+    check::<Request>(&encode(request));
+}
+
+fn check<T: Serialize + DeserializeOwned>(data: &[u8]) {
+    let Ok(message) = serde_json::from_slice::<T>(data) else { return };
+    let encoded = encode(&message);
+    let again: T = serde_json::from_slice(&encoded).expect("what was encoded is decoded");
+    assert_eq!(encode(&again), encoded, "{}", String::from_utf8_lossy(&encoded));
+}
+
+fn encode<T: Serialize>(message: &T) -> Vec<u8> {
+    serde_json::to_vec(message).expect("invariant: messages are JSON")
+}
+
+pub(crate) fn seeds() -> Vec<Vec<u8>> {
+    let caller = Caller::of_the_server(Uid([1; 16]));
+    let mut seeds = vec![encode(&caller), encode(&Caller { token: Some("t-0".into()), ..caller })];
+    seeds.extend(requests().iter().map(encode));
+    seeds.extend(replies().iter().map(encode));
+    seeds
+}
+
+fn path(text: &str) -> ItemPath {
+    ItemPath::parse(text).expect("invariant: a well-formed path")
+}
+
+fn requests() -> Vec<Request> {
+    let access_id = AccessId::parse("p-abcdefghijkl").expect("invariant: a well-formed id");
+    let proof = LoginProof { signed_at: Timestamp(5), nonce: [1; 16], signature: [2; 64] };
+    let key = KeyRef { key_id: KeyId::default(), version: 1, customer_fragment: None };
+    let value = SealedValue { ciphertext: Arc::from([1, 2, 3]), key, unconfirmed: true };
+    let rule = Rule {
+        kind: RuleKind::Item,
+        path: "/a/*".to_owned(),
+        capabilities: Capabilities::NONE.with(Capability::Read),
+        expires: Some(Timestamp(9)),
+    };
+    let mut sub_claims = SubClaims::default();
+    sub_claims.set("group", "ops");
+    let parts = ItemUpdateParts { new_path: Some(path("/c")), ..ItemUpdateParts::default() };
+    vec![
+        Note { failure: Some(FaultKind::TooLarge), detail: "too large".to_owned() }.into(),
+        Login { subject: LoginSubject::AccessId(access_id), proof }.into(),
+        Grant { wishes: wishes(), with_permit: true }.into(),
+        RoleCreate {
+            path: path("r"),
+            comment: String::new(),
+            delete_protection: None,
+            rules: vec![rule.clone()],
+        }
+        .into(),
+        RuleSet { role: path("r"), rule }.into(),
+        AssocCreate { role: path("r"), method: path("m"), sub_claims, case_sensitive: true }.into(),
+        ItemUpdate { path: path("/a/b"), parts }.into(),
+        ItemsDelete::Items(vec![path("/a"), path("/b")]).into(),
+        ItemsDelete::Below(FolderPath::parse("/").expect("invariant: the root")).into(),
+        SecretCreate {
+            path: path("/a/b"),
+            uid: Uid([3; 16]),
+            secret_kind: SecretKind::Password,
+            format: ValueFormat::Json,
+            description: "d".to_owned(),
+            tags: vec!["t".to_owned()],
+            protection_key: Some(path("/keys/k")),
+            max_versions: Some(2),
+            delete_protection: Some(true),
+            websites: vec!["https://h".to_owned()],
+            custom_fields: [("a".to_owned(), "b".to_owned())].into(),
+            change_event: false,
+            value,
+        }
+        .into(),
+    ]
+}
+
+fn wishes() -> Vec<(Caller, Wish)> {
+    let caller = Caller::of_the_server(Uid([2; 16]));
+    let target = WriteTarget::NewValue {
+        path: path("/a"),
+        protection_key: None,
+        keep_previous: Some(true),
+        expected_version: None,
+    };
+    [
+        Wish::Read { items: vec![ItemRef::Path(path("/a"))], version: VersionWish::Last(20) },
+        Wish::Write { target, salt: [4; 32] },
+        Wish::Transit {
+            key: ItemRef::Display("d".to_owned()),
+            version: None,
+            salt: [5; 32],
+            encrypt: true,
+        },
+    ]
+    .map(|wish| (caller.clone(), wish))
+    .to_vec()
+}
+
+fn replies() -> Vec<Reply> {
+    let address = IpAddr::from([10, 0, 0, 1]);
+    let mut claims = SubClaims::default();
+    claims.set("client_ip", address.to_string());
+    vec![
+        Reply::RoleCreate(Done),
+        Reply::DescribeClaims(keysherd_plane::auth::DescribeClaimsReply { claims }),
+        Reply::PasswordParams(PasswordParamsReply {
+            salt: [0; 16],
+            memory_kib: 19_456,
+            iterations: 2,
+            parallelism: 1,
+        }),
+        Reply::Grant(keysherd_plane::grants::GrantReply {
+            outcomes: vec![Err(keysherd_base::Fault::forbidden("no").with_private("because"))],
+            permits: Vec::new(),
+        }),
+        Reply::KeyBegin(keysherd_plane::keys::KeyBeginReply {
+            account: Uid([6; 16]),
+            key_id: Uid([7; 16]),
+            group: KeyAlgorithm::Aes256Gcm.name().to_owned(),
+            permit: keysherd_plane::grants::SignedPermit { bytes: Arc::from([8; 4]) },
+        }),
+    ]
+}
