@@ -7,7 +7,7 @@ use keysherd_base::limits::{
 use keysherd_base::{AccountId, Fault, ItemId, ItemPath};
 use keysherd_domain::account::{AccountSettings, TokenTtl};
 use keysherd_domain::item::{ItemKind, ItemState};
-use keysherd_plane::accounts::{AccountGet, AccountUpdate, AccountView};
+use keysherd_plane::accounts::{AccountEdit, AccountGet, AccountUpdate, AccountView};
 use keysherd_plane::{Caller, Done};
 use keysherd_store::{Tx, accounts, items};
 
@@ -31,10 +31,33 @@ pub(crate) async fn get(
 ) -> Result<AccountView, Fault> {
     let principal = control.principal(caller).await?;
     let draft = audit_draft(caller, &principal, action::GET_ACCOUNT_SETTINGS, "", Vec::new());
+    control.recorded(draft, view(control, &principal)).await
+}
+
+/// Reads the account for somebody who is about to change it; records only a refusal.
+///
+/// # Errors
+/// [`Fault::unauthorized`] for a token that is not good or not an admin's.
+pub(crate) async fn edit(
+    control: &Control,
+    caller: &Caller,
+    _message: AccountEdit,
+) -> Result<AccountView, Fault> {
+    let principal = control.principal(caller).await?;
+    match principal.require_admin() {
+        Ok(()) => view(control, &principal),
+        Err(refused) => {
+            let action = action::UPDATE_ACCOUNT_SETTINGS;
+            let draft = audit_draft(caller, &principal, action, "", Vec::new());
+            control.recorded(draft, Err(refused)).await
+        }
+    }
+}
+
+fn view(control: &Control, principal: &Principal) -> Result<AccountView, Fault> {
     let account = (*principal.settings).clone();
-    let name = key_name(control, account.id, account.settings.default_key);
-    let outcome = name.map(|default_key_name| AccountView { account, default_key_name });
-    control.recorded(draft, outcome).await
+    let default_key_name = key_name(control, account.id, account.settings.default_key)?;
+    Ok(AccountView { account, default_key_name })
 }
 
 fn key_name(

@@ -15,19 +15,24 @@ const SIGNATURE: [u8; 64] = [6; 64];
 type Stored = (u64, Vec<u8>, Link);
 
 /// Makes a chain of records and lets somebody who cannot sign change it: the untouched chain
-/// verifies, and no other.
+/// verifies, and no other. (But the empty one without a head, which is that of a new account.)
 pub fn audit_chains(data: &[u8]) {
     let mut input = Input::new(data);
     let chain = chain(&mut input);
     let head = head(&chain);
-    assert!(verifies(&chain, Some(&head)), "an untouched chain");
+    let genuine = |body: &[u8], signature: &[u8; 64]| {
+        *signature == SIGNATURE && *body == head.head.signed_body()
+    };
+    assert!(verifies(&chain, Some(&head), &genuine), "an untouched chain");
     let mut changed = chain.clone();
     let mut changed_head = Some(head);
     for _ in 0..1 + input.below(3) {
         change(&mut input, &mut changed, &mut changed_head);
     }
     let untouched = changed == chain && changed_head == Some(head);
-    assert_eq!(verifies(&changed, changed_head.as_ref()), untouched, "{changed:?}");
+    let new = changed.is_empty() && changed_head.is_none();
+    let verified = verifies(&changed, changed_head.as_ref(), &genuine);
+    assert_eq!(verified, untouched || new, "{changed:?} {changed_head:?}");
 }
 
 fn chain(input: &mut Input<'_>) -> Vec<Stored> {
@@ -48,13 +53,16 @@ fn head(chain: &[Stored]) -> SignedHead {
     head.sign(|_| SIGNATURE)
 }
 
-fn verifies(chain: &[Stored], head: Option<&SignedHead>) -> bool {
+fn verifies(
+    chain: &[Stored],
+    head: Option<&SignedHead>,
+    genuine: &dyn Fn(&[u8], &[u8; 64]) -> bool,
+) -> bool {
     let mut verifier = ChainVerifier::new(ACCOUNT, sha256);
     for (seq, bytes, link) in chain {
         verifier.push(*seq, bytes, link);
     }
-    // Only the head itself was signed; its place, link and time are what the signature covers.
-    let verified = verifier.finish(head, |_, signature| *signature == SIGNATURE);
+    let verified = verifier.finish(head, genuine);
     if let Ok(verified) = verified {
         assert_eq!(verified.records, chain.len() as u64);
     }
@@ -64,7 +72,7 @@ fn verifies(chain: &[Stored], head: Option<&SignedHead>) -> bool {
 fn change(input: &mut Input<'_>, chain: &mut Vec<Stored>, head: &mut Option<SignedHead>) {
     let (one, other) = (input.below(chain.len().max(1)), input.below(chain.len().max(1)));
     let (bit, place) = (input.byte() % 8, input.below(usize::from(u16::MAX)));
-    match (input.byte() % 8, chain.get_mut(one)) {
+    match (input.byte() % 10, chain.get_mut(one)) {
         (0, Some(_)) => drop(chain.remove(one)),
         (1, Some(_)) => chain.swap(one, other),
         (2, Some(stored)) => {
@@ -83,7 +91,16 @@ fn change(input: &mut Input<'_>, chain: &mut Vec<Stored>, head: &mut Option<Sign
             bytes[place] ^= 1 << bit;
             relink(chain);
         }
-        _ => *head = None,
+        (7, _) => *head = None,
+        _ => {
+            let Some(signed) = head else { return };
+            match place % 4 {
+                0 => signed.head.seq = signed.head.seq.wrapping_add(1 << bit),
+                1 => signed.head.link = chain.get(one).map_or(NO_LINK, |(_, _, link)| *link),
+                2 => signed.head.time = Timestamp(input.byte().into()),
+                _ => signed.signature[place % 64] ^= 1 << bit,
+            }
+        }
     }
 }
 

@@ -70,7 +70,7 @@ fn run_once(arguments: &[OsString]) -> String {
         stdin: &mut "from standard input\n".as_bytes(),
         stdout: &mut stdout,
         stderr: &mut stderr,
-        stdin_is_terminal: arguments.len() % 2 == 0,
+        stdin_is_terminal: arguments.len().is_multiple_of(2),
         stdout_is_terminal: true,
         width: Some(80),
         prompt: &mut prompt,

@@ -3,7 +3,7 @@
 //! This is the way of a value from the body to the messages: no plaintext may reach the plane, and
 //! no fault may repeat a secret argument, whatever else the body says.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use keysherd_api::commands::{ApiCommand, all};
 use keysherd_api::{
@@ -15,10 +15,11 @@ use keysherd_http::{error_text, parse_body};
 use keysherd_plane::grants::{ItemRef, KeyRef, VersionWish, WriteTarget};
 use keysherd_plane::items::SealedValue;
 use keysherd_plane::{BoxFuture, Caller, Plane, Reply, Request};
-use keysherd_wire::{Args, Shape};
+use keysherd_wire::{Args, Body, FieldSpec, Shape};
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 
+use crate::input::Input;
 use crate::plane_messages::check_request;
 use crate::randomness::Sequence;
 
@@ -31,16 +32,73 @@ thread_local! {
         Builder::new_current_thread().enable_time().build().expect("invariant: threads start");
 }
 
-/// The first byte chooses the command, the rest is its body.
+/// Values of fields, when the bytes choose among them.
+static VALUES: LazyLock<[Value; 20]> = LazyLock::new(|| {
+    [
+        json!("/a/b"),
+        json!("/*"),
+        json!("a/../b"),
+        json!(""),
+        json!("x".repeat(2_000)),
+        json!("{\"a\":\"b\"}"),
+        json!("[1,"),
+        json!("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
+        json!("p-abcdefghijkl"),
+        json!("a@b.org"),
+        json!("10.0.0.0/8,::1/129"),
+        json!("-1"),
+        json!(i64::MIN),
+        json!(u64::MAX),
+        json!(2.5),
+        json!(true),
+        json!(null),
+        json!(["/a", "b=c", 1]),
+        json!({ "a": "b", "": "`AND`" }),
+        json!([[]]),
+    ]
+});
+
+/// The first byte chooses the command. The rest is its body, or, behind a zero byte, chooses the
+/// value of each field.
 pub fn commands(data: &[u8]) {
-    let Some((choice, body)) = data.split_first() else { return };
+    let Some((choice, rest)) = data.split_first() else { return };
     let commands: Vec<&'static ApiCommand> = all().collect();
     let command = commands[usize::from(*choice) % commands.len()];
-    let Ok(mut args) = parse_body(&command.spec, body) else { return };
-    plant(command, &mut args);
-    if args.check_required(&command.spec).is_err() {
+    let chosen = rest.strip_prefix(&[0]).map(|choices| choose(command, &mut Input::new(choices)));
+    let body = chosen.as_ref().map_or(rest, |chosen| chosen.as_bytes());
+    let Ok(mut args) = parse_body(&command.spec, body) else {
+        assert!(chosen.is_none(), "a body of good values was refused");
         return;
+    };
+    plant(command, &mut args);
+    if args.check_required(&command.spec).is_ok() {
+        check(command, args);
     }
+}
+
+/// A body of good JSON with odd values.
+fn choose(command: &ApiCommand, input: &mut Input<'_>) -> String {
+    let mut body = serde_json::Map::new();
+    for field in command.spec.all_fields() {
+        let value = match input.byte() {
+            0..64 if !field.required => continue,
+            0..128 => sample(field),
+            128..160 => json!(input.text()),
+            odd => VALUES[usize::from(odd) % VALUES.len()].clone(),
+        };
+        body.insert(field.documented.to_owned(), value);
+    }
+    in_shape(command, body).to_string()
+}
+
+fn in_shape(command: &ApiCommand, body: serde_json::Map<String, Value>) -> Value {
+    match command.spec.body {
+        Body::Object => json!(body),
+        Body::Array => json!([body]),
+    }
+}
+
+fn check(command: &ApiCommand, args: Args) {
     let plane = Arc::new(RefusingPlane::default());
     let mut caller = Caller::of_the_server(Uid([1; 16]));
     caller.token = Some("t-00".into());
@@ -157,17 +215,16 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
             let fields = command.spec.all_fields().filter(|field| whole || field.required);
             let body: serde_json::Map<String, Value> =
                 fields.map(|field| (field.documented.to_owned(), sample(field))).collect();
-            let body = match command.spec.body {
-                keysherd_wire::Body::Object => json!(body),
-                keysherd_wire::Body::Array => json!([body]),
-            };
-            seeds.push([&[choice], body.to_string().as_bytes()].concat());
+            let body = in_shape(command, body).to_string();
+            seeds.push([&[choice], body.as_bytes()].concat());
         }
+        let choices: Vec<u8> = (0..120_u8).map(|at| at.wrapping_mul(choice * 2 + 7)).collect();
+        seeds.push([&[choice, 0], choices.as_slice()].concat());
     }
     seeds
 }
 
-fn sample(field: &keysherd_wire::FieldSpec) -> Value {
+fn sample(field: &FieldSpec) -> Value {
     match (field.shape, field.choices.first()) {
         (Shape::Flag, _) => json!("true"),
         (Shape::Int, _) => json!(3),

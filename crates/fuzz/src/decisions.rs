@@ -6,6 +6,7 @@ use keysherd_domain::policy::pattern::RulePattern;
 use keysherd_domain::policy::rule_set::RuleSet;
 use keysherd_domain::role::{Capability, Rule, RuleKind};
 
+use crate::input::Input;
 use crate::matching;
 use crate::patterns::{NOW, bearer, rule};
 
@@ -23,6 +24,13 @@ struct Case {
     case_insensitive: bool,
 }
 
+/// What patterns, values and paths are put together from when the bytes are not text of their own.
+const PIECES: &[&str] = &[
+    "/", "/", "/", "a", "b", "ab", "A", "+", "/+/", "*", "/*", "{{u}}", "{{g}}", "{{ u }}",
+    "{{x/y}}", "{", "}", "-", "k", "\u{212a}", "é", "É", "ß", "/.", "/..",
+];
+const CLAIMS: &[&str] = &["u", "g", "x/y"];
+
 /// Each line begins with a letter: `g` a path whose reading is granted, `d` one that is denied, `n`
 /// one the bearer wants to give to somebody else, `c` a claim `name=value` of the bearer, `o` one of
 /// that somebody, `i` letter case does not count, `p` a path to ask about.
@@ -30,9 +38,14 @@ struct Case {
 /// The decision is that of the definition: so a claim value is never more than text in one segment.
 /// Nobody can give what they do not hold, whoever gets it, and what may be read can be reached
 /// through its folders.
+///
+/// Behind a zero byte, the bytes choose lines from a short list of pieces instead.
 pub fn decisions(data: &[u8]) {
-    let Ok(text) = std::str::from_utf8(data) else { return };
-    let case = Case::read(text);
+    let case = match (data.split_first(), std::str::from_utf8(data)) {
+        (Some((0, choices)), _) => Case::choose(&mut Input::new(choices)),
+        (_, Ok(text)) => Case::read(text),
+        _ => return,
+    };
     let set = bearer(&case.rules, &case.claims, !case.case_insensitive);
     for path in &case.paths {
         for form in [path.as_str(), path.as_folder().as_str()] {
@@ -45,6 +58,25 @@ pub fn decisions(data: &[u8]) {
 }
 
 impl Case {
+    fn choose(input: &mut Input<'_>) -> Self {
+        let mut case = Self { case_insensitive: input.flag(), ..Self::default() };
+        for _ in 0..1 + input.byte() % 4 {
+            let capability =
+                if input.byte().is_multiple_of(4) { Capability::Deny } else { Capability::Read };
+            case.rules.push(rule(&choose_text(input, 6), capability));
+        }
+        case.given = vec![rule(&choose_text(input, 6), Capability::Read)];
+        for claims in [&mut case.claims, &mut case.other_claims] {
+            for _ in 0..input.byte() % 4 {
+                let name = CLAIMS[input.below(CLAIMS.len())];
+                add_claim(claims, &format!("{name}={}", choose_text(input, 2)));
+            }
+        }
+        let paths = (0..6).map(|_| ItemPath::parse(&choose_text(input, 5)));
+        case.paths = paths.collect::<Vec<_>>().into_iter().flatten().collect();
+        case
+    }
+
     fn read(text: &str) -> Self {
         let mut case = Self::default();
         let lines = text.lines().filter(|line| line.len() <= LINE_BYTES_MAX);
@@ -63,6 +95,12 @@ impl Case {
         }
         case
     }
+}
+
+fn choose_text(input: &mut Input<'_>, longest: usize) -> String {
+    (0..1 + usize::from(input.byte()) % longest)
+        .map(|_| PIECES[usize::from(input.byte()) % PIECES.len()])
+        .collect()
 }
 
 fn add_claim(claims: &mut SubClaims, text: &str) {
@@ -128,5 +166,7 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         "g/a/*/b\nd/x*y\np/a/b",
     ]
     .map(|text| text.as_bytes().to_vec())
-    .to_vec()
+    .into_iter()
+    .chain((1..9_u8).map(|step| (0..120_u8).map(|at| at.wrapping_mul(step * 29)).collect()))
+    .collect()
 }

@@ -20,15 +20,23 @@ fn project(below: &str) -> PathBuf {
 /// The files of a directory by name; nothing when there is none.
 fn files(directory: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(directory).into_iter().flatten();
-    let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("a directory").path()).collect();
     files.sort();
     files
 }
 
 fn inputs(target: &Target) -> Vec<Vec<u8>> {
     let committed = files(&project("corpus").join(target.name));
-    let committed = committed.iter().map(|path| fs::read(path).unwrap());
+    let committed = committed.iter().map(|path| fs::read(path).expect("a file"));
     (target.seeds)().into_iter().chain(committed).collect()
+}
+
+/// How many mutations are tried: the target's own number, or that of `KEYSHERD_FUZZ_ROUNDS` for
+/// somebody who has time.
+fn rounds(target: &Target) -> usize {
+    std::env::var("KEYSHERD_FUZZ_ROUNDS")
+        .ok()
+        .map_or(target.rounds, |rounds| rounds.parse().expect("a number of rounds"))
 }
 
 fn fails(target: &Target, input: &[u8]) -> bool {
@@ -67,7 +75,7 @@ fn smoke(name: &str) {
     }
     let mut mutator = Mutator::new(name);
     let originals = pool.len();
-    for _ in 0..target.rounds {
+    for _ in 0..rounds(target) {
         let mut input = mutator.mutate(&pool);
         input.truncate(INPUT_BYTES_MAX);
         try_input(target, &input);

@@ -77,7 +77,7 @@ impl Gateway {
         let derivations = Arc::new(Derivations::new(managers.clone(), plane.clone(), rng.clone()));
         let keys = Arc::new(KeyCache::new(clock.clone(), &*rng, key_cache_seconds)?);
         let batcher = || Batcher::start(plane.clone(), derivations.clone());
-        let reader = Reader::new(plane.clone(), batcher(), keys.clone());
+        let reader = Reader::new(plane.clone(), batcher(), keys.clone(), clock.clone());
         let writer = Writer::new(batcher(), keys.clone(), rng.clone());
         let transit = Transit::new(plane.clone(), batcher(), keys, clock, rng.clone())?;
         let keys = KeyGenerator { managers: managers.clone(), derivations, rng };

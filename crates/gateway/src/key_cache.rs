@@ -40,6 +40,11 @@ impl KeyCache {
         Ok(Self { entries: Cache::new(KEYS_MAX), sealer, clock, ttl_seconds })
     }
 
+    /// Seconds an entry lives at most; 0: there are none.
+    pub(crate) fn ttl_seconds(&self) -> i64 {
+        self.ttl_seconds
+    }
+
     /// The key with this commitment, unless it is too old.
     pub(crate) fn get(&self, commitment: &[u8; 32]) -> Option<PayloadKey> {
         let entry = self.entries.get(commitment)?;

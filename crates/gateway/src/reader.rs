@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use keysherd_api::{Ctx, OpenedItem, OpenedValue, Recorded};
-use keysherd_base::{Fault, SecretBytes};
+use keysherd_base::{ClockHandle, Fault, SecretBytes, Timestamp};
 use keysherd_crypto::envelope::{Envelope, Kek, PayloadKey};
 use keysherd_plane::PlaneHandle;
 use keysherd_plane::grants::{
@@ -25,13 +25,20 @@ pub(crate) struct Reader {
     plane: PlaneHandle,
     cold: Batcher,
     keys: Arc<KeyCache>,
-    hints: Cache<ItemRef, ()>,
+    /// Until when the keys of a name are probably in the cache.
+    hints: Cache<(ItemRef, VersionWish), Timestamp>,
+    clock: ClockHandle,
 }
 
 impl Reader {
     /// A reader that derives through `cold`.
-    pub(crate) fn new(plane: PlaneHandle, cold: Batcher, keys: Arc<KeyCache>) -> Self {
-        Self { plane, cold, keys, hints: Cache::new(HINTS_MAX) }
+    pub(crate) fn new(
+        plane: PlaneHandle,
+        cold: Batcher,
+        keys: Arc<KeyCache>,
+        clock: ClockHandle,
+    ) -> Self {
+        Self { plane, cold, keys, hints: Cache::new(HINTS_MAX), clock }
     }
 
     /// Reads all items or fails.
@@ -44,17 +51,20 @@ impl Reader {
         items: Vec<ItemRef>,
         version: VersionWish,
     ) -> Result<Vec<OpenedItem>, Fault> {
-        let probably_warm = items.iter().all(|item| self.hints.get(item).is_some());
-        if probably_warm {
+        let now = self.clock.now();
+        let names = items.iter().map(|item| (item.clone(), version)).collect::<Vec<_>>();
+        if names.iter().all(|name| self.hints.get(name).is_some_and(|until| now < until)) {
             let wish = Wish::Read { items: items.clone(), version };
             if let Some(opened) = self.read_warm(ctx, wish).await? {
                 return Ok(opened);
             }
         }
-        let wish = Wish::Read { items: items.clone(), version };
-        let opened = self.read_cold(ctx, wish).await?;
-        for item in items {
-            self.hints.insert(item, ());
+        let opened = self.read_cold(ctx, Wish::Read { items, version }).await?;
+        let until = now.plus_seconds(self.keys.ttl_seconds().min(KEY_TTL_SECONDS_MAX));
+        if now < until {
+            for name in names {
+                self.hints.insert(name, until);
+            }
         }
         Ok(opened)
     }

@@ -1,6 +1,8 @@
 //! Encrypting and decrypting messages with a key: by window keys (GCM), by sealed material (SIV,
 //! CBC). Control authorizes and records every call; only the derivation is saved by the caches.
 
+use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -28,6 +30,8 @@ use message::Message;
 const WINDOW_MESSAGES_MAX: u32 = 1 << 20;
 /// Seconds a window is used for encrypting.
 const WINDOW_SECONDS: i64 = 3_600;
+/// In place of a salt where there is no window.
+const NO_SALT: [u8; 32] = [0; 32];
 /// Window keys kept for decrypting.
 const WINDOWS_MAX: usize = 10_000;
 
@@ -83,37 +87,35 @@ impl Transit {
         })
     }
 
-    /// Encrypts messages, in order; one grant for each run of messages with the same key.
+    /// Encrypts messages, in order; one grant, and so one audit record, for each key.
     pub(crate) async fn encrypt(&self, ctx: &Ctx, all: Vec<TransitMessage>) -> Vec<TransitResult> {
-        let mut results = Vec::with_capacity(all.len());
-        for run in all.chunk_by(|a, b| a.key == b.key && a.version == b.version) {
-            let Some(first) = run.first() else { continue };
-            match self.encrypting(ctx, first).await {
-                Err(fault) => results.extend(run.iter().map(|_| Err(fault.clone()))),
-                Ok(cipher) => {
-                    results.extend(run.iter().map(|message| cipher.encrypt(message, &*self.rng)));
-                }
-            }
+        let mut results = Results::new(all.len());
+        for group in groups(&all, |message| (message.key.clone(), message.version)) {
+            let cipher = self.encrypting(ctx, group.first).await;
+            results.put(group.places, |place| match &cipher {
+                Ok(cipher) => cipher.encrypt(&all[place], &*self.rng),
+                Err(fault) => Err(fault.clone()),
+            });
         }
-        results
+        results.0
     }
 
-    /// Decrypts messages, in order; one grant for each run of messages with the same window.
+    /// Decrypts messages, in order; one grant for each window of each key.
     pub(crate) async fn decrypt(&self, ctx: &Ctx, all: Vec<TransitMessage>) -> Vec<TransitResult> {
         let window = |message: &TransitMessage| match Message::parse(message.data.expose()) {
             Ok(Message::Window { salt, version, .. }) => Some((version, salt)),
-            Ok(Message::Fixed { version, .. }) => Some((version, [0; 32])),
+            Ok(Message::Fixed { version, .. }) => Some((version, NO_SALT)),
             Err(_) => None,
         };
-        let mut results = Vec::with_capacity(all.len());
-        for run in all.chunk_by(|a, b| a.key == b.key && window(a) == window(b)) {
-            let Some(first) = run.first() else { continue };
-            match self.decrypting(ctx, first).await {
-                Err(fault) => results.extend(run.iter().map(|_| Err(fault.clone()))),
-                Ok(cipher) => results.extend(run.iter().map(|message| cipher.decrypt(message))),
-            }
+        let mut results = Results::new(all.len());
+        for group in groups(&all, |message| (message.key.clone(), window(message))) {
+            let cipher = self.decrypting(ctx, group.first).await;
+            results.put(group.places, |place| match &cipher {
+                Ok(cipher) => cipher.decrypt(&all[place]),
+                Err(fault) => Err(fault.clone()),
+            });
         }
-        results
+        results.0
     }
 
     async fn encrypting(&self, ctx: &Ctx, message: &TransitMessage) -> Result<Cipher, Fault> {
@@ -150,9 +152,10 @@ impl Transit {
         }
         let (salt, com) = match parsed {
             Message::Window { salt, com, .. } => (salt, Some(com)),
-            Message::Fixed { .. } => ([0; 32], None),
+            Message::Fixed { .. } => (NO_SALT, None),
         };
-        let cached = self.by_salt.get(&salt).filter(|window| window.expires > self.clock.now());
+        let cached = com.and_then(|_| self.by_salt.get(&salt));
+        let cached = cached.filter(|window| window.expires > self.clock.now());
         if let Some(window) = cached {
             let wish = use_key(message, Some(version), salt, false);
             // The grant is for the key the caller named; the cached window may be another key's,
@@ -201,12 +204,16 @@ impl Transit {
         let (_, kek) = keks.into_iter().next().ok_or_else(no_key)?;
         match derived.granted.granted {
             Granted::Transit { key, algorithm, .. } => {
+                // A message without a window names no salt: there is nothing to find it by.
+                let known_or_named = known.is_some() || com.is_some();
                 let window = Arc::new(self.window(&kek, key, salt));
                 if let Some(known) = known {
                     self.resolved.insert(known, key);
                     self.current.insert((key.key_id, key.version), window.clone());
                 }
-                self.by_salt.insert(salt, window);
+                if known_or_named {
+                    self.by_salt.insert(salt, window);
+                }
                 let key_bytes = gcm_key_bytes(algorithm)?;
                 Ok(Cipher::Window { kek, salt, key_bytes, version: key.version })
             }
@@ -286,6 +293,48 @@ impl Cipher {
                 key.decrypt(iv, body).map_err(|_| message::cannot_open())
             }
             _ => Err(message::cannot_open()),
+        }
+    }
+}
+
+/// Messages that share a key.
+struct Group<'a> {
+    first: &'a TransitMessage,
+    places: Vec<usize>,
+}
+
+/// Groups messages by what they share, in the order of their first ones.
+fn groups<K: Eq + Hash>(
+    all: &[TransitMessage],
+    shared: impl Fn(&TransitMessage) -> K,
+) -> Vec<Group<'_>> {
+    let mut known: HashMap<K, usize> = HashMap::new();
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    for (place, message) in all.iter().enumerate() {
+        let next = groups.len();
+        let at = *known.entry(shared(message)).or_insert(next);
+        match groups.get_mut(at) {
+            Some(group) => group.places.push(place),
+            None => groups.push(Group { first: message, places: vec![place] }),
+        }
+    }
+    groups
+}
+
+/// One result for each message, in their order.
+struct Results(Vec<TransitResult>);
+
+impl Results {
+    fn new(length: usize) -> Self {
+        let nothing = || Err(Fault::internal("a message was passed over"));
+        Self(std::iter::repeat_with(nothing).take(length).collect())
+    }
+
+    fn put(&mut self, places: Vec<usize>, mut result: impl FnMut(usize) -> TransitResult) {
+        for place in places {
+            if let Some(slot) = self.0.get_mut(place) {
+                *slot = result(place);
+            }
         }
     }
 }

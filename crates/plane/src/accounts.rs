@@ -7,6 +7,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AccountGet;
 
+/// Reads the account in order to change it with [`AccountUpdate`], which writes the audit record.
+/// Only for those who may change it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AccountEdit;
+
 /// The account.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AccountView {

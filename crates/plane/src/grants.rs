@@ -21,7 +21,7 @@ pub enum ItemRef {
 }
 
 /// Which versions of an item are read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum VersionWish {
     /// The newest.
     Latest,

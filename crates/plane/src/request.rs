@@ -93,6 +93,7 @@ messages! {
     PermissionsDescribe: roles::PermissionsDescribe => roles::PermissionsDescribeReply;
     ReverseRbac: roles::ReverseRbac => roles::ReverseRbacReply;
     AccountGet: accounts::AccountGet => accounts::AccountView;
+    AccountEdit: accounts::AccountEdit => accounts::AccountView, unrecorded;
     AccountUpdate: accounts::AccountUpdate => Done;
     ManifestGet: keys::ManifestGet => keys::ManifestGetReply, unrecorded;
     KeyBegin: keys::KeyBegin => keys::KeyBeginReply, unrecorded;

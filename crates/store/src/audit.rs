@@ -227,8 +227,9 @@ fn records_of_chain(
     all(q, RECORDS, &args, |row| {
         Ok(StoredRecord {
             seq: row.number::<u64>(0)? & ((1 << SEQ_BITS) - 1),
-            link: row.array(1)?,
-            bytes: row.blob(2)?.to_vec(),
+            // A field of another type or length was altered: the verifier names the record.
+            link: row.array(1).unwrap_or_default(),
+            bytes: row.blob(2).map(<[u8]>::to_vec).unwrap_or_default(),
         })
     })
 }

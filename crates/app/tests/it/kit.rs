@@ -4,6 +4,7 @@ mod api;
 mod commands;
 mod http;
 mod poll;
+mod records;
 mod run;
 mod server;
 
@@ -11,5 +12,6 @@ pub(crate) use api::{Api, Person, Rule, rule_args};
 pub(crate) use commands::{Spec, commands};
 pub(crate) use http::{Connection, Http, Reply};
 pub(crate) use poll::{LONG, random, wait_for, wait_until};
+pub(crate) use records::{records, records_of};
 pub(crate) use run::{Finished, KEYSHERD, finish, keysherd, run};
 pub(crate) use server::{Bootstrap, Process, Server, Site, announced_url, audit};

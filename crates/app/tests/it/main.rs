@@ -4,11 +4,18 @@
 
 mod kit;
 
+mod audit_log;
+mod audit_records;
+mod bad_arguments;
 mod canary;
 mod configuration;
 mod crash;
 mod disk_full;
 mod first_start;
+mod hostile;
 mod interrupted;
+mod lenient;
+mod routes;
 mod stopping;
+mod tampering;
 mod walk;

@@ -10,11 +10,12 @@ use keysherd_base::{Clock, SystemClock};
 use serde_json::{Value, json};
 
 use crate::kit::{Api, Bootstrap, Person, Reply, Rule, Server, Site, Spec, commands, wait_until};
-use arguments::arguments;
-use objects::{Objects, everything};
+pub(crate) use arguments::arguments;
+pub(crate) use objects::Objects;
+use objects::everything;
 
 /// Commands that take no token. A new one needs a test of what it gives to strangers.
-const OPEN: &[&str] = &["auth", "configure", "static-creds-auth", "validate-token"];
+pub(crate) const OPEN: &[&str] = &["auth", "configure", "static-creds-auth", "validate-token"];
 /// The kinds of rules about paths, with all they can grant.
 const KINDS: &[&str] = &["item-rule", "role-rule", "auth-method-rule"];
 const ALL: &[&str] = &["read", "create", "update", "delete", "list"];
@@ -77,14 +78,9 @@ fn changed(before: &Value, after: &Value) -> Vec<String> {
 
 /// The arguments make sense: whoever may run the command with them can.
 fn good_path(server: &Server, admin: &Api, list: &[Spec], objects: &Objects) {
-    let owner = owner(server, &objects.owner_password);
     for spec in list {
         for (name, success) in spec.names() {
-            let caller = match name {
-                "change-admin-account-password" => owner.clone(),
-                "revoke-creds" => server.admin(),
-                _ => admin.clone(),
-            };
+            let caller = who_may(server, admin, name);
             let reply = caller.call(name, arguments(spec, name, objects));
             let text = reply.text();
             assert_eq!(reply.status, success, "{name} by one who may: {text}");
@@ -92,18 +88,17 @@ fn good_path(server: &Server, admin: &Api, list: &[Spec], objects: &Objects) {
     }
 }
 
-fn owner(server: &Server, password: &str) -> Api {
-    let login = json!({
-        "access-type": "password",
-        "admin-email": server.bootstrap.owner_email,
-        "admin-password": password,
-    });
-    let token = server.nobody().ok("auth", login)["token"].as_str().unwrap().to_owned();
-    server.nobody().with_token(&token)
+/// One who may run a command, and need not run anything afterwards.
+pub(crate) fn who_may(server: &Server, admin: &Api, name: &str) -> Api {
+    match name {
+        "change-admin-account-password" => server.owner(),
+        "revoke-creds" => server.admin(),
+        _ => admin.clone(),
+    }
 }
 
 /// Makes a second account; gives its administrator.
-fn foreign_account(site: &Site) -> Bootstrap {
+pub(crate) fn foreign_account(site: &Site) -> Bootstrap {
     site.start().stop();
     let (data, out) = (site.data().display().to_string(), site.path("foreign"));
     let out_text = out.display().to_string();

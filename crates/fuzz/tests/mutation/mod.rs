@@ -46,13 +46,13 @@ const INTERESTING: &[&[u8]] = &[
 ];
 
 /// Makes inputs out of others, in an order that depends on its name only.
-pub struct Mutator {
+pub(crate) struct Mutator {
     state: u64,
 }
 
 impl Mutator {
     /// A mutator for the target called `name`.
-    pub fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         // FNV-1a (draft-eastlake-fnv), so that each target has its own sequence.
         let fold = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
         Self { state: name.bytes().fold(0xcbf2_9ce4_8422_2325, fold) | 1 }
@@ -67,13 +67,13 @@ impl Mutator {
     }
 
     /// A number below `bound`; 0 for a bound of 0.
-    pub fn below(&mut self, bound: usize) -> usize {
-        let number = usize::try_from(self.next() >> 33).unwrap();
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
+        let number = usize::try_from(self.next() >> 33).expect("31 bits");
         number.checked_rem(bound).unwrap_or(0)
     }
 
     /// One of `pool`, changed in one to four places.
-    pub fn mutate(&mut self, pool: &[Vec<u8>]) -> Vec<u8> {
+    pub(crate) fn mutate(&mut self, pool: &[Vec<u8>]) -> Vec<u8> {
         let mut input = pool[self.below(pool.len())].clone();
         for _ in 0..1 + self.below(4) {
             self.change(&mut input, pool);

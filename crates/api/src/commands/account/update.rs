@@ -1,7 +1,7 @@
 //! `update-account-settings`: changes settings of the account.
 
 use keysherd_base::Fault;
-use keysherd_plane::accounts::{AccountGet, AccountUpdate};
+use keysherd_plane::accounts::{AccountEdit, AccountUpdate};
 use keysherd_wire::{Access, Answer, Args, Body, Command, Show, Spec};
 use serde::Serialize;
 
@@ -36,7 +36,7 @@ pub(super) static COMMAND: ApiCommand = Command {
 };
 
 async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
-    let expected = ctx.ask(AccountGet).await?.account.settings;
+    let expected = ctx.ask(AccountEdit).await?.account.settings;
     let settings = settings::apply(&args, expected.clone())?;
     let default_key = args
         .get(&DEFAULT_KEY_NAME)?

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde::Deserialize;
+use serde_json::json;
 use tempfile::TempDir;
 
 use super::api::Api;
@@ -40,6 +41,11 @@ impl Bootstrap {
     pub(crate) fn read(file: &Path) -> Self {
         let text = fs::read(file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
         serde_json::from_slice(&text).unwrap()
+    }
+
+    /// The owner's first password.
+    pub(crate) fn owner_password(&self) -> String {
+        fs::read_to_string(&self.owner_password_file).unwrap().trim_end().to_owned()
     }
 }
 
@@ -237,6 +243,17 @@ impl Server {
     pub(crate) fn admin(&self) -> Api {
         let Bootstrap { access_id, access_key, .. } = &self.bootstrap;
         self.nobody().login(access_id, access_key)
+    }
+
+    /// Calls with a token of the account's owner.
+    pub(crate) fn owner(&self) -> Api {
+        let login = json!({
+            "access-type": "password",
+            "admin-email": self.bootstrap.owner_email,
+            "admin-password": self.bootstrap.owner_password(),
+        });
+        let answer = self.nobody().ok("auth", login);
+        self.nobody().with_token(answer["token"].as_str().unwrap())
     }
 
     /// Stops it as an operator does; demands that it ends well.

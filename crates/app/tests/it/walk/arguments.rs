@@ -8,7 +8,7 @@ use super::objects::Objects;
 use crate::kit::Spec;
 
 /// The body of a call of `spec` under `name`.
-pub(super) fn arguments(spec: &Spec, name: &str, objects: &Objects) -> Value {
+pub(crate) fn arguments(spec: &Spec, name: &str, objects: &Objects) -> Value {
     let mut body = Map::new();
     for field in spec.fields.iter().filter(|field| field.required) {
         body.insert(field.documented.clone(), value(spec, name, &field.name, objects));

@@ -7,33 +7,32 @@ use serde_json::{Value, json};
 use crate::kit::{Api, Server, Spec, random};
 
 /// What the arguments need to know.
-pub(super) struct Objects {
+pub(crate) struct Objects {
     /// A text that is in every object's description and value, and in no argument.
-    pub(super) marker: String,
-    pub(super) key: &'static str,
-    pub(super) key_id: i64,
-    pub(super) ciphertext: String,
+    pub(crate) marker: String,
+    pub(crate) key: &'static str,
+    pub(crate) key_id: i64,
+    pub(crate) ciphertext: String,
     /// An association for each name of a command about one.
-    pub(super) assocs: BTreeMap<String, String>,
-    pub(super) owner_password: String,
+    pub(crate) assocs: BTreeMap<String, String>,
+    pub(crate) owner_password: String,
 }
 
 impl Objects {
     /// Makes them all.
-    pub(super) fn make(server: &Server, admin: &Api, list: &[Spec]) -> Self {
+    pub(crate) fn make(server: &Server, admin: &Api, list: &[Spec]) -> Self {
         let marker = format!("marker-{:016x}", random());
         let key = "/walk-key";
         let args = json!({"name": key, "alg": "AES256GCM", "description": marker});
         admin.ok("create-dfc-key", args);
         let encrypted = admin.ok("encrypt", json!({"key-name": key, "plaintext": marker}));
-        let password = std::fs::read_to_string(&server.bootstrap.owner_password_file).unwrap();
         let mut objects = Self {
             marker,
             key,
             key_id: admin.describe(key)["item_id"].as_i64().unwrap(),
             ciphertext: encrypted["result"].as_str().unwrap().to_owned(),
             assocs: BTreeMap::new(),
-            owner_password: password.trim_end().to_owned(),
+            owner_password: server.bootstrap.owner_password(),
         };
         for spec in list {
             for (name, _) in spec.names() {
@@ -80,7 +79,7 @@ impl Objects {
 }
 
 /// Everything an administrator sees of the account.
-pub(super) fn everything(admin: &Api) -> Value {
+pub(crate) fn everything(admin: &Api) -> Value {
     let items = admin.ok("list-items", json!({}));
     let secrets = items["items"].as_array().unwrap().iter();
     let secrets: Vec<_> = secrets.filter(|item| item["item_type"] == "STATIC_SECRET").collect();

@@ -1,0 +1,238 @@
+//! One record per request: whatever it asked for, and whatever came of it.
+
+use serde_json::{Value, json};
+
+use crate::kit::{Api, Reply, Server, Site, commands, records, records_of};
+use crate::walk::{OPEN, Objects, arguments, who_may};
+
+/// Requests, with what they are called when one of them is wrong.
+#[derive(Default)]
+struct Requests(Vec<(String, Reply)>);
+
+impl Requests {
+    fn send(&mut self, what: &str, api: &Api, command: &str, args: Value) {
+        self.keep(format!("{command}: {what}"), api.call(command, args));
+    }
+
+    fn keep(&mut self, what: String, reply: Reply) {
+        self.0.push((what, reply));
+    }
+
+    /// Demands exactly one record of each, with the result it had.
+    #[track_caller]
+    fn have_one_record_each(&self, site: &Site) {
+        let all = records(site);
+        let mut wrong = Vec::new();
+        for (what, reply) in &self.0 {
+            let found = records_of(&all, &reply.request_id());
+            let brief = |record: &&Value| {
+                format!("{} {} {}", record["action"], record["status"], record["error"])
+            };
+            if found.len() != 1 {
+                let found: Vec<_> = found.iter().map(brief).collect();
+                wrong.push(format!("{what} ({}): {} records {found:?}", reply.status, found.len()));
+            } else if !tells_the_result(found[0], reply) {
+                wrong.push(format!("{what} ({}): record says {}", reply.status, found[0]));
+            }
+        }
+        assert!(wrong.is_empty(), "{wrong:#?}");
+    }
+}
+
+/// Success is 200 in records, whatever 2xx the answer has.
+fn tells_the_result(record: &Value, reply: &Reply) -> bool {
+    let status = if reply.is_success() { 200 } else { reply.status };
+    record["status"] == status && record["error"].is_null() == reply.is_success()
+}
+
+#[test]
+fn every_command_under_every_name_writes_one_record() {
+    let site = Site::new();
+    let list: Vec<_> = commands(&site.home());
+    let list: Vec<_> = list.into_iter().filter(|s| !OPEN.contains(&s.name.as_str())).collect();
+    let server = site.start();
+    let admin = server.admin();
+    let objects = Objects::make(&server, &admin, &list);
+    let roleless = admin.new_person("/walkers/roleless");
+    let mut requests = Requests::default();
+    for spec in &list {
+        for (name, _) in spec.names() {
+            let args = arguments(spec, name, &objects);
+            let nobody = roleless.api.login(&roleless.access_id, &roleless.access_key);
+            requests.send("by one without a role", &nobody, name, args.clone());
+            let caller = who_may(&server, &admin, name);
+            requests.send("by one who may", &caller, name, args);
+        }
+    }
+    requests.have_one_record_each(&site);
+    site.audit(&["verify"]).expect(0);
+}
+
+#[test]
+fn bad_requests_with_a_good_token_write_one_record() {
+    let site = Site::new();
+    let server = site.start();
+    let admin = server.admin();
+    admin.store("/team/db", "value");
+    admin.ok("create-dfc-key", json!({"name": "/team/key", "alg": "AES256GCM"}));
+    let mut requests = Requests::default();
+    for (what, command, args) in [
+        ("without a name", "create-secret", json!({})),
+        ("a name that is an object", "create-secret", json!({"name": {}, "value": "v"})),
+        ("a bad path", "create-secret", json!({"name": "/a//b", "value": "v"})),
+        ("a bad format", "create-secret", json!({"name": "/a/b", "value": "v", "format": "json"})),
+        ("a taken name", "create-secret", json!({"name": "/team/db", "value": "v"})),
+        ("without names", "get-secret-value", json!({"names": []})),
+        ("an unknown item", "get-secret-value", json!({"names": ["/team/none"]})),
+        ("a bad version", "get-secret-value", json!({"names": ["/team/db"], "version": "x"})),
+        ("an unknown version", "get-secret-value", json!({"names": ["/team/db"], "version": 9})),
+        ("a key", "get-secret-value", json!({"names": ["/team/key"]})),
+        (
+            "a wrong last version",
+            "update-secret-val",
+            json!({"name": "/team/db", "value": "v", "last-version": 7}),
+        ),
+        ("an unknown item", "update-secret-val", json!({"name": "/team/none", "value": "v"})),
+        ("a key", "update-secret-val", json!({"name": "/team/key", "value": "v"})),
+        ("an unknown version", "rollback-secret", json!({"name": "/team/db", "old-version": 9})),
+        ("an unknown item", "rollback-secret", json!({"name": "/team/none", "old-version": 1})),
+        ("a bad algorithm", "create-dfc-key", json!({"name": "/team/k", "alg": "ROT13"})),
+        ("a taken name", "create-dfc-key", json!({"name": "/team/key", "alg": "AES256GCM"})),
+        ("a bad state", "set-item-state", json!({"name": "/team/db", "desired-state": "Odd"})),
+        ("a bad token for pages", "list-items", json!({"pagination-token": "?"})),
+        (
+            "a bad rule type",
+            "set-role-rule",
+            json!({"role-name": "r", "path": "/*", "capability": ["read"], "rule-type": "odd"}),
+        ),
+        ("an unknown role", "get-role", json!({"name": "none"})),
+        ("a bad setting", "update-account-settings", json!({"jwt-ttl-min": -1})),
+        ("no new password", "change-admin-account-password", json!({"current-password": "x"})),
+    ] {
+        requests.send(what, &admin, command, args);
+    }
+    requests.have_one_record_each(&site);
+}
+
+#[test]
+fn messages_that_do_not_open_write_one_record() {
+    let site = Site::new();
+    let server = site.start();
+    let admin = server.admin();
+    let mut requests = Requests::default();
+    for algorithm in ["AES256GCM", "AES256SIV", "AES256CBC"] {
+        let key = format!("/team/{algorithm}");
+        admin.ok("create-dfc-key", json!({"name": key, "alg": algorithm}));
+        let context = json!({"iv": "AAAAAAAAAAAAAAAAAAAAAA==", "a": "b"});
+        let encrypt = json!({"key-name": key, "plaintext": "p", "encryption-context": context});
+        let sealed = admin.ok("encrypt", encrypt)["result"].take();
+        let decrypt = |context: Value| json!({"key-name": key, "ciphertext": sealed, "encryption-context": context});
+        requests.send("right", &admin, "decrypt", decrypt(context));
+        requests.send("another context", &admin, "decrypt", decrypt(json!({"a": "c"})));
+        requests.send("no context", &admin, "decrypt", decrypt(Value::Null));
+        let other = if algorithm == "AES256GCM" { "/team/AES256GCM2" } else { "/team/AES256GCM" };
+        if algorithm == "AES256GCM" {
+            admin.ok("create-dfc-key", json!({"name": other, "alg": "AES128GCM"}));
+        }
+        let args = json!({"key-name": other, "ciphertext": sealed});
+        requests.send("another key", &admin, "decrypt", args);
+        let args = json!({"key-name": key, "ciphertext": "AQAAAAEBAAAA"});
+        requests.send("a stump", &admin, "decrypt", args);
+        let args = json!({"key-name": key, "plaintext": "no iv"});
+        requests.send(algorithm, &admin, "encrypt", args);
+    }
+    requests.have_one_record_each(&site);
+}
+
+#[test]
+fn a_batch_writes_one_record_however_many_keys_it_uses() {
+    let site = Site::new();
+    let server = site.start();
+    let admin = server.admin();
+    let ids: Vec<_> = ["/team/a", "/team/b", "/team/c"]
+        .map(|key| {
+            admin.ok("create-dfc-key", json!({"name": key, "alg": "AES128GCM"}));
+            admin.describe(key)["item_id"].clone()
+        })
+        .into();
+    let batch: Vec<_> = (0..9).map(|n| json!({"item_id": ids[n % 3], "data": "d"})).collect();
+    let mut requests = Requests::default();
+    let sealed = admin.call("encrypt-batch", json!(batch));
+    let texts: Vec<String> =
+        serde_json::from_str(sealed.json()["result"].as_str().unwrap()).unwrap();
+    requests.keep("encrypt-batch".to_owned(), sealed);
+    let batch: Vec<_> = (0..9).map(|n| json!({"item_id": ids[n % 3], "data": texts[n]})).collect();
+    requests.send("three keys", &admin, "decrypt-batch", json!(batch));
+    let mixed = json!([{"item_id": ids[0], "data": texts[0]}, {"item_id": 1, "data": texts[0]}]);
+    requests.send("one of them fails", &admin, "decrypt-batch", mixed);
+    requests.send("empty", &admin, "decrypt-batch", json!([]));
+    requests.have_one_record_each(&site);
+}
+
+#[test]
+fn reading_writes_one_record_whatever_is_cached() {
+    for args in [&["--key-cache-seconds", "0"][..], &["--key-cache-seconds", "1"], &[]] {
+        let site = Site::new();
+        let server = site.start_with(args);
+        let admin = server.admin();
+        let mut requests = Requests::default();
+        let names = ["/team/a", "/team/b"];
+        for name in names {
+            admin.store(name, "one");
+            admin.add_version(name, "two");
+        }
+        for turn in 0..4 {
+            let what = |read: &str| format!("{read}, turn {turn}, {args:?}");
+            let mut read = |what: String, read: Value| {
+                requests.send(&what, &admin, "get-secret-value", read);
+            };
+            read(what("newest"), json!({"names": ["/team/a"]}));
+            read(what("two"), json!({ "names": names }));
+            read(what("an old version"), json!({"names": ["/team/a"], "version": 1}));
+            read(what("the last ones"), json!({"names": names, "version": -2}));
+        }
+        admin.overwrite("/team/a", "three");
+        requests.send("after a change", &admin, "get-secret-value", json!({"names": ["/team/a"]}));
+        requests.have_one_record_each(&site);
+    }
+}
+
+#[test]
+fn logins_are_recorded_with_the_method_they_name() {
+    let site = Site::new();
+    let server: Server = site.start();
+    let admin = server.admin();
+    let person = admin.new_person("/team/person");
+    let nobody = server.nobody();
+    let other_key = &server.bootstrap.access_key;
+    let email = &server.bootstrap.owner_email;
+    let good = json!({"access-id": person.access_id, "access-key": person.access_key});
+    let mut requests = Requests::default();
+    for (what, command, args) in [
+        ("right", "auth", good.clone()),
+        ("right", "configure", good),
+        (
+            "a key of another",
+            "auth",
+            json!({"access-id": person.access_id, "access-key": other_key}),
+        ),
+        (
+            "a wrong password",
+            "auth",
+            json!({
+            "access-type": "password", "admin-email": email, "admin-password": "not the one"}),
+        ),
+    ] {
+        requests.send(what, &nobody, command, args);
+    }
+    requests.have_one_record_each(&site);
+    let all = records(&site);
+    let (_, refused) = &requests.0[2];
+    assert_eq!(records_of(&all, &refused.request_id())[0]["access_id"], person.access_id);
+    // Of strangers nothing is known; they must not fill anybody's log.
+    let before = records(&site).len();
+    let unknown = json!({"access-id": "p-abcdefghijklmn", "access-key": other_key});
+    nobody.refused(401, "auth", unknown);
+    nobody.refused(401, "list-items", json!({}));
+    assert_eq!(records(&site).len(), before);
+}
