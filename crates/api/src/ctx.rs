@@ -7,6 +7,7 @@ use keysherd_base::{ClockHandle, Fault, FaultKind, RngHandle};
 use keysherd_plane::{Ask, Caller, PlaneHandle};
 
 use crate::crypt::Crypt;
+use crate::passwords::Turns;
 
 /// What commands can use.
 pub struct Services {
@@ -18,8 +19,8 @@ pub struct Services {
     pub clock: ClockHandle,
     /// Randomness.
     pub rng: RngHandle,
-    /// Passwords stretched at one time; the rest waits, so that logins cannot exhaust memory.
-    pub stretching: tokio::sync::Semaphore,
+    /// Turns for stretching passwords, so that logins cannot exhaust memory.
+    pub stretching: Turns,
 }
 
 /// What the audit log already says about a request.

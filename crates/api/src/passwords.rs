@@ -1,9 +1,60 @@
 //! Passwords become signing keys: what is stored elsewhere is only the public half.
 
-use keysherd_base::{Fault, Rng, SecretString};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use keysherd_base::{Fault, FaultKind, Rng, SecretString};
 use keysherd_crypto::password::{PasswordParams, derive_seed};
 use keysherd_crypto::sign::SigningKey;
 use keysherd_plane::auth::{NewPassword, PasswordParamsReply};
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+/// Turns for stretching passwords: a few at a time, each with its memory, and a bounded queue. Who
+/// comes beyond it is refused at once, so that wrong logins cannot pile up.
+pub struct Turns {
+    running: Semaphore,
+    waiting: AtomicUsize,
+}
+
+/// Logins that wait for their turn at most; with two turns of 25 ms the last waits under a second.
+const WAITING_MAX: usize = 64;
+
+impl Turns {
+    /// `at_once` turns at a time.
+    pub fn new(at_once: usize) -> Self {
+        Self { running: Semaphore::new(at_once), waiting: AtomicUsize::new(0) }
+    }
+
+    /// Waits for a turn, which lasts as long as the returned value.
+    ///
+    /// # Errors
+    /// [`FaultKind::RateLimited`] when too many wait already.
+    pub async fn take(&self) -> Result<SemaphorePermit<'_>, Fault> {
+        let _place = Place::in_queue(&self.waiting)?;
+        self.running.acquire().await.map_err(Fault::internal)
+    }
+}
+
+/// A place in the queue, given back when the wait ends, whether it succeeded or was abandoned.
+struct Place<'a>(&'a AtomicUsize);
+
+impl<'a> Place<'a> {
+    fn in_queue(waiting: &'a AtomicUsize) -> Result<Self, Fault> {
+        let place = Self(waiting);
+        if waiting.fetch_add(1, Ordering::Relaxed) >= WAITING_MAX {
+            return Err(Fault::new(
+                FaultKind::RateLimited,
+                "too many password logins at once; try again in a moment",
+            ));
+        }
+        Ok(place)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
 
 /// The signing key a password stands for. Takes tens of milliseconds, off the event loop.
 ///
@@ -42,4 +93,34 @@ pub async fn new_password(rng: &dyn Rng, password: SecretString) -> Result<NewPa
 /// One text for every credential that does not fit.
 pub(crate) fn wrong_credential() -> Fault {
     Fault::unauthorized("the credential is not valid; check access id and access key")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future as _;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+
+    #[test]
+    fn the_queue_is_bounded_and_gives_its_places_back() {
+        let turns = Turns::new(1);
+        let mut context = Context::from_waker(Waker::noop());
+        let Poll::Ready(Ok(running)) = pin!(turns.take()).poll(&mut context) else {
+            panic!("the first turn is free");
+        };
+        let mut waiting: Vec<_> = (0..WAITING_MAX).map(|_| Box::pin(turns.take())).collect();
+        for wait in &mut waiting {
+            assert!(wait.as_mut().poll(&mut context).is_pending());
+        }
+        let Poll::Ready(Err(fault)) = pin!(turns.take()).poll(&mut context) else {
+            panic!("one more than the queue holds was let in");
+        };
+        assert_eq!(fault.kind(), FaultKind::RateLimited);
+        waiting.pop();
+        assert!(pin!(turns.take()).poll(&mut context).is_pending());
+        drop((waiting, running));
+        assert!(pin!(turns.take()).poll(&mut context).is_ready());
+    }
 }

@@ -112,10 +112,13 @@ impl FolderPath {
     /// # Errors
     /// [`BadPath`] says which rule the name breaks.
     pub fn parse(name: &str) -> Result<Self, BadPath> {
+        if matches!(name, "" | "/") {
+            return Ok(Self("/".into()));
+        }
         let body = name.strip_prefix('/').unwrap_or(name);
         let body = body.strip_suffix('/').unwrap_or(body);
         if body.is_empty() {
-            return Ok(Self("/".into()));
+            return Err(BadPath::EmptySegment);
         }
         check_segments(body)?;
         Ok(Self(format!("/{body}/").into_boxed_str()))
@@ -204,6 +207,9 @@ mod tests {
         assert_eq!(ItemPath::parse("a/b"), ItemPath::parse("/a/b"));
         assert_eq!(FolderPath::parse("a/b"), FolderPath::parse("/a/b/"));
         assert!(FolderPath::parse("").unwrap().is_root());
+        assert!(FolderPath::parse("/").unwrap().is_root());
+        assert_eq!(FolderPath::parse("//"), Err(BadPath::EmptySegment));
+        assert_eq!(FolderPath::parse("///"), Err(BadPath::EmptySegment));
     }
 
     #[test]

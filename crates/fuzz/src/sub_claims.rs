@@ -73,21 +73,28 @@ fn check_match(required: &SubClaims, bearer: &SubClaims, case_sensitive: bool) {
     assert!(!matches(&unknown, case_sensitive, bearer));
 }
 
-/// The operators from left to right.
+/// The operators from left to right, each where the one before it ends.
 fn is_met(value: &str, held: &[String], case_sensitive: bool) -> bool {
-    let marked = value.replace("`AND`", "\u{1}A").replace("`OR`", "\u{1}O");
-    let mut so_far = false;
-    for (place, part) in marked.split('\u{1}').enumerate() {
-        let (and, operand) = match (place, part.split_at_checked(1)) {
-            (0, _) | (_, None) => (false, part),
-            (_, Some((operator, operand))) => (operator == "A", operand),
-        };
+    let met = |operand: &str| {
         let operand = operand.trim();
-        let met =
-            !operand.is_empty() && held.iter().any(|text| is_like(operand, text, case_sensitive));
-        so_far = if and { so_far && met } else { so_far || met };
+        !operand.is_empty() && held.iter().any(|text| is_like(operand, text, case_sensitive))
+    };
+    let (mut so_far, mut and, mut operand, mut rest) = (false, false, String::new(), value);
+    loop {
+        let operator = [("`AND`", true), ("`OR`", false)]
+            .into_iter()
+            .find_map(|(word, and)| Some((and, rest.strip_prefix(word)?)));
+        let next = rest.chars().next();
+        if let (None, Some(character)) = (operator, next) {
+            operand.push(character);
+            rest = rest.strip_prefix(character).unwrap_or_default();
+            continue;
+        }
+        so_far = if and { so_far && met(&operand) } else { so_far || met(&operand) };
+        let Some((next_and, after)) = operator else { return so_far };
+        (and, rest) = (next_and, after);
+        operand.clear();
     }
-    so_far
 }
 
 pub(crate) fn seeds() -> Vec<Vec<u8>> {
@@ -101,6 +108,7 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         "rg=a`AND`\nbg=a",
         "rg=a`OR`b,c\nbg=c",
         "rk=\u{212a}\nbk=k",
+        "rg=a`AND`b`OR`AND`\nbg=a\nbg=b",
     ]
     .map(|text| text.as_bytes().to_vec())
     .to_vec()

@@ -66,14 +66,13 @@ fn try_input(target: &Target, input: &[u8]) {
     panic!("{} fails on b\"{}\"", target.name, shortest.escape_ascii());
 }
 
-fn smoke(name: &str) {
-    let target = TARGETS.iter().find(|target| target.name == name).expect("a target");
+fn smoke(target: &Target) {
     let mut pool = inputs(target);
-    assert!(!pool.is_empty(), "{name} has no seeds");
+    assert!(!pool.is_empty(), "{} has no seeds", target.name);
     for input in &pool {
         try_input(target, input);
     }
-    let mut mutator = Mutator::new(name);
+    let mut mutator = Mutator::new(target.name);
     let originals = pool.len();
     for _ in 0..rounds(target) {
         let mut input = mutator.mutate(&pool);
@@ -92,7 +91,8 @@ macro_rules! smoke_tests {
     ($($name:ident),* $(,)?) => {
         $(#[test]
         fn $name() {
-            smoke(stringify!($name));
+            let name = stringify!($name);
+            smoke(TARGETS.iter().find(|target| target.name == name).expect("a target"));
         })*
 
         #[test]
@@ -139,3 +139,15 @@ smoke_tests!(
     sub_claims,
     tokens,
 );
+
+#[test]
+fn a_planted_defect_is_found_and_its_input_made_short() {
+    let planted = Target {
+        name: "planted",
+        run: |data| assert!(!data.windows(2).any(|pair| pair == b"{{")),
+        seeds: || vec![b"a seed without it".to_vec()],
+        rounds: 1_000,
+    };
+    let failure = catch_unwind(|| smoke(&planted)).unwrap_err();
+    assert_eq!(failure.downcast_ref::<String>().unwrap(), "planted fails on b\"{{\"");
+}

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use keysherd_api::Services;
+use keysherd_api::passwords::Turns;
 use keysherd_audit::HEAD_LABEL;
 use keysherd_base::{ClockHandle, RngHandle, SystemClock};
 use keysherd_control::{Control, ControlConfig, ControlKeys, DerivationConfig, GatewayIdentity};
@@ -14,7 +15,6 @@ use keysherd_fragments::manager_set::ManagerIndex;
 use keysherd_gateway::{Gateway, GatewayConfig, ManagerLink};
 use keysherd_manager::{KeyFile, Manager, ManagerConfig, ManagerLimits};
 use keysherd_store::{Store, StoreConfig};
-use tokio::sync::Semaphore;
 
 use super::files::DataDir;
 use super::links::{Circle, LocalManager, LocalPeers};
@@ -109,7 +109,7 @@ impl Roles {
             crypt: gateway.clone(),
             clock: clock.clone(),
             rng: rng.clone(),
-            stretching: Semaphore::new(STRETCHING_MAX),
+            stretching: Turns::new(STRETCHING_MAX),
         });
         Ok(Self { control, gateway, gateway_identity, managers, store, services, clock, rng })
     }

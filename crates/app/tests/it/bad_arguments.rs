@@ -82,7 +82,8 @@ fn the_longest_paths_are_accepted() {
     let wide = format!("/{}", "s".repeat(256));
     let deep = "/d".repeat(64);
     let long = format!("/{}", "abcdefg/".repeat(63)) + &"z".repeat(255);
-    for path in [wide, deep, long, "/ü/漢字/😀 with spaces".to_owned(), "/a*b/+/{{x}}".to_owned()] {
+    for path in [wide, deep, long, "/ü/漢字/😀 with spaces".to_owned(), "/a*b/+/{{x}}".to_owned()]
+    {
         admin.store(&path, "v");
         assert_eq!(admin.read(&path), "v");
         assert_eq!(admin.describe(&path)["item_name"], path);
@@ -198,7 +199,8 @@ fn wrong_tokens_are_401_and_tokens_that_are_none_are_400() {
     ] {
         nobody.refused(401, "list-items", json!({ "token": token }));
     }
-    for token in [json!(5), json!(true), json!([good]), json!({"t": good}), json!("t".repeat(20_000))]
+    for token in
+        [json!(5), json!(true), json!([good]), json!({"t": good}), json!("t".repeat(20_000))]
     {
         let text = nobody.refused(400, "list-items", json!({ "token": token }));
         assert!(text.contains("token") && !text.contains(&good), "{text}");

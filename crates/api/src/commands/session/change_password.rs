@@ -50,7 +50,7 @@ async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
     let subject = LoginSubject::Email { email, account: None };
     let proof = login::proof(&ctx, PURPOSE_CHANGE_PASSWORD, &subject, &key)?;
     let new = {
-        let _turn = ctx.services().stretching.acquire().await.map_err(Fault::internal)?;
+        let _turn = ctx.services().stretching.take().await?;
         passwords::new_password(&*ctx.services().rng, new).await?
     };
     ctx.ask(ChangePassword { proof, new }).await?;

@@ -95,7 +95,7 @@ pub(super) async fn stretched(
     password: SecretString,
     params: PasswordParamsReply,
 ) -> Result<SigningKey, Fault> {
-    let _turn = ctx.services().stretching.acquire().await.map_err(Fault::internal)?;
+    let _turn = ctx.services().stretching.take().await?;
     passwords::stretch(password, params).await
 }
 
