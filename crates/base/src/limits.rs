@@ -73,14 +73,19 @@ pub const CLIENT_TYPE_BYTES_MAX: usize = 64;
 /// Sites one password is meant for.
 pub const WEBSITES_MAX: usize = 100;
 /// Longest site of a password: a URL.
-pub const WEBSITE_BYTES_MAX: usize = 2_048;
+pub const WEBSITE_BYTES_MAX: usize = 512;
 /// Account-defined fields of one item.
 pub const CUSTOM_FIELDS_MAX: usize = 100;
 /// Longest name or value of an account-defined field.
-pub const CUSTOM_FIELD_BYTES_MAX: usize = 4_096;
+pub const CUSTOM_FIELD_BYTES_MAX: usize = 1_024;
 /// Longest signed manifest of a key; the fragment protocol's own limit is a little lower.
 pub const MANIFEST_BYTES_MAX: usize = 4_096;
 /// Items that one command deletes or moves; it does so in one transaction.
 pub const ITEMS_PER_CHANGE_MAX: usize = 50_000;
 /// Longest time an item may be locked, in minutes: 30 days.
 pub const LOCK_MINUTES_MAX: u32 = 30 * 24 * 60;
+/// Ciphertext that one read may open, in bytes: all of it is in memory at one time, as ciphertext,
+/// as plaintext and as JSON.
+pub const READ_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Metadata that one listing may return, in bytes; the rest is on further pages.
+pub const LISTING_BYTES_MAX: usize = 32 * 1024 * 1024;

@@ -6,6 +6,7 @@
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use keysherd_api::commands::{ApiCommand, all};
+use keysherd_api::passwords::Turns;
 use keysherd_api::{
     Crypt, Ctx, GeneratedKey, KeyWish, OpenedItem, SealedWrite, Services, TransitMessage,
     TransitResult,
@@ -107,7 +108,7 @@ fn check(command: &ApiCommand, args: Args) {
         crypt: Arc::new(MadeUpCrypt),
         clock: Arc::new(ManualClock::new(NOW)),
         rng: Arc::new(Sequence::new(1)),
-        stretching: tokio::sync::Semaphore::new(1),
+        stretching: Turns::new(1),
     };
     let outcome = RUNTIME.with(|runtime| {
         runtime.block_on((command.run)(Ctx::new(Arc::new(services), caller), args))

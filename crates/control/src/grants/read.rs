@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use keysherd_base::Fault;
-use keysherd_base::limits::{NAMES_PER_READ_MAX, VERSIONS_PER_READ_MAX};
+use keysherd_base::limits::{NAMES_PER_READ_MAX, READ_BYTES_MAX, VERSIONS_PER_READ_MAX};
+use keysherd_base::{Fault, FaultKind};
 use keysherd_crypto::permit::{Class, Op, PermitEntry, Subject};
 use keysherd_domain::item::{Item, ItemKind, ItemState, ItemVersion};
 use keysherd_domain::role::Capability;
@@ -60,8 +60,20 @@ impl Batch {
         }
         // Permits are filled only when every item was found readable.
         let mut readable = Vec::with_capacity(items.len());
+        let mut bytes = 0_usize;
         for item in items {
-            readable.push(self.readable(control, who, item, version)?);
+            let one = self.readable(control, who, item, version)?;
+            bytes += one.versions().iter().map(|version| version.ciphertext.len()).sum::<usize>();
+            if bytes > READ_BYTES_MAX {
+                return Err(Fault::new(
+                    FaultKind::TooLarge,
+                    format!(
+                        "the values have more than {} MiB together; read fewer of them at once",
+                        READ_BYTES_MAX >> 20
+                    ),
+                ));
+            }
+            readable.push(one);
         }
         if self.with_permit {
             return self.with_slots(who, readable, record);

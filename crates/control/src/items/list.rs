@@ -4,7 +4,7 @@
 //! For a caller who sees little it jumps over folders in which no rule shows anything.
 
 use keysherd_audit::{Param, action};
-use keysherd_base::limits::PAGE_LEN;
+use keysherd_base::limits::{LISTING_BYTES_MAX, PAGE_LEN};
 use keysherd_base::{Fault, FolderPath, ItemPath, Timestamp};
 use keysherd_domain::item::{Item, ItemKind};
 use keysherd_domain::role::RuleKind;
@@ -66,6 +66,7 @@ pub(crate) fn walk(
         now,
         viewer: Viewer::new(q, who, now)?,
         found: Vec::new(),
+        bytes: 0,
         more: false,
         left_out: false,
     };
@@ -103,9 +104,18 @@ struct Walk<'a> {
     now: Timestamp,
     viewer: Viewer<'a>,
     found: Vec<ItemView>,
+    /// About how much is in them.
+    bytes: usize,
     more: bool,
     /// Whether some row so far was not visible or not asked for.
     left_out: bool,
+}
+
+/// About how many bytes an item takes in memory and in an answer.
+fn weight(item: &Item) -> usize {
+    let texts = item.tags.iter().chain(&item.websites).map(String::len).sum::<usize>();
+    let custom = item.custom_fields.iter().map(|(name, text)| name.len() + text.len());
+    1_024 + item.description.len() + texts + custom.sum::<usize>()
 }
 
 impl Walk<'_> {
@@ -168,8 +178,13 @@ impl Walk<'_> {
                 self.more = true;
                 return Ok(end);
             }
+            self.bytes += weight(&item);
             let view = self.viewer.view(item, held)?;
             self.found.push(view);
+            if self.bytes >= LISTING_BYTES_MAX {
+                self.more = true;
+                return Ok(end);
+            }
         }
         Ok(end)
     }
