@@ -153,9 +153,16 @@ impl DisplayId {
 }
 
 /// The public name of an auth method: `p-` and 12 to 14 characters of `[a-z0-9]`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct AccessId(Box<str>);
+
+impl<'de> Deserialize<'de> for AccessId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).map_err(serde::de::Error::custom)
+    }
+}
 
 impl AccessId {
     /// A fresh id of 14 characters.

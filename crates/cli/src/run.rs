@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use keysherd_base::{Clock, SystemClock};
 use keysherd_wire::{Body, Spec};
 use serde_json::{Map, Value};
@@ -89,7 +89,7 @@ fn run_verb(
         Err(error) if error.kind() == ErrorKind::DisplayHelp => {
             return terminal.print(&error.to_string());
         }
-        Err(error) => return Err(Failure::whole(Exit::Usage, error.to_string())),
+        Err(error) => return Err(Failure::whole(Exit::Usage, usage_text(&verb, &error))),
     };
     let mut context = Context {
         program,
@@ -131,4 +131,20 @@ fn public_arguments(spec: &'static Spec, given: &Given) -> Map<String, Value> {
             Some((field.name.to_owned(), value.clone()))
         })
         .collect()
+}
+
+/// What is wrong with a command line. The value of a flag that takes a secret is not repeated.
+fn usage_text(verb: &Verb, error: &clap::Error) -> String {
+    let flag = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(flag)) => flag.as_str(),
+        _ => "",
+    };
+    let name = flag.trim_start_matches('-');
+    let name = name.split([' ', '=', '[']).next().unwrap_or_default();
+    let base = ["-stdin", "-file"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
+    let is_secret = |name: &str| verb.spec.field(name).is_some_and(|field| field.secret);
+    if is_secret(name) || is_secret(base) {
+        return format!("error: invalid use of --{name}\n\nFor more information, try '--help'.\n");
+    }
+    error.to_string()
 }

@@ -6,12 +6,25 @@ use keysherd_base::{AccessId, AccountId, ItemPath, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// An IP network in CIDR form.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+///
+/// A prefix longer than the address cannot be made: it would match too much.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct IpNetwork {
-    /// Any address of the network.
-    pub address: IpAddr,
-    /// Length of the prefix in bits: at most 32 (IPv4) or 128 (IPv6).
-    pub prefix: u8,
+    address: IpAddr,
+    prefix: u8,
+}
+
+impl Serialize for IpNetwork {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for IpNetwork {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| serde::de::Error::custom("not a network in CIDR form"))
+    }
 }
 
 impl IpNetwork {
@@ -28,6 +41,16 @@ impl IpNetwork {
             None => bits_max,
         };
         Some(Self { address, prefix })
+    }
+
+    /// Any address of the network.
+    pub const fn address(&self) -> IpAddr {
+        self.address
+    }
+
+    /// Length of the prefix in bits: at most 32 (IPv4) or 128 (IPv6).
+    pub const fn prefix(&self) -> u8 {
+        self.prefix
     }
 
     /// Whether `address` lies in the network. An IPv4-mapped IPv6 address counts as IPv4.
@@ -161,6 +184,8 @@ mod tests {
         assert!(IpNetwork::parse("0.0.0.0/0").unwrap().contains("1.2.3.4".parse().unwrap()));
         assert!(IpNetwork::parse("::/0").unwrap().contains("::1".parse().unwrap()));
         assert!(!IpNetwork::parse("::/0").unwrap().contains("1.2.3.4".parse().unwrap()));
+        let stored: Result<IpNetwork, _> = serde_json::from_str("\"0.0.0.0/33\"");
+        assert!(stored.is_err());
         for bad in ["", "10.0.0.0/33", "::/129", "a/8", "10.0.0.0/-1", "10.0.0.0/"] {
             assert!(IpNetwork::parse(bad).is_none(), "{bad:?} was accepted");
         }

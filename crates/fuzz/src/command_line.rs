@@ -50,7 +50,7 @@ fn check_secrets(arguments: &[OsString]) {
         return;
     }
     let fields = spec.all_fields().filter(|field| field.secret);
-    // Of `--key=value` flags, clap repeats a value without `=`; see the crate's report.
+    // Not maps: of those the parser repeats a pair that has no `=`.
     for field in fields.filter(|field| field.shape == Shape::Text) {
         let secret = format!("--{}={CANARY}", field.documented);
         let mut given = vec![NOWHERE.into()];

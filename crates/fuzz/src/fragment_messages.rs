@@ -139,3 +139,23 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
     seeds.extend(samples::answers().iter().map(Encoding::to_bytes));
     seeds
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_seed_is_a_message_and_each_message_has_a_seed() {
+        let seeds = seeds();
+        for (number, seed) in seeds.iter().enumerate() {
+            let read = DECODERS.iter().any(|(_, recode)| recode(seed).is_some());
+            assert!(read, "seed {number} is no message");
+        }
+        // Exchange and deal travel inside a request only.
+        for (name, recode) in
+            DECODERS.iter().filter(|(name, _)| !["Exchange", "Deal"].contains(name))
+        {
+            assert!(seeds.iter().any(|seed| recode(seed).is_some()), "{name} has no seed");
+        }
+    }
+}

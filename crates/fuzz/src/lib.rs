@@ -89,29 +89,29 @@ macro_rules! targets {
 }
 
 targets! {
-    access_keys from access_keys, seeds, 3_000;
-    addresses from addresses, seeds, 3_000;
-    audit_chains from audit_chains, seeds, 3_000;
+    access_keys from access_keys, seeds, 10_000;
+    addresses from addresses, seeds, 10_000;
+    audit_chains from audit_chains, seeds, 10_000;
     audit_records from audit_records, seeds, 3_000;
     certificates from certificates, seeds, 3_000;
     ciphertexts from ciphertexts, seeds, 3_000;
-    command_line from command_line, seeds, 1_000;
-    commands from commands, seeds, 3_000;
-    decisions from decisions, seeds, 3_000;
-    envelopes from envelopes, seeds, 3_000;
-    fragment_messages from fragment_messages, seeds, 3_000;
-    identifiers from identifiers, seeds, 3_000;
+    command_line from command_line, seeds, 3_000;
+    commands from commands, seeds, 10_000;
+    decisions from decisions, seeds, 10_000;
+    envelopes from envelopes, seeds, 10_000;
+    fragment_messages from fragment_messages, seeds, 10_000;
+    identifiers from identifiers, seeds, 10_000;
     json_edge from json_edge, seeds, 3_000;
-    log_entries from log_entries, seeds, 3_000;
+    log_entries from log_entries, seeds, 10_000;
     log_segments from log_segments, seeds, 3_000;
     manifests from manifests, seeds, 1_000;
-    networks from networks, seeds, 3_000;
-    paths from paths, seeds, 3_000;
-    patterns from patterns, seeds, 3_000;
-    permits from permits, seeds, 3_000;
-    plane_messages from plane_messages, seeds, 3_000;
-    routes from routes, seeds, 3_000;
-    sealed_envelopes from envelopes, sealed_seeds, 3_000;
-    sub_claims from sub_claims, seeds, 3_000;
-    tokens from tokens, seeds, 3_000;
+    networks from networks, seeds, 10_000;
+    paths from paths, seeds, 10_000;
+    patterns from patterns, seeds, 10_000;
+    permits from permits, seeds, 10_000;
+    plane_messages from plane_messages, seeds, 10_000;
+    routes from routes, seeds, 10_000;
+    sealed_envelopes from envelopes, sealed_seeds, 10_000;
+    sub_claims from sub_claims, seeds, 10_000;
+    tokens from tokens, seeds, 10_000;
 }

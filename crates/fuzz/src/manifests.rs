@@ -41,3 +41,20 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
     other_group.group_key = other_group.public_shares[0];
     vec![good.to_bytes(), other_group.to_bytes()]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_seed_is_trusted_and_the_second_contradicts_itself() {
+        let verify = |body: &Vec<u8>| {
+            let sign = |number| samples::manager_key(number).sign(labels::SIGN_MANIFEST, body);
+            SignedManifest { body: body.clone(), signatures: (1..=3).map(sign).collect() }
+                .verify(&BUNDLE)
+                .map(|_| ())
+        };
+        let outcomes: Vec<_> = seeds().iter().map(verify).collect();
+        assert_eq!(outcomes, [Ok(()), Err(keysherd_fragments::refusal::Refusal::BadManifest)]);
+    }
+}

@@ -10,18 +10,18 @@ pub fn networks(data: &[u8]) {
     let mut lines = text.lines();
     let Some(network) = lines.next().and_then(IpNetwork::parse) else { return };
     assert_eq!(IpNetwork::parse(&network.to_string()), Some(network));
-    let bits_max = if network.address.is_ipv4() { 32 } else { 128 };
-    assert!(network.prefix <= bits_max);
+    let bits_max = if network.address().is_ipv4() { 32 } else { 128 };
+    assert!(network.prefix() <= bits_max);
     let addresses = lines.take(16).filter_map(|line| line.parse().ok());
-    for address in addresses.chain([network.address]) {
+    for address in addresses.chain([network.address()]) {
         assert_eq!(network.contains(address), contains(network, address), "{network} {address}");
     }
 }
 
 /// The definition: the first bits are the same, and IPv4 inside IPv6 counts as IPv4.
 fn contains(network: IpNetwork, address: IpAddr) -> bool {
-    let (net, address) = (bits(network.address), bits(address.to_canonical()));
-    let prefix = usize::from(network.prefix);
+    let (net, address) = (bits(network.address()), bits(address.to_canonical()));
+    let prefix = usize::from(network.prefix());
     net.len() == address.len() && net[..prefix] == address[..prefix]
 }
 

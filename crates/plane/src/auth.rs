@@ -94,7 +94,7 @@ pub struct Login {
 }
 
 /// A fresh token.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct LoginReply {
     /// The bearer token, `t-...`.
     pub token: String,
@@ -102,6 +102,17 @@ pub struct LoginReply {
     pub expires: Timestamp,
     /// The auth method.
     pub access_id: AccessId,
+}
+
+impl std::fmt::Debug for LoginReply {
+    // By hand, because the token must not be printed.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LoginReply")
+            .field("token", &"[secret]")
+            .field("expires", &self.expires)
+            .field("access_id", &self.access_id)
+            .finish()
+    }
 }
 
 /// Asks whether the caller's token is good. Never fails for a bad one.
