@@ -55,6 +55,10 @@ pub struct KeyWish {
     pub managers: u8,
     /// The customer fragment it is bound to.
     pub customer_fragment: Option<Uid>,
+    /// Free text.
+    pub description: String,
+    /// Tags.
+    pub tags: Vec<String>,
 }
 
 /// A key all managers have signed, tested by two quorums, not yet recorded.

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use keysherd_base::{ClockHandle, Fault, FaultKind, RngHandle};
 use keysherd_plane::{Ask, Caller, PlaneHandle};
 
+use crate::budget::AnswerBudget;
 use crate::crypt::Crypt;
 use crate::passwords::Turns;
 
@@ -19,6 +20,8 @@ pub struct Services {
     pub clock: ClockHandle,
     /// Randomness.
     pub rng: RngHandle,
+    /// How much of large answers may be in memory.
+    pub answers: AnswerBudget,
     /// Turns for stretching passwords, so that logins cannot exhaust memory.
     pub stretching: Turns,
 }

@@ -4,6 +4,7 @@
 //! in the V2 shape. Plaintext exists here and in the gateway that implements [`Crypt`], nowhere
 //! below.
 
+mod budget;
 mod crypt;
 mod ctx;
 mod fields;
@@ -13,6 +14,7 @@ mod secure_access;
 pub mod commands;
 pub mod passwords;
 
+pub use budget::AnswerBudget;
 pub use crypt::{
     Crypt, GeneratedKey, KeyWish, OpenedItem, OpenedValue, SealedWrite, TransitMessage,
     TransitResult,

@@ -7,6 +7,7 @@ use keysherd_base::limits::{
 use keysherd_base::{AccountId, Fault, ItemId, ItemPath};
 use keysherd_domain::account::{AccountSettings, TokenTtl};
 use keysherd_domain::item::{ItemKind, ItemState};
+use keysherd_domain::role::{Capability, RuleKind};
 use keysherd_plane::accounts::{AccountEdit, AccountGet, AccountUpdate, AccountView};
 use keysherd_plane::{Caller, Done};
 use keysherd_store::{Tx, accounts, items};
@@ -31,7 +32,29 @@ pub(crate) async fn get(
 ) -> Result<AccountView, Fault> {
     let principal = control.principal(caller).await?;
     let draft = audit_draft(caller, &principal, action::GET_ACCOUNT_SETTINGS, "", Vec::new());
-    control.recorded(draft, view(control, &principal)).await
+    let shown = view(control, &principal).map(|view| shown_to(control, &principal, view));
+    control.recorded(draft, shown).await
+}
+
+/// What everyone may know: not where the default key lies, unless they may see it there, and how
+/// to reach the owner only for administrators.
+fn shown_to(control: &Control, who: &Principal, mut view: AccountView) -> AccountView {
+    let settings = &mut view.account.settings;
+    let visible = view
+        .default_key_name
+        .as_ref()
+        .is_some_and(|name| who.may(RuleKind::Item, name, Capability::List, control.now()));
+    if !visible {
+        view.default_key_name = None;
+        settings.default_key = None;
+    }
+    if who.require_admin().is_err() {
+        let AccountSettings { email, phone, address, city, country, postal_code, .. } = settings;
+        for text in [email, phone, address, city, country, postal_code] {
+            text.clear();
+        }
+    }
+    view
 }
 
 /// Reads the account for somebody who is about to change it; records only a refusal.

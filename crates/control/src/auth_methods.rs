@@ -22,6 +22,7 @@ use crate::directory::AccountDirectory;
 use crate::login::token_ttl_minutes;
 use crate::method_shared::check_shared;
 use crate::page::{Page, page};
+use crate::relocation::check_relocation;
 use crate::session::Principal;
 
 const KIND: RuleKind = RuleKind::AuthMethod;
@@ -124,7 +125,7 @@ fn plan_update(
     }
     let new_path = message.new_path.filter(|new| *new != found.path);
     if let Some(new) = &new_path {
-        principal.require(KIND, new.as_str(), Capability::Create, now)?;
+        check_relocation(principal, KIND, &found.path, new, now)?;
     }
     let shared = message.shared;
     Ok(move |tx: &Tx| {

@@ -111,6 +111,7 @@ fn decide(control: &Control, message: Grant) -> Batch {
         now: control.now(),
         with_permit: message.with_permit,
         permits: PermitBatch::default(),
+        bytes: 0,
         records: Vec::with_capacity(message.wishes.len()),
         outcomes: Vec::with_capacity(message.wishes.len()),
     };
@@ -126,6 +127,8 @@ struct Batch {
     now: Timestamp,
     with_permit: bool,
     permits: PermitBatch,
+    /// Ciphertext granted so far.
+    bytes: usize,
     records: Vec<(Draft, Option<Failure>)>,
     outcomes: Vec<Outcome>,
 }

@@ -96,9 +96,12 @@ pub(crate) async fn begin_for(
     message: KeyBegin,
 ) -> Result<KeyBeginReply, Fault> {
     let who = control.principal(caller).await?;
-    let checked = check_managers(message.managers).and_then(|()| {
-        control.store.read(|reader| check_place(reader, &who, &message.path, control.now()))
-    });
+    let checked = check_managers(message.managers)
+        .and_then(|()| check::description(&message.description))
+        .and_then(|()| check::tags(&mut Vec::new(), &message.tags, &[]))
+        .and_then(|()| {
+            control.store.read(|reader| check_place(reader, &who, &message.path, control.now()))
+        });
     if let Err(refused) = checked {
         let algorithm = message.algorithm.name();
         let params = vec![item_param(&message.path), Param::public("alg", algorithm)];

@@ -34,6 +34,7 @@ mod page;
 mod permissions;
 mod permits;
 mod proof;
+mod relocation;
 mod roles;
 mod rules;
 mod session;

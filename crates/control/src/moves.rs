@@ -10,6 +10,7 @@ use keysherd_store::{Tx, auth_methods, roles};
 use crate::audit::audit_draft;
 use crate::control::Control;
 use crate::directory::AccountDirectory;
+use crate::relocation::check_relocation;
 use crate::session::Principal;
 
 /// What is moved.
@@ -71,7 +72,7 @@ fn plan(
         principal.require(which.kind(), path.as_str(), Capability::Update, now)?;
         let rest = path.as_str().strip_prefix(source.as_str()).unwrap_or_default();
         let new = ItemPath::parse(&format!("{target}{rest}"))?;
-        principal.require(which.kind(), new.as_str(), Capability::Create, now)?;
+        check_relocation(principal, which.kind(), path, &new, now)?;
     }
     let account = principal.account;
     let permitted = moved.len();

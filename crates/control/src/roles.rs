@@ -20,6 +20,7 @@ use crate::control::Control;
 use crate::directory::AccountDirectory;
 use crate::method_shared::check_description;
 use crate::page::{Page, page};
+use crate::relocation::check_relocation;
 use crate::rules::{checked_rule, rule_params};
 use crate::session::Principal;
 
@@ -120,7 +121,7 @@ fn plan_update(
     comment.iter().try_for_each(|comment| check_description(comment))?;
     let new_path = new_path.filter(|new| *new != found.path);
     if let Some(new) = &new_path {
-        principal.require(KIND, new.as_str(), Capability::Create, now)?;
+        check_relocation(principal, KIND, &found.path, new, now)?;
     }
     if new_path.is_some() || !rules.is_empty() {
         keep_admin_role(&found)?;

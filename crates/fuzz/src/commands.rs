@@ -104,6 +104,7 @@ fn check(command: &ApiCommand, args: Args) {
     let mut caller = Caller::of_the_server(Uid([1; 16]));
     caller.token = Some("t-00".into());
     let services = Services {
+        answers: keysherd_api::AnswerBudget::default(),
         plane: Arc::clone(&plane) as Arc<dyn Plane>,
         crypt: Arc::new(MadeUpCrypt),
         clock: Arc::new(ManualClock::new(NOW)),

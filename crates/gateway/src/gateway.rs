@@ -19,6 +19,7 @@ use crate::keygen::{KeyGenerator, KeyPlan, MadeKey};
 use crate::links::ManagerLink;
 use crate::managers::Managers;
 use crate::reader::Reader;
+use crate::tenants::Tenants;
 use crate::transit::Transit;
 use crate::writer::Writer;
 
@@ -76,10 +77,12 @@ impl Gateway {
         let managers = Arc::new(Managers::new(instance, bundle, links));
         let derivations = Arc::new(Derivations::new(managers.clone(), plane.clone(), rng.clone()));
         let keys = Arc::new(KeyCache::new(clock.clone(), &*rng, key_cache_seconds)?);
+        let tenants = Arc::new(Tenants::new());
         let batcher = || Batcher::start(plane.clone(), derivations.clone());
-        let reader = Reader::new(plane.clone(), batcher(), keys.clone(), clock.clone());
+        let reader =
+            Reader::new(plane.clone(), batcher(), keys.clone(), clock.clone(), tenants.clone());
         let writer = Writer::new(batcher(), keys.clone(), rng.clone());
-        let transit = Transit::new(plane.clone(), batcher(), keys, clock, rng.clone())?;
+        let transit = Transit::new(plane.clone(), batcher(), keys, clock, rng.clone(), tenants)?;
         let keys = KeyGenerator { managers: managers.clone(), derivations, rng };
         Ok(Self { reader, writer, transit, keys, managers })
     }

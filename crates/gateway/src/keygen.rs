@@ -66,6 +66,8 @@ impl KeyGenerator {
             managers: wish.managers,
             customer_fragment: wish.customer_fragment,
             self_test_salt,
+            description: wish.description,
+            tags: wish.tags,
         };
         let KeyBeginReply { account, key_id, group, permit } = ctx.ask(begin).await?;
         let plan = KeyPlan {

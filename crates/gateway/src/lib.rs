@@ -13,6 +13,7 @@ mod links;
 mod managers;
 mod needs;
 mod reader;
+mod tenants;
 mod transit;
 mod writer;
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use keysherd_api::{Ctx, OpenedItem, OpenedValue, Recorded};
-use keysherd_base::{ClockHandle, Fault, SecretBytes, Timestamp};
+use keysherd_base::{ClockHandle, Fault, SecretBytes, Timestamp, Uid};
 use keysherd_crypto::envelope::{Envelope, Kek, PayloadKey};
 use keysherd_plane::PlaneHandle;
 use keysherd_plane::grants::{
@@ -14,6 +14,7 @@ use quick_cache::sync::Cache;
 use crate::batcher::Batcher;
 use crate::key_cache::KeyCache;
 use crate::needs::wrap_of;
+use crate::tenants::Tenants;
 
 /// Names whose keys were in the cache not long ago.
 const HINTS_MAX: usize = 200_000;
@@ -26,7 +27,8 @@ pub(crate) struct Reader {
     cold: Batcher,
     keys: Arc<KeyCache>,
     /// Until when the keys of a name are probably in the cache.
-    hints: Cache<(ItemRef, VersionWish), Timestamp>,
+    hints: Cache<(Uid, ItemRef, VersionWish), Timestamp>,
+    tenants: Arc<Tenants>,
     clock: ClockHandle,
 }
 
@@ -37,8 +39,9 @@ impl Reader {
         cold: Batcher,
         keys: Arc<KeyCache>,
         clock: ClockHandle,
+        tenants: Arc<Tenants>,
     ) -> Self {
-        Self { plane, cold, keys, hints: Cache::new(HINTS_MAX), clock }
+        Self { plane, cold, keys, hints: Cache::new(HINTS_MAX), tenants, clock }
     }
 
     /// Reads all items or fails.
@@ -52,21 +55,37 @@ impl Reader {
         version: VersionWish,
     ) -> Result<Vec<OpenedItem>, Fault> {
         let now = self.clock.now();
-        let names = items.iter().map(|item| (item.clone(), version)).collect::<Vec<_>>();
-        if names.iter().all(|name| self.hints.get(name).is_some_and(|until| now < until)) {
+        if self.probably_warm(ctx, &items, version, now) {
             let wish = Wish::Read { items: items.clone(), version };
             if let Some(opened) = self.read_warm(ctx, wish).await? {
                 return Ok(opened);
             }
         }
-        let opened = self.read_cold(ctx, Wish::Read { items, version }).await?;
+        let wish = Wish::Read { items: items.clone(), version };
+        let (account, opened) = self.read_cold(ctx, wish).await?;
+        self.tenants.learn(ctx.caller(), account);
         let until = now.plus_seconds(self.keys.ttl_seconds().min(KEY_TTL_SECONDS_MAX));
         if now < until {
-            for name in names {
-                self.hints.insert(name, until);
+            for item in items {
+                self.hints.insert((account, item, version), until);
             }
         }
         Ok(opened)
+    }
+
+    /// Whether the caller's account read all of these not long ago.
+    fn probably_warm(
+        &self,
+        ctx: &Ctx,
+        items: &[ItemRef],
+        version: VersionWish,
+        now: Timestamp,
+    ) -> bool {
+        let Some(account) = self.tenants.of(ctx.caller()) else { return false };
+        items.iter().all(|item| {
+            let name = (account, item.clone(), version);
+            self.hints.get(&name).is_some_and(|until| now < until)
+        })
     }
 
     async fn read_warm(&self, ctx: &Ctx, wish: Wish) -> Result<Option<Vec<OpenedItem>>, Fault> {
@@ -100,13 +119,14 @@ impl Reader {
         Some((envelope, key))
     }
 
-    async fn read_cold(&self, ctx: &Ctx, wish: Wish) -> Result<Vec<OpenedItem>, Fault> {
+    async fn read_cold(&self, ctx: &Ctx, wish: Wish) -> Result<(Uid, Vec<OpenedItem>), Fault> {
         let outcome = self.cold.derive(ctx.caller().clone(), wish, None).await;
         let derived = outcome.inspect_err(|fault| ctx.mark_fault(fault))?;
         ctx.mark(Recorded::Success);
         let keks = derived.keks?;
+        let account = derived.granted.account;
         let Granted::Read(items) = derived.granted.granted else { return Err(other_grant()) };
-        items
+        let opened: Result<Vec<_>, Fault> = items
             .into_iter()
             .map(|item| {
                 let values = item
@@ -116,7 +136,8 @@ impl Reader {
                     .collect::<Result<_, Fault>>()?;
                 Ok(OpenedItem { item, values })
             })
-            .collect()
+            .collect();
+        Ok((account, opened?))
     }
 
     fn open_derived(

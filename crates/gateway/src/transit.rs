@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use keysherd_api::{Ctx, Recorded, TransitMessage, TransitResult};
-use keysherd_base::{ClockHandle, Fault, KeyId, RngHandle, Secret, SecretBytes, Timestamp};
+use keysherd_base::{ClockHandle, Fault, KeyId, RngHandle, Secret, SecretBytes, Timestamp, Uid};
 use keysherd_crypto::cbc::CbcKey;
 use keysherd_crypto::envelope::{Envelope, Kek};
 use keysherd_crypto::memory::Sealer;
@@ -21,6 +21,7 @@ use crate::batcher::Batcher;
 use crate::derive::NOT_COMMITTED;
 use crate::key_cache::KeyCache;
 use crate::reader::{KEY_TTL_SECONDS_MAX, payload_key};
+use crate::tenants::Tenants;
 
 mod message;
 
@@ -52,7 +53,9 @@ pub(crate) struct Transit {
     clock: ClockHandle,
     rng: RngHandle,
     sealer: Sealer,
-    resolved: Cache<(ItemRef, Option<u32>), KeyRef>,
+    /// What an account's name for a key stood for.
+    resolved: Cache<(Uid, ItemRef, Option<u32>), KeyRef>,
+    tenants: Arc<Tenants>,
     current: Cache<(KeyId, u32), Arc<Window>>,
     by_salt: Cache<[u8; 32], Arc<Window>>,
 }
@@ -72,6 +75,7 @@ impl Transit {
         keys: Arc<KeyCache>,
         clock: ClockHandle,
         rng: RngHandle,
+        tenants: Arc<Tenants>,
     ) -> Result<Self, Fault> {
         let sealer = Sealer::new(&*rng)?;
         Ok(Self {
@@ -82,6 +86,7 @@ impl Transit {
             rng,
             sealer,
             resolved: Cache::new(WINDOWS_MAX),
+            tenants,
             current: Cache::new(WINDOWS_MAX),
             by_salt: Cache::new(WINDOWS_MAX),
         })
@@ -120,7 +125,10 @@ impl Transit {
 
     async fn encrypting(&self, ctx: &Ctx, message: &TransitMessage) -> Result<Cipher, Fault> {
         let known = (message.key.clone(), message.version);
-        let window = self.resolved.get(&known).and_then(|key| self.open_window(&key));
+        let account = self.tenants.of(ctx.caller());
+        let resolved =
+            account.and_then(|account| self.resolved.get(&(account, known.0.clone(), known.1)));
+        let window = resolved.and_then(|key| self.open_window(&key));
         if let Some((window, key)) = window {
             let wish = use_key(message, message.version, window.salt, true);
             let granted = self.granted_warm(ctx, wish).await?;
@@ -128,6 +136,7 @@ impl Transit {
                 && now == key
                 && let Some(kek) = self.unseal(&window)
             {
+                window.messages.fetch_add(1, Ordering::Relaxed);
                 let key_bytes = gcm_key_bytes(algorithm)?;
                 return Ok(Cipher::Window {
                     kek,
@@ -207,8 +216,10 @@ impl Transit {
                 // A message without a window names no salt: there is nothing to find it by.
                 let known_or_named = known.is_some() || com.is_some();
                 let window = Arc::new(self.window(&kek, key, salt));
-                if let Some(known) = known {
-                    self.resolved.insert(known, key);
+                let account = derived.granted.account;
+                self.tenants.learn(ctx.caller(), account);
+                if let Some((name, version)) = known {
+                    self.resolved.insert((account, name, version), key);
                     self.current.insert((key.key_id, key.version), window.clone());
                 }
                 if known_or_named {
@@ -228,7 +239,7 @@ impl Transit {
     fn open_window(&self, key: &KeyRef) -> Option<(Arc<Window>, KeyRef)> {
         let window = self.current.get(&(key.key_id, key.version))?;
         let fresh = window.expires > self.clock.now()
-            && window.messages.fetch_add(1, Ordering::Relaxed) < WINDOW_MESSAGES_MAX;
+            && window.messages.load(Ordering::Relaxed) < WINDOW_MESSAGES_MAX;
         fresh.then_some((window, *key))
     }
 

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::fmt;
 use std::future::Future;
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,9 +12,9 @@ use std::task::{Context, Poll};
 use keysherd_base::{Fault, FaultKind, RequestId};
 use keysherd_wire::{Answer, Args, Body, Command};
 use tokio::runtime::Handle;
-use tokio_util::task::TaskTracker;
 
 use crate::host::{BoxFuture, Host, RequestInfo};
+use crate::orphans::Orphans;
 
 /// What a panic said. For the log only.
 pub(crate) struct Panicked(Box<str>);
@@ -57,13 +58,14 @@ impl<T> Future for Caught<'_, T> {
 /// goes away.
 pub(crate) struct Unstoppable<'a, T: Send + 'static> {
     future: Option<Caught<'static, T>>,
-    orphans: &'a TaskTracker,
+    orphans: &'a Orphans,
+    client: IpAddr,
 }
 
 impl<'a, T: Send + 'static> Unstoppable<'a, T> {
-    /// Runs `future`, or leaves it to `orphans`.
-    pub(crate) fn new(future: BoxFuture<'static, T>, orphans: &'a TaskTracker) -> Self {
-        Self { future: Some(Caught(future)), orphans }
+    /// Runs `future` for `client`, or leaves it to `orphans`.
+    pub(crate) fn new(future: BoxFuture<'static, T>, orphans: &'a Orphans, client: IpAddr) -> Self {
+        Self { future: Some(Caught(future)), orphans, client }
     }
 }
 
@@ -87,7 +89,7 @@ impl<T: Send + 'static> Drop for Unstoppable<'_, T> {
     fn drop(&mut self) {
         // Without a runtime the process is on its way out, and there is nowhere to go on.
         if let (Some(future), Ok(runtime)) = (self.future.take(), Handle::try_current()) {
-            drop(self.orphans.spawn_on(future, &runtime));
+            self.orphans.adopt(self.client, future, &runtime);
         }
     }
 }

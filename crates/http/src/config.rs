@@ -28,6 +28,8 @@ pub struct Limits {
     /// Calls that go on although their clients went away. Further calls are refused meanwhile;
     /// all others are bounded by the connections.
     pub orphans_max: usize,
+    /// The same of one IPv4 address or one IPv6 /64 network, so that no client can use up all.
+    pub orphans_per_address_max: usize,
     /// Time for the TLS handshake.
     pub handshake_timeout: Duration,
     /// Time from the first byte of a request's head to its last.
@@ -50,6 +52,7 @@ impl Default for Limits {
             header_bytes_max: 64 * 1024,
             bodies_bytes_max: 256 * 1024 * 1024,
             orphans_max: 10_000,
+            orphans_per_address_max: 256,
             handshake_timeout: Duration::from_secs(10),
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(30),

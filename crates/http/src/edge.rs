@@ -19,6 +19,7 @@ use crate::config::Surroundings;
 use crate::host::{Host, RequestInfo};
 use crate::json::parse_body;
 use crate::origin::{ClientKinds, client_address};
+use crate::orphans::Orphans;
 use crate::reply::{self, Reply};
 use crate::request_ids::RequestIds;
 use crate::route::{Found, Routes, Target, route, shown};
@@ -48,7 +49,7 @@ pub struct Edge<H: Host> {
     bodies: Bodies,
     ids: RequestIds,
     kinds: ClientKinds,
-    orphans: TaskTracker,
+    orphans: Orphans,
 }
 
 impl<H: Host> fmt::Debug for Edge<H> {
@@ -74,7 +75,7 @@ impl<H: Host> Edge<H> {
             bodies: Bodies::new(limits.bodies_bytes_max, limits.body_timeout),
             ids: RequestIds::new(surroundings.rng.clone()),
             kinds: ClientKinds::new(),
-            orphans: TaskTracker::new(),
+            orphans: Orphans::default(),
             surroundings,
         }))
     }
@@ -148,20 +149,26 @@ impl<H: Host> Edge<H> {
         });
         let (args, token) = prepared.inspect_err(|fault| call::log(request, spec.name, fault))?;
         // A client could otherwise start calls without end by leaving each at once.
-        if self.orphans.len() >= self.surroundings.limits.orphans_max {
-            return Err(Fault::unavailable("too many calls at once; try again"));
-        }
         let trusted = &*self.surroundings.trusted_proxy;
+        let client_address = client_address(peer, &head.headers, trusted);
+        let limits = &self.surroundings.limits;
+        let too_many = self.orphans.tasks().len() >= limits.orphans_max
+            || self.orphans.of(client_address) >= limits.orphans_per_address_max;
+        if too_many {
+            return Err(Fault::unavailable(
+                "too many calls were left before they were answered; try again",
+            ));
+        }
         let info = RequestInfo {
             token,
-            client_address: client_address(peer, &head.headers, trusted),
+            client_address,
             client_kind: self.kinds.of(&head.headers),
             command: found.name,
             request,
             received,
         };
         let run = call::run(self.host.clone(), found.command, info, args);
-        match Unstoppable::new(Box::pin(run), &self.orphans).await {
+        match Unstoppable::new(Box::pin(run), &self.orphans, client_address).await {
             Ok(outcome) => outcome,
             Err(panicked) => {
                 let fault = Fault::internal(panicked);
@@ -202,6 +209,6 @@ impl<H: Host> Handler for Edge<H> {
     }
 
     fn orphans(&self) -> &TaskTracker {
-        &self.orphans
+        self.orphans.tasks()
     }
 }

@@ -18,6 +18,7 @@ mod host;
 mod json;
 mod listener;
 mod origin;
+mod orphans;
 mod registry;
 mod reply;
 mod request_ids;

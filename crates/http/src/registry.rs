@@ -206,7 +206,7 @@ impl Entry {
 }
 
 /// What counts as one client: an IPv4 address, or the /64 that an IPv6 client can choose from.
-fn network(address: IpAddr) -> IpAddr {
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
         IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !0 << 64)),

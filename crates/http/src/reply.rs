@@ -7,7 +7,7 @@ use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 use keysherd_base::{Fault, FaultKind, RequestId, SecretBytes};
-use keysherd_wire::{Answer, headers};
+use keysherd_wire::{Answer, Hold, headers};
 use serde::Serialize;
 
 /// What hyper is given to send.
@@ -21,11 +21,14 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const WARNING_BYTES_MAX: usize = 1024;
 
 /// An answer's bytes, overwritten once they were sent.
-struct Wiped(SecretBytes);
+struct Wiped {
+    body: SecretBytes,
+    _hold: Option<Hold>,
+}
 
 impl AsRef<[u8]> for Wiped {
     fn as_ref(&self) -> &[u8] {
-        self.0.expose()
+        self.body.expose()
     }
 }
 
@@ -63,7 +66,8 @@ fn json(status: StatusCode, body: Bytes) -> Reply {
 
 /// The answer of a command that succeeded.
 pub(crate) fn success(status: StatusCode, answer: Answer, request: RequestId) -> Reply {
-    let mut reply = json(status, Bytes::from_owner(Wiped(answer.body)));
+    let mut reply =
+        json(status, Bytes::from_owner(Wiped { body: answer.body, _hold: answer.hold }));
     insert_id(&mut reply, request);
     if let Some(warning) = answer.warning.as_deref().and_then(warning_value) {
         reply.headers_mut().insert(WARNING, warning);

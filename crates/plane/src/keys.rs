@@ -37,6 +37,10 @@ pub struct KeyBegin {
     pub customer_fragment: Option<Uid>,
     /// Salt of the self-test derivation, drawn by the gateway.
     pub self_test_salt: [u8; 32],
+    /// As in [`KeyCreate`], so that it is refused before the managers make anything.
+    pub description: String,
+    /// As in [`KeyCreate`].
+    pub tags: Vec<String>,
 }
 
 /// Permission to make a key.

@@ -1,5 +1,8 @@
 //! The answer to a command.
 
+use std::any::Any;
+use std::fmt;
+
 use keysherd_base::{Fault, SecretBytes};
 use serde::Serialize;
 
@@ -10,6 +13,26 @@ pub struct Answer {
     pub body: SecretBytes,
     /// A sentence for people, sent in a header.
     pub warning: Option<String>,
+    /// Dropped when the answer was sent: a share of some budget.
+    pub hold: Option<Hold>,
+}
+
+/// Something that is given back when it is dropped.
+pub struct Hold {
+    _share: Box<dyn Any + Send + Sync>,
+}
+
+impl Hold {
+    /// Holds `share`.
+    pub fn new(share: impl Any + Send + Sync) -> Self {
+        Self { _share: Box::new(share) }
+    }
+}
+
+impl fmt::Debug for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hold")
+    }
 }
 
 impl Answer {
@@ -29,7 +52,14 @@ impl Answer {
 
     /// JSON text made by the caller.
     pub fn raw(body: Vec<u8>) -> Self {
-        Self { body: SecretBytes::new(body), warning: None }
+        Self { body: SecretBytes::new(body), warning: None, hold: None }
+    }
+
+    /// The same answer, holding `share` until it was sent.
+    #[must_use]
+    pub fn holding(mut self, share: Option<Hold>) -> Self {
+        self.hold = share;
+        self
     }
 
     /// The same answer with a sentence for people.

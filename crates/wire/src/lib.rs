@@ -18,7 +18,7 @@ mod topic;
 
 pub mod headers;
 
-pub use answer::Answer;
+pub use answer::{Answer, Hold};
 pub use args::{Args, Name, wipe};
 pub use command::{Access, Alias, Body, Command, Run, Show, Spec};
 pub use field::{Field, FieldSpec, Flag, Group, Int, Kind, List, Map, Shape, Text};

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use keysherd_api::Services;
 use keysherd_api::passwords::Turns;
+use keysherd_api::{AnswerBudget, Services};
 use keysherd_audit::HEAD_LABEL;
 use keysherd_base::{ClockHandle, RngHandle, SystemClock};
 use keysherd_control::{Control, ControlConfig, ControlKeys, DerivationConfig, GatewayIdentity};
@@ -109,6 +109,7 @@ impl Roles {
             crypt: gateway.clone(),
             clock: clock.clone(),
             rng: rng.clone(),
+            answers: AnswerBudget::default(),
             stretching: Turns::new(STRETCHING_MAX),
         });
         Ok(Self { control, gateway, gateway_identity, managers, store, services, clock, rng })

@@ -126,7 +126,10 @@ fn messages_that_do_not_open_write_one_record() {
         let context = json!({"iv": "AAAAAAAAAAAAAAAAAAAAAA==", "a": "b"});
         let encrypt = json!({"key-name": key, "plaintext": "p", "encryption-context": context});
         let sealed = admin.ok("encrypt", encrypt)["result"].take();
-        let decrypt = |context: Value| json!({"key-name": key, "ciphertext": sealed, "encryption-context": context});
+        let decrypt = |context: Value| {
+            let args = json!({"key-name": key, "ciphertext": sealed});
+            with(args, "encryption-context", context)
+        };
         requests.send("right", &admin, "decrypt", decrypt(context));
         requests.send("another context", &admin, "decrypt", decrypt(json!({"a": "c"})));
         requests.send("no context", &admin, "decrypt", decrypt(Value::Null));
@@ -142,6 +145,11 @@ fn messages_that_do_not_open_write_one_record() {
         requests.send(algorithm, &admin, "encrypt", args);
     }
     requests.have_one_record_each(&site);
+}
+
+fn with(mut args: Value, field: &str, value: Value) -> Value {
+    args[field] = value;
+    args
 }
 
 #[test]

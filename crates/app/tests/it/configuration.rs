@@ -184,3 +184,41 @@ fn a_wrong_account_of_the_audit_log_ends_with_64() {
     let absent = format!("acc-{}", "0".repeat(31) + "1");
     site.audit(&["verify", "--account", &absent]).expect(70);
 }
+
+/// Runs `keysherd account create`.
+fn create_account(site: &Site, data: &Path, out: &Path, email: &str) -> Finished {
+    let mut command = keysherd(&site.home());
+    command.args(["account", "create", "--owner-email", email, "--data-dir"]).arg(data);
+    finish(command.arg("--out").arg(out), b"")
+}
+
+#[test]
+fn a_further_account_takes_nobodys_credentials_away() {
+    let site = Site::new();
+    site.start().stop();
+    let out = site.path("out");
+    create_account(&site, &site.data(), &out, "a@example.com").expect(0);
+    for taken in [out, site.data()] {
+        let before = fs::read(taken.join("bootstrap.json")).unwrap();
+        let password = fs::read(taken.join("owner-password")).unwrap();
+        let ended = create_account(&site, &site.data(), &taken, "b@example.com").expect(73);
+        says(&ended, &["bootstrap.json exists"]);
+        assert_eq!(fs::read(taken.join("bootstrap.json")).unwrap(), before);
+        assert_eq!(fs::read(taken.join("owner-password")).unwrap(), password);
+    }
+    site.start().stop();
+}
+
+#[test]
+fn a_further_account_needs_an_address_and_an_installation() {
+    let site = Site::new();
+    site.start().stop();
+    let out = site.path("out");
+    let ended = create_account(&site, &site.data(), &out, "nobody").expect(64);
+    says(&ended, &["address"]);
+    let left = fs::read_dir(&out).map_or(0, Iterator::count);
+    assert_eq!(left, 0, "credentials of no account were left behind");
+    let mistyped = site.path("mistyped");
+    let ended = create_account(&site, &mistyped, &out, "a@example.com").expect(73);
+    says(&ended, &["mistyped"]);
+}

@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::kit::{Api, Server, Site, random};
 use writers::{Fact, Progress, Secret, Work, write};
 
-/// Rounds that take well under four minutes; `KEYSHERD_TEST_ALL=1` makes it what the design asks.
+/// As many as the design asks; they take about two minutes.
 const ROUNDS: u64 = 200;
 /// Variable with another number of rounds.
 const ROUNDS_VARIABLE: &str = "KEYSHERD_TEST_ROUNDS";

@@ -43,7 +43,8 @@ fn way() -> Option<Way> {
     if found.is_none() {
         let why = "no small disk: neither root nor unprivileged user namespaces mount a tmpfs here";
         assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{why}");
-        println!("NOT TESTED: {why}");
+        // Past the capture of a test that passes: whoever runs it should know.
+        let _ = writeln!(std::io::stderr(), "NOT TESTED: {why}");
     }
     found
 }

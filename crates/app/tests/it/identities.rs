@@ -13,6 +13,10 @@ fn validity(api: &Api) -> (bool, String) {
     (answer["is_valid"].as_bool().unwrap(), reason)
 }
 
+fn by_password(email: &str, password: &str) -> Value {
+    json!({"access-type": "password", "admin-email": email, "admin-password": password})
+}
+
 #[test]
 fn a_token_says_who_and_until_when() {
     let site = Site::new();
@@ -43,7 +47,6 @@ fn wrong_credentials_are_401_whatever_is_wrong() {
     let other = admin.new_person("/people/other");
     let (id, key) = (&server.bootstrap.access_id, &server.bootstrap.access_key);
     let (email, password) = (&server.bootstrap.owner_email, server.bootstrap.owner_password());
-    let by_password = |email: &str, password: &str| json!({"access-type": "password", "admin-email": email, "admin-password": password});
     let mut texts = Vec::new();
     for login in [
         json!({"access-id": id, "access-key": other.access_key}),
@@ -204,9 +207,8 @@ fn a_new_password_ends_the_old_one() {
     assert!(validity(&owner).0);
     owner.ok(command, change(&old, new));
     assert!(!validity(&owner).0, "tokens of the old password must die");
-    let login = |password: &str| json!({"access-type": "password", "admin-email": email, "admin-password": password});
-    server.nobody().refused(401, "auth", login(&old));
-    server.nobody().ok("auth", login(new));
+    server.nobody().refused(401, "auth", by_password(email, &old));
+    server.nobody().ok("auth", by_password(email, new));
 }
 
 #[test]

@@ -122,8 +122,7 @@ fn each_capability_grants_itself_and_listing_only() {
             assert!(granted || reply.status == 401, "{command}: {}", reply.text());
         }
         let item = person.describe("/team/db");
-        let mut held: Vec<_> =
-            item["client_permissions"].as_array().unwrap().iter().cloned().collect();
+        let mut held = item["client_permissions"].as_array().unwrap().to_vec();
         held.sort_by_key(Value::to_string);
         let mut expected = vec![json!(capability), json!("list")];
         expected.sort_by_key(Value::to_string);

@@ -162,7 +162,11 @@ fn an_update_can_demand_what_the_newest_version_is() {
     let admin = server.admin();
     let name = "/team/db";
     admin.store(name, "one");
-    let update = |value: &str, last: Value| json!({"name": name, "value": value, "keep-prev-version": "true", "last-version": last});
+    let update = |value: &str, last: Value| {
+        let mut args = json!({"name": name, "value": value, "keep-prev-version": "true"});
+        args["last-version"] = last;
+        args
+    };
     admin.ok("update-secret-val", update("two", json!(1)));
     for last in [json!(1), json!("1"), json!(3)] {
         let text = admin.refused(409, "update-secret-val", update("lost", last));

@@ -75,6 +75,12 @@ impl Batch {
             }
             readable.push(one);
         }
+        self.bytes += bytes;
+        if self.bytes > bytes && self.bytes > READ_BYTES_MAX {
+            return Err(Fault::unavailable(
+                "too many large values are read at this moment; try again",
+            ));
+        }
         if self.with_permit {
             return self.with_slots(who, readable, record);
         }

@@ -9,12 +9,12 @@ use keysherd_plane::items::{MovedObjects, ObjectsMove, ObjectsMoveReply};
 use keysherd_store::{Tx, folders, items as stored};
 
 use super::delete::each_below;
-use super::update::check_rename;
 use super::usable::{Use, check_unlocked};
 use super::{Stale, account_now, check};
 use crate::audit::audit_draft;
 use crate::control::Control;
 use crate::moves::{Identities, relocate as relocate_identities};
+use crate::relocation::check_relocation;
 use crate::session::Principal;
 
 /// Moves a folder with everything below it.
@@ -93,7 +93,7 @@ impl Move {
         check_unlocked(item, &self.who, Use::Update, self.now)?;
         let rest = item.path.as_str().strip_prefix(self.source.as_str()).unwrap_or_default();
         let new = ItemPath::parse(&format!("{}{rest}", self.target))?;
-        check_rename(&self.who, &item.path, &new, self.now)?;
+        check_relocation(&self.who, RuleKind::Item, &item.path, &new, self.now)?;
         Ok(new)
     }
 

@@ -226,6 +226,8 @@ impl World {
         algorithm: KeyAlgorithm,
     ) -> Result<KeyCreate, Fault> {
         let begin = KeyBegin {
+            description: String::new(),
+            tags: Vec::new(),
             path: item(path),
             algorithm,
             managers: 3,

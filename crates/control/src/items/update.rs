@@ -1,7 +1,7 @@
 //! Changing an item's metadata. Never makes a version.
 
 use keysherd_audit::{Param, action};
-use keysherd_base::{Fault, ItemPath, Timestamp};
+use keysherd_base::Fault;
 use keysherd_domain::item::Item;
 use keysherd_domain::role::{Capability, RuleKind};
 use keysherd_plane::items::{ItemUpdate, ItemUpdateParts};
@@ -11,7 +11,7 @@ use keysherd_store::{Tx, items as stored};
 use super::usable::{Use, check_unlocked};
 use super::{Changing, ItemChange, account_now, check};
 use crate::control::Control;
-use crate::session::Principal;
+use crate::relocation::check_relocation;
 
 /// Changes an item's metadata.
 ///
@@ -58,7 +58,7 @@ fn edit(
 ) -> Result<Done, Fault> {
     check_unlocked(&item, &change.who, Use::Update, change.now)?;
     if let Some(new) = parts.new_path {
-        check_rename(&change.who, &item.path, &new, change.now)?;
+        check_relocation(&change.who, RuleKind::Item, &item.path, &new, change.now)?;
         check::root_path(&new, &account_now(tx, item.account)?)?;
         item.path = new;
     }
@@ -75,34 +75,4 @@ fn edit(
     item.modified = change.now;
     stored::update(tx, &item)?;
     Ok(Done)
-}
-
-/// Demands what it takes to give an item another path: `create` there, and that its new place
-/// gives the bearer no right to it that the old one did not. Who may only update a secret could
-/// otherwise read it by moving it to a folder of their own.
-///
-/// # Errors
-/// [`Fault::unauthorized`], or [`Fault::forbidden`] with the right that would be gained.
-pub(crate) fn check_rename(
-    who: &Principal,
-    from: &ItemPath,
-    to: &ItemPath,
-    now: Timestamp,
-) -> Result<(), Fault> {
-    who.require(RuleKind::Item, to.as_str(), Capability::Create, now)?;
-    let gained = [Capability::Read, Capability::Update, Capability::Delete];
-    let gained = gained.into_iter().find(|capability| {
-        let may = |path: &ItemPath| who.may(RuleKind::Item, path.as_str(), *capability, now);
-        may(to) && !may(from)
-    });
-    match gained {
-        None => Ok(()),
-        Some(capability) => Err(Fault::forbidden(format!(
-            "item {from} cannot become {to}: access id {} would gain '{}' on it; ask somebody who \
-             holds that already",
-            who.access_id(),
-            capability.name()
-        ))
-        .with_code("PrivilegeEscalation")),
-    }
 }

@@ -56,6 +56,8 @@ async fn a_key_is_refused_before_and_when_it_is_recorded() {
     let world = World::new().await;
     world.secrets(&["/keys/taken"]).await;
     let begin = |path: &str, managers| KeyBegin {
+        description: String::new(),
+        tags: Vec::new(),
         path: item(path),
         algorithm: GCM,
         managers,

@@ -178,6 +178,8 @@ async fn a_plane_is_bound_to_its_gateway() {
     let reply = plane.ask(caller.clone(), Grant { wishes, with_permit: true }).await.unwrap();
     assert_eq!(opened(&world, &reply.permits[0]).gateway_spki_sha256, [9; 32]);
     let begin = KeyBegin {
+        description: String::new(),
+        tags: Vec::new(),
         path: item("/keys/k"),
         algorithm: KeyAlgorithm::Aes256Gcm,
         managers: 3,

@@ -56,6 +56,7 @@ async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
     let opened = ctx.crypt().read(&ctx, items, version).await?;
     let size: usize =
         opened.iter().flat_map(|item| &item.values).map(|v| v.value.expose().len()).sum();
+    let hold = ctx.services().answers.take(size)?;
     let mut body = Vec::with_capacity(size + size / 8 + names.len() * 80 + 2);
     body.push(b'{');
     for (name, item) in names.iter().zip(&opened) {
@@ -67,7 +68,7 @@ async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
         write_item(&mut body, item, version, as_json)?;
     }
     body.push(b'}');
-    Ok(Answer::raw(body))
+    Ok(Answer::raw(body).holding(hold))
 }
 
 /// The names, each once, in their order.

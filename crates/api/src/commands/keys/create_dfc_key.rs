@@ -75,7 +75,14 @@ async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
     let description = args.get(&DESCRIPTION)?.or(args.get(&METADATA)?).unwrap_or_default();
     let tags = args.get(&TAG)?.unwrap_or_default();
     let delete_protection = args.get(&DELETE_PROTECTION)?;
-    let wish = KeyWish { path: path.clone(), algorithm, managers, customer_fragment };
+    let wish = KeyWish {
+        path: path.clone(),
+        algorithm,
+        managers,
+        customer_fragment,
+        description: description.clone(),
+        tags: tags.clone(),
+    };
     let made = ctx.crypt().generate_key(&ctx, wish).await?;
     let create = KeyCreate {
         path,

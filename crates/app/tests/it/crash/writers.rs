@@ -150,7 +150,7 @@ impl Writer<'_> {
     fn value(&mut self, step: usize) -> Option<()> {
         let choice = random();
         let old = usize::try_from(choice >> 8).unwrap_or(0) % step.max(1);
-        let creates = step == 0 || choice % 3 == 0 || !self.known(old);
+        let creates = step == 0 || choice.is_multiple_of(3) || !self.known(old);
         let name = self.name(if creates { step } else { old });
         let write = Write {
             value: format!("{name} {:016x}", random()),

@@ -211,7 +211,7 @@ impl Starting {
         wait_until("a server to be healthy", || {
             http.get("/health").is_ok_and(|reply| reply.status == 200)
         });
-        Server { process: self.process, bootstrap, http, url, data: self.data }
+        Server { process: self.process, bootstrap, http, url }
     }
 }
 
@@ -230,7 +230,6 @@ pub(crate) struct Server {
     pub(crate) bootstrap: Bootstrap,
     pub(crate) http: Arc<Http>,
     pub(crate) url: String,
-    pub(crate) data: PathBuf,
 }
 
 impl Server {

@@ -77,6 +77,12 @@ async fn choose(
         }
         ItemsDelete::Below(folder) => folder,
     };
+    let nothing: Option<()> = None;
+    if !who.rules.may_see_below(RuleKind::Item, folder.as_str(), now) {
+        // Not even looked up: how long it takes must not tell how much there is.
+        who.require_found(RuleKind::Item, folder.as_str(), Capability::Delete, now, nothing)?;
+        return Ok(Chosen { paths: Vec::new(), folder: Some(folder) });
+    }
     let (bearer, below) = (who.clone(), folder.clone());
     let visible = control.store.read_blocking(move |reader| {
         let mut visible = Vec::new();
@@ -90,7 +96,6 @@ async fn choose(
     });
     let paths = visible.await?;
     if paths.is_empty() {
-        let nothing: Option<()> = None;
         who.require_found(RuleKind::Item, folder.as_str(), Capability::Delete, now, nothing)?;
     }
     Ok(Chosen { paths, folder: Some(folder) })

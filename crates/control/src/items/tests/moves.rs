@@ -1,7 +1,9 @@
 //! Moving folders.
 
 use keysherd_base::{FaultKind, FolderPath};
-use keysherd_plane::items::{FolderCreate, FolderGet, ItemLockSet, MovedObjects, ObjectsMove};
+use keysherd_plane::items::{
+    FolderCreate, FolderGet, ItemLockSet, ItemUpdate, ItemUpdateParts, MovedObjects, ObjectsMove,
+};
 
 use crate::items::testing::{everything, rules};
 use crate::testing::{World, item, kind};
@@ -47,7 +49,7 @@ async fn all_moves_or_nothing() {
     world.secrets(&["/a/one", "/a/two", "/b/two"]).await;
     let before = names(&world).await;
     assert_eq!(kind(world.ask(&world.admin, shift("/a", "/b")).await), FaultKind::Conflict);
-    let partly = ["/a/* update,create", "/c/* update,create", "/a/two deny"];
+    let partly = ["/a/* read,update,create", "/c/* read,update,create", "/a/two deny"];
     let partly = world.user("partly", &rules(&partly)).await;
     assert_eq!(kind(world.ask(&partly, shift("/a", "/c")).await), FaultKind::Unauthorized);
     let gains = world.user("gains", &rules(&["/a/* update", "/c/* update,create,read"])).await;
@@ -56,6 +58,21 @@ async fn all_moves_or_nothing() {
     world.ask(&partly_all(&world).await, lock).await.unwrap();
     assert_eq!(kind(world.ask(&world.admin, shift("/a", "/c")).await), FaultKind::Forbidden);
     assert_eq!(names(&world).await, before);
+}
+
+/// Who may not read a value must not bring it to where somebody else may.
+#[tokio::test]
+async fn moving_a_value_takes_the_right_to_read_it() {
+    let world = World::new().await;
+    world.secrets(&["/prod/pw", "/prod/sub/pw"]).await;
+    let mover = world.user("mover", &rules(&["/prod/* update", "/drop/* create"])).await;
+    let parts = ItemUpdateParts { new_path: Some(item("/drop/pw")), ..Default::default() };
+    let rename = ItemUpdate { path: item("/prod/pw"), parts };
+    assert_eq!(kind(world.ask(&mover, rename.clone()).await), FaultKind::Forbidden);
+    assert_eq!(kind(world.ask(&mover, shift("/prod", "/drop")).await), FaultKind::Forbidden);
+    let rights = ["/prod/* read,update", "/drop/* read,create,update"];
+    let reader = world.user("reader", &rules(&rights)).await;
+    assert!(world.ask(&reader, rename).await.is_ok());
 }
 
 async fn partly_all(world: &World) -> String {
