@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use keysherd_base::{Fault, ItemPath, KeyId, SecretBytes, Uid};
-use keysherd_domain::item::KeyAlgorithm;
+use keysherd_domain::item::{KeyAlgorithm, ValueFormat};
 use keysherd_plane::BoxFuture;
 use keysherd_plane::grants::{GrantedItem, ItemRef, VersionWish, WriteTarget};
 use keysherd_plane::items::SealedValue;
@@ -40,6 +40,8 @@ pub struct SealedWrite {
     pub version: u32,
     /// Whether it replaces the newest version.
     pub overwrite: bool,
+    /// The format the item has so far.
+    pub format: ValueFormat,
     /// The sealed value.
     pub value: SealedValue,
 }

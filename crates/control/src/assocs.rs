@@ -90,8 +90,8 @@ fn plan_create(
 /// Replaces the condition of an association.
 ///
 /// # Errors
-/// As [`create`]; also [`Fault::forbidden`] when the role has a deny that limits the caller, which
-/// another condition could take from someone; [`Fault::not_found`] for an unknown association.
+/// As [`create`] and [`delete`], since another condition takes the role from someone;
+/// [`Fault::not_found`] for an unknown association.
 pub(crate) async fn update(
     control: &Control,
     caller: &Caller,
@@ -120,7 +120,6 @@ fn plan_update(
     Ok(move |tx: &Tx| {
         let mut assoc = fresh(tx, &principal, &id)?;
         let (role, method) = joined(tx, &principal, &assoc)?;
-        principal.may_give_role(&role, now)?;
         principal.may_take_role(&role, now)?;
         assoc.sub_claims = sub_claims.unwrap_or(assoc.sub_claims);
         assoc.case_sensitive = message.case_sensitive.unwrap_or(assoc.case_sensitive);
@@ -134,7 +133,7 @@ fn plan_update(
 ///
 /// # Errors
 /// [`Fault::unauthorized`] without `update` on the role and the method, [`Fault::forbidden`] when
-/// the role has a deny that limits the caller, [`Fault::not_found`].
+/// the role grants what the caller does not hold or denies what limits them, [`Fault::not_found`].
 pub(crate) async fn delete(
     control: &Control,
     caller: &Caller,

@@ -12,7 +12,7 @@ use keysherd_plane::auth_methods::{
     MethodListReply, MethodUpdate, MethodView,
 };
 use keysherd_plane::{Caller, Done};
-use keysherd_store::{Tx, assocs, auth_methods as stored};
+use keysherd_store::{Tx, assocs, auth_methods as stored, roles};
 
 use crate::audit::audit_draft;
 use crate::authorize::absent;
@@ -90,7 +90,8 @@ fn plan_create(
 /// # Errors
 /// [`Fault::unauthorized`] without `update` on the path (and `create` on a new one),
 /// [`Fault::bad_request`] for bad settings or another kind, [`Fault::forbidden`] for the owner's
-/// method by anyone else, [`Fault::conflict`] when the new path is taken.
+/// method by anyone else or one that may do more than the caller, [`Fault::conflict`] when the new
+/// path is taken.
 pub(crate) async fn update(
     control: &Control,
     caller: &Caller,
@@ -128,7 +129,9 @@ fn plan_update(
         check_relocation(principal, KIND, &found.path, new, now)?;
     }
     let shared = message.shared;
+    let principal = principal.clone();
     Ok(move |tx: &Tx| {
+        keep_greater_safe(tx, &principal, &found, now)?;
         if shared.as_ref().is_some_and(|shared| shared.force_sub_claims) {
             check_forced(tx, &found)?;
         }
@@ -188,16 +191,10 @@ fn plan_reset(
         )));
     }
     check_public_key(&message.public_key)?;
-    if found.id != principal.method.id {
-        let directory = control.directory_of(principal)?;
-        for assoc in directory.assocs_of_method(found.id) {
-            if let Some(role) = directory.role_by_id(assoc.role) {
-                principal.may_give_role(role, now)?;
-            }
-        }
-    }
     let detail = MethodDetail::ApiKey { public_key: message.public_key, key_created: now };
+    let principal = principal.clone();
     Ok(move |tx: &Tx| {
+        keep_greater_safe(tx, &principal, &found, now)?;
         edit(tx, &found, now, |method| {
             method.detail = detail;
             method.generation = method.generation.saturating_add(1);
@@ -262,8 +259,8 @@ pub(crate) async fn list(
 /// Deletes an auth method and its associations. Its tokens die.
 ///
 /// # Errors
-/// [`Fault::unauthorized`] or [`Fault::not_found`]; [`Fault::forbidden`] for the owner's method and
-/// one with delete protection.
+/// [`Fault::unauthorized`] or [`Fault::not_found`]; [`Fault::forbidden`] for the owner's method, one
+/// that may do more than the caller and one with delete protection.
 pub(crate) async fn delete(
     control: &Control,
     caller: &Caller,
@@ -281,14 +278,17 @@ fn plan_delete(
     principal: &Principal,
     path: &ItemPath,
 ) -> Result<impl FnOnce(&Tx) -> Result<Done, Fault> + use<>, Fault> {
-    let found = find(control, principal, path, Capability::Delete, control.now())?;
+    let now = control.now();
+    let found = find(control, principal, path, Capability::Delete, now)?;
     if principal.settings.owner_method == found.id {
         return Err(Fault::forbidden(format!(
             "auth method {} is that of the account's owner and cannot be deleted",
             found.path
         )));
     }
+    let principal = principal.clone();
     Ok(move |tx: &Tx| {
+        keep_greater_safe(tx, &principal, &found, now)?;
         let method = fresh(tx, &found)?;
         if method.shared.delete_protection {
             return Err(Fault::forbidden(format!(
@@ -329,6 +329,25 @@ fn keep_owner_safe(
         "auth method {} is that of the account's owner and can only be {what} by the owner",
         method.path
     )))
+}
+
+/// A method that may do more than the caller is not theirs to change: they could take it over, or
+/// lock its bearers out. Everyone's own method is, whatever sub-claims its roles demand.
+fn keep_greater_safe(
+    tx: &Tx,
+    principal: &Principal,
+    method: &AuthMethod,
+    now: Timestamp,
+) -> Result<(), Fault> {
+    if method.id == principal.method.id {
+        return Ok(());
+    }
+    for assoc in assocs::of_method(tx, method.id)? {
+        if let Some(role) = roles::by_id(tx, method.account, assoc.role)? {
+            principal.may_give_role(&role, now)?;
+        }
+    }
+    Ok(())
 }
 
 /// The method as it is now.

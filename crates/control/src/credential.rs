@@ -63,7 +63,7 @@ pub(crate) fn checked_detail(detail: MethodDetail) -> Result<MethodDetail, Fault
 ///
 /// # Errors
 /// [`Fault::bad_request`].
-pub(crate) fn checked_email(email: &str) -> Result<String, Fault> {
+pub fn checked_email(email: &str) -> Result<String, Fault> {
     let well_formed = email.len() <= EMAIL_BYTES_MAX
         && !email.chars().any(|c| c.is_control() || c.is_whitespace())
         && email.rsplit_once('@').is_some_and(|(user, host)| !user.is_empty() && !host.is_empty());

@@ -1,4 +1,8 @@
-//! Nobody gives others what they do not hold, and nobody takes away a deny that stands in the way.
+//! Nobody gives others what they do not hold, nor takes it from them.
+//!
+//! Taking counts because it can be given back: whoever strips an auth method of its roles, resets
+//! its access key (nothing greater than the caller then) and waits until someone repairs the roles
+//! holds what they never held.
 //!
 //! Taking a deny rule away gives everyone whom it bound what other rules grant there. So it is
 //! treated as granting everything on its path: only who holds all of that may do it. In particular
@@ -24,7 +28,8 @@ impl Principal {
             return Ok(());
         }
         Err(Fault::forbidden(format!(
-            "access id {} does not hold {:?} on {} {} and cannot grant it; ask an administrator",
+            "access id {} does not hold {:?} on {} {} and can neither grant it nor take it away; ask \
+             an administrator",
             self.access_id(),
             rule.capabilities,
             rule.kind.name(),
@@ -42,8 +47,8 @@ impl Principal {
             None => Ok(()),
             Some(Excess::Rule(rule)) => self.may_give(rule, now),
             Some(Excess::Admin) => Err(Fault::forbidden(format!(
-                "role {} is an admin role, which access id {} does not have and cannot give; ask \
-                 an administrator",
+                "role {} is an admin role, which access id {} does not have and can neither give \
+                 nor take away; ask an administrator",
                 role.path,
                 self.access_id()
             ))
@@ -51,14 +56,16 @@ impl Principal {
         }
     }
 
-    /// Demands that the bearer may take `rule` away from others, which only matters for a deny.
+    /// Demands that the bearer may take `rule` away from others. An expired one grants nothing.
     ///
     /// # Errors
     /// [`Fault::forbidden`] that names the rule.
     pub(crate) fn may_take(&self, rule: &Rule, now: Timestamp) -> Result<(), Fault> {
-        let in_force = rule.expires.is_none_or(|end| now < end);
-        if !rule.capabilities.has(Capability::Deny) || !in_force {
+        if rule.expires.is_some_and(|end| end <= now) {
             return Ok(());
+        }
+        if !rule.capabilities.has(Capability::Deny) {
+            return self.may_give(rule, now);
         }
         let deny = Capabilities::NONE.with(Capability::Deny);
         let freed =
@@ -76,11 +83,12 @@ impl Principal {
         .with_code(CODE))
     }
 
-    /// Demands that the bearer may take every deny of `role` away from others.
+    /// Demands that the bearer may take `role` away from others: all it grants and denies.
     ///
     /// # Errors
     /// [`Fault::forbidden`] that names the first they may not.
     pub(crate) fn may_take_role(&self, role: &Role, now: Timestamp) -> Result<(), Fault> {
+        self.may_give_role(role, now)?;
         role.rules.iter().try_for_each(|rule| self.may_take(rule, now))
     }
 }

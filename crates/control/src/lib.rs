@@ -47,6 +47,7 @@ mod tests;
 pub use bootstrap::{CreatedAccount, NewAccount, OriginalKey};
 pub use control::{Control, ControlConfig, DerivationConfig};
 pub use control_keys::ControlKeys;
+pub use credential::checked_email;
 pub use grants::GrantStats;
 pub use permits::{GatewayIdentity, GatewayPlane, PERMIT_LABEL};
 pub use session::Principal;

@@ -127,12 +127,15 @@ fn plan_update(
         keep_admin_role(&found)?;
     }
     let rules = administrative(principal, rules, now)?;
+    let principal = principal.clone();
     Ok(move |tx: &Tx| {
         edit(tx, &found, now, |role| {
             role.path = new_path.unwrap_or_else(|| role.path.clone());
             role.comment = comment.unwrap_or_else(|| std::mem::take(&mut role.comment));
             role.delete_protection = delete_protection.unwrap_or(role.delete_protection);
             for rule in rules {
+                let replaced = role.rules.iter().filter(|known| known.kind == rule.kind);
+                replaced.into_iter().try_for_each(|known| principal.may_take(known, now))?;
                 role.rules.retain(|known| known.kind != rule.kind);
                 if !rule.capabilities.is_empty() {
                     role.rules.push(rule);

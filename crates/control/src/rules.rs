@@ -76,14 +76,15 @@ fn put(principal: &Principal, role: &mut Role, rule: Rule, now: Timestamp) -> Re
     Ok(())
 }
 
-/// Whether `new` denies for at least as long as `old`.
+/// Whether `old` is a deny and `new` denies for at least as long.
 fn still_denies(new: &Rule, old: &Rule) -> bool {
     let lasts = match (new.expires, old.expires) {
         (None, _) => true,
         (Some(_), None) => false,
         (Some(new), Some(old)) => new >= old,
     };
-    new.capabilities.has(Capability::Deny) && lasts
+    let deny = |rule: &Rule| rule.capabilities.has(Capability::Deny);
+    deny(new) && deny(old) && lasts
 }
 
 /// Deletes one rule.

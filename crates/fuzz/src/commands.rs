@@ -171,7 +171,8 @@ impl Crypt for MadeUpCrypt {
     ) -> BoxFuture<'a, Result<SealedWrite, Fault>> {
         let key = KeyRef { key_id: Uid([2; 16]), version: 1, customer_fragment: None };
         let value = SealedValue { ciphertext: Arc::from([3; 8]), key, unconfirmed: false };
-        let write = SealedWrite { uid: Uid([4; 16]), version: 1, overwrite: false, value };
+        let format = Default::default();
+        let write = SealedWrite { uid: Uid([4; 16]), version: 1, overwrite: false, format, value };
         Box::pin(std::future::ready(Ok(write)))
     }
 

@@ -47,7 +47,8 @@ impl Writer {
         let outcome = self.batcher.derive(ctx.caller().clone(), wish, None).await;
         let derived = outcome.inspect_err(|fault| ctx.mark_fault(fault))?;
         let account = derived.granted.account.0;
-        let Granted::Write { uid, version, overwrite, class, key, .. } = derived.granted.granted
+        let Granted::Write { uid, version, overwrite, format, class, key, .. } =
+            derived.granted.granted
         else {
             return Err(Fault::internal("control granted something else than was asked"));
         };
@@ -64,7 +65,7 @@ impl Writer {
         };
         let ciphertext = self.seal_verified(&header, &key, salt, kek, &plaintext)?;
         let value = SealedValue { ciphertext: ciphertext.into(), key, unconfirmed: false };
-        Ok(SealedWrite { uid, version, overwrite, value })
+        Ok(SealedWrite { uid, version, overwrite, format, value })
     }
 
     /// Seals, and opens again from the very bytes that will be stored.

@@ -164,6 +164,8 @@ pub enum Granted {
         version: u32,
         /// Whether it replaces the newest version instead of following it.
         overwrite: bool,
+        /// The format the item has so far, which a value without one must have too.
+        format: ValueFormat,
         /// Class byte of the derivation (`fragments.md` 5.1): 1 secret item, 3 sealed key.
         class: u8,
         /// The key that wraps it.

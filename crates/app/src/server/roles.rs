@@ -21,6 +21,8 @@ use super::links::{Circle, LocalManager, LocalPeers};
 use super::trust::{self, Parties};
 use crate::exit::Exit;
 
+/// Directory of the control plane in the data directory.
+pub(super) const CONTROL: &str = "control";
 /// Fragment managers of a one-machine installation.
 pub(super) const MANAGERS: u8 = 3;
 /// Passwords stretched at one time, each with 19 MiB.
@@ -56,7 +58,7 @@ impl Roles {
         let owner_dir = dir.subdir("owner")?;
         let owner = trust::owner_key(&owner_dir, &*rng)?;
         let managers = open_managers(dir, owner.public(), &clock, &rng)?;
-        let control_dir = dir.subdir("control")?;
+        let control_dir = dir.subdir(CONTROL)?;
         let keys = ControlKeys::create_or_load(&control_dir.join("keys"), &*rng)?;
         let parties = Parties {
             managers: managers.iter().map(|manager| entry(manager)).collect(),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use keysherd_api::Ctx;
 use keysherd_api::commands;
 use keysherd_base::{ClockHandle, SystemClock};
+use keysherd_control::checked_email;
 use keysherd_crypto::random::SystemRng;
 use keysherd_gateway::GatewayHost;
 use keysherd_http::{Edge, Limits, Listener, Surroundings, Transport, Workers};
@@ -17,7 +18,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::bootstrap::{self, Bootstrap};
 use super::files::DataDir;
-use super::roles::Roles;
+use super::roles::{self, Roles};
 use super::{announce, tls};
 use crate::config::account::AccountConfig;
 use crate::config::server::{LISTEN_DEFAULT, ServerConfig};
@@ -67,6 +68,15 @@ pub(crate) async fn run(config: ServerConfig) -> Result<(), Exit> {
 
 /// Creates a further account while the server is stopped.
 pub(crate) async fn create_account(config: AccountConfig) -> Result<(), Exit> {
+    checked_email(&config.owner_email)
+        .map_err(|fault| Exit::Configuration(format!("--owner-email: {fault}")))?;
+    // An installation made by a mistyped path would hold an account nobody serves.
+    if !config.data_dir.join(roles::CONTROL).is_dir() {
+        return Err(Exit::Files(format!(
+            "there is no installation in {}; start the server once, or correct --data-dir",
+            config.data_dir.display()
+        )));
+    }
     let dir = DataDir::open(&config.data_dir)?;
     let out = DataDir::open(&config.out_dir)?;
     let roles = Roles::open(&dir, 0).await?;

@@ -6,7 +6,6 @@ mod objects;
 
 use std::collections::BTreeMap;
 
-use keysherd_base::{Clock, SystemClock};
 use serde_json::{Value, json};
 
 use crate::kit::{Api, Bootstrap, Person, Reply, Rule, Server, Site, Spec, commands, wait_until};
@@ -152,8 +151,7 @@ fn revoked(server: &Server) -> Api {
 /// A token that ended by itself, of a method that is still good.
 fn expired(admin: &Api) -> Api {
     let name = "/walkers/expired";
-    let end = SystemClock.now().seconds() + 2;
-    let person = admin.new_person_with(name, json!({"access-expires": end}));
+    let person = admin.new_person_until_soon(name);
     let role = "/walkers/expired";
     admin.new_role(role, &[("item-rule", "/*", "read"), ("role-rule", "/*", "update")]);
     admin.associate(role, &person);

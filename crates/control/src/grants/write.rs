@@ -7,6 +7,7 @@
 use keysherd_audit::action;
 use keysherd_base::{Fault, ItemPath, Timestamp, Uid};
 use keysherd_crypto::permit::{Class, Op, PermitEntry};
+use keysherd_domain::item::ValueFormat;
 use keysherd_domain::role::Capability;
 use keysherd_plane::grants::{Granted, KeyRef, WriteTarget};
 use keysherd_store::{Query, item_versions, items as stored, keys};
@@ -29,6 +30,7 @@ struct Place {
     uid: Uid,
     version: u32,
     overwrite: bool,
+    format: ValueFormat,
     class: Class,
     key: KeyRef,
 }
@@ -64,7 +66,7 @@ impl Batch {
                 new_sealed_key(reader, who, &path, key, now)
             }
         })?;
-        let Place { uid, version, overwrite, class, key } = place;
+        let Place { uid, version, overwrite, format, class, key } = place;
         let derivation = PermitEntry {
             key_id: key.key_id,
             key_version: key.version,
@@ -75,7 +77,8 @@ impl Batch {
             subject: who.permit_subject(),
         };
         let permit_slot = self.permits.add(who.account, Op::Write, derivation, None)?;
-        Ok(Granted::Write { uid, version, overwrite, class: class.number(), key, permit_slot })
+        let class = class.number();
+        Ok(Granted::Write { uid, version, overwrite, format, class, key, permit_slot })
     }
 }
 
@@ -103,8 +106,14 @@ fn new_secret(
     }
     let account = account_now(q, who.account)?;
     let protection = Chooser { q, who, account: &account, now }.for_new(protection_key)?;
-    let (class, key) = (Class::SecretItem, protection.key);
-    Ok(Place { uid, version: FIRST_VERSION, overwrite: false, class, key })
+    Ok(Place {
+        uid,
+        version: FIRST_VERSION,
+        overwrite: false,
+        format: ValueFormat::default(),
+        class: Class::SecretItem,
+        key: protection.key,
+    })
 }
 
 fn new_value(
@@ -137,6 +146,7 @@ fn new_value(
         uid: item.uid,
         version: number.version,
         overwrite: number.overwrite,
+        format: item.format,
         class: Class::SecretItem,
         key: protection.key,
     })
@@ -159,6 +169,7 @@ fn new_sealed_key(
         uid: key.key_id,
         version: FIRST_VERSION,
         overwrite: false,
+        format: ValueFormat::default(),
         class: Class::SealedKey,
         key,
     })

@@ -7,7 +7,7 @@ use keysherd_domain::auth_method::MethodShared;
 use keysherd_domain::claims::SubClaims;
 use keysherd_domain::role::{Rule, RuleKind};
 use keysherd_plane::accounts::{AccountGet, AccountUpdate};
-use keysherd_plane::auth_methods::AccessKeyReset;
+use keysherd_plane::auth_methods::{AccessKeyReset, MethodDelete, MethodGet, MethodUpdate};
 use keysherd_plane::roles::{
     AssocDelete, AssocUpdate, RoleCreate, RoleDelete, RoleGet, RoleUpdate, RuleDelete, RuleSet,
 };
@@ -168,6 +168,51 @@ async fn nobody_takes_over_a_stronger_method() {
     world.ask(&governor, reset("/fresh")).await.unwrap();
     // One's own key may be replaced, whatever one holds.
     world.ask(&governor, reset("/users/governor")).await.unwrap();
+}
+
+#[tokio::test]
+async fn nobody_strips_a_stronger_method_to_take_it_over() {
+    let world = World::new().await;
+    let governor = governor(&world).await;
+    let strong = [rule(RuleKind::Item, "/other/*", "read")];
+    world.user("strong", &strong).await;
+    for name in ["/cli-admin", "/users/strong"] {
+        let get = MethodGet { path: item(name) };
+        let (assoc, role) = world.ask(&world.admin, get.clone()).await.unwrap().roles.remove(0);
+        let delete = AssocDelete { id: assoc.id.clone() };
+        refused(world.ask(&governor, delete).await, "taking the role away");
+        let mut nobody = SubClaims::default();
+        nobody.set("client_ip", "10.0.0.1");
+        let narrow = AssocUpdate { id: assoc.id, sub_claims: Some(nobody), case_sensitive: None };
+        refused(world.ask(&governor, narrow).await, "narrowing the association");
+        if !role.admin {
+            let delete = RoleDelete { path: role.path.clone() };
+            refused(world.ask(&governor, delete).await, "deleting the role");
+            let delete = RuleDelete {
+                role: role.path.clone(),
+                kind: RuleKind::Item,
+                path: strong[0].path.clone(),
+            };
+            refused(world.ask(&governor, delete).await, "deleting its rule");
+            let weaker = rule(RuleKind::Item, "/other/*", "deny");
+            refused(world.ask(&governor, set(role.path.as_str(), weaker)).await, "replacing it");
+        }
+        let update = |new_path, shared| MethodUpdate {
+            path: item(name),
+            kind: "api_key".to_owned(),
+            new_path,
+            shared,
+        };
+        let renamed = update(Some(item("/elsewhere")), None);
+        refused(world.ask(&governor, renamed).await, "renaming it");
+        let expired =
+            MethodShared { access_expires: Some(START.plus_seconds(1)), ..MethodShared::default() };
+        let expired = update(None, Some(expired));
+        refused(world.ask(&governor, expired).await, "locking its bearers out");
+        let delete = MethodDelete { path: item(name) };
+        refused(world.ask(&governor, delete).await, "deleting it");
+        assert_eq!(world.ask(&world.admin, get).await.unwrap().roles.len(), 1, "{name}");
+    }
 }
 
 #[tokio::test]

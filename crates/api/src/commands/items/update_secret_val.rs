@@ -7,7 +7,7 @@ use keysherd_plane::items::ValuePut;
 use keysherd_wire::{Access, Answer, Args, Body, Command, Field, Flag, Int, Show, Spec, Text};
 use serde::Serialize;
 
-use super::value::{self, SECRET_VALUE};
+use super::value::{self, Fitting, SECRET_VALUE};
 use crate::commands::ApiCommand;
 use crate::ctx::Ctx;
 use crate::fields::{ACCESSIBILITY, NAME, SESSION};
@@ -74,7 +74,10 @@ async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
         keep_previous: args.get(&KEEP_PREV_VERSION)?.or(args.get(&NEW_VERSION)?),
         expected_version,
     };
+    let fitting = Fitting::of(&plaintext);
     let sealed = ctx.crypt().seal(&ctx, target, plaintext).await?;
+    // Whether the item's own format is kept shows only now; nothing is stored yet.
+    fitting.check(format.unwrap_or(sealed.format))?;
     let put = ValuePut {
         path,
         version: sealed.version,

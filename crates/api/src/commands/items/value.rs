@@ -114,21 +114,38 @@ fn password_object(args: &Args) -> Result<String, Fault> {
 }
 
 fn check_format(value: &SecretBytes, format: ValueFormat) -> Result<(), Fault> {
-    let valid = match format {
-        ValueFormat::Text => true,
-        ValueFormat::Json => {
-            serde_json::from_slice::<serde::de::IgnoredAny>(value.expose()).is_ok()
-        }
-        ValueFormat::KeyValue => is_object(value.expose()),
-    };
-    if valid {
-        return Ok(());
+    Fitting::of(value).check(format)
+}
+
+/// The formats a value has; what can be known of it once it is sealed.
+#[derive(Clone, Copy)]
+pub(super) struct Fitting {
+    json: bool,
+    object: bool,
+}
+
+impl Fitting {
+    /// Those of `value`.
+    pub(super) fn of(value: &SecretBytes) -> Self {
+        let object = is_object(value.expose());
+        let json =
+            object || serde_json::from_slice::<serde::de::IgnoredAny>(value.expose()).is_ok();
+        Self { json, object }
     }
-    // The parser's message would quote the value.
-    Err(Fault::bad_request(match format {
-        ValueFormat::KeyValue => "invalid value: format key-value needs a JSON object",
-        _ => "invalid value: it is not valid JSON",
-    }))
+
+    /// Refuses a value that has not `format`.
+    pub(super) fn check(self, format: ValueFormat) -> Result<(), Fault> {
+        // The parser's message would quote the value.
+        match format {
+            ValueFormat::Json if !self.json => {
+                Err(Fault::bad_request("invalid value: it is not valid JSON"))
+            }
+            ValueFormat::KeyValue if !self.object => {
+                Err(Fault::bad_request("invalid value: format key-value needs a JSON object"))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 fn is_object(bytes: &[u8]) -> bool {

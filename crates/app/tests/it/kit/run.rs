@@ -48,15 +48,28 @@ pub(crate) fn run<S: AsRef<OsStr>>(home: &Path, args: impl IntoIterator<Item = S
 pub(crate) fn finish(command: &mut Command, input: &[u8]) -> Finished {
     let shown = format!("{command:?}");
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap_or_else(|error| panic!("{shown}: {error}"));
+    let child = command.spawn().unwrap_or_else(|error| panic!("{shown}: {error}"));
+    let mut running = Running(child);
+    let Running(child) = &mut running;
     let mut stdin = child.stdin.take().unwrap();
     let input = input.to_vec();
     // Whoever does not read its input closes it, which is no failure.
     let fed = std::thread::spawn(move || drop(stdin.write_all(&input)));
     let (out, err) = (collect(child.stdout.take()), collect(child.stderr.take()));
-    let code = exit_code(&mut child, &shown);
+    let code = exit_code(child, &shown);
     fed.join().unwrap();
     Finished { code, out: out.join().unwrap(), err: err.join().unwrap() }
+}
+
+/// A child that does not outlive whoever waits for it in vain.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It has most likely ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// Waits for the end of a child.
