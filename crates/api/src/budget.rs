@@ -26,7 +26,8 @@ impl Default for AnswerBudget {
 }
 
 impl AnswerBudget {
-    /// Takes `bytes` from the budget until the returned value is dropped; `None` for a small answer.
+    /// Takes `bytes` from the budget until the returned value is dropped; `None` for a small
+    /// answer.
     ///
     /// # Errors
     /// [`FaultKind::RateLimited`] when too much is on its way already.

@@ -7,7 +7,6 @@ use keysherd_audit::{HEAD_LABEL, Record, SignedHead};
 use keysherd_base::AccountId;
 use keysherd_control::ControlKeys;
 use keysherd_crypto::hash::sha256;
-use keysherd_crypto::random::SystemRng;
 use keysherd_crypto::sign::{PublicKey, Signature};
 use keysherd_store::AuditReader;
 use serde_json::json;
@@ -33,11 +32,7 @@ pub(crate) fn run(flags: &ArgMatches) -> Result<(), Exit> {
     }
     let mut out = BufWriter::new(std::io::stdout().lock());
     let outcome = if config.verify {
-        let keys_dir = control.join("keys");
-        if !keys_dir.is_dir() {
-            return Err(Exit::Files(format!("there are no keys in {}", keys_dir.display())));
-        }
-        let keys = ControlKeys::create_or_load(&keys_dir, &*SystemRng::handle())?;
+        let keys = ControlKeys::load(&control.join("keys"))?;
         verify(&config, &reader, &heads, &keys.audit.public(), &mut out)
     } else {
         list(&config, &reader, &heads, &mut out)

@@ -4,6 +4,7 @@ mod audit;
 mod config;
 mod describe;
 mod exit;
+mod hardening;
 mod logging;
 mod server;
 
@@ -88,6 +89,7 @@ fn serve(flags: &ArgMatches) -> Result<(), Exit> {
         let _closed = writeln!(std::io::stdout(), "{config:#?}");
         return Ok(());
     }
+    hardening::conceal_memory()?;
     logging::start(config.log_json);
     runtime()?.block_on(server::run(config))
 }
@@ -95,6 +97,7 @@ fn serve(flags: &ArgMatches) -> Result<(), Exit> {
 fn account(flags: &ArgMatches) -> Result<(), Exit> {
     let env = |name: &str| std::env::var(name).ok();
     let config = config::account::AccountConfig::load(flags, &env)?;
+    hardening::conceal_memory()?;
     logging::start(false);
     runtime()?.block_on(server::create_account(config))
 }

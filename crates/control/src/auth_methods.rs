@@ -259,8 +259,8 @@ pub(crate) async fn list(
 /// Deletes an auth method and its associations. Its tokens die.
 ///
 /// # Errors
-/// [`Fault::unauthorized`] or [`Fault::not_found`]; [`Fault::forbidden`] for the owner's method, one
-/// that may do more than the caller and one with delete protection.
+/// [`Fault::unauthorized`] or [`Fault::not_found`]; [`Fault::forbidden`] for the owner's method,
+/// one that may do more than the caller and one with delete protection.
 pub(crate) async fn delete(
     control: &Control,
     caller: &Caller,

@@ -53,20 +53,28 @@ impl ControlKeys {
     /// [`Fault::internal`] when they cannot be read or written, when others may read the file, or
     /// when it is not a file of control keys; the private text names the file and what to do.
     pub fn create_or_load(directory: &Path, rng: &dyn Rng) -> Result<Self, Fault> {
-        let file = directory.join(FILE);
-        let failed = |error: io::Error| {
-            Fault::internal(format!("control keys in {}: {error}", file.display()))
-        };
+        let failed = |error| cannot(directory, &error);
         fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
-        let bytes = match load(&file) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+        match directory.join(FILE).try_exists() {
+            Ok(true) => {}
+            Ok(false) => {
                 let mut bytes = Secret::new([0; FILE_BYTES]);
                 fill(&mut bytes, rng)?;
                 store(directory, &bytes).map_err(failed)?;
-                bytes
             }
-            loaded => loaded.map_err(failed)?,
-        };
+            Err(error) => return Err(failed(error)),
+        }
+        Self::load(directory)
+    }
+
+    /// Reads the keys in `directory`. What they once signed can be checked with no others, so an
+    /// installation that has lost them must not get new ones.
+    ///
+    /// # Errors
+    /// As [`ControlKeys::create_or_load`]; also when there are none.
+    pub fn load(directory: &Path) -> Result<Self, Fault> {
+        let file = directory.join(FILE);
+        let bytes = load(&file).map_err(|error| cannot(directory, &error))?;
         Self::from_bytes(&bytes).ok_or_else(|| {
             Fault::internal(format!(
                 "{} is not a file of control keys; restore it from a backup",
@@ -88,6 +96,15 @@ impl ControlKeys {
             decoy: HmacKey::new(seed(3)?.expose()),
         })
     }
+}
+
+fn cannot(directory: &Path, error: &io::Error) -> Fault {
+    let file = directory.join(FILE);
+    let advice = match error.kind() {
+        io::ErrorKind::NotFound => "; restore it from a backup",
+        _ => "",
+    };
+    Fault::internal(format!("control keys in {}: {error}{advice}", file.display()))
 }
 
 fn fill(bytes: &mut Secret<[u8; FILE_BYTES]>, rng: &dyn Rng) -> Result<(), Fault> {

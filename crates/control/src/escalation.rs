@@ -28,8 +28,8 @@ impl Principal {
             return Ok(());
         }
         Err(Fault::forbidden(format!(
-            "access id {} does not hold {:?} on {} {} and can neither grant it nor take it away; ask \
-             an administrator",
+            "access id {} does not hold {:?} on {} {} and can neither grant it nor take it away; \
+             ask an administrator",
             self.access_id(),
             rule.capabilities,
             rule.kind.name(),

@@ -36,7 +36,8 @@ pub(crate) fn check_relocation(
 
 fn refused(who: &Principal, from: &ItemPath, to: &ItemPath, would: &str) -> Fault {
     Fault::forbidden(format!(
-        "{from} cannot become {to}: access id {} would {would}; ask somebody who holds that already",
+        "{from} cannot become {to}: access id {} would {would}; ask somebody who holds that \
+         already",
         who.access_id()
     ))
     .with_code("PrivilegeEscalation")

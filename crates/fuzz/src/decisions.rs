@@ -32,8 +32,8 @@ const PIECES: &[&str] = &[
 const CLAIMS: &[&str] = &["u", "g", "x/y"];
 
 /// Each line begins with a letter: `g` a path whose reading is granted, `d` one that is denied, `n`
-/// one the bearer wants to give to somebody else, `c` a claim `name=value` of the bearer, `o` one of
-/// that somebody, `i` letter case does not count, `p` a path to ask about.
+/// one the bearer wants to give to somebody else, `c` a claim `name=value` of the bearer, `o` one
+/// of that somebody, `i` letter case does not count, `p` a path to ask about.
 ///
 /// The decision is that of the definition: so a claim value is never more than text in one segment.
 /// Nobody can give what they do not hold, whoever gets it, and what may be read can be reached

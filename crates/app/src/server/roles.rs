@@ -23,6 +23,8 @@ use crate::exit::Exit;
 
 /// Directory of the control plane in the data directory.
 pub(super) const CONTROL: &str = "control";
+/// Directory of the control plane's store in its own.
+const STORE: &str = "store";
 /// Fragment managers of a one-machine installation.
 pub(super) const MANAGERS: u8 = 3;
 /// Passwords stretched at one time, each with 19 MiB.
@@ -59,7 +61,7 @@ impl Roles {
         let owner = trust::owner_key(&owner_dir, &*rng)?;
         let managers = open_managers(dir, owner.public(), &clock, &rng)?;
         let control_dir = dir.subdir(CONTROL)?;
-        let keys = ControlKeys::create_or_load(&control_dir.join("keys"), &*rng)?;
+        let keys = control_keys(&control_dir, &rng)?;
         let parties = Parties {
             managers: managers.iter().map(|manager| entry(manager)).collect(),
             permit_key: keys.permit.public(),
@@ -72,7 +74,7 @@ impl Roles {
         let audit_key = keys.audit.clone();
         let head_signer = move |body: &[u8]| audit_key.sign(HEAD_LABEL, body).0;
         let store = Store::open(StoreConfig::new(
-            control_dir.join("store"),
+            control_dir.join(STORE),
             sha256,
             Arc::new(head_signer),
             clock.clone(),
@@ -116,6 +118,15 @@ impl Roles {
         });
         Ok(Self { control, gateway, gateway_identity, managers, store, services, clock, rng })
     }
+}
+
+fn control_keys(dir: &DataDir, rng: &RngHandle) -> Result<ControlKeys, Exit> {
+    let keys = dir.join("keys");
+    // The store is opened after the keys, so only a first start has none.
+    if dir.join(STORE).is_dir() {
+        return Ok(ControlKeys::load(&keys)?);
+    }
+    Ok(ControlKeys::create_or_load(&keys, &**rng)?)
 }
 
 fn open_managers(

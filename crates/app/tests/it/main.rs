@@ -18,6 +18,7 @@ mod identities;
 mod interrupted;
 mod items;
 mod keys;
+mod keys_at_rest;
 mod lenient;
 mod listing;
 mod roles;
