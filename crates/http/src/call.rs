@@ -3,7 +3,6 @@
 use std::any::Any;
 use std::fmt;
 use std::future::Future;
-use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,7 +13,7 @@ use keysherd_wire::{Answer, Args, Body, Command};
 use tokio::runtime::Handle;
 
 use crate::host::{BoxFuture, Host, RequestInfo};
-use crate::orphans::Orphans;
+use crate::running::{Running, Share};
 
 /// What a panic said. For the log only.
 pub(crate) struct Panicked(Box<str>);
@@ -58,14 +57,14 @@ impl<T> Future for Caught<'_, T> {
 /// goes away.
 pub(crate) struct Unstoppable<'a, T: Send + 'static> {
     future: Option<Caught<'static, T>>,
-    orphans: &'a Orphans,
-    client: IpAddr,
+    running: &'a Running,
+    share: Option<Share>,
 }
 
 impl<'a, T: Send + 'static> Unstoppable<'a, T> {
-    /// Runs `future` for `client`, or leaves it to `orphans`.
-    pub(crate) fn new(future: BoxFuture<'static, T>, orphans: &'a Orphans, client: IpAddr) -> Self {
-        Self { future: Some(Caught(future)), orphans, client }
+    /// Runs `future`, which `share` counts, or leaves it to `running`.
+    pub(crate) fn new(future: BoxFuture<'static, T>, running: &'a Running, share: Share) -> Self {
+        Self { future: Some(Caught(future)), running, share: Some(share) }
     }
 }
 
@@ -89,7 +88,7 @@ impl<T: Send + 'static> Drop for Unstoppable<'_, T> {
     fn drop(&mut self) {
         // Without a runtime the process is on its way out, and there is nowhere to go on.
         if let (Some(future), Ok(runtime)) = (self.future.take(), Handle::try_current()) {
-            self.orphans.adopt(self.client, future, &runtime);
+            self.running.adopt(self.share.take(), future, &runtime);
         }
     }
 }

@@ -25,11 +25,9 @@ pub struct Limits {
     pub header_bytes_max: usize,
     /// Memory for all request bodies that are still arriving in pieces, in bytes.
     pub bodies_bytes_max: usize,
-    /// Calls that go on although their clients went away. Further calls are refused meanwhile;
-    /// all others are bounded by the connections.
-    pub orphans_max: usize,
-    /// The same of one IPv4 address or one IPv6 /64 network, so that no client can use up all.
-    pub orphans_per_address_max: usize,
+    /// Calls under way of one IPv4 address or one IPv6 /64 network, also those whose clients went
+    /// away, which go on all the same. Further calls are refused meanwhile.
+    pub calls_per_address_max: usize,
     /// Time for the TLS handshake.
     pub handshake_timeout: Duration,
     /// Time from the first byte of a request's head to its last.
@@ -51,8 +49,7 @@ impl Default for Limits {
             streams_per_connection_max: 128,
             header_bytes_max: 64 * 1024,
             bodies_bytes_max: 256 * 1024 * 1024,
-            orphans_max: 10_000,
-            orphans_per_address_max: 256,
+            calls_per_address_max: 1_024,
             handshake_timeout: Duration::from_secs(10),
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(30),

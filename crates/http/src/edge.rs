@@ -19,10 +19,10 @@ use crate::config::Surroundings;
 use crate::host::{Host, RequestInfo};
 use crate::json::parse_body;
 use crate::origin::{ClientKinds, client_address};
-use crate::orphans::Orphans;
 use crate::reply::{self, Reply};
 use crate::request_ids::RequestIds;
 use crate::route::{Found, Routes, Target, route, shown};
+use crate::running::Running;
 use crate::token;
 
 /// What a listener brings requests to.
@@ -49,7 +49,7 @@ pub struct Edge<H: Host> {
     bodies: Bodies,
     ids: RequestIds,
     kinds: ClientKinds,
-    orphans: Orphans,
+    running: Running,
 }
 
 impl<H: Host> fmt::Debug for Edge<H> {
@@ -75,7 +75,7 @@ impl<H: Host> Edge<H> {
             bodies: Bodies::new(limits.bodies_bytes_max, limits.body_timeout),
             ids: RequestIds::new(surroundings.rng.clone()),
             kinds: ClientKinds::new(),
-            orphans: Orphans::default(),
+            running: Running::default(),
             surroundings,
         }))
     }
@@ -151,14 +151,8 @@ impl<H: Host> Edge<H> {
         // A client could otherwise start calls without end by leaving each at once.
         let trusted = &*self.surroundings.trusted_proxy;
         let client_address = client_address(peer, &head.headers, trusted);
-        let limits = &self.surroundings.limits;
-        let too_many = self.orphans.tasks().len() >= limits.orphans_max
-            || self.orphans.of(client_address) >= limits.orphans_per_address_max;
-        if too_many {
-            return Err(Fault::unavailable(
-                "too many calls were left before they were answered; try again",
-            ));
-        }
+        let most = self.surroundings.limits.calls_per_address_max;
+        let share = self.running.begin(client_address, most)?;
         let info = RequestInfo {
             token,
             client_address,
@@ -168,7 +162,7 @@ impl<H: Host> Edge<H> {
             received,
         };
         let run = call::run(self.host.clone(), found.command, info, args);
-        match Unstoppable::new(Box::pin(run), &self.orphans, client_address).await {
+        match Unstoppable::new(Box::pin(run), &self.running, share).await {
             Ok(outcome) => outcome,
             Err(panicked) => {
                 let fault = Fault::internal(panicked);
@@ -209,6 +203,6 @@ impl<H: Host> Handler for Edge<H> {
     }
 
     fn orphans(&self) -> &TaskTracker {
-        self.orphans.tasks()
+        self.running.orphans()
     }
 }

@@ -28,14 +28,24 @@ async fn a_client_that_leaves_does_not_cancel_its_command() {
 }
 
 #[tokio::test]
-async fn calls_whose_clients_left_are_limited() {
-    let server = Server::limited(Limits { orphans_max: 1, ..Limits::default() }).await;
-    let mut client = server.connect().await;
-    client.write(&post("/wait", &[], "")).await;
-    soon(server.state.started.acquire()).await.unwrap().forget();
-    assert_eq!(server.post("/get-thing", ARGS).await.status, 200, "its client is there");
-    drop(client);
-    soon(async { while server.post("/get-thing", ARGS).await.status != 503 {} }).await;
+async fn calls_of_one_address_are_limited_whether_their_clients_wait_or_not() {
+    let server = Server::limited(Limits { calls_per_address_max: 2, ..Limits::default() }).await;
+    let mut clients = Vec::new();
+    for _ in 0..2 {
+        assert_eq!(server.post("/get-thing", ARGS).await.status, 200, "one more is permitted");
+        let mut client = server.connect().await;
+        client.write(&post("/wait", &[], "")).await;
+        soon(server.state.started.acquire()).await.unwrap().forget();
+        clients.push(client);
+    }
+    let refused = server.post("/get-thing", ARGS).await;
+    assert_eq!(refused.status, 429);
+    assert!(refused.error().contains("2 calls from 127.0.0.1"), "{}", refused.error());
+    drop(clients);
+    // Were they forgotten with their clients, one of these would be served.
+    for _ in 0..100 {
+        assert_eq!(server.post("/get-thing", ARGS).await.status, 429, "what they left goes on");
+    }
     server.state.release.add_permits(1);
     soon(async { while server.post("/get-thing", ARGS).await.status != 200 {} }).await;
 }
