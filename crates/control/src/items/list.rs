@@ -22,7 +22,7 @@ use crate::session::Principal;
 mod tests;
 
 /// Rows read at a time at least where not all of them count.
-const ROWS_SELECTIVE: usize = 256;
+pub(super) const ROWS_SELECTIVE: usize = 256;
 /// Sorts behind every path of a folder when it is put behind the folder's own.
 const LAST: char = '\u{10ffff}';
 
@@ -95,6 +95,16 @@ fn sub_folders(
 
 fn sees_in(who: &Principal, folder: &str, now: Timestamp) -> bool {
     who.rules.may_see_below(RuleKind::Item, folder, now)
+}
+
+/// What sorts behind everything in the outermost folder around `path` in which no rule shows
+/// anything; `None` when each may hold something the bearer sees.
+pub(super) fn end_of_hidden(who: &Principal, path: &ItemPath, now: Timestamp) -> Option<String> {
+    let text = path.as_str();
+    text.match_indices('/').skip(1).find_map(|(slash, _)| {
+        let (folder, _) = text.split_at(slash + 1);
+        (!sees_in(who, folder, now)).then(|| format!("{folder}{LAST}"))
+    })
 }
 
 struct Walk<'a> {
@@ -195,11 +205,8 @@ impl Walk<'_> {
         let text = path.as_str();
         // Items directly in one folder: the folder itself is not hidden, or nothing were read.
         if self.message.folder.is_none() {
-            for (slash, _) in text.match_indices('/').skip(1) {
-                let (folder, _) = text.split_at(slash + 1);
-                if !sees_in(self.who, folder, self.now) {
-                    return End { after: format!("{folder}{LAST}"), jumped: true };
-                }
+            if let Some(after) = end_of_hidden(self.who, path, self.now) {
+                return End { after, jumped: true };
             }
         }
         End { after: text.to_owned(), jumped: false }

@@ -15,6 +15,7 @@ use keysherd_plane::items::{ItemsDelete, ItemsDeleteReply};
 use keysherd_store::items::{self as stored, Page, Scope};
 use keysherd_store::{Query, Tx};
 
+use super::super::list::{ROWS_SELECTIVE, end_of_hidden};
 use super::super::usable::{Use, check_deletable, check_unlocked};
 use super::super::{ItemChange, Stale, item_param};
 use crate::audit::audit_draft;
@@ -84,16 +85,8 @@ async fn choose(
         return Ok(Chosen { paths: Vec::new(), folder: Some(folder) });
     }
     let (bearer, below) = (who.clone(), folder.clone());
-    let visible = control.store.read_blocking(move |reader| {
-        let mut visible = Vec::new();
-        each_below(reader, &bearer, &below, |item| {
-            if bearer.may(RuleKind::Item, item.path.as_str(), Capability::List, now) {
-                visible.push(item.path);
-            }
-            Ok(())
-        })?;
-        Ok(visible)
-    });
+    let visible =
+        control.store.read_blocking(move |reader| visible_below(reader, &bearer, &below, now));
     let paths = visible.await?;
     if paths.is_empty() {
         who.require_found(RuleKind::Item, folder.as_str(), Capability::Delete, now, nothing)?;
@@ -191,17 +184,61 @@ pub(crate) fn each_below(
         let is_last = rows.len() < PAGE_LEN;
         for item in rows {
             count += 1;
-            if count > ITEMS_PER_CHANGE_MAX {
-                return Err(Fault::bad_request(format!(
-                    "there are more than {ITEMS_PER_CHANGE_MAX} items below {folder}, which is the \
-                     most for one command; go by its sub-folders"
-                )));
-            }
+            check_count(count, folder)?;
             after = Some(item.path.to_string());
             each(item)?;
         }
         if is_last {
             return Ok(());
+        }
+    }
+}
+
+fn check_count(count: usize, folder: &FolderPath) -> Result<(), Fault> {
+    if count <= ITEMS_PER_CHANGE_MAX {
+        return Ok(());
+    }
+    Err(Fault::bad_request(format!(
+        "there are more than {ITEMS_PER_CHANGE_MAX} items below {folder}, which is the most for \
+         one command; go by its sub-folders"
+    )))
+}
+
+/// The items below a folder that the bearer may see. What they may not see is jumped over, so that
+/// neither the time nor the limit tells how much of it there is.
+fn visible_below(
+    q: &dyn Query,
+    who: &Principal,
+    folder: &FolderPath,
+    now: Timestamp,
+) -> Result<Vec<ItemPath>, Fault> {
+    let mut visible = Vec::new();
+    let mut after: Option<String> = None;
+    loop {
+        let page = Page {
+            scope: Scope::Below(folder),
+            after: after.as_deref(),
+            modified_after: None,
+            limit: ROWS_SELECTIVE,
+        };
+        let rows = stored::page(q, who.account, &page)?;
+        let is_last = rows.len() < ROWS_SELECTIVE;
+        for item in rows {
+            let path = item.path.as_str();
+            if after.as_deref().is_some_and(|after| path <= after) {
+                continue;
+            }
+            if who.may(RuleKind::Item, path, Capability::List, now) {
+                check_count(visible.len() + 1, folder)?;
+                after = Some(path.to_owned());
+                visible.push(item.path);
+            } else {
+                let hidden = end_of_hidden(who, &item.path, now);
+                after = hidden.or_else(|| Some(path.to_owned()));
+            }
+        }
+        if is_last {
+            return Ok(visible);
         }
     }
 }

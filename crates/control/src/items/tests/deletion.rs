@@ -80,6 +80,24 @@ async fn what_is_hidden_below_a_folder_does_not_show() {
 }
 
 #[tokio::test]
+async fn what_lies_around_many_hidden_items_is_found() {
+    let world = World::new().await;
+    let mut paths: Vec<_> = (0..300).map(|n| format!("/a/m/{n}")).collect();
+    let around = ["/a/b", "/a/m-", "/a/n/x", "/a/z"];
+    paths.extend(around.map(str::to_owned));
+    world.secrets(&paths.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    // One who sees some items of the folder, and one who sees none of it.
+    let some = world.user("some", &rules(&["/a/m/150 delete", "/a/m/299 delete"])).await;
+    let reply = world.ask(&some, below("/a")).await.unwrap();
+    assert_eq!(reply.deleted, ["/a/m/150", "/a/m/299"].map(item));
+    let none = world.user("none", &rules(&["/a/* delete", "/a/m/* deny"])).await;
+    let reply = world.ask(&none, below("/a")).await.unwrap();
+    assert_eq!(reply.deleted, around.map(item));
+    assert!(reply.failed.is_empty());
+    assert_eq!(names(&world).await.len(), 298);
+}
+
+#[tokio::test]
 async fn keys_are_never_deleted_in_bulk() {
     let world = World::new().await;
     world.secrets(&["/a/secret"]).await;
