@@ -17,7 +17,7 @@ pub(super) const BOOTSTRAP: &str = "bootstrap.json";
 /// The same before the account exists.
 const PENDING: &str = "bootstrap.json.pending";
 /// File with the owner's password, in the data directory.
-const OWNER_PASSWORD: &str = "owner-password";
+pub(super) const OWNER_PASSWORD: &str = "owner-password";
 /// The owner's address unless the first start names another.
 const OWNER_EMAIL: &str = "owner@keysherd.local";
 

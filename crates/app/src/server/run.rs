@@ -81,9 +81,11 @@ pub(crate) async fn create_account(config: AccountConfig) -> Result<(), Exit> {
     let out = DataDir::open(&config.out_dir)?;
     let roles = Roles::open(&dir, 0).await?;
     bootstrap::finish(&roles, &out)?;
-    if bootstrap::read(&out)?.is_some() {
-        let file = out.join(bootstrap::BOOTSTRAP);
-        return Err(Exit::Files(format!("{} exists; choose another --out", file.display())));
+    for name in [bootstrap::BOOTSTRAP, bootstrap::OWNER_PASSWORD] {
+        if out.read(name)?.is_some() {
+            let file = out.join(name);
+            return Err(Exit::Files(format!("{} exists; choose another --out", file.display())));
+        }
     }
     let (url, ca_file) = match bootstrap::read(&dir)? {
         Some(first) => (first.url, first.ca_file),

@@ -204,10 +204,10 @@ impl Walk<'_> {
     fn after_hidden(&self, path: &ItemPath) -> End {
         let text = path.as_str();
         // Items directly in one folder: the folder itself is not hidden, or nothing were read.
-        if self.message.folder.is_none() {
-            if let Some(after) = end_of_hidden(self.who, path, self.now) {
-                return End { after, jumped: true };
-            }
+        if self.message.folder.is_none()
+            && let Some(after) = end_of_hidden(self.who, path, self.now)
+        {
+            return End { after, jumped: true };
         }
         End { after: text.to_owned(), jumped: false }
     }
