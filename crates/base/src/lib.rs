@@ -16,4 +16,4 @@ pub use fault::{Fault, FaultKind};
 pub use ids::{AccessId, AccountId, AssocId, BadId, DisplayId, ItemId, KeyId, RequestId, Uid};
 pub use path::{BadPath, FolderPath, ItemPath};
 pub use rng::{Rng, RngFailed, RngHandle};
-pub use secret::{Secret, SecretBytes, SecretString};
+pub use secret::{Secret, SecretBuffer, SecretBytes, SecretString};

@@ -1,6 +1,6 @@
 //! Values that must not be printed, serialized or left behind in memory.
 
-use std::fmt;
+use std::{fmt, io};
 
 use zeroize::{Zeroize, Zeroizing};
 
@@ -43,6 +43,57 @@ impl<T: Zeroize> From<T> for Secret<T> {
     }
 }
 
+/// Secret bytes that are still being written. Where they outgrow their memory they move, and what
+/// they leave is wiped; a plain vector would leave copies behind.
+#[derive(Debug)]
+pub struct SecretBuffer(SecretBytes);
+
+impl SecretBuffer {
+    /// An empty buffer with room for `capacity` bytes.
+    pub fn with_capacity(capacity: usize) -> Self {
+        Self(Secret::new(Vec::with_capacity(capacity)))
+    }
+
+    /// Appends `bytes`.
+    pub fn extend(&mut self, bytes: &[u8]) {
+        let (len, capacity) = (self.0.expose().len(), self.0.expose().capacity());
+        let needed = len.saturating_add(bytes.len());
+        if needed > capacity {
+            let mut larger = Vec::with_capacity(needed.max(capacity.saturating_mul(2)));
+            larger.extend_from_slice(self.0.expose());
+            // The old bytes are wiped as they are dropped.
+            self.0 = Secret::new(larger);
+        }
+        self.0.expose_mut().extend_from_slice(bytes);
+    }
+
+    /// How many bytes there are so far.
+    pub fn len(&self) -> usize {
+        self.0.expose().len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.expose().is_empty()
+    }
+
+    /// The bytes.
+    pub fn finish(self) -> SecretBytes {
+        self.0
+    }
+}
+
+impl io::Write for SecretBuffer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -52,5 +103,19 @@ mod tests {
         let secret = SecretString::new("canary-value".to_owned());
         assert_eq!(format!("{secret:?}"), "[secret]");
         assert_eq!(format!("{:?}", Some(&secret)), "Some([secret])");
+    }
+
+    #[test]
+    fn a_buffer_grows_without_losing_anything() {
+        let mut buffer = SecretBuffer::with_capacity(0);
+        let mut expected = Vec::new();
+        for n in 0..200_u8 {
+            let piece = vec![n; usize::from(n)];
+            buffer.extend(&piece);
+            expected.extend(piece);
+            assert_eq!((buffer.len(), buffer.is_empty()), (expected.len(), n == 0));
+        }
+        assert_eq!(format!("{buffer:?}"), "SecretBuffer([secret])");
+        assert_eq!(*buffer.finish().expose(), expected);
     }
 }

@@ -3,8 +3,11 @@
 use std::any::Any;
 use std::fmt;
 
-use keysherd_base::{Fault, SecretBytes};
+use keysherd_base::{Fault, SecretBuffer, SecretBytes};
 use serde::Serialize;
+
+/// Room for an answer of usual size, in bytes.
+const ANSWER_BYTES: usize = 512;
 
 /// A JSON body, wiped after it was sent, and what else the caller should be told.
 #[derive(Debug)]
@@ -41,8 +44,9 @@ impl Answer {
     /// # Errors
     /// [`Fault::internal`] when `value` cannot be JSON, which is a defect.
     pub fn json<T: Serialize + ?Sized>(value: &T) -> Result<Self, Fault> {
-        let body = serde_json::to_vec(value).map_err(Fault::internal)?;
-        Ok(Self::raw(body))
+        let mut body = SecretBuffer::with_capacity(ANSWER_BYTES);
+        serde_json::to_writer(&mut body, value).map_err(Fault::internal)?;
+        Ok(Self::secret(body))
     }
 
     /// `{}`.
@@ -53,6 +57,11 @@ impl Answer {
     /// JSON text made by the caller.
     pub fn raw(body: Vec<u8>) -> Self {
         Self { body: SecretBytes::new(body), warning: None, hold: None }
+    }
+
+    /// JSON text made by the caller, with a secret in it.
+    pub fn secret(body: SecretBuffer) -> Self {
+        Self { body: body.finish(), warning: None, hold: None }
     }
 
     /// The same answer, holding `share` until it was sent.

@@ -1,7 +1,7 @@
 //! `get-secret-value`: reads the values of static secrets, many names in one call.
 
 use keysherd_base::limits::{NAMES_PER_READ_MAX, VERSIONS_PER_READ_MAX};
-use keysherd_base::{Fault, ItemPath};
+use keysherd_base::{Fault, ItemPath, SecretBuffer};
 use keysherd_domain::item::ItemKind;
 use keysherd_plane::grants::{ItemRef, VersionWish};
 use keysherd_wire::{Access, Answer, Args, Body, Command, Field, Flag, Int, List, Show, Spec};
@@ -57,18 +57,18 @@ async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
     let size: usize =
         opened.iter().flat_map(|item| &item.values).map(|v| v.value.expose().len()).sum();
     let hold = ctx.services().answers.take(size)?;
-    let mut body = Vec::with_capacity(size + size / 8 + names.len() * 80 + 2);
-    body.push(b'{');
+    let mut body = SecretBuffer::with_capacity(size + size / 8 + names.len() * 80 + 2);
+    body.extend(b"{");
     for (name, item) in names.iter().zip(&opened) {
         if body.len() > 1 {
-            body.push(b',');
+            body.extend(b",");
         }
         write_text(&mut body, name)?;
-        body.push(b':');
+        body.extend(b":");
         write_item(&mut body, item, version, as_json)?;
     }
-    body.push(b'}');
-    Ok(Answer::raw(body).holding(hold))
+    body.extend(b"}");
+    Ok(Answer::secret(body).holding(hold))
 }
 
 /// The names, each once, in their order.
@@ -101,7 +101,7 @@ fn version_wish(version: i64) -> Result<VersionWish, Fault> {
 }
 
 fn write_item(
-    body: &mut Vec<u8>,
+    body: &mut SecretBuffer,
     item: &OpenedItem,
     version: VersionWish,
     as_json: bool,
@@ -120,29 +120,29 @@ fn write_item(
             .ok_or_else(|| Fault::not_found(format!("item {} has no value", item.item.path)))?;
         return write_value(body, value, as_json);
     }
-    body.push(b'{');
+    body.extend(b"{");
     for (index, value) in item.values.iter().enumerate() {
         if index > 0 {
-            body.push(b',');
+            body.extend(b",");
         }
-        body.extend_from_slice(format!("\"{}\":", value.version).as_bytes());
+        body.extend(format!("\"{}\":", value.version).as_bytes());
         write_value(body, value, as_json)?;
     }
-    body.push(b'}');
+    body.extend(b"}");
     Ok(())
 }
 
-fn write_value(body: &mut Vec<u8>, value: &OpenedValue, as_json: bool) -> Result<(), Fault> {
+fn write_value(body: &mut SecretBuffer, value: &OpenedValue, as_json: bool) -> Result<(), Fault> {
     let bytes = value.value.expose();
     let is_json = || serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok();
     if as_json && matches!(bytes.first(), Some(b'{' | b'[')) && is_json() {
-        body.extend_from_slice(bytes);
+        body.extend(bytes);
         return Ok(());
     }
     let text = std::str::from_utf8(bytes).map_err(Fault::internal)?;
     write_text(body, text)
 }
 
-fn write_text(body: &mut Vec<u8>, text: &str) -> Result<(), Fault> {
+fn write_text(body: &mut SecretBuffer, text: &str) -> Result<(), Fault> {
     serde_json::to_writer(body, text).map_err(Fault::internal)
 }
