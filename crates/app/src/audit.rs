@@ -1,5 +1,7 @@
 //! `keysherd audit list` and `keysherd audit verify`: the log of a data directory, running or not.
 
+mod remembered;
+
 use std::io::{BufWriter, Write};
 
 use clap::ArgMatches;
@@ -11,6 +13,7 @@ use keysherd_crypto::sign::{PublicKey, Signature};
 use keysherd_store::AuditReader;
 use serde_json::json;
 
+pub(crate) use self::remembered::Remembered;
 use crate::config::audit::AuditConfig;
 use crate::exit::Exit;
 
@@ -87,24 +90,27 @@ fn verify(
     if heads.is_empty() {
         return Err(Exit::Damaged("there is no audit chain".to_owned()));
     }
+    let unknown = |head: &&Remembered| !heads.iter().any(|h| h.head.account == head.account);
+    if let Some(head) = config.heads.iter().find(unknown) {
+        return Err(Exit::Damaged(format!("there is no audit chain of --head {head}")));
+    }
     let mut damaged = 0;
     for head in heads {
         let account = head.head.account;
-        let genuine = |body: &[u8], signature: &[u8; 64]| {
-            key.verify(HEAD_LABEL, body, &Signature(*signature))
-        };
-        let outcome = reader.verify(account, sha256, genuine)?;
+        let outcome = intact(config, reader, account, key)?;
         let text = match (&outcome, config.json) {
-            (Ok(verified), false) => {
-                format!("{account}: {} records, none altered or missing", verified.records)
+            (Ok(chain), false) => {
+                let printed = chain.head.map(|head| format!("; head {head}")).unwrap_or_default();
+                format!("{account}: {} records, none altered or missing{printed}", chain.records)
             }
-            (Ok(verified), true) => {
-                json!({"account_id": account.to_string(), "ok": true, "records": verified.records})
-                    .to_string()
-            }
+            (Ok(chain), true) => json!({
+                "account_id": account.to_string(), "ok": true, "records": chain.records,
+                "head": chain.head.map(|head| head.to_string()),
+            })
+            .to_string(),
             (Err(finding), false) => format!("{account}: NOT INTACT: {finding}"),
             (Err(finding), true) => json!({
-                "account_id": account.to_string(), "ok": false, "finding": finding.to_string(),
+                "account_id": account.to_string(), "ok": false, "finding": finding,
             })
             .to_string(),
         };
@@ -115,4 +121,33 @@ fn verify(
         return Ok(());
     }
     Err(Exit::Damaged(format!("{damaged} of {} audit chains are not intact", heads.len())))
+}
+
+/// A chain that was verified.
+struct Intact {
+    records: u64,
+    head: Option<Remembered>,
+}
+
+/// Verifies one account's chain, also against the heads that were remembered; gives what is wrong
+/// with it otherwise.
+fn intact(
+    config: &AuditConfig,
+    reader: &AuditReader,
+    account: AccountId,
+    key: &PublicKey,
+) -> Result<Result<Intact, String>, Exit> {
+    let genuine =
+        |body: &[u8], signature: &[u8; 64]| key.verify(HEAD_LABEL, body, &Signature(*signature));
+    let verified = match reader.verify(account, sha256, genuine)? {
+        Ok(verified) => verified,
+        Err(finding) => return Ok(Err(finding.to_string())),
+    };
+    for remembered in config.heads.iter().filter(|head| head.account == account) {
+        if let Some(finding) = remembered.missing_from(reader)? {
+            return Ok(Err(finding));
+        }
+    }
+    let head = Remembered::of(reader, account, verified.last_seq)?;
+    Ok(Ok(Intact { records: verified.records, head }))
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
+use crate::audit::Remembered;
 use crate::config::data_dir;
 use crate::exit::Exit;
 
@@ -18,6 +19,8 @@ pub(crate) struct AuditConfig {
     pub(crate) json: bool,
     /// Only this account.
     pub(crate) account: Option<String>,
+    /// Records that a verified log must have.
+    pub(crate) heads: Vec<Remembered>,
     /// Only records after this number.
     pub(crate) after: u64,
     /// At most this many records.
@@ -49,7 +52,18 @@ pub(crate) fn command() -> Command {
                 .about(
                     "Find any altered, missing or reordered record; exit code 70 if there is one.",
                 )
-                .args([data_dir::flag(), json, account]),
+                .args([data_dir::flag(), json, account])
+                .arg(
+                    Arg::new("head")
+                        .long("head")
+                        .value_name("HEAD")
+                        .action(ArgAction::Append)
+                        .value_parser(clap::value_parser!(Remembered))
+                        .help(
+                            "A head that an earlier verify printed: the log must still lead \
+                             through it",
+                        ),
+                ),
         )
 }
 
@@ -84,6 +98,10 @@ impl AuditConfig {
             verify,
             json: flags.get_flag("json"),
             account: flags.get_one::<String>("account").cloned(),
+            heads: match verify {
+                true => flags.get_many("head").into_iter().flatten().copied().collect(),
+                false => Vec::new(),
+            },
             after: count("after").unwrap_or(0),
             limit: usize::try_from(count("limit").unwrap_or(u64::MAX)).unwrap_or(usize::MAX),
         })

@@ -176,3 +176,42 @@ fn a_swapped_ciphertext_does_not_open() {
     // Others are not affected.
     assert_eq!(admin.read("/team/2"), "v");
 }
+
+/// What `verify` printed of the head of the one account.
+fn head(verdict: &Finished) -> &str {
+    verdict.out.trim().rsplit_once("; head ").unwrap().1
+}
+
+#[test]
+fn an_older_copy_of_everything_shows_against_a_remembered_head() {
+    let site = log();
+    let older = site.path("older");
+    copy(&site.data(), &older);
+    let server = site.start();
+    server.admin().store("/team/later", "v");
+    server.stop();
+    let verify = |data: &Path, args: &[&str]| audit(&site.home(), data, args);
+    let now = verify(&site.data(), &["verify"]).expect(0);
+    let before = verify(&older, &["verify"]).expect(0);
+    // The older copy is whole in itself.
+    verify(&older, &["verify", "--head", head(&before)]).expect(0);
+    let verdict = verify(&older, &["verify", "--head", head(&now)]).expect(70);
+    assert!(verdict.out.contains("which was remembered, is missing"), "{}", verdict.out);
+    // The chain of today leads through both.
+    verify(&site.data(), &["verify", "--head", head(&before), "--head", head(&now)]).expect(0);
+    // The older copy goes on without what happened since.
+    let command = site.server(&older);
+    let server = site.launch(command).in_directory(older.clone()).ready();
+    for _ in 0..4 {
+        server.admin().store("/team/other", "v");
+        server.admin().call("delete-item", json!({"name": "/team/other"}));
+    }
+    server.stop();
+    let verdict = verify(&older, &["verify", "--json", "--head", head(&now)]).expect(70);
+    assert!(verdict.out.contains("is not the one that was remembered"), "{}", verdict.out);
+    let other = head(&now).replacen("acc-", "acc-0", 1);
+    verify(&older, &["verify", "--head", &other]).expect(64);
+    let foreign = format!("acc-{}{}", "0".repeat(32), &head(&now)[36..]);
+    let verdict = verify(&older, &["verify", "--head", &foreign]).expect(70);
+    assert!(verdict.err.contains("there is no audit chain of --head"), "{}", verdict.err);
+}
