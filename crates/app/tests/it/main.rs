@@ -19,6 +19,7 @@ mod interrupted;
 mod items;
 mod keys;
 mod keys_at_rest;
+mod large_answers;
 mod lenient;
 mod listing;
 mod roles;
