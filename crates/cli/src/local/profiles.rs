@@ -111,6 +111,9 @@ fn list(context: &mut Context<'_, '_>, _: Fields) -> Result<(), Failure> {
         }
         rows.push(row);
     }
+    if rows.is_empty() {
+        context.terminal.note("There are no profiles; make one with: keysherd configure");
+    }
     answer(context, &LIST_SPEC, &json!({ "profiles": rows }))
 }
 

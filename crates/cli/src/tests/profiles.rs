@@ -53,6 +53,13 @@ fn a_profile_is_written_for_its_owner_only_and_read_back() {
 }
 
 #[test]
+fn who_has_no_profiles_is_told_so() {
+    let listed = Machine::new().run(&["list-profiles"]);
+    assert_eq!((listed.code, listed.out.as_str()), (0, ""));
+    assert!(listed.err.contains("keysherd configure"), "{}", listed.err);
+}
+
+#[test]
 fn configuring_again_keeps_what_is_not_given_but_no_secret_of_someone_else() {
     let mut machine = Machine::new();
     machine.write(OWN, "[default]\naccess_id = \"p-1\"\naccess_key = \"k\"\nunknown = \"kept\"\n");
