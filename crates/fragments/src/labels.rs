@@ -46,6 +46,10 @@ pub const SIGN_INSTANCE: &str = "KSF1-sig/instance";
 pub const SIGN_GENERATE_REQUEST: &str = "KSF1-sig/generate-req";
 /// Signature of a manager over what it says in round 1 of a generation.
 pub const SIGN_ROUND1: &str = "KSF1-sig/generate-round1";
+/// Signature of the owner over an order to the managers.
+pub const SIGN_ORDER: &str = "KSF1-sig/owner-order";
+/// Signature of a manager over its statement that a key version is erased.
+pub const SIGN_DESTROY_RECEIPT: &str = "KSF1-sig/destroy-receipt";
 
 /// Labels of suite 1 that roles use by themselves: transit messages and the offline cache of a
 /// gateway, the log of a manager (design 5.7, 5.13, 5.8). They stand here so that none can be used
@@ -78,6 +82,8 @@ pub const SIGNATURES: &[&str] = &[
     SIGN_INSTANCE,
     SIGN_GENERATE_REQUEST,
     SIGN_ROUND1,
+    SIGN_ORDER,
+    SIGN_DESTROY_RECEIPT,
 ];
 
 #[cfg(test)]

@@ -10,7 +10,8 @@
 //! documentation of this crate are its.
 //!
 //! - what is derived: [`context`], [`leg_s`], [`leg_g`], [`leg_c`], [`combine`], [`dleq`]
-//! - what is signed: [`permit`], [`bundle`], [`manifest`], [`mod@derive`], all in one [`encoding`]
+//! - what is signed: [`permit`], [`bundle`], [`order`], [`manifest`], [`mod@derive`], all in one
+//!   [`encoding`]
 //! - who does what: [`manager_side`], [`gateway_side`], [`keygen`], speaking [`messages`]
 
 pub mod bundle;
@@ -30,6 +31,7 @@ pub mod manager_set;
 pub mod manager_side;
 pub mod manifest;
 pub mod messages;
+pub mod order;
 pub mod refusal;
 pub mod share;
 

@@ -192,6 +192,25 @@ refusals! {
     RandomnessFailed = 120, Internal, "the random source failed; nothing was done";
     /// A stored record of fragments cannot be read.
     BadRecord = 121, Internal, "a stored fragment record is damaged; repair this manager";
+
+    /// The pinned owner did not sign this order.
+    BadOrderSignature = 125, Unauthorized, "order is not signed by the pinned owner key";
+    /// The order begins later than the skew allows.
+    OrderNotYetValid = 126, Conflict,
+        "order was signed in the future; check the clocks of the owner's machine and of this one";
+    /// The order is over.
+    OrderExpired = 127, Conflict, "order has expired; let the owner sign a new one";
+    /// The order ends before it begins, or runs longer than an order may.
+    OrderTooLong = 128, BadRequest, "order must be valid for at least a moment, at most 30 days";
+    /// A newer order about the same key or group was obeyed already.
+    OrderSuperseded = 129, Conflict,
+        "a newer order about the same key or group was obeyed already; let the owner sign again";
+    /// There is no destruction to cancel.
+    NotScheduled = 130, Conflict, "no destruction of this key version is scheduled";
+    /// The key version is erased for good.
+    KeyDestroyed = 131, Conflict, "key version is destroyed; nothing brings it back";
+    /// The trust bundle has no such key group.
+    UnknownGroup = 132, NotFound, "no key group of this name in the trust bundle";
 }
 
 impl Refusal {

@@ -12,6 +12,7 @@ use keysherd_fragments::keygen::{
 };
 use keysherd_fragments::manifest::{Manifest, SignedManifest};
 use keysherd_fragments::messages::{ManagerAnswer, ManagerRequest, PeerAnswer, PeerRequest};
+use keysherd_fragments::order::{OrderAction, OwnerOrder};
 use keysherd_fragments::refusal::Refusal;
 
 use crate::fragment_samples as samples;
@@ -43,6 +44,7 @@ const DECODERS: &[(&str, Recode)] = &[
     ("Exchange", recode::<Exchange>),
     ("Proposal", recode::<Proposal>),
     ("Deal", recode::<Deal>),
+    ("OwnerOrder", recode::<OwnerOrder>),
 ];
 
 /// Decodes the bytes as every message: what is accepted is encoded in the same bytes, all of which
@@ -117,6 +119,13 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         proof: [4; 64],
     };
     let signatures = vec![Signature([9; 64]); 3];
+    let order = OwnerOrder {
+        deployment: Uid([1; 16]),
+        order_id: Uid([2; 16]),
+        issued_at: Timestamp(1),
+        expires_at: Timestamp(2),
+        action: OrderAction::DestroyVersion { key: samples::key_version() },
+    };
     let mut seeds = vec![
         samples::signed().to_bytes(),
         samples::signed_by().to_bytes(),
@@ -132,6 +141,7 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         round1.to_bytes(),
         samples::proposal().to_bytes(),
         samples::deal().to_bytes(),
+        order.to_bytes(),
         PeerAnswer::Taken.to_bytes(),
         PeerAnswer::Refused(Refusal::BadDeal).to_bytes(),
     ];
