@@ -11,6 +11,7 @@ use crate::manager_set::{MANAGERS_MAX, ManagerIndex};
 use crate::permit::Op;
 use crate::refusal::Refusal;
 
+pub mod address;
 pub mod endorsement;
 pub mod pinned;
 
@@ -22,12 +23,18 @@ pub const BUNDLE_LIST_MAX: usize = 1_000;
 pub const PERMIT_KEYS_MAX: usize = 16;
 /// Most former identity keys of one manager.
 pub const FORMER_KEYS_MAX: usize = 16;
+/// Most entries of control: one for each of its machines.
+pub const CONTROLS_MAX: usize = 16;
 /// Most log witnesses.
 pub const WITNESSES_MAX: usize = 16;
 /// Longest recovery key: an X-Wing public key has 1216 bytes.
 pub const RECOVERY_KEY_BYTES_MAX: usize = 2_048;
 
-const FORMAT: u8 = 1;
+/// Without controls and addresses: what a one-machine installation needs. It is written whenever
+/// it can say the bundle, so that every bundle has one spelling.
+const FORMAT_PLAIN: u8 = 1;
+/// With controls and addresses.
+const FORMAT_ADDRESSED: u8 = 2;
 
 /// What the owner trusts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +65,17 @@ pub struct Bundle {
     pub witnesses: Vec<PublicKey>,
     /// To which each manager may seal an export of its fragments; `None`: no escrow.
     pub recovery_key: Option<Vec<u8>>,
+    /// The machines of the control plane, which others connect to.
+    pub controls: Vec<ControlEntry>,
+}
+
+/// A machine of the control plane as the owner knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ControlEntry {
+    /// SHA-256 of the `SubjectPublicKeyInfo` of its TLS certificate.
+    pub tls_spki_sha256: [u8; 32],
+    /// Where it listens, `host:port`; empty: known only from local configuration.
+    pub address: String,
 }
 
 /// A fragment manager as the owner knows it.
@@ -71,6 +89,9 @@ pub struct ManagerEntry {
     pub tls_spki_sha256: [u8; 32],
     /// Keys of machines that had this index before; manifests signed by them stay valid.
     pub former_keys: Vec<PublicKey>,
+    /// Where it listens, `host:port`; empty: known only from local configuration. A hint: whoever
+    /// answers there must hold the TLS key.
+    pub address: String,
 }
 
 /// A key that may sign permits.
@@ -168,7 +189,8 @@ impl Bundle {
             && names_given
             && periods_run
             && cluster_ids_differ
-            && self.machines_differ();
+            && self.machines_differ()
+            && self.addresses().all(|text| text.is_empty() || address::is_address(text));
         if ok { Ok(()) } else { Err(Refusal::BadBundle) }
     }
 
@@ -176,21 +198,34 @@ impl Bundle {
     fn machines_differ(&self) -> bool {
         let managers = self.managers.iter().map(|manager| manager.tls_spki_sha256);
         let instances = self.clusters.iter().flat_map(|cluster| cluster.instances.iter().copied());
-        let mut spkis: Vec<[u8; 32]> = managers.chain(instances).collect();
+        let controls = self.controls.iter().map(|control| control.tls_spki_sha256);
+        let mut spkis: Vec<[u8; 32]> = managers.chain(instances).chain(controls).collect();
         spkis.sort_unstable();
         let mut keys: Vec<PublicKey> = self.managers.iter().map(|manager| manager.key).collect();
         keys.sort_unstable();
         spkis.is_sorted_by(|a, b| a < b) && keys.is_sorted_by(|a, b| a < b)
     }
+
+    fn addresses(&self) -> impl Iterator<Item = &str> {
+        let managers = self.managers.iter().map(|manager| manager.address.as_str());
+        managers.chain(self.controls.iter().map(|control| control.address.as_str()))
+    }
+
+    fn format(&self) -> u8 {
+        let plain = self.controls.is_empty() && self.addresses().all(str::is_empty);
+        if plain { FORMAT_PLAIN } else { FORMAT_ADDRESSED }
+    }
 }
 
 impl Encoding for Bundle {
     fn write(&self, to: &mut Writer) {
-        to.array(14).uint(FORMAT).uid(&self.deployment).uint(self.version).time(self.issued_at);
+        let format = self.format();
+        to.array(fields(format)).uint(format).uid(&self.deployment).uint(self.version);
+        to.time(self.issued_at);
         to.list(&self.accounts, |to, account| {
             to.uid(&account.0);
         });
-        to.list(&self.managers, |to, manager| manager.write(to));
+        to.list(&self.managers, |to, manager| manager.write(to, format));
         to.list(&self.permit_keys, |to, key| {
             to.array(3).bytes(&key.key.0).time(key.not_before).time(key.not_after);
         });
@@ -207,11 +242,17 @@ impl Encoding for Bundle {
         });
         // An absent recovery key is an empty one.
         to.bytes(self.recovery_key.as_deref().unwrap_or_default());
+        if format == FORMAT_ADDRESSED {
+            to.list(&self.controls, |to, control| {
+                to.array(2).bytes(&control.tls_spki_sha256).text(&control.address);
+            });
+        }
     }
 
     fn read(from: &mut Reader<'_>) -> Result<Self, Refusal> {
-        from.array(14)?;
-        if from.u8()? != FORMAT {
+        let length = from.length(fields(FORMAT_ADDRESSED))?;
+        let format = from.u8()?;
+        if !matches!(format, FORMAT_PLAIN | FORMAT_ADDRESSED) || length != fields(format) {
             return Err(Refusal::Malformed);
         }
         let bundle = Self {
@@ -219,7 +260,8 @@ impl Encoding for Bundle {
             version: from.u64()?,
             issued_at: from.time()?,
             accounts: from.list(BUNDLE_LIST_MAX, |from| from.uid().map(AccountId))?,
-            managers: from.list(usize::from(MANAGERS_MAX), ManagerEntry::read)?,
+            managers: from
+                .list(usize::from(MANAGERS_MAX), |from| ManagerEntry::read(from, format))?,
             permit_keys: from.list(PERMIT_KEYS_MAX, PermitKey::read)?,
             clusters: from.list(BUNDLE_LIST_MAX, Cluster::read)?,
             groups: from.list(BUNDLE_LIST_MAX, KeyGroup::read)?,
@@ -231,27 +273,54 @@ impl Encoding for Bundle {
                 [] => None,
                 key => Some(key.to_vec()),
             },
+            controls: match format {
+                FORMAT_PLAIN => Vec::new(),
+                _ => from.list(CONTROLS_MAX, ControlEntry::read)?,
+            },
         };
         bundle.check()?;
         Ok(bundle)
     }
 }
 
+/// How many fields a bundle of this format has.
+const fn fields(format: u8) -> usize {
+    if format == FORMAT_PLAIN { 14 } else { 15 }
+}
+
+impl ControlEntry {
+    fn read(from: &mut Reader<'_>) -> Result<Self, Refusal> {
+        from.array(2)?;
+        Ok(Self {
+            tls_spki_sha256: from.fixed()?,
+            address: from.text(address::ADDRESS_BYTES_MAX)?.to_owned(),
+        })
+    }
+}
+
 impl ManagerEntry {
-    fn write(&self, to: &mut Writer) {
-        to.array(4).uint(self.index.get()).bytes(&self.key.0).bytes(&self.tls_spki_sha256);
+    fn write(&self, to: &mut Writer, format: u8) {
+        to.array(if format == FORMAT_PLAIN { 4 } else { 5 });
+        to.uint(self.index.get()).bytes(&self.key.0).bytes(&self.tls_spki_sha256);
         to.list(&self.former_keys, |to, key| {
             to.bytes(&key.0);
         });
+        if format == FORMAT_ADDRESSED {
+            to.text(&self.address);
+        }
     }
 
-    fn read(from: &mut Reader<'_>) -> Result<Self, Refusal> {
-        from.array(4)?;
+    fn read(from: &mut Reader<'_>, format: u8) -> Result<Self, Refusal> {
+        from.array(if format == FORMAT_PLAIN { 4 } else { 5 })?;
         Ok(Self {
             index: from.manager()?,
             key: from.public_key()?,
             tls_spki_sha256: from.fixed()?,
             former_keys: from.list(FORMER_KEYS_MAX, Reader::public_key)?,
+            address: match format {
+                FORMAT_PLAIN => String::new(),
+                _ => from.text(address::ADDRESS_BYTES_MAX)?.to_owned(),
+            },
         })
     }
 }

@@ -2,7 +2,9 @@
 
 use keysherd_base::{AccountId, Secret, SecretBytes, Timestamp, Uid};
 use keysherd_crypto::sign::{PublicKey, Signature, SigningKey};
-use keysherd_fragments::bundle::{Bundle, Caps, Cluster, KeyGroup, ManagerEntry, PermitKey};
+use keysherd_fragments::bundle::{
+    Bundle, Caps, Cluster, ControlEntry, KeyGroup, ManagerEntry, PermitKey,
+};
 use keysherd_fragments::derive::{AnswerBody, DeriveAnswer, DeriveRequest, KeyAnswer, Mode};
 use keysherd_fragments::dleq::Proof;
 use keysherd_fragments::encoding::{Encoding, Signed, SignedBy};
@@ -73,6 +75,7 @@ pub(crate) fn bundle() -> Bundle {
         key: manager_key(number).public(),
         tls_spki_sha256: [number; 32],
         former_keys: vec![PublicKey([50 + number; 32])],
+        address: "m.example:8450".to_owned(),
     };
     let permit_key = PermitKey {
         key: PublicKey([6; 32]),
@@ -108,6 +111,10 @@ pub(crate) fn bundle() -> Bundle {
         destroy_delay_seconds: 604_800,
         witnesses: vec![PublicKey([11; 32])],
         recovery_key: Some(vec![12; 40]),
+        controls: vec![ControlEntry {
+            tls_spki_sha256: [13; 32],
+            address: "[fd00::1]:8443".to_owned(),
+        }],
     }
 }
 

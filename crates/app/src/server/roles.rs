@@ -159,5 +159,11 @@ fn open_managers(
 fn entry(manager: &Manager) -> ManagerEntry {
     let key = manager.identity();
     let tls_spki_sha256 = key.spki_sha256();
-    ManagerEntry { index: manager.index(), key, tls_spki_sha256, former_keys: Vec::new() }
+    ManagerEntry {
+        index: manager.index(),
+        key,
+        tls_spki_sha256,
+        former_keys: Vec::new(),
+        address: String::new(),
+    }
 }

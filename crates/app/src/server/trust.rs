@@ -92,6 +92,7 @@ fn first(
         destroy_delay_seconds: 7 * 86_400,
         witnesses: Vec::new(),
         recovery_key: None,
+        controls: Vec::new(),
     };
     Ok(bundle.seal(owner))
 }

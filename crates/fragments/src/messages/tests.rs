@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::bundle::endorsement::Endorsement;
-use crate::bundle::{Bundle, Caps, Cluster, KeyGroup, ManagerEntry, PermitKey};
+use crate::bundle::{Bundle, Caps, Cluster, ControlEntry, KeyGroup, ManagerEntry, PermitKey};
 use crate::derive::{AnswerBody, DeriveRequest, KeyAnswer, Mode};
 use crate::dleq::Proof;
 use crate::keygen::{GenerateParams, GenerateRequest, Round1};
@@ -93,6 +93,7 @@ fn bundle() -> Bundle {
             key: PublicKey([3; 32]),
             tls_spki_sha256: [4; 32],
             former_keys: vec![PublicKey([5; 32])],
+            address: "m.example:8450".to_owned(),
         }],
         permit_keys: vec![PermitKey {
             key: PublicKey([6; 32]),
@@ -114,6 +115,10 @@ fn bundle() -> Bundle {
         destroy_delay_seconds: 604_800,
         witnesses: vec![PublicKey([11; 32])],
         recovery_key: Some(vec![12; 1_216]),
+        controls: vec![ControlEntry {
+            tls_spki_sha256: [13; 32],
+            address: "[fd00::1]:8443".to_owned(),
+        }],
     }
 }
 

@@ -3,8 +3,8 @@
 use keysherd_base::{Timestamp, Uid};
 use keysherd_crypto::hash::sha256;
 use keysherd_crypto::sign::SigningKey;
-use keysherd_fragments::bundle::Bundle;
 use keysherd_fragments::bundle::endorsement::Endorsement;
+use keysherd_fragments::bundle::{Bundle, ControlEntry};
 use keysherd_fragments::context::Class;
 use keysherd_fragments::derive::Mode;
 use keysherd_fragments::encoding::{Encoding, Signed};
@@ -389,7 +389,7 @@ fn a_manager_pins_newer_bundles_of_its_owner_only() {
 #[test]
 fn a_bundle_that_contradicts_itself_is_refused() {
     let cluster = TestCluster::new(3);
-    let bends: [fn(&mut Bundle); 7] = [
+    let bends: [fn(&mut Bundle); 10] = [
         |bundle| drop(bundle.managers.remove(0)),
         |bundle| bundle.managers.swap(0, 1),
         |bundle| bundle.managers[1].key = bundle.managers[0].key,
@@ -397,6 +397,9 @@ fn a_bundle_that_contradicts_itself_is_refused() {
         |bundle| bundle.groups.swap(0, 1),
         |bundle| bundle.groups[0].name.clear(),
         |bundle| bundle.clusters.push(bundle.clusters[0].clone()),
+        |bundle| bundle.managers[0].address = "manager-1".to_owned(),
+        |bundle| bundle.controls = vec![control([1; 32], "control:0")],
+        |bundle| bundle.controls = vec![control(bundle.managers[0].tls_spki_sha256, "")],
     ];
     for (number, bend) in bends.iter().enumerate() {
         let mut bent = cluster.bundle.clone();
@@ -404,6 +407,35 @@ fn a_bundle_that_contradicts_itself_is_refused() {
         let refused = Bundle::from_bytes(&bent.to_bytes());
         assert_eq!(refused, Err(Refusal::BadBundle), "change {number}");
     }
+}
+
+#[test]
+fn a_bundle_has_the_plain_format_exactly_when_it_names_no_control_and_no_address() {
+    let cluster = TestCluster::new(3);
+    let format = |bundle: &Bundle| {
+        let bytes = bundle.to_bytes();
+        assert_eq!(Bundle::from_bytes(&bytes).as_ref(), Ok(bundle));
+        (bytes[0], bytes[1])
+    };
+    let array_of = |fields: u8| 0x80 | fields;
+    let mut bundle = cluster.bundle.clone();
+    assert_eq!(format(&bundle), (array_of(14), 1));
+    bundle.managers[2].address = "[fd00::3]:8450".to_owned();
+    assert_eq!(format(&bundle), (array_of(15), 2));
+    bundle.managers[2].address.clear();
+    bundle.controls = vec![control([77; 32], "control.example:8444")];
+    assert_eq!(format(&bundle), (array_of(15), 2));
+    // A format that says nothing more would be a second spelling.
+    let mut wordy = bundle.to_bytes();
+    let list = wordy.len() - 1 - (1 + 34 + 1 + "control.example:8444".len());
+    assert_eq!(wordy[list], array_of(1));
+    wordy.truncate(list);
+    wordy.push(0x80);
+    assert_eq!(Bundle::from_bytes(&wordy), Err(Refusal::Malformed));
+}
+
+fn control(tls_spki_sha256: [u8; 32], address: &str) -> ControlEntry {
+    ControlEntry { tls_spki_sha256, address: address.to_owned() }
 }
 
 #[test]

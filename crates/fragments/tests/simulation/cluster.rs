@@ -69,6 +69,7 @@ impl TestCluster {
             key: identity.public(),
             tls_spki_sha256: [number; 32],
             former_keys: Vec::new(),
+            address: String::new(),
         });
         let bundle = a_bundle(entries.collect(), &control, &gateway, now);
         let pinned = PinnedBundle::open(owner.public(), bundle.seal(&owner)).unwrap();
@@ -353,5 +354,6 @@ fn a_bundle(
         destroy_delay_seconds: 7 * 86_400,
         witnesses: Vec::new(),
         recovery_key: None,
+        controls: Vec::new(),
     }
 }

@@ -141,6 +141,7 @@ impl Rig {
                 key: manager.identity(),
                 tls_spki_sha256: [number; 32],
                 former_keys: Vec::new(),
+                address: String::new(),
             });
         }
         change(&mut rig.bundle);
@@ -316,6 +317,7 @@ fn bundle(
         destroy_delay_seconds: 7 * 86_400,
         witnesses: Vec::new(),
         recovery_key: None,
+        controls: Vec::new(),
     }
 }
 
