@@ -24,6 +24,7 @@ mod lenient;
 mod listing;
 mod roles;
 mod routes;
+mod second;
 mod secrets;
 mod stopping;
 mod tampering;
