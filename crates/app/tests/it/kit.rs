@@ -7,7 +7,7 @@ mod poll;
 mod records;
 mod run;
 mod server;
-mod shares;
+mod stolen;
 
 pub(crate) use api::{Api, Person, Rule, rule_args};
 pub(crate) use commands::{Spec, commands};
@@ -16,4 +16,4 @@ pub(crate) use poll::{LONG, random, wait_until};
 pub(crate) use records::{records, records_of};
 pub(crate) use run::{Finished, KEYSHERD, finish, keysherd};
 pub(crate) use server::{Bootstrap, Process, Server, Site, announced_url, audit};
-pub(crate) use shares::{Share, shares_in};
+pub(crate) use stolen::{Share, documents_in, open_document, project, question, shares_in};

@@ -1,12 +1,17 @@
-//! What a thief of a manager's directory and epoch key has: its fragments, read without Keysherd's
-//! own store.
+//! What thieves have: a manager's fragments, read from its directory and epoch key without its own
+//! store; stored documents, read from the control plane's database; and a second implementation.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use keysherd_crypto::aead::{GcmKey, NONCE_BYTES, TAG_BYTES};
 use minicbor::Decoder;
 use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition};
 use serde_json::{Value, json};
+
+use super::run::{Finished, finish};
 
 const CLEAR: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("clear");
 const SEALED: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("sealed");
@@ -53,6 +58,60 @@ pub(crate) fn shares_in(store: &Path, key_file: &Path) -> Vec<Share> {
         shares.push(share(&plain).unwrap());
     }
     shares
+}
+
+/// The stored versions of an item's value in a stopped control plane's directory, oldest first.
+pub(crate) fn documents_in(control: &Path, item: i64) -> Vec<Vec<u8>> {
+    let db = rusqlite::Connection::open(control.join("store/control.db")).unwrap();
+    let text = "SELECT ciphertext FROM item_versions WHERE item = ?1 ORDER BY version";
+    let mut statement = db.prepare(text).unwrap();
+    let rows = statement.query_map([item], |row| row.get(0)).unwrap();
+    rows.map(Result::unwrap).collect()
+}
+
+/// The root of the project.
+pub(crate) fn project() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// Runs the second implementation.
+pub(crate) fn open_document(args: &[&str], input: &[u8]) -> Finished {
+    let mut command = Command::new("python3");
+    // Isolated: nothing but the standard library is there to import.
+    command.arg("-IS").arg(project().join("tests/second/open_document.py")).args(args);
+    finish(&mut command, input)
+}
+
+/// What the second implementation is asked: the document, the fragments of the managers in `of`,
+/// and customer fragments (id and value, both in hex).
+pub(crate) fn question(
+    document: &[u8],
+    shares: &[Share],
+    of: &[u64],
+    fragments: &[(&str, &str)],
+) -> Vec<u8> {
+    let of_manager = |share: &&Share| of.contains(&share.value["manager"].as_u64().unwrap());
+    let mut keys: Vec<Value> = Vec::new();
+    for share in shares.iter().filter(of_manager) {
+        let same = |key: &&mut Value| {
+            key["key_id"] == share.key_id.as_str() && key["version"] == share.version
+        };
+        match keys.iter_mut().find(same) {
+            Some(key) => key["shares"].as_array_mut().unwrap().push(share.value.clone()),
+            None => keys.push(json!({
+                "key_id": share.key_id, "version": share.version,
+                "threshold": share.threshold, "managers": share.managers,
+                "shares": [share.value],
+            })),
+        }
+    }
+    let fragments: serde_json::Map<String, Value> =
+        fragments.iter().map(|(id, value)| ((*id).to_owned(), json!(value))).collect();
+    json!({
+        "document": STANDARD.encode(document), "keys": keys, "customer_fragments": fragments,
+    })
+    .to_string()
+    .into_bytes()
 }
 
 fn share(record: &[u8]) -> Result<Share, minicbor::decode::Error> {
