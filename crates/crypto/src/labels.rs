@@ -9,9 +9,11 @@ pub const PAYLOAD: &str = "KSF1/payload";
 pub const PAYLOAD_KEY: &str = "KSF1/pk";
 /// HMAC input of a bearer token.
 pub const TOKEN: &str = "KSF1/token";
+/// HKDF info of the key and commitment that a passphrase gives.
+pub const PASSPHRASE: &str = "KSF1/passphrase";
 
 /// All of them.
-pub const ALL: [&str; 3] = [PAYLOAD, PAYLOAD_KEY, TOKEN];
+pub const ALL: [&str; 4] = [PAYLOAD, PAYLOAD_KEY, TOKEN, PASSPHRASE];
 
 #[cfg(test)]
 mod tests {

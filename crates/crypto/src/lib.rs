@@ -16,6 +16,7 @@ pub mod envelope;
 pub mod hash;
 pub mod labels;
 pub mod memory;
+pub mod passphrase;
 pub mod password;
 pub mod permit;
 pub mod pki;
