@@ -142,6 +142,16 @@ impl<'b> Reader<'b> {
         if self.length(length)? == length { Ok(()) } else { Err(Refusal::Malformed) }
     }
 
+    /// The head of an array of one of two lengths, as older and newer formats have; whether it is
+    /// the longer one.
+    pub(crate) fn array_either(&mut self, short: usize, long: usize) -> Result<bool, Refusal> {
+        match self.length(long)? {
+            length if length == short => Ok(false),
+            length if length == long => Ok(true),
+            _ => Err(Refusal::Malformed),
+        }
+    }
+
     /// The head of an array of at most `max`.
     pub(crate) fn length(&mut self, max: usize) -> Result<usize, Refusal> {
         let length = self.0.array().map_err(malformed)?.ok_or(Refusal::Malformed)?;

@@ -35,6 +35,8 @@ pub use session::Session;
 pub use sessions::{SESSION_SECONDS_MAX, SESSIONS_MAX, Sessions};
 
 const FORMAT: u8 = 1;
+/// The format of parameters with a check value of the customer fragment.
+const FORMAT_CHECKED: u8 = 2;
 /// Most leg-S keys that two managers hold together: C(5, 2) in 4-of-7, C(5, 3) in 3-of-7.
 pub const SHARED_SETS_MAX: usize = 10;
 
@@ -51,6 +53,8 @@ pub struct GenerateParams {
     pub group: String,
     /// The customer fragment; all zero for none.
     pub fragment: Uid,
+    /// The check value of that fragment, for the manifest; all zero for none.
+    pub fragment_check: [u8; 16],
     /// The identity keys of managers 1 to n.
     pub managers: Vec<PublicKey>,
 }
@@ -92,6 +96,7 @@ impl GenerateParams {
             threshold: self.threshold,
             group: self.group.clone(),
             fragment: self.fragment,
+            fragment_check: self.fragment_check,
             managers: self.managers.clone(),
             group_key: first.group_key,
             public_shares: first.public_shares.clone(),
@@ -105,28 +110,41 @@ impl Encoding for GenerateParams {
     const BYTES_MAX: usize = 512;
 
     fn write(&self, to: &mut Writer) {
-        to.array(7).uint(FORMAT).uid(&self.session);
+        let checked = self.fragment_check != [0; 16];
+        if checked {
+            to.array(8).uint(FORMAT_CHECKED).uid(&self.session);
+        } else {
+            to.array(7).uint(FORMAT).uid(&self.session);
+        }
         self.key.write(to);
         to.threshold(self.threshold).text(&self.group).uid(&self.fragment);
         to.list(&self.managers, |to, key| {
             to.bytes(&key.0);
         });
+        if checked {
+            to.bytes(&self.fragment_check);
+        }
     }
 
     fn read(from: &mut Reader<'_>) -> Result<Self, Refusal> {
-        from.array(7)?;
-        if from.u8()? != FORMAT {
+        let checked = from.array_either(7, 8)?;
+        if from.u8()? != if checked { FORMAT_CHECKED } else { FORMAT } {
             return Err(Refusal::Malformed);
         }
-        let params = Self {
+        let mut params = Self {
             session: from.uid()?,
             key: KeyVersion::read(from)?,
             threshold: from.threshold()?,
             group: from.text(GROUP_BYTES_MAX)?.to_owned(),
             fragment: from.uid()?,
+            fragment_check: [0; 16],
             managers: from.list(usize::from(MANAGERS_MAX), Reader::public_key)?,
         };
-        if params.group.is_empty() {
+        if checked {
+            params.fragment_check = from.fixed()?;
+        }
+        let checks_nothing = checked && params.fragment == Uid::default();
+        if params.group.is_empty() || checks_nothing {
             return Err(Refusal::Malformed);
         }
         if params.managers.len() != usize::from(params.threshold.n()) {

@@ -12,6 +12,10 @@ pub const LEG_S_CHECK: &[u8] = b"KSF1/S-kcv\0";
 pub const LEG_S_GENERATION: &[u8] = b"KSF1/S-gen";
 /// Leg C: the PRF under the customer fragment.
 pub const LEG_C: &[u8] = b"KSF1/C\0";
+/// Leg C: the check value by which a gateway recognizes the customer fragment of a key.
+pub const LEG_C_CHECK: &[u8] = b"KSF1/C-check\0";
+/// Leg C: what makes a customer fragment of the answer of a hardware module.
+pub const LEG_C_MODULE: &[u8] = b"KSF1/C-hsm\0";
 /// HKDF salt that joins the three legs.
 pub const COMBINE: &[u8] = b"KSF1/combine";
 /// HKDF info of the key-encryption key and its commitment.
@@ -62,6 +66,8 @@ pub const PRF: &[&[u8]] = &[
     LEG_S_CHECK,
     LEG_S_GENERATION,
     LEG_C,
+    LEG_C_CHECK,
+    LEG_C_MODULE,
     COMBINE,
     KEK,
     DLEQ_NONCE,

@@ -1,7 +1,7 @@
 //! Leg C: the PRF under the customer fragment, which only the gateway holds (design 5.3).
 
 use keysherd_base::{Secret, Uid};
-use keysherd_crypto::hash::hmac_sha256;
+use keysherd_crypto::hash::{constant_time_eq, hkdf_expand, hkdf_extract, hmac_sha256};
 use zeroize::Zeroizing;
 
 use crate::context::Context;
@@ -29,6 +29,33 @@ impl CustomerFragment {
             return Err(Refusal::Malformed);
         }
         Ok(Self { id, value })
+    }
+
+    /// The fragment `id` that a hardware module keeps: made of the module's HMAC-SHA-256 of the
+    /// seed in the file, so that neither file nor module alone gives it.
+    ///
+    /// # Errors
+    /// [`Refusal::Malformed`] when the id is all zero.
+    pub fn from_module(id: Uid, tag: &Secret<[u8; 32]>) -> Result<Self, Refusal> {
+        let prk = hkdf_extract(labels::LEG_C_MODULE, &[tag.expose()]);
+        let mut value = Zeroizing::new([0; 32]);
+        hkdf_expand(prk.expose(), &[labels::LEG_C_MODULE, id.as_bytes()], &mut *value);
+        Self::new(id, &*value)
+    }
+
+    /// Tells this fragment from others without telling anything about its value: 16 bytes of a PRF
+    /// under the fragment itself. The manifest of a key carries it, and people compare it as the
+    /// fragment's fingerprint.
+    pub fn check_value(&self) -> [u8; 16] {
+        let parts: [&[u8]; 4] =
+            [&KBKDF_COUNTER, labels::LEG_C_CHECK, self.id.as_bytes(), &KBKDF_BITS];
+        let tag = hmac_sha256(self.value.expose(), &parts);
+        *tag.first_chunk().expect("invariant: 16 of 32 bytes")
+    }
+
+    /// Whether this is the fragment with this id and check value.
+    pub fn is(&self, id: &Uid, check: &[u8; 16]) -> bool {
+        self.id == *id && constant_time_eq(&self.check_value(), check)
     }
 
     /// Its id.

@@ -12,6 +12,7 @@
 //! - what is derived: [`context`], [`leg_s`], [`leg_g`], [`leg_c`], [`combine`], [`dleq`]
 //! - what is signed: [`permit`], [`bundle`], [`order`], [`manifest`], [`mod@derive`], all in one
 //!   [`encoding`]
+//! - how customer fragments are kept: [`fragment_file`]
 //! - who does what: [`manager_side`], [`gateway_side`], [`keygen`], speaking [`messages`]
 
 pub mod bundle;
@@ -20,6 +21,7 @@ pub mod context;
 pub mod derive;
 pub mod dleq;
 pub mod encoding;
+pub mod fragment_file;
 pub mod gateway_side;
 pub mod interpolation;
 pub mod keygen;

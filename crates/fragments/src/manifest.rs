@@ -18,7 +18,11 @@ use crate::leg_g;
 use crate::manager_set::{MANAGERS_MAX, ManagerIndex, ManagerSet, Threshold};
 use crate::refusal::Refusal;
 
+/// The format of keys whose customer fragment has no check value: those without a fragment, and
+/// those made before there were check values.
 const FORMAT: u8 = 1;
+/// The format of keys with a check value of their customer fragment.
+const FORMAT_CHECKED: u8 = 2;
 /// Longest manifest in bytes: 7 managers, 35 check values and a group name fit in 1.5 kB.
 pub const MANIFEST_BYTES_MAX: usize = 2_048;
 
@@ -55,6 +59,11 @@ pub struct Manifest {
     pub group: String,
     /// The customer fragment it is bound to; all zero for none.
     pub fragment: Uid,
+    /// The check value of that fragment, as [`CustomerFragment::check_value`] gives it; all zero
+    /// when there is none. A gateway that holds another value under the same id sees it by this.
+    ///
+    /// [`CustomerFragment::check_value`]: crate::leg_c::CustomerFragment::check_value
+    pub fragment_check: [u8; 16],
     /// The identity keys of managers 1 to n.
     pub managers: Vec<PublicKey>,
     /// Leg G: the public key of the whole.
@@ -73,6 +82,11 @@ impl Manifest {
         (self.fragment != Uid::default()).then_some(&self.fragment)
     }
 
+    /// Whether the fragment's check value is there.
+    pub fn has_fragment_check(&self) -> bool {
+        self.fragment_check != [0; 16]
+    }
+
     /// The check value of the leg-S key that `set` holds.
     pub fn check_of(&self, set: ManagerSet) -> Option<&[u8; 16]> {
         self.checks.get(self.threshold.sets().position(|other| other == set)?)
@@ -80,7 +94,9 @@ impl Manifest {
 
     fn check(&self) -> Result<(), Refusal> {
         let n = usize::from(self.threshold.n());
+        let checks_nothing = self.fragment == Uid::default() && self.has_fragment_check();
         let ok = !self.group.is_empty()
+            && !checks_nothing
             && self.managers.len() == n
             && self.public_shares.len() == n
             && self.checks.len() == self.threshold.sets().count();
@@ -92,7 +108,12 @@ impl Encoding for Manifest {
     const BYTES_MAX: usize = MANIFEST_BYTES_MAX;
 
     fn write(&self, to: &mut Writer) {
-        to.array(11).uint(FORMAT).uint(SUITE);
+        let checked = self.has_fragment_check();
+        if checked {
+            to.array(12).uint(FORMAT_CHECKED).uint(SUITE);
+        } else {
+            to.array(11).uint(FORMAT).uint(SUITE);
+        }
         self.key.write(to);
         to.threshold(self.threshold).text(&self.group).uid(&self.fragment);
         to.list(&self.managers, |to, key| {
@@ -106,25 +127,33 @@ impl Encoding for Manifest {
             to.bytes(check);
         });
         to.uint(self.epoch);
+        if checked {
+            to.bytes(&self.fragment_check);
+        }
     }
 
     fn read(from: &mut Reader<'_>) -> Result<Self, Refusal> {
-        from.array(11)?;
-        if from.u8()? != FORMAT || from.u16()? != SUITE {
+        let checked = from.array_either(11, 12)?;
+        let format = if checked { FORMAT_CHECKED } else { FORMAT };
+        if from.u8()? != format || from.u16()? != SUITE {
             return Err(Refusal::Malformed);
         }
         let managers_max = usize::from(MANAGERS_MAX);
-        let manifest = Self {
+        let mut manifest = Self {
             key: KeyVersion::read(from)?,
             threshold: from.threshold()?,
             group: from.text(GROUP_BYTES_MAX)?.to_owned(),
             fragment: from.uid()?,
+            fragment_check: [0; 16],
             managers: from.list(managers_max, Reader::public_key)?,
             group_key: from.fixed()?,
             public_shares: from.list(managers_max, Reader::fixed)?,
             checks: from.list(35, Reader::fixed)?,
             epoch: from.u32()?,
         };
+        if checked {
+            manifest.fragment_check = from.fixed()?;
+        }
         manifest.check()?;
         Ok(manifest)
     }

@@ -61,6 +61,7 @@ pub(crate) fn params() -> GenerateParams {
         threshold: two_of_three(),
         group: "default".to_owned(),
         fragment: Uid([4; 16]),
+        fragment_check: [5; 16],
         managers: manager_keys(),
     }
 }
@@ -132,6 +133,7 @@ pub(crate) fn manifest() -> Manifest {
         threshold: two_of_three(),
         group: "default".to_owned(),
         fragment: Uid::default(),
+        fragment_check: [0; 16],
         managers: manager_keys(),
         group_key: point(1),
         public_shares: (2..=4).map(point).collect(),

@@ -165,6 +165,7 @@ impl KeyGenerator {
             threshold,
             group: plan.group.clone(),
             fragment: plan.customer_fragment.unwrap_or_default(),
+            fragment_check: [0; 16],
             managers,
         })
     }

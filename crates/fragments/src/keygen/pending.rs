@@ -47,6 +47,7 @@ impl PendingKey {
             && manifest.threshold == threshold
             && manifest.group == self.params.group
             && manifest.fragment == self.params.fragment
+            && manifest.fragment_check == self.params.fragment_check
             && manifest.managers == self.params.managers
             && manifest.group_key == self.proposal.group_key
             && manifest.public_shares == self.proposal.public_shares

@@ -71,6 +71,7 @@ fn params() -> GenerateParams {
         threshold: Threshold::new(2, 3).unwrap(),
         group: "default".to_owned(),
         fragment: Uid([4; 16]),
+        fragment_check: [5; 16],
         managers: vec![PublicKey([5; 32]); 3],
     }
 }
@@ -128,12 +129,30 @@ fn manifest() -> Manifest {
         threshold: Threshold::new(2, 3).unwrap(),
         group: "default".to_owned(),
         fragment: Uid::default(),
+        fragment_check: [0; 16],
         managers: vec![PublicKey([5; 32]); 3],
         group_key: [6; 32],
         public_shares: vec![[7; 32]; 3],
         checks: vec![[8; 16]; 3],
         epoch: 0,
     }
+}
+
+fn manifest_with_fragment() -> Manifest {
+    Manifest { fragment: Uid([4; 16]), fragment_check: [5; 16], ..manifest() }
+}
+
+#[test]
+fn a_check_value_needs_a_fragment_and_an_older_manifest_has_none() {
+    let of_nothing = Manifest { fragment_check: [5; 16], ..manifest() };
+    assert_eq!(Manifest::from_bytes(&of_nothing.to_bytes()).err(), Some(Refusal::BadManifest));
+    let params = GenerateParams { fragment: Uid::default(), ..params() };
+    assert_eq!(GenerateParams::from_bytes(&params.to_bytes()).err(), Some(Refusal::Malformed));
+    // Bound to a fragment before there were check values: the bytes of then.
+    let older = Manifest { fragment_check: [0; 16], ..manifest_with_fragment() };
+    assert_eq!(older.to_bytes()[..2], [0x8b, 1]);
+    assert_eq!(Manifest::from_bytes(&older.to_bytes()), Ok(older));
+    assert_eq!(manifest_with_fragment().to_bytes()[..2], [0x8c, 2]);
 }
 
 fn answers() -> Vec<ManagerAnswer> {
@@ -221,6 +240,7 @@ fn samples() -> Vec<(Recode, Vec<u8>)> {
         (recode::<Bundle>, bundle().to_bytes()),
         (recode::<Endorsement>, endorsement.to_bytes()),
         (recode::<Manifest>, manifest().to_bytes()),
+        (recode::<Manifest>, manifest_with_fragment().to_bytes()),
         (recode::<SignedManifest>, signed_manifest.to_bytes()),
         (recode::<GenerateParams>, params().to_bytes()),
         (recode::<GenerateRequest>, generate.to_bytes()),

@@ -42,6 +42,7 @@ impl TestCluster {
             threshold,
             group: "default".to_owned(),
             fragment,
+            fragment_check: [0; 16],
             managers: self
                 .managers
                 .iter()

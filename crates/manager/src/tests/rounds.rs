@@ -187,6 +187,7 @@ impl Rig {
             threshold,
             group: "main".to_owned(),
             fragment: Uid::default(),
+            fragment_check: [0; 16],
             managers: managers.take(usize::from(threshold.n())).collect(),
         };
         let entry = self_test::permit_entry(&key, random(), Subject::default());
