@@ -9,7 +9,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use keysherd_base::{Fault, FaultKind, Secret};
+use keysherd_base::{Fault, FaultKind, Secret, SecretBytes};
 use keysherd_crypto::hash::sha256;
 use zeroize::Zeroizing;
 
@@ -19,6 +19,45 @@ pub struct EpochKey {
     pub epoch: u64,
     /// An AES-256 key.
     pub key: Secret<[u8; 32]>,
+    /// The key of the next epoch, while the store is sealed anew: a crash in the middle finds both.
+    /// Providers keep it in the same place and in the same way.
+    pub next: Option<Secret<[u8; 32]>>,
+}
+
+impl EpochKey {
+    /// The one key of `epoch`, with no other to come.
+    pub const fn only(epoch: u64, key: Secret<[u8; 32]>) -> Self {
+        Self { epoch, key, next: None }
+    }
+
+    /// What a provider keeps: the epoch (8 bytes, big-endian), the key, and the next key if there
+    /// is one; 40 or 72 bytes.
+    pub fn to_bytes(&self) -> SecretBytes {
+        let mut bytes = Vec::with_capacity(72);
+        bytes.extend_from_slice(&self.epoch.to_be_bytes());
+        bytes.extend_from_slice(self.key.expose());
+        if let Some(next) = &self.next {
+            bytes.extend_from_slice(next.expose());
+        }
+        SecretBytes::new(bytes)
+    }
+
+    /// Reads what [`Self::to_bytes`] wrote; `None` for any other length.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (epoch, keys) = bytes.split_first_chunk::<8>()?;
+        let (key, next) = keys.split_first_chunk::<32>()?;
+        let next = match next {
+            [] => None,
+            next => Some(secret(next.try_into().ok()?)),
+        };
+        Some(Self { epoch: u64::from_be_bytes(*epoch), key: secret(key), next })
+    }
+}
+
+fn secret(bytes: &[u8; 32]) -> Secret<[u8; 32]> {
+    let mut secret = Secret::new([0; 32]);
+    secret.expose_mut().copy_from_slice(bytes);
+    secret
 }
 
 /// Keeps the epoch key apart from the store.
@@ -41,10 +80,11 @@ pub trait AtRestKey: Send + Sync {
 
 const MAGIC: &[u8; 8] = b"KSF1-EK\n";
 const CHECK_BYTES: usize = 8;
-const FILE_BYTES: usize = MAGIC.len() + 8 + 32 + CHECK_BYTES;
+/// Longest file: with the next key, which is there only while the store is sealed anew.
+const FILE_BYTES_MAX: usize = MAGIC.len() + 72 + CHECK_BYTES;
 
-/// Keeps the epoch key in a file of mode 0600: `KSF1-EK\n`, the epoch (8 bytes, big-endian), the
-/// key (32 bytes) and the first 8 bytes of the SHA-256 of all that.
+/// Keeps the epoch key in a file of mode 0600: `KSF1-EK\n`, [`EpochKey::to_bytes`] and the first 8
+/// bytes of the SHA-256 of all that.
 #[derive(Clone, Debug)]
 pub struct KeyFile(PathBuf);
 
@@ -64,27 +104,21 @@ impl KeyFile {
         if meta.mode() & 0o077 != 0 {
             return Err(self.unusable("is open to other users; set its mode to 0600"));
         }
-        let mut bytes = Zeroizing::new([0; FILE_BYTES + 1]);
+        let mut bytes = Zeroizing::new([0; FILE_BYTES_MAX + 1]);
         let length = read_full(file, bytes.as_mut_slice()).map_err(|error| self.unusable(error))?;
         let damaged = || self.unusable("is damaged; restore it from where you keep a copy");
-        let bytes: &[u8; FILE_BYTES] =
-            bytes.get(..length).and_then(|read| read.try_into().ok()).ok_or_else(damaged)?;
-        let (body, check) = bytes.split_at(FILE_BYTES - CHECK_BYTES);
-        let body_key = body.strip_prefix(MAGIC).and_then(<[u8]>::split_first_chunk::<8>);
-        let (epoch, key) = body_key.ok_or_else(damaged)?;
-        if sha256(&[body]).get(..CHECK_BYTES) != Some(check) {
+        let read = bytes.get(..length).unwrap_or_default();
+        let (body, check) = read.split_last_chunk::<CHECK_BYTES>().ok_or_else(damaged)?;
+        if sha256(&[body]).get(..CHECK_BYTES) != Some(check.as_slice()) {
             return Err(damaged());
         }
-        let mut secret = Secret::new([0; 32]);
-        secret.expose_mut().copy_from_slice(key);
-        Ok(EpochKey { epoch: u64::from_be_bytes(*epoch), key: secret })
+        body.strip_prefix(MAGIC).and_then(EpochKey::from_bytes).ok_or_else(damaged)
     }
 
     fn write(&self, key: &EpochKey) -> io::Result<()> {
-        let mut bytes = Zeroizing::new(Vec::with_capacity(FILE_BYTES));
+        let mut bytes = Zeroizing::new(Vec::with_capacity(FILE_BYTES_MAX));
         bytes.extend_from_slice(MAGIC);
-        bytes.extend_from_slice(&key.epoch.to_be_bytes());
-        bytes.extend_from_slice(key.key.expose());
+        bytes.extend_from_slice(key.to_bytes().expose());
         let check = sha256(&[&bytes]);
         bytes.extend_from_slice(&check[..CHECK_BYTES]);
         let new = self.0.with_extension("new");
@@ -110,7 +144,13 @@ impl KeyFile {
 /// Writes zeros over an old key. A file system or disk may keep the old blocks all the same, so
 /// this is done as well as it can be and never relied upon.
 fn overwrite(mut old: File) {
-    if let Err(error) = old.write_all(&[0; FILE_BYTES]).and_then(|()| old.sync_all()) {
+    let mut zeros = || -> io::Result<()> {
+        let length = old.metadata()?.len().min(FILE_BYTES_MAX as u64);
+        let length = usize::try_from(length).unwrap_or(FILE_BYTES_MAX);
+        old.write_all(&vec![0; length])?;
+        old.sync_all()
+    };
+    if let Err(error) = zeros() {
         tracing::warn!(%error, "the old epoch key was not overwritten");
     }
 }

@@ -14,6 +14,7 @@ mod at_rest;
 mod bundle;
 mod config;
 mod derive;
+mod erase;
 mod generate;
 mod home;
 mod keys;

@@ -223,13 +223,15 @@ fn open_store(
         None => {
             let mut key = Secret::new([0; 32]);
             rng.fill(key.expose_mut())?;
-            let key = EpochKey { epoch: 1, key };
+            let key = EpochKey::only(1, key);
             // Durable before the store exists: a crash in between leaves a key without a store.
             at_rest.replace(&key)?;
             key
         }
     };
-    Store::open(&file, index.get(), &key, rng.clone())
+    let store = Store::open(&file, index.get(), &key, rng.clone())?;
+    store.settle(at_rest)?;
+    Ok(store)
 }
 
 fn pinned_identity(store: &Store, owner: PublicKey, rng: &RngHandle) -> Result<SigningKey, Fault> {

@@ -11,16 +11,18 @@
 
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use keysherd_base::{Fault, FaultKind, RngHandle, SecretBytes, Uid};
 use keysherd_crypto::aead::{GcmKey, NONCE_BYTES, TAG_BYTES};
 use keysherd_fragments::manifest::KeyVersion;
 use redb::backends::FileBackend;
-use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
+use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 
 use crate::at_rest::EpochKey;
 
 mod record;
+mod rotation;
 #[cfg(test)]
 mod tests;
 
@@ -51,6 +53,13 @@ enum Kind {
     LogFloor = 5,
 }
 
+impl Kind {
+    fn from_number(number: u8) -> Option<Self> {
+        let all = [Self::Pin, Self::Shares, Self::Key, Self::Bundle, Self::LogFloor];
+        all.into_iter().find(|kind| *kind as u8 == number)
+    }
+}
+
 /// Which manager a store belongs to, in clear.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Owner {
@@ -64,9 +73,15 @@ pub(crate) struct Owner {
 pub(crate) struct Store {
     db: Database,
     owner: Owner,
+    /// Changed by [`Store::rotate`] only.
+    sealing: RwLock<Sealing>,
+    rng: RngHandle,
+}
+
+/// The key records are sealed under, and its epoch.
+struct Sealing {
     epoch: u64,
     key: GcmKey,
-    rng: RngHandle,
 }
 
 fn broken(error: impl Into<redb::Error>) -> Fault {
@@ -122,8 +137,8 @@ impl Store {
                 owner.index,
             )));
         }
-        let key = GcmKey::aes256(epoch_key.key.expose());
-        Ok(Self { db, owner, epoch: epoch_key.epoch, key, rng })
+        let sealing = rotation::sealing(&db, epoch_key)?;
+        Ok(Self { db, owner, sealing: RwLock::new(sealing), rng })
     }
 
     /// Which manager it belongs to.
@@ -132,8 +147,12 @@ impl Store {
     }
 
     /// The epoch under which records are sealed.
-    pub(crate) const fn epoch(&self) -> u64 {
-        self.epoch
+    pub(crate) fn epoch(&self) -> u64 {
+        self.sealing().epoch
+    }
+
+    fn sealing(&self) -> RwLockReadGuard<'_, Sealing> {
+        self.sealing.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The pinned identity; `None` in a fresh store.
@@ -245,6 +264,7 @@ impl Store {
         &self,
         mut visit: impl FnMut(KeyVersion, KeyRecord),
     ) -> Result<(), Fault> {
+        let sealing = self.sealing();
         let transaction = self.db.begin_read().map_err(broken)?;
         let table = transaction.open_table(SEALED).map_err(broken)?;
         let first = name(Kind::Key, &NO_KEY);
@@ -252,7 +272,7 @@ impl Store {
         for entry in table.range(first.as_slice()..end.as_slice()).map_err(broken)? {
             let (name, record) = entry.map_err(broken)?;
             let key = key_of(name.value()).ok_or_else(does_not_open)?;
-            let record = self.open_record(Kind::Key, &key, record.value())?;
+            let record = self.open_record(&sealing, Kind::Key, &key, record.value())?;
             visit(key, KeyRecord::from_bytes(&record).ok_or_else(does_not_open)?);
         }
         Ok(())
@@ -265,32 +285,36 @@ impl Store {
     pub(crate) fn key_count(&self) -> Result<u64, Fault> {
         let transaction = self.db.begin_read().map_err(broken)?;
         let table = transaction.open_table(SEALED).map_err(broken)?;
-        let mut others = 0;
-        for kind in [Kind::Pin, Kind::Bundle, Kind::LogFloor] {
-            let name = name(kind, &NO_KEY);
-            others += u64::from(table.get(name.as_slice()).map_err(broken)?.is_some());
+        let (first, end) = (name(Kind::Key, &NO_KEY), [Kind::Key as u8 + 1]);
+        let mut count = 0;
+        for entry in table.range(first.as_slice()..end.as_slice()).map_err(broken)? {
+            entry.map_err(broken)?;
+            count += 1;
         }
-        // A key version has two records.
-        Ok(table.len().map_err(broken)?.saturating_sub(others) / 2)
+        Ok(count)
     }
 
     fn read(&self, kind: Kind, key: &KeyVersion) -> Result<Option<SecretBytes>, Fault> {
+        // Before the snapshot: what it shows is sealed under this key.
+        let sealing = self.sealing();
         let transaction = self.db.begin_read().map_err(broken)?;
         let table = transaction.open_table(SEALED).map_err(broken)?;
         let record = table.get(name(kind, key).as_slice()).map_err(broken)?;
-        record.map(|record| self.open_record(kind, key, record.value())).transpose()
+        record.map(|record| self.open_record(&sealing, kind, key, record.value())).transpose()
     }
 
     /// Writes or (with `None`) erases records in one durable transaction.
     fn write(&self, records: &[(Kind, KeyVersion, Option<&SecretBytes>)]) -> Result<(), Fault> {
         let transaction = self.db.begin_write().map_err(broken)?;
+        // Taken while no other write runs: a rotation is either over or not begun.
+        let sealing = self.sealing();
         {
             let mut table = transaction.open_table(SEALED).map_err(broken)?;
             for (kind, key, record) in records {
                 let name = name(*kind, key);
                 match record {
                     Some(record) => {
-                        let sealed = self.seal_record(*kind, key, record)?;
+                        let sealed = self.seal_record(&sealing, *kind, key, record)?;
                         table.insert(name.as_slice(), sealed.as_slice()).map_err(broken)?;
                     }
                     None => {
@@ -304,6 +328,7 @@ impl Store {
 
     fn seal_record(
         &self,
+        sealing: &Sealing,
         kind: Kind,
         key: &KeyVersion,
         record: &SecretBytes,
@@ -312,17 +337,19 @@ impl Store {
         let head = EPOCH_BYTES + NONCE_BYTES;
         // Room for all of it from the start: growing would leave moved copies of the plaintext.
         let mut sealed = Vec::with_capacity(head + record.expose().len() + TAG_BYTES);
-        sealed.extend_from_slice(&self.epoch.to_be_bytes());
+        sealed.extend_from_slice(&sealing.epoch.to_be_bytes());
         sealed.extend_from_slice(&nonce);
         sealed.extend_from_slice(record.expose());
-        let aad = self.aad(kind, key, self.epoch);
-        let tag = self.key.seal_in_place(&nonce, &aad, sealed.get_mut(head..).unwrap_or_default());
+        let aad = self.aad(kind, key, sealing.epoch);
+        let tag =
+            sealing.key.seal_in_place(&nonce, &aad, sealed.get_mut(head..).unwrap_or_default());
         sealed.extend_from_slice(&tag);
         Ok(sealed)
     }
 
     fn open_record(
         &self,
+        sealing: &Sealing,
         kind: Kind,
         key: &KeyVersion,
         sealed: &[u8],
@@ -334,7 +361,8 @@ impl Store {
         let length = sealed.len().checked_sub(TAG_BYTES).ok_or_else(does_not_open)?;
         let aad = self.aad(kind, key, u64::from_be_bytes(*epoch));
         let mut record = SecretBytes::new(vec![0; length]);
-        self.key
+        sealing
+            .key
             .open_into(nonce, &aad, sealed, record.expose_mut())
             .map_err(|_| does_not_open())?;
         Ok(record)

@@ -8,6 +8,7 @@ use keysherd_crypto::sign::PublicKey;
 use tempfile::TempDir;
 
 use super::*;
+use crate::at_rest::AtRestKey;
 use crate::log::Checkpoint;
 
 fn key_version(number: u8) -> KeyVersion {
@@ -24,7 +25,7 @@ fn record() -> KeyRecord {
 }
 
 fn open_with(path: &Path, index: u8, epoch: u64, key: u8) -> Result<Store, Fault> {
-    let key = EpochKey { epoch, key: Secret::new([key; 32]) };
+    let key = EpochKey::only(epoch, Secret::new([key; 32]));
     Store::open(path, index, &key, SystemRng::handle())
 }
 
@@ -198,4 +199,80 @@ fn one_record_written_twice_has_two_ciphertexts() {
     tamper(&path, |table| seen.push(sealed(table, &name)));
     assert_ne!(seen[0][8..20], seen[1][8..20], "a nonce was used twice");
     assert_ne!(seen[0][20..], seen[1][20..]);
+}
+
+/// Keeps the epoch key in memory, and fails when told to.
+#[derive(Default)]
+struct InMemory {
+    kept: std::sync::Mutex<Vec<u8>>,
+    /// How many more replacements succeed; `None`: all.
+    left: std::sync::Mutex<Option<u32>>,
+}
+
+impl AtRestKey for InMemory {
+    fn load(&self) -> Result<Option<EpochKey>, Fault> {
+        Ok(EpochKey::from_bytes(&self.kept.lock().unwrap()))
+    }
+
+    fn replace(&self, key: &EpochKey) -> Result<(), Fault> {
+        if let Some(left) = self.left.lock().unwrap().as_mut() {
+            *left = left.checked_sub(1).ok_or_else(|| Fault::internal("no more"))?;
+        }
+        *self.kept.lock().unwrap() = key.to_bytes().expose().clone();
+        Ok(())
+    }
+
+    fn name(&self) -> &'static str {
+        "memory"
+    }
+}
+
+#[test]
+fn a_rotated_store_opens_under_the_new_key_only() {
+    let (_dir, path, store) = fresh();
+    let at_rest = InMemory::default();
+    at_rest.replace(&EpochKey::only(1, Secret::new([9; 32]))).unwrap();
+    store.add_key(&key_version(1), &SecretBytes::new(vec![1; 40]), &record()).unwrap();
+    store.rotate(&at_rest).unwrap();
+    assert_eq!(store.epoch(), 2);
+    assert_eq!(store.shares(&key_version(1)).unwrap().unwrap().expose(), &vec![1; 40]);
+    drop(store);
+    let kept = at_rest.load().unwrap().unwrap();
+    assert_eq!((kept.epoch, kept.next.is_none()), (2, true));
+    let store = Store::open(&path, 1, &kept, SystemRng::handle()).unwrap();
+    assert_eq!(store.key(&key_version(1)).unwrap(), Some(record()));
+    drop(store);
+    let store = open_with(&path, 1, 1, 9).unwrap();
+    assert!(store.shares(&key_version(1)).is_err(), "the old key still opens a record");
+}
+
+#[test]
+fn a_rotation_that_is_cut_off_loses_nothing() {
+    // Killed after the first replacement, and after the store was sealed anew.
+    for (replacements, sealed_anew) in [(0, false), (1, true)] {
+        let (_dir, path, store) = fresh();
+        let at_rest = InMemory::default();
+        at_rest.replace(&EpochKey::only(1, Secret::new([9; 32]))).unwrap();
+        store.add_key(&key_version(1), &SecretBytes::new(vec![1; 40]), &record()).unwrap();
+        *at_rest.left.lock().unwrap() = Some(replacements);
+        store.rotate(&at_rest).unwrap_err();
+        drop(store);
+        *at_rest.left.lock().unwrap() = None;
+        if !sealed_anew {
+            // As if it had been killed between the two.
+            let mut kept = at_rest.load().unwrap().unwrap();
+            kept.next = Some(Secret::new([5; 32]));
+            at_rest.replace(&kept).unwrap();
+        }
+        let kept = at_rest.load().unwrap().unwrap();
+        assert!(kept.next.is_some());
+        let store = Store::open(&path, 1, &kept, SystemRng::handle()).unwrap();
+        assert_eq!(store.shares(&key_version(1)).unwrap().unwrap().expose(), &vec![1; 40]);
+        assert_eq!(store.epoch(), if sealed_anew { 2 } else { 1 });
+        store.settle(&at_rest).unwrap();
+        assert!(at_rest.load().unwrap().unwrap().next.is_none());
+        assert_eq!(at_rest.load().unwrap().unwrap().epoch, store.epoch());
+        store.rotate(&at_rest).unwrap();
+        assert_eq!(store.key(&key_version(1)).unwrap(), Some(record()));
+    }
 }

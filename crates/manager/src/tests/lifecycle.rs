@@ -78,7 +78,7 @@ async fn a_wrong_or_missing_epoch_key_is_refused() {
     let right = std::fs::read(&path).unwrap();
     // Another key.
     let file = KeyFile::new(&path);
-    file.replace(&EpochKey { epoch: 1, key: Secret::new(random()) }).unwrap();
+    file.replace(&EpochKey::only(1, Secret::new(random()))).unwrap();
     let fault = rig.open(1, None).err().unwrap();
     assert!(fault.public().contains("does not open with the epoch key"), "{fault}");
     // A damaged file, at every byte.
@@ -222,7 +222,7 @@ fn a_replaced_epoch_key_is_another_file() {
     let file = KeyFile::new(&path);
     assert!(file.load().unwrap().is_none());
     for epoch in [1, 2] {
-        file.replace(&EpochKey { epoch, key: Secret::new([7; 32]) }).unwrap();
+        file.replace(&EpochKey::only(epoch, Secret::new([7; 32]))).unwrap();
         let kept = file.load().unwrap().unwrap();
         assert_eq!((kept.epoch, *kept.key.expose()), (epoch, [7; 32]));
         assert_eq!(path.metadata().unwrap().mode() & 0o777, 0o600);
@@ -230,7 +230,7 @@ fn a_replaced_epoch_key_is_another_file() {
     // Nothing else stays behind, and what cannot be kept is an error.
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
     let nowhere = KeyFile::new(dir.path().join("nowhere/epoch.key"));
-    nowhere.replace(&EpochKey { epoch: 1, key: Secret::new([7; 32]) }).unwrap_err();
+    nowhere.replace(&EpochKey::only(1, Secret::new([7; 32]))).unwrap_err();
     assert!(KeyFile::new(dir.path()).load().is_err());
 }
 
@@ -239,12 +239,12 @@ fn a_replaced_epoch_key_is_overwritten() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("epoch.key");
     let file = KeyFile::new(&path);
-    file.replace(&EpochKey { epoch: 1, key: Secret::new([7; 32]) }).unwrap();
+    file.replace(&EpochKey::only(1, Secret::new([7; 32]))).unwrap();
     // A second name keeps the old file visible.
     let old = dir.path().join("old");
     std::fs::hard_link(&path, &old).unwrap();
     assert!(std::fs::read(&old).unwrap().windows(32).any(|bytes| bytes == [7; 32]));
-    file.replace(&EpochKey { epoch: 2, key: Secret::new([8; 32]) }).unwrap();
+    file.replace(&EpochKey::only(2, Secret::new([8; 32]))).unwrap();
     assert!(std::fs::read(&old).unwrap().iter().all(|byte| *byte == 0));
     assert_eq!(*file.load().unwrap().unwrap().key.expose(), [8; 32]);
 }
