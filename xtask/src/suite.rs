@@ -81,6 +81,7 @@ fn tools_step(_: &Run) -> Result<Counts, String> {
     tools::need_c_compiler()?;
     tools::need_python()?;
     tools::need_node()?;
+    tools::need_softhsm()?;
     Ok(Counts::one(true))
 }
 

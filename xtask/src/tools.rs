@@ -52,6 +52,15 @@ pub(crate) fn need_python() -> Result<(), String> {
     need(there, "Python 3 with the module venv", &["python3", "python3-venv"])
 }
 
+/// SoftHSM2, the token in software on which the tests of PKCS#11 run.
+///
+/// # Errors
+/// Says what to install.
+pub(crate) fn need_softhsm() -> Result<(), String> {
+    let there = || process::works(Command::new("softhsm2-util").arg("--version"));
+    need(there, "SoftHSM2", &["softhsm2"])
+}
+
 /// Node and npm.
 ///
 /// # Errors

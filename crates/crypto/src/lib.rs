@@ -19,6 +19,7 @@ pub mod memory;
 pub mod passphrase;
 pub mod password;
 pub mod permit;
+pub mod pkcs11;
 pub mod pki;
 pub mod random;
 pub mod sign;

@@ -157,7 +157,7 @@ impl fmt::Debug for Signature {
     }
 }
 
-fn labeled(label: &str, body: &[u8]) -> Vec<u8> {
+pub(crate) fn labeled(label: &str, body: &[u8]) -> Vec<u8> {
     debug_assert!(!label.as_bytes().contains(&0), "a label may not contain a zero byte");
     [label.as_bytes(), &[0], body].concat()
 }

@@ -152,6 +152,7 @@ const FENCES: &[Fence] = &[
             "blake2",
             "blake3",
             "chacha20poly1305",
+            "cryptoki",
             "curve25519-dalek",
             "ed25519-dalek",
             "frost-core",
