@@ -1,17 +1,25 @@
 //! Who keeps the key under which the store is encrypted (design 5.12).
 //!
 //! The epoch key lies apart from the store: without it the store and its backups are useless, and
-//! erasing it erases all fragments at once. Where it lies is a provider's business; the one that
-//! needs nothing else is [`KeyFile`].
+//! erasing it erases all fragments at once. Where it lies is a provider's business: [`KeyFile`]
+//! needs nothing else; [`WrappedKeyFile`] keeps it encrypted by a [`Wrapping`], such as a
+//! passphrase, the machine's own credential key, or a token. [`Moving`] goes from one to another.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
-
-use keysherd_base::{Fault, FaultKind, Secret, SecretBytes};
+use keysherd_base::{Fault, Secret, SecretBytes};
 use keysherd_crypto::hash::sha256;
-use zeroize::Zeroizing;
+
+mod file;
+mod key_file;
+mod moving;
+mod passphrase;
+mod systemd;
+mod wrapped;
+
+pub use key_file::KeyFile;
+pub use moving::Moving;
+pub use passphrase::PassphraseWrapping;
+pub use systemd::SystemdWrapping;
+pub use wrapped::{WrappedKeyFile, Wrapping};
 
 /// The key under which the records of the store are sealed.
 pub struct EpochKey {
@@ -74,114 +82,37 @@ pub trait AtRestKey: Send + Sync {
     /// When it cannot be kept; the one before it then still is.
     fn replace(&self, key: &EpochKey) -> Result<(), Fault>;
 
+    /// Forgets the key, because another provider keeps it now.
+    ///
+    /// # Errors
+    /// When it cannot be erased.
+    fn erase(&self) -> Result<(), Fault>;
+
     /// What keeps the key, in one or two words for the status.
     fn name(&self) -> &'static str;
 }
 
 const MAGIC: &[u8; 8] = b"KSF1-EK\n";
 const CHECK_BYTES: usize = 8;
-/// Longest file: with the next key, which is there only while the store is sealed anew.
+/// Longest encoding: with the next key, which is there only while the store is sealed anew.
 const FILE_BYTES_MAX: usize = MAGIC.len() + 72 + CHECK_BYTES;
 
-/// Keeps the epoch key in a file of mode 0600: `KSF1-EK\n`, [`EpochKey::to_bytes`] and the first 8
-/// bytes of the SHA-256 of all that.
-#[derive(Clone, Debug)]
-pub struct KeyFile(PathBuf);
-
-impl KeyFile {
-    /// The file at `path`. Nothing is read or created yet.
-    pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self(path.into())
-    }
-
-    fn unusable(&self, what: impl std::fmt::Display) -> Fault {
-        let path = self.0.display();
-        Fault::new(FaultKind::Internal, format!("epoch key file {path} {what}"))
-    }
-
-    fn read(&self, file: &mut File) -> Result<EpochKey, Fault> {
-        let meta = file.metadata().map_err(|error| self.unusable(error))?;
-        if meta.mode() & 0o077 != 0 {
-            return Err(self.unusable("is open to other users; set its mode to 0600"));
-        }
-        let mut bytes = Zeroizing::new([0; FILE_BYTES_MAX + 1]);
-        let length = read_full(file, bytes.as_mut_slice()).map_err(|error| self.unusable(error))?;
-        let damaged = || self.unusable("is damaged; restore it from where you keep a copy");
-        let read = bytes.get(..length).unwrap_or_default();
-        let (body, check) = read.split_last_chunk::<CHECK_BYTES>().ok_or_else(damaged)?;
-        if sha256(&[body]).get(..CHECK_BYTES) != Some(check.as_slice()) {
-            return Err(damaged());
-        }
-        body.strip_prefix(MAGIC).and_then(EpochKey::from_bytes).ok_or_else(damaged)
-    }
-
-    fn write(&self, key: &EpochKey) -> io::Result<()> {
-        let mut bytes = Zeroizing::new(Vec::with_capacity(FILE_BYTES_MAX));
-        bytes.extend_from_slice(MAGIC);
-        bytes.extend_from_slice(key.to_bytes().expose());
-        let check = sha256(&[&bytes]);
-        bytes.extend_from_slice(&check[..CHECK_BYTES]);
-        let new = self.0.with_extension("new");
-        match std::fs::remove_file(&new) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut options = OpenOptions::new();
-        let mut file = options.write(true).create_new(true).mode(0o600).open(&new)?;
-        file.write_all(&bytes)?;
-        file.sync_all()?;
-        // Held open, so that the old bytes can be overwritten after the new file has their name.
-        let old = OpenOptions::new().write(true).open(&self.0).ok();
-        std::fs::rename(&new, &self.0)?;
-        File::open(self.0.parent().unwrap_or_else(|| Path::new(".")))?.sync_all()?;
-        if let Some(old) = old {
-            overwrite(old);
-        }
-        Ok(())
-    }
+/// What files hold, wrapped or not: `KSF1-EK\n`, [`EpochKey::to_bytes`] and the first 8 bytes of
+/// the SHA-256 of all that.
+fn to_file(key: &EpochKey) -> SecretBytes {
+    let mut bytes = Vec::with_capacity(FILE_BYTES_MAX);
+    bytes.extend_from_slice(MAGIC);
+    bytes.extend_from_slice(key.to_bytes().expose());
+    let check = sha256(&[&bytes]);
+    bytes.extend_from_slice(&check[..CHECK_BYTES]);
+    SecretBytes::new(bytes)
 }
 
-/// Writes zeros over an old key. A file system or disk may keep the old blocks all the same, so
-/// this is done as well as it can be and never relied upon.
-fn overwrite(mut old: File) {
-    let mut zeros = || -> io::Result<()> {
-        let length = old.metadata()?.len().min(FILE_BYTES_MAX as u64);
-        let length = usize::try_from(length).unwrap_or(FILE_BYTES_MAX);
-        old.write_all(&vec![0; length])?;
-        old.sync_all()
-    };
-    if let Err(error) = zeros() {
-        tracing::warn!(%error, "the old epoch key was not overwritten");
+/// Reads what [`to_file`] gave; `None` for anything else.
+fn from_file(bytes: &[u8]) -> Option<EpochKey> {
+    let (body, check) = bytes.split_last_chunk::<CHECK_BYTES>()?;
+    if sha256(&[body]).get(..CHECK_BYTES) != Some(check.as_slice()) {
+        return None;
     }
-}
-
-impl AtRestKey for KeyFile {
-    fn load(&self) -> Result<Option<EpochKey>, Fault> {
-        match File::open(&self.0) {
-            Ok(mut file) => self.read(&mut file).map(Some),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(self.unusable(error)),
-        }
-    }
-
-    fn replace(&self, key: &EpochKey) -> Result<(), Fault> {
-        self.write(key).map_err(|error| self.unusable(error))
-    }
-
-    fn name(&self) -> &'static str {
-        "key file"
-    }
-}
-
-fn read_full(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut length = 0;
-    while let Some(rest) = buffer.get_mut(length..)
-        && !rest.is_empty()
-    {
-        match file.read(rest)? {
-            0 => break,
-            read => length += read,
-        }
-    }
-    Ok(length)
+    EpochKey::from_bytes(body.strip_prefix(MAGIC)?)
 }

@@ -29,7 +29,10 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-pub use at_rest::{AtRestKey, EpochKey, KeyFile};
+pub use at_rest::{
+    AtRestKey, EpochKey, KeyFile, Moving, PassphraseWrapping, SystemdWrapping, WrappedKeyFile,
+    Wrapping,
+};
 pub use config::{ManagerConfig, ManagerLimits};
 pub use manager::Manager;
 pub use peer::{PeerFuture, PeerLink, Unreachable};

@@ -1,5 +1,6 @@
 //! Tests of the whole manager: three of them in one process, a gateway, and who attacks them.
 
+mod at_rest;
 mod attacks;
 mod caps;
 mod generation;

@@ -222,6 +222,11 @@ impl AtRestKey for InMemory {
         Ok(())
     }
 
+    fn erase(&self) -> Result<(), Fault> {
+        self.kept.lock().unwrap().clear();
+        Ok(())
+    }
+
     fn name(&self) -> &'static str {
         "memory"
     }
