@@ -6,6 +6,7 @@ mod describe;
 mod exit;
 mod hardening;
 mod logging;
+mod roles;
 mod server;
 
 use std::ffi::OsString;

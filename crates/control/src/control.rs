@@ -1,32 +1,21 @@
 //! The control plane as a value: its parts, and how it is opened.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use keysherd_base::{ClockHandle, Fault, RngHandle, Timestamp};
 use keysherd_crypto::hash::HmacKey;
 use keysherd_crypto::sign::{PublicKey, SigningKey};
-use keysherd_plane::{BoxFuture, Caller, Plane, Reply, Request};
 use keysherd_store::{Store, revoked_tokens};
 
 use crate::control_keys::ControlKeys;
 use crate::directory::Directory;
-use crate::dispatch::dispatch;
+use crate::gateways::Gateways;
 use crate::grants::GrantState;
 use crate::items::ItemState;
 use crate::nonces::Nonces;
 use crate::session::Sessions;
 use crate::session::revoked::Revoked;
-
-/// What permits and new keys are made for.
-#[derive(Clone, Debug)]
-pub struct DerivationConfig {
-    /// SHA-256 of the `SubjectPublicKeyInfo` of the gateway that permits are bound to.
-    pub gateway_spki_sha256: [u8; 32],
-    /// Version of the trust bundle in force.
-    pub bundle_version: u64,
-    /// The key group new keys belong to.
-    pub group: String,
-}
 
 /// What a control plane is opened with.
 pub struct ControlConfig {
@@ -38,8 +27,11 @@ pub struct ControlConfig {
     pub rng: RngHandle,
     /// The control plane's own keys.
     pub keys: ControlKeys,
-    /// What permits and new keys are made for.
-    pub derivation: DerivationConfig,
+    /// The gateways that may ask.
+    pub gateways: Arc<dyn Gateways>,
+    /// The file with the token that lets a gateway make an account; `None`: none is made through
+    /// the plane.
+    pub setup_token: Option<PathBuf>,
 }
 
 /// The control plane. Cheap to clone; all clones are one.
@@ -56,7 +48,8 @@ pub struct Parts {
     pub(crate) decoy_key: HmacKey,
     /// What signatures of unknown subjects are verified against.
     pub(crate) decoy_public: PublicKey,
-    pub(crate) derivation: DerivationConfig,
+    pub(crate) gateways: Arc<dyn Gateways>,
+    pub(crate) setup_token: Option<PathBuf>,
     pub(crate) directory: Directory,
     pub(crate) sessions: Sessions,
     pub(crate) nonces: Nonces,
@@ -80,7 +73,7 @@ impl Control {
     /// # Errors
     /// [`Fault::internal`] when the store cannot be read or the random source fails.
     pub fn open(config: ControlConfig) -> Result<Self, Fault> {
-        let ControlConfig { store, clock, rng, keys, derivation } = config;
+        let ControlConfig { store, clock, rng, keys, gateways, setup_token } = config;
         let started = clock.now();
         let revoked = store.read(|reader| revoked_tokens::unexpired(reader, started))?;
         let revoked = revoked.into_iter().map(|revoked| (revoked.token, revoked.expires));
@@ -93,7 +86,8 @@ impl Control {
             permit_key: keys.permit,
             items: ItemState::default(),
             grants: GrantState::default(),
-            derivation,
+            gateways,
+            setup_token,
             started,
             store,
             clock,
@@ -104,11 +98,5 @@ impl Control {
     /// The current time.
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
-    }
-}
-
-impl Plane for Control {
-    fn call(&self, caller: Caller, request: Request) -> BoxFuture<'_, Result<Reply, Fault>> {
-        Box::pin(async move { dispatch(self, &caller, request).await })
     }
 }

@@ -4,13 +4,19 @@ use keysherd_base::Fault;
 use keysherd_plane::{Caller, Reply as A, Request as Q};
 
 use crate::control::Control;
+use crate::gateways::GatewayIdentity;
 use crate::{
     accounts, assocs, auth, auth_methods, folders, grants, items, keys, login, note, permissions,
-    roles, rules,
+    roles, rules, setup,
 };
 
-/// Answers one request, asked of `c` by `by`.
-pub(crate) async fn dispatch(c: &Control, by: &Caller, request: Q) -> Result<A, Fault> {
+/// Answers one request, asked of `c` by `by` through the gateway `at`.
+pub(crate) async fn dispatch(
+    c: &Control,
+    at: &GatewayIdentity,
+    by: &Caller,
+    request: Q,
+) -> Result<A, Fault> {
     Ok(match request {
         Q::Note(m) => A::Note(note::note(c, by, m).await?),
         Q::PasswordParams(m) => A::PasswordParams(login::password_params(c, by, m).await?),
@@ -43,9 +49,9 @@ pub(crate) async fn dispatch(c: &Control, by: &Caller, request: Q) -> Result<A, 
         Q::AccountEdit(m) => A::AccountEdit(accounts::edit(c, by, m).await?),
         Q::AccountUpdate(m) => A::AccountUpdate(accounts::update(c, by, m).await?),
         Q::ManifestGet(m) => A::ManifestGet(keys::manifest(c, by, m).await?),
-        Q::KeyBegin(m) => A::KeyBegin(keys::begin(c, by, m).await?),
-        Q::KeyCreate(m) => A::KeyCreate(keys::create(c, by, m).await?),
-        Q::Grant(m) => A::Grant(grants::grant(c, m).await?),
+        Q::KeyBegin(m) => A::KeyBegin(keys::begin(c, at, by, m).await?),
+        Q::KeyCreate(m) => A::KeyCreate(keys::create(c, at, by, m).await?),
+        Q::Grant(m) => A::Grant(grants::grant(c, at, m).await?),
         Q::SecretCreate(m) => A::SecretCreate(items::create::create(c, by, m).await?),
         Q::ValuePut(m) => A::ValuePut(items::value::put(c, by, m).await?),
         Q::ItemUpdate(m) => A::ItemUpdate(items::update::update(c, by, m).await?),
@@ -61,5 +67,8 @@ pub(crate) async fn dispatch(c: &Control, by: &Caller, request: Q) -> Result<A, 
         Q::FolderGet(m) => A::FolderGet(folders::get(c, by, m).await?),
         Q::FolderUpdate(m) => A::FolderUpdate(folders::update(c, by, m).await?),
         Q::FolderDelete(m) => A::FolderDelete(folders::delete(c, by, m).await?),
+        Q::SetupLook(m) => A::SetupLook(setup::look(c, m)?),
+        Q::SetupBegin(m) => A::SetupBegin(setup::begin(c, at, m)?),
+        Q::SetupComplete(m) => A::SetupComplete(setup::complete(c, at, m).await?),
     })
 }

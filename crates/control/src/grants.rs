@@ -23,8 +23,9 @@ use keysherd_plane::grants::{Grant, GrantReply, GrantedTo, Outcome, VersionWish,
 use crate::audit::{audit_draft, draft_of};
 use crate::authorize::log_unrecorded;
 use crate::control::Control;
+use crate::gateways::GatewayIdentity;
 use crate::items::describe::ref_param;
-use crate::permits::{GatewayIdentity, PermitBatch};
+use crate::permits::PermitBatch;
 use crate::session::Rejection;
 
 /// Wishes of one message.
@@ -61,20 +62,12 @@ impl Control {
     }
 }
 
-/// Grants what many callers wish, for the gateway the control plane was configured for.
-///
-/// # Errors
-/// As [`grant_to`].
-pub(crate) async fn grant(control: &Control, message: Grant) -> Result<GrantReply, Fault> {
-    grant_to(control, &control.own_gateway(), message).await
-}
-
 /// Grants what many callers wish. A refused wish is an outcome, not an error of the message.
 ///
 /// # Errors
 /// [`Fault::bad_request`] for too many wishes; the store's when the audit records could not be
 /// written, and then nothing is granted.
-pub(crate) async fn grant_to(
+pub(crate) async fn grant(
     control: &Control,
     gateway: &GatewayIdentity,
     message: Grant,

@@ -23,12 +23,13 @@ use keysherd_store::{Query, Tx, item_versions, items as stored};
 
 use crate::audit::audit_draft;
 use crate::control::Control;
+use crate::gateways::GatewayIdentity;
 use crate::items::create::{new_version, protects};
 use crate::items::display::display_id;
 use crate::items::protection::Protection;
 use crate::items::sealed::{self, Sealing};
 use crate::items::{Stale, account_now, check, item_param};
-use crate::permits::GatewayIdentity;
+
 use crate::session::Principal;
 
 mod purge;
@@ -71,30 +72,19 @@ pub(crate) async fn manifest(
     }
 }
 
-/// Permits to make a key, for the gateway the control plane was configured for.
-///
-/// # Errors
-/// As [`begin_for`].
-pub(crate) async fn begin(
-    control: &Control,
-    caller: &Caller,
-    message: KeyBegin,
-) -> Result<KeyBeginReply, Fault> {
-    begin_for(control, &control.own_gateway(), caller, message).await
-}
-
 /// Permits to make a key.
 ///
 /// # Errors
 /// [`Fault::unauthorized`] without `create` on the path, [`Fault::conflict`] when it is taken,
 /// [`Fault::forbidden`] by the account's policy, [`Fault::bad_request`] for a number of managers
 /// that is not possible.
-pub(crate) async fn begin_for(
+pub(crate) async fn begin(
     control: &Control,
     gateway: &GatewayIdentity,
     caller: &Caller,
     message: KeyBegin,
 ) -> Result<KeyBeginReply, Fault> {
+    let group = control.group_of(gateway)?;
     let who = control.principal(caller).await?;
     let checked = check_managers(message.managers)
         .and_then(|()| check::description(&message.description))
@@ -112,7 +102,6 @@ pub(crate) async fn begin_for(
     let (account, subject) = (who.account, who.permit_subject());
     let salt = message.self_test_salt;
     let permit = control.permit_generation(account, key_id, salt, subject, gateway)?;
-    let group = control.derivation.group.clone();
     Ok(KeyBeginReply { account: account.0, key_id, group, permit })
 }
 
@@ -151,13 +140,15 @@ fn check_managers(managers: u8) -> Result<(), Fault> {
 /// Records a key whose managers have all signed its manifest.
 ///
 /// # Errors
-/// As [`begin_for`]; [`Fault::conflict`] also when this very key is recorded already;
+/// As [`begin`]; [`Fault::conflict`] also when this very key is recorded already;
 /// [`Fault::bad_request`] when threshold, manifest or sealed material are not as they should be.
 pub(crate) async fn create(
     control: &Control,
+    gateway: &GatewayIdentity,
     caller: &Caller,
     message: KeyCreate,
 ) -> Result<KeyCreateReply, Fault> {
+    let group = control.group_of(gateway)?;
     let who = control.principal(caller).await?;
     let mut params = vec![
         item_param(&message.path),
@@ -170,13 +161,14 @@ pub(crate) async fn create(
     let draft = audit_draft(caller, &who, action::CREATE_ITEM, item_type, params);
     let stale = Stale::Paths(vec![message.path.clone()]);
     let account = who.account;
-    let plan = plan_create(control, who, message);
+    let plan = plan_create(control, who, group, message);
     control.change_items(account, stale, draft, plan).await
 }
 
 fn plan_create(
     control: &Control,
     who: Principal,
+    group: String,
     message: KeyCreate,
 ) -> Result<impl FnOnce(&Tx) -> Result<KeyCreateReply, Fault> + use<>, Fault> {
     let now = control.now();
@@ -188,7 +180,7 @@ fn plan_create(
         version: FIRST_VERSION,
         account: who.account,
         state: ItemState::Enabled,
-        group: control.derivation.group.clone(),
+        group,
         customer_fragment: message.customer_fragment,
         managers: message.managers,
         threshold: message.threshold,

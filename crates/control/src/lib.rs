@@ -22,6 +22,7 @@ mod directory;
 mod dispatch;
 mod escalation;
 mod folders;
+mod gateways;
 mod grants;
 mod items;
 mod keys;
@@ -38,6 +39,7 @@ mod relocation;
 mod roles;
 mod rules;
 mod session;
+mod setup;
 
 #[cfg(test)]
 mod testing;
@@ -45,9 +47,10 @@ mod testing;
 mod tests;
 
 pub use bootstrap::{CreatedAccount, NewAccount, OriginalKey};
-pub use control::{Control, ControlConfig, DerivationConfig};
+pub use control::{Control, ControlConfig};
 pub use control_keys::ControlKeys;
 pub use credential::checked_email;
+pub use gateways::{GatewayIdentity, GatewayPlane, Gateways};
 pub use grants::GrantStats;
-pub use permits::{GatewayIdentity, GatewayPlane, PERMIT_LABEL};
+pub use permits::PERMIT_LABEL;
 pub use session::Principal;

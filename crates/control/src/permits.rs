@@ -1,21 +1,16 @@
 //! Permits: what one gateway may derive, encoded and signed (`fragments.md` 5.8).
 //!
 //! Entries of many callers share a permit when account and operation agree, so that one signature
-//! covers a whole batch. A permit is bound to the gateway that asks: [`GatewayPlane`] is the
-//! control plane as that gateway sees it.
-
-use std::sync::Arc;
+//! covers a whole batch. A permit is bound to the gateway that asks.
 
 use keysherd_base::{AccountId, Fault, KeyId, Uid};
 use keysherd_crypto::hash::sha256;
 use keysherd_crypto::permit::{Class, Op, PERMIT_ENTRIES_MAX, Permit, PermitEntry, Subject};
 use keysherd_plane::grants::{PermitSlot, SignedPermit};
-use keysherd_plane::{BoxFuture, Caller, Plane, PlaneHandle, Reply, Request};
 
 use crate::control::Control;
-use crate::dispatch::dispatch;
+use crate::gateways::GatewayIdentity;
 use crate::session::Principal;
-use crate::{grants, keys};
 
 #[cfg(test)]
 mod tests;
@@ -33,48 +28,7 @@ const CACHE_SECONDS: u32 = 60;
 /// The version of every fresh key.
 const FIRST_KEY_VERSION: u32 = 1;
 
-/// A gateway instance, as its connection proved it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct GatewayIdentity {
-    /// SHA-256 of the `SubjectPublicKeyInfo` of its certificate.
-    pub spki_sha256: [u8; 32],
-}
-
-/// The control plane as one gateway sees it: permits it gets are bound to that gateway.
-#[derive(Clone)]
-pub struct GatewayPlane {
-    control: Control,
-    gateway: GatewayIdentity,
-}
-
-impl Plane for GatewayPlane {
-    fn call(&self, caller: Caller, request: Request) -> BoxFuture<'_, Result<Reply, Fault>> {
-        Box::pin(async move {
-            let (control, gateway) = (&self.control, &self.gateway);
-            match request {
-                Request::Grant(message) => {
-                    grants::grant_to(control, gateway, message).await.map(Reply::Grant)
-                }
-                Request::KeyBegin(message) => {
-                    keys::begin_for(control, gateway, &caller, message).await.map(Reply::KeyBegin)
-                }
-                other => dispatch(control, &caller, other).await,
-            }
-        })
-    }
-}
-
 impl Control {
-    /// The control plane for the gateway with this identity.
-    pub fn plane_for(&self, gateway: GatewayIdentity) -> PlaneHandle {
-        Arc::new(GatewayPlane { control: self.clone(), gateway })
-    }
-
-    /// The gateway the control plane was configured for.
-    pub(crate) fn own_gateway(&self) -> GatewayIdentity {
-        GatewayIdentity { spki_sha256: self.derivation.gateway_spki_sha256 }
-    }
-
     /// A permit to generate the original key of an account that is about to be created. It names
     /// no subject: nobody has signed in yet.
     ///
@@ -133,7 +87,7 @@ impl Control {
             max_uses: if part.op == Op::Generate { GENERATION_USES } else { USES },
             cache_ttl_seconds: CACHE_SECONDS,
             audit_seq,
-            bundle_version: self.derivation.bundle_version,
+            bundle_version: self.gateways.bundle_version(),
         };
         let mut bytes = permit.to_bytes();
         let signature = self.permit_key.sign(PERMIT_LABEL, &bytes);

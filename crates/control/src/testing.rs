@@ -2,7 +2,7 @@
 //! clock that stands still, an account, and short ways to sign in and to ask.
 
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use keysherd_audit::Record;
@@ -22,18 +22,37 @@ use keysherd_plane::auth::{
 };
 use keysherd_plane::auth_methods::MethodCreate;
 use keysherd_plane::roles::{AssocCreate, RoleCreate, RuleSet};
-use keysherd_plane::{Ask, Caller, Client, Plane};
+use keysherd_plane::{Ask, Caller, Client};
 use keysherd_store::{Reader, Store, StoreConfig, audit};
 use tempfile::TempDir;
 
 use crate::{
-    Control, ControlConfig, ControlKeys, CreatedAccount, DerivationConfig, NewAccount, OriginalKey,
+    Control, ControlConfig, ControlKeys, CreatedAccount, GatewayIdentity, Gateways, NewAccount,
+    OriginalKey,
 };
 
 /// When every test begins.
 pub(crate) const START: Timestamp = Timestamp(1_767_600_000_000);
 /// The owner's address in the first account.
 pub(crate) const OWNER_EMAIL: &str = "owner@example.com";
+
+/// The usual gateway.
+pub(crate) const GATEWAY: GatewayIdentity = GatewayIdentity { spki_sha256: [7; 32] };
+/// A gateway that no bundle names.
+pub(crate) const STRANGER: GatewayIdentity = GatewayIdentity { spki_sha256: [0; 32] };
+
+/// A trust bundle that names every gateway but [`STRANGER`].
+struct Everyone;
+
+impl Gateways for Everyone {
+    fn bundle_version(&self) -> u64 {
+        1
+    }
+
+    fn group_of(&self, gateway: &GatewayIdentity) -> Option<String> {
+        (*gateway != STRANGER).then(|| "default".to_owned())
+    }
+}
 
 /// An account and the keys of those who can enter it.
 pub(crate) struct Admitted {
@@ -81,6 +100,11 @@ impl World {
         Self { home, clock, control, audit_key, first, admin }
     }
 
+    /// The file of the setup token.
+    pub(crate) fn setup_token(&self) -> PathBuf {
+        self.home.path().join("setup-token")
+    }
+
     /// The current time.
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
@@ -97,7 +121,7 @@ impl World {
         caller: Caller,
         message: A,
     ) -> Result<A::Reply, Fault> {
-        let plane: &dyn Plane = &self.control;
+        let plane = self.control.plane_for(GATEWAY);
         plane.ask(caller, message).await
     }
 
@@ -258,14 +282,12 @@ fn open(home: &Path, clock: ClockHandle) -> (Control, PublicKey) {
         reserve_bytes: 0,
         ..StoreConfig::new(home.join("store"), sha256, Arc::new(signer), clock.clone())
     };
-    let derivation = DerivationConfig {
-        gateway_spki_sha256: [7; 32],
-        bundle_version: 1,
-        group: "default".to_owned(),
-    };
+    let gateways = Arc::new(Everyone);
     let store = Store::open(config).unwrap();
     let rng = SystemRng::handle();
-    let control = Control::open(ControlConfig { store, clock, rng, keys, derivation }).unwrap();
+    let setup_token = Some(home.join("setup-token"));
+    let control =
+        Control::open(ControlConfig { store, clock, rng, keys, gateways, setup_token }).unwrap();
     (control, audit_key)
 }
 

@@ -11,4 +11,5 @@ mod password;
 mod permissions;
 mod records;
 mod roles;
+mod setup;
 mod tokens;

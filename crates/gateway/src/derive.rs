@@ -282,7 +282,7 @@ impl Derivations {
             let call = DeriveCall {
                 permit: group.permit.clone(),
                 request: request.seal(&self.managers.instance),
-                endorsement: None,
+                endorsement: self.managers.endorsement(),
             };
             let (driver, round) = (self.clone(), ask.round);
             running.spawn(async move { (round, manager, driver.ask(manager, call).await) });

@@ -8,7 +8,9 @@ use keysherd_api::{
 use keysherd_base::{AccountId, ClockHandle, Fault, KeyId, RngHandle, SecretBytes};
 use keysherd_crypto::sign::SigningKey;
 use keysherd_fragments::bundle::pinned::PinnedBundle;
+use keysherd_fragments::encoding::Signed;
 use keysherd_fragments::manager_set::ManagerIndex;
+use keysherd_fragments::messages::{ManagerAnswer, ManagerRequest};
 use keysherd_plane::grants::{ItemRef, SignedPermit, VersionWish, WriteTarget};
 use keysherd_plane::{BoxFuture, PlaneHandle};
 
@@ -16,8 +18,7 @@ use crate::batcher::Batcher;
 use crate::derive::Derivations;
 use crate::key_cache::KeyCache;
 use crate::keygen::{KeyGenerator, KeyPlan, MadeKey};
-use crate::links::ManagerLink;
-use crate::managers::Managers;
+use crate::managers::{Links, Managers};
 use crate::reader::Reader;
 use crate::tenants::Tenants;
 use crate::transit::Transit;
@@ -30,9 +31,9 @@ pub struct GatewayConfig {
     /// This instance's signing key.
     pub instance: SigningKey,
     /// The trust bundle.
-    pub bundle: PinnedBundle,
+    pub bundle: Arc<PinnedBundle>,
     /// The fragment managers.
-    pub links: Vec<(ManagerIndex, Arc<dyn ManagerLink>)>,
+    pub links: Links,
     /// Time.
     pub clock: ClockHandle,
     /// Randomness.
@@ -105,9 +106,31 @@ impl Gateway {
         Ok((manifest, threshold))
     }
 
+    /// Goes on with a newer trust bundle and the ways to its managers.
+    pub fn trust(&self, bundle: Arc<PinnedBundle>, links: Links) {
+        self.managers.trust(bundle, links);
+    }
+
+    /// Sends the cluster's endorsement of this instance along, from now on.
+    pub fn endorse(&self, endorsement: Signed) {
+        self.managers.endorsement.store(Some(Arc::new(endorsement)));
+    }
+
+    /// Asks a manager something that needs no permit, such as its status, or to pin a bundle.
+    ///
+    /// # Errors
+    /// [`Fault::unavailable`] when it does not answer or refuses; the text names it.
+    pub async fn ask_manager(
+        &self,
+        index: ManagerIndex,
+        request: &ManagerRequest,
+    ) -> Result<ManagerAnswer, Fault> {
+        self.managers.ask(index, request).await.map_err(|failure| failure.fault(index))
+    }
+
     /// How many fragment managers there are links to.
     pub fn manager_count(&self) -> usize {
-        self.managers.indexes().count()
+        self.managers.count()
     }
 }
 

@@ -118,7 +118,7 @@ impl KeyGenerator {
         let call = GenerateCall {
             permit,
             request: request.seal(&self.managers.instance),
-            endorsement: None,
+            endorsement: self.managers.endorsement(),
         };
         let begun = self.round(threshold, &ManagerRequest::GenerateBegin(call)).await?;
         let manager_millis = begun.iter().map(|(_, millis)| *millis).collect();

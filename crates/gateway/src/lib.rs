@@ -20,3 +20,4 @@ mod writer;
 pub use gateway::{Gateway, GatewayConfig, OriginalKey};
 pub use host::GatewayHost;
 pub use links::{ManagerLink, Unreachable};
+pub use managers::Links;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use keysherd_base::Fault;
 use keysherd_crypto::sign::SigningKey;
 use keysherd_fragments::bundle::pinned::PinnedBundle;
@@ -25,8 +25,13 @@ pub(crate) struct Managers {
     pub(crate) instance: SigningKey,
     /// The bundle in force.
     pub(crate) bundle: ArcSwap<PinnedBundle>,
-    links: Vec<(ManagerIndex, Arc<dyn ManagerLink>)>,
+    links: ArcSwap<Links>,
+    /// The cluster's statement about this instance, where the bundle does not list it.
+    pub(crate) endorsement: ArcSwapOption<Signed>,
 }
+
+/// Ways to the managers, by ascending index.
+pub type Links = Vec<(ManagerIndex, Arc<dyn ManagerLink>)>;
 
 /// Why a manager did not give what it was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,17 +44,25 @@ pub(crate) enum Failure {
 
 impl Managers {
     /// Managers behind `links`, by ascending index.
-    pub(crate) fn new(
-        instance: SigningKey,
-        bundle: PinnedBundle,
-        links: Vec<(ManagerIndex, Arc<dyn ManagerLink>)>,
-    ) -> Self {
-        Self { instance, bundle: ArcSwap::from_pointee(bundle), links }
+    pub(crate) fn new(instance: SigningKey, bundle: Arc<PinnedBundle>, links: Links) -> Self {
+        let (bundle, links) = (ArcSwap::new(bundle), ArcSwap::from_pointee(links));
+        Self { instance, bundle, links, endorsement: ArcSwapOption::empty() }
     }
 
-    /// The indexes there is a link for.
-    pub(crate) fn indexes(&self) -> impl Iterator<Item = ManagerIndex> {
-        self.links.iter().map(|(index, _)| *index)
+    /// Replaces the bundle and the ways to its managers. Requests under way end as they began.
+    pub(crate) fn trust(&self, bundle: Arc<PinnedBundle>, links: Links) {
+        self.links.store(Arc::new(links));
+        self.bundle.store(bundle);
+    }
+
+    /// How many managers there is a link to.
+    pub(crate) fn count(&self) -> usize {
+        self.links.load().len()
+    }
+
+    /// The endorsement to send along.
+    pub(crate) fn endorsement(&self) -> Option<Signed> {
+        self.endorsement.load().as_deref().cloned()
     }
 
     /// Asks one manager.
@@ -58,8 +71,7 @@ impl Managers {
         index: ManagerIndex,
         request: &ManagerRequest,
     ) -> Result<ManagerAnswer, Failure> {
-        let found = self.links.iter().find(|(known, _)| *known == index);
-        let (_, link) = found.ok_or(Failure::NoAnswer)?;
+        let link = self.link(index).ok_or(Failure::NoAnswer)?;
         let answered = tokio::time::timeout(ANSWER_TIMEOUT, link.call(request.to_bytes())).await;
         let bytes = answered.map_err(|_| Failure::NoAnswer)?.map_err(|_| Failure::NoAnswer)?;
         match ManagerAnswer::from_bytes(bytes.expose()) {
@@ -67,6 +79,11 @@ impl Managers {
             Ok(answer) => Ok(answer),
             Err(_) => Err(Failure::NoAnswer),
         }
+    }
+
+    fn link(&self, index: ManagerIndex) -> Option<Arc<dyn ManagerLink>> {
+        let links = self.links.load();
+        links.iter().find(|(known, _)| *known == index).map(|(_, link)| link.clone())
     }
 }
 

@@ -53,6 +53,7 @@ impl Manager {
         // Stored and not logged is the safe half: caps may only have become stricter, and the
         // next start reads it from the store.
         self.bundle.store(Some(Arc::new(bundle)));
+        self.bundle_version.send_replace(version);
         self.log.append_blocking(&entry).map_err(log_refusal)?;
         self.keep_log_floor().map_err(|fault| store_refusal(&fault))?;
         Ok(version)

@@ -13,7 +13,7 @@ use keysherd_fragments::keygen::Sessions;
 use keysherd_fragments::manager_set::ManagerIndex;
 use keysherd_fragments::manager_side::{Budget, UseCounter};
 use keysherd_fragments::refusal::Refusal;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use crate::at_rest::{AtRestKey, EpochKey};
 use crate::config::{ManagerConfig, ManagerLimits};
@@ -41,6 +41,8 @@ pub struct Manager {
     pub(crate) peers: Arc<dyn PeerLink>,
     /// The trust bundle; none before the owner signed the first.
     pub(crate) bundle: ArcSwapOption<PinnedBundle>,
+    /// The version of that bundle, for those who wait for another one.
+    pub(crate) bundle_version: watch::Sender<u64>,
     /// Held while a bundle is compared with the pinned one and replaces it.
     pub(crate) bundle_change: Mutex<()>,
     pub(crate) permits: Permits,
@@ -114,6 +116,7 @@ impl Manager {
             at_rest,
             limits,
             peers,
+            bundle_version: watch::Sender::new(bundle.as_ref().map_or(0, PinnedBundle::version)),
             bundle: ArcSwapOption::from_pointee(bundle),
             bundle_change: Mutex::new(()),
             permits: Permits::new(limits.permit_entries_cached_max),
@@ -148,6 +151,21 @@ impl Manager {
     pub fn peer_index(&self, tls_spki_sha256: &[u8; 32]) -> Option<ManagerIndex> {
         let bundle = self.bundle.load();
         Some(bundle.as_ref()?.bundle().manager_by_tls(tls_spki_sha256)?.index)
+    }
+
+    /// The key it proves itself with: to gateways and to other managers, by signatures and in TLS.
+    pub fn identity_key(&self) -> &SigningKey {
+        &self.identity
+    }
+
+    /// The trust bundle in force; `None` before the first.
+    pub fn bundle(&self) -> Option<Arc<PinnedBundle>> {
+        self.bundle.load_full()
+    }
+
+    /// Tells when another bundle comes into force, by its version.
+    pub fn bundle_versions(&self) -> watch::Receiver<u64> {
+        self.bundle_version.subscribe()
     }
 
     /// The first entries after a start.

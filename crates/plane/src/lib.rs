@@ -15,6 +15,7 @@ pub mod grants;
 pub mod items;
 pub mod keys;
 pub mod roles;
+pub mod setup;
 
 use std::future::Future;
 use std::pin::Pin;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::caller::{Audited, Note};
-use crate::{accounts, auth, auth_methods, grants, items, keys, roles};
+use crate::{accounts, auth, auth_methods, grants, items, keys, roles, setup};
 
 /// A message that can be asked, with the type of its reply.
 pub trait Ask: Into<Request> {
@@ -114,4 +114,7 @@ messages! {
     FolderGet: items::FolderGet => items::FolderView;
     FolderUpdate: items::FolderUpdate => Done;
     FolderDelete: items::FolderDelete => Done;
+    SetupLook: setup::SetupLook => setup::SetupLookReply, unrecorded;
+    SetupBegin: setup::SetupBegin => setup::SetupBeginReply, unrecorded;
+    SetupComplete: setup::SetupComplete => Done;
 }

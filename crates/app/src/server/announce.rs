@@ -1,13 +1,13 @@
 //! What the server tells the person who started it.
 
-use super::bootstrap::{BOOTSTRAP, Bootstrap};
-use super::files::DataDir;
+use crate::roles::bootstrap::{BOOTSTRAP, Bootstrap};
+use crate::roles::files::DataDir;
 
 /// How many parties would have to be broken into: on one machine, one.
-pub(super) const TRUST_DOMAINS: &str = "1 trust domain";
+pub(crate) const TRUST_DOMAINS: &str = "1 trust domain";
 
 /// Where it listens, what to trust, and the next three things to type.
-pub(super) fn text(dir: &DataDir, bootstrap: Option<&Bootstrap>, url: &str, first: bool) -> String {
+pub(crate) fn text(dir: &DataDir, bootstrap: Option<&Bootstrap>, url: &str, first: bool) -> String {
     let mut text = format!("Keysherd listens on {url}\n");
     text.push_str(&format!("  data directory  {}\n", dir.join("").display()));
     text.push_str(&format!(

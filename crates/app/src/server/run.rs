@@ -1,68 +1,44 @@
 //! The life of the server: open, announce, serve, drain.
 
-use std::io::Write as _;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use keysherd_api::Ctx;
-use keysherd_api::commands;
 use keysherd_base::{ClockHandle, SystemClock};
 use keysherd_control::checked_email;
-use keysherd_crypto::random::SystemRng;
-use keysherd_gateway::GatewayHost;
-use keysherd_http::{Edge, Limits, Listener, Surroundings, Transport, Workers};
-use keysherd_wire::Command;
 use serde_json::json;
-use tokio::signal::unix::{SignalKind, signal};
 
-use super::bootstrap::{self, Bootstrap};
-use super::files::DataDir;
+use super::announce;
 use super::roles::{self, Roles};
-use super::{announce, tls};
 use crate::config::account::AccountConfig;
 use crate::config::server::{LISTEN_DEFAULT, ServerConfig};
 use crate::exit::Exit;
+use crate::roles::bootstrap::{self, Bootstrap, Setup};
+use crate::roles::files::DataDir;
+use crate::roles::process::{StopSignals, write_stdout};
+use crate::roles::public_edge::{PublicAddress, PublicEdge, StatusText};
+use crate::roles::{control, fragments, tls};
 
 /// How often chores are done.
 const CHORES_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Runs the server until SIGTERM or SIGINT.
 pub(crate) async fn run(config: ServerConfig) -> Result<(), Exit> {
-    let mut stop = StopSignals::new()?;
+    let stop = StopSignals::new()?;
     let clock: ClockHandle = Arc::new(SystemClock);
     let dir = DataDir::open(&config.data_dir)?;
-    let limits =
-        Limits { drain_timeout: Duration::from_secs(config.drain_seconds), ..Limits::default() };
-    let listener = Listener::bind(config.listen, limits, Workers::default())
-        .await
-        .map_err(|fault| Exit::Listen(fault.to_string()))?;
-    let address = listener.address();
-    let tls_dir = dir.subdir("tls")?;
-    let names = tls::names(address, &config.tls_names);
-    let certificate = tls::open(&tls_dir, &names, &*clock, &*SystemRng::handle())?;
+    let public = PublicAddress {
+        listen: config.listen,
+        tls_names: &config.tls_names,
+        drain_seconds: config.drain_seconds,
+    };
+    let edge = PublicEdge::bind(&public, &dir, &clock).await?;
     let roles = Roles::open(&dir, config.key_cache_seconds).await?;
-    let url = tls::url(address);
-    let ca_file = tls_dir.join(tls::CA_FILE).display().to_string();
-    let (bootstrap, first) = account(&roles, &dir, url, ca_file).await?;
-    let ready = Arc::new(AtomicBool::new(true));
-    let edge = edge(&roles, limits, ready.clone())?;
-    let announcement = announce::text(&dir, bootstrap.as_ref(), &tls::url(address), first);
-    write_stdout(&announcement);
-    tracing::info!(%address, "ready");
+    let (bootstrap, first) = account(&roles, &dir, &edge).await?;
+    write_stdout(&announce::text(&dir, bootstrap.as_ref(), &edge.url, first));
     let chores =
         tokio::spawn(chores(roles.control.clone(), roles.managers.clone(), roles.clock.clone()));
-    let shutdown = async move {
-        stop.wait().await;
-        ready.store(false, Ordering::Release);
-        tracing::info!("draining");
-    };
-    let drained = listener.serve(Transport::Tls(certificate), edge, shutdown).await?;
+    edge.serve(roles.gateway.services.clone(), roles.status(), stop).await?;
     chores.abort();
-    if drained.unfinished > 0 {
-        tracing::warn!(unfinished = drained.unfinished, "some requests were cut off");
-    }
-    tracing::info!("stopped");
     Ok(())
 }
 
@@ -80,13 +56,8 @@ pub(crate) async fn create_account(config: AccountConfig) -> Result<(), Exit> {
     let dir = DataDir::open(&config.data_dir)?;
     let out = DataDir::open(&config.out_dir)?;
     let roles = Roles::open(&dir, 0).await?;
-    bootstrap::finish(&roles, &out)?;
-    for name in [bootstrap::BOOTSTRAP, bootstrap::OWNER_PASSWORD] {
-        if out.read(name)?.is_some() {
-            let file = out.join(name);
-            return Err(Exit::Files(format!("{} exists; choose another --out", file.display())));
-        }
-    }
+    bootstrap::finish(&roles.gateway.services, &out).await?;
+    bootstrap::require_room(&out)?;
     let (url, ca_file) = match bootstrap::read(&dir)? {
         Some(first) => (first.url, first.ca_file),
         None => {
@@ -94,8 +65,7 @@ pub(crate) async fn create_account(config: AccountConfig) -> Result<(), Exit> {
             (format!("https://{LISTEN_DEFAULT}"), ca_file)
         }
     };
-    let email = Some(config.owner_email.as_str());
-    let made = bootstrap::create_account(&roles, &out, email, url, ca_file).await?;
+    let made = new_account(&roles, &dir, &out, Some(&config.owner_email), url, ca_file).await?;
     let file = out.join(bootstrap::BOOTSTRAP);
     write_stdout(&format!("account {} created; see {}\n", made.account_id, file.display()));
     Ok(())
@@ -106,12 +76,12 @@ pub(crate) async fn create_account(config: AccountConfig) -> Result<(), Exit> {
 async fn account(
     roles: &Roles,
     dir: &DataDir,
-    url: String,
-    ca_file: String,
+    edge: &PublicEdge,
 ) -> Result<(Option<Bootstrap>, bool), Exit> {
-    bootstrap::finish(roles, dir)?;
+    let (url, ca_file) = (edge.url.clone(), edge.ca_file.clone());
+    bootstrap::finish(&roles.gateway.services, dir).await?;
     if !roles.control.has_accounts()? {
-        let made = bootstrap::create_account(roles, dir, None, url, ca_file).await?;
+        let made = new_account(roles, dir, dir, None, url, ca_file).await?;
         return Ok((Some(made), true));
     }
     let Some(found) = bootstrap::read(dir)? else { return Ok((None, false)) };
@@ -122,38 +92,33 @@ async fn account(
     Ok((Some(current), false))
 }
 
-fn edge(
+/// Makes an account as a gateway of its own would: with a token from control's directory.
+async fn new_account(
     roles: &Roles,
-    limits: Limits,
-    ready: Arc<AtomicBool>,
-) -> Result<Arc<Edge<GatewayHost>>, Exit> {
-    // The registry lives as long as the process.
-    let list: Vec<&'static Command<Ctx>> = commands::all().collect();
-    let host = Arc::new(GatewayHost::new(roles.services.clone()));
-    let status = roles.status();
-    let surroundings = Surroundings {
-        clock: roles.clock.clone(),
-        rng: roles.rng.clone(),
-        ready: Arc::new(move || ready.load(Ordering::Acquire)),
-        status: Some(Arc::new(status)),
-        trusted_proxy: Arc::new(|_| false),
-        limits,
-    };
-    Ok(Edge::new(host, list.leak(), surroundings)?)
+    dir: &DataDir,
+    out: &DataDir,
+    owner_email: Option<&str>,
+    url: String,
+    ca_file: String,
+) -> Result<Bootstrap, Exit> {
+    let control_dir = dir.subdir(roles::CONTROL)?;
+    let token = control::write_setup_token(&control_dir, &roles.rng)?;
+    let setup = Setup { role: &roles.gateway, token, owner_email, url, ca_file };
+    bootstrap::create_account(setup, out).await
 }
 
 impl Roles {
     /// What `GET /status` says: nothing that helps an attacker, enough for an operator.
-    fn status(&self) -> impl Fn() -> serde_json::Value + Send + Sync + 'static {
+    fn status(&self) -> StatusText {
         let (managers, store) = (self.managers.clone(), self.store.clone());
-        move || {
+        Arc::new(move || {
             json!({
                 "version": env!("CARGO_PKG_VERSION"),
                 "fragments": announce::TRUST_DOMAINS,
                 "fragment_managers": managers.len(),
                 "low_on_space": store.is_low_on_space(),
             })
-        }
+        })
     }
 }
 
@@ -166,43 +131,9 @@ async fn chores(
     let mut turns = tokio::time::interval(CHORES_INTERVAL);
     loop {
         turns.tick().await;
-        if let Err(fault) = control.purge_due(clock.now()).await {
-            tracing::warn!(%fault, "deletions that are due did not take place");
-        }
+        control::purge(&control, &clock).await;
         for manager in &managers {
-            let manager = manager.clone();
-            let tidied = tokio::task::spawn_blocking(move || manager.tidy()).await;
-            if let Ok(Err(fault)) = tidied {
-                tracing::warn!(%fault, "a fragment manager could not tidy up");
-            }
+            fragments::tidy(manager).await;
         }
     }
-}
-
-struct StopSignals {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
-}
-
-impl StopSignals {
-    fn new() -> Result<Self, Exit> {
-        let listen = |kind| signal(kind).map_err(|error| Exit::Damaged(error.to_string()));
-        Ok(Self {
-            terminate: listen(SignalKind::terminate())?,
-            interrupt: listen(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn wait(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
-}
-
-/// A closed standard output is no reason to stop serving.
-fn write_stdout(text: &str) {
-    let mut out = std::io::stdout().lock();
-    let _closed = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }

@@ -1,23 +1,24 @@
 //! The trust bundle of a one-machine installation: written and signed by the owner key beside it.
 
+use std::sync::Arc;
+
 use keysherd_base::{Clock, Rng, Uid};
 use keysherd_crypto::sign::{PublicKey, SigningKey};
 use keysherd_fragments::bundle::pinned::PinnedBundle;
 use keysherd_fragments::bundle::{Bundle, Caps, Cluster, KeyGroup, ManagerEntry, PermitKey};
-use keysherd_fragments::encoding::{Encoding, Signed};
+use keysherd_fragments::encoding::Signed;
 use keysherd_fragments::permit::Op;
 
-use super::files::DataDir;
 use crate::exit::Exit;
+use crate::roles::files::DataDir;
+use crate::roles::trust::{BUNDLE, Trusted};
 
 /// The key group of a one-machine installation.
-pub(super) const GROUP: &str = "default";
+const GROUP: &str = "default";
 /// Days a permit key of a one-machine installation may sign.
 const PERMIT_KEY_DAYS: i64 = 3_650;
 /// File of the owner's signing key.
 const OWNER_KEY: &str = "owner.key";
-/// File of the signed bundle.
-const BUNDLE: &str = "trust-bundle";
 
 /// Whom the bundle names.
 pub(super) struct Parties {
@@ -41,16 +42,15 @@ pub(super) fn open(
     parties: Parties,
     clock: &dyn Clock,
     rng: &dyn Rng,
-) -> Result<PinnedBundle, Exit> {
-    let signed = match dir.read(BUNDLE)? {
-        Some(bytes) => Signed::from_bytes(&bytes).map_err(damaged)?,
-        None => {
-            let signed = first(parties, owner, clock, rng)?;
-            dir.write(BUNDLE, &signed.to_bytes())?;
-            signed
-        }
-    };
-    PinnedBundle::open(owner.public(), signed).map_err(damaged)
+) -> Result<(Arc<Trusted>, Arc<PinnedBundle>), Exit> {
+    let trusted = Trusted::open(dir.clone(), owner.public())?;
+    if trusted.bundle().is_none() {
+        trusted.offer(first(parties, owner, clock, rng)?)?;
+    }
+    let bundle = trusted
+        .bundle()
+        .ok_or_else(|| Exit::Damaged(format!("{} was not written", dir.join(BUNDLE).display())))?;
+    Ok((trusted, bundle))
 }
 
 fn first(
@@ -95,8 +95,4 @@ fn first(
         controls: Vec::new(),
     };
     Ok(bundle.seal(owner))
-}
-
-fn damaged(refusal: keysherd_fragments::refusal::Refusal) -> Exit {
-    Exit::Damaged(format!("the trust bundle is not valid: {refusal}"))
 }

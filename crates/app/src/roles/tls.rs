@@ -20,7 +20,7 @@ const BACKDATE_SECONDS: i64 = 3_600;
 const DAY: i64 = 86_400;
 
 /// File of the authority's certificate; clients trust it.
-pub(super) const CA_FILE: &str = "ca.pem";
+pub(crate) const CA_FILE: &str = "ca.pem";
 const CA_KEY_FILE: &str = "ca.key";
 const LEAF_FILE: &str = "server.pem";
 const LEAF_KEY_FILE: &str = "server.key";
@@ -28,7 +28,7 @@ const LEAF_KEY_FILE: &str = "server.key";
 const NAMES_FILE: &str = "server.names";
 
 /// Opens or makes authority and leaf. A leaf is replaced when it is old or its names changed.
-pub(super) fn open(
+pub(crate) fn open(
     dir: &DataDir,
     names: &[String],
     clock: &dyn Clock,
@@ -84,7 +84,7 @@ fn leaf_end(now: Timestamp) -> Timestamp {
 }
 
 /// The names a client on this machine or network may use for `listen`, and those asked for.
-pub(super) fn names(listen: SocketAddr, further: &[String]) -> Vec<String> {
+pub(crate) fn names(listen: SocketAddr, further: &[String]) -> Vec<String> {
     let mut names: Vec<String> =
         ["localhost", "127.0.0.1", "::1"].map(str::to_owned).into_iter().collect();
     let ip = listen.ip();
@@ -103,7 +103,7 @@ pub(super) fn names(listen: SocketAddr, further: &[String]) -> Vec<String> {
 }
 
 /// The host part of a URL for `listen`: an address clients can connect to.
-pub(super) fn url(listen: SocketAddr) -> String {
+pub(crate) fn url(listen: SocketAddr) -> String {
     let host = match listen.ip() {
         ip if ip.is_unspecified() => "localhost".to_owned(),
         IpAddr::V6(ip) => format!("[{ip}]"),

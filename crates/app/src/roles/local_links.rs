@@ -9,14 +9,14 @@ use keysherd_manager::{Manager, PeerFuture, PeerLink};
 use keysherd_plane::BoxFuture;
 
 /// The managers of this process, known to each other once all are open.
-pub(super) type Circle = Arc<OnceLock<Vec<Weak<Manager>>>>;
+pub(crate) type Circle = Arc<OnceLock<Vec<Weak<Manager>>>>;
 
 /// How one manager reaches the others.
-pub(super) struct LocalPeers {
+pub(crate) struct LocalPeers {
     /// Who calls.
-    pub(super) from: ManagerIndex,
+    pub(crate) from: ManagerIndex,
     /// All managers, by ascending index.
-    pub(super) circle: Circle,
+    pub(crate) circle: Circle,
 }
 
 impl PeerLink for LocalPeers {
@@ -31,11 +31,11 @@ impl PeerLink for LocalPeers {
 }
 
 /// How the gateway reaches one manager, as the instance with this identity.
-pub(super) struct LocalManager {
+pub(crate) struct LocalManager {
     /// The manager.
-    pub(super) manager: Arc<Manager>,
+    pub(crate) manager: Arc<Manager>,
     /// SHA-256 of the gateway instance's public key.
-    pub(super) gateway_spki_sha256: [u8; 32],
+    pub(crate) gateway_spki_sha256: [u8; 32],
 }
 
 impl ManagerLink for LocalManager {

@@ -1,0 +1,13 @@
+//! What each role is made of, wherever it runs: `keysherd server` joins all of them in one process,
+//! `keysherd control`, `keysherd fragments` and `keysherd gateway` run one each.
+
+pub(crate) mod bootstrap;
+pub(crate) mod control;
+pub(crate) mod files;
+pub(crate) mod fragments;
+pub(crate) mod gateway;
+pub(crate) mod local_links;
+pub(crate) mod process;
+pub(crate) mod public_edge;
+pub(crate) mod tls;
+pub(crate) mod trust;

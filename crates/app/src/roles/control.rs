@@ -1,0 +1,78 @@
+//! The control plane over its directory: keys, store, and the token for the first account.
+
+use std::sync::Arc;
+
+use keysherd_audit::HEAD_LABEL;
+use keysherd_base::{ClockHandle, RngHandle};
+use keysherd_control::{Control, ControlConfig, ControlKeys, Gateways};
+use keysherd_crypto::hash::sha256;
+use keysherd_plane::setup::SetupToken;
+use keysherd_store::{Store, StoreConfig};
+
+use super::files::DataDir;
+use crate::exit::Exit;
+
+/// Directory of the store in control's own.
+const STORE: &str = "store";
+/// Directory of the keys in control's own.
+const KEYS: &str = "keys";
+/// File that lets a gateway make an account, once.
+const SETUP_TOKEN: &str = "setup-token";
+
+/// A control plane and the store it works on.
+pub(crate) struct ControlRole {
+    /// The use cases.
+    pub(crate) control: Control,
+    /// Where everything is kept.
+    pub(crate) store: Store,
+}
+
+/// The keys of the control plane in `dir`, made at the first start.
+pub(crate) fn keys(dir: &DataDir, rng: &RngHandle) -> Result<ControlKeys, Exit> {
+    let keys = dir.join(KEYS);
+    // The store is opened after the keys, so only a first start has none.
+    if dir.join(STORE).is_dir() {
+        return Ok(ControlKeys::load(&keys)?);
+    }
+    Ok(ControlKeys::create_or_load(&keys, &**rng)?)
+}
+
+impl ControlRole {
+    /// Opens the control plane in `dir` for the gateways that `gateways` names.
+    pub(crate) fn open(
+        dir: &DataDir,
+        keys: ControlKeys,
+        gateways: Arc<dyn Gateways>,
+        clock: ClockHandle,
+        rng: RngHandle,
+    ) -> Result<Self, Exit> {
+        let audit_key = keys.audit.clone();
+        let head_signer = move |body: &[u8]| audit_key.sign(HEAD_LABEL, body).0;
+        let signer = Arc::new(head_signer);
+        let store = Store::open(StoreConfig::new(dir.join(STORE), sha256, signer, clock.clone()))?;
+        let control = Control::open(ControlConfig {
+            store: store.clone(),
+            clock,
+            rng,
+            keys,
+            gateways,
+            setup_token: Some(dir.join(SETUP_TOKEN)),
+        })?;
+        Ok(Self { control, store })
+    }
+}
+
+/// Writes a fresh setup token into `dir`; one that was there is good for nothing any more.
+pub(crate) fn write_setup_token(dir: &DataDir, rng: &RngHandle) -> Result<SetupToken, Exit> {
+    let bytes: [u8; 32] = rng.array().map_err(|error| Exit::Damaged(error.to_string()))?;
+    let token = hex::encode(bytes);
+    dir.write(SETUP_TOKEN, format!("{token}\n").as_bytes())?;
+    Ok(SetupToken(token.into()))
+}
+
+/// Does what is due: deletions whose time has come.
+pub(crate) async fn purge(control: &Control, clock: &ClockHandle) {
+    if let Err(fault) = control.purge_due(clock.now()).await {
+        tracing::warn!(%fault, "deletions that are due did not take place");
+    }
+}

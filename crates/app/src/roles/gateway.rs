@@ -1,0 +1,76 @@
+//! The gateway over a plane and links to managers, wherever those are.
+
+use std::sync::Arc;
+
+use keysherd_api::passwords::Turns;
+use keysherd_api::{AnswerBudget, Services};
+use keysherd_base::{ClockHandle, RngHandle};
+use keysherd_crypto::sign::SigningKey;
+use keysherd_fragments::bundle::pinned::PinnedBundle;
+use keysherd_gateway::{Gateway, GatewayConfig, Links};
+use keysherd_plane::PlaneHandle;
+
+use super::files::DataDir;
+use crate::exit::Exit;
+
+/// Passwords stretched at one time, each with 19 MiB.
+const STRETCHING_MAX: usize = 2;
+/// File of the gateway's identity in its own directory.
+const INSTANCE_KEY: &str = "instance.key";
+
+/// What a gateway is opened with.
+pub(crate) struct GatewayParts {
+    /// The control plane.
+    pub(crate) plane: PlaneHandle,
+    /// Its identity.
+    pub(crate) instance: SigningKey,
+    /// The trust bundle in force.
+    pub(crate) bundle: Arc<PinnedBundle>,
+    /// The ways to the managers.
+    pub(crate) links: Links,
+    /// Time.
+    pub(crate) clock: ClockHandle,
+    /// Randomness.
+    pub(crate) rng: RngHandle,
+    /// Seconds an opened key stays in memory; 0: never.
+    pub(crate) key_cache_seconds: i64,
+}
+
+/// A running gateway and what its commands can use.
+#[derive(Clone)]
+pub(crate) struct GatewayRole {
+    /// Its cryptography.
+    pub(crate) gateway: Arc<Gateway>,
+    /// What commands can use.
+    pub(crate) services: Arc<Services>,
+}
+
+/// The identity of the gateway in `dir`, made at the first start.
+pub(crate) fn instance_key(dir: &DataDir, rng: &RngHandle) -> Result<SigningKey, Exit> {
+    dir.signing_key(INSTANCE_KEY, &**rng)
+}
+
+impl GatewayRole {
+    /// Starts the gateway. Call it on the runtime that will serve.
+    pub(crate) fn open(parts: GatewayParts) -> Result<Self, Exit> {
+        let GatewayParts { plane, instance, bundle, links, clock, rng, key_cache_seconds } = parts;
+        let gateway = Arc::new(Gateway::start(GatewayConfig {
+            plane: plane.clone(),
+            instance,
+            bundle,
+            links,
+            clock: clock.clone(),
+            rng: rng.clone(),
+            key_cache_seconds,
+        })?);
+        let services = Arc::new(Services {
+            plane,
+            crypt: gateway.clone(),
+            clock,
+            rng,
+            answers: AnswerBudget::default(),
+            stretching: Turns::new(STRETCHING_MAX),
+        });
+        Ok(Self { gateway, services })
+    }
+}

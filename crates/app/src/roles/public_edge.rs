@@ -1,0 +1,105 @@
+//! The listener that clients connect to, with the public commands behind it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use keysherd_api::{Ctx, Services, commands};
+use keysherd_base::ClockHandle;
+use keysherd_crypto::random::SystemRng;
+use keysherd_gateway::GatewayHost;
+use keysherd_http::{Edge, Limits, Listener, Surroundings, TlsReload, Transport, Workers};
+use keysherd_wire::Command;
+
+use super::files::DataDir;
+use super::process::StopSignals;
+use super::tls;
+use crate::exit::Exit;
+
+/// Where clients connect, and how.
+pub(crate) struct PublicAddress<'a> {
+    /// Where to listen.
+    pub(crate) listen: SocketAddr,
+    /// Further names and addresses for the certificate.
+    pub(crate) tls_names: &'a [String],
+    /// Seconds running requests may take after the signal to stop.
+    pub(crate) drain_seconds: u64,
+}
+
+/// A bound listener that does not serve yet.
+pub(crate) struct PublicEdge {
+    listener: Listener,
+    certificate: TlsReload,
+    limits: Limits,
+    /// Where clients find it.
+    pub(crate) url: String,
+    /// The certificate of the authority that they must trust.
+    pub(crate) ca_file: String,
+}
+
+/// What `GET /status` answers.
+pub(crate) type StatusText = Arc<dyn Fn() -> serde_json::Value + Send + Sync>;
+
+impl PublicEdge {
+    /// Takes the address, and opens or makes the certificate in `dir`.
+    pub(crate) async fn bind(
+        public: &PublicAddress<'_>,
+        dir: &DataDir,
+        clock: &ClockHandle,
+    ) -> Result<Self, Exit> {
+        let drain_timeout = Duration::from_secs(public.drain_seconds);
+        let limits = Limits { drain_timeout, ..Limits::default() };
+        let listener = Listener::bind(public.listen, limits, Workers::default())
+            .await
+            .map_err(|fault| Exit::Listen(fault.to_string()))?;
+        let address = listener.address();
+        let tls_dir = dir.subdir("tls")?;
+        let names = tls::names(address, public.tls_names);
+        let certificate = tls::open(&tls_dir, &names, &**clock, &*SystemRng::handle())?;
+        let ca_file = tls_dir.join(tls::CA_FILE).display().to_string();
+        Ok(Self { listener, certificate, limits, url: tls::url(address), ca_file })
+    }
+
+    /// Serves until a signal to stop, then drains.
+    pub(crate) async fn serve(
+        self,
+        services: Arc<Services>,
+        status: StatusText,
+        mut stop: StopSignals,
+    ) -> Result<(), Exit> {
+        let ready = Arc::new(AtomicBool::new(true));
+        let edge = edge(services, status, self.limits, ready.clone())?;
+        tracing::info!(url = self.url, "ready");
+        let shutdown = async move {
+            stop.wait().await;
+            ready.store(false, Ordering::Release);
+            tracing::info!("draining");
+        };
+        let drained = self.listener.serve(Transport::Tls(self.certificate), edge, shutdown).await?;
+        if drained.unfinished > 0 {
+            tracing::warn!(unfinished = drained.unfinished, "some requests were cut off");
+        }
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+fn edge(
+    services: Arc<Services>,
+    status: StatusText,
+    limits: Limits,
+    ready: Arc<AtomicBool>,
+) -> Result<Arc<Edge<GatewayHost>>, Exit> {
+    // The registry lives as long as the process.
+    let list: Vec<&'static Command<Ctx>> = commands::all().collect();
+    let surroundings = Surroundings {
+        clock: services.clock.clone(),
+        rng: services.rng.clone(),
+        ready: Arc::new(move || ready.load(Ordering::Acquire)),
+        status: Some(status),
+        trusted_proxy: Arc::new(|_| false),
+        limits,
+    };
+    Ok(Edge::new(Arc::new(GatewayHost::new(services)), list.leak(), surroundings)?)
+}
