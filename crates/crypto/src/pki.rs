@@ -23,7 +23,7 @@ mod inspect;
 #[cfg(test)]
 mod tests;
 
-pub use inspect::{certificate_spki, certificate_validity};
+pub use inspect::{certificate_spki, certificate_validity, certificate_validity_der};
 
 /// Most names of one certificate.
 pub const NAMES_MAX: usize = 100;

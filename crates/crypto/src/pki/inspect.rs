@@ -14,8 +14,13 @@ pub fn certificate_spki(der: &[u8]) -> Option<&[u8]> {
 
 /// First and last second of a certificate in PEM; `None` when it cannot be read.
 pub fn certificate_validity(pem: &str) -> Option<(Timestamp, Timestamp)> {
-    let der = der_of_pem(pem)?;
-    let validity = parse(&der)?.validity().clone();
+    certificate_validity_der(&der_of_pem(pem)?)
+}
+
+/// First and last second of a certificate in DER; `None` when it is not one certificate and
+/// nothing else.
+pub fn certificate_validity_der(der: &[u8]) -> Option<(Timestamp, Timestamp)> {
+    let validity = parse(der)?.validity().clone();
     let timestamp = |seconds| Timestamp::from_seconds(seconds);
     Some((timestamp(validity.not_before.timestamp()), timestamp(validity.not_after.timestamp())))
 }

@@ -1,0 +1,327 @@
+//! Calls to another role over one connection that is made when needed and made again when broken.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use arc_swap::ArcSwapOption;
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::client::conn::http2::{self, SendRequest};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use keysherd_base::{SecretBuffer, SecretBytes};
+use tokio::task::AbortHandle;
+use tokio::time::timeout;
+
+use crate::dial::{Connected, Route};
+use crate::error::LinkError;
+use crate::identity::Identity;
+use crate::limits::{CallLimits, ChannelLimits};
+use crate::trust::TrustHandle;
+use crate::wire;
+
+/// Bytes of one answer, and of all answers, that may be on their way unread.
+const STREAM_WINDOW_BYTES: u32 = 2 * 1024 * 1024;
+const CONNECTION_WINDOW_BYTES: u32 = 8 * 1024 * 1024;
+/// How often a call that was certainly not sent is tried on a new connection.
+const ATTEMPTS: usize = 2;
+
+/// A way to call one role. Clones are handles to the same one.
+#[derive(Clone)]
+pub struct Channel {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    identity: Identity,
+    trust: TrustHandle,
+    limits: ChannelLimits,
+    routes: Mutex<Vec<Route>>,
+    /// The place of the route that worked last.
+    preferred: AtomicUsize,
+    current: ArcSwapOption<Connection>,
+    /// Held while connecting, so that all callers wait for one attempt.
+    connecting: Arc<tokio::sync::Mutex<Pause>>,
+}
+
+/// When connecting may be tried again.
+#[derive(Default)]
+struct Pause {
+    failures: u32,
+    until: Option<Instant>,
+    why: String,
+}
+
+/// One HTTP/2 connection; closed when nobody holds it any more.
+struct Connection {
+    send: SendRequest<Full<Bytes>>,
+    spki_sha256: [u8; 32],
+    driver: AbortHandle,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+impl Channel {
+    /// A channel that shows `identity`, expects a key that `trust` allows, and tries `routes` in
+    /// turn, beginning with the one that worked last. Nothing is connected yet.
+    pub fn new(
+        identity: Identity,
+        trust: TrustHandle,
+        routes: Vec<Route>,
+        limits: ChannelLimits,
+    ) -> Self {
+        let shared = Shared {
+            identity,
+            trust,
+            limits,
+            routes: Mutex::new(routes),
+            preferred: AtomicUsize::new(0),
+            current: ArcSwapOption::empty(),
+            connecting: Arc::default(),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Uses other routes from the next connection on.
+    pub fn reroute(&self, routes: Vec<Route>) {
+        *self.shared.routes.lock().unwrap_or_else(PoisonError::into_inner) = routes;
+        self.shared.preferred.store(0, Ordering::Relaxed);
+    }
+
+    /// Lets the connection go when the key at its other end is not trusted any more. To be called
+    /// after the trust has changed; calls look at it by themselves.
+    pub fn revalidate(&self) {
+        if let Some(current) = self.shared.current.load_full()
+            && !self.shared.trust.allows(&current.spki_sha256)
+        {
+            self.shared.forget(&current);
+        }
+    }
+
+    /// Lets the connection go; the next call makes another.
+    pub fn disconnect(&self) {
+        self.shared.current.store(None);
+    }
+
+    /// The key at the other end of the open connection, if there is one.
+    pub fn connected_to(&self) -> Option<[u8; 32]> {
+        let current = self.shared.current.load_full()?;
+        (!current.send.is_closed()).then_some(current.spki_sha256)
+    }
+
+    /// Calls `route` (see [`crate::routes`]) with `request` and waits for the answer.
+    ///
+    /// A call that was certainly not sent is sent once more on another connection. Dropping the
+    /// future gives the answer up; the other side finishes the call all the same.
+    ///
+    /// # Errors
+    /// [`LinkError`].
+    pub async fn call(
+        &self,
+        route: &'static str,
+        request: SecretBytes,
+        limits: CallLimits,
+    ) -> Result<SecretBytes, LinkError> {
+        let sent = AtomicBool::new(false);
+        let request = wire::body(request);
+        let calling = self.shared.call(route, request, limits.answer_bytes_max, &sent);
+        timeout(limits.timeout, calling).await.unwrap_or_else(|_| {
+            let is_sent = sent.load(Ordering::Relaxed);
+            Err(if is_sent { LinkError::TimedOut } else { LinkError::TimedOutUnsent })
+        })
+    }
+}
+
+impl fmt::Debug for Channel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let routes = self.shared.routes.lock().unwrap_or_else(PoisonError::into_inner);
+        f.debug_struct("Channel").field("routes", &*routes).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    async fn call(
+        self: &Arc<Self>,
+        route: &'static str,
+        request: Bytes,
+        answer_bytes_max: usize,
+        sent: &AtomicBool,
+    ) -> Result<SecretBytes, LinkError> {
+        let mut why = String::new();
+        for _ in 0..ATTEMPTS {
+            let connection = self.connection().await?;
+            sent.store(true, Ordering::Relaxed);
+            let sending = connection.send.clone().try_send_request(head(route, request.clone())?);
+            match sending.await {
+                Ok(answer) => return read(answer, answer_bytes_max).await,
+                Err(error) => {
+                    self.forget_if_closed(&connection);
+                    why = error.error().to_string();
+                    if error.message().is_none() {
+                        return Err(LinkError::Lost(why));
+                    }
+                    sent.store(false, Ordering::Relaxed);
+                    self.forget(&connection);
+                }
+            }
+        }
+        Err(LinkError::Unreachable(why))
+    }
+
+    /// The open connection, or a new one.
+    async fn connection(self: &Arc<Self>) -> Result<Arc<Connection>, LinkError> {
+        if let Some(connection) = self.usable() {
+            return Ok(connection);
+        }
+        let mut pause = self.connecting.clone().lock_owned().await;
+        if let Some(connection) = self.usable() {
+            return Ok(connection);
+        }
+        if pause.until.is_some_and(|until| Instant::now() < until) {
+            return Err(LinkError::Unreachable(pause.why.clone()));
+        }
+        // Its own task: a caller that gives up must not take the attempt from the others.
+        let shared = self.clone();
+        let connecting = tokio::spawn(async move {
+            match shared.connect().await {
+                Ok(connection) => {
+                    *pause = Pause::default();
+                    shared.current.store(Some(connection.clone()));
+                    Ok(connection)
+                }
+                Err(why) => {
+                    shared.defer(&mut pause, why.clone());
+                    Err(LinkError::Unreachable(why))
+                }
+            }
+        });
+        connecting.await.unwrap_or_else(|error| Err(LinkError::Unreachable(error.to_string())))
+    }
+
+    fn usable(&self) -> Option<Arc<Connection>> {
+        let connection = self.current.load_full()?;
+        if connection.send.is_closed() || !self.trust.allows(&connection.spki_sha256) {
+            self.forget(&connection);
+            return None;
+        }
+        Some(connection)
+    }
+
+    /// Tries the routes in turn.
+    async fn connect(&self) -> Result<Arc<Connection>, String> {
+        let routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let first = self.preferred.load(Ordering::Relaxed);
+        let mut why = Vec::new();
+        for step in 0..routes.len() {
+            let place = (first + step) % routes.len();
+            let limit = self.limits.connect_timeout;
+            let connected = routes[place].connect(&self.identity, &self.trust, limit).await;
+            match connected {
+                Ok(connected) => match self.speak(connected).await {
+                    Ok(connection) => {
+                        self.preferred.store(place, Ordering::Relaxed);
+                        return Ok(Arc::new(connection));
+                    }
+                    Err(error) => why.push(format!("{}: {error}", routes[place])),
+                },
+                Err(error) => why.push(error),
+            }
+        }
+        if why.is_empty() {
+            why.push("there is no route to it; configure its address".to_owned());
+        }
+        Err(why.join("; "))
+    }
+
+    async fn speak(&self, connected: Connected) -> Result<Connection, hyper::Error> {
+        let mut protocol = http2::Builder::new(TokioExecutor::new());
+        protocol
+            .timer(TokioTimer::new())
+            .keep_alive_interval(self.limits.keepalive)
+            .keep_alive_timeout(self.limits.keepalive)
+            .keep_alive_while_idle(true)
+            .initial_stream_window_size(STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES);
+        let (send, driver) = protocol.handshake(TokioIo::new(connected.stream)).await?;
+        let driver = tokio::spawn(async move {
+            if let Err(error) = driver.await {
+                tracing::debug!(%error, "link connection ended");
+            }
+        });
+        let driver = driver.abort_handle();
+        Ok(Connection { send, spki_sha256: connected.spki_sha256, driver })
+    }
+
+    /// Waits longer after each failure, and never for the same time as others that failed with it.
+    fn defer(&self, pause: &mut Pause, why: String) {
+        let doublings = pause.failures.min(16);
+        let whole = self.limits.backoff_min.saturating_mul(1 << doublings);
+        let whole = whole.min(self.limits.backoff_max);
+        let half = whole / 2;
+        let jitter = half.mul_f64(f64::from(self.identity.random_byte()) / 255.0);
+        pause.failures = pause.failures.saturating_add(1);
+        pause.until = Instant::now().checked_add(half + jitter);
+        tracing::debug!(why, wait = ?(half + jitter), "cannot connect");
+        pause.why = why;
+    }
+
+    fn forget(&self, connection: &Arc<Connection>) {
+        let held = self.current.load();
+        if held.as_ref().is_some_and(|current| Arc::ptr_eq(current, connection)) {
+            self.current.compare_and_swap(&*held, None);
+        }
+    }
+
+    fn forget_if_closed(&self, connection: &Arc<Connection>) {
+        if connection.send.is_closed() {
+            self.forget(connection);
+        }
+    }
+}
+
+fn head(route: &'static str, request: Bytes) -> Result<Request<Full<Bytes>>, LinkError> {
+    Request::builder()
+        .method(Method::POST)
+        .uri(format!("https://link.keysherd{route}"))
+        .header(wire::VERSION, wire::SPOKEN)
+        .body(Full::new(request))
+        .map_err(|error| LinkError::Mismatch(error.to_string()))
+}
+
+async fn read(answer: Response<Incoming>, bytes_max: usize) -> Result<SecretBytes, LinkError> {
+    let (head, body) = answer.into_parts();
+    wire::check_version(&head.headers)?;
+    if wire::is_fault(&head.headers) {
+        let bytes = read_body(body, wire::FAULT_BYTES_MAX).await?;
+        return Err(wire::read_fault(head.status, bytes.expose()));
+    }
+    if head.status != StatusCode::OK {
+        return Err(LinkError::Mismatch(format!("an answer with status {}", head.status)));
+    }
+    read_body(body, bytes_max).await
+}
+
+async fn read_body(mut body: Incoming, bytes_max: usize) -> Result<SecretBytes, LinkError> {
+    use hyper::body::Body;
+    let expected = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if expected > bytes_max {
+        return Err(LinkError::TooLarge { limit: bytes_max });
+    }
+    let mut buffer = SecretBuffer::with_capacity(expected);
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| LinkError::Lost(error.to_string()))?;
+        let Some(data) = frame.data_ref() else { continue };
+        if buffer.len() + data.len() > bytes_max {
+            return Err(LinkError::TooLarge { limit: bytes_max });
+        }
+        buffer.extend(data);
+    }
+    Ok(buffer.finish())
+}
