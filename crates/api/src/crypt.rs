@@ -93,11 +93,35 @@ pub struct TransitMessage {
     pub data: SecretBytes,
 }
 
+/// A customer fragment of this gateway as listings show it; nothing of its value.
+#[derive(Clone, Debug)]
+pub struct HeldFragment {
+    /// Its id.
+    pub id: Uid,
+    /// What people call it.
+    pub name: String,
+    /// Free text.
+    pub description: String,
+    /// `standard`, `hsm_wrapped` or `hsm_secured`; empty when the entry is damaged.
+    pub kind: &'static str,
+    /// The label of its hardware key.
+    pub key_label: Option<String>,
+    /// By which people compare it; `None` until a hardware module has made it.
+    pub fingerprint: Option<String>,
+    /// When recovery shares were last shown to restore it, in seconds since 1970.
+    pub backup_verified_at: Option<i64>,
+    /// Why it cannot be used.
+    pub problem: Option<String>,
+}
+
 /// What became of one message.
 pub type TransitResult = Result<SecretBytes, Fault>;
 
 /// The gateway's cryptography.
 pub trait Crypt: Send + Sync {
+    /// The customer fragments this gateway holds.
+    fn customer_fragments(&self) -> Vec<HeldFragment>;
+
     /// Reads items: all of them, or a fault. The audit record is durable when this returns.
     fn read<'a>(
         &'a self,

@@ -16,7 +16,7 @@ pub mod passwords;
 
 pub use budget::AnswerBudget;
 pub use crypt::{
-    Crypt, GeneratedKey, KeyWish, OpenedItem, OpenedValue, SealedWrite, TransitMessage,
-    TransitResult,
+    Crypt, GeneratedKey, HeldFragment, KeyWish, OpenedItem, OpenedValue, SealedWrite,
+    TransitMessage, TransitResult,
 };
 pub use ctx::{Ctx, Recorded, Services};

@@ -2,6 +2,7 @@
 
 mod audit;
 mod config;
+mod customer_fragments;
 mod describe;
 mod exit;
 mod hardening;
@@ -25,6 +26,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const ROLES: &[(&str, &str)] = &[
     ("server", "Run control plane, fragment managers and gateway on this machine."),
     ("account", "Create a further account in a data directory whose server is stopped."),
+    ("gen-customer-fragment", "Make a customer fragment and add it to a file."),
     ("audit", "List or verify the audit log of a data directory."),
 ];
 
@@ -35,6 +37,10 @@ fn main() -> ExitCode {
     let outcome = match verb {
         "server" => role(config::server::command(), rest(), serve),
         "account" => role(config::account::command(), rest(), account),
+        "gen-customer-fragment" => {
+            let command = customer_fragments::generate::command();
+            role(command, rest(), customer_fragments::generate::run)
+        }
         "audit" => role(config::audit::command(), rest(), audit::run),
         "describe-commands" => describe::commands(),
         "describe-openapi" => describe::openapi(),
@@ -87,6 +93,7 @@ fn serve(flags: &ArgMatches) -> Result<(), Exit> {
     let env = |name: &str| std::env::var(name).ok();
     let config = config::server::ServerConfig::load(flags, &env)?;
     if flags.get_flag("check-config") {
+        config.customer_fragments.check()?;
         let _closed = writeln!(std::io::stdout(), "{config:#?}");
         return Ok(());
     }

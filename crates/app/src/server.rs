@@ -1,6 +1,7 @@
 //! `keysherd server`: every role on one machine, joined in one process.
 
 mod announce;
+mod hangup;
 mod roles;
 mod run;
 mod trust;

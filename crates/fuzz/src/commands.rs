@@ -8,8 +8,8 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use keysherd_api::commands::{ApiCommand, all};
 use keysherd_api::passwords::Turns;
 use keysherd_api::{
-    Crypt, Ctx, GeneratedKey, KeyWish, OpenedItem, SealedWrite, Services, TransitMessage,
-    TransitResult,
+    Crypt, Ctx, GeneratedKey, HeldFragment, KeyWish, OpenedItem, SealedWrite, Services,
+    TransitMessage, TransitResult,
 };
 use keysherd_base::{Fault, ManualClock, SecretBytes, Timestamp, Uid};
 use keysherd_http::{error_text, parse_body};
@@ -154,6 +154,10 @@ impl Plane for RefusingPlane {
 struct MadeUpCrypt;
 
 impl Crypt for MadeUpCrypt {
+    fn customer_fragments(&self) -> Vec<HeldFragment> {
+        Vec::new()
+    }
+
     fn read<'a>(
         &'a self,
         _: &'a Ctx,

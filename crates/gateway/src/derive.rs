@@ -1,6 +1,7 @@
 //! Drives derivations: asks managers, feeds the combiners of `fragments`, hands out keys.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -26,6 +27,7 @@ use keysherd_plane::keys::ManifestGet;
 use quick_cache::sync::Cache;
 use tokio::task::JoinSet;
 
+use crate::customer::{CustomerFragments, check_binding};
 use crate::managers::{Failure, Managers, permit_of};
 use crate::needs::Need;
 
@@ -47,6 +49,9 @@ impl Keks {
     }
 }
 
+/// The customer fragments of the keys of one round of derivations, for no longer than that.
+type Fragments = HashMap<KeyVersion, Arc<CustomerFragment>>;
+
 /// What one manager answered in one round.
 type Answered = (u8, ManagerIndex, Result<VerifiedAnswer, Failure>);
 
@@ -56,7 +61,7 @@ pub(crate) struct Derivations {
     plane: PlaneHandle,
     rng: RngHandle,
     manifests: Cache<KeyVersion, Arc<TrustedManifest>>,
-    fragments: HashMap<Uid, Arc<CustomerFragment>>,
+    fragments: Arc<CustomerFragments>,
     turn: AtomicUsize,
 }
 
@@ -68,16 +73,26 @@ struct Group {
 }
 
 impl Derivations {
-    /// A driver without any customer fragment.
-    pub(crate) fn new(managers: Arc<Managers>, plane: PlaneHandle, rng: RngHandle) -> Self {
+    /// A driver that binds keys to `fragments`.
+    pub(crate) fn new(
+        managers: Arc<Managers>,
+        plane: PlaneHandle,
+        rng: RngHandle,
+        fragments: Arc<CustomerFragments>,
+    ) -> Self {
         Self {
             managers,
             plane,
             rng,
             manifests: Cache::new(MANIFESTS_MAX),
-            fragments: HashMap::new(),
+            fragments,
             turn: AtomicUsize::new(0),
         }
+    }
+
+    /// The customer fragments of this gateway.
+    pub(crate) fn fragments(&self) -> &CustomerFragments {
+        &self.fragments
     }
 
     /// Remembers a manifest that was verified.
@@ -93,8 +108,9 @@ impl Derivations {
     ) -> Keks {
         let mut keks = Keks::default();
         let mut by_kind: HashMap<(u16, bool, Option<Threshold>), Vec<Need>> = HashMap::new();
+        let mut fragments = Fragments::default();
         for need in needs {
-            match self.manifest(&need).await {
+            match self.usable(&need, &mut fragments).await {
                 Ok(manifest) => {
                     let threshold = manifest.manifest().threshold;
                     let kind = (need.slot.permit, need.commitment.is_some(), Some(threshold));
@@ -108,7 +124,7 @@ impl Derivations {
         let mut running = JoinSet::new();
         for ((permit, existing, _), mut needs) in by_kind {
             needs.sort_by_key(|need| need.slot.entry);
-            match self.group(permits.get(usize::from(permit)), &needs) {
+            match self.group(permits.get(usize::from(permit)), &needs, &fragments) {
                 Ok(group) => {
                     let driver = self.clone();
                     running.spawn(async move { driver.run(group, existing).await });
@@ -131,12 +147,32 @@ impl Derivations {
         permit: &SignedPermit,
         need: Need,
     ) -> Result<(), Fault> {
+        let mut fragments = Fragments::default();
+        self.usable(&need, &mut fragments).await?;
         let needs = [need];
-        let group = self.group(Some(permit), &needs)?;
+        let group = self.group(Some(permit), &needs, &fragments)?;
         let combiner = self.all_answers(&group).await?;
         self_test::passes(&combiner).map_err(|refusal| {
             Fault::unavailable(format!("the new key failed its self-test: {refusal}"))
         })
+    }
+
+    /// The manifest of a need's key, when everything of the key is at hand: its customer fragment,
+    /// if it is bound to one, is then in `fragments`.
+    async fn usable(
+        &self,
+        need: &Need,
+        fragments: &mut Fragments,
+    ) -> Result<Arc<TrustedManifest>, Fault> {
+        let trusted = self.manifest(need).await?;
+        let manifest = trusted.manifest();
+        check_binding(need.customer_fragment, manifest)?;
+        if let (Some(id), Entry::Vacant(place)) =
+            (manifest.fragment(), fragments.entry(manifest.key))
+        {
+            place.insert(self.fragments.of_key(id, manifest).await?);
+        }
+        Ok(trusted)
     }
 
     async fn manifest(&self, need: &Need) -> Result<Arc<TrustedManifest>, Fault> {
@@ -159,17 +195,19 @@ impl Derivations {
         Ok(trusted)
     }
 
-    fn group(&self, permit: Option<&SignedPermit>, needs: &[Need]) -> Result<Group, Fault> {
+    fn group(
+        &self,
+        permit: Option<&SignedPermit>,
+        needs: &[Need],
+        fragments: &Fragments,
+    ) -> Result<Group, Fault> {
         let permit =
             permit.ok_or_else(|| Fault::internal("a grant names a permit there is not"))?;
         let fields: Vec<_> = needs.iter().map(|need| need.fields).collect();
         let batch = Batch::new(&fields, |key| {
             let manifest = self.manifests.get(key).ok_or(Refusal::UnknownKey)?;
-            let fragment = match manifest.manifest().fragment() {
-                None => None,
-                Some(id) => Some(self.fragments.get(id).ok_or(Refusal::FragmentRequired)?.clone()),
-            };
-            Ok(BatchKey { manifest, fragment })
+            // One that is missing is refused by the batch.
+            Ok(BatchKey { manifest, fragment: fragments.get(key).cloned() })
         })
         .map_err(refused)?;
         Ok(Group { permit: permit_of(permit)?, needs: needs.to_vec(), batch })

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use keysherd_api::{
-    Crypt, Ctx, GeneratedKey, KeyWish, OpenedItem, SealedWrite, TransitMessage, TransitResult,
+    Crypt, Ctx, GeneratedKey, HeldFragment, KeyWish, OpenedItem, SealedWrite, TransitMessage,
+    TransitResult,
 };
 use keysherd_base::{AccountId, ClockHandle, Fault, KeyId, RngHandle, SecretBytes};
 use keysherd_crypto::sign::SigningKey;
@@ -15,6 +16,7 @@ use keysherd_plane::grants::{ItemRef, SignedPermit, VersionWish, WriteTarget};
 use keysherd_plane::{BoxFuture, PlaneHandle};
 
 use crate::batcher::Batcher;
+use crate::customer::CustomerFragments;
 use crate::derive::Derivations;
 use crate::key_cache::KeyCache;
 use crate::keygen::{KeyGenerator, KeyPlan, MadeKey};
@@ -34,6 +36,8 @@ pub struct GatewayConfig {
     pub bundle: Arc<PinnedBundle>,
     /// The fragment managers.
     pub links: Links,
+    /// The customer fragments.
+    pub fragments: Arc<CustomerFragments>,
     /// Time.
     pub clock: ClockHandle,
     /// Randomness.
@@ -49,6 +53,7 @@ pub struct Gateway {
     transit: Transit,
     keys: KeyGenerator,
     managers: Arc<Managers>,
+    cache: Arc<KeyCache>,
 }
 
 /// A key made before its account exists: the account's original protection key.
@@ -73,11 +78,14 @@ impl Gateway {
     /// # Errors
     /// When the random source fails.
     pub fn start(config: GatewayConfig) -> Result<Self, Fault> {
-        let GatewayConfig { plane, instance, bundle, links, clock, rng, key_cache_seconds } =
-            config;
+        let GatewayConfig { plane, instance, bundle, links, fragments, clock, rng, .. } = config;
+        let key_cache_seconds = config.key_cache_seconds;
         let managers = Arc::new(Managers::new(instance, bundle, links));
-        let derivations = Arc::new(Derivations::new(managers.clone(), plane.clone(), rng.clone()));
+        let (for_managers, for_plane) = (managers.clone(), plane.clone());
+        let derivations =
+            Arc::new(Derivations::new(for_managers, for_plane, rng.clone(), fragments));
         let keys = Arc::new(KeyCache::new(clock.clone(), &*rng, key_cache_seconds)?);
+        let cache = keys.clone();
         let tenants = Arc::new(Tenants::new());
         let batcher = || Batcher::start(plane.clone(), derivations.clone());
         let reader =
@@ -85,7 +93,7 @@ impl Gateway {
         let writer = Writer::new(batcher(), keys.clone(), rng.clone());
         let transit = Transit::new(plane.clone(), batcher(), keys, clock, rng.clone(), tenants)?;
         let keys = KeyGenerator { managers: managers.clone(), derivations, rng };
-        Ok(Self { reader, writer, transit, keys, managers })
+        Ok(Self { reader, writer, transit, keys, managers, cache })
     }
 
     /// Makes an account's original key. Returns the signed manifest.
@@ -109,6 +117,11 @@ impl Gateway {
     /// Goes on with a newer trust bundle and the ways to its managers.
     pub fn trust(&self, bundle: Arc<PinnedBundle>, links: Links) {
         self.managers.trust(bundle, links);
+    }
+
+    /// Forgets every opened key; what is read next is derived again.
+    pub fn forget_keys(&self) {
+        self.cache.clear();
     }
 
     /// Sends the cluster's endorsement of this instance along, from now on.
@@ -135,6 +148,10 @@ impl Gateway {
 }
 
 impl Crypt for Gateway {
+    fn customer_fragments(&self) -> Vec<HeldFragment> {
+        self.keys.derivations.fragments().list()
+    }
+
     fn read<'a>(
         &'a self,
         ctx: &'a Ctx,

@@ -45,6 +45,11 @@ impl KeyCache {
         self.ttl_seconds
     }
 
+    /// Forgets everything.
+    pub(crate) fn clear(&self) {
+        self.entries.clear();
+    }
+
     /// The key with this commitment, unless it is too old.
     pub(crate) fn get(&self, commitment: &[u8; 32]) -> Option<PayloadKey> {
         let entry = self.entries.get(commitment)?;

@@ -110,7 +110,7 @@ impl KeyGenerator {
                 "split-level {n} is not possible: 2 to 7 fragment managers can hold a key"
             ))
         })?;
-        let params = self.params(plan, threshold)?;
+        let params = self.params(plan, threshold).await?;
         let session = params.session;
         let permit = permit_of(&plan.permit)?;
         let request =
@@ -146,7 +146,12 @@ impl KeyGenerator {
         Ok(MadeKey { manifest: signed.to_bytes().into(), threshold: threshold.t(), manager_millis })
     }
 
-    fn params(&self, plan: &KeyPlan, threshold: Threshold) -> Result<GenerateParams, Fault> {
+    async fn params(&self, plan: &KeyPlan, threshold: Threshold) -> Result<GenerateParams, Fault> {
+        // Before any manager starts: a key that this gateway could not use is not made.
+        let fragment_check = match &plan.customer_fragment {
+            None => [0; 16],
+            Some(id) => self.derivations.fragments().get(id).await?.check_value(),
+        };
         let bundle = self.managers.bundle.load();
         let entries = &bundle.bundle().managers;
         let managers: Vec<_> =
@@ -165,7 +170,7 @@ impl KeyGenerator {
             threshold,
             group: plan.group.clone(),
             fragment: plan.customer_fragment.unwrap_or_default(),
-            fragment_check: [0; 16],
+            fragment_check,
             managers,
         })
     }
@@ -204,7 +209,8 @@ impl KeyGenerator {
         };
         let caller = caller.unwrap_or_else(|| Caller::of_the_server(plan.key_id));
         let slot = PermitSlot { permit: 0, entry: 0 };
-        let need = Need { caller, slot, fields, commitment: None };
+        let customer_fragment = plan.customer_fragment;
+        let need = Need { caller, slot, fields, customer_fragment, commitment: None };
         self.derivations.self_test(&plan.permit, need).await
     }
 }

@@ -4,6 +4,7 @@
 //! hosts the public commands. It keeps no store.
 
 mod batcher;
+mod customer;
 mod derive;
 mod gateway;
 mod host;
@@ -17,6 +18,10 @@ mod tenants;
 mod transit;
 mod writer;
 
+pub use customer::{
+    CustomerFragments, FRAGMENT_BINDING, FRAGMENT_DAMAGED, FRAGMENT_MISSING, FRAGMENT_UNAVAILABLE,
+    FRAGMENT_WRONG, FragmentModule,
+};
 pub use gateway::{Gateway, GatewayConfig, OriginalKey};
 pub use host::GatewayHost;
 pub use links::{ManagerLink, Unreachable};

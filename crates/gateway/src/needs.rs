@@ -18,6 +18,8 @@ pub(crate) struct Need {
     pub(crate) slot: PermitSlot,
     /// What it is bound to.
     pub(crate) fields: ContextFields,
+    /// The customer fragment its key is bound to, as control says.
+    pub(crate) customer_fragment: Option<Uid>,
     /// The commitment the key must have, when something is already encrypted under it.
     pub(crate) commitment: Option<[u8; 32]>,
 }
@@ -67,7 +69,13 @@ pub(crate) fn needs(
                 item_version: u64::from(*version),
                 salt: salt.unwrap_or_default(),
             };
-            Ok(vec![Need { caller: caller.clone(), slot: *permit_slot, fields, commitment: None }])
+            Ok(vec![Need {
+                caller: caller.clone(),
+                slot: *permit_slot,
+                fields,
+                customer_fragment: key.customer_fragment,
+                commitment: None,
+            }])
         }
         Granted::Transit { key, permit_slot, .. } => {
             let fields = ContextFields {
@@ -83,6 +91,7 @@ pub(crate) fn needs(
                 caller: caller.clone(),
                 slot: *slot,
                 fields,
+                customer_fragment: key.customer_fragment,
                 commitment,
             };
             Ok(permit_slot.iter().map(need).collect())
@@ -129,7 +138,13 @@ impl Stored<'_> {
             item_version: header.item_version,
             salt: wrap.params().salt,
         };
-        Ok(Need { caller: caller.clone(), slot, fields, commitment: Some(commitment) })
+        Ok(Need {
+            caller: caller.clone(),
+            slot,
+            fields,
+            customer_fragment: key.customer_fragment,
+            commitment: Some(commitment),
+        })
     }
 }
 

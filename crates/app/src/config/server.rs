@@ -10,6 +10,7 @@ use clap::{Arg, ArgMatches, Command};
 use serde::Deserialize;
 
 use crate::config::data_dir;
+use crate::customer_fragments::source::{self, FragmentSource};
 use crate::exit::Exit;
 
 /// Where the server listens unless told otherwise: on this machine only.
@@ -34,6 +35,8 @@ pub(crate) struct ServerConfig {
     pub(crate) drain_seconds: u64,
     /// Whether log lines are JSON.
     pub(crate) log_json: bool,
+    /// Where customer fragments come from.
+    pub(crate) customer_fragments: FragmentSource,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -45,6 +48,7 @@ struct File {
     key_cache_seconds: Option<i64>,
     drain_seconds: Option<u64>,
     log_json: Option<bool>,
+    customer_fragments: Option<PathBuf>,
 }
 
 /// The command line of `keysherd server`.
@@ -82,6 +86,7 @@ pub(crate) fn command() -> Command {
             "KEYSHERD_DRAIN_SECONDS",
             "How long running requests may take after SIGTERM [default: 25]",
         ))
+        .args(source::flags())
         .arg(
             Arg::new("log-json")
                 .long("log-json")
@@ -131,6 +136,7 @@ impl ServerConfig {
                 .or(file.drain_seconds)
                 .unwrap_or(25),
             log_json: flags.get_flag("log-json") || file.log_json.unwrap_or(false),
+            customer_fragments: FragmentSource::choose(flags, file.customer_fragments, env),
         };
         config.validate()?;
         Ok(config)

@@ -7,7 +7,7 @@ use keysherd_api::{AnswerBudget, Services};
 use keysherd_base::{ClockHandle, RngHandle};
 use keysherd_crypto::sign::SigningKey;
 use keysherd_fragments::bundle::pinned::PinnedBundle;
-use keysherd_gateway::{Gateway, GatewayConfig, Links};
+use keysherd_gateway::{CustomerFragments, Gateway, GatewayConfig, Links};
 use keysherd_plane::PlaneHandle;
 
 use super::files::DataDir;
@@ -28,6 +28,8 @@ pub(crate) struct GatewayParts {
     pub(crate) bundle: Arc<PinnedBundle>,
     /// The ways to the managers.
     pub(crate) links: Links,
+    /// The customer fragments.
+    pub(crate) fragments: Arc<CustomerFragments>,
     /// Time.
     pub(crate) clock: ClockHandle,
     /// Randomness.
@@ -53,15 +55,16 @@ pub(crate) fn instance_key(dir: &DataDir, rng: &RngHandle) -> Result<SigningKey,
 impl GatewayRole {
     /// Starts the gateway. Call it on the runtime that will serve.
     pub(crate) fn open(parts: GatewayParts) -> Result<Self, Exit> {
-        let GatewayParts { plane, instance, bundle, links, clock, rng, key_cache_seconds } = parts;
+        let GatewayParts { plane, instance, bundle, links, fragments, clock, rng, .. } = parts;
         let gateway = Arc::new(Gateway::start(GatewayConfig {
             plane: plane.clone(),
             instance,
             bundle,
             links,
+            fragments,
             clock: clock.clone(),
             rng: rng.clone(),
-            key_cache_seconds,
+            key_cache_seconds: parts.key_cache_seconds,
         })?);
         let services = Arc::new(Services {
             plane,

@@ -9,11 +9,11 @@ use keysherd_crypto::sign::PublicKey;
 use keysherd_fragments::bundle::ManagerEntry;
 use keysherd_fragments::encoding::Encoding;
 use keysherd_fragments::manager_set::ManagerIndex;
-use keysherd_gateway::ManagerLink;
+use keysherd_gateway::{CustomerFragments, Links, ManagerLink};
 use keysherd_manager::Manager;
 use keysherd_store::Store;
 
-use super::trust::{self, Parties};
+use super::trust::{self, Owner, Parties};
 use crate::exit::Exit;
 use crate::roles::control::{self, ControlRole};
 use crate::roles::files::DataDir;
@@ -32,8 +32,14 @@ pub(super) struct Roles {
     pub(super) control: Control,
     /// The gateway.
     pub(super) gateway: GatewayRole,
+    /// SHA-256 of the gateway instance's public key.
+    pub(super) gateway_spki_sha256: [u8; 32],
     /// The fragment managers.
     pub(super) managers: Vec<Arc<Manager>>,
+    /// The owner's signing key and the bundle it signs.
+    pub(super) owner: Arc<Owner>,
+    /// The customer fragments of the gateway.
+    pub(super) fragments: Arc<CustomerFragments>,
     /// The control plane's store.
     pub(super) store: Store,
     /// Time.
@@ -44,7 +50,11 @@ pub(super) struct Roles {
 
 impl Roles {
     /// Opens everything, making what is missing. Call it on the runtime that will serve.
-    pub(super) async fn open(dir: &DataDir, key_cache_seconds: i64) -> Result<Self, Exit> {
+    pub(super) async fn open(
+        dir: &DataDir,
+        key_cache_seconds: i64,
+        fragments: Arc<CustomerFragments>,
+    ) -> Result<Self, Exit> {
         let clock: ClockHandle = Arc::new(SystemClock);
         let rng = SystemRng::handle();
         let instance = gateway::instance_key(&dir.subdir("gateway")?, &rng)?;
@@ -59,31 +69,47 @@ impl Roles {
             permit_key: keys.permit.public(),
             gateway_spki_sha256,
         };
-        let (trusted, bundle) = trust::open(&owner_dir, &owner, parties, &*clock, &*rng)?;
+        let trusted = trust::open(&owner_dir, &owner, parties, &*clock, &*rng)?;
+        let owner = Arc::new(Owner { key: owner, trusted: trusted.clone() });
+        let bundle = owner.allow_fragments(&fragments.ids(), &*clock)?;
         for manager in &managers {
             manager.accept_bundle(&bundle.signed().to_bytes()).await?;
         }
         let ControlRole { control, store } =
             ControlRole::open(&control_dir, keys, trusted, clock.clone(), rng.clone())?;
         let plane = control.plane_for(GatewayIdentity { spki_sha256: gateway_spki_sha256 });
-        let links = managers
-            .iter()
-            .map(|manager| {
-                let link = LocalManager { manager: manager.clone(), gateway_spki_sha256 };
-                (manager.index(), Arc::new(link) as Arc<dyn ManagerLink>)
-            })
-            .collect();
+        let links = links(&managers, gateway_spki_sha256);
         let gateway = GatewayRole::open(GatewayParts {
             plane,
             instance,
             bundle,
             links,
+            fragments: fragments.clone(),
             clock: clock.clone(),
             rng: rng.clone(),
             key_cache_seconds,
         })?;
-        Ok(Self { control, gateway, managers, store, clock, rng })
+        Ok(Self {
+            control,
+            gateway,
+            gateway_spki_sha256,
+            managers,
+            owner,
+            fragments,
+            store,
+            clock,
+            rng,
+        })
     }
+}
+
+/// The ways from the gateway with this identity to the managers.
+pub(super) fn links(managers: &[Arc<Manager>], gateway_spki_sha256: [u8; 32]) -> Links {
+    let link = |manager: &Arc<Manager>| {
+        let link = LocalManager { manager: manager.clone(), gateway_spki_sha256 };
+        (manager.index(), Arc::new(link) as Arc<dyn ManagerLink>)
+    };
+    managers.iter().map(link).collect()
 }
 
 fn open_managers(

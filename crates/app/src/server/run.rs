@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use keysherd_base::{ClockHandle, SystemClock};
 use keysherd_control::checked_email;
+use keysherd_gateway::CustomerFragments;
 use serde_json::json;
 
-use super::announce;
 use super::roles::{self, Roles};
+use super::{announce, hangup};
 use crate::config::account::AccountConfig;
 use crate::config::server::{LISTEN_DEFAULT, ServerConfig};
+use crate::customer_fragments;
 use crate::exit::Exit;
 use crate::roles::bootstrap::{self, Bootstrap, Setup};
 use crate::roles::files::DataDir;
@@ -24,6 +26,7 @@ const CHORES_INTERVAL: Duration = Duration::from_secs(60);
 /// Runs the server until SIGTERM or SIGINT.
 pub(crate) async fn run(config: ServerConfig) -> Result<(), Exit> {
     let stop = StopSignals::new()?;
+    let hangups = hangup::listen()?;
     let clock: ClockHandle = Arc::new(SystemClock);
     let dir = DataDir::open(&config.data_dir)?;
     let public = PublicAddress {
@@ -32,13 +35,26 @@ pub(crate) async fn run(config: ServerConfig) -> Result<(), Exit> {
         drain_seconds: config.drain_seconds,
     };
     let edge = PublicEdge::bind(&public, &dir, &clock).await?;
-    let roles = Roles::open(&dir, config.key_cache_seconds).await?;
+    let source = config.customer_fragments;
+    let fragments = customer_fragments::open(&source, None).await;
+    let roles = Roles::open(&dir, config.key_cache_seconds, fragments).await?;
     let (bootstrap, first) = account(&roles, &dir, &edge).await?;
     write_stdout(&announce::text(&dir, bootstrap.as_ref(), &edge.url, first));
     let chores =
         tokio::spawn(chores(roles.control.clone(), roles.managers.clone(), roles.clock.clone()));
+    let reload = hangup::Reload {
+        source,
+        fragments: roles.fragments.clone(),
+        gateway: roles.gateway.gateway.clone(),
+        managers: roles.managers.clone(),
+        owner: roles.owner.clone(),
+        gateway_spki_sha256: roles.gateway_spki_sha256,
+        clock: roles.clock.clone(),
+    };
+    let reloads = tokio::spawn(hangup::run(hangups, reload));
     edge.serve(roles.gateway.services.clone(), roles.status(), stop).await?;
     chores.abort();
+    reloads.abort();
     Ok(())
 }
 
@@ -55,7 +71,7 @@ pub(crate) async fn create_account(config: AccountConfig) -> Result<(), Exit> {
     }
     let dir = DataDir::open(&config.data_dir)?;
     let out = DataDir::open(&config.out_dir)?;
-    let roles = Roles::open(&dir, 0).await?;
+    let roles = Roles::open(&dir, 0, Arc::new(CustomerFragments::new(None))).await?;
     bootstrap::finish(&roles.gateway.services, &out).await?;
     bootstrap::require_room(&out)?;
     let (url, ca_file) = match bootstrap::read(&dir)? {

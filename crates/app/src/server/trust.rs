@@ -5,7 +5,9 @@ use std::sync::Arc;
 use keysherd_base::{Clock, Rng, Uid};
 use keysherd_crypto::sign::{PublicKey, SigningKey};
 use keysherd_fragments::bundle::pinned::PinnedBundle;
-use keysherd_fragments::bundle::{Bundle, Caps, Cluster, KeyGroup, ManagerEntry, PermitKey};
+use keysherd_fragments::bundle::{
+    BUNDLE_LIST_MAX, Bundle, Caps, Cluster, KeyGroup, ManagerEntry, PermitKey,
+};
 use keysherd_fragments::encoding::Signed;
 use keysherd_fragments::permit::Op;
 
@@ -42,15 +44,51 @@ pub(super) fn open(
     parties: Parties,
     clock: &dyn Clock,
     rng: &dyn Rng,
-) -> Result<(Arc<Trusted>, Arc<PinnedBundle>), Exit> {
+) -> Result<Arc<Trusted>, Exit> {
     let trusted = Trusted::open(dir.clone(), owner.public())?;
     if trusted.bundle().is_none() {
         trusted.offer(first(parties, owner, clock, rng)?)?;
     }
-    let bundle = trusted
-        .bundle()
-        .ok_or_else(|| Exit::Damaged(format!("{} was not written", dir.join(BUNDLE).display())))?;
-    Ok((trusted, bundle))
+    Ok(trusted)
+}
+
+/// The owner of a one-machine installation, who is this machine.
+pub(super) struct Owner {
+    /// The signing key.
+    pub(super) key: SigningKey,
+    /// The bundle it signed.
+    pub(super) trusted: Arc<Trusted>,
+}
+
+impl Owner {
+    /// Lets the gateway use these customer fragments, unless the bundle does already. None is taken
+    /// away: what a gateway loses and finds again must work without the owner.
+    pub(super) fn allow_fragments(
+        &self,
+        ids: &[Uid],
+        clock: &dyn Clock,
+    ) -> Result<Arc<PinnedBundle>, Exit> {
+        let none = || Exit::Damaged(format!("{BUNDLE} was not written"));
+        let pinned = self.trusted.bundle().ok_or_else(none)?;
+        let mut bundle = pinned.bundle().clone();
+        let Some(cluster) = bundle.clusters.first_mut() else { return Ok(pinned) };
+        let new: Vec<Uid> =
+            ids.iter().filter(|id| !cluster.fragments.contains(id)).copied().collect();
+        if new.is_empty() {
+            return Ok(pinned);
+        }
+        cluster.fragments.extend(new);
+        if cluster.fragments.len() > BUNDLE_LIST_MAX {
+            return Err(Exit::Configuration(format!(
+                "customer-fragments: this gateway had more than {BUNDLE_LIST_MAX}, which is what \
+                 the trust bundle can allow"
+            )));
+        }
+        bundle.version += 1;
+        bundle.issued_at = clock.now();
+        self.trusted.offer(bundle.seal(&self.key))?;
+        self.trusted.bundle().ok_or_else(none)
+    }
 }
 
 fn first(

@@ -11,6 +11,7 @@ mod canary;
 mod command_line;
 mod configuration;
 mod crash;
+mod customer_fragments;
 mod disk_full;
 mod first_start;
 mod hostile;
