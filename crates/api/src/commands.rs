@@ -3,6 +3,7 @@
 mod account;
 mod auth_methods;
 mod folders;
+mod gateway;
 mod items;
 mod keys;
 mod roles;
@@ -24,6 +25,7 @@ static NOUNS: &[(&str, &[&ApiCommand])] = &[
     ("Auth methods", auth_methods::COMMANDS),
     ("Roles", roles::COMMANDS),
     ("Account", account::COMMANDS),
+    ("Gateway", gateway::COMMANDS),
 ];
 
 /// The nouns, each with its commands, in the order pages and help texts show them.

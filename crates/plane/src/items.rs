@@ -134,8 +134,8 @@ pub struct ItemView {
     pub item: Item,
     /// Path of its protection key; `None` for the account's default.
     pub protection_key_name: Option<String>,
-    /// Whether the item's key is bound to a customer fragment.
-    pub with_customer_fragment: bool,
+    /// The customer fragment that the item's key is bound to.
+    pub customer_fragment: Option<Uid>,
     /// What the caller may do with it.
     pub permissions: Capabilities,
     /// Its versions, newest first, without ciphertext, when they were asked for.

@@ -198,6 +198,8 @@ export const scenarios = {
   decrypt: { fields: encrypted, absent: { 'key-name': '/conformance/absent' } },
   'encrypt-batch': { fields: () => batch('message'), absent: { item_id: 2 ** 52 } },
   'decrypt-batch': { fields: () => batch(), absent: { item_id: 2 ** 52 } },
+  'gateway-download-customer-fragments': { fields: () => ({}) },
+  'gateway-list-customer-fragments': { fields: () => ({}) },
   'get-account-settings': { fields: () => ({}) },
   'update-account-settings': { fields: () => ({ 'company-name': 'Conformance' }) },
 };

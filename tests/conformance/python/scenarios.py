@@ -326,7 +326,8 @@ def decrypt_batch():
 
 # Account.
 
-@scenario("get-account-settings")
+@scenario("get-account-settings", "gateway-list-customer-fragments",
+          "gateway-download-customer-fragments")
 def get_settings():
     return Scenario({})
 

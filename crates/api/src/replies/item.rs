@@ -119,7 +119,6 @@ impl<'a> ItemReply<'a> {
     /// Shows `view`.
     pub(crate) fn new(view: &'a ItemView, parts: Parts) -> Self {
         let item = &view.item;
-        let fragment = item.key.as_ref().and_then(|key| key.customer_fragment);
         let custom = parts.custom_fields.then_some(&item.custom_fields);
         Self {
             item_name: item.path.as_str(),
@@ -133,8 +132,8 @@ impl<'a> ItemReply<'a> {
             item_state: item.state.name(),
             item_accessibility: u8::from(item.personal.is_some()),
             last_version: item.last_version,
-            with_customer_fragment: view.with_customer_fragment,
-            customer_fragment_id: fragment.map(|id| format!("cf-{id}")),
+            with_customer_fragment: view.customer_fragment.is_some(),
+            customer_fragment_id: view.customer_fragment.map(|id| format!("cf-{id}")),
             is_enabled: item.state == ItemState::Enabled,
             public_value: "",
             certificates: "",

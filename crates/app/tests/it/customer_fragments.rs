@@ -81,7 +81,12 @@ fn a_key_bound_to_a_fragment_works_only_with_it() {
     let key = admin.describe("/keys/north");
     assert_eq!(key["with_customer_fragment"], true);
     assert_eq!(key["customer_fragment_id"], fragment.id.as_str());
-    assert_eq!(admin.describe("/secrets/north")["with_customer_fragment"], true);
+    let secret =
+        admin.ok("describe-item", json!({"name": "/secrets/north", "show-versions": true}));
+    for shown in [&secret, &secret["item_versions"][0]] {
+        assert_eq!(shown["with_customer_fragment"], true, "{secret}");
+        assert_eq!(shown["customer_fragment_id"], fragment.id.as_str(), "{secret}");
+    }
     assert_eq!(admin.describe("/plain")["with_customer_fragment"], false);
     server.stop();
 
@@ -119,6 +124,36 @@ fn a_key_bound_to_a_fragment_works_only_with_it() {
     let admin = server.admin();
     admin.ok("delete-item", json!({"name": "/secrets/north", "delete-immediately": "true"}));
     admin.refused(404, "describe-item", json!({"name": "/secrets/north"}));
+}
+
+#[test]
+fn a_gateway_lists_its_fragments_and_keeps_their_values() {
+    let site = Site::new();
+    let file = file_of(&site);
+    let fragment = new_fragment(&site, &file, "north");
+    let server = start_with(&site, &file);
+    let admin = server.admin();
+    let listed = admin.ok("gateway-list-customer-fragments", json!({}));
+    assert_eq!(
+        listed["customer_fragments"],
+        json!([{
+            "id": fragment.id, "name": "north", "description": "", "fragment_type": "standard",
+            "hash": fragment.fingerprint, "backup_verified": false,
+        }])
+    );
+    let text = admin.refused(403, "gateway-download-customer-fragments", json!({}));
+    assert!(text.contains("CustomerFragmentsStay"), "{text}");
+    let value = entries(&file)[0]["value"].as_str().unwrap().to_owned();
+    assert!(!listed.to_string().contains(&value) && !text.contains(&value));
+    let log = server.process.err() + &server.process.out();
+    assert!(log.contains(&fragment.fingerprint) && !log.contains(&value), "{log}");
+    server.stop();
+    let server = site.start();
+    let admin = server.admin();
+    let none = json!({"customer_fragments": []});
+    assert_eq!(admin.ok("gateway-list-customer-fragments", json!({})), none);
+    let downloaded = admin.ok("gateway-download-customer-fragments", json!({}));
+    assert_eq!(downloaded, json!({ "cf_json": none }));
 }
 
 #[test]

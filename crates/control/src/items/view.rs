@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use keysherd_base::{AccountId, Fault, ItemId, Timestamp};
+use keysherd_base::{AccountId, Fault, ItemId, Timestamp, Uid};
 use keysherd_domain::account::Account;
 use keysherd_domain::item::Item;
 use keysherd_domain::role::{Capabilities, Capability, RuleKind};
@@ -26,7 +26,7 @@ pub(crate) struct Viewer<'a> {
 struct KeyFacts {
     /// Its path, if the caller may list it.
     name: Option<String>,
-    with_customer_fragment: bool,
+    customer_fragment: Option<Uid>,
 }
 
 impl<'a> Viewer<'a> {
@@ -54,9 +54,7 @@ impl<'a> Viewer<'a> {
     /// Those of the store.
     pub(crate) fn view(&mut self, mut item: Item, held: Capabilities) -> Result<ItemView, Fault> {
         let key = match (&item.key, item.protection_key) {
-            (Some(info), _) => {
-                KeyFacts { name: None, with_customer_fragment: info.customer_fragment.is_some() }
-            }
+            (Some(info), _) => KeyFacts { name: None, customer_fragment: info.customer_fragment },
             (None, Some(id)) => self.key(id)?,
             (None, None) => match self.account.settings.default_key {
                 Some(id) => KeyFacts { name: None, ..self.key(id)? },
@@ -68,7 +66,7 @@ impl<'a> Viewer<'a> {
         Ok(ItemView {
             item,
             protection_key_name: key.name,
-            with_customer_fragment: key.with_customer_fragment,
+            customer_fragment: key.customer_fragment,
             permissions: held,
             versions: Vec::new(),
         })
@@ -90,7 +88,7 @@ impl<'a> Viewer<'a> {
         let visible = self.who.may(RuleKind::Item, key.path.as_str(), Capability::List, self.now);
         Ok(KeyFacts {
             name: visible.then(|| key.path.to_string()),
-            with_customer_fragment: key.key.is_some_and(|info| info.customer_fragment.is_some()),
+            customer_fragment: key.key.and_then(|info| info.customer_fragment),
         })
     }
 }
