@@ -1,14 +1,15 @@
 //! What a manager is asked and what it answers: by gateways ([`ManagerRequest`]) and by other
 //! managers ([`PeerRequest`]). The transport carries these bytes and knows nothing else.
 
-use keysherd_base::{SecretBytes, Uid};
+use keysherd_base::{SecretBytes, Timestamp, Uid};
 use keysherd_crypto::sign::Signature;
 
 use crate::derive::{CHECKPOINT_BYTES_MAX, DeriveAnswer};
 use crate::encoding::{Encoding, MESSAGE_BYTES_MAX, Reader, Signed, SignedBy, Writer};
 use crate::keygen::{Deal, Exchange, Proposal};
 use crate::manager_set::ManagerIndex;
-use crate::manifest::MANIFEST_BYTES_MAX;
+use crate::manifest::{KeyVersion, MANIFEST_BYTES_MAX};
+use crate::order::{KeyReport, REPORTS_MAX};
 use crate::refusal::Refusal;
 
 #[cfg(test)]
@@ -62,6 +63,11 @@ pub enum ManagerRequest {
     Status,
     /// A trust bundle to pin, relayed. Answered by [`ManagerAnswer::BundlePinned`].
     Bundle(Signed),
+    /// An order of the owner, relayed. Answered by [`ManagerAnswer::OrderTaken`].
+    Order(Signed),
+    /// How are these key versions? At most [`REPORTS_MAX`]. Answered by
+    /// [`ManagerAnswer::KeyReports`].
+    KeyReports(Vec<KeyVersion>),
 }
 
 /// How a manager is.
@@ -97,6 +103,15 @@ pub enum ManagerAnswer {
         /// The version.
         version: u64,
     },
+    /// To `Order`: it is obeyed, now or before.
+    OrderTaken {
+        /// The order.
+        order_id: Uid,
+        /// When what it destroys is erased, by the manager's clock.
+        destroy_at: Option<Timestamp>,
+    },
+    /// To `KeyReports`: one for each, in the order of the question.
+    KeyReports(Vec<KeyReport>),
     /// To anything.
     Refused(Refusal),
 }
@@ -139,6 +154,10 @@ impl Encoding for ManagerRequest {
                 to.array(1).uint(6_u8);
             }
             Self::Bundle(signed) => signed.write(to.array(2).uint(7_u8)),
+            Self::Order(signed) => signed.write(to.array(2).uint(10_u8)),
+            Self::KeyReports(keys) => {
+                to.array(2).uint(11_u8).list(keys, |to, key| key.write(to));
+            }
         }
     }
 
@@ -160,6 +179,8 @@ impl Encoding for ManagerRequest {
             },
             (1, 6) => Self::Status,
             (2, 7) => Self::Bundle(Signed::read(from)?),
+            (2, 10) => Self::Order(Signed::read(from)?),
+            (2, 11) => Self::KeyReports(from.list(REPORTS_MAX, KeyVersion::read)?),
             _ => return Err(Refusal::UnknownMessage),
         })
     }
@@ -184,6 +205,16 @@ impl Encoding for ManagerAnswer {
             Self::BundlePinned { version } => {
                 to.array(2).uint(7_u8).uint(*version);
             }
+            Self::OrderTaken { order_id, destroy_at } => {
+                to.array(3).uint(10_u8).uid(order_id);
+                to.array(usize::from(destroy_at.is_some()));
+                if let Some(at) = destroy_at {
+                    to.time(*at);
+                }
+            }
+            Self::KeyReports(reports) => {
+                to.array(2).uint(11_u8).list(reports, |to, report| report.write(to));
+            }
             Self::Refused(refusal) => {
                 to.array(2).uint(0_u8).uint(refusal.code());
             }
@@ -205,6 +236,11 @@ impl Encoding for ManagerAnswer {
                 checkpoint: from.bytes(CHECKPOINT_BYTES_MAX)?.to_vec(),
             }),
             (2, 7) => Self::BundlePinned { version: from.u64()? },
+            (3, 10) => Self::OrderTaken {
+                order_id: from.uid()?,
+                destroy_at: from.list(1, Reader::time)?.pop(),
+            },
+            (2, 11) => Self::KeyReports(from.list(REPORTS_MAX, KeyReport::read)?),
             _ => return Err(Refusal::UnknownMessage),
         })
     }

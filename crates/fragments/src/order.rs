@@ -15,8 +15,11 @@ use crate::labels;
 use crate::manifest::KeyVersion;
 use crate::refusal::Refusal;
 
+mod report;
 #[cfg(test)]
 mod tests;
+
+pub use report::{Condition, DestroyReceipt, KeyReport, REPORTS_MAX};
 
 /// Longest life of an order in milliseconds: 30 days.
 pub const ORDER_LIFE_MS_MAX: i64 = 30 * 24 * 3_600 * 1_000;

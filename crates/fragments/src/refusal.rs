@@ -92,8 +92,9 @@ refusals! {
     /// The key's group is not one of the cluster's.
     GroupNotAllowed = 41, Unauthorized,
         "the key's group is not allowed for this gateway cluster in the trust bundle";
-    /// The key version is pending, disabled or destroyed.
-    KeyNotEnabled = 42, Forbidden, "key version is not enabled";
+    /// The key version is pending, waiting to be destroyed, or destroyed.
+    KeyNotEnabled = 42, Forbidden,
+        "key version is not enabled: never completed, waiting to be destroyed, or destroyed";
     /// The owner froze the key.
     KeyFrozen = 43, Forbidden, "key is frozen by its owner";
     /// The customer fragment is not one of the cluster's.
@@ -211,6 +212,8 @@ refusals! {
     KeyDestroyed = 131, Conflict, "key version is destroyed; nothing brings it back";
     /// The trust bundle has no such key group.
     UnknownGroup = 132, NotFound, "no key group of this name in the trust bundle";
+    /// A destroy receipt that the manager it names did not sign.
+    BadReceipt = 133, BadRequest, "destroy receipt is not signed by the manager's key";
 }
 
 impl Refusal {

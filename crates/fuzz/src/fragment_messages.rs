@@ -12,7 +12,7 @@ use keysherd_fragments::keygen::{
 };
 use keysherd_fragments::manifest::{Manifest, SignedManifest};
 use keysherd_fragments::messages::{ManagerAnswer, ManagerRequest, PeerAnswer, PeerRequest};
-use keysherd_fragments::order::{OrderAction, OwnerOrder};
+use keysherd_fragments::order::{DestroyReceipt, OrderAction, OwnerOrder};
 use keysherd_fragments::refusal::Refusal;
 
 use crate::fragment_samples as samples;
@@ -45,6 +45,7 @@ const DECODERS: &[(&str, Recode)] = &[
     ("Proposal", recode::<Proposal>),
     ("Deal", recode::<Deal>),
     ("OwnerOrder", recode::<OwnerOrder>),
+    ("DestroyReceipt", recode::<DestroyReceipt>),
 ];
 
 /// Decodes the bytes as every message: what is accepted is encoded in the same bytes, all of which
@@ -126,6 +127,16 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         expires_at: Timestamp(2),
         action: OrderAction::DestroyVersion { key: samples::key_version() },
     };
+    let receipt = DestroyReceipt {
+        deployment: Uid([1; 16]),
+        manager: samples::index(1),
+        key: samples::key_version(),
+        manifest_sha256: [3; 32],
+        order_id: Uid([2; 16]),
+        order_sha256: [4; 32],
+        destroyed_at: Timestamp(5),
+        checkpoint: vec![6; 20],
+    };
     let mut seeds = vec![
         samples::signed().to_bytes(),
         samples::signed_by().to_bytes(),
@@ -142,6 +153,7 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         samples::proposal().to_bytes(),
         samples::deal().to_bytes(),
         order.to_bytes(),
+        receipt.to_bytes(),
         PeerAnswer::Taken.to_bytes(),
         PeerAnswer::Refused(Refusal::BadDeal).to_bytes(),
     ];

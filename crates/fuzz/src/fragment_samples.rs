@@ -14,6 +14,7 @@ use keysherd_fragments::manifest::{KeyVersion, Manifest};
 use keysherd_fragments::messages::{
     DeriveCall, GenerateCall, ManagerAnswer, ManagerRequest, PeerRequest, Status,
 };
+use keysherd_fragments::order::{Condition, KeyReport};
 use keysherd_fragments::permit::Op;
 use keysherd_fragments::refusal::Refusal;
 
@@ -186,6 +187,8 @@ pub(crate) fn requests() -> Vec<ManagerRequest> {
         ManagerRequest::GenerateSign { session: Uid([3; 16]), manifest: manifest().to_bytes() },
         ManagerRequest::Status,
         ManagerRequest::Bundle(signed()),
+        ManagerRequest::Order(signed()),
+        ManagerRequest::KeyReports(vec![key_version()]),
     ]
 }
 
@@ -200,6 +203,13 @@ pub(crate) fn answers() -> Vec<ManagerAnswer> {
         ManagerAnswer::ManifestSignature(Signature([7; 64])),
         ManagerAnswer::Status(status),
         ManagerAnswer::BundlePinned { version: 8 },
+        ManagerAnswer::OrderTaken { order_id: Uid([1; 16]), destroy_at: Some(Timestamp(9)) },
+        ManagerAnswer::KeyReports(vec![KeyReport {
+            key: key_version(),
+            condition: Condition::Destroyed,
+            frozen: true,
+            receipt: Some(signed()),
+        }]),
         ManagerAnswer::Refused(Refusal::KeyFrozen),
     ]
 }

@@ -4,7 +4,8 @@ use keysherd_base::{AccountId, Timestamp, Uid};
 use keysherd_fragments::context::Class;
 use keysherd_fragments::permit::{Op, Subject};
 use keysherd_manager::log::{
-    Checkpoint, DeriveEvent, DerivedItem, Entry, Event, GenerationEvent, GenerationStep, KeyRef,
+    Checkpoint, DeriveEvent, DerivedItem, DestroyedEvent, Entry, Event, GenerationEvent,
+    GenerationStep, KeyRef, OrderEvent,
 };
 
 /// Reads the bytes as an entry and as a checkpoint: what is accepted is written so that it reads
@@ -70,6 +71,13 @@ pub(crate) fn entries() -> Vec<Entry> {
         Event::Bundle { version: 2, sha256: [20; 32] },
         Event::Derive(derive),
         Event::Generation(generation),
+        Event::Order(OrderEvent { body: vec![19; 100], signature: [20; 64] }),
+        Event::Destroyed(DestroyedEvent {
+            account: AccountId(Uid([17; 16])),
+            key,
+            order_id: Uid([21; 16]),
+            manifest_sha256: [18; 32],
+        }),
     ]
     .map(|event| Entry { at, event })
     .to_vec()

@@ -179,7 +179,7 @@ impl Manager {
             let in_time = match record.state {
                 KeyState::Pending { expires_at } => now <= expires_at,
                 KeyState::Enabled => true,
-                KeyState::Frozen | KeyState::Destroyed => false,
+                KeyState::Destroyed => false,
             };
             in_time
                 && record.session == *session
@@ -206,9 +206,9 @@ impl Manager {
         self.log.append_blocking(&entry).map(|_| ()).map_err(log_refusal)
     }
 
-    /// Erases what is over its time: generation sessions, and key versions whose manifest was never
-    /// completed. Done at each start and before each generation; to be called every minute or so
-    /// besides. It blocks.
+    /// Erases what is over its time: generation sessions, key versions whose manifest was never
+    /// completed, and key versions that the owner ordered to be destroyed. Done at each start and
+    /// before each generation; to be called every minute or so besides. It blocks.
     ///
     /// # Errors
     /// When the store cannot be read or written.
@@ -231,7 +231,7 @@ impl Manager {
             // The entry is for people; that it is missing changes nothing.
             self.log_generation(event).ok();
         }
-        Ok(())
+        self.destroy_due()
     }
 }
 

@@ -4,14 +4,16 @@ use std::cell::{Cell, OnceCell};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use arc_swap::ArcSwap;
 use keysherd_base::{Fault, FaultKind, SecretBytes, Timestamp, Uid};
-use keysherd_fragments::encoding::Encoding;
+use keysherd_fragments::encoding::{Encoding, Signed};
 use keysherd_fragments::manager_side::{self, KeyRing, KeyStatus};
 use keysherd_fragments::manifest::{KeyVersion, Manifest};
 use keysherd_fragments::refusal::Refusal;
 use keysherd_fragments::share::KeyShares;
 use quick_cache::sync::Cache;
 
+use crate::orders::Stops;
 use crate::store::{KeyRecord, KeyState, Store};
 
 /// What is known publicly about a key version.
@@ -46,6 +48,8 @@ pub(crate) struct Keys {
     shares: Cache<KeyVersion, Arc<KeyShares>>,
     /// Held while the state of a key version is read and then changed.
     changing: Mutex<()>,
+    /// What the owner has stopped.
+    stops: ArcSwap<Stops>,
 }
 
 impl Keys {
@@ -56,6 +60,7 @@ impl Keys {
             infos: Cache::new(cached_max),
             shares: Cache::new(cached_max),
             changing: Mutex::new(()),
+            stops: ArcSwap::default(),
         }
     }
 
@@ -86,6 +91,8 @@ impl Keys {
         if let Some(shares) = self.shares.get(key) {
             return Ok(Some(shares));
         }
+        // Held, so that nothing comes into memory that was erased between reading and keeping it.
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(record) = self.store.shares(key)? else { return Ok(None) };
         let shares = Arc::new(KeyShares::from_record(&record)?);
         if shares.key() != *key {
@@ -133,6 +140,32 @@ impl Keys {
             }
         }
         Ok(())
+    }
+
+    /// Erases the fragments of a key version for good, in the store and in memory. Its record
+    /// stays, so that the version never comes back.
+    ///
+    /// # Errors
+    /// [`FaultKind::NotFound`] for a key version that is unknown; when the store cannot be written.
+    pub(crate) fn erase(&self, key: &KeyVersion, receipt: &Signed) -> Result<(), Fault> {
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = self.store.key(key)?;
+        let mut record = found.ok_or_else(|| Fault::from(Refusal::UnknownKey))?;
+        record.state = KeyState::Destroyed;
+        self.store.erase_shares(key, &record, receipt)?;
+        self.infos.insert(*key, Arc::new(KeyInfo::new(record)?));
+        self.shares.remove(key);
+        Ok(())
+    }
+
+    /// What the owner has stopped.
+    pub(crate) fn stops(&self) -> Arc<Stops> {
+        self.stops.load_full()
+    }
+
+    /// Replaces what the owner has stopped.
+    pub(crate) fn set_stops(&self, stops: Stops) {
+        self.stops.store(Arc::new(stops));
     }
 
     /// Erases the key versions that were never completed and are over their time.
@@ -237,13 +270,14 @@ impl KeyRing for Ring<'_> {
             }
         };
         let info = info.as_ref()?;
+        let stops = self.keys.stops.load();
         let state = match info.record.state {
+            KeyState::Destroyed => manager_side::KeyState::Destroyed,
+            _ if stops.scheduled(key).is_some() => manager_side::KeyState::Disabled,
             KeyState::Pending { .. } if !self.in_use => manager_side::KeyState::Pending,
             KeyState::Pending { .. } | KeyState::Enabled => manager_side::KeyState::Enabled,
-            KeyState::Frozen => manager_side::KeyState::Disabled,
-            KeyState::Destroyed => manager_side::KeyState::Destroyed,
         };
-        let frozen = info.record.state == KeyState::Frozen;
+        let frozen = stops.is_frozen(key, info.group());
         Some(KeyStatus { group: info.group(), fragment: info.fragment, state, frozen })
     }
 }

@@ -20,6 +20,7 @@ mod home;
 mod keys;
 pub mod log;
 mod manager;
+mod orders;
 mod peer;
 mod permits;
 mod restore;

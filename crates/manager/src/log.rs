@@ -24,7 +24,10 @@ mod sink;
 mod tests;
 mod writer;
 
-pub use entry::{DeriveEvent, DerivedItem, Entry, Event, GenerationEvent, GenerationStep, KeyRef};
+pub use entry::{
+    DeriveEvent, DerivedItem, DestroyedEvent, Entry, Event, GenerationEvent, GenerationStep,
+    KeyRef, OrderEvent,
+};
 pub use read::{Comparison, LogReader, LogSummary, compare, verify};
 
 pub use appender::LogLimits;

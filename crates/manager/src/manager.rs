@@ -23,6 +23,7 @@ use crate::keys::Keys;
 use crate::log::{
     Appender, Entry, Event, LogOwner, LogSummary, LogWriter, SinkFactory, files, segments,
 };
+use crate::orders::Orders;
 use crate::peer::PeerLink;
 use crate::permits::Permits;
 use crate::restore::Counters;
@@ -45,6 +46,8 @@ pub struct Manager {
     pub(crate) bundle_version: watch::Sender<u64>,
     /// Held while a bundle is compared with the pinned one and replaces it.
     pub(crate) bundle_change: Mutex<()>,
+    /// The newest orders of the owner. Held while one is compared with them and obeyed.
+    pub(crate) orders: Mutex<Orders>,
     pub(crate) permits: Permits,
     pub(crate) uses: Mutex<UseCounter>,
     pub(crate) budget: Mutex<Budget>,
@@ -98,6 +101,8 @@ impl Manager {
             check_listed(bundle, index, &identity)?;
         }
         let keys = Keys::new(store, limits.keys_cached_max);
+        let orders = Orders::load(keys.store())?;
+        keys.set_stops(orders.stops());
         let mut counters = Counters::new(&limits);
         let log_dir = home.log_dir();
         let summary = counters.restore(&keys, bundle.as_ref(), &log_dir, index, clock.now())?;
@@ -119,6 +124,7 @@ impl Manager {
             bundle_version: watch::Sender::new(bundle.as_ref().map_or(0, PinnedBundle::version)),
             bundle: ArcSwapOption::from_pointee(bundle),
             bundle_change: Mutex::new(()),
+            orders: Mutex::new(orders),
             permits: Permits::new(limits.permit_entries_cached_max),
             uses: Mutex::new(counters.uses),
             budget: Mutex::new(counters.budget),

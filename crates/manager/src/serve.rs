@@ -83,6 +83,11 @@ impl Manager {
                 let version = self.heavy(move |manager| manager.pin_bundle(signed)).await?;
                 Ok(ManagerAnswer::BundlePinned { version })
             }
+            ManagerRequest::Order(signed) => self.heavy(move |manager| manager.obey(signed)).await,
+            ManagerRequest::KeyReports(keys) => {
+                let report = move |manager: &Self| manager.key_reports(&keys);
+                self.heavy(report).await.map(ManagerAnswer::KeyReports)
+            }
         }
     }
 

@@ -21,12 +21,13 @@ use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 
 use crate::at_rest::EpochKey;
 
+mod orders;
 mod record;
 mod rotation;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use record::{KeyRecord, KeyState, Pin};
+pub(crate) use record::{KeyRecord, KeyState, OrderRecord, Pin};
 
 const CLEAR: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("clear");
 const SEALED: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("sealed");
@@ -51,11 +52,23 @@ enum Kind {
     Bundle = 4,
     /// The last checkpoint of the log that the store has heard of.
     LogFloor = 5,
+    /// The newest order of the owner about a target.
+    Order = 32,
+    /// The receipt of an erased key version.
+    Receipt = 33,
 }
 
 impl Kind {
     fn from_number(number: u8) -> Option<Self> {
-        let all = [Self::Pin, Self::Shares, Self::Key, Self::Bundle, Self::LogFloor];
+        let all = [
+            Self::Pin,
+            Self::Shares,
+            Self::Key,
+            Self::Bundle,
+            Self::LogFloor,
+            Self::Order,
+            Self::Receipt,
+        ];
         all.into_iter().find(|kind| *kind as u8 == number)
     }
 }
@@ -278,20 +291,23 @@ impl Store {
         Ok(())
     }
 
-    /// How many key versions there are.
+    /// How many key versions there are, erased ones not included.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub(crate) fn key_count(&self) -> Result<u64, Fault> {
         let transaction = self.db.begin_read().map_err(broken)?;
         let table = transaction.open_table(SEALED).map_err(broken)?;
-        let (first, end) = (name(Kind::Key, &NO_KEY), [Kind::Key as u8 + 1]);
-        let mut count = 0;
-        for entry in table.range(first.as_slice()..end.as_slice()).map_err(broken)? {
-            entry.map_err(broken)?;
-            count += 1;
-        }
-        Ok(count)
+        let count = |kind: Kind| -> Result<u64, Fault> {
+            let (first, end) = ([kind as u8], [kind as u8 + 1]);
+            let mut count = 0;
+            for entry in table.range(first.as_slice()..end.as_slice()).map_err(broken)? {
+                entry.map_err(broken)?;
+                count += 1;
+            }
+            Ok(count)
+        };
+        Ok(count(Kind::Key)?.saturating_sub(count(Kind::Receipt)?))
     }
 
     fn read(&self, kind: Kind, key: &KeyVersion) -> Result<Option<SecretBytes>, Fault> {

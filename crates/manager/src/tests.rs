@@ -6,6 +6,7 @@ mod caps;
 mod generation;
 mod lifecycle;
 mod log_evidence;
+mod orders;
 mod permits;
 mod rig;
 mod rounds;

@@ -11,7 +11,8 @@ use crate::derive::{AnswerBody, DeriveRequest, KeyAnswer, Mode};
 use crate::dleq::Proof;
 use crate::keygen::{GenerateParams, GenerateRequest, Round1};
 use crate::manager_set::{ManagerSet, Threshold};
-use crate::manifest::{KeyVersion, Manifest, SignedManifest};
+use crate::manifest::{Manifest, SignedManifest};
+use crate::order::{Condition, KeyReport};
 use crate::permit::{Op, Permit};
 
 type Recode = fn(&[u8]) -> Option<Vec<u8>>;
@@ -155,6 +156,17 @@ fn a_check_value_needs_a_fragment_and_an_older_manifest_has_none() {
     assert_eq!(manifest_with_fragment().to_bytes()[..2], [0x8c, 2]);
 }
 
+fn reports() -> Vec<KeyReport> {
+    let scheduled =
+        Condition::Scheduled { order_id: Uid([4; 16]), destroy_at: Timestamp(1_800_000_000_000) };
+    let conditions = [Condition::Unknown, Condition::Pending, Condition::Enabled, scheduled];
+    let report = |condition| KeyReport { key: key(), condition, frozen: true, receipt: None };
+    let mut reports: Vec<KeyReport> = conditions.map(report).into();
+    let receipt = Some(signed());
+    reports.push(KeyReport { key: key(), condition: Condition::Destroyed, frozen: false, receipt });
+    reports
+}
+
 fn answers() -> Vec<ManagerAnswer> {
     let outputs = SecretBytes::new(vec![9; 96]);
     let proposal =
@@ -170,6 +182,9 @@ fn answers() -> Vec<ManagerAnswer> {
         ManagerAnswer::ManifestSignature(Signature([7; 64])),
         ManagerAnswer::Status(status),
         ManagerAnswer::BundlePinned { version: 8 },
+        ManagerAnswer::OrderTaken { order_id: Uid([1; 16]), destroy_at: None },
+        ManagerAnswer::OrderTaken { order_id: Uid([1; 16]), destroy_at: Some(Timestamp(9)) },
+        ManagerAnswer::KeyReports(reports()),
         ManagerAnswer::Refused(Refusal::KeyFrozen),
     ]
 }
@@ -185,6 +200,8 @@ fn requests() -> Vec<ManagerRequest> {
         ManagerRequest::GenerateSign { session: Uid([3; 16]), manifest: manifest().to_bytes() },
         ManagerRequest::Status,
         ManagerRequest::Bundle(bundle().seal(&SigningKey::from_seed(&[1; 32].into()))),
+        ManagerRequest::Order(signed()),
+        ManagerRequest::KeyReports(vec![key(); 2]),
     ]
 }
 

@@ -165,6 +165,10 @@ impl TestManager {
                 self.bundle = self.bundle.accept(signed)?;
                 ManagerAnswer::BundlePinned { version: self.bundle.version() }
             }
+            // Orders need what lasts: the manager's own tests have them.
+            ManagerRequest::Order(_) | ManagerRequest::KeyReports(_) => {
+                return Err(Refusal::UnknownMessage);
+            }
         };
         Ok((answer, Vec::new()))
     }

@@ -6,6 +6,7 @@
 
 use keysherd_base::{AccountId, KeyId, Timestamp, Uid};
 use keysherd_fragments::context::Class;
+use keysherd_fragments::order::ORDER_BYTES_MAX;
 use keysherd_fragments::permit::{Op, Subject};
 use minicbor::decode::Error as DecodeError;
 use minicbor::encode::Error as EncodeError;
@@ -58,6 +59,10 @@ pub enum Event {
     Derive(DeriveEvent),
     /// A step of a key generation is about to be answered.
     Generation(GenerationEvent),
+    /// An order of the owner is about to be obeyed.
+    Order(OrderEvent),
+    /// The fragments of a key version are about to be erased on the owner's order.
+    Destroyed(DestroyedEvent),
 }
 
 /// Which partials are about to be handed out, on whose word and to whom.
@@ -141,6 +146,28 @@ pub struct GenerationEvent {
     pub manifest_sha256: [u8; 32],
 }
 
+/// An order of the owner, whole: the log proves by itself that the owner gave it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrderEvent {
+    /// The bytes of the [`OwnerOrder`](keysherd_fragments::order::OwnerOrder).
+    pub body: Vec<u8>,
+    /// The owner's signature over it.
+    pub signature: [u8; 64],
+}
+
+/// An erased key version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DestroyedEvent {
+    /// The account.
+    pub account: AccountId,
+    /// The key version.
+    pub key: KeyRef,
+    /// The order.
+    pub order_id: Uid,
+    /// SHA-256 of the manifest.
+    pub manifest_sha256: [u8; 32],
+}
+
 /// Which step of a generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -192,7 +219,7 @@ impl Entry {
             Event::Derive(derive) => {
                 256 + 24 * derive.keys.len() + 70 * derive.subjects.len() + 40 * derive.items.len()
             }
-            _ => 256,
+            _ => 512,
         }
     }
 
@@ -216,6 +243,14 @@ impl Entry {
             Event::Generation(generation) => {
                 to.u8(5)?;
                 generation.encode(to)?;
+            }
+            Event::Order(order) => {
+                to.u8(20)?.array(2)?.bytes(&order.body)?.bytes(&order.signature)?;
+            }
+            Event::Destroyed(destroyed) => {
+                to.u8(21)?.array(4)?.bytes(destroyed.account.0.as_bytes())?;
+                destroyed.key.encode(to)?;
+                to.bytes(destroyed.order_id.as_bytes())?.bytes(&destroyed.manifest_sha256)?;
             }
         }
         Ok(())
@@ -245,6 +280,23 @@ impl Entry {
             }
             4 => Event::Derive(DeriveEvent::decode(from)?),
             5 => Event::Generation(GenerationEvent::decode(from)?),
+            20 => {
+                head(from, 2)?;
+                let body = from.bytes()?;
+                if body.len() > ORDER_BYTES_MAX {
+                    return Err(DecodeError::message("an order that is too long"));
+                }
+                Event::Order(OrderEvent { body: body.to_vec(), signature: fixed(from)? })
+            }
+            21 => {
+                head(from, 4)?;
+                Event::Destroyed(DestroyedEvent {
+                    account: AccountId(Uid(fixed(from)?)),
+                    key: KeyRef::decode(from)?,
+                    order_id: Uid(fixed(from)?),
+                    manifest_sha256: fixed(from)?,
+                })
+            }
             _ => return Err(DecodeError::message("unknown event")),
         };
         Ok(Self { at, event })

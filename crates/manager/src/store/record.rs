@@ -1,7 +1,8 @@
 //! The plaintexts of the store's records.
 
 use keysherd_base::{Secret, SecretBytes, Timestamp, Uid};
-use keysherd_crypto::sign::PublicKey;
+use keysherd_crypto::sign::{PublicKey, Signature};
+use keysherd_fragments::encoding::Signed;
 use minicbor::decode::Error as DecodeError;
 use minicbor::encode::Error as EncodeError;
 use minicbor::{Decoder, Encoder};
@@ -40,8 +41,6 @@ pub(crate) enum KeyState {
     },
     /// In use.
     Enabled,
-    /// Its owner stopped its use for now.
-    Frozen,
     /// Erased for good by its owner; the record stays so that the version never comes back.
     Destroyed,
 }
@@ -73,7 +72,6 @@ impl KeyRecord {
         let (state, expires_at) = match self.state {
             KeyState::Pending { expires_at } => (1, expires_at.0),
             KeyState::Enabled => (2, 0),
-            KeyState::Frozen => (3, 0),
             KeyState::Destroyed => (4, 0),
         };
         to.array(5)?.u8(state)?.i64(expires_at)?;
@@ -93,7 +91,6 @@ impl KeyRecord {
         let state = match number {
             1 => KeyState::Pending { expires_at },
             2 => KeyState::Enabled,
-            3 => KeyState::Frozen,
             4 => KeyState::Destroyed,
             _ => return Ok(None),
         };
@@ -102,6 +99,43 @@ impl KeyRecord {
         Ok(Some(Self { state, session, gateway, manifest: from.bytes()?.to_vec() }))
     }
 }
+
+/// What is remembered of the newest order about a target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct OrderRecord {
+    /// The order as the owner signed it.
+    pub(crate) signed: Signed,
+    /// Of an order to destroy: when its key version is erased.
+    pub(crate) destroy_at: Option<Timestamp>,
+}
+
+impl OrderRecord {
+    pub(super) fn to_bytes(&self) -> SecretBytes {
+        let mut to = Encoder::new(Vec::with_capacity(512));
+        let at = self.destroy_at.map_or(NEVER, |at| at.0);
+        let encode = |to: &mut Encoder<Vec<u8>>| -> Result<(), EncodeError<_>> {
+            to.array(3)?.bytes(&self.signed.body)?.bytes(&self.signed.signature.0)?.i64(at)?;
+            Ok::<(), EncodeError<std::convert::Infallible>>(())
+        };
+        encode(&mut to).expect("invariant: writing to memory does not fail");
+        SecretBytes::new(to.into_writer())
+    }
+
+    pub(super) fn from_bytes(bytes: &SecretBytes) -> Option<Self> {
+        let mut from = Decoder::new(bytes.expose());
+        if from.array().ok()? != Some(3) {
+            return None;
+        }
+        let body = from.bytes().ok()?.to_vec();
+        let signature = Signature::from_slice(from.bytes().ok()?)?;
+        let at = from.i64().ok()?;
+        let destroy_at = (at != NEVER).then_some(Timestamp(at));
+        Some(Self { signed: Signed { body, signature }, destroy_at })
+    }
+}
+
+/// Stands for "it erases nothing".
+const NEVER: i64 = i64::MIN;
 
 pub(super) fn floor_bytes(at: &Checkpoint) -> SecretBytes {
     SecretBytes::new([at.size.to_be_bytes().as_slice(), &at.head].concat())
