@@ -13,6 +13,7 @@ pub mod access_key;
 pub mod aead;
 pub mod cbc;
 pub mod envelope;
+pub mod fingerprint;
 pub mod hash;
 pub mod labels;
 pub mod memory;

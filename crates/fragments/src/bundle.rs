@@ -14,6 +14,7 @@ use crate::refusal::Refusal;
 pub mod address;
 pub mod endorsement;
 pub mod pinned;
+pub mod succession;
 
 /// Longest name of a key group in bytes.
 pub const GROUP_BYTES_MAX: usize = 64;

@@ -42,6 +42,10 @@ pub const SIGN_DERIVE_REQUEST: &str = "KSF1-sig/derive-req";
 pub const SIGN_DERIVE_ANSWER: &str = "KSF1-sig/derive-resp";
 /// Signature of the owner over a trust bundle.
 pub const SIGN_BUNDLE: &str = "KSF1-sig/bundle";
+/// Signature of an owner key over the key that follows it.
+pub const SIGN_SUCCESSION: &str = "KSF1-sig/owner-succession";
+/// Signature of a role's identity key over its request to be trusted.
+pub const SIGN_ENROLLMENT: &str = "KSF1-sig/enrollment";
 /// Signature of a manager over a key manifest.
 pub const SIGN_MANIFEST: &str = "KSF1-sig/manifest";
 /// Signature of a gateway cluster over the key of one of its instances.
@@ -84,6 +88,8 @@ pub const SIGNATURES: &[&str] = &[
     SIGN_DERIVE_REQUEST,
     SIGN_DERIVE_ANSWER,
     SIGN_BUNDLE,
+    SIGN_SUCCESSION,
+    SIGN_ENROLLMENT,
     SIGN_MANIFEST,
     SIGN_INSTANCE,
     SIGN_GENERATE_REQUEST,

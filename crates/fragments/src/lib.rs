@@ -12,6 +12,7 @@
 //! - what is derived: [`context`], [`leg_s`], [`leg_g`], [`leg_c`], [`combine`], [`dleq`]
 //! - what is signed: [`permit`], [`bundle`], [`order`], [`manifest`], [`mod@derive`], all in one
 //!   [`encoding`]
+//! - how machines ask to be trusted: [`enrollment`], [`owner_key`]
 //! - how customer fragments are kept: [`fragment_file`]
 //! - who does what: [`manager_side`], [`gateway_side`], [`keygen`], speaking [`messages`]
 
@@ -21,6 +22,7 @@ pub mod context;
 pub mod derive;
 pub mod dleq;
 pub mod encoding;
+pub mod enrollment;
 pub mod fragment_file;
 pub mod gateway_side;
 pub mod interpolation;
@@ -34,6 +36,7 @@ pub mod manager_side;
 pub mod manifest;
 pub mod messages;
 pub mod order;
+pub mod owner_key;
 pub mod refusal;
 pub mod share;
 

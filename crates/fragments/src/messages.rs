@@ -4,6 +4,7 @@
 use keysherd_base::{SecretBytes, Timestamp, Uid};
 use keysherd_crypto::sign::Signature;
 
+use crate::bundle::succession::SignedBundle;
 use crate::derive::{CHECKPOINT_BYTES_MAX, DeriveAnswer};
 use crate::encoding::{Encoding, MESSAGE_BYTES_MAX, Reader, Signed, SignedBy, Writer};
 use crate::keygen::{Deal, Exchange, Proposal};
@@ -62,7 +63,7 @@ pub enum ManagerRequest {
     /// Say how you are. Answered by [`ManagerAnswer::Status`].
     Status,
     /// A trust bundle to pin, relayed. Answered by [`ManagerAnswer::BundlePinned`].
-    Bundle(Signed),
+    Bundle(SignedBundle),
     /// An order of the owner, relayed. Answered by [`ManagerAnswer::OrderTaken`].
     Order(Signed),
     /// How are these key versions? At most [`REPORTS_MAX`]. Answered by
@@ -178,9 +179,9 @@ impl Encoding for ManagerRequest {
                 manifest: from.bytes(MANIFEST_BYTES_MAX)?.to_vec(),
             },
             (1, 6) => Self::Status,
-            (2, 7) => Self::Bundle(Signed::read(from)?),
             (2, 10) => Self::Order(Signed::read(from)?),
             (2, 11) => Self::KeyReports(from.list(REPORTS_MAX, KeyVersion::read)?),
+            (2, 7) => Self::Bundle(SignedBundle::read(from)?),
             _ => return Err(Refusal::UnknownMessage),
         })
     }

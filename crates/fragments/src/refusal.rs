@@ -214,6 +214,13 @@ refusals! {
     UnknownGroup = 132, NotFound, "no key group of this name in the trust bundle";
     /// A destroy receipt that the manager it names did not sign.
     BadReceipt = 133, BadRequest, "destroy receipt is not signed by the manager's key";
+
+    /// A statement about the next owner key that is none, or for another deployment.
+    BadSuccession = 140, Unauthorized,
+        "the change of the owner key is not signed by the pinned owner for this deployment";
+    /// A request to be trusted that its own key did not sign.
+    BadEnrollment = 141, Unauthorized,
+        "the request is not signed by the key it is about; let that machine make it again";
 }
 
 impl Refusal {

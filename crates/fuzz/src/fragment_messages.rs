@@ -5,8 +5,10 @@ use keysherd_crypto::sign::{Signature, SigningKey};
 use keysherd_fragments::bundle::Bundle;
 use keysherd_fragments::bundle::endorsement::Endorsement;
 use keysherd_fragments::bundle::pinned::PinnedBundle;
+use keysherd_fragments::bundle::succession::{SignedBundle, Succession};
 use keysherd_fragments::derive::{AnswerBody, DeriveAnswer, DeriveRequest};
 use keysherd_fragments::encoding::{Encoding, Signed, SignedBy};
+use keysherd_fragments::enrollment::{EnrolledRole, Enrollment};
 use keysherd_fragments::keygen::{
     Deal, Exchange, GenerateParams, GenerateRequest, Proposal, Round1,
 };
@@ -30,6 +32,9 @@ const DECODERS: &[(&str, Recode)] = &[
     ("PeerRequest", recode::<PeerRequest>),
     ("PeerAnswer", recode::<PeerAnswer>),
     ("Signed", recode::<Signed>),
+    ("SignedBundle", recode::<SignedBundle>),
+    ("Succession", recode::<Succession>),
+    ("Enrollment", recode::<Enrollment>),
     ("SignedBy", recode::<SignedBy>),
     ("DeriveRequest", recode::<DeriveRequest>),
     ("DeriveAnswer", recode::<DeriveAnswer>),
@@ -92,7 +97,7 @@ fn check_bundle(bundle: &Bundle) {
         PinnedBundle::open(owner.public(), bundle.seal(&owner)).expect("a signed bundle is pinned");
     assert_eq!(pinned.bundle(), bundle);
     assert!(pinned.accept(bundle.seal(&owner)).is_ok(), "the very same");
-    let forged = Signed { signature: Signature([0; 64]), ..bundle.seal(&owner) };
+    let forged = SignedBundle { signature: Signature([0; 64]), ..bundle.seal(&owner) };
     assert_eq!(pinned.accept(forged).err(), Some(Refusal::BadBundleSignature));
     for cluster in &bundle.clusters {
         for instance in &cluster.instances {
@@ -137,8 +142,26 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         destroyed_at: Timestamp(5),
         checkpoint: vec![6; 20],
     };
+    let succession = Succession {
+        deployment: Uid([1; 16]),
+        former: samples::manager_key(1).public(),
+        next: samples::manager_key(2).public(),
+        issued_at: Timestamp(3),
+    };
+    let enrollment = Enrollment {
+        role: EnrolledRole::Control { permit_key: samples::manager_key(1).public() },
+        key: samples::manager_key(2).public(),
+        name: "control-1".to_owned(),
+        address: String::new(),
+        made_at: Timestamp(4),
+    };
+    let relayed =
+        SignedBundle::from(samples::signed()).with_successions(vec![samples::signed(); 2]);
     let mut seeds = vec![
         samples::signed().to_bytes(),
+        relayed.to_bytes(),
+        succession.to_bytes(),
+        enrollment.to_bytes(),
         samples::signed_by().to_bytes(),
         samples::derive_request().to_bytes(),
         samples::derive_answer().to_bytes(),

@@ -186,9 +186,9 @@ pub(crate) fn requests() -> Vec<ManagerRequest> {
         ManagerRequest::GenerateCollect { session: Uid([2; 16]) },
         ManagerRequest::GenerateSign { session: Uid([3; 16]), manifest: manifest().to_bytes() },
         ManagerRequest::Status,
-        ManagerRequest::Bundle(signed()),
         ManagerRequest::Order(signed()),
         ManagerRequest::KeyReports(vec![key_version()]),
+        ManagerRequest::Bundle(signed().into()),
     ]
 }
 

@@ -130,6 +130,7 @@ smoke_tests!(
     log_segments,
     manifests,
     networks,
+    owner_files,
     paths,
     patterns,
     permits,

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use keysherd_base::{Fault, SecretBytes};
-use keysherd_fragments::encoding::{Encoding, Signed};
+use keysherd_fragments::bundle::succession::SignedBundle;
+use keysherd_fragments::encoding::Encoding;
 use keysherd_plane::BoxFuture;
 
 use crate::channel::Channel;
@@ -17,7 +18,7 @@ use crate::service::Service;
 /// Where the newest bundle lies.
 pub trait BundleShelf: Send + Sync {
     /// The bundle, if its version is above `known`. It must be quick and must not block.
-    fn newer_than(&self, known: u64) -> Option<Signed>;
+    fn newer_than(&self, known: u64) -> Option<SignedBundle>;
 }
 
 /// Serves [`routes::BUNDLE`]: the request is the version known so far, 8 bytes big-endian; the
@@ -52,12 +53,12 @@ impl Service for BundleService {
 ///
 /// # Errors
 /// [`LinkError`]; [`LinkError::Mismatch`] for an answer that is no signed bundle.
-pub async fn fetch(control: &Channel, known: u64) -> Result<Option<Signed>, LinkError> {
+pub async fn fetch(control: &Channel, known: u64) -> Result<Option<SignedBundle>, LinkError> {
     let request = SecretBytes::new(known.to_be_bytes().to_vec());
     let answer = control.call(routes::BUNDLE, request, CallLimits::default()).await?;
     if answer.expose().is_empty() {
         return Ok(None);
     }
-    let signed = Signed::from_bytes(answer.expose());
+    let signed = SignedBundle::from_bytes(answer.expose());
     signed.map(Some).map_err(|error| LinkError::Mismatch(format!("not a trust bundle: {error}")))
 }

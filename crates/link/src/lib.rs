@@ -32,7 +32,7 @@
 //! let request = SecretBytes::new(bytes);
 //! let answer = channel.call(routes::MANAGER, request, CallLimits::default()).await?;
 //! let plane = RemotePlane::new(control_channel);                          // implements Plane
-//! let newer = bundle::fetch(&control_channel, known_version).await?;      // Option<Signed>
+//! let newer = bundle::fetch(&control_channel, known_version).await?;      // Option<SignedBundle>
 //! ```
 //! A [`Channel`] is a handle to one multiplexed connection, made when it is first needed and made
 //! again when it broke. Several routes are tried in turn. Calls are independent: hedging is the

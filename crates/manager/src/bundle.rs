@@ -5,7 +5,8 @@ use std::sync::Arc;
 use keysherd_base::Fault;
 use keysherd_crypto::hash::sha256;
 use keysherd_fragments::bundle::pinned::PinnedBundle;
-use keysherd_fragments::encoding::{Encoding, Signed};
+use keysherd_fragments::bundle::succession::SignedBundle;
+use keysherd_fragments::encoding::Encoding;
 use keysherd_fragments::refusal::Refusal;
 
 use crate::keys::store_refusal;
@@ -26,7 +27,7 @@ impl Manager {
     /// When the owner did not sign it, when it is older than the pinned one or another one of the
     /// same version, and when it cannot be kept.
     pub async fn accept_bundle(self: &Arc<Self>, signed: &[u8]) -> Result<u64, Fault> {
-        let signed = Signed::from_bytes(signed)?;
+        let signed = SignedBundle::from_bytes(signed)?;
         self.heavy(move |manager| manager.pin_bundle(signed)).await.map_err(Fault::from)
     }
 
@@ -34,7 +35,7 @@ impl Manager {
     ///
     /// # Errors
     /// As [`PinnedBundle::accept`]; [`Refusal::BadRecord`] when the store fails.
-    pub(crate) fn pin_bundle(&self, signed: Signed) -> Result<u64, Refusal> {
+    pub(crate) fn pin_bundle(&self, signed: SignedBundle) -> Result<u64, Refusal> {
         let _change = lock(&self.bundle_change);
         let bundle = match self.bundle.load().as_deref() {
             Some(pinned) => {

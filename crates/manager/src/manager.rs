@@ -8,7 +8,8 @@ use arc_swap::ArcSwapOption;
 use keysherd_base::{ClockHandle, Fault, FaultKind, RngHandle, Secret};
 use keysherd_crypto::sign::{PublicKey, SigningKey};
 use keysherd_fragments::bundle::pinned::PinnedBundle;
-use keysherd_fragments::encoding::{Encoding, Signed};
+use keysherd_fragments::bundle::succession::SignedBundle;
+use keysherd_fragments::encoding::Encoding;
 use keysherd_fragments::keygen::Sessions;
 use keysherd_fragments::manager_set::ManagerIndex;
 use keysherd_fragments::manager_side::{Budget, UseCounter};
@@ -95,7 +96,7 @@ impl Manager {
         let ManagerConfig { index, dir, clock, rng, at_rest, limits } = config;
         let home = Home::open(&dir)?;
         let store = open_store(&home, index, &*at_rest, &rng)?;
-        let identity = pinned_identity(&store, owner, &rng)?;
+        let (identity, owner) = pinned_identity(&store, owner, &rng)?;
         let (bundle, newer) = pinned_bundle(&store, owner, bundle)?;
         if let Some(bundle) = &bundle {
             check_listed(bundle, index, &identity)?;
@@ -258,20 +259,34 @@ fn open_store(
     Ok(store)
 }
 
-fn pinned_identity(store: &Store, owner: PublicKey, rng: &RngHandle) -> Result<SigningKey, Fault> {
-    if let Some(pin) = store.pin()? {
-        if pin.owner != owner {
-            return Err(Fault::forbidden(format!(
-                "this manager was installed with owner key {}, not {owner}; an owner key cannot \
-                 be changed, install a new manager instead",
-                pin.owner,
-            )));
-        }
-        return Ok(SigningKey::from_seed(&pin.seed));
+/// The identity, and the owner key of the install.
+fn pinned_identity(
+    store: &Store,
+    owner: PublicKey,
+    rng: &RngHandle,
+) -> Result<(SigningKey, PublicKey), Fault> {
+    let Some(pin) = store.pin()? else {
+        let identity = SigningKey::generate(&**rng)?;
+        store.set_pin(&Pin { seed: Secret::new(*identity.seed().expose()), owner })?;
+        return Ok((identity, owner));
+    };
+    if pin.owner != owner && believed_owner(store, pin.owner)? != Some(owner) {
+        return Err(Fault::forbidden(format!(
+            "this manager was installed with owner key {} and has seen no statement by which {} \
+             follows it; give it the key it was installed with, or the bundle that the new owner \
+             key signed",
+            pin.owner.fingerprint(),
+            owner.fingerprint(),
+        )));
     }
-    let identity = SigningKey::generate(&**rng)?;
-    store.set_pin(&Pin { seed: Secret::new(*identity.seed().expose()), owner })?;
-    Ok(identity)
+    Ok((SigningKey::from_seed(&pin.seed), pin.owner))
+}
+
+/// The owner key that the stored bundle leads to.
+fn believed_owner(store: &Store, installed: PublicKey) -> Result<Option<PublicKey>, Fault> {
+    let Some(stored) = store.bundle()? else { return Ok(None) };
+    let bundle = PinnedBundle::open(installed, SignedBundle::from_bytes(stored.expose())?)?;
+    Ok(Some(bundle.owner()))
 }
 
 /// The bundle to start with, and whether it is newer than the stored one.
@@ -282,12 +297,12 @@ fn pinned_bundle(
 ) -> Result<(Option<PinnedBundle>, bool), Fault> {
     let stored = store.bundle()?;
     let open = |bytes: &[u8]| -> Result<PinnedBundle, Refusal> {
-        PinnedBundle::open(owner, Signed::from_bytes(bytes)?)
+        PinnedBundle::open(owner, SignedBundle::from_bytes(bytes)?)
     };
     let stored = stored.map(|stored| open(stored.expose())).transpose()?;
     let Some(given) = given else { return Ok((stored, false)) };
     let bundle = match &stored {
-        Some(stored) => stored.accept(Signed::from_bytes(given)?)?,
+        Some(stored) => stored.accept(SignedBundle::from_bytes(given)?)?,
         None => open(given)?,
     };
     let newer = stored.is_none_or(|stored| stored.version() != bundle.version());

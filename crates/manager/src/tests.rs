@@ -7,6 +7,7 @@ mod generation;
 mod lifecycle;
 mod log_evidence;
 mod orders;
+mod owner_change;
 mod permits;
 mod rig;
 mod rounds;

@@ -6,7 +6,8 @@ use arc_swap::ArcSwapOption;
 use keysherd_control::{GatewayIdentity, Gateways};
 use keysherd_crypto::sign::PublicKey;
 use keysherd_fragments::bundle::pinned::PinnedBundle;
-use keysherd_fragments::encoding::{Encoding, Signed};
+use keysherd_fragments::bundle::succession::SignedBundle;
+use keysherd_fragments::encoding::Encoding;
 use keysherd_fragments::refusal::Refusal;
 use tokio::sync::watch;
 
@@ -42,8 +43,8 @@ impl Trusted {
         let found = match dir.read(BUNDLE)? {
             None => None,
             Some(bytes) => {
-                let opened =
-                    Signed::from_bytes(&bytes).and_then(|signed| PinnedBundle::open(owner, signed));
+                let opened = SignedBundle::from_bytes(&bytes)
+                    .and_then(|signed| PinnedBundle::open(owner, signed));
                 Some(opened.map_err(|refusal| {
                     Exit::Damaged(format!("{} is not valid: {refusal}", file.display()))
                 })?)
@@ -70,7 +71,7 @@ impl Trusted {
     /// # Errors
     /// [`Exit::Configuration`] when it is not the owner's, older, or another one of the same
     /// version; [`Exit::Files`] when it cannot be kept.
-    pub(crate) fn offer(&self, signed: Signed) -> Result<Offered, Exit> {
+    pub(crate) fn offer(&self, signed: SignedBundle) -> Result<Offered, Exit> {
         let _change = self.change.lock().unwrap_or_else(PoisonError::into_inner);
         let newer = match self.current.load().as_deref() {
             Some(current) => current.accept(signed),

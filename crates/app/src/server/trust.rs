@@ -5,10 +5,10 @@ use std::sync::Arc;
 use keysherd_base::{Clock, Rng, Uid};
 use keysherd_crypto::sign::{PublicKey, SigningKey};
 use keysherd_fragments::bundle::pinned::PinnedBundle;
+use keysherd_fragments::bundle::succession::SignedBundle;
 use keysherd_fragments::bundle::{
     BUNDLE_LIST_MAX, Bundle, Caps, Cluster, KeyGroup, ManagerEntry, PermitKey,
 };
-use keysherd_fragments::encoding::Signed;
 use keysherd_fragments::permit::Op;
 
 use crate::exit::Exit;
@@ -96,7 +96,7 @@ fn first(
     owner: &SigningKey,
     clock: &dyn Clock,
     rng: &dyn Rng,
-) -> Result<Signed, Exit> {
+) -> Result<SignedBundle, Exit> {
     let id = || Uid::random(rng).map_err(|error| Exit::Damaged(error.to_string()));
     let now = clock.now();
     let bundle = Bundle {

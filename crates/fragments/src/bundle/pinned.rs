@@ -1,11 +1,13 @@
 //! The bundle that a manager or gateway holds: verified under the owner key it was installed with.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use keysherd_base::{Timestamp, Uid};
 use keysherd_crypto::sign::{PublicKey, SigningKey};
 
 use crate::bundle::endorsement::Endorsement;
+use crate::bundle::succession::{SUCCESSIONS_MAX, SignedBundle, follow};
 use crate::bundle::{Bundle, Cluster};
 use crate::encoding::{Encoding, Signed};
 use crate::labels;
@@ -13,8 +15,8 @@ use crate::refusal::Refusal;
 
 impl Bundle {
     /// Signs the bundle with the owner's key.
-    pub fn seal(&self, owner: &SigningKey) -> Signed {
-        Signed::seal(owner, labels::SIGN_BUNDLE, self.to_bytes())
+    pub fn seal(&self, owner: &SigningKey) -> SignedBundle {
+        Signed::seal(owner, labels::SIGN_BUNDLE, self.to_bytes()).into()
     }
 }
 
@@ -23,29 +25,51 @@ impl Bundle {
 pub struct PinnedBundle {
     owner: PublicKey,
     bundle: Bundle,
-    signed: Signed,
+    signed: SignedBundle,
+    /// The statements that lead from the key of the install to `owner`.
+    verified: Vec<Signed>,
     /// Listed instance -> place of its cluster.
     instances: BTreeMap<[u8; 32], usize>,
 }
 
 impl PinnedBundle {
-    /// Opens a bundle at install: `owner` is the key a person typed, mounted or compared.
+    /// Opens a bundle at install: `owner` is the key a person typed, mounted or compared, or one
+    /// that the owner's statements lead on from.
     ///
     /// # Errors
-    /// [`Refusal::BadBundleSignature`]; [`Refusal::Malformed`], [`Refusal::TooLarge`] or
-    /// [`Refusal::BadBundle`] for a body that is none.
-    pub fn open(owner: PublicKey, signed: Signed) -> Result<Self, Refusal> {
-        if !signed.is_by(&owner, labels::SIGN_BUNDLE) {
+    /// [`Refusal::BadBundleSignature`]; [`Refusal::BadSuccession`]; [`Refusal::Malformed`],
+    /// [`Refusal::TooLarge`] or [`Refusal::BadBundle`] for a body that is none.
+    pub fn open(owner: PublicKey, signed: impl Into<SignedBundle>) -> Result<Self, Refusal> {
+        Self::open_after(Vec::new(), owner, signed.into())
+    }
+
+    /// As [`Self::open`] by one who came to `pinned` through the statements `verified`.
+    fn open_after(
+        mut verified: Vec<Signed>,
+        pinned: PublicKey,
+        mut signed: SignedBundle,
+    ) -> Result<Self, Refusal> {
+        let (owner, used) = follow(pinned, &signed.successions, None)?;
+        if !signed.is_by(&owner) {
             return Err(Refusal::BadBundleSignature);
         }
         let bundle = Bundle::from_bytes(&signed.body)?;
+        // What the owner said for another deployment leads nowhere in this one.
+        follow(pinned, &signed.successions, Some(&bundle.deployment))?;
+        verified.extend(used);
+        // The others are for those who pinned an older key, as far as there is room: whoever relays
+        // a bundle can add and leave out statements, but never those that were verified here.
+        let room = SUCCESSIONS_MAX.checked_sub(verified.len()).ok_or(Refusal::BadSuccession)?;
+        signed.successions.retain(|statement| !verified.contains(statement));
+        signed.successions.truncate(room);
+        signed.successions.extend(verified.iter().cloned());
         let instances = bundle
             .clusters
             .iter()
             .enumerate()
             .flat_map(|(place, cluster)| cluster.instances.iter().map(move |spki| (*spki, place)))
             .collect();
-        Ok(Self { owner, bundle, signed, instances })
+        Ok(Self { owner, bundle, signed, verified, instances })
     }
 
     /// The bundle to hold after `newer` arrived: itself again when it is the very same.
@@ -53,17 +77,16 @@ impl PinnedBundle {
     /// # Errors
     /// As [`Self::open`]; [`Refusal::BundleOlder`]; [`Refusal::BundleForked`] for other bytes with
     /// the same version; [`Refusal::WrongDeployment`].
-    pub fn accept(&self, newer: Signed) -> Result<Self, Refusal> {
-        let newer = Self::open(self.owner, newer)?;
+    pub fn accept(&self, newer: impl Into<SignedBundle>) -> Result<Self, Refusal> {
+        let newer = Self::open_after(self.verified.clone(), self.owner, newer.into())?;
         if newer.bundle.deployment != self.bundle.deployment {
             return Err(Refusal::WrongDeployment);
         }
         match newer.version().cmp(&self.version()) {
-            std::cmp::Ordering::Less => Err(Refusal::BundleOlder),
-            std::cmp::Ordering::Equal if newer.signed.body != self.signed.body => {
-                Err(Refusal::BundleForked)
-            }
-            _ => Ok(newer),
+            Ordering::Less => Err(Refusal::BundleOlder),
+            Ordering::Equal if newer.signed.body != self.signed.body => Err(Refusal::BundleForked),
+            Ordering::Equal => Ok(self.clone()),
+            Ordering::Greater => Ok(newer),
         }
     }
 
@@ -83,7 +106,7 @@ impl PinnedBundle {
     }
 
     /// The exact bytes and signature, for storing and relaying.
-    pub fn signed(&self) -> &Signed {
+    pub fn signed(&self) -> &SignedBundle {
         &self.signed
     }
 

@@ -4,6 +4,7 @@ use keysherd_base::{Timestamp, Uid};
 use keysherd_crypto::hash::sha256;
 use keysherd_crypto::sign::SigningKey;
 use keysherd_fragments::bundle::endorsement::Endorsement;
+use keysherd_fragments::bundle::succession::SignedBundle;
 use keysherd_fragments::bundle::{Bundle, ControlEntry};
 use keysherd_fragments::context::Class;
 use keysherd_fragments::derive::Mode;
@@ -363,7 +364,7 @@ fn a_permit_to_read_does_not_generate() {
 #[test]
 fn a_manager_pins_newer_bundles_of_its_owner_only() {
     let mut cluster = TestCluster::new(3);
-    let pin = |cluster: &mut TestCluster, signed: Signed| match cluster
+    let pin = |cluster: &mut TestCluster, signed: SignedBundle| match cluster
         .ask(index(1), &ManagerRequest::Bundle(signed))
     {
         Some(ManagerAnswer::BundlePinned { version }) => Ok(version),

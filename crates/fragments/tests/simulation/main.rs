@@ -10,4 +10,5 @@ mod deals;
 mod generation;
 mod manager;
 mod reading;
+mod succession;
 mod writing;
