@@ -13,7 +13,9 @@ Input: JSON on standard input:
              "shares": [{"manager": int, "epoch": int, "x": hex (32 bytes, little-endian),
                          "s": {"<bitmap of the holders, decimal>": hex (32 bytes)}}]}],
    "customer_fragments": {"<cf id, 32 hex>": hex (32 bytes)}}
-Output: JSON: {"plaintext": base64, "dek": hex, "kek": hex, "quorums": how many sets of t agreed}
+Output: JSON: {"plaintext": base64, "dek": hex, "kek": hex, "quorums": how many sets of t agreed,
+         "steps": [hex of leg S, leg G and PRK],
+         "partials": [hex of each value of leg S and each encoded point of leg G]}
 
 With --vectors FILE it reproduces every value of the published vectors instead.
 Exit status: 0 opened; 1 not opened (the reason is on standard error); 2 wrong use.
@@ -378,7 +380,7 @@ def open_payload(envelope, dek):
 
 
 def keks(key, fragment, cf_id, context):
-    """(kek, com) of every quorum of t managers, whose legs are computed one by one."""
+    """(KEK, COM, (leg S, leg G, PRK)) of every quorum of t managers, computed one by one."""
     threshold = key["threshold"]
     hashed = hash_to_group(context)
     holders = {share["manager"]: share for share in key["shares"]}
@@ -396,8 +398,18 @@ def keks(key, fragment, cf_id, context):
         s, _ = leg_s(keys, context)
         g = leg_g(interpolate({manager: points[manager] for manager in quorum}), context)
         c = leg_c(fragment, cf_id, context)
-        _, kek, com = combine(s, c, g, cf_id, fragment is not None, context)
-        yield kek, com
+        prk, kek, com = combine(s, c, g, cf_id, fragment is not None, context)
+        yield kek, com, (s, g, prk)
+
+
+def partials(key, context):
+    """What the managers answer: values of leg S, and points of leg G."""
+    hashed = hash_to_group(context)
+    for share in key["shares"]:
+        keys = {int(bitmap): bytes.fromhex(value) for bitmap, value in share["s"].items()}
+        yield from leg_s(keys, context)[1].values()
+        x = int.from_bytes(bytes.fromhex(share["x"]), "little")
+        yield encode(multiply(x, hashed))
 
 
 def unwrap(envelope, wrap, key, fragments):
@@ -424,11 +436,17 @@ def unwrap(envelope, wrap, key, fragments):
         raise NotOpened("fewer than %d shares of one epoch" % key["threshold"])
     if len(derived) != 1:
         raise NotOpened("the quorums do not agree: a share is wrong")
-    kek, com = derived.pop()
+    kek, com, steps = derived.pop()
     if not hmac.compare_digest(com, wrap["com"]):
         raise NotOpened("the wrap does not commit to the derived key")
     aad = envelope["immutable"] + wrap["fields"]
-    return kek, gcm_open(kek, wrap["nonce"], aad, wrap["sealed"]), len(found)
+    return {
+        "kek": kek.hex(),
+        "dek": gcm_open(kek, wrap["nonce"], aad, wrap["sealed"]).hex(),
+        "quorums": len(found),
+        "steps": [value.hex() for value in steps],
+        "partials": sorted({value.hex() for value in partials(key, context)}),
+    }
 
 
 def open_document(given):
@@ -439,14 +457,9 @@ def open_document(given):
         key = keys.get((wrap["key_id"].hex(), wrap["key_version"]))
         if wrap["kind"] != 1 or key is None:
             continue
-        kek, dek, quorums = unwrap(envelope, wrap, key, fragments)
-        value = open_payload(envelope, dek)
-        return {
-            "plaintext": base64.b64encode(value).decode(),
-            "dek": dek.hex(),
-            "kek": kek.hex(),
-            "quorums": quorums,
-        }
+        opened = unwrap(envelope, wrap, key, fragments)
+        value = open_payload(envelope, bytes.fromhex(opened["dek"]))
+        return {"plaintext": base64.b64encode(value).decode(), **opened}
     raise NotOpened("no wrap of the document is under a key whose shares were given")
 
 

@@ -7,7 +7,11 @@ use zeroize::{Zeroize, Zeroizing};
 /// A value without `Display` or `Serialize` whose `Debug` shows nothing, zeroized on drop.
 ///
 /// It has no `Clone` either: a copy of a secret is a decision, made through [`Secret::expose`].
-pub struct Secret<T: Zeroize>(Zeroizing<T>);
+///
+/// The value has one place in memory: moving a `Secret` moves a pointer to it. An array inside
+/// would leave a copy behind at each move, which nobody wipes. For the same reason, fill a secret in
+/// place ([`Secret::expose_mut`]) rather than hand in an array that was filled elsewhere.
+pub struct Secret<T: Zeroize>(Box<Zeroizing<T>>);
 
 /// Secret bytes.
 pub type SecretBytes = Secret<Vec<u8>>;
@@ -17,7 +21,7 @@ pub type SecretString = Secret<String>;
 impl<T: Zeroize> Secret<T> {
     /// Takes the value in.
     pub fn new(value: T) -> Self {
-        Self(Zeroizing::new(value))
+        Self(Box::new(Zeroizing::new(value)))
     }
 
     /// Shows the value. Each call site is a place to review.

@@ -4,76 +4,11 @@ use std::fs;
 use std::path::Path;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
 use crate::first_start::everything_in;
-use crate::kit::{Api, Site, finish, keysherd, random};
-
-/// A text in all the forms in which it could lie about.
-struct Needles(Vec<(String, Vec<u8>)>);
-
-impl Needles {
-    fn of(name: &str, secret: &[u8]) -> Self {
-        let mut forms = vec![("as it is", secret.to_vec())];
-        forms.push(("in hex", hex::encode(secret).into_bytes()));
-        forms.push(("in upper-case hex", hex::encode_upper(secret).into_bytes()));
-        let wide = |bytes: fn(u16) -> [u8; 2]| -> Vec<u8> {
-            secret.iter().flat_map(|byte| bytes(u16::from(*byte))).collect()
-        };
-        forms.push(("in UTF-16LE", wide(u16::to_le_bytes)));
-        forms.push(("in UTF-16BE", wide(u16::to_be_bytes)));
-        forms.push(("backwards", secret.iter().rev().copied().collect()));
-        // Wherever in a longer text it begins, some of its triples are encoded by themselves.
-        for skipped in 0..3 {
-            let triples = (secret.len() - skipped) / 3 * 3;
-            let part = &secret[skipped..skipped + triples];
-            forms.push(("in base64", STANDARD.encode(part).into_bytes()));
-            forms.push(("in base64url", URL_SAFE_NO_PAD.encode(part).into_bytes()));
-        }
-        let text = String::from_utf8_lossy(secret).into_owned();
-        let escaped = serde_json::to_string(&text).unwrap();
-        forms.push(("in JSON", escaped.trim_matches('"').as_bytes().to_vec()));
-        let named = forms.into_iter().map(|(form, bytes)| (format!("{name} {form}"), bytes));
-        Self(named.collect())
-    }
-
-    fn and(mut self, other: Self) -> Self {
-        self.0.extend(other.0);
-        self
-    }
-
-    /// The names of the forms that are in `hay`.
-    fn found_in(&self, hay: &[u8]) -> Vec<&str> {
-        let mut first = [false; 256];
-        for (_, needle) in &self.0 {
-            first[usize::from(needle[0])] = true;
-        }
-        let mut found = Vec::new();
-        for at in 0..hay.len() {
-            if !first[usize::from(hay[at])] {
-                continue;
-            }
-            let here = self.0.iter().filter(|(_, needle)| hay[at..].starts_with(needle));
-            found.extend(here.map(|(name, _)| name.as_str()));
-        }
-        found.sort_unstable();
-        found.dedup();
-        found
-    }
-
-    /// Where below `dir` some form is.
-    fn found_below(&self, dir: &Path) -> Vec<String> {
-        let files = everything_in(dir).into_iter().filter(|path| path.is_file());
-        files
-            .flat_map(|path| {
-                let found = self.found_in(&fs::read(&path).unwrap());
-                let in_file = |name: &str| format!("{name} in {}", path.display());
-                found.into_iter().map(in_file).collect::<Vec<_>>()
-            })
-            .collect()
-    }
-}
+use crate::kit::{Api, Needles, Site, finish, keysherd, random};
 
 #[test]
 fn the_search_finds_every_form() {

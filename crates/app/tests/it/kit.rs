@@ -3,6 +3,7 @@
 mod api;
 mod commands;
 mod http;
+mod needles;
 mod poll;
 mod records;
 mod run;
@@ -12,6 +13,7 @@ mod stolen;
 pub(crate) use api::{Api, Person, Rule, rule_args};
 pub(crate) use commands::{Spec, commands};
 pub(crate) use http::{Connection, Http, Reply};
+pub(crate) use needles::Needles;
 pub(crate) use poll::{LONG, random, wait_until};
 pub(crate) use records::{records, records_of};
 pub(crate) use run::{Finished, KEYSHERD, finish, keysherd};

@@ -27,6 +27,7 @@ mod roles;
 mod routes;
 mod second;
 mod secrets;
+mod stolen;
 mod stopping;
 mod tampering;
 mod walk;
