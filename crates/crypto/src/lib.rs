@@ -23,6 +23,7 @@ pub mod permit;
 pub mod pkcs11;
 pub mod pki;
 pub mod random;
+pub mod shamir;
 pub mod sign;
 pub mod siv;
 pub mod token;
