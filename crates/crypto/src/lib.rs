@@ -17,6 +17,7 @@ pub mod fingerprint;
 pub mod hash;
 pub mod labels;
 pub mod memory;
+pub mod note;
 pub mod passphrase;
 pub mod password;
 pub mod permit;

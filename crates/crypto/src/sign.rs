@@ -69,6 +69,12 @@ impl SigningKey {
         Secret::new(format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", *body))
     }
 
+    /// Signs a text as it is, for [`crate::note`] alone, which keeps zero bytes out.
+    pub(crate) fn sign_text(&self, text: &str) -> Signature {
+        let signature = self.pair.sign(text.as_bytes());
+        Signature::from_slice(signature.as_ref()).expect("invariant: signatures have 64 bytes")
+    }
+
     /// Signs `label | 00 | body`.
     pub fn sign(&self, label: &str, body: &[u8]) -> Signature {
         let signature = self.pair.sign(&labeled(label, body));
@@ -110,6 +116,11 @@ impl PublicKey {
         UnparsedPublicKey::new(&ED25519, &self.0)
             .verify(&labeled(label, body), &signature.0)
             .is_ok()
+    }
+
+    /// Whether this key signed the text of a note as it is.
+    pub(crate) fn verify_text(&self, text: &str, signature: &Signature) -> bool {
+        UnparsedPublicKey::new(&ED25519, &self.0).verify(text.as_bytes(), &signature.0).is_ok()
     }
 
     /// The DER `SubjectPublicKeyInfo` (RFC 8410), 44 bytes.

@@ -26,6 +26,8 @@ pub const DLEQ_NONCE: &[u8] = b"KSF1/dleq-nonce\0";
 pub const GENERATION_PARAMETERS: &[u8] = b"KSF1/gen-params\0";
 /// The hash by which managers compare what all of them said in round 1 of a generation.
 pub const GENERATION_VIEW: &[u8] = b"KSF1/gen-view\0";
+/// The hash chain of a manager's log.
+pub const LOG_ENTRY: &[u8] = b"KSF1/log-entry\0";
 
 /// RFC 9497 section 4.1: hash to a group element, VOPRF mode.
 pub const HASH_TO_GROUP: &[u8] = b"HashToGroup-OPRFV1-\x01-ristretto255-SHA512";
@@ -60,9 +62,9 @@ pub const SIGN_ORDER: &str = "KSF1-sig/owner-order";
 pub const SIGN_DESTROY_RECEIPT: &str = "KSF1-sig/destroy-receipt";
 
 /// Labels of suite 1 that roles use by themselves: transit messages and the offline cache of a
-/// gateway, the log of a manager (design 5.7, 5.13, 5.8). They stand here so that none can be used
-/// twice by mistake. Those of `keysherd-crypto` are in its own list, which the test reads.
-pub const ELSEWHERE: &[&[u8]] = &[b"KSF1/msg\0", b"KSF1/cache", b"KSF1/log-entry\0"];
+/// gateway (design 5.7, 5.13). They stand here so that none can be used twice by mistake. Those of
+/// `keysherd-crypto` are in its own list, which the test reads.
+pub const ELSEWHERE: &[&[u8]] = &[b"KSF1/msg\0", b"KSF1/cache"];
 
 /// Every label of this file that enters a PRF or a hash.
 pub const PRF: &[&[u8]] = &[
@@ -77,6 +79,7 @@ pub const PRF: &[&[u8]] = &[
     DLEQ_NONCE,
     GENERATION_PARAMETERS,
     GENERATION_VIEW,
+    LOG_ENTRY,
     HASH_TO_GROUP,
     HASH_TO_SCALAR,
     DLEQ_SEED,

@@ -17,6 +17,7 @@
 //! - who does what: [`manager_side`], [`gateway_side`], [`keygen`], speaking [`messages`]
 
 pub mod bundle;
+pub mod checkpoint;
 pub mod combine;
 pub mod context;
 pub mod derive;

@@ -5,6 +5,7 @@ use keysherd_base::{SecretBytes, Timestamp, Uid};
 use keysherd_crypto::sign::Signature;
 
 use crate::bundle::succession::SignedBundle;
+use crate::checkpoint::PROOF_ENTRIES_MAX;
 use crate::derive::{CHECKPOINT_BYTES_MAX, DeriveAnswer};
 use crate::encoding::{Encoding, MESSAGE_BYTES_MAX, Reader, Signed, SignedBy, Writer};
 use crate::keygen::{Deal, Exchange, Proposal};
@@ -69,6 +70,14 @@ pub enum ManagerRequest {
     /// How are these key versions? At most [`REPORTS_MAX`]. Answered by
     /// [`ManagerAnswer::KeyReports`].
     KeyReports(Vec<KeyVersion>),
+    /// The hashes of the log's entries between two positions, at most
+    /// [`PROOF_ENTRIES_MAX`] of them. Answered by [`ManagerAnswer::LogProof`].
+    LogProof {
+        /// How many entries come before the first of them.
+        from: u64,
+        /// How many come before the end of the last.
+        to: u64,
+    },
 }
 
 /// How a manager is.
@@ -113,6 +122,8 @@ pub enum ManagerAnswer {
     },
     /// To `KeyReports`: one for each, in the order of the question.
     KeyReports(Vec<KeyReport>),
+    /// To `LogProof`: the SHA-256 of each entry, one after the other.
+    LogProof(Vec<u8>),
     /// To anything.
     Refused(Refusal),
 }
@@ -159,6 +170,9 @@ impl Encoding for ManagerRequest {
             Self::KeyReports(keys) => {
                 to.array(2).uint(11_u8).list(keys, |to, key| key.write(to));
             }
+            Self::LogProof { from, to: end } => {
+                to.array(3).uint(12_u8).uint(*from).uint(*end);
+            }
         }
     }
 
@@ -182,6 +196,7 @@ impl Encoding for ManagerRequest {
             (2, 10) => Self::Order(Signed::read(from)?),
             (2, 11) => Self::KeyReports(from.list(REPORTS_MAX, KeyVersion::read)?),
             (2, 7) => Self::Bundle(SignedBundle::read(from)?),
+            (3, 12) => Self::LogProof { from: from.u64()?, to: from.u64()? },
             _ => return Err(Refusal::UnknownMessage),
         })
     }
@@ -216,6 +231,9 @@ impl Encoding for ManagerAnswer {
             Self::KeyReports(reports) => {
                 to.array(2).uint(11_u8).list(reports, |to, report| report.write(to));
             }
+            Self::LogProof(hashes) => {
+                to.array(2).uint(12_u8).bytes(hashes);
+            }
             Self::Refused(refusal) => {
                 to.array(2).uint(0_u8).uint(refusal.code());
             }
@@ -242,6 +260,7 @@ impl Encoding for ManagerAnswer {
                 destroy_at: from.list(1, Reader::time)?.pop(),
             },
             (2, 11) => Self::KeyReports(from.list(REPORTS_MAX, KeyReport::read)?),
+            (2, 12) => Self::LogProof(from.bytes(32 * PROOF_ENTRIES_MAX)?.to_vec()),
             _ => return Err(Refusal::UnknownMessage),
         })
     }

@@ -214,6 +214,9 @@ refusals! {
     UnknownGroup = 132, NotFound, "no key group of this name in the trust bundle";
     /// A destroy receipt that the manager it names did not sign.
     BadReceipt = 133, BadRequest, "destroy receipt is not signed by the manager's key";
+    /// The log is shorter, or what is asked for was archived, or it is too much at one time.
+    NotInLog = 134, NotFound,
+        "no such entries in the manager's log: it ends before them, or they were archived";
 
     /// A statement about the next owner key that is none, or for another deployment.
     BadSuccession = 140, Unauthorized,

@@ -14,7 +14,7 @@ use keysherd_fragments::keygen::{
 };
 use keysherd_fragments::manifest::{Manifest, SignedManifest};
 use keysherd_fragments::messages::{ManagerAnswer, ManagerRequest, PeerAnswer, PeerRequest};
-use keysherd_fragments::order::{DestroyReceipt, OrderAction, OwnerOrder};
+use keysherd_fragments::order::{DestroyReceipt, OwnerOrder};
 use keysherd_fragments::refusal::Refusal;
 
 use crate::fragment_samples as samples;
@@ -125,23 +125,6 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         proof: [4; 64],
     };
     let signatures = vec![Signature([9; 64]); 3];
-    let order = OwnerOrder {
-        deployment: Uid([1; 16]),
-        order_id: Uid([2; 16]),
-        issued_at: Timestamp(1),
-        expires_at: Timestamp(2),
-        action: OrderAction::DestroyVersion { key: samples::key_version() },
-    };
-    let receipt = DestroyReceipt {
-        deployment: Uid([1; 16]),
-        manager: samples::index(1),
-        key: samples::key_version(),
-        manifest_sha256: [3; 32],
-        order_id: Uid([2; 16]),
-        order_sha256: [4; 32],
-        destroyed_at: Timestamp(5),
-        checkpoint: vec![6; 20],
-    };
     let succession = Succession {
         deployment: Uid([1; 16]),
         former: samples::manager_key(1).public(),
@@ -175,8 +158,8 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         round1.to_bytes(),
         samples::proposal().to_bytes(),
         samples::deal().to_bytes(),
-        order.to_bytes(),
-        receipt.to_bytes(),
+        samples::order().to_bytes(),
+        samples::receipt().to_bytes(),
         PeerAnswer::Taken.to_bytes(),
         PeerAnswer::Refused(Refusal::BadDeal).to_bytes(),
     ];

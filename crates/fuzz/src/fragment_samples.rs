@@ -14,7 +14,7 @@ use keysherd_fragments::manifest::{KeyVersion, Manifest};
 use keysherd_fragments::messages::{
     DeriveCall, GenerateCall, ManagerAnswer, ManagerRequest, PeerRequest, Status,
 };
-use keysherd_fragments::order::{Condition, KeyReport};
+use keysherd_fragments::order::{Condition, DestroyReceipt, KeyReport, OrderAction, OwnerOrder};
 use keysherd_fragments::permit::Op;
 use keysherd_fragments::refusal::Refusal;
 
@@ -175,6 +175,29 @@ pub(crate) fn proposal() -> Proposal {
     Proposal { group_key: [1; 32], public_shares: vec![[2; 32]; 3], checks: vec![[3; 16]; 2] }
 }
 
+pub(crate) fn order() -> OwnerOrder {
+    OwnerOrder {
+        deployment: Uid([1; 16]),
+        order_id: Uid([2; 16]),
+        issued_at: Timestamp(1),
+        expires_at: Timestamp(2),
+        action: OrderAction::DestroyVersion { key: key_version() },
+    }
+}
+
+pub(crate) fn receipt() -> DestroyReceipt {
+    DestroyReceipt {
+        deployment: Uid([1; 16]),
+        manager: index(1),
+        key: key_version(),
+        manifest_sha256: [3; 32],
+        order_id: Uid([2; 16]),
+        order_sha256: [4; 32],
+        destroyed_at: Timestamp(5),
+        checkpoint: vec![6; 20],
+    }
+}
+
 pub(crate) fn requests() -> Vec<ManagerRequest> {
     let call = |endorsement| DeriveCall { permit: signed(), request: signed_by(), endorsement };
     let DeriveCall { permit, request, endorsement } = call(None);
@@ -189,6 +212,7 @@ pub(crate) fn requests() -> Vec<ManagerRequest> {
         ManagerRequest::Order(signed()),
         ManagerRequest::KeyReports(vec![key_version()]),
         ManagerRequest::Bundle(signed().into()),
+        ManagerRequest::LogProof { from: 1, to: 3 },
     ]
 }
 
@@ -210,6 +234,7 @@ pub(crate) fn answers() -> Vec<ManagerAnswer> {
             frozen: true,
             receipt: Some(signed()),
         }]),
+        ManagerAnswer::LogProof(vec![1; 64]),
         ManagerAnswer::Refused(Refusal::KeyFrozen),
     ]
 }

@@ -1,6 +1,7 @@
 //! Entries and checkpoints of a fragment manager's log.
 
-use keysherd_base::{AccountId, Timestamp, Uid};
+use keysherd_base::{AccountId, Secret, Timestamp, Uid};
+use keysherd_crypto::sign::{PublicKey, SigningKey};
 use keysherd_fragments::context::Class;
 use keysherd_fragments::permit::{Op, Subject};
 use keysherd_manager::log::{
@@ -19,6 +20,11 @@ pub fn log_entries(data: &[u8]) {
         if let Event::Derive(derive) = &entry.event {
             assert!(derive.derived().count() <= derive.items.len());
         }
+    }
+    if let Some((manager, checkpoint)) = Checkpoint::read_signed(data) {
+        let text = checkpoint.to_note(&manager);
+        assert!(data.starts_with(&text), "a second spelling");
+        assert_eq!(Checkpoint::open_signed(data, &PublicKey([0; 32])), None, "nobody's key");
     }
     if let Some((manager, checkpoint)) = Checkpoint::from_note(data) {
         assert_eq!(checkpoint.to_note(&manager), data, "a second spelling");
@@ -85,5 +91,7 @@ pub(crate) fn entries() -> Vec<Entry> {
 
 pub(crate) fn seeds() -> Vec<Vec<u8>> {
     let note = Checkpoint { size: 12, head: [21; 32] }.to_note(&Uid([22; 16]));
-    entries().iter().map(Entry::to_bytes).chain([note]).collect()
+    let key = SigningKey::from_seed(&Secret::new([23; 32]));
+    let signed = Checkpoint { size: 12, head: [21; 32] }.sign(&Uid([22; 16]), &key);
+    entries().iter().map(Entry::to_bytes).chain([note, signed]).collect()
 }

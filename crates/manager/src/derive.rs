@@ -90,10 +90,9 @@ impl Manager {
         Ok(derived.seal(checked, self.checkpoint_note(position), &self.identity))
     }
 
-    /// The checkpoint as gateways keep it: the text of a C2SP tlog-checkpoint (origin, size in
-    /// decimal, hash in base64, one line each). The signature of the answer covers it.
+    /// The position as gateways keep it: a signed note, evidence by itself.
     pub(crate) fn checkpoint_note(&self, position: &Checkpoint) -> Vec<u8> {
-        position.to_note(&self.keys.store().owner().manager)
+        position.sign(&self.keys.store().owner().manager, &self.identity)
     }
 }
 

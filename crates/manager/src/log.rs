@@ -10,14 +10,12 @@
 
 use std::fmt;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use keysherd_base::{AccountId, Fault, FaultKind, Uid};
-use keysherd_crypto::hash::sha256;
+use keysherd_base::{Fault, FaultKind};
 
 mod appender;
 mod entry;
 mod frame;
+mod proof;
 mod read;
 mod sink;
 #[cfg(test)]
@@ -32,53 +30,12 @@ pub use read::{Comparison, LogReader, LogSummary, compare, verify};
 
 pub use appender::LogLimits;
 pub(crate) use appender::{Appender, LogOwner};
+pub use keysherd_fragments::checkpoint::Checkpoint;
 pub(crate) use read::{scan_tail, segments};
 #[cfg(test)]
 pub(crate) use sink::{FileSink, Sink};
 pub(crate) use sink::{SinkFactory, files};
 pub(crate) use writer::{LogFailure, LogStatus, LogWriter};
-
-/// Domain separation of the hash chain. A test holds it against the registry of `fragments`.
-pub(crate) const CHAIN_LABEL: &[u8] = b"KSF1/log-entry\0";
-
-/// How the first line of a checkpoint note begins.
-const ORIGIN: &str = "keysherd-fragments/";
-
-/// A position in the log: how many entries come before it, and the hash that chains them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct Checkpoint {
-    /// How many entries.
-    pub size: u64,
-    /// The chained hash of the last of them; zeros for none.
-    pub head: [u8; 32],
-}
-
-impl Checkpoint {
-    /// The position after `entry` was appended here.
-    #[must_use]
-    pub fn after(&self, entry: &[u8]) -> Self {
-        let head = sha256(&[CHAIN_LABEL, &self.size.to_be_bytes(), &self.head, entry]);
-        Self { size: self.size.saturating_add(1), head }
-    }
-
-    /// The text by which gateways remember this position in the log of `manager`: that of a C2SP
-    /// tlog-checkpoint, origin, size and base64 of the hash, one line each.
-    pub fn to_note(&self, manager: &Uid) -> Vec<u8> {
-        let head = STANDARD.encode(self.head);
-        format!("{ORIGIN}{manager}\n{}\n{head}\n", self.size).into_bytes()
-    }
-
-    /// Reads what [`Self::to_note`] wrote; `None` for anything else.
-    pub fn from_note(note: &[u8]) -> Option<(Uid, Self)> {
-        let text = std::str::from_utf8(note).ok()?;
-        let mut lines = text.strip_prefix(ORIGIN)?.strip_suffix('\n')?.split('\n');
-        let (manager, size, head) = (lines.next()?, lines.next()?, lines.next()?);
-        let manager = AccountId::parse(&format!("acc-{manager}")).ok()?.0;
-        let head = STANDARD.decode(head).ok()?.try_into().ok()?;
-        let position = Self { size: size.parse().ok()?, head };
-        (position.to_note(&manager) == note).then_some((manager, position))
-    }
-}
 
 /// Damage that a crash cannot cause: something or someone else changed the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -61,7 +61,7 @@ pub struct Manager {
     pub(crate) keys: Keys,
     pub(crate) log: LogWriter,
     /// Last, so that the lock is given back when all else is closed.
-    _home: Home,
+    pub(crate) home: Home,
 }
 
 impl Manager {
@@ -136,7 +136,7 @@ impl Manager {
             refused: AtomicU64::new(0),
             keys,
             log: LogWriter::start(appender)?,
-            _home: home,
+            home,
         });
         manager.log_start(newer)?;
         manager.tidy()?;

@@ -88,6 +88,10 @@ impl Manager {
                 let report = move |manager: &Self| manager.key_reports(&keys);
                 self.heavy(report).await.map(ManagerAnswer::KeyReports)
             }
+            ManagerRequest::LogProof { from, to } => {
+                let prove = move |manager: &Self| manager.log_proof(from, to);
+                self.heavy(prove).await.map(ManagerAnswer::LogProof)
+            }
         }
     }
 

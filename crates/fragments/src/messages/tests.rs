@@ -185,6 +185,7 @@ fn answers() -> Vec<ManagerAnswer> {
         ManagerAnswer::OrderTaken { order_id: Uid([1; 16]), destroy_at: None },
         ManagerAnswer::OrderTaken { order_id: Uid([1; 16]), destroy_at: Some(Timestamp(9)) },
         ManagerAnswer::KeyReports(reports()),
+        ManagerAnswer::LogProof(vec![1; 64]),
         ManagerAnswer::Refused(Refusal::KeyFrozen),
     ]
 }
@@ -202,6 +203,7 @@ fn requests() -> Vec<ManagerRequest> {
         ManagerRequest::Bundle(bundle().seal(&SigningKey::from_seed(&[1; 32].into()))),
         ManagerRequest::Order(signed()),
         ManagerRequest::KeyReports(vec![key(); 2]),
+        ManagerRequest::LogProof { from: 1, to: 3 },
     ]
 }
 

@@ -166,9 +166,9 @@ impl TestManager {
                 ManagerAnswer::BundlePinned { version: self.bundle.version() }
             }
             // Orders need what lasts: the manager's own tests have them.
-            ManagerRequest::Order(_) | ManagerRequest::KeyReports(_) => {
-                return Err(Refusal::UnknownMessage);
-            }
+            ManagerRequest::Order(_)
+            | ManagerRequest::KeyReports(_)
+            | ManagerRequest::LogProof { .. } => return Err(Refusal::UnknownMessage),
         };
         Ok((answer, Vec::new()))
     }

@@ -201,13 +201,19 @@ impl LogReader {
     }
 
     fn next_entry(&mut self) -> Result<Option<(Checkpoint, Entry)>, LogDamage> {
+        let Some((after, bytes)) = self.next_bytes()? else { return Ok(None) };
+        let entry = Entry::from_bytes(&bytes);
+        let number = self.segment.as_ref().map_or(0, |segment| segment.number);
+        let entry = entry.ok_or(damage(number, 0, "an entry cannot be read"))?;
+        Ok(Some((after, entry)))
+    }
+
+    /// The next entry as it lies there, and the position after it.
+    pub(super) fn next_bytes(&mut self) -> Result<Option<(Checkpoint, Vec<u8>)>, LogDamage> {
         loop {
             if let Some((after, bytes)) = self.entries.next() {
                 self.summary.end = after;
-                let entry = Entry::from_bytes(&bytes);
-                let number = self.segment.as_ref().map_or(0, |segment| segment.number);
-                let entry = entry.ok_or(damage(number, 0, "an entry cannot be read"))?;
-                return Ok(Some((after, entry)));
+                return Ok(Some((after, bytes)));
             }
             if !self.next_frame()? && !self.next_segment()? {
                 return Ok(None);
@@ -252,6 +258,16 @@ impl LogReader {
         self.summary.segments += 1;
         self.summary.last_segment_bytes = 0;
         Ok(true)
+    }
+}
+
+/// How many entries come before segment `number`.
+pub(super) fn size_before(dir: &Path, number: u64) -> Result<u64, LogDamage> {
+    let mut segment = SegmentReader::open(dir, number, None)?;
+    let begin = segment.damage("the file does not begin with the entry of its segment");
+    match segment.next_frame() {
+        Ok(Some(frame)) => Ok(frame.before.size),
+        _ => Err(begin),
     }
 }
 

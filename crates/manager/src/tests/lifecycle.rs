@@ -199,7 +199,7 @@ async fn the_status_answer_says_how_the_manager_is() {
         ManagerAnswer::Status(status) => {
             assert_eq!(status.manager, index(2));
             assert_eq!((status.bundle_version, status.key_versions), (1, 1));
-            let (manager, at) = crate::log::Checkpoint::from_note(&status.checkpoint).unwrap();
+            let (manager, at) = crate::log::Checkpoint::read_signed(&status.checkpoint).unwrap();
             let own = rig.manager(2).status().unwrap();
             assert_eq!((manager, at), (own.manager_id, own.checkpoint));
         }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 
 use keysherd_base::Uid;
+use keysherd_fragments::checkpoint::follows;
 use keysherd_fragments::derive::Mode;
 use keysherd_fragments::encoding::Encoding;
 use keysherd_fragments::messages::{ManagerAnswer, ManagerRequest};
@@ -23,7 +24,18 @@ use crate::log::{Checkpoint, Comparison, FileSink, Sink, SinkFactory, compare, v
 async fn read(rig: &Rig) -> (Uid, Checkpoint) {
     let permit = rig.permit(Op::Read, vec![entry(&fresh_item(&key_version(1)))], |_| {});
     let answer = rig.derive_at(1, &permit, vec![0], Mode::Read).await.unwrap();
-    Checkpoint::from_note(&answer.body().checkpoint).unwrap()
+    let identity = &rig.bundle.managers[0].key;
+    Checkpoint::open_signed(&answer.body().checkpoint, identity).unwrap()
+}
+
+/// What a gateway does that remembers `from` and `to`: whether the log of manager 1 leads from one
+/// to the other.
+async fn leads(rig: &Rig, from: &Checkpoint, to: &Checkpoint) -> Result<bool, Refusal> {
+    let request = ManagerRequest::LogProof { from: from.size, to: to.size };
+    match rig.ask(1, rig.gateway.public().spki_sha256(), &request).await? {
+        ManagerAnswer::LogProof(hashes) => Ok(follows(from, &hashes, to)),
+        other => panic!("another answer to a log proof: {other:?}"),
+    }
 }
 
 fn log_dir(rig: &Rig) -> PathBuf {
@@ -50,6 +62,7 @@ async fn t_log_truncation_detected() {
     let early = rig.disk_of(1);
     rig.start(1);
     let (same_origin, remembered) = read(&rig).await;
+    assert_eq!(leads(&rig, &first, &remembered).await, Ok(true));
     assert_eq!(origin, same_origin);
     assert!(remembered.size > first.size);
     rig.stop(1);
@@ -72,6 +85,7 @@ async fn t_log_truncation_detected() {
     let size = rig.manager(1).status().unwrap().checkpoint.size;
     assert!(size <= remembered.size, "the test needs a log that is still shorter");
     assert_eq!(compare(&log_dir(&rig), &remembered).unwrap(), Comparison::Truncated { size });
+    assert_eq!(leads(&rig, &first, &remembered).await, Err(Refusal::NotInLog));
 }
 
 #[tokio::test]
@@ -95,20 +109,34 @@ async fn t_log_fork_detected() {
     let same_size = forked.iter().find(|(_, at)| at.size == remembered.size).unwrap();
     assert_ne!(same_size.1.head, remembered.head);
     assert_eq!(compare(&log_dir(&rig), &remembered).unwrap(), Comparison::Forked);
+    let (_, last) = forked.last().unwrap();
+    assert_eq!(leads(&rig, &first, last).await, Ok(true));
+    assert_eq!(leads(&rig, &remembered, last).await, Ok(false));
     assert_eq!(compare(&log_dir(&rig), &first).unwrap(), Comparison::Contained);
     verify(&log_dir(&rig)).unwrap();
 }
 
 #[tokio::test]
-async fn a_checkpoint_note_has_one_spelling() {
-    let at = Checkpoint { size: 7, head: [3; 32] };
-    let note = at.to_note(&Uid([5; 16]));
-    let text = String::from_utf8(note.clone()).unwrap();
-    assert!(text.starts_with("keysherd-fragments/05050505050505050505050505050505\n7\nAwMD"));
-    assert_eq!(Checkpoint::from_note(&note), Some((Uid([5; 16]), at)));
-    for bad in [text.replace("\n7\n", "\n07\n"), text.replace('\n', ""), format!("{text}\n")] {
-        assert_eq!(Checkpoint::from_note(bad.as_bytes()), None, "{bad:?}");
+async fn a_log_proves_any_stretch_of_itself_across_its_files() {
+    let rig = Rig::new().await;
+    rig.generate(key_version(1)).await;
+    let mut seen = vec![read(&rig).await.1];
+    while crate::log::segments(&log_dir(&rig)).unwrap().len() < 3 {
+        seen.push(read(&rig).await.1);
     }
+    for pair in [(0, seen.len() - 1), (1, 2), (0, 0), (seen.len() / 2, seen.len() - 1)] {
+        assert_eq!(leads(&rig, &seen[pair.0], &seen[pair.1]).await, Ok(true), "{pair:?}");
+    }
+    let from_start = leads(&rig, &Checkpoint::default(), &seen[0]).await;
+    assert_eq!(from_start, Ok(true));
+    let beyond = Checkpoint { size: seen.last().unwrap().size + 1, head: [0; 32] };
+    assert_eq!(leads(&rig, &seen[0], &beyond).await, Err(Refusal::NotInLog));
+    assert_eq!(leads(&rig, &seen[1], &seen[0]).await, Err(Refusal::NotInLog));
+    // Archived files prove nothing any more; what is left does.
+    std::fs::remove_file(log_dir(&rig).join("0000000000000001.log")).unwrap();
+    assert_eq!(leads(&rig, &seen[0], &seen[1]).await, Err(Refusal::NotInLog));
+    let last = seen.len() - 1;
+    assert_eq!(leads(&rig, &seen[last - 1], &seen[last]).await, Ok(true));
 }
 
 /// Segment files whose next sync waits to be let go, or fails.
@@ -209,7 +237,7 @@ async fn no_answer_leaves_before_its_entry_is_durable() {
     let answer = ManagerAnswer::from_bytes(answer.expose()).unwrap();
     let ManagerAnswer::Derived(answer) = answer else { panic!("{answer:?}") };
     let checkpoint = super::rounds::body_of(&answer).checkpoint;
-    let (_, at) = Checkpoint::from_note(&checkpoint).unwrap();
+    let (_, at) = Checkpoint::read_signed(&checkpoint).unwrap();
     assert_eq!(compare(&log_dir(&rig), &at).unwrap(), Comparison::Contained);
     assert_eq!(verify(&log_dir(&rig)).unwrap().end, at);
 }
