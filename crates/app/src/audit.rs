@@ -24,7 +24,9 @@ const PAGE_LEN: usize = 1_000;
 pub(crate) fn run(flags: &ArgMatches) -> Result<(), Exit> {
     let env = |name: &str| std::env::var(name).ok();
     let config = AuditConfig::load(flags, &env)?;
-    let control = config.data_dir.join("control");
+    // Control on a machine of its own has a data directory of its own.
+    let (own, beside) = (config.data_dir.clone(), config.data_dir.join("control"));
+    let control = if own.join("store").is_dir() { own } else { beside };
     let reader =
         AuditReader::open(&control.join("store")).map_err(|f| Exit::Files(f.to_string()))?;
     let mut heads = reader.heads()?;

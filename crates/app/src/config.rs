@@ -1,6 +1,12 @@
 //! Configuration of the roles: one file per concern, each read and validated by the same function.
 
 pub(crate) mod account;
+pub(crate) mod addresses;
 pub(crate) mod audit;
+pub(crate) mod control;
 mod data_dir;
+pub(crate) mod fragments;
+pub(crate) mod gateway;
+pub(crate) mod owner_key;
 pub(crate) mod server;
+mod settings;

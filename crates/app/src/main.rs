@@ -7,6 +7,7 @@ mod describe;
 mod exit;
 mod hardening;
 mod logging;
+mod processes;
 mod roles;
 mod server;
 
@@ -25,6 +26,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// The roles of this binary, with a sentence each.
 const ROLES: &[(&str, &str)] = &[
     ("server", "Run control plane, fragment managers and gateway on this machine."),
+    ("control", "Run the control plane, which stores and authorizes and cannot read."),
+    ("fragments", "Run one fragment manager."),
+    ("gateway", "Run a gateway: the only place where plaintext meets a key."),
     ("account", "Create a further account in a data directory whose server is stopped."),
     ("gen-customer-fragment", "Make a customer fragment and add it to a file."),
     ("audit", "List or verify the audit log of a data directory."),
@@ -36,6 +40,9 @@ fn main() -> ExitCode {
     let rest = || args.iter().skip(1).cloned();
     let outcome = match verb {
         "server" => role(config::server::command(), rest(), serve),
+        "control" => role(config::control::command(), rest(), control),
+        "fragments" => role(config::fragments::command(), rest(), fragments),
+        "gateway" => role(config::gateway::command(), rest(), gateway),
         "account" => role(config::account::command(), rest(), account),
         "gen-customer-fragment" => {
             let command = customer_fragments::generate::command();
@@ -65,7 +72,6 @@ fn command_line(args: Vec<OsString>) -> u8 {
         specs: &specs,
         roles: ROLES,
     };
-    let env = |name: &str| std::env::var(name).ok();
     Terminal::of_process(|terminal| {
         keysherd_cli::run(&program, args.into_iter(), &env, &SystemClock, terminal)
     })
@@ -90,24 +96,76 @@ fn role(
 }
 
 fn serve(flags: &ArgMatches) -> Result<(), Exit> {
-    let env = |name: &str| std::env::var(name).ok();
     let config = config::server::ServerConfig::load(flags, &env)?;
     if flags.get_flag("check-config") {
         config.customer_fragments.check()?;
-        let _closed = writeln!(std::io::stdout(), "{config:#?}");
+    }
+    if only_checked(flags, &config) {
         return Ok(());
     }
+    prepare(config.log_json)?.block_on(server::run(config))
+}
+
+fn control(flags: &ArgMatches) -> Result<(), Exit> {
+    if let Some((errand, dir)) = config::control::errand(flags, &env)? {
+        return processes::control::errand(&errand, &dir);
+    }
+    let settings = config::control::ControlSettings::load(flags, &env)?;
+    if only_checked(flags, &settings) {
+        return Ok(());
+    }
+    prepare(settings.log_json)?.block_on(processes::control::run(settings))
+}
+
+fn fragments(flags: &ArgMatches) -> Result<(), Exit> {
+    let settings = config::fragments::FragmentsSettings::load(flags, &env)?;
+    if only_checked(flags, &settings) {
+        return Ok(());
+    }
+    prepare(settings.log_json)?.block_on(processes::fragments::run(settings))
+}
+
+fn gateway(flags: &ArgMatches) -> Result<(), Exit> {
+    if let Some((_, flags)) = flags.subcommand() {
+        let settings = config::gateway::SetupSettings::load(flags, &env)?;
+        if only_checked(flags, &settings) {
+            return Ok(());
+        }
+        return prepare(settings.gateway.log_json)?.block_on(processes::setup::run(settings));
+    }
+    let settings = config::gateway::GatewaySettings::load(flags, &env)?;
+    if flags.get_flag("check-config") {
+        settings.customer_fragments.check()?;
+    }
+    if only_checked(flags, &settings) {
+        return Ok(());
+    }
+    prepare(settings.log_json)?.block_on(processes::gateway::run(settings))
+}
+
+fn env(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Prints the configuration when that is all that is wanted.
+fn only_checked(flags: &ArgMatches, config: &dyn std::fmt::Debug) -> bool {
+    let only = flags.get_flag("check-config");
+    if only {
+        let _closed = writeln!(std::io::stdout(), "{config:#?}");
+    }
+    only
+}
+
+/// Hides the memory, starts the log, and makes the runtime of a role.
+fn prepare(log_json: bool) -> Result<tokio::runtime::Runtime, Exit> {
     hardening::conceal_memory()?;
-    logging::start(config.log_json);
-    runtime()?.block_on(server::run(config))
+    logging::start(log_json);
+    runtime()
 }
 
 fn account(flags: &ArgMatches) -> Result<(), Exit> {
-    let env = |name: &str| std::env::var(name).ok();
     let config = config::account::AccountConfig::load(flags, &env)?;
-    hardening::conceal_memory()?;
-    logging::start(false);
-    runtime()?.block_on(server::create_account(config))
+    prepare(false)?.block_on(server::create_account(config))
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Exit> {

@@ -2,12 +2,18 @@
 //! `keysherd control`, `keysherd fragments` and `keysherd gateway` run one each.
 
 pub(crate) mod bootstrap;
+pub(crate) mod bundle_file;
 pub(crate) mod control;
 pub(crate) mod files;
 pub(crate) mod fragments;
 pub(crate) mod gateway;
+pub(crate) mod late;
 pub(crate) mod local_links;
+pub(crate) mod owner_pin;
+pub(crate) mod parties;
 pub(crate) mod process;
 pub(crate) mod public_edge;
+pub(crate) mod remote_control;
+pub(crate) mod remote_managers;
 pub(crate) mod tls;
 pub(crate) mod trust;

@@ -141,6 +141,11 @@ impl Gateway {
         self.managers.ask(index, request).await.map_err(|failure| failure.fault(index))
     }
 
+    /// The version of the trust bundle in force.
+    pub fn bundle_version(&self) -> u64 {
+        self.managers.bundle.load().version()
+    }
+
     /// How many fragment managers there are links to.
     pub fn manager_count(&self) -> usize {
         self.managers.count()

@@ -160,6 +160,11 @@ impl Manager {
         Some(bundle.as_ref()?.bundle().manager_by_tls(tls_spki_sha256)?.index)
     }
 
+    /// The owner it obeys.
+    pub fn owner(&self) -> PublicKey {
+        self.owner
+    }
+
     /// The key it proves itself with: to gateways and to other managers, by signatures and in TLS.
     pub fn identity_key(&self) -> &SigningKey {
         &self.identity

@@ -157,7 +157,7 @@ impl ServerConfig {
     }
 }
 
-fn is_tls_name(name: &str) -> bool {
+pub(super) fn is_tls_name(name: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':' | b'*');
     (1..=253).contains(&name.len()) && name.bytes().all(allowed)
 }

@@ -17,7 +17,7 @@ const STORE: &str = "store";
 /// Directory of the keys in control's own.
 const KEYS: &str = "keys";
 /// File that lets a gateway make an account, once.
-const SETUP_TOKEN: &str = "setup-token";
+pub(crate) const SETUP_TOKEN: &str = "setup-token";
 
 /// A control plane and the store it works on.
 pub(crate) struct ControlRole {

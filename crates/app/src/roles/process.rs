@@ -36,3 +36,18 @@ pub(crate) fn write_stdout(text: &str) {
     let mut out = std::io::stdout().lock();
     let _closed = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
+
+/// The signal to look for new files.
+pub(crate) struct Hangup(Signal);
+
+impl Hangup {
+    /// Listens from now on. Needs a runtime.
+    pub(crate) fn new() -> Result<Self, Exit> {
+        signal(SignalKind::hangup()).map(Self).map_err(|error| Exit::Damaged(error.to_string()))
+    }
+
+    /// Waits for SIGHUP.
+    pub(crate) async fn wait(&mut self) {
+        self.0.recv().await;
+    }
+}

@@ -12,6 +12,7 @@ use keysherd_fragments::refusal::Refusal;
 use tokio::sync::watch;
 
 use super::files::DataDir;
+use super::parties::BundleSource;
 use crate::exit::Exit;
 
 /// File of the signed bundle in a data directory.
@@ -63,6 +64,20 @@ impl Trusted {
     /// Its version; 0 before the first.
     pub(crate) fn version(&self) -> u64 {
         *self.version.borrow()
+    }
+
+    /// Where others find the bundle in force.
+    pub(crate) fn source(self: &Arc<Self>) -> BundleSource {
+        let trusted = self.clone();
+        Arc::new(move || trusted.bundle())
+    }
+
+    /// The version in words.
+    pub(crate) fn described(&self) -> String {
+        match self.version() {
+            0 => "none yet: the owner must sign one that lists this identity".to_owned(),
+            version => format!("version {version}"),
+        }
     }
 
     /// Takes a bundle that is newer than the one in force, durably. Whoever brings it is not

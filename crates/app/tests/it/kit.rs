@@ -1,6 +1,7 @@
 //! What the tests share: servers as processes, a client, waiting with deadlines.
 
 mod api;
+mod cluster;
 mod commands;
 mod http;
 mod needles;
@@ -11,6 +12,7 @@ mod server;
 mod stolen;
 
 pub(crate) use api::{Api, Person, Rule, rule_args};
+pub(crate) use cluster::{Cluster, Wish as ClusterWish};
 pub(crate) use commands::{Spec, commands};
 pub(crate) use http::{Connection, Http, Reply};
 pub(crate) use needles::Needles;

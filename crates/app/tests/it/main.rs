@@ -8,6 +8,7 @@ mod audit_log;
 mod audit_records;
 mod bad_arguments;
 mod canary;
+mod cluster;
 mod command_line;
 mod configuration;
 mod crash;

@@ -117,6 +117,13 @@ impl Api {
         answer[name].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
     }
 
+    /// Reads a secret, which may fail.
+    pub(crate) fn try_read(&self, name: &str) -> Option<String> {
+        let reply = self.call("get-secret-value", json!({"names": [name]}));
+        let value = (reply.status == 200).then(|| reply.json()[name].take());
+        value.and_then(|value| value.as_str().map(str::to_owned))
+    }
+
     /// Reads one version of a secret.
     #[track_caller]
     pub(crate) fn read_version(&self, name: &str, version: i64) -> Value {

@@ -24,7 +24,7 @@ pub(crate) struct Site {
 }
 
 /// What a server wrote for its first user.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Bootstrap {
     pub(crate) url: String,

@@ -1,0 +1,110 @@
+//! Configuration of `keysherd control`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Arg, ArgMatches, Command};
+use keysherd_crypto::sign::PublicKey;
+
+use super::addresses::{self, ManagerAddresses};
+use super::data_dir;
+use super::owner_key::{owner_key, owner_option};
+use super::settings::{Settings, common, option};
+use crate::exit::Exit;
+
+/// Where control listens unless told otherwise: on this machine only.
+const LISTEN_DEFAULT: &str = "127.0.0.1:8400";
+
+/// What the control plane runs with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ControlSettings {
+    /// Everything it keeps.
+    pub(crate) data_dir: PathBuf,
+    /// Where gateways and managers connect.
+    pub(crate) listen: SocketAddr,
+    /// The owner it was told to obey.
+    pub(crate) owner_key: Option<PublicKey>,
+    /// Where managers are, for the relay.
+    pub(crate) managers: ManagerAddresses,
+    /// Whether log lines are JSON.
+    pub(crate) log_json: bool,
+}
+
+/// What is asked of a control plane besides running.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ControlErrand {
+    /// Write a fresh setup token.
+    SetupToken,
+    /// Take the trust bundle in this file.
+    AcceptBundle(PathBuf),
+}
+
+/// The command line of `keysherd control`.
+pub(crate) fn command() -> Command {
+    run_options(Command::new("control"))
+        .about("Run the control plane: it stores and authorizes, and cannot read.")
+        .args_conflicts_with_subcommands(true)
+        .subcommand(
+            Command::new("setup-token")
+                .about("Write a fresh token with which a gateway can make one account.")
+                .arg(data_dir::flag()),
+        )
+        .subcommand(
+            Command::new("accept-bundle")
+                .about("Take a trust bundle that the owner signed; a running control follows.")
+                .arg(data_dir::flag())
+                .arg(Arg::new("file").value_name("FILE").required(true).help("The signed bundle")),
+        )
+}
+
+fn run_options(command: Command) -> Command {
+    common(command)
+        .arg(option(
+            "listen",
+            "ADDRESS:PORT",
+            "KEYSHERD_LISTEN",
+            "Address gateways and managers connect to; port 0 takes a free one \
+             [default: 127.0.0.1:8400]",
+        ))
+        .arg(owner_option())
+        .arg(addresses::manager_option())
+}
+
+impl ControlSettings {
+    /// Reads and validates the configuration.
+    ///
+    /// # Errors
+    /// [`Exit::Configuration`] names the setting, its value and what is allowed.
+    pub(crate) fn load(
+        flags: &ArgMatches,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, Exit> {
+        let settings = Settings::load(&run_options(Command::new("control")), flags)?;
+        let what = "an address and a port, such as 127.0.0.1:8400";
+        Ok(Self {
+            data_dir: settings.data_dir("control", env)?,
+            listen: settings.parsed("listen", LISTEN_DEFAULT, what)?,
+            owner_key: owner_key(&settings)?,
+            managers: addresses::managers(&settings)?,
+            log_json: settings.is_set("log-json")?,
+        })
+    }
+}
+
+/// The errand that the flags name, and the data directory it is for.
+pub(crate) fn errand(
+    flags: &ArgMatches,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Option<(ControlErrand, PathBuf)>, Exit> {
+    let Some((verb, flags)) = flags.subcommand() else { return Ok(None) };
+    let dir = match flags.get_one::<String>("data-dir") {
+        Some(dir) => PathBuf::from(dir),
+        None => data_dir::default(env)?.with_file_name("keysherd-control"),
+    };
+    let errand = match (verb, flags.try_get_one::<String>("file")) {
+        ("setup-token", _) => ControlErrand::SetupToken,
+        (_, Ok(Some(file))) => ControlErrand::AcceptBundle(PathBuf::from(file)),
+        _ => return Err(Exit::Configuration(format!("{verb}: which file?"))),
+    };
+    Ok(Some((errand, dir)))
+}

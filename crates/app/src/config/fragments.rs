@@ -1,0 +1,92 @@
+//! Configuration of `keysherd fragments`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{ArgMatches, Command};
+use keysherd_crypto::sign::PublicKey;
+use keysherd_fragments::manager_set::ManagerIndex;
+
+use super::addresses::{self, ManagerAddresses};
+use super::owner_key::{owner_key, owner_option};
+use super::settings::{Settings, common, option, switch, wrong};
+use crate::exit::Exit;
+
+/// Where a manager listens unless told otherwise: on this machine only.
+const LISTEN_DEFAULT: &str = "127.0.0.1:8401";
+
+/// What a fragment manager runs with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FragmentsSettings {
+    /// Everything it keeps.
+    pub(crate) data_dir: PathBuf,
+    /// Its place in the trust bundle.
+    pub(crate) index: ManagerIndex,
+    /// Where gateways and other managers connect.
+    pub(crate) listen: SocketAddr,
+    /// The owner it was told to obey.
+    pub(crate) owner_key: Option<PublicKey>,
+    /// Where control is, which has the newest bundle.
+    pub(crate) controls: Vec<String>,
+    /// Where the other managers are.
+    pub(crate) managers: ManagerAddresses,
+    /// Whether the other managers are reached through control's relay.
+    pub(crate) relay: bool,
+    /// Whether log lines are JSON.
+    pub(crate) log_json: bool,
+}
+
+/// The command line of `keysherd fragments`.
+pub(crate) fn command() -> Command {
+    common(Command::new("fragments"))
+        .about("Run one fragment manager.")
+        .arg(option(
+            "index",
+            "N",
+            "KEYSHERD_INDEX",
+            "This manager's place in the trust bundle, 1 to 7",
+        ))
+        .arg(option(
+            "listen",
+            "ADDRESS:PORT",
+            "KEYSHERD_LISTEN",
+            "Address gateways and other managers connect to; port 0 takes a free one \
+             [default: 127.0.0.1:8401]",
+        ))
+        .arg(owner_option())
+        .arg(addresses::control_option(
+            "Where control is, to ask it for newer trust bundles; repeatable",
+        ))
+        .arg(addresses::manager_option())
+        .arg(switch("relay", "Reach the other managers through control's relay"))
+}
+
+impl FragmentsSettings {
+    /// Reads and validates the configuration.
+    ///
+    /// # Errors
+    /// [`Exit::Configuration`] names the setting, its value and what is allowed.
+    pub(crate) fn load(
+        flags: &ArgMatches,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, Exit> {
+        let settings = Settings::load(&command(), flags)?;
+        let index = settings.required("index", "this manager's place in the trust bundle")?;
+        let parsed = index.parse().ok().and_then(ManagerIndex::new);
+        let what = "an address and a port, such as 127.0.0.1:8401";
+        let config = Self {
+            data_dir: settings.data_dir("fragments", env)?,
+            index: parsed.ok_or_else(|| wrong("index", &index, "1 to 7"))?,
+            listen: settings.parsed("listen", LISTEN_DEFAULT, what)?,
+            owner_key: owner_key(&settings)?,
+            controls: addresses::controls(&settings)?,
+            managers: addresses::managers(&settings)?,
+            relay: settings.is_set("relay")?,
+            log_json: settings.is_set("log-json")?,
+        };
+        if config.relay && config.controls.is_empty() {
+            return Err(wrong("relay", "set", "used with --control, whose relay it is"));
+        }
+        Ok(config)
+    }
+}

@@ -1,0 +1,163 @@
+//! `keysherd control`: the control plane, and the relay to managers.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use keysherd_base::{ClockHandle, Fault, RngHandle, SystemClock};
+use keysherd_control::{Control, GatewayIdentity};
+use keysherd_crypto::random::SystemRng;
+use keysherd_fragments::bundle::succession::SignedBundle;
+use keysherd_fragments::encoding::Encoding;
+use keysherd_fragments::manager_set::ManagerIndex;
+use keysherd_link::{
+    BundleService, BundleShelf, Identity, Limits, LinkListener, Peer, PlaneService, RelayTargets,
+    Services, Serving, routes,
+};
+use keysherd_plane::PlaneHandle;
+
+use crate::config::addresses::ManagerAddresses;
+use crate::config::control::{ControlErrand, ControlSettings};
+use crate::exit::Exit;
+use crate::roles::bundle_file::BundleFile;
+use crate::roles::control::{self, ControlRole, SETUP_TOKEN};
+use crate::roles::files::DataDir;
+use crate::roles::process::{Hangup, StopSignals, write_stdout};
+use crate::roles::trust::Trusted;
+use crate::roles::{owner_pin, parties};
+
+/// How often chores are done.
+const CHORES_INTERVAL: Duration = Duration::from_secs(60);
+/// File of control's identity in its data directory.
+const IDENTITY_KEY: &str = "identity.key";
+
+/// Runs the control plane until SIGTERM or SIGINT.
+pub(crate) async fn run(settings: ControlSettings) -> Result<(), Exit> {
+    let (mut stop, hangup) = (StopSignals::new()?, Hangup::new()?);
+    let (clock, rng): (ClockHandle, RngHandle) = (Arc::new(SystemClock), SystemRng::handle());
+    let dir = DataDir::open(&settings.data_dir)?;
+    let owner = owner_pin::open(&dir, settings.owner_key)?;
+    let listener = LinkListener::bind(settings.listen, Limits::default())
+        .await
+        .map_err(|fault| Exit::Listen(fault.to_string()))?;
+    let key = dir.signing_key(IDENTITY_KEY, &*rng)?;
+    let identity = Identity::new(&key, "control", clock.clone(), rng.clone())?;
+    let keys = control::keys(&dir, &rng)?;
+    let permit_key = keys.permit.public();
+    let trusted = Trusted::open(dir.clone(), owner)?;
+    let role = ControlRole::open(&dir, keys, trusted.clone(), clock.clone(), rng.clone())?;
+    if !role.control.has_accounts()? && dir.read(SETUP_TOKEN)?.is_none() {
+        control::write_setup_token(&dir, &rng)?;
+    }
+    let mut text = format!("Keysherd control listens on {}\n", listener.address());
+    text.push_str(&format!("  data directory  {}\n", dir.join("").display()));
+    text.push_str(&format!("  identity        {}\n", key.public()));
+    text.push_str(&format!("  permit key      {permit_key}\n"));
+    text.push_str(&format!("  owner key       {owner}\n"));
+    text.push_str(&format!("  trust bundle    {}\n", trusted.described()));
+    if dir.read(SETUP_TOKEN)?.is_some() {
+        let file = dir.join(SETUP_TOKEN);
+        text.push_str(&format!("  setup token     {} (for one account)\n", file.display()));
+    }
+    write_stdout(&text);
+    let serving = serving(identity, &trusted, &role, &clock, settings.managers);
+    let handle = listener.handle();
+    let following = trusted.clone();
+    let follow = tokio::spawn(BundleFile::new(dir).follow(hangup, move |signed| {
+        following.offer(signed)?;
+        handle.revalidate();
+        Ok(())
+    }));
+    let chores = tokio::spawn(chores(role.control.clone(), clock));
+    let drained = listener.serve(serving, async move { stop.wait().await }).await?;
+    follow.abort();
+    chores.abort();
+    if drained.unfinished > 0 {
+        tracing::warn!(unfinished = drained.unfinished, "some calls were cut off");
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Does what `keysherd control` is asked besides running.
+pub(crate) fn errand(errand: &ControlErrand, data_dir: &Path) -> Result<(), Exit> {
+    if !data_dir.is_dir() {
+        return Err(Exit::Files(format!(
+            "there is no control plane in {}; start it once, or correct --data-dir",
+            data_dir.display()
+        )));
+    }
+    let dir = DataDir::open(data_dir)?;
+    match errand {
+        ControlErrand::SetupToken => {
+            control::write_setup_token(&dir, &SystemRng::handle())?;
+            let file = dir.join(SETUP_TOKEN);
+            write_stdout(&format!("{}: good for one account\n", file.display()));
+        }
+        ControlErrand::AcceptBundle(file) => {
+            let owner = owner_pin::open(&dir, None)?;
+            let unreadable =
+                |why: String| Exit::Configuration(format!("{}: {why}", file.display()));
+            let bytes = std::fs::read(file).map_err(|error| unreadable(error.to_string()))?;
+            let signed = SignedBundle::from_bytes(&bytes)
+                .map_err(|refusal| unreadable(format!("not a trust bundle: {refusal}")))?;
+            let trusted = Trusted::open(dir, owner)?;
+            trusted.offer(signed)?;
+            write_stdout(&format!("trust bundle {} is in force\n", trusted.described()));
+        }
+    }
+    Ok(())
+}
+
+fn serving(
+    identity: Identity,
+    trusted: &Arc<Trusted>,
+    role: &ControlRole,
+    clock: &ClockHandle,
+    managers: ManagerAddresses,
+) -> Serving {
+    let control = role.control.clone();
+    let door = move |peer: &Peer| -> Result<PlaneHandle, Fault> {
+        Ok(control.plane_for(GatewayIdentity { spki_sha256: peer.spki_sha256 }))
+    };
+    let services = Services::new()
+        .with(routes::PLANE, Arc::new(PlaneService::new(Arc::new(door))))
+        .with(routes::BUNDLE, Arc::new(BundleService::new(Arc::new(Shelf(trusted.clone())))));
+    let trust = parties::gateways_and_managers(trusted.source(), clock.clone());
+    let targets = Targets { trusted: trusted.clone(), managers };
+    Serving::new(identity, trust, services).with_relay(Arc::new(targets))
+}
+
+/// The bundle in force, for those who ask.
+struct Shelf(Arc<Trusted>);
+
+impl BundleShelf for Shelf {
+    fn newer_than(&self, known: u64) -> Option<SignedBundle> {
+        let bundle = self.0.bundle()?;
+        (bundle.version() > known).then(|| bundle.signed().clone())
+    }
+}
+
+/// Where managers are, for the relay.
+struct Targets {
+    trusted: Arc<Trusted>,
+    managers: ManagerAddresses,
+}
+
+impl RelayTargets for Targets {
+    fn addresses(&self, _from: &Peer, manager: ManagerIndex) -> Vec<String> {
+        let bundle = self.trusted.bundle();
+        let entry = bundle.as_ref().and_then(|bundle| bundle.bundle().manager(manager));
+        let Some(entry) = entry else { return Vec::new() };
+        let address = self.managers.get(&manager).unwrap_or(&entry.address).clone();
+        if address.is_empty() { Vec::new() } else { vec![address] }
+    }
+}
+
+async fn chores(control: Control, clock: ClockHandle) {
+    let mut turns = tokio::time::interval(CHORES_INTERVAL);
+    loop {
+        turns.tick().await;
+        control::purge(&control, &clock).await;
+    }
+}

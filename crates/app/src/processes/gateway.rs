@@ -1,0 +1,258 @@
+//! `keysherd gateway`: serves clients; asks control and the managers over links.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use keysherd_base::{ClockHandle, RngHandle, SystemClock};
+use keysherd_crypto::random::SystemRng;
+use keysherd_crypto::sign::{PublicKey, SigningKey};
+use keysherd_fragments::bundle::pinned::PinnedBundle;
+use keysherd_fragments::manager_set::ManagerIndex;
+use keysherd_fragments::messages::{ManagerAnswer, ManagerRequest};
+use keysherd_gateway::{CustomerFragments, Gateway};
+use keysherd_link::{Channel, Identity, RemotePlane};
+use serde_json::json;
+
+use crate::config::gateway::GatewaySettings;
+use crate::customer_fragments;
+use crate::customer_fragments::source::FragmentSource;
+use crate::exit::Exit;
+use crate::roles::files::DataDir;
+use crate::roles::gateway::{self, GatewayParts, GatewayRole};
+use crate::roles::process::{Hangup, StopSignals, write_stdout};
+use crate::roles::public_edge::{PublicAddress, PublicEdge, StatusText};
+use crate::roles::remote_control::{self, BundlePoll};
+use crate::roles::remote_managers::{RemoteManagers, Ways};
+use crate::roles::trust::Trusted;
+use crate::roles::{owner_pin, parties};
+
+/// How often control is asked for a newer bundle, and managers are told of it.
+const BUNDLE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Runs the gateway until SIGTERM or SIGINT.
+pub(crate) async fn run(settings: GatewaySettings) -> Result<(), Exit> {
+    let (mut stop, hangup) = (StopSignals::new()?, Hangup::new()?);
+    let clock: ClockHandle = Arc::new(SystemClock);
+    let dir = DataDir::open(&settings.data_dir)?;
+    let public = PublicAddress {
+        listen: settings.listen,
+        tls_names: &settings.tls_names,
+        drain_seconds: settings.drain_seconds,
+    };
+    let edge = PublicEdge::bind(&public, &dir, &clock).await?;
+    let mut joining = Joining::new(&dir, &settings)?;
+    let mut text = format!("Keysherd gateway listens on {}\n", edge.url);
+    text.push_str(&format!("  data directory  {}\n", dir.join("").display()));
+    text.push_str(&format!("  CA certificate  {}\n", edge.ca_file));
+    text.push_str(&format!("  identity        {}\n", joining.instance.public()));
+    text.push_str(&format!("  owner key       {}\n", joining.owner));
+    text.push_str(&format!("  trust bundle    {}\n", joining.trusted.described()));
+    write_stdout(&text);
+    let bundle = tokio::select! {
+        bundle = joining.wait_for_bundle() => bundle?,
+        () = stop.wait() => return Ok(()),
+    };
+    let fragments = customer_fragments::open(&settings.customer_fragments, None).await;
+    let cache = settings.key_cache_seconds;
+    let Joined { role, followed, follower } = joining.join(bundle, fragments.clone(), cache)?;
+    let tasks = [
+        tokio::spawn(follower.follow()),
+        tokio::spawn(reload(hangup, settings.customer_fragments, fragments, role.gateway.clone())),
+    ];
+    edge.serve(role.services.clone(), status(followed), stop).await?;
+    for task in tasks {
+        task.abort();
+    }
+    Ok(())
+}
+
+/// A gateway that has its identity, but not yet its place in a bundle.
+pub(super) struct Joining {
+    instance: SigningKey,
+    owner: PublicKey,
+    trusted: Arc<Trusted>,
+    channel: Channel,
+    poll: BundlePoll,
+    remotes: Arc<RemoteManagers>,
+    clock: ClockHandle,
+    rng: RngHandle,
+}
+
+/// A gateway that can serve.
+pub(super) struct Joined {
+    /// What serves.
+    pub(super) role: GatewayRole,
+    /// The bundle in force.
+    followed: Arc<Trusted>,
+    /// What keeps up with newer bundles.
+    follower: Follower,
+}
+
+impl Joining {
+    /// Opens the identity and prepares the links.
+    pub(super) fn new(dir: &DataDir, settings: &GatewaySettings) -> Result<Self, Exit> {
+        let (clock, rng): (ClockHandle, RngHandle) = (Arc::new(SystemClock), SystemRng::handle());
+        let owner = owner_pin::open(dir, settings.owner_key)?;
+        let instance = gateway::instance_key(dir, &rng)?;
+        let identity = Identity::new(&instance, "gateway", clock.clone(), rng.clone())?;
+        let trusted = Trusted::open(dir.clone(), owner)?;
+        let source = trusted.source();
+        let controls = &settings.controls;
+        let relay = settings.relay.then(|| (controls.clone(), parties::controls(source.clone())));
+        let ways = Ways { addresses: settings.managers.clone(), relay };
+        let remotes = RemoteManagers::new(identity.clone(), ways);
+        let channel = remote_control::channel(identity, controls, source);
+        let poll = BundlePoll::new(channel.clone());
+        Ok(Self { instance, owner, trusted, channel, poll, remotes, clock, rng })
+    }
+
+    /// Waits until there is a bundle that names this gateway.
+    pub(super) async fn wait_for_bundle(&mut self) -> Result<Arc<PinnedBundle>, Exit> {
+        let spki = self.instance.public().spki_sha256();
+        let mut turns = tokio::time::interval(BUNDLE_INTERVAL);
+        let mut told = false;
+        loop {
+            turns.tick().await;
+            if let Some(bundle) = self.trusted.bundle()
+                && parties::is_gateway(&bundle, &spki, &self.clock)
+            {
+                return Ok(bundle);
+            }
+            match self.poll.newer_than(self.trusted.version()).await {
+                Some(newer) => drop(self.trusted.offer(newer)?),
+                None if !told => {
+                    told = true;
+                    tracing::warn!(
+                        identity = %self.instance.public(),
+                        "waiting for a trust bundle that names this gateway: the owner must add it"
+                    );
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// Starts the gateway with the bundle that names it.
+    pub(super) fn join(
+        self,
+        bundle: Arc<PinnedBundle>,
+        fragments: Arc<CustomerFragments>,
+        key_cache_seconds: i64,
+    ) -> Result<Joined, Exit> {
+        let Self { instance, trusted, channel, poll, remotes, clock, rng, .. } = self;
+        remotes.follow(&bundle);
+        let role = GatewayRole::open(GatewayParts {
+            plane: Arc::new(RemotePlane::new(channel)),
+            instance,
+            bundle,
+            links: remotes.links(),
+            clock,
+            rng,
+            fragments,
+            key_cache_seconds,
+        })?;
+        let followed = trusted.clone();
+        let pinned = BTreeMap::new();
+        let gateway = role.gateway.clone();
+        let follower = Follower { trusted, poll, remotes, gateway, pinned };
+        Ok(Joined { role, followed, follower })
+    }
+}
+
+/// Keeps up with newer bundles, and brings them to the managers.
+pub(super) struct Follower {
+    trusted: Arc<Trusted>,
+    poll: BundlePoll,
+    remotes: Arc<RemoteManagers>,
+    gateway: Arc<Gateway>,
+    /// The version that each manager said it has pinned.
+    pinned: BTreeMap<ManagerIndex, u64>,
+}
+
+impl Follower {
+    async fn follow(mut self) {
+        let mut turns = tokio::time::interval(BUNDLE_INTERVAL);
+        loop {
+            turns.tick().await;
+            if let Some(newer) = self.poll.newer_than(self.trusted.version()).await {
+                if let Err(exit) = self.trusted.offer(newer) {
+                    tracing::error!(%exit, "control's trust bundle is not used");
+                }
+            }
+            let Some(bundle) = self.trusted.bundle() else { continue };
+            if self.gateway.bundle_version() != bundle.version() {
+                self.remotes.follow(&bundle);
+                self.gateway.trust(bundle.clone(), self.remotes.links());
+            }
+            self.bring(&bundle).await;
+        }
+    }
+
+    /// Brings the bundle to managers that may not have it.
+    async fn bring(&mut self, bundle: &PinnedBundle) {
+        let version = bundle.version();
+        for entry in &bundle.bundle().managers {
+            if self.pinned.get(&entry.index) >= Some(&version) {
+                continue;
+            }
+            let request = ManagerRequest::Bundle(bundle.signed().clone());
+            match self.gateway.ask_manager(entry.index, &request).await {
+                Ok(ManagerAnswer::BundlePinned { version }) => {
+                    self.pinned.insert(entry.index, version);
+                }
+                Ok(_) => {}
+                Err(fault) => tracing::debug!(%fault, "a manager does not have the bundle yet"),
+            }
+        }
+    }
+}
+
+/// Reads the customer fragments again at each SIGHUP.
+async fn reload(
+    mut hangup: Hangup,
+    source: FragmentSource,
+    fragments: Arc<CustomerFragments>,
+    gateway: Arc<Gateway>,
+) {
+    loop {
+        hangup.wait().await;
+        if !source.can_change() {
+            continue;
+        }
+        match customer_fragments::reload(&source, &fragments).await {
+            // Keys that were opened with a fragment which is gone must not outlive it.
+            Ok(()) => gateway.forget_keys(),
+            Err(why) => {
+                tracing::error!(%why, "customer fragments were not read again; those in use stay");
+            }
+        }
+    }
+}
+
+/// What `GET /status` says: nothing that helps an attacker, enough for an operator.
+fn status(trusted: Arc<Trusted>) -> StatusText {
+    Arc::new(move || {
+        let bundle = trusted.bundle();
+        let managers = bundle.as_ref().map_or(0, |bundle| bundle.bundle().managers.len());
+        json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "fragments": bundle.as_deref().map_or_else(String::new, trust_domains),
+            "fragment_managers": managers,
+            "trust_bundle": trusted.version(),
+        })
+    })
+}
+
+/// How many machines would have to be broken into, by what the bundle says of them. Managers on
+/// one machine are one trust domain, under however many users they run.
+fn trust_domains(bundle: &PinnedBundle) -> String {
+    let host = |address: &str| address.rsplit_once(':').map_or("", |(host, _)| host).to_owned();
+    let managers = &bundle.bundle().managers;
+    let hosts: BTreeSet<String> = managers.iter().map(|entry| host(&entry.address)).collect();
+    match hosts.len() {
+        0 | 1 => "1 trust domain".to_owned(),
+        count => format!("{count} trust domains"),
+    }
+}

@@ -1,0 +1,54 @@
+//! `keysherd gateway setup`: makes an account through the links of a gateway.
+
+use std::sync::Arc;
+
+use keysherd_base::SecretString;
+use keysherd_gateway::CustomerFragments;
+use keysherd_plane::setup::SetupToken;
+
+use super::gateway::Joining;
+use crate::config::gateway::SetupSettings;
+use crate::exit::Exit;
+use crate::roles::bootstrap::{self, Setup};
+use crate::roles::files::DataDir;
+use crate::roles::process::write_stdout;
+use crate::roles::tls;
+
+/// Longest token file.
+const TOKEN_BYTES_MAX: u64 = 1_024;
+
+/// Makes an account, and writes its credentials.
+pub(crate) async fn run(settings: SetupSettings) -> Result<(), Exit> {
+    let token = token(&settings)?;
+    let dir = DataDir::open(&settings.gateway.data_dir)?;
+    let out = DataDir::open(&settings.out_dir)?;
+    let mut joining = Joining::new(&dir, &settings.gateway)?;
+    let bundle = joining.wait_for_bundle().await?;
+    let joined = joining.join(bundle, Arc::new(CustomerFragments::new(None)), 0)?;
+    bootstrap::finish(&joined.role.services, &out).await?;
+    bootstrap::require_room(&out)?;
+    let setup = Setup {
+        role: &joined.role,
+        token,
+        owner_email: settings.owner_email.as_deref(),
+        url: settings.url.unwrap_or_else(|| tls::url(settings.gateway.listen)),
+        ca_file: dir.join("tls").join(tls::CA_FILE).display().to_string(),
+    };
+    let made = bootstrap::create_account(setup, &out).await?;
+    let file = out.join(bootstrap::BOOTSTRAP);
+    write_stdout(&format!("account {} created; see {}\n", made.account_id, file.display()));
+    Ok(())
+}
+
+fn token(settings: &SetupSettings) -> Result<SetupToken, Exit> {
+    let file = &settings.token_file;
+    let unreadable =
+        |why: String| Exit::Configuration(format!("--setup-token-file {}: {why}", file.display()));
+    let bytes = std::fs::metadata(file).map_err(|error| unreadable(error.to_string()))?.len();
+    if bytes > TOKEN_BYTES_MAX {
+        return Err(unreadable("it is too long to be a setup token".to_owned()));
+    }
+    let text = std::fs::read_to_string(file).map_err(|error| unreadable(error.to_string()))?;
+    let text = SecretString::new(text);
+    Ok(SetupToken(text.expose().trim().into()))
+}

@@ -1,0 +1,334 @@
+//! An installation whose roles run apart: control, three fragment managers and a gateway as five
+//! processes, each under a user of its own where the tests may do that.
+
+use std::fs;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _, chown};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use keysherd_base::{Clock as _, SystemClock, Uid};
+use keysherd_crypto::random::SystemRng;
+use keysherd_crypto::sign::{PublicKey, SigningKey};
+use keysherd_fragments::bundle::{
+    Bundle, Caps, Cluster as GatewayCluster, ControlEntry, KeyGroup, ManagerEntry, PermitKey,
+};
+use keysherd_fragments::encoding::Encoding as _;
+use keysherd_fragments::manager_set::ManagerIndex;
+use keysherd_fragments::permit::Op;
+use rustix::process::Signal;
+
+use super::api::Api;
+use super::http::Http;
+use super::poll::{wait_for, wait_until};
+use super::run::{Finished, KEYSHERD, finish, keysherd};
+use super::server::{Bootstrap, Process, Site};
+
+/// Fragment managers.
+pub(crate) const MANAGERS: u8 = 3;
+/// The user of control; the managers and the gateway have the next ones. Nobody else has them.
+const FIRST_USER: u32 = 61_201;
+
+/// Five processes, ended on drop.
+pub(crate) struct Cluster {
+    pub(crate) site: Site,
+    /// The owner's key.
+    pub(crate) owner: SigningKey,
+    /// What the owner signed last.
+    pub(crate) bundle: Bundle,
+    pub(crate) control: Node,
+    /// By ascending index.
+    pub(crate) managers: Vec<Node>,
+    pub(crate) gateway: Node,
+    /// The first account.
+    pub(crate) bootstrap: Bootstrap,
+    pub(crate) http: Arc<Http>,
+    pub(crate) url: String,
+}
+
+/// One role: how it is started, and the process while it runs.
+pub(crate) struct Node {
+    role: &'static str,
+    user: Option<u32>,
+    /// Its data directory.
+    pub(crate) data: PathBuf,
+    args: Vec<String>,
+    /// Where it listens; port 0 before the first start.
+    pub(crate) address: String,
+    pub(crate) process: Option<Process>,
+}
+
+/// What is different from the usual.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Wish {
+    /// The gateway and the managers reach managers through control's relay.
+    pub(crate) relay: bool,
+    /// Further arguments of the gateway.
+    pub(crate) gateway: Vec<String>,
+}
+
+impl Cluster {
+    /// Starts one, with an account.
+    pub(crate) fn start() -> Self {
+        Self::start_with(&Wish::default())
+    }
+
+    /// The same as `wish` says.
+    pub(crate) fn start_with(wish: &Wish) -> Self {
+        let site = Site::new();
+        let owner = SigningKey::generate(&SystemRng).unwrap();
+        let apart = may_change_users();
+        let mut users = (FIRST_USER..).map(|user| apart.then_some(user));
+        let mut node = |role, name: &str, args: &[&str]| {
+            Node::new(&site, role, name, users.next().flatten(), &owner, args)
+        };
+        let mut control = node("control", "control", &[]);
+        control.start(&site);
+        let at_control = ["--control", &control.address.clone()].map(str::to_owned);
+        let mut common: Vec<&str> = at_control.iter().map(String::as_str).collect();
+        common.extend(wish.relay.then_some("--relay"));
+        let mut managers = Vec::new();
+        for index in 1..=MANAGERS {
+            let (name, index) = (format!("manager-{index}"), index.to_string());
+            let args = [&["--index", &index][..], &common].concat();
+            let mut manager = node("fragments", &name, &args);
+            manager.start(&site);
+            managers.push(manager);
+        }
+        let more = wish.gateway.iter().map(String::as_str);
+        let args: Vec<&str> = common.iter().copied().chain(more).collect();
+        let mut gateway = node("gateway", "gateway", &args);
+        gateway.start(&site);
+        let bundle = first_bundle(&control, &managers, &gateway);
+        let url = gateway.address.clone();
+        let http = Arc::new(Http::new(&url, &gateway.data.join("tls/ca.pem")));
+        let bootstrap = Bootstrap::default();
+        let mut cluster =
+            Self { site, owner, bundle, control, managers, gateway, bootstrap, http, url };
+        cluster.publish();
+        cluster.bootstrap = cluster.set_up();
+        cluster.wait_until_healthy();
+        cluster
+    }
+
+    /// Signs the bundle and hands it to control, from where all others get it.
+    pub(crate) fn publish(&self) {
+        let file = self.site.path("signed-bundle");
+        fs::write(&file, self.signed_bundle()).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+        self.control
+            .run(&self.site, &["control", "accept-bundle", file.to_str().unwrap()])
+            .expect(0);
+    }
+
+    /// The bundle under the owner's signature.
+    pub(crate) fn signed_bundle(&self) -> Vec<u8> {
+        self.bundle.seal(&self.owner).to_bytes()
+    }
+
+    /// Signs a bundle that `change` makes of the last one, with the next version.
+    pub(crate) fn change_bundle(&mut self, change: impl FnOnce(&mut Bundle)) {
+        change(&mut self.bundle);
+        self.bundle.version += 1;
+        self.publish();
+    }
+
+    fn set_up(&self) -> Bootstrap {
+        let token = self.gateway.data.join("setup-token");
+        fs::copy(self.control.data.join("setup-token"), &token).unwrap();
+        self.gateway.own(&token);
+        let out = self.gateway.data.join("account");
+        let token = token.to_str().unwrap();
+        let mut args = vec!["gateway", "setup", "--setup-token-file", token];
+        args.extend(["--out", out.to_str().unwrap(), "--url", &self.url]);
+        args.extend(self.gateway.args.iter().map(String::as_str));
+        self.gateway.run(&self.site, &args).expect(0);
+        Bootstrap::read(&out.join("bootstrap.json"))
+    }
+
+    /// Waits until the gateway answers.
+    pub(crate) fn wait_until_healthy(&self) {
+        wait_until("the gateway to be healthy", || {
+            self.http.get("/health").is_ok_and(|reply| reply.status == 200)
+        });
+    }
+
+    /// Calls without a token.
+    pub(crate) fn nobody(&self) -> Api {
+        Api::new(self.http.clone())
+    }
+
+    /// Calls with a token of the first administrator.
+    pub(crate) fn admin(&self) -> Api {
+        let Bootstrap { access_id, access_key, .. } = &self.bootstrap;
+        self.nobody().login(access_id, access_key)
+    }
+
+    /// All nodes: control, managers, gateway.
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = &Node> {
+        [&self.control].into_iter().chain(&self.managers).chain([&self.gateway])
+    }
+
+    /// The node at a place of [`Self::nodes`], to be changed.
+    pub(crate) fn node(&mut self, place: usize) -> (&Site, &mut Node) {
+        let managers = self.managers.iter_mut();
+        let mut nodes = [&mut self.control].into_iter().chain(managers).chain([&mut self.gateway]);
+        (&self.site, nodes.nth(place).unwrap())
+    }
+
+    /// Runs `keysherd audit` on control's directory.
+    pub(crate) fn audit(&self, args: &[&str]) -> Finished {
+        let args = [&["audit"], args].concat();
+        self.control.run(&self.site, &args)
+    }
+}
+
+impl Node {
+    fn new(
+        site: &Site,
+        role: &'static str,
+        name: &str,
+        user: Option<u32>,
+        owner: &SigningKey,
+        args: &[&str],
+    ) -> Self {
+        if user.is_some() {
+            // Other users have to get through to their own directories.
+            for dir in [site.path("."), site.home()] {
+                fs::set_permissions(dir, fs::Permissions::from_mode(0o755)).unwrap();
+            }
+        }
+        let data = site.path(name);
+        fs::DirBuilder::new().mode(0o700).create(&data).unwrap();
+        let mut args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
+        args.extend(["--owner-key".to_owned(), owner.public().to_string()]);
+        let address = "127.0.0.1:0".to_owned();
+        let node = Self { role, user, data, args, address, process: None };
+        node.own(&node.data);
+        node
+    }
+
+    /// Gives a file to the node's user.
+    fn own(&self, path: &Path) {
+        if let Some(user) = self.user {
+            chown(path, Some(user), Some(user)).unwrap();
+        }
+    }
+
+    /// The binary as the node's user, with its data directory.
+    fn command(&self, site: &Site, args: &[&str]) -> Command {
+        let mut command = keysherd(&site.home());
+        command.args(args).arg("--data-dir").arg(&self.data);
+        if let Some(user) = self.user {
+            command.uid(user).gid(user);
+        }
+        command
+    }
+
+    /// Runs the binary to its end as the node's user, with its data directory.
+    pub(crate) fn run(&self, site: &Site, args: &[&str]) -> Finished {
+        finish(&mut self.command(site, args), b"")
+    }
+
+    /// Starts it where it was before, and waits until it listens.
+    pub(crate) fn start(&mut self, site: &Site) {
+        let listen = self.address.rsplit('/').next().unwrap().to_owned();
+        let mut args = vec![self.role, "--listen", &listen];
+        args.extend(self.args.iter().map(String::as_str));
+        let mut process = site.launch(self.command(site, &args)).process;
+        self.address = wait_for("a role to listen", || {
+            if !process.runs() {
+                panic!("it ended: {}{}", process.out(), process.err());
+            }
+            let out = process.out();
+            // The bundle's line is one of the last.
+            let line = out.lines().find(|line| line.contains(" listens on "))?;
+            let complete = out.contains("trust bundle");
+            let address = line.rsplit(' ').next().unwrap();
+            complete.then(|| address.to_owned())
+        });
+        self.process = Some(process);
+    }
+
+    /// Ends it without warning.
+    pub(crate) fn kill(&mut self) {
+        self.process.take().unwrap().kill();
+    }
+
+    /// Stops it as an operator does; demands that it ends well.
+    pub(crate) fn stop(&mut self) {
+        let process = self.process.take().unwrap();
+        process.signal(Signal::TERM);
+        let err = process.err();
+        assert_eq!(process.wait(), 0, "{err}");
+    }
+
+    /// The running process.
+    pub(crate) fn running(&self) -> &Process {
+        self.process.as_ref().unwrap()
+    }
+
+    /// A public key in what it printed at its start.
+    pub(crate) fn printed_key(&self, name: &str) -> PublicKey {
+        let out = self.running().out();
+        let line = out.lines().find(|line| line.trim_start().starts_with(name)).unwrap();
+        let digits = line.split_whitespace().last().unwrap();
+        PublicKey::from_slice(&hex::decode(digits).unwrap()).unwrap()
+    }
+}
+
+/// A bundle with everybody in it.
+fn first_bundle(control: &Node, managers: &[Node], gateway: &Node) -> Bundle {
+    let now = SystemClock.now();
+    let id = || Uid::random(&SystemRng).unwrap();
+    let caps = Caps::UNLIMITED;
+    let group = "default".to_owned();
+    let manager = |(place, node): (usize, &Node)| {
+        let key = node.printed_key("identity");
+        ManagerEntry {
+            index: ManagerIndex::new(u8::try_from(place).unwrap() + 1).unwrap(),
+            key,
+            tls_spki_sha256: key.spki_sha256(),
+            former_keys: Vec::new(),
+            address: node.address.clone(),
+        }
+    };
+    Bundle {
+        deployment: id(),
+        version: 1,
+        issued_at: now,
+        accounts: Vec::new(),
+        managers: managers.iter().enumerate().map(manager).collect(),
+        permit_keys: vec![PermitKey {
+            key: control.printed_key("permit key"),
+            not_before: now.plus_seconds(-3_600),
+            not_after: now.plus_seconds(86_400),
+        }],
+        clusters: vec![GatewayCluster {
+            id: id(),
+            instances: vec![gateway.printed_key("identity").spki_sha256()],
+            cluster_key: None,
+            groups: vec![group.clone()],
+            fragments: Vec::new(),
+            ops: Op::ALL.to_vec(),
+            caps,
+        }],
+        groups: vec![KeyGroup { name: group, fragment_required: false, caps, key_caps: caps }],
+        account_caps: caps,
+        cache_ttl_seconds_max: 3_600,
+        destroy_delay_seconds: 7 * 86_400,
+        witnesses: Vec::new(),
+        recovery_key: None,
+        controls: vec![ControlEntry {
+            tls_spki_sha256: control.printed_key("identity").spki_sha256(),
+            address: control.address.clone(),
+        }],
+    }
+}
+
+/// Whether processes can be given to other users: by root, if those users can run the binary.
+fn may_change_users() -> bool {
+    let open = |path: &Path| fs::metadata(path).is_ok_and(|meta| meta.mode() & 0o001 != 0);
+    rustix::process::geteuid().is_root() && Path::new(KEYSHERD).ancestors().all(open)
+}
