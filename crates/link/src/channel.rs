@@ -129,8 +129,17 @@ impl Channel {
         request: SecretBytes,
         limits: CallLimits,
     ) -> Result<SecretBytes, LinkError> {
+        self.call_shared(route, wire::body(request), limits).await
+    }
+
+    /// As [`Self::call`], with bytes that the caller may send again.
+    pub(crate) async fn call_shared(
+        &self,
+        route: &'static str,
+        request: Bytes,
+        limits: CallLimits,
+    ) -> Result<SecretBytes, LinkError> {
         let sent = AtomicBool::new(false);
-        let request = wire::body(request);
         let calling = self.shared.call(route, request, limits.answer_bytes_max, &sent);
         timeout(limits.timeout, calling).await.unwrap_or_else(|_| {
             let is_sent = sent.load(Ordering::Relaxed);
@@ -162,13 +171,14 @@ impl Shared {
             match sending.await {
                 Ok(answer) => return read(answer, answer_bytes_max).await,
                 Err(error) => {
-                    self.forget_if_closed(&connection);
-                    why = error.error().to_string();
-                    if error.message().is_none() {
+                    if connection.send.is_closed() {
+                        self.forget(&connection);
+                    }
+                    why = said(error.error());
+                    if error.message().is_none() && !was_refused(error.error()) {
                         return Err(LinkError::Lost(why));
                     }
                     sent.store(false, Ordering::Relaxed);
-                    self.forget(&connection);
                 }
             }
         }
@@ -278,11 +288,21 @@ impl Shared {
             self.current.compare_and_swap(&*held, None);
         }
     }
+}
 
-    fn forget_if_closed(&self, connection: &Arc<Connection>) {
-        if connection.send.is_closed() {
-            self.forget(connection);
-        }
+/// Whether the other side refused the call before it looked at it, as it does with more calls at a
+/// time than it allows (RFC 9113 section 8.7).
+fn was_refused(error: &hyper::Error) -> bool {
+    let cause =
+        std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<h2::Error>());
+    cause.is_some_and(|cause| cause.reason() == Some(h2::Reason::REFUSED_STREAM))
+}
+
+/// The error and what caused it.
+fn said(error: &hyper::Error) -> String {
+    match std::error::Error::source(error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
     }
 }
 
@@ -316,7 +336,7 @@ async fn read_body(mut body: Incoming, bytes_max: usize) -> Result<SecretBytes, 
     }
     let mut buffer = SecretBuffer::with_capacity(expected);
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| LinkError::Lost(error.to_string()))?;
+        let frame = frame.map_err(|error| LinkError::Lost(said(&error)))?;
         let Some(data) = frame.data_ref() else { continue };
         if buffer.len() + data.len() > bytes_max {
             return Err(LinkError::TooLarge { limit: bytes_max });

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -25,7 +25,14 @@ struct Open {
     next: u64,
     entries: HashMap<u64, Entry>,
     by_address: HashMap<IpAddr, usize>,
-    by_key: HashMap<[u8; 32], usize>,
+    by_key: HashMap<[u8; 32], Arc<OfKey>>,
+}
+
+/// What one key has, over all its connections.
+#[derive(Default)]
+struct OfKey {
+    connections: AtomicUsize,
+    calls: AtomicUsize,
 }
 
 struct Entry {
@@ -40,6 +47,7 @@ pub(crate) struct Activity {
     /// Milliseconds after `opened` of the last sign of use.
     used: AtomicU64,
     in_flight: AtomicU32,
+    of_key: OnceLock<Arc<OfKey>>,
     /// Take no more calls, finish the running ones, close.
     pub(crate) finish: CancellationToken,
     /// Close now.
@@ -56,12 +64,20 @@ pub(crate) struct Place {
 /// A call in progress.
 pub(crate) struct InFlight(Arc<Activity>);
 
+impl OfKey {
+    fn is_in_use(&self) -> bool {
+        let [connections, calls] = [&self.connections, &self.calls];
+        connections.load(Ordering::Relaxed) > 0 || calls.load(Ordering::Relaxed) > 0
+    }
+}
+
 impl Activity {
     fn new() -> Self {
         Self {
             opened: Instant::now(),
             used: AtomicU64::new(0),
             in_flight: AtomicU32::new(0),
+            of_key: OnceLock::new(),
             finish: CancellationToken::new(),
             stop: CancellationToken::new(),
         }
@@ -73,11 +89,14 @@ impl Activity {
         self.used.fetch_max(now, Ordering::Relaxed);
     }
 
-    /// Notes the beginning of a call; its end is the drop of what is returned.
-    pub(crate) fn begin(self: &Arc<Self>) -> InFlight {
-        self.in_flight.fetch_add(1, Ordering::Relaxed);
+    /// Notes the beginning of a call; its end is the drop of what is returned. `None` when the
+    /// connection's key has `most` calls in progress, answered or given up.
+    pub(crate) fn begin(self: &Arc<Self>, most: usize) -> Option<InFlight> {
         self.touch();
-        InFlight(self.clone())
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        let before = self.of_key.get().map_or(0, |key| key.calls.fetch_add(1, Ordering::Relaxed));
+        let counted = InFlight(self.clone());
+        (before < most).then_some(counted)
     }
 
     /// How long nothing has happened; zero while a call is in progress.
@@ -94,6 +113,9 @@ impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.touch();
         self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+        if let Some(key) = self.0.of_key.get() {
+            key.calls.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }
 
@@ -161,16 +183,22 @@ impl Place {
     /// Notes whose connection it is. `false` when the key has too many already.
     pub(crate) fn belongs_to(&self, key: [u8; 32]) -> bool {
         let mut open = self.connections.lock();
-        let of_key = open.by_key.get(&key).copied().unwrap_or(0);
-        if of_key >= self.connections.limits.connections_per_key_max {
-            tracing::warn!(key = %ShownKey(&key), connections = of_key, "too many connections");
-            return false;
+        if open.by_key.len() > self.connections.limits.connections_max {
+            open.by_key.retain(|_, of_key| of_key.is_in_use());
         }
-        open.by_key.insert(key, of_key + 1);
+        let of_key = open.by_key.entry(key).or_default().clone();
+        let connections = of_key.connections.fetch_add(1, Ordering::Relaxed);
         if let Some(entry) = open.entries.get_mut(&self.id) {
             entry.key = Some(key);
         }
-        true
+        drop(open);
+        // Set once: a connection gets its key once, before its first call.
+        drop(self.activity.of_key.set(of_key));
+        let is_allowed = connections < self.connections.limits.connections_per_key_max;
+        if !is_allowed {
+            tracing::warn!(key = %ShownKey(&key), connections, "too many connections");
+        }
+        is_allowed
     }
 }
 
@@ -178,18 +206,18 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut open = self.connections.lock();
         let Some(entry) = open.entries.remove(&self.id) else { return };
-        give_back(&mut open.by_address, &entry.address);
-        if let Some(key) = entry.key {
-            give_back(&mut open.by_key, &key);
+        if let Some(count) = open.by_address.get_mut(&entry.address) {
+            *count -= 1;
+            if *count == 0 {
+                open.by_address.remove(&entry.address);
+            }
         }
-    }
-}
-
-fn give_back<K: Eq + std::hash::Hash>(counts: &mut HashMap<K, usize>, of: &K) {
-    if let Some(count) = counts.get_mut(of) {
-        *count -= 1;
-        if *count == 0 {
-            counts.remove(of);
+        let Some(key) = entry.key else { return };
+        let Some(of_key) = open.by_key.get(&key) else { return };
+        of_key.connections.fetch_sub(1, Ordering::Relaxed);
+        // Calls go on without their connection, and still count.
+        if !of_key.is_in_use() {
+            open.by_key.remove(&key);
         }
     }
 }

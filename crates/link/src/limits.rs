@@ -11,6 +11,8 @@ pub struct Limits {
     pub connections_per_address_max: usize,
     /// Connections of one key at the same time, relayed ones included; further ones are closed.
     pub connections_per_key_max: usize,
+    /// Calls of one key in progress, also those that it has given up, which go on all the same.
+    pub calls_per_key_max: usize,
     /// Calls in progress on one connection.
     pub streams_per_connection_max: u32,
     /// A request's head, in bytes.
@@ -38,6 +40,7 @@ impl Default for Limits {
             connections_max: 2_048,
             connections_per_address_max: 512,
             connections_per_key_max: 64,
+            calls_per_key_max: 4_096,
             streams_per_connection_max: 256,
             header_bytes_max: 16 * 1024,
             bodies_bytes_max: 256 * 1024 * 1024,

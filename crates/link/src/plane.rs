@@ -4,10 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use keysherd_base::limits::READ_BYTES_MAX;
 use keysherd_base::{Fault, SecretBytes};
+use keysherd_plane::grants::{Grant, GrantReply};
 use keysherd_plane::{BoxFuture, Caller, Plane, PlaneHandle, Reply, Request};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use crate::channel::Channel;
 use crate::error::LinkError;
@@ -15,12 +15,18 @@ use crate::limits::CallLimits;
 use crate::peer::Peer;
 use crate::routes;
 use crate::service::Service;
+use crate::wire;
+
+pub mod codec;
+mod portions;
 
 /// Largest message to the plane: a batch of wishes with their tokens, or one sealed value.
 const REQUEST_BYTES_MAX: usize = 32 * 1024 * 1024;
-/// Largest reply: one read (`limits::READ_BYTES_MAX`) or one page of a listing, with what stands
-/// around it, for several callers in one batch.
-const REPLY_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Largest reply: one read (`limits::READ_BYTES_MAX`) on top of a full grant, or one page of a
+/// listing, with what stands around it.
+const REPLY_BYTES_MAX: usize = 80 * 1024 * 1024;
+/// Ciphertext in the reply to one grant, in bytes; what is beyond it is asked for again.
+const GRANT_BYTES_MAX: usize = READ_BYTES_MAX;
 /// How long a reply may take. Control answers in milliseconds; a large change takes seconds.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -59,11 +65,14 @@ impl Service for PlaneService {
     fn call(&self, peer: Peer, request: SecretBytes) -> BoxFuture<'_, Result<SecretBytes, Fault>> {
         Box::pin(async move {
             let plane = self.door.plane_for(&peer)?;
-            let (caller, message) = decode::<(Caller, Request)>(request.expose())
+            let (caller, message) = codec::read_request(request.expose())
                 .ok_or_else(|| Fault::bad_request("not a message to the control plane"))?;
             drop(request);
-            let reply = plane.call(caller, message).await?;
-            encode(&reply).map(SecretBytes::new)
+            let mut reply = plane.call(caller, message).await?;
+            if let Reply::Grant(grant) = &mut reply {
+                portions::trim(grant, GRANT_BYTES_MAX);
+            }
+            codec::write_reply(&reply).map(SecretBytes::new)
         })
     }
 }
@@ -80,23 +89,56 @@ impl RemotePlane {
     }
 
     async fn ask(&self, caller: Caller, request: Request) -> Result<Reply, Fault> {
-        let repeats = usize::from(only_reads(&request));
-        let name = request.name();
-        let encoded = encode(&(caller, request))?;
-        let limits = CallLimits { timeout: REPLY_TIMEOUT, answer_bytes_max: REPLY_BYTES_MAX };
-        let mut tries = 0;
+        match request {
+            Request::Grant(grant) => self.grant(caller, grant).await.map(Reply::Grant),
+            request => self.exchange(&caller, &request).await,
+        }
+    }
+
+    /// Asks until every wish has its outcome.
+    async fn grant(&self, caller: Caller, grant: Grant) -> Result<GrantReply, Fault> {
+        let mut asked = Request::Grant(grant);
+        let mut all: Option<GrantReply> = None;
+        // Where the outcomes of the message under way belong.
+        let mut places: Vec<usize> = Vec::new();
         loop {
-            let message = SecretBytes::new(encoded.clone());
-            match self.channel.call(routes::PLANE, message, limits).await {
+            let Reply::Grant(reply) = self.exchange(&caller, &asked).await? else {
+                return Err(Fault::internal("the plane answered another question"));
+            };
+            let Request::Grant(wishes) = &asked else { return Err(Fault::internal("no grant")) };
+            let rest = portions::rest(wishes, &reply);
+            let joined = match all.take() {
+                None => reply,
+                Some(mut joined) => {
+                    portions::join(&mut joined, &places, reply)?;
+                    joined
+                }
+            };
+            let Some((of_wishes, grant)) = rest else { return Ok(joined) };
+            places = match places.as_slice() {
+                [] => of_wishes,
+                before => of_wishes.iter().filter_map(|at| before.get(*at).copied()).collect(),
+            };
+            asked = Request::Grant(grant);
+            all = Some(joined);
+        }
+    }
+
+    async fn exchange(&self, caller: &Caller, request: &Request) -> Result<Reply, Fault> {
+        let message = wire::body(SecretBytes::new(codec::write_request(caller, request)?));
+        let limits = CallLimits { timeout: REPLY_TIMEOUT, answer_bytes_max: REPLY_BYTES_MAX };
+        let mut may_repeat = only_reads(request);
+        loop {
+            match self.channel.call_shared(routes::PLANE, message.clone(), limits).await {
                 Ok(answer) => {
-                    return decode(answer.expose()).ok_or_else(|| {
-                        Fault::internal(format!("the reply to {name} cannot be read"))
+                    return codec::read_reply(answer.expose()).ok_or_else(|| {
+                        Fault::internal(format!("the reply to {} is unreadable", request.name()))
                     });
                 }
                 // Control restarted in the middle of it: reading twice does no harm.
-                Err(LinkError::Lost(why)) if tries < repeats => {
-                    tracing::debug!(name, why, "asking again");
-                    tries += 1;
+                Err(LinkError::Lost(why)) if may_repeat => {
+                    tracing::debug!(message = request.name(), why, "asking again");
+                    may_repeat = false;
                 }
                 Err(error) => return Err(error.into_fault("the control plane")),
             }
@@ -139,15 +181,4 @@ fn only_reads(request: &Request) -> bool {
             | Request::ItemList(_)
             | Request::FolderGet(_)
     )
-}
-
-fn encode<T: Serialize>(message: &T) -> Result<Vec<u8>, Fault> {
-    postcard::to_allocvec(message)
-        .map_err(|error| Fault::internal(format!("a plane message cannot be encoded: {error}")))
-}
-
-/// The message that `bytes` are, all of them.
-fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
-    let (message, rest) = postcard::take_from_bytes(bytes).ok()?;
-    rest.is_empty().then_some(message)
 }

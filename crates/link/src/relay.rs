@@ -28,7 +28,8 @@ pub trait RelayTargets: Send + Sync {
 
 const MAGIC: [u8; 4] = *b"KSRL";
 const FORMAT: u8 = 1;
-const HEADER_BYTES: usize = 6;
+/// Length of the header that asks a relay for a manager.
+pub const RELAY_HEADER_BYTES: usize = 6;
 /// Bytes on their way in one direction.
 const PIECE_BYTES: usize = 16 * 1024;
 /// How long a relayed connection has to be quiet to be closed at shutdown.
@@ -48,16 +49,16 @@ pub(crate) enum Refused {
 }
 
 /// The header for the manager with this index.
-pub(crate) fn header(manager: ManagerIndex) -> [u8; HEADER_BYTES] {
+pub(crate) fn header(manager: ManagerIndex) -> [u8; RELAY_HEADER_BYTES] {
     let [a, b, c, d] = MAGIC;
     [a, b, c, d, FORMAT, manager.get()]
 }
 
-/// The manager that a header asks for.
-pub(crate) fn read_header(bytes: [u8; HEADER_BYTES]) -> Option<ManagerIndex> {
-    let (rest, index) = (&bytes[..5], bytes[5]);
-    let expected = [MAGIC.as_slice(), &[FORMAT]].concat();
-    if rest == expected { ManagerIndex::new(index) } else { None }
+/// The manager that a relay's header asks for; `None` for anything but a header.
+pub fn read_relay_header(bytes: [u8; RELAY_HEADER_BYTES]) -> Option<ManagerIndex> {
+    let [a, b, c, d, format, index] = bytes;
+    let is_header = [a, b, c, d] == MAGIC && format == FORMAT;
+    ManagerIndex::new(index).filter(|_| is_header)
 }
 
 /// Asks a relay at the other end of `stream` to join it to `manager`.
@@ -131,9 +132,9 @@ async fn join<S>(
 where
     S: AsyncRead + Unpin,
 {
-    let mut bytes = [0; HEADER_BYTES];
+    let mut bytes = [0; RELAY_HEADER_BYTES];
     stream.read_exact(&mut bytes).await.map_err(|_| Refused::Header)?;
-    let manager = read_header(bytes).ok_or(Refused::Header)?;
+    let manager = read_relay_header(bytes).ok_or(Refused::Header)?;
     let addresses = targets.addresses(&peer, manager);
     if addresses.is_empty() {
         return Err(Refused::Unknown);

@@ -7,6 +7,7 @@ use http_body_util::Full;
 use keysherd_base::{Fault, SecretBytes};
 
 use crate::error::LinkError;
+use crate::plane::codec;
 
 /// Carries the version of the protocol, in requests and answers.
 pub(crate) const VERSION: HeaderName = HeaderName::from_static("keysherd-link");
@@ -46,7 +47,7 @@ pub(crate) fn answer(result: Result<SecretBytes, Fault>) -> Response<Full<Bytes>
         tracing::debug!(code = fault.code(), private, "a call failed");
     }
     // A fault is two texts and a number, which always encode.
-    let encoded = postcard::to_allocvec(&fault).unwrap_or_default();
+    let encoded = codec::write_fault(&fault).unwrap_or_default();
     let mut answer = Response::new(Full::new(encoded.into()));
     *answer.status_mut() = StatusCode::from_u16(fault.kind().http_status())
         .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -81,8 +82,8 @@ pub(crate) fn is_fault(headers: &HeaderMap) -> bool {
 
 /// The fault in the body of an answer.
 pub(crate) fn read_fault(status: StatusCode, bytes: &[u8]) -> LinkError {
-    match postcard::from_bytes::<Fault>(bytes) {
-        Ok(fault) => LinkError::Refused(fault),
-        Err(_) => LinkError::Mismatch(format!("an unreadable answer with status {status}")),
+    match codec::read_fault(bytes) {
+        Some(fault) => LinkError::Refused(fault),
+        None => LinkError::Mismatch(format!("an unreadable answer with status {status}")),
     }
 }

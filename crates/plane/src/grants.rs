@@ -125,6 +125,7 @@ pub struct GrantedVersion {
     /// Its number.
     pub version: u32,
     /// The envelope.
+    #[serde(with = "crate::octets")]
     pub ciphertext: Arc<[u8]>,
     /// The key that wraps it.
     pub key: KeyRef,
@@ -195,6 +196,7 @@ pub enum Granted {
         /// Its algorithm.
         algorithm: KeyAlgorithm,
         /// The envelope of the key material.
+        #[serde(with = "crate::octets")]
         ciphertext: Arc<[u8]>,
         /// Its place in the batch's permits, when there is one.
         permit_slot: Option<PermitSlot>,
@@ -214,6 +216,7 @@ pub struct Grant {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignedPermit {
     /// The encoded permit, followed by its 64-byte signature.
+    #[serde(with = "crate::octets")]
     pub bytes: Arc<[u8]>,
 }
 

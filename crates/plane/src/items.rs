@@ -15,6 +15,7 @@ use crate::grants::{ItemRef, KeyRef};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SealedValue {
     /// The envelope.
+    #[serde(with = "crate::octets")]
     pub ciphertext: Arc<[u8]>,
     /// The key that wraps it.
     pub key: KeyRef,

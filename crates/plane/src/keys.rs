@@ -20,6 +20,7 @@ pub struct ManifestGet {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ManifestGetReply {
     /// Manifest and signatures, as the managers made them.
+    #[serde(with = "crate::octets")]
     pub manifest: Arc<[u8]>,
 }
 
@@ -68,6 +69,7 @@ pub struct KeyCreate {
     /// The identity.
     pub key_id: KeyId,
     /// Manifest and signatures.
+    #[serde(with = "crate::octets")]
     pub manifest: Arc<[u8]>,
     /// Number of managers.
     pub managers: u8,

@@ -6,6 +6,7 @@
 //! values, so the in-process plane and the one behind mutual TLS take the same ones.
 
 mod caller;
+mod octets;
 mod request;
 
 pub mod accounts;

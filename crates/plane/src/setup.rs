@@ -78,6 +78,7 @@ pub struct SetupComplete {
     /// The original key.
     pub key_id: KeyId,
     /// Its manifest and signatures, opaque to control.
+    #[serde(with = "crate::octets")]
     pub manifest: Arc<[u8]>,
     /// Number of managers.
     pub managers: u8,

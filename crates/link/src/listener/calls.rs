@@ -40,7 +40,11 @@ impl Attendant {
         request: Request<Incoming>,
         activity: &Arc<Activity>,
     ) -> Response<Full<Bytes>> {
-        let in_flight = activity.begin();
+        let most = self.limits.calls_per_key_max;
+        let Some(in_flight) = activity.begin(most) else {
+            let text = format!("{most} calls of this role are in progress already; try again");
+            return wire::answer(Err(Fault::new(FaultKind::RateLimited, text)));
+        };
         if !self.trust.allows(&peer.spki_sha256) {
             // The trust changed since the handshake; the connection is of no use any more.
             activity.finish.cancel();

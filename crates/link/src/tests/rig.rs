@@ -2,13 +2,14 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use keysherd_base::{ClockHandle, Fault, SecretBytes, SystemClock};
 use keysherd_crypto::random::SystemRng;
 use keysherd_crypto::sign::SigningKey;
 use keysherd_plane::BoxFuture;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::{
@@ -34,6 +35,45 @@ impl Service for Echo {
     fn call(&self, peer: Peer, request: SecretBytes) -> BoxFuture<'_, Result<SecretBytes, Fault>> {
         Box::pin(async move {
             Ok(SecretBytes::new([peer.spki_sha256.as_slice(), request.expose()].concat()))
+        })
+    }
+}
+
+/// Answers as [`Echo`] once it is opened, and counts.
+pub(super) struct Gate {
+    /// Calls that came so far.
+    pub(super) came: AtomicUsize,
+    /// Calls that were answered so far.
+    pub(super) answered: AtomicUsize,
+    open: watch::Sender<bool>,
+}
+
+impl Gate {
+    pub(super) fn shut() -> Arc<Self> {
+        let open = watch::Sender::new(false);
+        Arc::new(Self { came: AtomicUsize::new(0), answered: AtomicUsize::new(0), open })
+    }
+
+    pub(super) fn open(&self) {
+        self.open.send_replace(true);
+    }
+
+    pub(super) fn came(&self) -> usize {
+        self.came.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn answered(&self) -> usize {
+        self.answered.load(Ordering::SeqCst)
+    }
+}
+
+impl Service for Gate {
+    fn call(&self, peer: Peer, request: SecretBytes) -> BoxFuture<'_, Result<SecretBytes, Fault>> {
+        Box::pin(async move {
+            self.came.fetch_add(1, Ordering::SeqCst);
+            self.open.subscribe().wait_for(|open| *open).await.map_err(Fault::internal)?;
+            self.answered.fetch_add(1, Ordering::SeqCst);
+            Echo.call(peer, request).await
         })
     }
 }
@@ -72,6 +112,16 @@ impl Served {
 pub(super) fn echo(identity: &Identity, keys: &Arc<KeySet>) -> Serving {
     let services = Services::new().with(routes::MANAGER, Arc::new(Echo));
     Serving::new(identity.clone(), keys.clone(), services)
+}
+
+/// `service` for the holder of `client`'s key.
+pub(super) fn serving(
+    identity: &Identity,
+    client: &Identity,
+    service: Arc<dyn Service>,
+) -> Serving {
+    let services = Services::new().with(routes::MANAGER, service);
+    Serving::new(identity.clone(), keys_of([client]), services)
 }
 
 /// Trust in these identities.
