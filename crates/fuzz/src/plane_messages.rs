@@ -1,6 +1,6 @@
 //! Messages between gateway and control plane.
 //!
-//! They travel as Rust values today; JSON stands in for whatever will carry them.
+//! In JSON here, which shows every field; `link_messages` has the encoding that travels.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -56,7 +56,7 @@ fn path(text: &str) -> ItemPath {
     ItemPath::parse(text).expect("invariant: a well-formed path")
 }
 
-fn requests() -> Vec<Request> {
+pub(crate) fn requests() -> Vec<Request> {
     let access_id = AccessId::parse("p-abcdefghijkl").expect("invariant: a well-formed id");
     let proof = LoginProof { signed_at: Timestamp(5), nonce: [1; 16], signature: [2; 64] };
     let key = KeyRef { key_id: KeyId::default(), version: 1, customer_fragment: None };
@@ -127,7 +127,7 @@ fn wishes() -> Vec<(Caller, Wish)> {
     .to_vec()
 }
 
-fn replies() -> Vec<Reply> {
+pub(crate) fn replies() -> Vec<Reply> {
     let address = IpAddr::from([10, 0, 0, 1]);
     let mut claims = SubClaims::default();
     claims.set("client_ip", address.to_string());

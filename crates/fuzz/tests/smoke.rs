@@ -126,6 +126,7 @@ smoke_tests!(
     fragment_messages,
     identifiers,
     json_edge,
+    link_messages,
     log_entries,
     log_segments,
     manifests,

@@ -6,7 +6,6 @@
 //! Header: `KSRL` | version u8 = 1 | manager index u8. Answer: one byte, 0 when the connection is
 //! joined, otherwise why it is not ([`Refused`]).
 
-use std::future::Future;
 use std::time::Duration;
 
 use keysherd_fragments::manager_set::ManagerIndex;
@@ -155,8 +154,7 @@ async fn copy(
     activity: &Activity,
 ) {
     let mut piece = vec![0; PIECE_BYTES];
-    loop {
-        let Ok(len @ 1..) = from.read(&mut piece).await else { break };
+    while let Ok(len @ 1..) = from.read(&mut piece).await {
         activity.touch();
         if to.write_all(&piece[..len]).await.is_err() || to.flush().await.is_err() {
             return;
@@ -167,15 +165,13 @@ async fn copy(
 }
 
 /// Ready when nothing has been relayed for `limit`, or for a moment during shutdown.
-fn quiet(activity: &Activity, limit: Duration) -> impl Future<Output = ()> {
-    async move {
-        let mut ticks = interval(QUIET);
-        loop {
-            ticks.tick().await;
-            let enough = if activity.finish.is_cancelled() { QUIET } else { limit };
-            if activity.idle() >= enough {
-                return;
-            }
+async fn quiet(activity: &Activity, limit: Duration) {
+    let mut ticks = interval(QUIET);
+    loop {
+        ticks.tick().await;
+        let enough = if activity.finish.is_cancelled() { QUIET } else { limit };
+        if activity.idle() >= enough {
+            return;
         }
     }
 }

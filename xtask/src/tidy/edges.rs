@@ -22,7 +22,7 @@ const ROWS: &[Row] = &[
     ("store", &["base", "domain", "audit"]),
     ("http", &["base", "wire"]),
     ("client", &["base", "wire"]),
-    ("link", &["base", "crypto", "fragments", "plane"]),
+    ("link", &["base", "crypto", "domain", "fragments", "plane"]),
     ("authn", &["base", "crypto", "wire", "domain"]),
     ("targets", &["base", "crypto", "wire", "domain"]),
     ("sinks", &["base", "wire", "audit"]),

@@ -4,16 +4,17 @@ use std::sync::{Arc, Mutex};
 
 use keysherd_crypto::random::SystemRng;
 use keysherd_crypto::sign::SigningKey;
+use keysherd_fragments::bundle::succession::SignedBundle;
 use keysherd_fragments::encoding::Signed;
 
 use crate::tests::rig::{Served, channel, identity, keys_of};
 use crate::{BundleService, BundleShelf, Limits, Services, Serving, bundle, routes};
 
 #[derive(Default)]
-struct Shelf(Mutex<Option<(u64, Signed)>>);
+struct Shelf(Mutex<Option<(u64, SignedBundle)>>);
 
 impl BundleShelf for Shelf {
-    fn newer_than(&self, known: u64) -> Option<Signed> {
+    fn newer_than(&self, known: u64) -> Option<SignedBundle> {
         let newest = self.0.lock().unwrap();
         newest.as_ref().filter(|(version, _)| *version > known).map(|(_, signed)| signed.clone())
     }
@@ -31,7 +32,9 @@ async fn only_a_newer_bundle_is_handed_out() {
     assert_eq!(bundle::fetch(&channel, 0).await.unwrap(), None);
 
     let owner = SigningKey::generate(&SystemRng).unwrap();
-    let signed = Signed::seal(&owner, "KSF1-sig/bundle", b"of any content".to_vec());
+    let Signed { body, signature } =
+        Signed::seal(&owner, "KSF1-sig/bundle", b"of any content".to_vec());
+    let signed = SignedBundle { body, signature, successions: Vec::new() };
     *shelf.0.lock().unwrap() = Some((7, signed.clone()));
     assert_eq!(bundle::fetch(&channel, 6).await.unwrap(), Some(signed));
     assert_eq!(bundle::fetch(&channel, 7).await.unwrap(), None);
