@@ -8,10 +8,12 @@ pub mod action;
 pub mod chain;
 mod draft;
 mod line;
+mod permits;
 mod record;
 mod verify;
 
 pub use chain::{HEAD_LABEL, HashFn, Head, LINK_LABEL, Link, NO_LINK, SignedHead};
 pub use draft::{Draft, Failure, Param, Prepared, TEXT_BYTES_MAX};
+pub use permits::{ExplainedPermits, PERMITS_PARAM};
 pub use record::{BadRecord, Record};
 pub use verify::{ChainVerifier, Finding, Verified};

@@ -78,17 +78,37 @@ pub(crate) async fn grant(
             message.wishes.len()
         )));
     }
-    let Batch { outcomes, permits, records, .. } = if items_named(&message) <= ITEMS_INLINE {
-        decide(control, message)
-    } else {
-        let control = control.clone();
-        tokio::task::spawn_blocking(move || decide(&control, message))
-            .await
-            .map_err(Fault::internal)?
+    let Batch { outcomes, mut permits, mut records, must_wait, .. } =
+        if items_named(&message) <= ITEMS_INLINE {
+            decide(control, message)
+        } else {
+            let control = control.clone();
+            tokio::task::spawn_blocking(move || decide(&control, message))
+                .await
+                .map_err(Fault::internal)?
+        };
+    permits.explain(control, &mut records)?;
+    let seqs = match (records.is_empty(), must_wait) {
+        (true, _) => Vec::new(),
+        (false, true) => control.store.record(records).await?,
+        (false, false) => {
+            record_behind(control, records);
+            Vec::new()
+        }
     };
-    let seqs = if records.is_empty() { Vec::new() } else { control.store.record(records).await? };
     let permits = permits.sign(control, gateway, &seqs)?;
     Ok(GrantReply { outcomes, permits })
+}
+
+/// Records what explains permits to write, without waiting: the record of the write itself is
+/// queued behind it, and no answer leaves before that one is durable.
+fn record_behind(control: &Control, records: Vec<(Draft, Option<Failure>)>) {
+    let recorded = control.store.record(records);
+    tokio::spawn(async move {
+        if let Err(fault) = recorded.await {
+            tracing::error!(%fault, "permits to write are not in the audit log");
+        }
+    });
 }
 
 fn items_named(message: &Grant) -> usize {
@@ -106,6 +126,7 @@ fn decide(control: &Control, message: Grant) -> Batch {
         permits: PermitBatch::default(),
         bytes: 0,
         records: Vec::with_capacity(message.wishes.len()),
+        must_wait: false,
         outcomes: Vec::with_capacity(message.wishes.len()),
     };
     for (caller, wish) in message.wishes {
@@ -123,6 +144,8 @@ struct Batch {
     /// Ciphertext granted so far.
     bytes: usize,
     records: Vec<(Draft, Option<Failure>)>,
+    /// Whether an answer rests on one of the records.
+    must_wait: bool,
     outcomes: Vec<Outcome>,
 }
 
@@ -137,19 +160,17 @@ impl Batch {
         let record = self.records.len();
         let granted = match wish {
             Wish::Read { items, version } => self.read(control, &who, &items, version, record),
-            Wish::Write { target, salt } => self.write(control, &who, target, salt),
+            Wish::Write { target, salt } => self.write(control, &who, target, salt, record),
             Wish::Transit { key, version, salt, encrypt: _ } => {
                 let wish = transit::KeyUse { key: &key, version, salt };
                 self.transit(control, &who, &wish, record)
             }
         };
-        let recorded = about.records_success || granted.is_err();
-        if recorded {
-            let failure = granted.as_ref().err().map(Failure::from);
-            let About { action, params, .. } = about;
-            let item_type = granted.as_ref().map_or("", read::item_type);
-            self.records.push((audit_draft(caller, &who, action, item_type, params), failure));
-        }
+        let failure = granted.as_ref().err().map(Failure::from);
+        self.must_wait |= about.granted_is_answered || failure.is_some();
+        let action = if failure.is_some() { about.refused } else { about.granted };
+        let item_type = granted.as_ref().map_or("", read::item_type);
+        self.records.push((audit_draft(caller, &who, action, item_type, about.params), failure));
         granted.map(|granted| GrantedTo { account: who.account.0, granted })
     }
 
@@ -160,6 +181,7 @@ impl Batch {
                 let action = action::REFUSED_REQUEST;
                 let draft = draft_of(caller, account, method.as_deref(), action);
                 self.records.push((draft, Some(Failure::from(&fault))));
+                self.must_wait = true;
             }
             None => log_unrecorded(caller, &fault),
         }
@@ -169,10 +191,14 @@ impl Batch {
 
 /// What the audit record of a wish says.
 struct About {
-    action: &'static str,
+    /// The action when it is granted.
+    granted: &'static str,
+    /// The action when it is refused.
+    refused: &'static str,
     params: Vec<Param>,
-    /// Whether granting it is recorded. A write is recorded when it is written.
-    records_success: bool,
+    /// Whether the answer to the caller rests on this record. That to a write rests on the record
+    /// of what was written; this one says only what a permit was given for.
+    granted_is_answered: bool,
 }
 
 impl About {
@@ -189,19 +215,21 @@ impl About {
                         Some(Param::public("last_versions", count.to_string()))
                     }
                 });
-                Self { action: action::GET_SECRET_VALUE, params, records_success: true }
+                let action = action::GET_SECRET_VALUE;
+                Self { granted: action, refused: action, params, granted_is_answered: true }
             }
             Wish::Transit { key, version, encrypt, .. } => {
                 let operation = if *encrypt { "encrypt" } else { "decrypt" };
                 let mut params = vec![ref_param(key), Param::public("operation", operation)];
                 params.extend(version.map(|n| Param::public("version", n.to_string())));
                 let action = action::GET_ITEM_DERIVATION_CREDS;
-                Self { action, params, records_success: true }
+                Self { granted: action, refused: action, params, granted_is_answered: true }
             }
             Wish::Write { target, .. } => {
-                let (action, path) = write::recorded_as(target);
+                let (refused, path) = write::recorded_as(target);
                 let params = vec![crate::items::item_param(path)];
-                Self { action, params, records_success: false }
+                let granted = action::GET_ITEM_DERIVATION_CREDS;
+                Self { granted, refused, params, granted_is_answered: false }
             }
         }
     }

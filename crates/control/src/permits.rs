@@ -3,6 +3,9 @@
 //! Entries of many callers share a permit when account and operation agree, so that one signature
 //! covers a whole batch. A permit is bound to the gateway that asks.
 
+use std::collections::BTreeMap;
+
+use keysherd_audit::{Draft, ExplainedPermits, Failure};
 use keysherd_base::{AccountId, Fault, KeyId, Uid};
 use keysherd_crypto::hash::sha256;
 use keysherd_crypto::permit::{Class, Op, PERMIT_ENTRIES_MAX, Permit, PermitEntry, Subject};
@@ -65,19 +68,14 @@ impl Control {
             salt: self_test_salt,
             subject,
         };
-        let part = Part { account, op: Op::Generate, entries: vec![entry], record: None };
-        self.sign_permit(part, 0, gateway)
+        let part = Part::new(account, Op::Generate, Uid::random(&*self.rng)?, entry, None);
+        Ok(self.sign_permit(part, 0, gateway))
     }
 
-    fn sign_permit(
-        &self,
-        part: Part,
-        audit_seq: u64,
-        gateway: &GatewayIdentity,
-    ) -> Result<SignedPermit, Fault> {
+    fn sign_permit(&self, part: Part, audit_seq: u64, gateway: &GatewayIdentity) -> SignedPermit {
         let now = self.now();
         let permit = Permit {
-            permit_id: Uid::random(&*self.rng)?,
+            permit_id: part.id,
             issued_at: now,
             expires_at: now.plus_seconds(PERMIT_SECONDS),
             account: part.account,
@@ -92,7 +90,7 @@ impl Control {
         let mut bytes = permit.to_bytes();
         let signature = self.permit_key.sign(PERMIT_LABEL, &bytes);
         bytes.extend_from_slice(signature.as_bytes());
-        Ok(SignedPermit { bytes: bytes.into() })
+        SignedPermit { bytes: bytes.into() }
     }
 }
 
@@ -114,11 +112,19 @@ pub(crate) struct PermitBatch {
 
 /// What will be one permit.
 struct Part {
+    /// Its id; zeros before it was drawn.
+    id: Uid,
     account: AccountId,
     op: Op,
     entries: Vec<PermitEntry>,
-    /// Which audit record of the batch explains its first entry.
-    record: Option<usize>,
+    /// Which audit record of the batch explains each entry.
+    records: Vec<Option<usize>>,
+}
+
+impl Part {
+    fn new(account: AccountId, op: Op, id: Uid, entry: PermitEntry, record: Option<usize>) -> Self {
+        Self { id, account, op, entries: vec![entry], records: vec![record] }
+    }
 }
 
 impl PermitBatch {
@@ -139,16 +145,47 @@ impl PermitBatch {
         };
         // The newest one first: the others of its kind are full.
         let at = self.parts.iter().rposition(has_room).unwrap_or(self.parts.len());
-        if at == self.parts.len() {
-            self.parts.push(Part { account, op, entries: Vec::new(), record });
-        }
         let too_many = |_| Fault::internal("too many permits in one batch");
         let permit = u16::try_from(at).map_err(too_many)?;
-        let part = self.parts.get_mut(at).ok_or_else(|| Fault::internal("a lost permit"))?;
+        let Some(part) = self.parts.get_mut(at) else {
+            self.parts.push(Part::new(account, op, Uid::default(), entry, record));
+            return Ok(PermitSlot { permit, entry: 0 });
+        };
         let slot =
             PermitSlot { permit, entry: u16::try_from(part.entries.len()).map_err(too_many)? };
         part.entries.push(entry);
+        part.records.push(record);
         Ok(slot)
+    }
+
+    /// Draws the ids of the permits and has the audit records say what they explain: which
+    /// permits, and how many entries of each. To be called before the records are stored: a
+    /// derivation that no record explains is what the managers' logs are searched for.
+    ///
+    /// # Errors
+    /// [`Fault::internal`] when the random source fails.
+    pub(crate) fn explain(
+        &mut self,
+        control: &Control,
+        records: &mut [(Draft, Option<Failure>)],
+    ) -> Result<(), Fault> {
+        let mut explained: BTreeMap<usize, ExplainedPermits> = BTreeMap::new();
+        for part in &mut self.parts {
+            part.id = Uid::random(&*control.rng)?;
+            let mut counts: BTreeMap<usize, u64> = BTreeMap::new();
+            for record in part.records.iter().flatten() {
+                *counts.entry(*record).or_default() += 1;
+            }
+            for (record, count) in counts {
+                explained.entry(record).or_default().add(part.id, count);
+            }
+        }
+        for (at, permits) in explained {
+            if let Some((draft, _)) = records.get_mut(at) {
+                draft.params.extend(permits.param());
+            }
+        }
+        Ok(())
     }
 
     /// Signs them all, in the order of their slots. `seqs` are the numbers the batch's audit
@@ -162,9 +199,13 @@ impl PermitBatch {
         gateway: &GatewayIdentity,
         seqs: &[u64],
     ) -> Result<Vec<SignedPermit>, Fault> {
-        let sign = |part: Part| {
-            let seq = part.record.and_then(|at| seqs.get(at)).copied().unwrap_or(0);
-            control.sign_permit(part, seq, gateway)
+        let sign = |mut part: Part| {
+            if part.id == Uid::default() {
+                part.id = Uid::random(&*control.rng)?;
+            }
+            let first = part.records.first().copied().flatten();
+            let seq = first.and_then(|at| seqs.get(at)).copied().unwrap_or(0);
+            Ok(control.sign_permit(part, seq, gateway))
         };
         self.parts.into_iter().map(sign).collect()
     }

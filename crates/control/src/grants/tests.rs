@@ -25,10 +25,12 @@ type Seen = (u16, String, String, Vec<(String, String)>);
 fn records(world: &World, after: u64) -> Vec<Seen> {
     let records = world.records();
     let seen = records.iter().filter(|record| record.seq > after).map(|record| {
-        let params =
-            record.draft.params.iter().map(|param| {
-                (param.name().to_owned(), param.value().unwrap_or_default().to_owned())
-            });
+        let params = record.draft.params.iter().map(|param| {
+            let value = param.value().unwrap_or_default();
+            // The ids of permits are random.
+            let value = value.split_once('*').map_or(value, |(_, count)| count);
+            (param.name().to_owned(), value.to_owned())
+        });
         let draft = &record.draft;
         (record.status, draft.action.to_string(), draft.item_type.to_string(), params.collect())
     });
@@ -66,13 +68,21 @@ async fn each_wish_has_its_record_and_all_share_one_commit() {
     let secret = "STATIC_SECRET".to_owned();
     let mut used = names(&["/keys/k"]);
     used.push(("operation".to_owned(), "decrypt".to_owned()));
+    let permitted = |mut params: Vec<(String, String)>, count: &str| {
+        params.push(("permits".to_owned(), count.to_owned()));
+        params
+    };
+    let creds = "get_item_derivation_creds".to_owned();
+    let both = permitted(names(&["/a/one", "/a/two"]), "2");
+    let written = permitted(names(&["/a/one"]), "1");
     assert_eq!(
         records(&world, seq),
         [
-            (200, "get_secret_value".to_owned(), secret, names(&["/a/one", "/a/two"])),
+            (200, "get_secret_value".to_owned(), secret.clone(), both),
             (401, "get_secret_value".to_owned(), String::new(), names(&["/a/two"])),
+            (200, creds.clone(), secret, written),
             (401, "update_item".to_owned(), String::new(), names(&["/a/one"])),
-            (200, "get_item_derivation_creds".to_owned(), "AES128GCM".to_owned(), used),
+            (200, creds, "AES128GCM".to_owned(), permitted(used, "1")),
         ]
     );
     assert_eq!(world.control.store.stats().commits, commits + 1);

@@ -51,6 +51,7 @@ impl Batch {
         who: &Principal,
         target: WriteTarget,
         salt: [u8; 32],
+        record: usize,
     ) -> Result<Granted, Fault> {
         let now = self.now;
         let place = control.store.read(|reader| match target {
@@ -76,7 +77,7 @@ impl Batch {
             salt,
             subject: who.permit_subject(),
         };
-        let permit_slot = self.permits.add(who.account, Op::Write, derivation, None)?;
+        let permit_slot = self.permits.add(who.account, Op::Write, derivation, Some(record))?;
         let class = class.number();
         Ok(Granted::Write { uid, version, overwrite, format, class, key, permit_slot })
     }

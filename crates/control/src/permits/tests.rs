@@ -1,5 +1,6 @@
 //! Permits as managers see them: decoded, verified and bound to what was granted.
 
+use keysherd_audit::ExplainedPermits;
 use keysherd_base::{AccountId, ItemPath, Uid};
 use keysherd_crypto::hash::sha256;
 use keysherd_crypto::permit::{Class, Op, PERMIT_LIFE_MS_MAX, Permit, PermitEntry};
@@ -138,8 +139,36 @@ async fn a_permit_names_the_audit_record_that_explains_it() {
         .read(|reader| audit::records(reader, world.first.id, permits[0].audit_seq - 1, 1));
     let record = records.unwrap()[0].parse().unwrap();
     assert_eq!((record.draft.action.as_ref(), record.status), ("get_secret_value", 200));
-    // A write is recorded later.
-    assert_eq!((permits[1].op, permits[1].audit_seq), (Op::Write, 0));
+    let explained = ExplainedPermits::of(&record);
+    assert_eq!(explained.iter().collect::<Vec<_>>(), [(permits[0].permit_id, 1)]);
+    // So does one to write: what it was given for is recorded, and later what was written.
+    let write = &permits[1];
+    let records = world
+        .control
+        .store
+        .read(|reader| audit::records(reader, world.first.id, write.audit_seq - 1, 1));
+    let record = records.unwrap()[0].parse().unwrap();
+    assert_eq!(record.draft.action, "get_item_derivation_creds");
+    let explained = ExplainedPermits::of(&record);
+    assert_eq!(explained.iter().collect::<Vec<_>>(), [(write.permit_id, 1)]);
+}
+
+#[tokio::test]
+async fn a_permit_to_write_alone_is_explained_without_waiting() {
+    let world = World::new().await;
+    world.secrets(&["/a/one"]).await;
+    let wish = Wish::Write { target: new_value("/a/one", None, None), salt: [5; 32] };
+    let reply = world.wishes(vec![(&*world.admin, wish)], true).await;
+    let permit = opened(&world, &reply.permits[0]);
+    assert_eq!((permit.op, permit.audit_seq), (Op::Write, 0));
+    // Whatever is recorded next is behind it.
+    world.wishes(vec![(&*world.admin, read(&["/a/one"]))], true).await;
+    let records = world.records();
+    let explains = |record: &keysherd_audit::Record| {
+        ExplainedPermits::of(record).iter().any(|explained| explained == (permit.permit_id, 1))
+    };
+    let before_last = records.iter().rev().nth(1).unwrap();
+    assert!(explains(before_last), "{before_last:?}");
 }
 
 #[tokio::test]
