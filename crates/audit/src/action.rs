@@ -99,3 +99,7 @@ pub const ENCRYPT: &str = "encrypt";
 pub const DECRYPT: &str = "decrypt";
 /// Ours: a request was refused before it was known what it asks for.
 pub const REFUSED_REQUEST: &str = "refused_request";
+/// Ours: a gateway found out that fragment managers give wrong values.
+pub const ALERT_MANAGERS: &str = "alert_fragment_managers";
+/// Ours: a value that was written while a fragment manager was missing was confirmed.
+pub const CONFIRM_VALUE: &str = "confirm_value";

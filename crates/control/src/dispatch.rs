@@ -6,8 +6,8 @@ use keysherd_plane::{Caller, Reply as A, Request as Q};
 use crate::control::Control;
 use crate::gateways::GatewayIdentity;
 use crate::{
-    accounts, assocs, auth, auth_methods, folders, grants, items, keys, login, note, permissions,
-    roles, rules, setup,
+    accounts, assocs, auth, auth_methods, confirm, folders, grants, items, keys, login, note,
+    permissions, roles, rules, setup,
 };
 
 /// Answers one request, asked of `c` by `by` through the gateway `at`.
@@ -70,5 +70,8 @@ pub(crate) async fn dispatch(
         Q::SetupLook(m) => A::SetupLook(setup::look(c, m)?),
         Q::SetupBegin(m) => A::SetupBegin(setup::begin(c, at, m)?),
         Q::SetupComplete(m) => A::SetupComplete(setup::complete(c, at, m).await?),
+        Q::ManagerAlert(m) => A::ManagerAlert(confirm::alert(c, by, m).await?),
+        Q::ConfirmBegin(m) => A::ConfirmBegin(confirm::begin(c, at, by, m).await?),
+        Q::ConfirmDone(m) => A::ConfirmDone(confirm::done(c, by, m).await?),
     })
 }

@@ -12,6 +12,8 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use read::entry_of;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use keysherd_audit::{Draft, Failure, Param, action};

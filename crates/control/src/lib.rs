@@ -15,6 +15,7 @@ mod auth_methods;
 mod authorize;
 mod bootstrap;
 mod change;
+mod confirm;
 mod control;
 mod control_keys;
 mod credential;

@@ -46,6 +46,7 @@ mod open;
 mod padding;
 mod parse;
 mod seal;
+mod wraps;
 
 #[cfg(test)]
 mod tests;
@@ -53,6 +54,7 @@ mod tests;
 pub use open::{Dek, PayloadKey};
 pub use parse::{Envelope, Wrap};
 pub use seal::{confirm, rewrap, seal};
+pub use wraps::{WrapBytes, attach, detach, same_but_wraps};
 
 /// Most wraps of one envelope: the current and the next key version, and a recovery key each.
 pub const WRAPS_MAX: usize = 8;

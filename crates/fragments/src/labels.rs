@@ -61,10 +61,10 @@ pub const SIGN_ORDER: &str = "KSF1-sig/owner-order";
 /// Signature of a manager over its statement that a key version is erased.
 pub const SIGN_DESTROY_RECEIPT: &str = "KSF1-sig/destroy-receipt";
 
-/// Labels of suite 1 that roles use by themselves: transit messages and the offline cache of a
-/// gateway (design 5.7, 5.13). They stand here so that none can be used twice by mistake. Those of
-/// `keysherd-crypto` are in its own list, which the test reads.
-pub const ELSEWHERE: &[&[u8]] = &[b"KSF1/msg\0", b"KSF1/cache"];
+/// Labels of suite 1 that roles use by themselves: transit messages, the offline cache and the
+/// unconfirmed values of a gateway (design 5.7, 5.13). They stand here so that none can be used
+/// twice by mistake. Those of `keysherd-crypto` are in its own list, which the test reads.
+pub const ELSEWHERE: &[&[u8]] = &[b"KSF1/msg\0", b"KSF1/cache", b"KSF1/pending\0"];
 
 /// Every label of this file that enters a PRF or a hash.
 pub const PRF: &[&[u8]] = &[

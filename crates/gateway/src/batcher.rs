@@ -11,9 +11,8 @@ use keysherd_plane::grants::{Grant, GrantedTo, PermitSlot, Wish};
 use keysherd_plane::{Caller, PlaneHandle};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
-use crate::derive::Derivations;
+use crate::derive::{Derivations, DerivedKek};
 use crate::needs::{Need, needs};
-use keysherd_crypto::envelope::Kek;
 
 /// Batches that run at one time. Two keep both the control plane and the managers busy.
 const BATCHES_IN_FLIGHT: usize = 2;
@@ -27,7 +26,7 @@ pub(crate) struct Derived {
     /// What control granted, and has recorded.
     pub(crate) granted: GrantedTo,
     /// The keys, each with the place its need was granted at; or why there are none.
-    pub(crate) keks: Result<Vec<(PermitSlot, Kek)>, Fault>,
+    pub(crate) keks: Result<Vec<(PermitSlot, DerivedKek)>, Fault>,
 }
 
 type Outcome = Result<Derived, Fault>;

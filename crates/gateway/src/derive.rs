@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use keysherd_base::{Fault, RngHandle, Uid};
 use keysherd_crypto::envelope::Kek;
@@ -22,27 +24,46 @@ use keysherd_fragments::manifest::{KeyVersion, SignedManifest, TrustedManifest};
 use keysherd_fragments::messages::{DeriveCall, ManagerAnswer, ManagerRequest};
 use keysherd_fragments::refusal::Refusal;
 use keysherd_plane::PlaneHandle;
+use keysherd_plane::alerts::AlertKind;
 use keysherd_plane::grants::{PermitSlot, SignedPermit};
 use keysherd_plane::keys::ManifestGet;
 use quick_cache::sync::Cache;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::customer::{CustomerFragments, check_binding};
+use crate::incidents::{Incident, Incidents, names};
 use crate::managers::{Failure, Managers, permit_of};
 use crate::needs::Need;
 
 /// Manifests kept; one is about 2 KiB.
 const MANIFESTS_MAX: usize = 10_000;
+/// How long a write that has enough answers waits for a manager that is well.
+const STRAGGLERS_WAIT: Duration = Duration::from_secs(1);
+/// How long a read that met a lie waits for the answers that tell whose it was.
+const LIAR_WAIT: Duration = Duration::from_millis(500);
+/// The least it waits for one that is not.
+const FAILING_WAIT: Duration = Duration::from_millis(50);
 /// Entries whose cryptography may run on the event loop; more would make other requests wait.
 const ENTRIES_INLINE_MAX: usize = 32;
 
+/// A key that was derived.
+#[derive(Debug)]
+pub(crate) struct DerivedKek {
+    /// The key.
+    pub(crate) kek: Kek,
+    /// Managers that have still to confirm it: nobody knows yet whether they derive the same.
+    /// Nobody for keys whose commitment was known.
+    pub(crate) missing: ManagerSet,
+}
+
 /// Keys that were derived, each to be taken once.
 #[derive(Default)]
-pub(crate) struct Keks(HashMap<PermitSlot, Result<Kek, Fault>>);
+pub(crate) struct Keks(HashMap<PermitSlot, Result<DerivedKek, Fault>>);
 
 impl Keks {
     /// The key derived for `slot`.
-    pub(crate) fn take(&mut self, slot: PermitSlot) -> Result<Kek, Fault> {
+    pub(crate) fn take(&mut self, slot: PermitSlot) -> Result<DerivedKek, Fault> {
         self.0.remove(&slot).unwrap_or_else(|| {
             Err(Fault::internal("a derivation was granted without a place in a permit"))
         })
@@ -51,9 +72,27 @@ impl Keks {
 
 /// The customer fragments of the keys of one round of derivations, for no longer than that.
 type Fragments = HashMap<KeyVersion, Arc<CustomerFragment>>;
+/// The keys of a group, each or all of them refused.
+type Outcomes = Result<Vec<Result<DerivedKek, Fault>>, Fault>;
 
 /// What one manager answered in one round.
 type Answered = (u8, ManagerIndex, Result<VerifiedAnswer, Failure>);
+
+/// Requests that are under way, and what was asked.
+#[derive(Default)]
+struct Running {
+    tasks: JoinSet<Answered>,
+    requests: Vec<(ManagerIndex, Vec<u8>)>,
+}
+
+/// How long a write waits for all managers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Patience {
+    /// Until each has answered or failed.
+    All,
+    /// A little longer than enough of them take.
+    Enough,
+}
 
 /// The driver.
 pub(crate) struct Derivations {
@@ -63,6 +102,9 @@ pub(crate) struct Derivations {
     manifests: Cache<KeyVersion, Arc<TrustedManifest>>,
     fragments: Arc<CustomerFragments>,
     turn: AtomicUsize,
+    incidents: Arc<Incidents>,
+    /// Whether a write may go on with fewer than all managers.
+    unconfirmed: bool,
 }
 
 /// Derivations that share a permit, a direction and a threshold.
@@ -79,8 +121,12 @@ impl Derivations {
         plane: PlaneHandle,
         rng: RngHandle,
         fragments: Arc<CustomerFragments>,
+        incidents: Arc<Incidents>,
+        unconfirmed: bool,
     ) -> Self {
         Self {
+            incidents,
+            unconfirmed,
             managers,
             plane,
             rng,
@@ -151,7 +197,7 @@ impl Derivations {
         self.usable(&need, &mut fragments).await?;
         let needs = [need];
         let group = self.group(Some(permit), &needs, &fragments)?;
-        let combiner = self.all_answers(&group).await?;
+        let (combiner, _) = self.all_answers(&group, Patience::All).await?;
         self_test::passes(&combiner).map_err(|refusal| {
             Fault::unavailable(format!("the new key failed its self-test: {refusal}"))
         })
@@ -175,6 +221,24 @@ impl Derivations {
         Ok(trusted)
     }
 
+    /// Has all managers derive `need`, or fails.
+    pub(crate) async fn derive_confirmed(
+        self: &Arc<Self>,
+        permit: &SignedPermit,
+        manifest: &[u8],
+        need: Need,
+    ) -> Result<Kek, Fault> {
+        self.trust(&key_version(&need.fields), manifest)?;
+        let mut fragments = Fragments::default();
+        self.usable(&need, &mut fragments).await?;
+        let group = self.group(Some(permit), &[need], &fragments)?;
+        let (combiner, requests) = self.all_answers(&group, Patience::All).await?;
+        let mut keys = self.outcome(&group, combiner, requests)?.into_iter();
+        let no_key = || Fault::internal("a derivation came to nothing");
+        let DerivedKek { kek, missing } = keys.next().ok_or_else(no_key)??;
+        if missing.is_empty() { Ok(kek) } else { Err(too_few(missing)) }
+    }
+
     async fn manifest(&self, need: &Need) -> Result<Arc<TrustedManifest>, Fault> {
         let key = key_version(&need.fields);
         if let Some(known) = self.manifests.get(&key) {
@@ -182,16 +246,22 @@ impl Derivations {
         }
         let ask = ManifestGet { key_id: key.id, version: key.version };
         let reply = self.plane.ask(need.caller.clone(), ask).await?;
+        self.trust(&key, &reply.manifest)
+    }
+
+    /// Verifies a manifest against this gateway's own pinned bundle, and remembers it.
+    fn trust(&self, key: &KeyVersion, manifest: &[u8]) -> Result<Arc<TrustedManifest>, Fault> {
         let untrusted = |refusal: Refusal| {
-            Fault::internal(format!("key {}: its manifest is not trusted: {refusal}", key.id))
+            let what = format!("key {}: its manifest is not trusted: {refusal}", key.id);
+            Fault::internal(what).with_code(UNTRUSTED_KEY)
         };
-        let signed = SignedManifest::from_bytes(&reply.manifest).map_err(untrusted)?;
+        let signed = SignedManifest::from_bytes(manifest).map_err(untrusted)?;
         let trusted = signed.verify(&self.managers.bundle.load()).map_err(untrusted)?;
-        if trusted.manifest().key != key {
+        if trusted.manifest().key != *key {
             return Err(untrusted(Refusal::ManifestMismatch));
         }
         let trusted = Arc::new(trusted);
-        self.manifests.insert(key, trusted.clone());
+        self.manifests.insert(*key, trusted.clone());
         Ok(trusted)
     }
 
@@ -217,7 +287,7 @@ impl Derivations {
         self: Arc<Self>,
         group: Group,
         existing: bool,
-    ) -> Vec<(PermitSlot, Result<Kek, Fault>)> {
+    ) -> Vec<(PermitSlot, Result<DerivedKek, Fault>)> {
         let keys = if existing { self.read(&group).await } else { self.write(&group).await };
         match keys {
             Ok(keys) => group.needs.iter().map(|need| need.slot).zip(keys).collect(),
@@ -225,89 +295,154 @@ impl Derivations {
         }
     }
 
-    async fn read(self: &Arc<Self>, group: &Group) -> Result<Vec<Result<Kek, Fault>>, Fault> {
+    async fn read(self: &Arc<Self>, group: &Group) -> Outcomes {
         let commitments = group.needs.iter().filter_map(|need| need.commitment).collect();
-        let first = self.next_quorum(group.batch.threshold());
+        let threshold = group.batch.threshold();
+        let health = &self.managers.health;
+        let first = health.first(threshold, self.turn.fetch_add(1, Ordering::Relaxed));
         let mut combiner =
             ReadCombiner::new(group.batch.clone(), commitments, first).map_err(refused)?;
-        let mut running = JoinSet::new();
+        let mut running = Running::default();
+        let mut hedge = pin!(tokio::time::sleep(health.hedge_delay(threshold)));
+        let mut hedged = false;
         loop {
             match off_loop(group, || combiner.step()) {
                 ReadStep::Done => break,
                 ReadStep::Ask(ask) => self.send(group, &ask, &mut running)?,
-                ReadStep::Wait => match running.join_next().await {
-                    Some(Ok((round, _, Ok(answer)))) => combiner.offer(round, answer),
-                    Some(Ok((round, manager, Err(_)))) => combiner.lost(round, manager),
-                    Some(Err(panic)) => return Err(Fault::internal(panic)),
-                    None => break,
+                ReadStep::Wait => tokio::select! {
+                    biased;
+                    answered = running.tasks.join_next() => match answered {
+                        Some(Ok((round, _, Ok(answer)))) => combiner.offer(round, answer),
+                        Some(Ok((round, manager, Err(_)))) => combiner.lost(round, manager),
+                        Some(Err(panic)) => return Err(Fault::internal(panic)),
+                        None => break,
+                    },
+                    () = hedge.as_mut(), if !hedged => {
+                        hedged = true;
+                        health.overtaken(combiner.widen());
+                    }
                 },
             }
         }
+        if combiner.suspects() {
+            let _named_or_not =
+                tokio::time::timeout(LIAR_WAIT, hear_suspects(&mut combiner, &mut running)).await;
+        }
+        // Whoever still answers is heard for its health alone.
+        running.tasks.detach_all();
         let report = combiner.finish();
-        self.report_liars(report.liars);
-        Ok(report.keys.into_iter().map(|key| key.map(kek).map_err(refused)).collect())
+        if !report.liars.is_empty() {
+            health.lied(report.liars);
+            let with_outputs = report.liars.len() < threshold.t();
+            let kind = AlertKind::LieOnRead;
+            let found = Found { kind, managers: report.liars, answers: report.evidence };
+            self.report(group, found, running.requests, with_outputs);
+        }
+        let all = ManagerSet::EMPTY;
+        let keys = report.keys.into_iter();
+        Ok(keys.map(|key| key.map(|key| kek(key, all)).map_err(refused)).collect())
     }
 
-    async fn write(self: &Arc<Self>, group: &Group) -> Result<Vec<Result<Kek, Fault>>, Fault> {
-        let combiner = self.all_answers(group).await?;
+    async fn write(self: &Arc<Self>, group: &Group) -> Outcomes {
+        let patience = if self.unconfirmed { Patience::Enough } else { Patience::All };
+        let (combiner, requests) = self.all_answers(group, patience).await?;
+        let keys = self.outcome(group, combiner, requests)?;
+        let missing = keys.iter().flatten().find(|key| !key.missing.is_empty());
+        match missing {
+            Some(key) if !self.unconfirmed => Err(too_few(key.missing)),
+            _ => Ok(keys),
+        }
+    }
+
+    /// The keys of a write, each with those who have still to confirm it.
+    fn outcome(
+        self: &Arc<Self>,
+        group: &Group,
+        combiner: WriteCombiner,
+        requests: Vec<(ManagerIndex, Vec<u8>)>,
+    ) -> Outcomes {
         match off_loop(group, || combiner.finish()) {
-            WriteOutcome::Sealed { keys, confirmation: Confirmation::Confirmed, liars, .. } => {
-                self.report_liars(liars);
-                Ok(keys.into_iter().map(|key| Ok(kek(key))).collect())
+            WriteOutcome::Sealed { keys, confirmation, liars, evidence } => {
+                self.report_liars(group, liars, evidence, requests);
+                let missing = match confirmation {
+                    Confirmation::Confirmed => ManagerSet::EMPTY,
+                    Confirmation::Unconfirmed { missing } => missing,
+                };
+                Ok(keys.into_iter().map(|key| Ok(kek(key, missing))).collect())
             }
-            WriteOutcome::Sealed {
-                confirmation: Confirmation::Unconfirmed { missing },
-                liars,
-                ..
-            } => {
-                self.report_liars(liars);
-                Err(Fault::unavailable(format!(
-                    "writing needs all fragment managers; no valid answer from {}",
-                    names(missing)
-                )))
+            WriteOutcome::Refused { suspects, evidence, .. } => {
+                self.managers.health.contradicted(suspects);
+                let kind = AlertKind::Contradiction;
+                let found = Found { kind, managers: suspects, answers: evidence };
+                self.report(group, found, requests, true);
+                Err(contradiction(suspects))
             }
-            WriteOutcome::Refused { suspects, .. } => {
-                self.report_liars(suspects);
-                Err(Fault::unavailable(format!(
-                    "nothing was written: fragment managers {} contradict each other",
-                    names(suspects)
-                )))
-            }
-            WriteOutcome::Failed { refusal, liars, .. } => {
-                self.report_liars(liars);
+            WriteOutcome::Failed { refusal, liars, evidence } => {
+                self.report_liars(group, liars, evidence, requests);
                 Err(refused(refusal))
             }
         }
     }
 
-    /// Asks all managers with proofs, and waits until each answered or failed.
-    async fn all_answers(self: &Arc<Self>, group: &Group) -> Result<WriteCombiner, Fault> {
+    /// Asks all managers with proofs, and waits until each answered or failed; with
+    /// [`Patience::Enough`] only a little longer than it takes until the answers are enough.
+    async fn all_answers(
+        self: &Arc<Self>,
+        group: &Group,
+        patience: Patience,
+    ) -> Result<(WriteCombiner, Vec<(ManagerIndex, Vec<u8>)>), Fault> {
         let mut combiner = off_loop(group, || WriteCombiner::new(group.batch.clone()));
-        let mut running = JoinSet::new();
+        let mut running = Running::default();
         self.send(group, &combiner.ask(), &mut running)?;
+        let mut stragglers = pin!(tokio::time::sleep(STRAGGLERS_WAIT));
+        let mut enough = false;
         while !combiner.is_settled() {
-            match running.join_next().await {
-                Some(Ok((_, manager, Ok(answer)))) => {
-                    if let Err(refusal) = off_loop(group, || combiner.offer(answer)) {
-                        tracing::warn!(%manager, %refusal, "invalid answer of a fragment manager");
+            if !enough && patience == Patience::Enough && combiner.is_enough() {
+                enough = true;
+                let wait = self.stragglers_wait(combiner.outstanding(), group);
+                stragglers.as_mut().reset(Instant::now() + wait);
+            }
+            tokio::select! {
+                biased;
+                answered = running.tasks.join_next() => match answered {
+                    Some(Ok((_, manager, Ok(answer)))) => {
+                        if let Err(refusal) = off_loop(group, || combiner.offer(answer)) {
+                            tracing::warn!(%manager, %refusal, "invalid answer of a manager");
+                        }
                     }
+                    Some(Ok((_, manager, Err(failure)))) => {
+                        tracing::warn!(%manager, ?failure, "no answer of a fragment manager");
+                        combiner.lost(manager);
+                    }
+                    Some(Err(panic)) => return Err(Fault::internal(panic)),
+                    None => break,
+                },
+                () = stragglers.as_mut(), if enough => {
+                    self.managers.health.overtaken(combiner.outstanding());
+                    break;
                 }
-                Some(Ok((_, manager, Err(failure)))) => {
-                    tracing::warn!(%manager, ?failure, "no answer of a fragment manager");
-                    combiner.lost(manager);
-                }
-                Some(Err(panic)) => return Err(Fault::internal(panic)),
-                None => break,
             }
         }
-        Ok(combiner)
+        running.tasks.detach_all();
+        Ok((combiner, running.requests))
+    }
+
+    /// How long a write that has enough answers waits for these managers: not long for those that
+    /// failed just before.
+    fn stragglers_wait(&self, outstanding: ManagerSet, group: &Group) -> Duration {
+        let health = &self.managers.health;
+        if outstanding.is_within(health.passed_over()) {
+            health.hedge_delay(group.batch.threshold()).max(FAILING_WAIT)
+        } else {
+            STRAGGLERS_WAIT
+        }
     }
 
     fn send(
         self: &Arc<Self>,
         group: &Group,
         ask: &Ask,
-        running: &mut JoinSet<Answered>,
+        running: &mut Running,
     ) -> Result<(), Fault> {
         let request_id = Uid::random(&*self.rng)?;
         let permit_sha256 = sha256(&[&group.permit.body]);
@@ -322,8 +457,9 @@ impl Derivations {
                 request: request.seal(&self.managers.instance),
                 endorsement: self.managers.endorsement(),
             };
+            running.requests.push((manager, call.request.signed.body.clone()));
             let (driver, round) = (self.clone(), ask.round);
-            running.spawn(async move { (round, manager, driver.ask(manager, call).await) });
+            running.tasks.spawn(async move { (round, manager, driver.ask(manager, call).await) });
         }
         Ok(())
     }
@@ -341,22 +477,52 @@ impl Derivations {
         VerifiedAnswer::open(answer, &identity, manager, &request_sha256).map_err(Failure::Refused)
     }
 
-    /// The managers that are asked first: `t` neighbors, whose answers combine fastest, by turns.
-    fn next_quorum(&self, threshold: Threshold) -> ManagerSet {
-        let (t, n) = (threshold.t(), threshold.n());
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed) % usize::from(n - t + 1);
-        let start = u8::try_from(turn).unwrap_or(0);
-        ManagerSet::first(start + t).minus(ManagerSet::first(start))
-    }
-
-    fn report_liars(&self, liars: ManagerSet) {
+    fn report_liars(
+        self: &Arc<Self>,
+        group: &Group,
+        liars: ManagerSet,
+        answers: Vec<VerifiedAnswer>,
+        requests: Vec<(ManagerIndex, Vec<u8>)>,
+    ) {
         if !liars.is_empty() {
-            tracing::error!(
-                managers = names(liars),
-                "fragment managers gave wrong values; the owner must look at them"
-            );
+            self.managers.health.lied(liars);
+            let with_outputs = liars.len() < group.batch.threshold().t();
+            let found = Found { kind: AlertKind::LieOnWrite, managers: liars, answers };
+            self.report(group, found, requests, with_outputs);
         }
     }
+
+    fn report(
+        &self,
+        group: &Group,
+        found: Found,
+        requests: Vec<(ManagerIndex, Vec<u8>)>,
+        with_outputs: bool,
+    ) {
+        let Found { kind, managers, answers } = found;
+        if let Some(need) = group.needs.first() {
+            let incident = Incident { kind, managers, answers, requests, with_outputs };
+            self.incidents.report(&need.caller, incident);
+        }
+    }
+}
+
+/// Hears managers that have not answered while somebody is to be named for a lie.
+async fn hear_suspects(combiner: &mut ReadCombiner, running: &mut Running) {
+    while combiner.suspects() {
+        match running.tasks.join_next().await {
+            Some(Ok((round, _, Ok(answer)))) => combiner.offer(round, answer),
+            Some(Ok((round, manager, Err(_)))) => combiner.lost(round, manager),
+            _ => return,
+        }
+    }
+}
+
+/// Managers that were found out, with what they signed.
+struct Found {
+    kind: AlertKind,
+    managers: ManagerSet,
+    answers: Vec<VerifiedAnswer>,
 }
 
 /// Runs cryptography of a large batch beside the event loop, so that other requests go on.
@@ -374,14 +540,35 @@ fn key_version(fields: &ContextFields) -> KeyVersion {
     KeyVersion { account: fields.account, id: fields.key_id, version: fields.key_version }
 }
 
-fn kek(key: DerivedKey) -> Kek {
-    Kek { kek: key.kek, com: key.commitment }
+fn kek(key: DerivedKey, missing: ManagerSet) -> DerivedKek {
+    DerivedKek { kek: Kek { kek: key.kek, com: key.commitment }, missing }
 }
 
-fn names(managers: ManagerSet) -> String {
-    managers.iter().map(|manager| manager.to_string()).collect::<Vec<_>>().join(", ")
+/// A write that needs all managers, and did not hear of these.
+pub(crate) fn too_few(missing: ManagerSet) -> Fault {
+    Fault::unavailable(format!(
+        "nothing was written: it needs all fragment managers, and there is no valid answer from {}",
+        names(missing)
+    ))
+    .with_code(NOT_CONFIRMED)
 }
 
+fn contradiction(suspects: ManagerSet) -> Fault {
+    Fault::unavailable(format!(
+        "nothing was written: fragment managers {} contradict each other, so one of them gives \
+         wrong values; the owner has to find out which (the gateway keeps what they signed) and \
+         to remove it from the trust bundle",
+        names(suspects)
+    ))
+    .with_code(CONTRADICTION)
+}
+
+/// Code of the fault that says: control gave a manifest that the owner's bundle does not vouch for.
+pub(crate) const UNTRUSTED_KEY: &str = "UntrustedKey";
+/// Code of the fault that says: a write needs all managers, and one is missing.
+pub(crate) const NOT_CONFIRMED: &str = "NotConfirmed";
+/// Code of the fault that says: managers contradict each other.
+pub(crate) const CONTRADICTION: &str = "ManagersContradict";
 /// Code of the fault that says: what was derived is not what the ciphertext commits to.
 pub(crate) const NOT_COMMITTED: &str = "CommitmentMismatch";
 

@@ -1,5 +1,6 @@
 //! The gateway role: puts reader, writer, transit and key generation behind [`Crypt`].
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use keysherd_api::{
@@ -16,12 +17,16 @@ use keysherd_plane::grants::{ItemRef, SignedPermit, VersionWish, WriteTarget};
 use keysherd_plane::{BoxFuture, PlaneHandle};
 
 use crate::batcher::Batcher;
+use crate::confirming::{Confirmed, Confirming};
 use crate::customer::CustomerFragments;
 use crate::derive::Derivations;
+use crate::health::ManagerHealth;
+use crate::incidents::Incidents;
 use crate::key_cache::KeyCache;
 use crate::keygen::{KeyGenerator, KeyPlan, MadeKey};
 use crate::managers::{Links, Managers};
 use crate::reader::Reader;
+use crate::spool::Spool;
 use crate::tenants::Tenants;
 use crate::transit::Transit;
 use crate::writer::Writer;
@@ -44,6 +49,22 @@ pub struct GatewayConfig {
     pub rng: RngHandle,
     /// Seconds an opened key stays in memory; 0: never.
     pub key_cache_seconds: i64,
+    /// Directory for the little a gateway keeps: values that wait for confirmation, evidence
+    /// against managers. Without it, no evidence is kept and writes need all managers.
+    pub home: Option<PathBuf>,
+    /// Whether writes need all managers.
+    pub strict_writes: bool,
+}
+
+/// How a gateway and its managers are, for `/status`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GatewayHealth {
+    /// Each manager.
+    pub managers: Vec<(ManagerIndex, ManagerHealth)>,
+    /// Values that wait for the confirmation of a manager.
+    pub unconfirmed: usize,
+    /// Files with evidence against managers.
+    pub evidence: usize,
 }
 
 /// The gateway's cryptography.
@@ -54,6 +75,8 @@ pub struct Gateway {
     keys: KeyGenerator,
     managers: Arc<Managers>,
     cache: Arc<KeyCache>,
+    incidents: Arc<Incidents>,
+    confirming: Option<Arc<Confirming>>,
 }
 
 /// A key made before its account exists: the account's original protection key.
@@ -78,22 +101,69 @@ impl Gateway {
     /// # Errors
     /// When the random source fails.
     pub fn start(config: GatewayConfig) -> Result<Self, Fault> {
-        let GatewayConfig { plane, instance, bundle, links, fragments, clock, rng, .. } = config;
-        let key_cache_seconds = config.key_cache_seconds;
-        let managers = Arc::new(Managers::new(instance, bundle, links));
-        let (for_managers, for_plane) = (managers.clone(), plane.clone());
-        let derivations =
-            Arc::new(Derivations::new(for_managers, for_plane, rng.clone(), fragments));
-        let keys = Arc::new(KeyCache::new(clock.clone(), &*rng, key_cache_seconds)?);
+        let GatewayConfig { plane, clock, rng, home, strict_writes, .. } = &config;
+        let (plane, clock, rng) = (plane.clone(), clock.clone(), rng.clone());
+        let spool = match home {
+            Some(home) => Some(Arc::new(Spool::open(home, &*rng)?)),
+            None => None,
+        };
+        let incidents = Arc::new(Incidents::new(home.as_deref(), plane.clone(), clock.clone()));
+        let unconfirmed = spool.is_some() && !strict_writes;
+        let keys = Arc::new(KeyCache::new(clock.clone(), &*rng, config.key_cache_seconds)?);
         let cache = keys.clone();
+        let managers = Arc::new(Managers::new(config.instance, config.bundle, config.links));
+        let derivations = Arc::new(Derivations::new(
+            managers.clone(),
+            plane.clone(),
+            rng.clone(),
+            config.fragments,
+            incidents.clone(),
+            unconfirmed,
+        ));
         let tenants = Arc::new(Tenants::new());
         let batcher = || Batcher::start(plane.clone(), derivations.clone());
         let reader =
             Reader::new(plane.clone(), batcher(), keys.clone(), clock.clone(), tenants.clone());
-        let writer = Writer::new(batcher(), keys.clone(), rng.clone());
-        let transit = Transit::new(plane.clone(), batcher(), keys, clock, rng.clone(), tenants)?;
+        let writer =
+            Writer::new(batcher(), keys.clone(), clock.clone(), rng.clone(), spool.clone());
+        let cached = keys.clone();
+        let transit =
+            Transit::new(plane.clone(), batcher(), cached, clock.clone(), rng.clone(), tenants)?;
+        let confirming = spool.map(|spool| {
+            Arc::new(Confirming {
+                spool,
+                plane,
+                managers: managers.clone(),
+                derivations: derivations.clone(),
+                incidents: incidents.clone(),
+                clock,
+                rng: rng.clone(),
+            })
+        });
+        if let Some(job) = &confirming {
+            tokio::spawn(Confirming::run(Arc::downgrade(job)));
+        }
         let keys = KeyGenerator { managers: managers.clone(), derivations, rng };
-        Ok(Self { reader, writer, transit, keys, managers, cache })
+        Ok(Self { reader, writer, transit, keys, managers, cache, incidents, confirming })
+    }
+
+    /// Has values confirmed that were written while a manager was missing, as far as that is
+    /// possible now. The gateway does so by itself too.
+    pub async fn confirm_pending(&self) -> Confirmed {
+        match &self.confirming {
+            Some(job) => job.go().await,
+            None => Confirmed::default(),
+        }
+    }
+
+    /// How this gateway and its managers are.
+    pub fn health(&self) -> GatewayHealth {
+        let known = |index| (index, self.managers.health.snapshot(index));
+        GatewayHealth {
+            managers: self.managers.indexes().into_iter().map(known).collect(),
+            unconfirmed: self.confirming.as_ref().map_or(0, |job| job.spool.len()),
+            evidence: self.incidents.evidence(),
+        }
     }
 
     /// Makes an account's original key. Returns the signed manifest.

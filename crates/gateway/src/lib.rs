@@ -1,28 +1,35 @@
 //! The gateway role: the only place where plaintext meets a key.
 //!
 //! It asks the control plane for grants and permits, the fragment managers for derivations, and
-//! hosts the public commands. It keeps no store.
+//! hosts the public commands. It keeps no store, but for values that wait for confirmation.
 
 mod batcher;
+mod confirming;
 mod customer;
 mod derive;
+mod files;
 mod gateway;
+mod health;
 mod host;
+mod incidents;
 mod key_cache;
 mod keygen;
 mod links;
 mod managers;
 mod needs;
 mod reader;
+mod spool;
 mod tenants;
 mod transit;
 mod writer;
 
+pub use confirming::Confirmed;
 pub use customer::{
     CustomerFragments, FRAGMENT_BINDING, FRAGMENT_DAMAGED, FRAGMENT_MISSING, FRAGMENT_UNAVAILABLE,
     FRAGMENT_WRONG, FragmentModule,
 };
-pub use gateway::{Gateway, GatewayConfig, OriginalKey};
+pub use gateway::{Gateway, GatewayConfig, GatewayHealth, OriginalKey};
+pub use health::ManagerHealth;
 pub use host::GatewayHost;
 pub use links::{ManagerLink, Unreachable};
 pub use managers::Links;

@@ -11,7 +11,9 @@ use keysherd_fragments::encoding::{Encoding, Signed};
 use keysherd_fragments::manager_set::ManagerIndex;
 use keysherd_fragments::messages::{ManagerAnswer, ManagerRequest};
 use keysherd_plane::grants::SignedPermit;
+use tokio::time::Instant;
 
+use crate::health::{Attempt, Health};
 use crate::links::ManagerLink;
 
 /// How long one manager may take to answer before the gateway goes on without it.
@@ -28,6 +30,8 @@ pub(crate) struct Managers {
     links: ArcSwap<Links>,
     /// The cluster's statement about this instance, where the bundle does not list it.
     pub(crate) endorsement: ArcSwapOption<Signed>,
+    /// How each of them did lately.
+    pub(crate) health: Health,
 }
 
 /// Ways to the managers, by ascending index.
@@ -46,7 +50,8 @@ impl Managers {
     /// Managers behind `links`, by ascending index.
     pub(crate) fn new(instance: SigningKey, bundle: Arc<PinnedBundle>, links: Links) -> Self {
         let (bundle, links) = (ArcSwap::new(bundle), ArcSwap::from_pointee(links));
-        Self { instance, bundle, links, endorsement: ArcSwapOption::empty() }
+        let health = Health::default();
+        Self { instance, bundle, links, endorsement: ArcSwapOption::empty(), health }
     }
 
     /// Replaces the bundle and the ways to its managers. Requests under way end as they began.
@@ -60,13 +65,34 @@ impl Managers {
         self.links.load().len()
     }
 
+    /// The indexes there is a link for.
+    pub(crate) fn indexes(&self) -> Vec<ManagerIndex> {
+        self.links.load().iter().map(|(index, _)| *index).collect()
+    }
+
     /// The endorsement to send along.
     pub(crate) fn endorsement(&self) -> Option<Signed> {
         self.endorsement.load().as_deref().cloned()
     }
 
-    /// Asks one manager.
+    /// Asks one manager, and remembers how that went.
     pub(crate) async fn ask(
+        &self,
+        index: ManagerIndex,
+        request: &ManagerRequest,
+    ) -> Result<ManagerAnswer, Failure> {
+        let start = Instant::now();
+        let answer = self.ask_once(index, request).await;
+        let attempt = match &answer {
+            Ok(_) => Attempt::Answered,
+            Err(Failure::Refused(_)) => Attempt::Refused,
+            Err(Failure::NoAnswer) => Attempt::Failed,
+        };
+        self.health.record(index, attempt, start.elapsed());
+        answer
+    }
+
+    async fn ask_once(
         &self,
         index: ManagerIndex,
         request: &ManagerRequest,

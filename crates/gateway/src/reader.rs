@@ -12,6 +12,7 @@ use keysherd_plane::grants::{
 use quick_cache::sync::Cache;
 
 use crate::batcher::Batcher;
+use crate::derive::DerivedKek;
 use crate::key_cache::KeyCache;
 use crate::needs::wrap_of;
 use crate::tenants::Tenants;
@@ -144,13 +145,13 @@ impl Reader {
         &self,
         item: &GrantedItem,
         version: &GrantedVersion,
-        keks: &[(PermitSlot, Kek)],
+        keks: &[(PermitSlot, DerivedKek)],
     ) -> Result<OpenedValue, Fault> {
         let unreadable = || cannot_open(item, version.version);
         let envelope = Envelope::parse(&version.ciphertext).map_err(|_| unreadable())?;
         let slot = version.permit_slot.ok_or_else(unreadable)?;
         let found = keks.iter().find(|(at, _)| *at == slot);
-        let (_, kek) = found.ok_or_else(unreadable)?;
+        let (_, DerivedKek { kek, .. }) = found.ok_or_else(unreadable)?;
         let key = payload_key(&envelope, &version.key, kek).ok_or_else(unreadable)?;
         let opened = open_value(item, version, &envelope, &key)?;
         self.keys.put(kek.com, &key, KEY_TTL_SECONDS_MAX);

@@ -18,7 +18,7 @@ use keysherd_plane::grants::{Grant, Granted, ItemRef, KeyRef, Wish};
 use quick_cache::sync::Cache;
 
 use crate::batcher::Batcher;
-use crate::derive::NOT_COMMITTED;
+use crate::derive::{DerivedKek, NOT_COMMITTED, too_few};
 use crate::key_cache::KeyCache;
 use crate::reader::{KEY_TTL_SECONDS_MAX, payload_key};
 use crate::tenants::Tenants;
@@ -210,7 +210,11 @@ impl Transit {
             _ => fault,
         })?;
         let no_key = || Fault::internal("a key was granted without a derivation");
-        let (_, kek) = keks.into_iter().next().ok_or_else(no_key)?;
+        let (_, DerivedKek { kek, missing }) = keks.into_iter().next().ok_or_else(no_key)?;
+        // Messages lie anywhere: one under a wrong window key could not be repaired.
+        if !missing.is_empty() {
+            return Err(too_few(missing));
+        }
         match derived.granted.granted {
             Granted::Transit { key, algorithm, .. } => {
                 // A message without a window names no salt: there is nothing to find it by.

@@ -3,17 +3,21 @@
 use std::sync::Arc;
 
 use keysherd_api::{Ctx, SealedWrite};
-use keysherd_base::{Fault, RngHandle, SecretBytes};
+use keysherd_base::{AccountId, ClockHandle, Fault, RngHandle, SecretBytes, Uid};
 use keysherd_crypto::envelope::{
-    Envelope, Header, Kek, NewWrap, SealOptions, WrapKind, WrapParams, seal,
+    Envelope, Header, Kek, NewWrap, SealOptions, WrapKind, WrapParams, confirm, detach, seal,
 };
 use keysherd_crypto::hash::constant_time_eq;
+use keysherd_fragments::context::Class;
+use keysherd_fragments::manager_set::ManagerSet;
 use keysherd_plane::grants::{Granted, KeyRef, Wish, WriteTarget};
 use keysherd_plane::items::SealedValue;
 
 use crate::batcher::Batcher;
+use crate::derive::{DerivedKek, too_few};
 use crate::key_cache::KeyCache;
 use crate::reader::{KEY_TTL_SECONDS_MAX, payload_key};
+use crate::spool::{Entry, Spool};
 
 /// Type byte of envelopes: a value of an item.
 const TYPE_VALUE: u8 = 1;
@@ -22,13 +26,22 @@ const TYPE_VALUE: u8 = 1;
 pub(crate) struct Writer {
     batcher: Batcher,
     keys: Arc<KeyCache>,
+    clock: ClockHandle,
     rng: RngHandle,
+    /// Where values wait that were written while a manager was missing.
+    spool: Option<Arc<Spool>>,
 }
 
 impl Writer {
-    /// A writer that derives through `batcher`.
-    pub(crate) fn new(batcher: Batcher, keys: Arc<KeyCache>, rng: RngHandle) -> Self {
-        Self { batcher, keys, rng }
+    /// A writer that derives through `batcher`. Without a spool it needs all managers.
+    pub(crate) fn new(
+        batcher: Batcher,
+        keys: Arc<KeyCache>,
+        clock: ClockHandle,
+        rng: RngHandle,
+        spool: Option<Arc<Spool>>,
+    ) -> Self {
+        Self { batcher, keys, clock, rng, spool }
     }
 
     /// Seals `plaintext` for `target`.
@@ -53,9 +66,10 @@ impl Writer {
             return Err(Fault::internal("control granted something else than was asked"));
         };
         let keks = derived.keks?;
-        let [(_, kek)] = keks.as_slice() else {
+        let [(_, derived)] = keks.as_slice() else {
             return Err(Fault::internal("a write needs exactly one derivation"));
         };
+        let DerivedKek { kek, missing } = derived;
         let header = Header {
             account,
             item_id: uid.0,
@@ -63,31 +77,77 @@ impl Writer {
             class,
             type_: TYPE_VALUE,
         };
-        let ciphertext = self.seal_verified(&header, &key, salt, kek, &plaintext)?;
-        let value = SealedValue { ciphertext: ciphertext.into(), key, unconfirmed: false };
+        let wrap = NewWrap { params: params(&key, salt), kek };
+        let unconfirmed = !missing.is_empty();
+        let ciphertext = if unconfirmed {
+            let spool = self.spool.as_ref().filter(|_| class == Class::SecretItem.number());
+            let spool = spool.ok_or_else(|| too_few(*missing))?;
+            self.seal_unconfirmed(spool, &header, &key, &wrap, *missing, &plaintext).await?
+        } else {
+            let sealed = self.sealed(&header, &[wrap], &plaintext)?;
+            self.opened_again(sealed, &key, kek, &plaintext)?
+        };
+        let value = SealedValue { ciphertext: ciphertext.into(), key, unconfirmed };
         Ok(SealedWrite { uid, version, overwrite, format, value })
     }
 
-    /// Seals, and opens again from the very bytes that will be stored.
-    fn seal_verified(
+    /// Seals with a second wrap, which stays here until all managers have confirmed the first.
+    async fn seal_unconfirmed(
         &self,
+        spool: &Arc<Spool>,
         header: &Header,
         key: &KeyRef,
-        salt: [u8; 32],
+        wrap: &NewWrap<'_>,
+        missing: ManagerSet,
+        plaintext: &SecretBytes,
+    ) -> Result<Vec<u8>, Fault> {
+        let (account, uid) = (AccountId(Uid(header.account)), Uid(header.item_id));
+        let version = u32::try_from(header.item_version).map_err(Fault::internal)?;
+        let own_salt: [u8; 32] = self.rng.array()?;
+        let own_kek = spool.kek(account, uid, version, &own_salt);
+        let own = WrapParams { kind: WrapKind::Pending, salt: own_salt, ..wrap.params };
+        let own = NewWrap { params: own, kek: &own_kek };
+        let both = self.sealed(header, &[*wrap, own], plaintext)?;
+        confirm(&both, 1, &own_kek, plaintext.expose())
+            .map_err(|_| Fault::internal("the gateway's own wrap did not open again"))?;
+        let (stored, own_wrap) = detach(&both, 1).map_err(Fault::internal)?;
+        let stored = self.opened_again(stored, key, wrap.kek, plaintext)?;
+        let entry = Entry {
+            account,
+            uid,
+            version,
+            key: *key,
+            salt: wrap.params.salt,
+            missing,
+            written: self.clock.now(),
+            wrap: own_wrap,
+        };
+        let spool = spool.clone();
+        // Durable before control hears of the value.
+        tokio::task::spawn_blocking(move || spool.keep(&entry))
+            .await
+            .map_err(Fault::internal)??;
+        Ok(stored)
+    }
+
+    fn sealed(
+        &self,
+        header: &Header,
+        wraps: &[NewWrap<'_>],
+        plaintext: &SecretBytes,
+    ) -> Result<Vec<u8>, Fault> {
+        seal(header, wraps, plaintext.expose(), &*self.rng, SealOptions::default())
+            .map_err(Fault::internal)
+    }
+
+    /// Opens again the very bytes that will be stored.
+    fn opened_again(
+        &self,
+        sealed: Vec<u8>,
+        key: &KeyRef,
         kek: &Kek,
         plaintext: &SecretBytes,
     ) -> Result<Vec<u8>, Fault> {
-        let params = WrapParams {
-            kind: WrapKind::Fragments,
-            key_id: key.key_id.0,
-            key_version: key.version,
-            cf_id: key.customer_fragment.unwrap_or_default().0,
-            salt,
-        };
-        let wrap = NewWrap { params, kek };
-        let options = SealOptions::default();
-        let sealed = seal(header, &[wrap], plaintext.expose(), &*self.rng, options)
-            .map_err(Fault::internal)?;
         let wrong = || Fault::internal("a sealed value did not open again; nothing was stored");
         let envelope = Envelope::parse(&sealed).map_err(|_| wrong())?;
         let payload = payload_key(&envelope, key, kek).ok_or_else(wrong)?;
@@ -98,5 +158,15 @@ impl Writer {
         // Whoever writes a value often reads it next.
         self.keys.put(kek.com, &payload, KEY_TTL_SECONDS_MAX);
         Ok(sealed)
+    }
+}
+
+fn params(key: &KeyRef, salt: [u8; 32]) -> WrapParams {
+    WrapParams {
+        kind: WrapKind::Fragments,
+        key_id: key.key_id.0,
+        key_version: key.version,
+        cf_id: key.customer_fragment.unwrap_or_default().0,
+        salt,
     }
 }

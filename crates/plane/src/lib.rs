@@ -10,8 +10,10 @@ mod octets;
 mod request;
 
 pub mod accounts;
+pub mod alerts;
 pub mod auth;
 pub mod auth_methods;
+pub mod confirm;
 pub mod grants;
 pub mod items;
 pub mod keys;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::caller::{Audited, Note};
-use crate::{accounts, auth, auth_methods, grants, items, keys, roles, setup};
+use crate::{accounts, alerts, auth, auth_methods, confirm, grants, items, keys, roles, setup};
 
 /// A message that can be asked, with the type of its reply.
 pub trait Ask: Into<Request> {
@@ -117,4 +117,7 @@ messages! {
     SetupLook: setup::SetupLook => setup::SetupLookReply, unrecorded;
     SetupBegin: setup::SetupBegin => setup::SetupBeginReply, unrecorded;
     SetupComplete: setup::SetupComplete => Done;
+    ManagerAlert: alerts::ManagerAlert => Audited, unrecorded;
+    ConfirmBegin: confirm::ConfirmBegin => confirm::ConfirmBeginReply, unrecorded;
+    ConfirmDone: confirm::ConfirmDone => Done;
 }

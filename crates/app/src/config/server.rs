@@ -33,6 +33,8 @@ pub(crate) struct ServerConfig {
     pub(crate) key_cache_seconds: i64,
     /// Seconds running requests may take after SIGTERM.
     pub(crate) drain_seconds: u64,
+    /// Whether writes need all fragment managers.
+    pub(crate) strict_writes: bool,
     /// Whether log lines are JSON.
     pub(crate) log_json: bool,
     /// Where customer fragments come from.
@@ -47,6 +49,7 @@ struct File {
     tls_names: Vec<String>,
     key_cache_seconds: Option<i64>,
     drain_seconds: Option<u64>,
+    strict_writes: Option<bool>,
     log_json: Option<bool>,
     customer_fragments: Option<PathBuf>,
 }
@@ -87,6 +90,13 @@ pub(crate) fn command() -> Command {
             "How long running requests may take after SIGTERM [default: 25]",
         ))
         .args(source::flags())
+        .arg(
+            Arg::new("strict-writes")
+                .long("strict-writes")
+                .env("KEYSHERD_STRICT_WRITES")
+                .action(clap::ArgAction::SetTrue)
+                .help("Refuse writes while a fragment manager is missing"),
+        )
         .arg(
             Arg::new("log-json")
                 .long("log-json")
@@ -135,6 +145,7 @@ impl ServerConfig {
             drain_seconds: number("drain-seconds", text("drain-seconds"))?
                 .or(file.drain_seconds)
                 .unwrap_or(25),
+            strict_writes: flags.get_flag("strict-writes") || file.strict_writes.unwrap_or(false),
             log_json: flags.get_flag("log-json") || file.log_json.unwrap_or(false),
             customer_fragments: FragmentSource::choose(flags, file.customer_fragments, env),
         };

@@ -1,5 +1,6 @@
 //! The gateway over a plane and links to managers, wherever those are.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use keysherd_api::passwords::Turns;
@@ -36,6 +37,10 @@ pub(crate) struct GatewayParts {
     pub(crate) rng: RngHandle,
     /// Seconds an opened key stays in memory; 0: never.
     pub(crate) key_cache_seconds: i64,
+    /// Its directory, for what has to outlive it.
+    pub(crate) home: PathBuf,
+    /// Whether writes need all managers.
+    pub(crate) strict_writes: bool,
 }
 
 /// A running gateway and what its commands can use.
@@ -55,16 +60,19 @@ pub(crate) fn instance_key(dir: &DataDir, rng: &RngHandle) -> Result<SigningKey,
 impl GatewayRole {
     /// Starts the gateway. Call it on the runtime that will serve.
     pub(crate) fn open(parts: GatewayParts) -> Result<Self, Exit> {
-        let GatewayParts { plane, instance, bundle, links, fragments, clock, rng, .. } = parts;
+        let GatewayParts { plane, clock, rng, .. } = &parts;
+        let (plane, clock, rng) = (plane.clone(), clock.clone(), rng.clone());
         let gateway = Arc::new(Gateway::start(GatewayConfig {
-            plane: plane.clone(),
-            instance,
-            bundle,
-            links,
-            fragments,
-            clock: clock.clone(),
-            rng: rng.clone(),
+            plane: parts.plane,
+            instance: parts.instance,
+            bundle: parts.bundle,
+            links: parts.links,
+            fragments: parts.fragments,
+            clock: parts.clock,
+            rng: parts.rng,
             key_cache_seconds: parts.key_cache_seconds,
+            home: Some(parts.home),
+            strict_writes: parts.strict_writes,
         })?);
         let services = Arc::new(Services {
             plane,
@@ -76,4 +84,28 @@ impl GatewayRole {
         });
         Ok(Self { gateway, services })
     }
+}
+
+/// How the gateway and its managers are, as `GET /status` has it. Managers are what their gateway
+/// says of them; nothing here is secret.
+pub(crate) fn health(gateway: &Gateway) -> serde_json::Value {
+    let GatewayHealth { managers, unconfirmed, evidence } = gateway.health();
+    let manager = |(index, health): (ManagerIndex, ManagerHealth)| {
+        json!({
+            "index": index.get(),
+            "answers": health.answers,
+            "failures": health.failures,
+            "refusals": health.refusals,
+            "overtaken": health.overtaken,
+            "lies": health.lies,
+            "contradictions": health.contradictions,
+            "p95_micros": health.p95_micros,
+            "passed_over": health.passed_over,
+        })
+    };
+    json!({
+        "managers": managers.into_iter().map(manager).collect::<Vec<_>>(),
+        "unconfirmed_values": unconfirmed,
+        "evidence_files": evidence,
+    })
 }

@@ -54,6 +54,7 @@ impl Roles {
         dir: &DataDir,
         key_cache_seconds: i64,
         fragments: Arc<CustomerFragments>,
+        strict_writes: bool,
     ) -> Result<Self, Exit> {
         let clock: ClockHandle = Arc::new(SystemClock);
         let rng = SystemRng::handle();
@@ -88,6 +89,8 @@ impl Roles {
             clock: clock.clone(),
             rng: rng.clone(),
             key_cache_seconds,
+            home: dir.join("gateway"),
+            strict_writes,
         })?;
         Ok(Self {
             control,

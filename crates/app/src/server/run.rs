@@ -37,7 +37,7 @@ pub(crate) async fn run(config: ServerConfig) -> Result<(), Exit> {
     let edge = PublicEdge::bind(&public, &dir, &clock).await?;
     let source = config.customer_fragments;
     let fragments = customer_fragments::open(&source, None).await;
-    let roles = Roles::open(&dir, config.key_cache_seconds, fragments).await?;
+    let roles = Roles::open(&dir, config.key_cache_seconds, fragments, config.strict_writes).await?;
     let (bootstrap, first) = account(&roles, &dir, &edge).await?;
     write_stdout(&announce::text(&dir, bootstrap.as_ref(), &edge.url, first));
     let chores =
@@ -71,7 +71,7 @@ pub(crate) async fn create_account(config: AccountConfig) -> Result<(), Exit> {
     }
     let dir = DataDir::open(&config.data_dir)?;
     let out = DataDir::open(&config.out_dir)?;
-    let roles = Roles::open(&dir, 0, Arc::new(CustomerFragments::new(None))).await?;
+    let roles = Roles::open(&dir, 0, Arc::new(CustomerFragments::new(None)), true).await?;
     bootstrap::finish(&roles.gateway.services, &out).await?;
     bootstrap::require_room(&out)?;
     let (url, ca_file) = match bootstrap::read(&dir)? {
@@ -127,12 +127,14 @@ impl Roles {
     /// What `GET /status` says: nothing that helps an attacker, enough for an operator.
     fn status(&self) -> StatusText {
         let (managers, store) = (self.managers.clone(), self.store.clone());
+        let gateway = self.gateway.gateway.clone();
         Arc::new(move || {
             json!({
                 "version": env!("CARGO_PKG_VERSION"),
                 "fragments": announce::TRUST_DOMAINS,
                 "fragment_managers": managers.len(),
                 "low_on_space": store.is_low_on_space(),
+                "gateway": gateway::health(&gateway),
             })
         })
     }

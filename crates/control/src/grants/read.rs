@@ -174,7 +174,7 @@ fn last(control: &Control, item: &Item, count: u32) -> Result<Vec<ItemVersion>, 
 ///
 /// # Errors
 /// [`Fault::internal`] when the stored envelope does not say what its row says.
-pub(super) fn entry_of(
+pub(crate) fn entry_of(
     item: &Item,
     version: &ItemVersion,
     class: Class,

@@ -152,6 +152,11 @@ impl fmt::Debug for Envelope<'_> {
 pub struct Wrap<'a>(&'a [u8; WRAP_BYTES]);
 
 impl<'a> Wrap<'a> {
+    /// A wrap that was taken out of an envelope; `None` when it is of no known kind.
+    pub fn of(bytes: &'a [u8; WRAP_BYTES]) -> Option<Self> {
+        WrapKind::from_byte(bytes[0]).map(|_| Self(bytes))
+    }
+
     /// Which key the wrap claims to be under.
     pub fn params(&self) -> WrapParams {
         let id = |at: usize| std::array::from_fn(|i| self.0[at + i]);

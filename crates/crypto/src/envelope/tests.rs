@@ -14,6 +14,7 @@ use keysherd_base::Rng;
 mod commitment;
 mod hostile;
 mod vectors;
+mod wraps;
 
 /// Chunks of 16 bytes.
 const SMALL: u8 = 4;

@@ -44,6 +44,21 @@ pub struct ReadCombiner {
     round: Round,
     liars: ManagerSet,
     evidence: Vec<VerifiedAnswer>,
+    /// Of the round with proofs: who was found to tell the truth about which entry.
+    truths: Vec<Truth>,
+}
+
+/// Managers that derive what a ciphertext commits to.
+#[derive(Clone, Copy)]
+struct Truth {
+    /// All that agree.
+    group: ManagerSet,
+    /// Those of them whose points were used.
+    quorum: ManagerSet,
+    /// Place of the entry in the round's batch.
+    place: usize,
+    /// Place of its key.
+    slot: usize,
 }
 
 struct Round {
@@ -87,6 +102,7 @@ impl ReadCombiner {
             commitments,
             liars: ManagerSet::EMPTY,
             evidence: Vec::new(),
+            truths: Vec::new(),
         })
     }
 
@@ -113,6 +129,14 @@ impl ReadCombiner {
         if round == self.round.number && !self.round.holders.managers().contains(manager) {
             self.round.lost = self.round.lost.with(manager);
         }
+    }
+
+    /// Hedges: the managers of this round that were not asked yet will be asked too, because those
+    /// that were take long. Gives the ones that take long.
+    pub fn widen(&mut self) -> ManagerSet {
+        let all = self.batch.threshold().managers();
+        self.round.to_ask = self.round.to_ask.union(all.minus(self.round.asked));
+        self.round.outstanding()
     }
 
     /// What to do next. Call it at the beginning and after every [`Self::offer`] and
@@ -152,10 +176,24 @@ impl ReadCombiner {
         }
     }
 
+    /// Whether a lie was met, nobody is named for it yet, and somebody has not answered: the keys
+    /// are there, but it is worth waiting a moment for who lied.
+    pub fn suspects(&self) -> bool {
+        self.round.mode == Mode::Verify
+            && self.liars.is_empty()
+            && !self.truths.is_empty()
+            && !self.round.outstanding().is_empty()
+    }
+
     /// What came of it. Entries that are still open count as if no more managers answered.
     pub fn finish(mut self) -> ReadReport {
         let open = self.open();
         self.give_up(&open);
+        // Answers may have come after the keys were found.
+        for truth in std::mem::take(&mut self.truths) {
+            let holders = self.round.holders.at_one_epoch(truth.slot).union(truth.group);
+            self.name_liars(holders, truth);
+        }
         let liars = self.liars;
         let mut evidence = self.evidence;
         evidence.extend(self.round.holders.take(liars));
@@ -185,16 +223,19 @@ impl ReadCombiner {
             let mut failed = Vec::new();
             for (place, key) in places.into_iter().zip(derived) {
                 match key.filter(|key| self.is_committed(place, key)) {
-                    Some(key) => self.settle(place, key),
+                    Some(key) => {
+                        self.remember(Truth { group: holders, quorum, place, slot });
+                        self.settle(place, key);
+                    }
                     None => failed.push(place),
                 }
             }
-            self.search(holders, &failed);
+            self.search(slot, holders, &failed);
         }
     }
 
     /// Tries every group of managers that may be the truthful ones, the largest first.
-    fn search(&mut self, holders: ManagerSet, failed: &[usize]) {
+    fn search(&mut self, slot: usize, holders: ManagerSet, failed: &[usize]) {
         let t = self.round.batch.threshold().t();
         // With t answers the one group was tried already.
         if holders.len() <= t {
@@ -212,7 +253,9 @@ impl ReadCombiner {
             let Some((at, group, quorum, key)) = found else {
                 continue;
             };
-            self.name_liars(holders, group, quorum, *place);
+            let truth = Truth { group, quorum, place: *place, slot };
+            self.name_liars(holders, truth);
+            self.remember(truth);
             self.settle(*place, key);
             // Mostly the same managers lie about the next entry.
             groups.swap(0, at);
@@ -220,13 +263,8 @@ impl ReadCombiner {
     }
 
     /// Compares everybody with the group that derives the committed key.
-    fn name_liars(
-        &mut self,
-        holders: ManagerSet,
-        group: ManagerSet,
-        quorum: ManagerSet,
-        place: usize,
-    ) {
+    fn name_liars(&mut self, holders: ManagerSet, truth: Truth) {
+        let Truth { group, quorum, place, .. } = truth;
         let (batch, answers) = (&self.round.batch, &self.round.holders);
         let points: Vec<_> =
             quorum.iter().filter_map(|manager| answers.point(batch, manager, place)).collect();
@@ -237,6 +275,14 @@ impl ReadCombiner {
             if !truthful {
                 self.liars = self.liars.with(manager);
             }
+        }
+    }
+
+    /// One entry of each key is enough to compare late answers with.
+    fn remember(&mut self, truth: Truth) {
+        let known = self.truths.iter().any(|known| known.slot == truth.slot);
+        if self.round.mode == Mode::Verify && !known {
+            self.truths.push(truth);
         }
     }
 

@@ -124,8 +124,18 @@ impl WriteCombiner {
 
     /// Whether every manager answered or is lost: nothing more can come.
     pub fn is_settled(&self) -> bool {
+        self.outstanding().is_empty()
+    }
+
+    /// Whether enough managers proved what they say; the others can only confirm it.
+    pub fn is_enough(&self) -> bool {
+        self.holders.managers().len() >= self.batch.threshold().t()
+    }
+
+    /// Those that have neither answered nor failed.
+    pub fn outstanding(&self) -> ManagerSet {
         let heard = self.holders.managers().union(self.lost).union(self.stale).union(self.liars);
-        self.batch.threshold().managers().is_within(heard)
+        self.batch.threshold().managers().minus(heard)
     }
 
     /// What came of it, with the answers that are there: call it when [`Self::is_settled`], or when
