@@ -8,8 +8,12 @@ use keysherd_api::{AnswerBudget, Services};
 use keysherd_base::{ClockHandle, RngHandle};
 use keysherd_crypto::sign::SigningKey;
 use keysherd_fragments::bundle::pinned::PinnedBundle;
-use keysherd_gateway::{CustomerFragments, Gateway, GatewayConfig, Links};
+use keysherd_fragments::manager_set::ManagerIndex;
+use keysherd_gateway::{
+    CustomerFragments, Gateway, GatewayConfig, GatewayHealth, Links, ManagerHealth,
+};
 use keysherd_plane::PlaneHandle;
+use serde_json::json;
 
 use super::files::DataDir;
 use crate::exit::Exit;

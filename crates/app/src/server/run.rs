@@ -18,7 +18,7 @@ use crate::roles::bootstrap::{self, Bootstrap, Setup};
 use crate::roles::files::DataDir;
 use crate::roles::process::{StopSignals, write_stdout};
 use crate::roles::public_edge::{PublicAddress, PublicEdge, StatusText};
-use crate::roles::{control, fragments, tls};
+use crate::roles::{control, fragments, gateway, tls};
 
 /// How often chores are done.
 const CHORES_INTERVAL: Duration = Duration::from_secs(60);

@@ -1,0 +1,13 @@
+//! For tests: a whole deployment in one process. Control, three fragment managers and a gateway are
+//! the real ones; between them are links and a plane that misbehave when a test wants it.
+//!
+//! Control and managers run beside the runtime of the test, which counts as work for a paused
+//! clock: it advances only when nobody but timers is left.
+
+mod links;
+mod plane;
+mod rig;
+
+pub use links::{Conduct, ScriptedLink};
+pub use plane::{Tamper, TamperedPlane};
+pub use rig::{Rig, Settings};

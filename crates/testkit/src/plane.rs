@@ -1,0 +1,55 @@
+//! The control plane as the gateway sees it, in the hands of somebody who changes what it says.
+
+use std::sync::{Mutex, PoisonError};
+
+use keysherd_base::Fault;
+use keysherd_plane::{BoxFuture, Caller, Plane, PlaneHandle, Reply, Request};
+
+use crate::links::beside;
+
+/// Changes replies, given the request they answer.
+pub type Tamper = Box<dyn FnMut(&Request, &mut Reply) + Send>;
+
+/// An honest control plane, and what is done to its replies.
+pub struct TamperedPlane {
+    honest: PlaneHandle,
+    tamper: Mutex<Option<Tamper>>,
+    asked: Mutex<Vec<&'static str>>,
+}
+
+impl TamperedPlane {
+    /// Changes nothing so far.
+    pub(crate) fn new(honest: PlaneHandle) -> Self {
+        Self { honest, tamper: Mutex::default(), asked: Mutex::default() }
+    }
+
+    /// From now on every reply passes through `tamper`.
+    pub fn tamper(&self, tamper: impl FnMut(&Request, &mut Reply) + Send + 'static) {
+        *self.tamper.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(tamper));
+    }
+
+    /// From now on nothing is changed.
+    pub fn be_honest(&self) {
+        *self.tamper.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// The names of the messages so far; forgets them.
+    pub fn take_asked(&self) -> Vec<&'static str> {
+        std::mem::take(&mut self.asked.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Plane for TamperedPlane {
+    fn call(&self, caller: Caller, request: Request) -> BoxFuture<'_, Result<Reply, Fault>> {
+        Box::pin(async move {
+            self.asked.lock().unwrap_or_else(PoisonError::into_inner).push(request.name());
+            let (honest, asked) = (self.honest.clone(), request.clone());
+            let mut reply = beside(async move { honest.call(caller, request).await }).await?;
+            if let Some(tamper) = &mut *self.tamper.lock().unwrap_or_else(PoisonError::into_inner)
+            {
+                tamper(&asked, &mut reply);
+            }
+            Ok(reply)
+        })
+    }
+}

@@ -1,0 +1,398 @@
+//! The deployment.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use keysherd_api::passwords::Turns;
+use keysherd_api::{AnswerBudget, Ctx, Services, commands};
+use keysherd_audit::HEAD_LABEL;
+use keysherd_base::{
+    AccessId, AccountId, Clock, Fault, ManualClock, RequestId, Rng, Timestamp, Uid,
+};
+use keysherd_control::{
+    Control, ControlConfig, ControlKeys, GatewayIdentity, Gateways, NewAccount, OriginalKey,
+};
+use keysherd_crypto::hash::sha256;
+use keysherd_crypto::random::SystemRng;
+use keysherd_crypto::sign::SigningKey;
+use keysherd_fragments::bundle::pinned::PinnedBundle;
+use keysherd_fragments::bundle::{Bundle, Caps, Cluster, KeyGroup, ManagerEntry, PermitKey};
+use keysherd_fragments::encoding::Encoding;
+use keysherd_fragments::manager_set::{ManagerIndex, Threshold};
+use keysherd_fragments::permit::Op;
+use keysherd_gateway::{Gateway, GatewayConfig, ManagerLink, OriginalKey as KeyToMake};
+use keysherd_manager::{KeyFile, Manager, ManagerConfig, ManagerLimits};
+use keysherd_plane::auth::{
+    LOGIN_LABEL, Login, LoginProof, LoginSubject, NewPassword, PURPOSE_LOGIN, PasswordParamsReply,
+};
+use keysherd_plane::{Caller, Client, PlaneHandle};
+use keysherd_store::{Store, StoreConfig};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::links::{Circle, Peers, ScriptedLink, beside};
+use crate::plane::TamperedPlane;
+
+/// When every test begins: 2026-01-05T10:00:00Z.
+const START: Timestamp = Timestamp(1_767_607_200_000);
+const GROUP: &str = "default";
+const MANAGERS: u8 = 3;
+
+/// What a test may choose.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Settings {
+    /// Whether writes need all managers.
+    pub strict_writes: bool,
+    /// Seconds an opened key stays in the gateway's memory; 0 so that every read derives.
+    pub key_cache_seconds: i64,
+}
+
+/// A deployment with one account, whose administrator asks.
+pub struct Rig {
+    dir: TempDir,
+    settings: Settings,
+    instance: SigningKey,
+    bundle: Arc<PinnedBundle>,
+    /// Time of control, managers and gateway.
+    pub clock: Arc<ManualClock>,
+    /// The owner's key.
+    pub owner: SigningKey,
+    /// The key control signs permits with, for tests that play control.
+    pub permit_key: Arc<SigningKey>,
+    /// Control itself.
+    pub control: Control,
+    /// Control's store.
+    pub store: Store,
+    /// The managers, by index.
+    pub managers: Vec<Arc<Manager>>,
+    /// The gateway's links to them, by index.
+    pub links: Vec<Arc<ScriptedLink>>,
+    /// The way from the gateway to control.
+    pub plane: Arc<TamperedPlane>,
+    /// The gateway.
+    pub gateway: Arc<Gateway>,
+    /// What commands work with.
+    pub services: Arc<Services>,
+    /// The account.
+    pub account: AccountId,
+    token: Arc<str>,
+}
+
+impl Rig {
+    /// A deployment where everybody is honest.
+    pub async fn new(settings: Settings) -> Self {
+        let dir = tempfile::tempdir().expect("a directory for the test");
+        let clock = Arc::new(ManualClock::new(START));
+        let [owner, instance] = [(); 2].map(|()| signing_key());
+        let keys = ControlKeys::create_or_load(&dir.path().join("keys"), &SystemRng)
+            .expect("control's keys");
+        let permit_key = keys.permit.clone();
+        let managers = open_managers(dir.path(), &owner, &clock);
+        let spki = instance.public().spki_sha256();
+        let bundle = bundle(&managers, &permit_key, spki).seal(&owner);
+        for manager in &managers {
+            manager.accept_bundle(&bundle.to_bytes()).await.expect("the bundle is good");
+        }
+        let bundle = Arc::new(PinnedBundle::open(owner.public(), bundle).expect("a bundle"));
+        let (control, store) = open_control(dir.path().join("store"), keys, &clock);
+        let honest = control.plane_for(GatewayIdentity { spki_sha256: spki });
+        let plane = Arc::new(TamperedPlane::new(honest));
+        let threshold = Threshold::new(2, MANAGERS).expect("a threshold");
+        let links: Vec<_> = managers
+            .iter()
+            .map(|manager| Arc::new(ScriptedLink::new(manager.clone(), spki, threshold)))
+            .collect();
+        let parts = GatewayParts {
+            plane: plane.clone(),
+            instance: &instance,
+            bundle: &bundle,
+            links: &links,
+            clock: &clock,
+            home: dir.path().join("gateway"),
+        };
+        let (gateway, services) = start_gateway(parts, settings);
+        let mut rig = Self {
+            dir,
+            settings,
+            instance,
+            bundle,
+            clock,
+            owner,
+            permit_key,
+            control,
+            store,
+            managers,
+            links,
+            plane,
+            gateway,
+            services,
+            account: AccountId(random_uid()),
+            token: "".into(),
+        };
+        rig.make_account().await;
+        rig
+    }
+
+    /// Ends the gateway and starts it again: what it had in memory is gone.
+    pub fn restart_gateway(&mut self) {
+        let parts = GatewayParts {
+            plane: self.plane.clone(),
+            instance: &self.instance,
+            bundle: &self.bundle,
+            links: &self.links,
+            clock: &self.clock,
+            home: self.gateway_home(),
+        };
+        (self.gateway, self.services) = start_gateway(parts, self.settings);
+    }
+
+    /// The gateway's own directory.
+    pub fn gateway_home(&self) -> PathBuf {
+        self.dir.path().join("gateway")
+    }
+
+    /// The gateway's signing key.
+    pub fn instance(&self) -> &SigningKey {
+        &self.instance
+    }
+
+    /// The link to the manager with this index.
+    pub fn link(&self, index: u8) -> &ScriptedLink {
+        &self.links[usize::from(index) - 1]
+    }
+
+    /// Derivation requests that were sent to each manager so far.
+    pub fn derivations(&self) -> Vec<usize> {
+        self.links.iter().map(|link| link.derivations()).collect()
+    }
+
+    /// Runs a public command as the administrator; gives its answer as JSON.
+    ///
+    /// # Errors
+    /// The command's fault.
+    pub async fn call(&self, command: &str, args: Value) -> Result<Value, Fault> {
+        let found = commands::all().find(|known| known.spec.name == command);
+        let known = found.unwrap_or_else(|| panic!("there is no command {command}"));
+        let body = args.to_string();
+        let args = keysherd_http::parse_body(&known.spec, body.as_bytes())?;
+        let ctx = Ctx::new(self.services.clone(), self.caller(command));
+        let answer = (known.run)(ctx, args).await?;
+        Ok(serde_json::from_slice(answer.body.expose()).expect("answers are JSON"))
+    }
+
+    /// A request of the administrator.
+    pub fn caller(&self, command: &str) -> Caller {
+        Caller {
+            token: (!self.token.is_empty()).then(|| self.token.clone()),
+            client: Client { address: [192, 0, 2, 7].into(), kind: "sdk".into() },
+            command: command.into(),
+            request: RequestId::random(&SystemRng).expect("random bytes"),
+            received: self.clock.now(),
+        }
+    }
+
+    async fn make_account(&mut self) {
+        let (account, key_id) = (self.account, random_uid());
+        let self_test_salt = random();
+        let identity = GatewayIdentity { spki_sha256: self.instance.public().spki_sha256() };
+        let permit = self
+            .control
+            .permit_original_key(account, key_id, self_test_salt, &identity)
+            .expect("a permit");
+        let group = GROUP.to_owned();
+        let key =
+            KeyToMake { account, key_id, group, managers: MANAGERS, permit, self_test_salt };
+        let (manifest, threshold) =
+            self.gateway.make_original_key(key).await.expect("an original key");
+        let [owner_key, admin_key] = [(); 2].map(|()| signing_key());
+        let admin_access_id = AccessId::random(&SystemRng).expect("random bytes");
+        let group = GROUP.to_owned();
+        let new = NewAccount {
+            account,
+            owner_email: "owner@example.com".to_owned(),
+            owner_password: password(&owner_key),
+            admin_access_id: admin_access_id.clone(),
+            admin_public_key: admin_key.public().0,
+            original_key: OriginalKey {
+                key_id,
+                group,
+                manifest,
+                managers: MANAGERS,
+                threshold,
+                customer_fragment: None,
+            },
+        };
+        let control = self.control.clone();
+        beside(async move { control.create_account(new).await }).await.expect("an account");
+        let subject = LoginSubject::AccessId(admin_access_id);
+        let (signed_at, nonce) = (self.clock.now(), random());
+        let body = LoginProof::signed_body(PURPOSE_LOGIN, &subject, signed_at, &nonce);
+        let signature = admin_key.sign(LOGIN_LABEL, &body).0;
+        let proof = LoginProof { signed_at, nonce, signature };
+        let plane: PlaneHandle = self.plane.clone();
+        let reply = plane.ask(self.caller("auth"), Login { subject, proof }).await;
+        self.token = reply.expect("a token").token.as_str().into();
+    }
+}
+
+struct GatewayParts<'a> {
+    plane: PlaneHandle,
+    instance: &'a SigningKey,
+    bundle: &'a Arc<PinnedBundle>,
+    links: &'a [Arc<ScriptedLink>],
+    clock: &'a Arc<ManualClock>,
+    home: PathBuf,
+}
+
+fn start_gateway(parts: GatewayParts<'_>, settings: Settings) -> (Arc<Gateway>, Arc<Services>) {
+    let clock: keysherd_base::ClockHandle = parts.clock.clone();
+    let link = |(place, link): (usize, &Arc<ScriptedLink>)| {
+        let number = u8::try_from(place + 1).expect("few managers");
+        (index(number), link.clone() as Arc<dyn ManagerLink>)
+    };
+    let gateway = Gateway::start(GatewayConfig {
+        plane: parts.plane.clone(),
+        instance: SigningKey::from_seed(parts.instance.seed()),
+        bundle: parts.bundle.clone(),
+        links: parts.links.iter().enumerate().map(link).collect(),
+        clock: clock.clone(),
+        rng: SystemRng::handle(),
+        key_cache_seconds: settings.key_cache_seconds,
+        home: Some(parts.home),
+        strict_writes: settings.strict_writes,
+    });
+    let gateway = Arc::new(gateway.expect("a gateway"));
+    let services = Arc::new(Services {
+        plane: parts.plane,
+        crypt: gateway.clone(),
+        clock,
+        rng: SystemRng::handle(),
+        answers: AnswerBudget::default(),
+        stretching: Turns::new(1),
+    });
+    (gateway, services)
+}
+
+fn open_managers(
+    dir: &std::path::Path,
+    owner: &SigningKey,
+    clock: &Arc<ManualClock>,
+) -> Vec<Arc<Manager>> {
+    let circle = Circle::default();
+    let open = |number: u8| {
+        let home = dir.join(format!("manager-{number}"));
+        std::fs::create_dir(&home).expect("a directory for a manager");
+        let config = ManagerConfig {
+            index: index(number),
+            dir: home.join("store"),
+            clock: clock.clone(),
+            rng: SystemRng::handle(),
+            at_rest: Arc::new(KeyFile::new(home.join("epoch.key"))),
+            limits: ManagerLimits::default(),
+        };
+        let peers = Arc::new(Peers { from: index(number), circle: circle.clone() });
+        Manager::open(config, owner.public(), None, peers).expect("a manager")
+    };
+    let managers: Vec<_> = (1..=MANAGERS).map(open).collect();
+    // Set once, here.
+    let _first = circle.set(managers.iter().map(Arc::downgrade).collect());
+    managers
+}
+
+fn open_control(dir: PathBuf, keys: ControlKeys, clock: &Arc<ManualClock>) -> (Control, Store) {
+    let audit = keys.audit.clone();
+    let signer = move |body: &[u8]| audit.sign(HEAD_LABEL, body).0;
+    let clock: keysherd_base::ClockHandle = clock.clone();
+    let config = StoreConfig {
+        reserve_bytes: 0,
+        ..StoreConfig::new(dir, sha256, Arc::new(signer), clock.clone())
+    };
+    let store = Store::open(config).expect("a store");
+    let control = Control::open(ControlConfig {
+        store: store.clone(),
+        clock,
+        rng: SystemRng::handle(),
+        keys,
+        gateways: Arc::new(OneGroup),
+        setup_token: None,
+    });
+    (control.expect("a control plane"), store)
+}
+
+/// Every gateway is in the cluster of the bundle.
+struct OneGroup;
+
+impl Gateways for OneGroup {
+    fn bundle_version(&self) -> u64 {
+        1
+    }
+
+    fn group_of(&self, _: &GatewayIdentity) -> Option<String> {
+        Some(GROUP.to_owned())
+    }
+}
+
+fn bundle(managers: &[Arc<Manager>], permit_key: &SigningKey, gateway: [u8; 32]) -> Bundle {
+    let entry = |manager: &Arc<Manager>| ManagerEntry {
+        index: manager.index(),
+        key: manager.identity(),
+        tls_spki_sha256: manager.identity().spki_sha256(),
+        former_keys: Vec::new(),
+        address: String::new(),
+    };
+    Bundle {
+        deployment: Uid([0xde; 16]),
+        version: 1,
+        issued_at: START,
+        accounts: Vec::new(),
+        managers: managers.iter().map(entry).collect(),
+        permit_keys: vec![PermitKey {
+            key: permit_key.public(),
+            not_before: START.plus_seconds(-3_600),
+            not_after: START.plus_seconds(365 * 86_400),
+        }],
+        clusters: vec![Cluster {
+            id: Uid([0xc1; 16]),
+            instances: vec![gateway],
+            cluster_key: None,
+            groups: vec![GROUP.to_owned()],
+            fragments: Vec::new(),
+            ops: Op::ALL.to_vec(),
+            caps: Caps::UNLIMITED,
+        }],
+        groups: vec![KeyGroup {
+            name: GROUP.to_owned(),
+            fragment_required: false,
+            caps: Caps::UNLIMITED,
+            key_caps: Caps::UNLIMITED,
+        }],
+        account_caps: Caps::UNLIMITED,
+        cache_ttl_seconds_max: 60,
+        destroy_delay_seconds: 7 * 86_400,
+        witnesses: Vec::new(),
+        recovery_key: None,
+        controls: Vec::new(),
+    }
+}
+
+fn password(key: &SigningKey) -> NewPassword {
+    let params = PasswordParamsReply { salt: [7; 16], memory_kib: 19_456, iterations: 2, parallelism: 1 };
+    NewPassword { public_key: key.public().0, params }
+}
+
+fn index(number: u8) -> ManagerIndex {
+    ManagerIndex::new(number).expect("an index")
+}
+
+fn signing_key() -> SigningKey {
+    SigningKey::generate(&SystemRng).expect("random bytes")
+}
+
+fn random<const N: usize>() -> [u8; N] {
+    let rng: &dyn Rng = &SystemRng;
+    rng.array().expect("random bytes")
+}
+
+fn random_uid() -> Uid {
+    Uid(random())
+}
