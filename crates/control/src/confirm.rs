@@ -19,12 +19,12 @@ use keysherd_store::{Query, Tx, item_versions, keys};
 
 use crate::audit::audit_draft;
 use crate::control::Control;
+use crate::gateways::GatewayIdentity;
 use crate::grants::entry_of;
 use crate::items::cache::key_of;
 use crate::items::display::by_uid;
 use crate::items::sealed::{self, Sealing};
 use crate::items::{Stale, item_param};
-use crate::gateways::GatewayIdentity;
 use crate::permits::PermitBatch;
 
 #[cfg(test)]

@@ -210,7 +210,8 @@ impl Confirming {
 
     fn report(&self, entry: &Entry, caller: &Caller) {
         // Nobody missing then can have lied then.
-        let suspects = self.managers.indexes().into_iter().collect::<ManagerSet>().minus(entry.missing);
+        let suspects =
+            self.managers.indexes().into_iter().collect::<ManagerSet>().minus(entry.missing);
         tracing::error!(item = %entry.uid, "a value had been sealed under a wrong key; rescued");
         let incident = Incident {
             kind: AlertKind::LieFoundLater,

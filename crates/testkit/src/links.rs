@@ -84,7 +84,11 @@ impl ScriptedLink {
         match conduct {
             Conduct::Down => return Err(Unreachable),
             Conduct::Silent => std::future::pending::<()>().await,
-            Conduct::Slow(time) => tokio::time::sleep(time).await,
+            Conduct::Slow(time) => {
+                // What never comes is over when its time is.
+                let never = std::future::pending::<()>();
+                let _over = tokio::time::timeout(time, never).await;
+            }
             _ => {}
         }
         let (manager, peer) = (self.manager.clone(), self.gateway_spki_sha256);
@@ -145,9 +149,7 @@ impl PeerLink for Peers {
 }
 
 /// Runs `work` on the blocking pool, where a paused clock waits for it.
-pub(crate) async fn beside<T: Send + 'static>(
-    work: impl Future<Output = T> + Send + 'static,
-) -> T {
+pub(crate) async fn beside<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
     let here = Handle::current();
     let done = tokio::task::spawn_blocking(move || here.block_on(work)).await;
     done.expect("what runs beside a test does not panic")

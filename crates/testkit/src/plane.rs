@@ -45,8 +45,7 @@ impl Plane for TamperedPlane {
             self.asked.lock().unwrap_or_else(PoisonError::into_inner).push(request.name());
             let (honest, asked) = (self.honest.clone(), request.clone());
             let mut reply = beside(async move { honest.call(caller, request).await }).await?;
-            if let Some(tamper) = &mut *self.tamper.lock().unwrap_or_else(PoisonError::into_inner)
-            {
+            if let Some(tamper) = &mut *self.tamper.lock().unwrap_or_else(PoisonError::into_inner) {
                 tamper(&asked, &mut reply);
             }
             Ok(reply)

@@ -20,7 +20,9 @@ use keysherd_fragments::bundle::{Bundle, Caps, Cluster, KeyGroup, ManagerEntry, 
 use keysherd_fragments::encoding::Encoding;
 use keysherd_fragments::manager_set::{ManagerIndex, Threshold};
 use keysherd_fragments::permit::Op;
-use keysherd_gateway::{Gateway, GatewayConfig, ManagerLink, OriginalKey as KeyToMake};
+use keysherd_gateway::{
+    CustomerFragments, Gateway, GatewayConfig, ManagerLink, OriginalKey as KeyToMake,
+};
 use keysherd_manager::{KeyFile, Manager, ManagerConfig, ManagerLimits};
 use keysherd_plane::auth::{
     LOGIN_LABEL, Login, LoginProof, LoginSubject, NewPassword, PURPOSE_LOGIN, PasswordParamsReply,
@@ -200,8 +202,7 @@ impl Rig {
             .permit_original_key(account, key_id, self_test_salt, &identity)
             .expect("a permit");
         let group = GROUP.to_owned();
-        let key =
-            KeyToMake { account, key_id, group, managers: MANAGERS, permit, self_test_salt };
+        let key = KeyToMake { account, key_id, group, managers: MANAGERS, permit, self_test_salt };
         let (manifest, threshold) =
             self.gateway.make_original_key(key).await.expect("an original key");
         let [owner_key, admin_key] = [(); 2].map(|()| signing_key());
@@ -255,6 +256,7 @@ fn start_gateway(parts: GatewayParts<'_>, settings: Settings) -> (Arc<Gateway>, 
         instance: SigningKey::from_seed(parts.instance.seed()),
         bundle: parts.bundle.clone(),
         links: parts.links.iter().enumerate().map(link).collect(),
+        fragments: Arc::new(CustomerFragments::new(None)),
         clock: clock.clone(),
         rng: SystemRng::handle(),
         key_cache_seconds: settings.key_cache_seconds,
@@ -376,7 +378,8 @@ fn bundle(managers: &[Arc<Manager>], permit_key: &SigningKey, gateway: [u8; 32])
 }
 
 fn password(key: &SigningKey) -> NewPassword {
-    let params = PasswordParamsReply { salt: [7; 16], memory_kib: 19_456, iterations: 2, parallelism: 1 };
+    let params =
+        PasswordParamsReply { salt: [7; 16], memory_kib: 19_456, iterations: 2, parallelism: 1 };
     NewPassword { public_key: key.public().0, params }
 }
 

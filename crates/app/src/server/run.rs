@@ -37,7 +37,8 @@ pub(crate) async fn run(config: ServerConfig) -> Result<(), Exit> {
     let edge = PublicEdge::bind(&public, &dir, &clock).await?;
     let source = config.customer_fragments;
     let fragments = customer_fragments::open(&source, None).await;
-    let roles = Roles::open(&dir, config.key_cache_seconds, fragments, config.strict_writes).await?;
+    let roles =
+        Roles::open(&dir, config.key_cache_seconds, fragments, config.strict_writes).await?;
     let (bootstrap, first) = account(&roles, &dir, &edge).await?;
     write_stdout(&announce::text(&dir, bootstrap.as_ref(), &edge.url, first));
     let chores =

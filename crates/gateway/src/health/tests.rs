@@ -1,3 +1,5 @@
+//! Who goes last, for how long, and when the rest is asked.
+
 use super::*;
 
 fn index(number: u8) -> ManagerIndex {

@@ -1,3 +1,5 @@
+//! What is kept, what is read back, what is not.
+
 use keysherd_crypto::random::SystemRng;
 
 use super::*;
