@@ -62,7 +62,6 @@ pub const SIGN_ORDER: &str = "KSF1-sig/owner-order";
 pub const SIGN_DESTROY_RECEIPT: &str = "KSF1-sig/destroy-receipt";
 
 /// Labels of suite 1 that roles use by themselves: transit messages, the offline cache and the
-/// Labels of suite 1 that roles use by themselves: transit messages, the offline cache and the
 /// unconfirmed values of a gateway (design 5.7, 5.13). They stand here so that none can be used
 /// twice by mistake. Those of `keysherd-crypto` are in its own list, which the test reads.
 pub const ELSEWHERE: &[&[u8]] = &[b"KSF1/msg\0", b"KSF1/cache", b"KSF1/pending\0"];

@@ -32,6 +32,8 @@ pub(crate) struct GatewaySettings {
     pub(crate) relay: bool,
     /// Where its customer fragments are.
     pub(crate) customer_fragments: FragmentSource,
+    /// Whether writes need all fragment managers.
+    pub(crate) strict_writes: bool,
     /// Seconds an opened key stays in memory; 0 switches the cache off.
     pub(crate) key_cache_seconds: i64,
     /// Seconds running requests may take after SIGTERM.
@@ -104,6 +106,7 @@ fn run_options(command: Command) -> Command {
         .arg(addresses::control_option("Where control is; repeatable"))
         .arg(addresses::manager_option())
         .arg(switch("relay", "Reach the fragment managers through control's relay"))
+        .arg(switch("strict-writes", "Refuse writes while a fragment manager is missing"))
         .args(source::flags())
         .arg(option(
             "key-cache-seconds",
@@ -142,6 +145,7 @@ impl GatewaySettings {
             controls: addresses::controls(settings)?,
             managers: addresses::managers(settings)?,
             relay: settings.is_set("relay")?,
+            strict_writes: settings.is_set("strict-writes")?,
             customer_fragments: FragmentSource::choose(
                 settings.flags,
                 settings.text("customer-fragments")?.map(PathBuf::from),

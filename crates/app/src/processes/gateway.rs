@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -61,7 +62,8 @@ pub(crate) async fn run(settings: GatewaySettings) -> Result<(), Exit> {
         tokio::spawn(follower.follow()),
         tokio::spawn(reload(hangup, settings.customer_fragments, fragments, role.gateway.clone())),
     ];
-    edge.serve(role.services.clone(), status(followed), stop).await?;
+    let status = status(followed, role.gateway.clone());
+    edge.serve(role.services.clone(), status, stop).await?;
     for task in tasks {
         task.abort();
     }
@@ -78,6 +80,8 @@ pub(super) struct Joining {
     remotes: Arc<RemoteManagers>,
     clock: ClockHandle,
     rng: RngHandle,
+    home: PathBuf,
+    strict_writes: bool,
 }
 
 /// A gateway that can serve.
@@ -105,7 +109,19 @@ impl Joining {
         let remotes = RemoteManagers::new(identity.clone(), ways);
         let channel = remote_control::channel(identity, controls, source);
         let poll = BundlePoll::new(channel.clone());
-        Ok(Self { instance, owner, trusted, channel, poll, remotes, clock, rng })
+        let (home, strict_writes) = (dir.join(""), settings.strict_writes);
+        Ok(Self {
+            instance,
+            owner,
+            trusted,
+            channel,
+            poll,
+            remotes,
+            clock,
+            rng,
+            home,
+            strict_writes,
+        })
     }
 
     /// Waits until there is a bundle that names this gateway.
@@ -141,7 +157,7 @@ impl Joining {
         fragments: Arc<CustomerFragments>,
         key_cache_seconds: i64,
     ) -> Result<Joined, Exit> {
-        let Self { instance, trusted, channel, poll, remotes, clock, rng, .. } = self;
+        let Self { instance, trusted, channel, poll, remotes, clock, rng, home, .. } = self;
         remotes.follow(&bundle);
         let role = GatewayRole::open(GatewayParts {
             plane: Arc::new(RemotePlane::new(channel)),
@@ -152,6 +168,8 @@ impl Joining {
             rng,
             fragments,
             key_cache_seconds,
+            home,
+            strict_writes: self.strict_writes,
         })?;
         let followed = trusted.clone();
         let pinned = BTreeMap::new();
@@ -232,7 +250,7 @@ async fn reload(
 }
 
 /// What `GET /status` says: nothing that helps an attacker, enough for an operator.
-fn status(trusted: Arc<Trusted>) -> StatusText {
+fn status(trusted: Arc<Trusted>, gateway: Arc<Gateway>) -> StatusText {
     Arc::new(move || {
         let bundle = trusted.bundle();
         let managers = bundle.as_ref().map_or(0, |bundle| bundle.bundle().managers.len());
@@ -241,6 +259,7 @@ fn status(trusted: Arc<Trusted>) -> StatusText {
             "fragments": bundle.as_deref().map_or_else(String::new, trust_domains),
             "fragment_managers": managers,
             "trust_bundle": trusted.version(),
+            "gateway": gateway::health(&gateway),
         })
     })
 }
