@@ -31,6 +31,7 @@ const ROLES: &[(&str, &str)] = &[
     ("gateway", "Run a gateway: the only place where plaintext meets a key."),
     ("account", "Create a further account in a data directory whose server is stopped."),
     ("gen-customer-fragment", "Make a customer fragment and add it to a file."),
+    ("customer-fragment", "List customer fragments; make, verify and use recovery shares."),
     ("audit", "List or verify the audit log of a data directory."),
 ];
 
@@ -47,6 +48,9 @@ fn main() -> ExitCode {
         "gen-customer-fragment" => {
             let command = customer_fragments::generate::command();
             role(command, rest(), customer_fragments::generate::run)
+        }
+        "customer-fragment" => {
+            role(customer_fragments::custody::command(), rest(), customer_fragments::custody::run)
         }
         "audit" => role(config::audit::command(), rest(), audit::run),
         "describe-commands" => describe::commands(),

@@ -16,6 +16,10 @@ pub const LEG_C: &[u8] = b"KSF1/C\0";
 pub const LEG_C_CHECK: &[u8] = b"KSF1/C-check\0";
 /// Leg C: what makes a customer fragment of the answer of a hardware module.
 pub const LEG_C_MODULE: &[u8] = b"KSF1/C-hsm\0";
+/// The checksum of a recovery share of a customer fragment.
+pub const FRAGMENT_SHARE: &[u8] = b"KSF1/cf-share\0";
+/// The check characters of one of its printed rows.
+pub const FRAGMENT_SHARE_ROW: &[u8] = b"KSF1/cf-share-row\0";
 /// HKDF salt that joins the three legs.
 pub const COMBINE: &[u8] = b"KSF1/combine";
 /// HKDF info of the key-encryption key and its commitment.
@@ -74,6 +78,8 @@ pub const PRF: &[&[u8]] = &[
     LEG_C,
     LEG_C_CHECK,
     LEG_C_MODULE,
+    FRAGMENT_SHARE,
+    FRAGMENT_SHARE_ROW,
     COMBINE,
     KEK,
     DLEQ_NONCE,

@@ -13,7 +13,7 @@
 //! - what is signed: [`permit`], [`bundle`], [`order`], [`manifest`], [`mod@derive`], all in one
 //!   [`encoding`]
 //! - how machines ask to be trusted: [`enrollment`], [`owner_key`]
-//! - how customer fragments are kept: [`fragment_file`]
+//! - how customer fragments are kept: [`fragment_file`], [`recovery_share`]
 //! - who does what: [`manager_side`], [`gateway_side`], [`keygen`], speaking [`messages`]
 
 pub mod bundle;
@@ -38,6 +38,7 @@ pub mod manifest;
 pub mod messages;
 pub mod order;
 pub mod owner_key;
+pub mod recovery_share;
 pub mod refusal;
 pub mod share;
 

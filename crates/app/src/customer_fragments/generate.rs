@@ -16,7 +16,7 @@ use super::file;
 use crate::exit::Exit;
 
 /// The file when none is named.
-const FILE_DEFAULT: &str = "customer_fragments.json";
+pub(super) const FILE_DEFAULT: &str = "customer_fragments.json";
 
 /// The command line of `keysherd gen-customer-fragment`.
 pub(crate) fn command() -> Command {

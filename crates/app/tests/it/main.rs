@@ -15,6 +15,7 @@ mod crash;
 mod customer_fragments;
 mod disk_full;
 mod first_start;
+mod fragment_files;
 mod hostile;
 mod identities;
 mod interrupted;
