@@ -12,6 +12,7 @@ mod cores;
 mod drive;
 mod echo;
 mod generator;
+mod link;
 mod load;
 mod machine;
 mod names;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
     let matches = settings::command().get_matches();
     let outcome = match matches.subcommand() {
         Some(("echo", flags)) => echo::serve(flags),
+        Some(("link", flags)) => link::run(flags),
         _ => settings::Settings::of(&matches).and_then(|settings| measure(&settings)),
     };
     match outcome {

@@ -75,6 +75,7 @@ pub(crate) fn command() -> Command {
         .arg(flag("json", "Print JSON instead of a table"))
         .arg(flag("smoke", "Try every row for a moment with few secrets and a debug build"))
         .subcommand(crate::echo::command())
+        .subcommand(crate::link::command())
 }
 
 impl Settings {

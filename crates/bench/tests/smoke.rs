@@ -77,3 +77,17 @@ fn every_row_is_measured_and_the_store_can_be_used_again() {
     let again = run(&["--smoke", "--json", "--seconds", "0.01", "--data-dir", directory]);
     assert_eq!(again["start_ms"]["existing"].as_array().unwrap().len(), 6);
 }
+
+#[test]
+fn calls_between_roles_are_measured() {
+    let report = run(&["link", "--json", "--seconds", "0.05"]);
+    let rows = report["rows"].as_array().unwrap();
+    let titles: Vec<_> = rows.iter().map(|row| row["title"].as_str().unwrap()).collect();
+    assert_eq!(titles.iter().filter(|title| **title == "link call").count(), 5);
+    assert_eq!(titles.last(), Some(&"link connect and call"));
+    for row in rows {
+        for name in ["calls", "per_second", "p50_us", "p99_us"] {
+            positive(row, name);
+        }
+    }
+}
