@@ -9,6 +9,7 @@ use std::sync::{Arc, OnceLock};
 use arc_swap::ArcSwap;
 use keysherd_api::HeldFragment;
 use keysherd_base::{Fault, FaultKind, Secret, Timestamp, Uid};
+use keysherd_fragments::bundle::Bundle;
 use keysherd_fragments::fragment_file::{
     FragmentEntry, FragmentFile, FragmentKind, fingerprint_text, id_text,
 };
@@ -26,6 +27,8 @@ pub const FRAGMENT_DAMAGED: &str = "CustomerFragmentDamaged";
 pub const FRAGMENT_WRONG: &str = "CustomerFragmentWrong";
 /// Code of the fault that says: the hardware module that keeps the fragment does not give it.
 pub const FRAGMENT_UNAVAILABLE: &str = "CustomerFragmentUnavailable";
+/// Code of the fault that says: the key's group demands a fragment, and the key has none.
+pub const FRAGMENT_REQUIRED: &str = "CustomerFragmentRequired";
 /// Code of the fault that says: control and the key's manifest disagree about the fragment.
 pub const FRAGMENT_BINDING: &str = "CustomerFragmentBinding";
 
@@ -239,6 +242,22 @@ fn wrong(id: &Uid, held: &[u8; 16], wanted: &[u8; 16]) -> Fault {
 fn unavailable(id: &Uid, why: &str) -> Fault {
     let text = format!("customer fragment {} is not available: {why}", id_text(id));
     Fault::new(FaultKind::Unavailable, text).with_code(FRAGMENT_UNAVAILABLE)
+}
+
+/// Keys of a group for which the owner demands a fragment must have one. Managers refuse others
+/// too; the gateway does before it asks them.
+///
+/// # Errors
+/// A fault with the code [`FRAGMENT_REQUIRED`].
+pub(crate) fn check_group(group: &str, bound: bool, bundle: &Bundle) -> Result<(), Fault> {
+    if bound || bundle.group(group).is_none_or(|group| !group.fragment_required) {
+        return Ok(());
+    }
+    let text = format!(
+        "keys of the group '{group}' must be bound to a customer fragment, says the owner's trust \
+         bundle, and this key is not"
+    );
+    Err(Fault::forbidden(text).with_code(FRAGMENT_REQUIRED))
 }
 
 /// What control says about a key's fragment must be what all its managers signed: otherwise it

@@ -21,7 +21,7 @@ use keysherd_plane::keys::ManifestGet;
 use quick_cache::sync::Cache;
 use tokio::task::JoinSet;
 
-use crate::customer::{CustomerFragments, check_binding};
+use crate::customer::{CustomerFragments, check_binding, check_group};
 use crate::incidents::{Incidents, names};
 use crate::managers::{Managers, permit_of};
 use crate::needs::Need;
@@ -177,6 +177,8 @@ impl Derivations {
         let trusted = self.manifest(need).await?;
         let manifest = trusted.manifest();
         check_binding(need.customer_fragment, manifest)?;
+        let bound = manifest.fragment().is_some();
+        check_group(&manifest.group, bound, self.managers.bundle.load().bundle())?;
         if let (Some(id), Entry::Vacant(place)) =
             (manifest.fragment(), fragments.entry(manifest.key))
         {

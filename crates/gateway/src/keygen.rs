@@ -18,6 +18,7 @@ use keysherd_plane::grants::{PermitSlot, SignedPermit, WriteTarget};
 use keysherd_plane::keys::{KeyBegin, KeyBeginReply};
 use tokio::task::JoinSet;
 
+use crate::customer::check_group;
 use crate::derive::Derivations;
 use crate::managers::{Failure, Managers, permit_of};
 use crate::needs::Need;
@@ -153,6 +154,7 @@ impl KeyGenerator {
             Some(id) => self.derivations.fragments().get(id).await?.check_value(),
         };
         let bundle = self.managers.bundle.load();
+        check_group(&plan.group, plan.customer_fragment.is_some(), bundle.bundle())?;
         let entries = &bundle.bundle().managers;
         let managers: Vec<_> =
             entries.iter().take(usize::from(plan.managers)).map(|entry| entry.key).collect();

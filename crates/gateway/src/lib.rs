@@ -25,8 +25,8 @@ mod writer;
 
 pub use confirming::Confirmed;
 pub use customer::{
-    CustomerFragments, FRAGMENT_BINDING, FRAGMENT_DAMAGED, FRAGMENT_MISSING, FRAGMENT_UNAVAILABLE,
-    FRAGMENT_WRONG, FragmentModule,
+    CustomerFragments, FRAGMENT_BINDING, FRAGMENT_DAMAGED, FRAGMENT_MISSING, FRAGMENT_REQUIRED,
+    FRAGMENT_UNAVAILABLE, FRAGMENT_WRONG, FragmentModule,
 };
 pub use gateway::{Gateway, GatewayConfig, GatewayHealth, OriginalKey};
 pub use health::ManagerHealth;

@@ -10,4 +10,4 @@ mod rig;
 
 pub use links::{Conduct, ScriptedLink};
 pub use plane::{Tamper, TamperedPlane};
-pub use rig::{Rig, Settings};
+pub use rig::{FRAGMENT, Rig, Settings};

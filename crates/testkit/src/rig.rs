@@ -21,7 +21,7 @@ use keysherd_fragments::encoding::Encoding;
 use keysherd_fragments::manager_set::{ManagerIndex, Threshold};
 use keysherd_fragments::permit::Op;
 use keysherd_gateway::{
-    CustomerFragments, Gateway, GatewayConfig, ManagerLink, OriginalKey as KeyToMake,
+    CustomerFragments, Gateway, GatewayConfig, Links, ManagerLink, OriginalKey as KeyToMake,
 };
 use keysherd_manager::{KeyFile, Manager, ManagerConfig, ManagerLimits};
 use keysherd_plane::auth::{
@@ -39,6 +39,9 @@ use crate::plane::TamperedPlane;
 const START: Timestamp = Timestamp(1_767_607_200_000);
 const GROUP: &str = "default";
 const MANAGERS: u8 = 3;
+
+/// The customer fragment that the bundle allows the gateway.
+pub const FRAGMENT: Uid = Uid([0xcf; 16]);
 
 /// What a test may choose.
 #[derive(Clone, Copy, Debug, Default)]
@@ -71,6 +74,8 @@ pub struct Rig {
     pub links: Vec<Arc<ScriptedLink>>,
     /// The way from the gateway to control.
     pub plane: Arc<TamperedPlane>,
+    /// The customer fragments of the gateway; none at first.
+    pub fragments: Arc<CustomerFragments>,
     /// The gateway.
     pub gateway: Arc<Gateway>,
     /// What commands work with.
@@ -104,11 +109,13 @@ impl Rig {
             .iter()
             .map(|manager| Arc::new(ScriptedLink::new(manager.clone(), spki, threshold)))
             .collect();
+        let fragments = Arc::new(CustomerFragments::new(None));
         let parts = GatewayParts {
             plane: plane.clone(),
             instance: &instance,
             bundle: &bundle,
             links: &links,
+            fragments: &fragments,
             clock: &clock,
             home: dir.path().join("gateway"),
         };
@@ -126,6 +133,7 @@ impl Rig {
             managers,
             links,
             plane,
+            fragments,
             gateway,
             services,
             account: AccountId(random_uid()),
@@ -142,10 +150,24 @@ impl Rig {
             instance: &self.instance,
             bundle: &self.bundle,
             links: &self.links,
+            fragments: &self.fragments,
             clock: &self.clock,
             home: self.gateway_home(),
         };
         (self.gateway, self.services) = start_gateway(parts, self.settings);
+    }
+
+    /// Signs a changed trust bundle; managers and gateway obey it from now on.
+    pub async fn change_bundle(&mut self, change: impl FnOnce(&mut Bundle)) {
+        let mut bundle = self.bundle.bundle().clone();
+        change(&mut bundle);
+        bundle.version += 1;
+        let signed = bundle.seal(&self.owner);
+        for manager in &self.managers {
+            manager.accept_bundle(&signed.to_bytes()).await.expect("the bundle is good");
+        }
+        self.bundle = Arc::new(self.bundle.accept(signed).expect("a newer bundle"));
+        self.gateway.trust(self.bundle.clone(), links_of(&self.links));
     }
 
     /// The gateway's own directory.
@@ -241,22 +263,19 @@ struct GatewayParts<'a> {
     instance: &'a SigningKey,
     bundle: &'a Arc<PinnedBundle>,
     links: &'a [Arc<ScriptedLink>],
+    fragments: &'a Arc<CustomerFragments>,
     clock: &'a Arc<ManualClock>,
     home: PathBuf,
 }
 
 fn start_gateway(parts: GatewayParts<'_>, settings: Settings) -> (Arc<Gateway>, Arc<Services>) {
     let clock: keysherd_base::ClockHandle = parts.clock.clone();
-    let link = |(place, link): (usize, &Arc<ScriptedLink>)| {
-        let number = u8::try_from(place + 1).expect("few managers");
-        (index(number), link.clone() as Arc<dyn ManagerLink>)
-    };
     let gateway = Gateway::start(GatewayConfig {
         plane: parts.plane.clone(),
         instance: SigningKey::from_seed(parts.instance.seed()),
         bundle: parts.bundle.clone(),
-        links: parts.links.iter().enumerate().map(link).collect(),
-        fragments: Arc::new(CustomerFragments::new(None)),
+        links: links_of(parts.links),
+        fragments: parts.fragments.clone(),
         clock: clock.clone(),
         rng: SystemRng::handle(),
         key_cache_seconds: settings.key_cache_seconds,
@@ -273,6 +292,14 @@ fn start_gateway(parts: GatewayParts<'_>, settings: Settings) -> (Arc<Gateway>, 
         stretching: Turns::new(1),
     });
     (gateway, services)
+}
+
+fn links_of(links: &[Arc<ScriptedLink>]) -> Links {
+    let link = |(place, link): (usize, &Arc<ScriptedLink>)| {
+        let number = u8::try_from(place + 1).expect("few managers");
+        (index(number), link.clone() as Arc<dyn ManagerLink>)
+    };
+    links.iter().enumerate().map(link).collect()
 }
 
 fn open_managers(
@@ -358,7 +385,7 @@ fn bundle(managers: &[Arc<Manager>], permit_key: &SigningKey, gateway: [u8; 32])
             instances: vec![gateway],
             cluster_key: None,
             groups: vec![GROUP.to_owned()],
-            fragments: Vec::new(),
+            fragments: vec![FRAGMENT],
             ops: Op::ALL.to_vec(),
             caps: Caps::UNLIMITED,
         }],

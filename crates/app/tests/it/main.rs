@@ -13,6 +13,7 @@ mod command_line;
 mod configuration;
 mod crash;
 mod customer_fragments;
+mod customer_thieves;
 mod disk_full;
 mod first_start;
 mod fragment_files;
