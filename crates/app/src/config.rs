@@ -2,7 +2,9 @@
 
 pub(crate) mod account;
 pub(crate) mod addresses;
+pub(crate) mod at_rest;
 pub(crate) mod audit;
+mod confinement;
 pub(crate) mod control;
 mod data_dir;
 pub(crate) mod fragments;

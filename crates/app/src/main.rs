@@ -7,6 +7,7 @@ mod describe;
 mod exit;
 mod hardening;
 mod logging;
+mod passphrase;
 mod processes;
 mod roles;
 mod server;
@@ -17,8 +18,10 @@ use std::process::ExitCode;
 
 use clap::ArgMatches;
 use exit::Exit;
+use hardening::Confinement;
 use keysherd_base::SystemClock;
 use keysherd_cli::Terminal;
+use roles::files::DataDir;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -107,7 +110,7 @@ fn serve(flags: &ArgMatches) -> Result<(), Exit> {
     if only_checked(flags, &config) {
         return Ok(());
     }
-    prepare(config.log_json)?.block_on(server::run(config))
+    prepare(config.log_json, &config.confinement)?.block_on(server::run(config))
 }
 
 fn control(flags: &ArgMatches) -> Result<(), Exit> {
@@ -118,7 +121,7 @@ fn control(flags: &ArgMatches) -> Result<(), Exit> {
     if only_checked(flags, &settings) {
         return Ok(());
     }
-    prepare(settings.log_json)?.block_on(processes::control::run(settings))
+    prepare(settings.log_json, &settings.confinement)?.block_on(processes::control::run(settings))
 }
 
 fn fragments(flags: &ArgMatches) -> Result<(), Exit> {
@@ -126,7 +129,7 @@ fn fragments(flags: &ArgMatches) -> Result<(), Exit> {
     if only_checked(flags, &settings) {
         return Ok(());
     }
-    prepare(settings.log_json)?.block_on(processes::fragments::run(settings))
+    prepare(settings.log_json, &settings.confinement)?.block_on(processes::fragments::run(settings))
 }
 
 fn gateway(flags: &ArgMatches) -> Result<(), Exit> {
@@ -135,7 +138,8 @@ fn gateway(flags: &ArgMatches) -> Result<(), Exit> {
         if only_checked(flags, &settings) {
             return Ok(());
         }
-        return prepare(settings.gateway.log_json)?.block_on(processes::setup::run(settings));
+        let (log_json, confinement) = (settings.gateway.log_json, settings.confinement());
+        return prepare(log_json, &confinement)?.block_on(processes::setup::run(settings));
     }
     let settings = config::gateway::GatewaySettings::load(flags, &env)?;
     if flags.get_flag("check-config") {
@@ -144,7 +148,7 @@ fn gateway(flags: &ArgMatches) -> Result<(), Exit> {
     if only_checked(flags, &settings) {
         return Ok(());
     }
-    prepare(settings.log_json)?.block_on(processes::gateway::run(settings))
+    prepare(settings.log_json, &settings.confinement)?.block_on(processes::gateway::run(settings))
 }
 
 fn env(name: &str) -> Option<String> {
@@ -160,16 +164,24 @@ fn only_checked(flags: &ArgMatches, config: &dyn std::fmt::Debug) -> bool {
     only
 }
 
-/// Hides the memory, starts the log, and makes the runtime of a role.
-fn prepare(log_json: bool) -> Result<tokio::runtime::Runtime, Exit> {
-    hardening::conceal_memory()?;
+/// Starts the log, confines the process to its data directory, and makes the runtime of a role.
+fn prepare(log_json: bool, confinement: &Confinement) -> Result<tokio::runtime::Runtime, Exit> {
     logging::start(log_json);
+    // A sandbox leaves open only what is there.
+    for dir in &confinement.writable {
+        if !dir.exists() {
+            DataDir::open(dir)?;
+        }
+    }
+    hardening::confine(confinement)?;
     runtime()
 }
 
 fn account(flags: &ArgMatches) -> Result<(), Exit> {
     let config = config::account::AccountConfig::load(flags, &env)?;
-    prepare(false)?.block_on(server::create_account(config))
+    logging::start(false);
+    hardening::conceal()?;
+    runtime()?.block_on(server::create_account(config))
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Exit> {

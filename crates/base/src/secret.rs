@@ -9,8 +9,8 @@ use zeroize::{Zeroize, Zeroizing};
 /// It has no `Clone` either: a copy of a secret is a decision, made through [`Secret::expose`].
 ///
 /// The value has one place in memory: moving a `Secret` moves a pointer to it. An array inside
-/// would leave a copy behind at each move, which nobody wipes. For the same reason, fill a secret in
-/// place ([`Secret::expose_mut`]) rather than hand in an array that was filled elsewhere.
+/// would leave a copy behind at each move, which nobody wipes. For the same reason, fill a secret
+/// in place ([`Secret::expose_mut`]) rather than hand in an array that was filled elsewhere.
 pub struct Secret<T: Zeroize>(Box<Zeroizing<T>>);
 
 /// Secret bytes.

@@ -13,12 +13,14 @@ mod key_file;
 mod moving;
 mod passphrase;
 mod systemd;
+mod token;
 mod wrapped;
 
 pub use key_file::KeyFile;
 pub use moving::Moving;
 pub use passphrase::PassphraseWrapping;
 pub use systemd::SystemdWrapping;
+pub use token::TokenWrapping;
 pub use wrapped::{WrappedKeyFile, Wrapping};
 
 /// The key under which the records of the store are sealed.

@@ -31,8 +31,8 @@ mod store;
 mod tests;
 
 pub use at_rest::{
-    AtRestKey, EpochKey, KeyFile, Moving, PassphraseWrapping, SystemdWrapping, WrappedKeyFile,
-    Wrapping,
+    AtRestKey, EpochKey, KeyFile, Moving, PassphraseWrapping, SystemdWrapping, TokenWrapping,
+    WrappedKeyFile, Wrapping,
 };
 pub use config::{ManagerConfig, ManagerLimits};
 pub use manager::Manager;

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Arg, ArgMatches, Command};
 
+use super::at_rest::{self, AtRest};
+use super::settings::Settings;
 use crate::config::data_dir;
 use crate::exit::Exit;
 
@@ -16,6 +18,8 @@ pub(crate) struct AccountConfig {
     pub(crate) out_dir: PathBuf,
     /// The owner's address.
     pub(crate) owner_email: String,
+    /// What keeps the keys of the managers' stores.
+    pub(crate) at_rest: AtRest,
 }
 
 /// The command line of `keysherd account`.
@@ -23,25 +27,28 @@ pub(crate) fn command() -> Command {
     Command::new("account")
         .about("Accounts of a data directory whose server is stopped.")
         .subcommand_required(true)
-        .subcommand(
-            Command::new("create")
-                .about("Create an account; write bootstrap.json and owner-password.")
-                .arg(data_dir::flag())
-                .arg(
-                    Arg::new("out")
-                        .long("out")
-                        .value_name("DIR")
-                        .required(true)
-                        .help("Directory for the two files; created for your user alone"),
-                )
-                .arg(
-                    Arg::new("owner-email")
-                        .long("owner-email")
-                        .value_name("ADDRESS")
-                        .required(true)
-                        .help("The owner's address"),
-                ),
+        .subcommand(create())
+}
+
+fn create() -> Command {
+    let create = Command::new("create")
+        .about("Create an account; write bootstrap.json and owner-password.")
+        .arg(data_dir::flag())
+        .arg(
+            Arg::new("out")
+                .long("out")
+                .value_name("DIR")
+                .required(true)
+                .help("Directory for the two files; created for your user alone"),
         )
+        .arg(
+            Arg::new("owner-email")
+                .long("owner-email")
+                .value_name("ADDRESS")
+                .required(true)
+                .help("The owner's address"),
+        );
+    at_rest::at_rest(create)
 }
 
 impl AccountConfig {
@@ -64,6 +71,7 @@ impl AccountConfig {
             data_dir: data_dir::of(flags, env)?,
             out_dir: PathBuf::from(text("out")?),
             owner_email: text("owner-email")?,
+            at_rest: at_rest::load(&Settings::of_flags(flags))?,
         })
     }
 }

@@ -7,10 +7,11 @@ use clap::{Arg, ArgMatches, Command};
 use keysherd_crypto::sign::PublicKey;
 
 use super::addresses::{self, ManagerAddresses};
-use super::data_dir;
 use super::owner_key::{owner_key, owner_option};
 use super::settings::{Settings, common, option};
+use super::{confinement, data_dir};
 use crate::exit::Exit;
+use crate::hardening::Confinement;
 
 /// Where control listens unless told otherwise: on this machine only.
 const LISTEN_DEFAULT: &str = "127.0.0.1:8400";
@@ -26,6 +27,8 @@ pub(crate) struct ControlSettings {
     pub(crate) owner_key: Option<PublicKey>,
     /// Where managers are, for the relay.
     pub(crate) managers: ManagerAddresses,
+    /// What it gives up.
+    pub(crate) confinement: Confinement,
     /// Whether log lines are JSON.
     pub(crate) log_json: bool,
 }
@@ -81,8 +84,10 @@ impl ControlSettings {
     ) -> Result<Self, Exit> {
         let settings = Settings::load(&run_options(Command::new("control")), flags)?;
         let what = "an address and a port, such as 127.0.0.1:8400";
+        let data_dir = settings.data_dir("control", env)?;
         Ok(Self {
-            data_dir: settings.data_dir("control", env)?,
+            confinement: confinement::load(&settings, &data_dir, Vec::new())?,
+            data_dir,
             listen: settings.parsed("listen", LISTEN_DEFAULT, what)?,
             owner_key: owner_key(&settings)?,
             managers: addresses::managers(&settings)?,

@@ -8,9 +8,12 @@ use keysherd_crypto::sign::PublicKey;
 use keysherd_fragments::manager_set::ManagerIndex;
 
 use super::addresses::{self, ManagerAddresses};
+use super::at_rest::{self, AtRest};
+use super::confinement;
 use super::owner_key::{owner_key, owner_option};
 use super::settings::{Settings, common, option, switch, wrong};
 use crate::exit::Exit;
+use crate::hardening::Confinement;
 
 /// Where a manager listens unless told otherwise: on this machine only.
 const LISTEN_DEFAULT: &str = "127.0.0.1:8401";
@@ -32,13 +35,17 @@ pub(crate) struct FragmentsSettings {
     pub(crate) managers: ManagerAddresses,
     /// Whether the other managers are reached through control's relay.
     pub(crate) relay: bool,
+    /// What keeps the key of its store.
+    pub(crate) at_rest: AtRest,
+    /// What it gives up.
+    pub(crate) confinement: Confinement,
     /// Whether log lines are JSON.
     pub(crate) log_json: bool,
 }
 
 /// The command line of `keysherd fragments`.
 pub(crate) fn command() -> Command {
-    common(Command::new("fragments"))
+    at_rest::at_rest(common(Command::new("fragments")))
         .about("Run one fragment manager.")
         .arg(option(
             "index",
@@ -74,8 +81,15 @@ impl FragmentsSettings {
         let index = settings.required("index", "this manager's place in the trust bundle")?;
         let parsed = index.parse().ok().and_then(ManagerIndex::new);
         let what = "an address and a port, such as 127.0.0.1:8401";
+        let data_dir = settings.data_dir("fragments", env)?;
+        let at_rest = at_rest::load(&settings)?;
+        let readable = at_rest.paths(env);
+        let mut confinement = confinement::load(&settings, &data_dir, readable)?;
+        confinement.starts_programs = at_rest.starts_programs();
         let config = Self {
-            data_dir: settings.data_dir("fragments", env)?,
+            confinement,
+            at_rest,
+            data_dir,
             index: parsed.ok_or_else(|| wrong("index", &index, "1 to 7"))?,
             listen: settings.parsed("listen", LISTEN_DEFAULT, what)?,
             owner_key: owner_key(&settings)?,

@@ -7,11 +7,13 @@ use clap::{ArgMatches, Command};
 use keysherd_crypto::sign::PublicKey;
 
 use super::addresses::{self, ManagerAddresses};
+use super::confinement;
 use super::owner_key::{owner_key, owner_option};
 use super::server::LISTEN_DEFAULT;
 use super::settings::{Settings, common, option, options, switch, wrong};
 use crate::customer_fragments::source::{self, FragmentSource};
 use crate::exit::Exit;
+use crate::hardening::Confinement;
 
 /// What a gateway runs with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +36,8 @@ pub(crate) struct GatewaySettings {
     pub(crate) customer_fragments: FragmentSource,
     /// Whether writes need all fragment managers.
     pub(crate) strict_writes: bool,
+    /// What it gives up.
+    pub(crate) confinement: Confinement,
     /// Seconds an opened key stays in memory; 0 switches the cache off.
     pub(crate) key_cache_seconds: i64,
     /// Seconds running requests may take after SIGTERM.
@@ -137,8 +141,12 @@ impl GatewaySettings {
     fn read(settings: &Settings<'_>, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, Exit> {
         let what = "an address and a port, such as 127.0.0.1:8000";
         let cache = settings.number("key-cache-seconds", 0..=3_600, 60)?;
+        let data_dir = settings.data_dir("gateway", env)?;
+        let file = settings.text("customer-fragments")?.map(PathBuf::from);
+        let customer_fragments = FragmentSource::choose(settings.flags, file, env);
+        let confinement = confinement::load(settings, &data_dir, customer_fragments.paths())?;
         let config = Self {
-            data_dir: settings.data_dir("gateway", env)?,
+            data_dir,
             listen: settings.parsed("listen", LISTEN_DEFAULT, what)?,
             tls_names: settings.texts("tls-name")?,
             owner_key: owner_key(settings)?,
@@ -146,11 +154,8 @@ impl GatewaySettings {
             managers: addresses::managers(settings)?,
             relay: settings.is_set("relay")?,
             strict_writes: settings.is_set("strict-writes")?,
-            customer_fragments: FragmentSource::choose(
-                settings.flags,
-                settings.text("customer-fragments")?.map(PathBuf::from),
-                env,
-            ),
+            customer_fragments,
+            confinement,
             key_cache_seconds: i64::try_from(cache).unwrap_or(0),
             drain_seconds: settings.number("drain-seconds", 0..=3_600, 25)?,
             log_json: settings.is_set("log-json")?,
@@ -170,6 +175,14 @@ impl GatewaySettings {
 }
 
 impl SetupSettings {
+    /// What the set-up gives up: it writes elsewhere than a gateway.
+    pub(crate) fn confinement(&self) -> Confinement {
+        let mut confinement = self.gateway.confinement.clone();
+        confinement.writable.push(self.out_dir.clone());
+        confinement.readable.push(self.token_file.clone());
+        confinement
+    }
+
     /// Reads and validates what follows `setup`.
     ///
     /// # Errors

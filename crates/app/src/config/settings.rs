@@ -46,7 +46,7 @@ pub(super) fn switch(name: &'static str, help: &'static str) -> Arg {
 
 /// The options of every role.
 pub(super) fn common(command: Command) -> Command {
-    command
+    super::confinement::confined(command)
         .arg(option("config", "FILE", "KEYSHERD_CONFIG", "TOML file with these settings"))
         .arg(data_dir::flag())
         .arg(switch("log-json", "Write log lines as JSON").env("KEYSHERD_LOG_JSON"))
@@ -54,6 +54,11 @@ pub(super) fn common(command: Command) -> Command {
 }
 
 impl<'a> Settings<'a> {
+    /// Flags alone, for commands without a file.
+    pub(super) fn of_flags(flags: &'a ArgMatches) -> Self {
+        Self { flags, file: Table::new(), shown: String::new() }
+    }
+
     /// Reads the file that the flags name, if any. `command` says which keys there are.
     pub(super) fn load(command: &Command, flags: &'a ArgMatches) -> Result<Self, Exit> {
         let path = flags.get_one::<String>("config");

@@ -77,6 +77,18 @@ impl FragmentSource {
         if env(VARIABLE).is_some() { Self::Environment } else { Self::Nowhere }
     }
 
+    /// What has to be readable for as long as the role runs: the directory, because a file that is
+    /// replaced is another file.
+    pub(crate) fn paths(&self) -> Vec<PathBuf> {
+        match self {
+            Self::File(path) => {
+                let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
+                vec![dir.unwrap_or(Path::new(".")).to_owned()]
+            }
+            Self::Nowhere | Self::Descriptor(_) | Self::Environment => Vec::new(),
+        }
+    }
+
     /// Whether reading again can bring something else.
     pub(crate) const fn can_change(&self) -> bool {
         matches!(self, Self::File(_))

@@ -46,7 +46,7 @@ pub(crate) async fn run(settings: FragmentsSettings) -> Result<(), Exit> {
         owner,
         bundle: None,
         peers: peers.clone(),
-        at_rest: fragments::key_file(&dir),
+        at_rest: settings.at_rest.open(&rng, &crate::env)?.at(&dir)?,
         clock: clock.clone(),
         rng: rng.clone(),
     };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use keysherd_base::{ClockHandle, RngHandle};
 use keysherd_crypto::sign::PublicKey;
 use keysherd_fragments::manager_set::ManagerIndex;
-use keysherd_manager::{AtRestKey, KeyFile, Manager, ManagerConfig, ManagerLimits, PeerLink};
+use keysherd_manager::{AtRestKey, Manager, ManagerConfig, ManagerLimits, PeerLink};
 
 use super::files::DataDir;
 use crate::exit::Exit;
@@ -26,11 +26,6 @@ pub(crate) struct FragmentsParts {
     pub(crate) clock: ClockHandle,
     /// Randomness.
     pub(crate) rng: RngHandle,
-}
-
-/// The key file of the manager in `dir`.
-pub(crate) fn key_file(dir: &DataDir) -> Arc<dyn AtRestKey> {
-    Arc::new(KeyFile::new(dir.join("epoch.key")))
 }
 
 /// Opens the manager in `dir`, making what is missing.

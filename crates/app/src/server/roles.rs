@@ -14,6 +14,7 @@ use keysherd_manager::Manager;
 use keysherd_store::Store;
 
 use super::trust::{self, Owner, Parties};
+use crate::config::at_rest::AtRest;
 use crate::exit::Exit;
 use crate::roles::control::{self, ControlRole};
 use crate::roles::files::DataDir;
@@ -48,21 +49,29 @@ pub(super) struct Roles {
     pub(super) rng: RngHandle,
 }
 
+/// What the roles are opened with.
+pub(super) struct Opening<'a> {
+    /// Seconds an opened key stays in the gateway's memory.
+    pub(super) key_cache_seconds: i64,
+    /// The customer fragments of the gateway.
+    pub(super) fragments: Arc<CustomerFragments>,
+    /// Whether writes need all fragment managers.
+    pub(super) strict_writes: bool,
+    /// What keeps the keys of the managers' stores.
+    pub(super) at_rest: &'a AtRest,
+}
+
 impl Roles {
     /// Opens everything, making what is missing. Call it on the runtime that will serve.
-    pub(super) async fn open(
-        dir: &DataDir,
-        key_cache_seconds: i64,
-        fragments: Arc<CustomerFragments>,
-        strict_writes: bool,
-    ) -> Result<Self, Exit> {
+    pub(super) async fn open(dir: &DataDir, opening: Opening<'_>) -> Result<Self, Exit> {
+        let Opening { key_cache_seconds, fragments, strict_writes, at_rest } = opening;
         let clock: ClockHandle = Arc::new(SystemClock);
         let rng = SystemRng::handle();
         let instance = gateway::instance_key(&dir.subdir("gateway")?, &rng)?;
         let gateway_spki_sha256 = instance.public().spki_sha256();
         let owner_dir = dir.subdir("owner")?;
         let owner = trust::owner_key(&owner_dir, &*rng)?;
-        let managers = open_managers(dir, owner.public(), &clock, &rng)?;
+        let managers = open_managers(dir, owner.public(), at_rest, &clock, &rng)?;
         let control_dir = dir.subdir(CONTROL)?;
         let keys = control::keys(&control_dir, &rng)?;
         let parties = Parties {
@@ -118,10 +127,12 @@ pub(super) fn links(managers: &[Arc<Manager>], gateway_spki_sha256: [u8; 32]) ->
 fn open_managers(
     dir: &DataDir,
     owner: PublicKey,
+    at_rest: &AtRest,
     clock: &ClockHandle,
     rng: &RngHandle,
 ) -> Result<Vec<Arc<Manager>>, Exit> {
     let managers_dir = dir.subdir("managers")?;
+    let keepers = at_rest.open(rng, &crate::env)?;
     let circle = Circle::default();
     let mut managers = Vec::with_capacity(usize::from(MANAGERS));
     for index in (1..=MANAGERS).filter_map(ManagerIndex::new) {
@@ -131,7 +142,7 @@ fn open_managers(
             owner,
             bundle: None,
             peers: Arc::new(LocalPeers { from: index, circle: circle.clone() }),
-            at_rest: fragments::key_file(&home),
+            at_rest: keepers.at(&home)?,
             clock: clock.clone(),
             rng: rng.clone(),
         };

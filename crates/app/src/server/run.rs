@@ -8,7 +8,7 @@ use keysherd_control::checked_email;
 use keysherd_gateway::CustomerFragments;
 use serde_json::json;
 
-use super::roles::{self, Roles};
+use super::roles::{self, Opening, Roles};
 use super::{announce, hangup};
 use crate::config::account::AccountConfig;
 use crate::config::server::{LISTEN_DEFAULT, ServerConfig};
@@ -37,8 +37,13 @@ pub(crate) async fn run(config: ServerConfig) -> Result<(), Exit> {
     let edge = PublicEdge::bind(&public, &dir, &clock).await?;
     let source = config.customer_fragments;
     let fragments = customer_fragments::open(&source, None).await;
-    let roles =
-        Roles::open(&dir, config.key_cache_seconds, fragments, config.strict_writes).await?;
+    let opening = Opening {
+        key_cache_seconds: config.key_cache_seconds,
+        fragments,
+        strict_writes: config.strict_writes,
+        at_rest: &config.at_rest,
+    };
+    let roles = Roles::open(&dir, opening).await?;
     let (bootstrap, first) = account(&roles, &dir, &edge).await?;
     write_stdout(&announce::text(&dir, bootstrap.as_ref(), &edge.url, first));
     let chores =
@@ -72,7 +77,13 @@ pub(crate) async fn create_account(config: AccountConfig) -> Result<(), Exit> {
     }
     let dir = DataDir::open(&config.data_dir)?;
     let out = DataDir::open(&config.out_dir)?;
-    let roles = Roles::open(&dir, 0, Arc::new(CustomerFragments::new(None)), true).await?;
+    let opening = Opening {
+        key_cache_seconds: 0,
+        fragments: Arc::new(CustomerFragments::new(None)),
+        strict_writes: true,
+        at_rest: &config.at_rest,
+    };
+    let roles = Roles::open(&dir, opening).await?;
     bootstrap::finish(&roles.gateway.services, &out).await?;
     bootstrap::require_room(&out)?;
     let (url, ca_file) = match bootstrap::read(&dir)? {

@@ -40,7 +40,7 @@ fn a_wrong_setting_ends_with_64_and_makes_nothing() {
         ("", &["--config", &missing], &[&missing]),
         ("", &["--config", "."], &["cannot read"]),
         ("no-such-key = 1", &["--config", &text], &["no-such-key", &text]),
-        ("listen = 5", &["--config", &text], &["listen", &text]),
+        ("listen = 5", &["--config", &text], &["listen", "5"]),
         ("listen = ", &["--config", &text], &[&text]),
         ("[server]\nlisten = 'x'", &["--config", &text], &["server"]),
         ("key-cache-seconds = 99999", &["--config", &text], &["key-cache-seconds", "99999"]),
@@ -59,7 +59,7 @@ fn checking_a_configuration_starts_nothing_and_shows_it() {
     let site = Site::new();
     let (data, file) = (site.path("never"), site.path("c.toml"));
     let config = "listen = '127.0.0.1:1'\nkey-cache-seconds = 7\ndrain-seconds = 8\n\
-                  tls-names = ['a.example']\nlog-json = true\n";
+                  tls-name = ['a.example']\nlog-json = true\n";
     fs::write(&file, config).unwrap();
     let mut command = keysherd(&site.home());
     command.args(["server", "--check-config", "--drain-seconds", "9", "--data-dir"]).arg(&data);

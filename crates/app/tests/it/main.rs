@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that fails says so by panicking")]
 
 mod kit;
+#[path = "../../../crypto/tests/softhsm/mod.rs"]
+mod softhsm;
 
 mod audit_log;
 mod audit_records;
@@ -11,6 +13,7 @@ mod canary;
 mod cluster;
 mod command_line;
 mod configuration;
+mod confinement;
 mod crash;
 mod customer_fragments;
 mod customer_thieves;
@@ -26,6 +29,7 @@ mod keys_at_rest;
 mod large_answers;
 mod lenient;
 mod listing;
+mod packaging;
 mod roles;
 mod routes;
 mod second;

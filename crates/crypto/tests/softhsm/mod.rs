@@ -55,7 +55,13 @@ impl SoftHsm {
         command.env("SOFTHSM2_CONF", self.conf())
     }
 
+    /// The directory with the tokens.
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
     /// The module's file.
+    #[allow(dead_code, reason = "not every crate that shares this file needs it")]
     pub(crate) fn module(&self) -> &Path {
         &self.module
     }
