@@ -20,6 +20,7 @@ use crate::dial::{Connected, Route};
 use crate::error::LinkError;
 use crate::identity::Identity;
 use crate::limits::{CallLimits, ChannelLimits};
+use crate::routes;
 use crate::trust::TrustHandle;
 use crate::wire;
 
@@ -51,8 +52,7 @@ struct Shared {
 #[derive(Default)]
 struct Pause {
     failures: u32,
-    until: Option<Instant>,
-    why: String,
+    until: Option<(Instant, LinkError)>,
 }
 
 /// One HTTP/2 connection; closed when nobody holds it any more.
@@ -194,8 +194,10 @@ impl Shared {
         if let Some(connection) = self.usable() {
             return Ok(connection);
         }
-        if pause.until.is_some_and(|until| Instant::now() < until) {
-            return Err(LinkError::Unreachable(pause.why.clone()));
+        if let Some((until, why)) = &pause.until
+            && Instant::now() < *until
+        {
+            return Err(why.clone());
         }
         // Its own task: a caller that gives up must not take the attempt from the others.
         let shared = self.clone();
@@ -208,7 +210,7 @@ impl Shared {
                 }
                 Err(why) => {
                     shared.defer(&mut pause, why.clone());
-                    Err(LinkError::Unreachable(why))
+                    Err(why)
                 }
             }
         });
@@ -225,29 +227,54 @@ impl Shared {
     }
 
     /// Tries the routes in turn.
-    async fn connect(&self) -> Result<Arc<Connection>, String> {
+    async fn connect(&self) -> Result<Arc<Connection>, LinkError> {
         let routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let first = self.preferred.load(Ordering::Relaxed);
         let mut why = Vec::new();
+        let mut mismatch = false;
         for step in 0..routes.len() {
             let place = (first + step) % routes.len();
-            let limit = self.limits.connect_timeout;
-            let connected = routes[place].connect(&self.identity, &self.trust, limit).await;
+            let Some(route) = routes.get(place) else { continue };
+            let connected = timeout(self.limits.connect_timeout, self.connect_by(route)).await;
+            let connected = connected.unwrap_or(Err(LinkError::TimedOutUnsent));
             match connected {
-                Ok(connected) => match self.speak(connected).await {
-                    Ok(connection) => {
-                        self.preferred.store(place, Ordering::Relaxed);
-                        return Ok(Arc::new(connection));
-                    }
-                    Err(error) => why.push(format!("{}: {error}", routes[place])),
-                },
-                Err(error) => why.push(error),
+                Ok(connection) => {
+                    self.preferred.store(place, Ordering::Relaxed);
+                    return Ok(Arc::new(connection));
+                }
+                Err(error) => {
+                    mismatch |= matches!(error, LinkError::Mismatch(_));
+                    why.push(match error {
+                        LinkError::Unreachable(why) => format!("{route}: {why}"),
+                        error => format!("{route}: {error}"),
+                    });
+                }
             }
         }
         if why.is_empty() {
             why.push("there is no route to it; configure its address".to_owned());
         }
-        Err(why.join("; "))
+        let why = why.join("; ");
+        Err(if mismatch { LinkError::Mismatch(why) } else { LinkError::Unreachable(why) })
+    }
+
+    /// A connection whose other end has let this one in. With TLS 1.3 a client is done before its
+    /// certificate is judged, so only an answer says that.
+    async fn connect_by(&self, route: &Route) -> Result<Connection, LinkError> {
+        let limit = self.limits.connect_timeout;
+        let connected = route.connect(&self.identity, &self.trust, limit).await;
+        let connected = connected.map_err(LinkError::Unreachable)?;
+        let refused = |error: &hyper::Error| {
+            LinkError::Unreachable(format!("it does not let this role in: {}", said(error)))
+        };
+        let mut connection = self.speak(connected).await.map_err(|error| refused(&error))?;
+        let hello = head(routes::HELLO, Bytes::new())?;
+        let answer = connection.send.send_request(hello).await.map_err(|error| refused(&error))?;
+        match read(answer, 0).await {
+            Ok(_) => Ok(connection),
+            Err(error @ LinkError::Mismatch(_)) => Err(error),
+            Err(error) => Err(LinkError::Unreachable(error.to_string())),
+        }
     }
 
     async fn speak(&self, connected: Connected) -> Result<Connection, hyper::Error> {
@@ -270,16 +297,15 @@ impl Shared {
     }
 
     /// Waits longer after each failure, and never for the same time as others that failed with it.
-    fn defer(&self, pause: &mut Pause, why: String) {
+    fn defer(&self, pause: &mut Pause, why: LinkError) {
         let doublings = pause.failures.min(16);
         let whole = self.limits.backoff_min.saturating_mul(1 << doublings);
         let whole = whole.min(self.limits.backoff_max);
         let half = whole / 2;
         let jitter = half.mul_f64(f64::from(self.identity.random_byte()) / 255.0);
         pause.failures = pause.failures.saturating_add(1);
-        pause.until = Instant::now().checked_add(half + jitter);
-        tracing::debug!(why, wait = ?(half + jitter), "cannot connect");
-        pause.why = why;
+        tracing::debug!(%why, wait = ?(half + jitter), "cannot connect");
+        pause.until = Instant::now().checked_add(half + jitter).map(|until| (until, why));
     }
 
     fn forget(&self, connection: &Arc<Connection>) {

@@ -49,7 +49,7 @@ impl Route {
         Self { address: address.into(), relay: Some((relay, manager)) }
     }
 
-    /// Connects as `identity` to a role whose key `trust` allows.
+    /// Connects as `identity` to a role whose key `trust` allows, with `limit` for TCP.
     ///
     /// # Errors
     /// Why not, in words.
@@ -59,22 +59,17 @@ impl Route {
         trust: &TrustHandle,
         limit: Duration,
     ) -> Result<Connected, String> {
-        let connecting = async {
-            let tcp = connect_tcp(&self.address, limit).await?;
-            let stream: Box<dyn Stream> = match &self.relay {
-                None => Box::new(tcp),
-                Some((relay_trust, manager)) => {
-                    let outer = shake(identity, relay_trust, tls::ALPN_RELAY, Box::new(tcp)).await;
-                    let mut outer = outer.map_err(|error| format!("the relay: {error}"))?.stream;
-                    relay::ask(&mut outer, *manager).await?;
-                    Box::new(outer)
-                }
-            };
-            shake(identity, trust, tls::ALPN_CALLS, stream).await
+        let tcp = connect_tcp(&self.address, limit).await?;
+        let stream: Box<dyn Stream> = match &self.relay {
+            None => Box::new(tcp),
+            Some((relay_trust, manager)) => {
+                let outer = shake(identity, relay_trust, tls::ALPN_RELAY, Box::new(tcp)).await;
+                let mut outer = outer.map_err(|error| format!("the relay: {error}"))?.stream;
+                relay::ask(&mut outer, *manager).await?;
+                Box::new(outer)
+            }
         };
-        let connected = timeout(limit, connecting).await;
-        let connected = connected.unwrap_or_else(|_| Err("no connection in time".to_owned()));
-        connected.map_err(|error| format!("{self}: {error}"))
+        shake(identity, trust, tls::ALPN_CALLS, stream).await
     }
 }
 

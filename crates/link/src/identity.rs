@@ -38,6 +38,7 @@ struct Shared {
 #[derive(Clone)]
 struct Shown {
     certified: Arc<CertifiedKey>,
+    valid_from: Timestamp,
     renew_at: Timestamp,
 }
 
@@ -86,9 +87,8 @@ impl Identity {
         let shared = &*self.shared;
         let now = shared.clock.now();
         let mut current = shared.current.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_fresh = now < current.renew_at
-            // A clock that was set back: a certificate of the future would be refused.
-            && now >= current.renew_at.plus_seconds(-LIFETIME_SECONDS);
+        // Also when the clock was set back: a certificate of the future would be refused.
+        let is_fresh = (current.valid_from..current.renew_at).contains(&now);
         if !is_fresh {
             match issue(&shared.key, &shared.tls_key, &shared.name, now, &shared.rng) {
                 Ok(renewed) => *current = renewed,
@@ -124,5 +124,5 @@ fn issue(
         .map_err(|error| failed(&error))?;
     let certified = CertifiedKey::new(vec![certificate], tls_key.clone());
     let renew_at = now.plus_seconds(LIFETIME_SECONDS / 2);
-    Ok(Shown { certified: Arc::new(certified), renew_at })
+    Ok(Shown { certified: Arc::new(certified), valid_from: from, renew_at })
 }

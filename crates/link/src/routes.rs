@@ -9,3 +9,6 @@ pub const PEER: &str = "/v1/peer";
 pub const PLANE: &str = "/v1/plane";
 /// Anyone trusted to control: the newest trust bundle.
 pub const BUNDLE: &str = "/v1/bundle";
+/// Anyone trusted to anyone: the first call of every connection, which says that the other end lets
+/// this one in and speaks the same version. Empty in both directions.
+pub(crate) const HELLO: &str = "/v1/hello";

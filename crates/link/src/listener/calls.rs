@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 use super::Attendant;
 use crate::connections::Activity;
 use crate::peer::Peer;
+use crate::routes;
 use crate::service::Service;
 use crate::wire;
 
@@ -40,17 +41,24 @@ impl Attendant {
         request: Request<Incoming>,
         activity: &Arc<Activity>,
     ) -> Response<Full<Bytes>> {
-        let most = self.limits.calls_per_key_max;
-        let Some(in_flight) = activity.begin(most) else {
-            let text = format!("{most} calls of this role are in progress already; try again");
-            return wire::answer(Err(Fault::new(FaultKind::RateLimited, text)));
-        };
         if !self.trust.allows(&peer.spki_sha256) {
             // The trust changed since the handshake; the connection is of no use any more.
             activity.finish.cancel();
             let text = "this key is not in the trust bundle any more; ask the owner to add it";
             return wire::answer(Err(Fault::unauthorized(text)));
         }
+        if let Err(mismatch) = wire::check_version(request.headers()) {
+            return wire::answer(Err(Fault::bad_request(mismatch.to_string())));
+        }
+        if request.uri().path() == routes::HELLO {
+            activity.touch();
+            return wire::answer(Ok(SecretBytes::new(Vec::new())));
+        }
+        let most = self.limits.calls_per_key_max;
+        let Some(in_flight) = activity.begin(most) else {
+            let text = format!("{most} calls of this role are in progress already; try again");
+            return wire::answer(Err(Fault::new(FaultKind::RateLimited, text)));
+        };
         let service = match self.service_of(&request) {
             Ok(service) => service,
             Err(fault) => return wire::answer(Err(fault)),
@@ -69,8 +77,6 @@ impl Attendant {
     }
 
     fn service_of(&self, request: &Request<Incoming>) -> Result<Arc<dyn Service>, Fault> {
-        wire::check_version(request.headers())
-            .map_err(|mismatch| Fault::bad_request(mismatch.to_string()))?;
         let path = request.uri().path();
         let service = self.services.at(path).filter(|_| request.method() == Method::POST);
         service.cloned().ok_or_else(|| {

@@ -103,6 +103,18 @@ async fn another_route_is_taken_when_one_fails() {
 }
 
 #[tokio::test]
+async fn another_route_is_taken_when_one_does_not_let_this_role_in() {
+    let (server, client) = (identity("control"), identity("gateway"));
+    // The first machine has a bundle that does not name the gateway yet.
+    let behind = Served::start(echo(&server, &keys_of([])), Limits::default()).await;
+    let served = Served::start(echo(&server, &keys_of([&client])), Limits::default()).await;
+    let routes = [&behind, &served].map(|served| Route::direct(served.address.to_string()));
+    let channel = Channel::new(client, keys_of([&server]), routes.to_vec(), quick());
+    say(&channel, b"x").await.unwrap();
+    assert_eq!(served.handle.connections(), 1);
+}
+
+#[tokio::test]
 async fn a_peer_that_falls_silent_is_noticed_by_pings() {
     let (server, client) = (identity("m"), identity("gateway"));
     let served = Served::start(echo(&server, &keys_of([&client])), Limits::default()).await;

@@ -13,6 +13,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::crypto::CryptoProvider;
 use rustls::server::ServerConfig;
+use rustls::sign::CertifiedKey;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
@@ -107,4 +108,22 @@ pub(super) async fn answering(
         }
     });
     address
+}
+
+/// Shows a certificate that may be another's.
+#[derive(Debug)]
+pub(super) struct Shows(pub(super) Arc<CertifiedKey>);
+
+impl rustls::client::ResolvesClientCert for Shows {
+    fn resolve(
+        &self,
+        _issuers: &[&[u8]],
+        _schemes: &[rustls::SignatureScheme],
+    ) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.clone())
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
 }
