@@ -9,6 +9,7 @@ pub(crate) mod control;
 mod data_dir;
 pub(crate) mod fragments;
 pub(crate) mod gateway;
+pub(crate) mod manager_logs;
 pub(crate) mod owner_key;
 pub(crate) mod server;
 mod settings;

@@ -15,6 +15,8 @@ pub(crate) enum Exit {
     Listen(String),
     /// 70: the stores or keys are damaged, or a defect; the text says what.
     Damaged(String),
+    /// 70: what was looked at is not as it should be; the text says what.
+    NotIntact(String),
 }
 
 impl Exit {
@@ -23,7 +25,7 @@ impl Exit {
         match self {
             Self::Configuration(_) => 64,
             Self::Listen(_) => 69,
-            Self::Damaged(_) => 70,
+            Self::Damaged(_) | Self::NotIntact(_) => 70,
             Self::Files(_) => 73,
         }
     }
@@ -36,6 +38,7 @@ impl fmt::Display for Exit {
             Self::Files(text) => write!(f, "cannot use the data directory: {text}"),
             Self::Listen(text) => write!(f, "cannot listen: {text}"),
             Self::Damaged(text) => write!(f, "cannot start: {text}"),
+            Self::NotIntact(text) => f.write_str(text),
         }
     }
 }

@@ -7,6 +7,7 @@ mod describe;
 mod exit;
 mod hardening;
 mod logging;
+mod manager_logs;
 mod passphrase;
 mod processes;
 mod roles;
@@ -125,6 +126,9 @@ fn control(flags: &ArgMatches) -> Result<(), Exit> {
 }
 
 fn fragments(flags: &ArgMatches) -> Result<(), Exit> {
+    if let Some((name, flags)) = flags.subcommand() {
+        return manager_logs::run(name, flags);
+    }
     let settings = config::fragments::FragmentsSettings::load(flags, &env)?;
     if only_checked(flags, &settings) {
         return Ok(());

@@ -34,6 +34,11 @@ impl Timestamp {
         self.0.saturating_sub(earlier.0)
     }
 
+    /// Reads RFC 3339 with any offset, such as `2026-01-05T10:11:12Z`; `None` for anything else.
+    pub fn parse_rfc3339(text: &str) -> Option<Self> {
+        text.parse::<jiff::Timestamp>().ok().map(|time| Self(time.as_millisecond()))
+    }
+
     /// RFC 3339 in UTC with whole seconds, such as `2026-01-05T10:11:12Z`.
     pub fn rfc3339(self) -> String {
         match jiff::Timestamp::from_second(self.seconds()) {
@@ -102,6 +107,16 @@ mod tests {
     fn rfc3339_has_whole_seconds_and_a_z() {
         assert_eq!(Timestamp(1_767_607_872_999).rfc3339(), "2026-01-05T10:11:12Z");
         assert_eq!(Timestamp(i64::MAX).rfc3339(), "1970-01-01T00:00:00Z");
+    }
+
+    #[test]
+    fn rfc3339_reads_back() {
+        let time = Timestamp(1_767_607_872_000);
+        assert_eq!(Timestamp::parse_rfc3339(&time.rfc3339()), Some(time));
+        assert_eq!(Timestamp::parse_rfc3339("2026-01-05T12:11:12+02:00"), Some(time));
+        for bad in ["", "2026-01-05", "now", "1767607872000"] {
+            assert_eq!(Timestamp::parse_rfc3339(bad), None, "{bad}");
+        }
     }
 
     #[test]

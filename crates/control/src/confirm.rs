@@ -56,7 +56,9 @@ pub(crate) async fn begin(
     let entry = entry_of(&item, &stored, Class::SecretItem, Subject::default())?;
     let permit_slot = permits.add(item.account, Op::Write, entry, Some(0))?;
     let draft = draft(&item, caller, version, "derive", control.now());
-    let seqs = control.store.record(vec![(draft, None)]).await?;
+    let mut records = vec![(draft, None)];
+    permits.explain(control, &mut records)?;
+    let seqs = control.store.record(records).await?;
     let mut permits = permits.sign(control, gateway, &seqs)?;
     let permit = permits.pop().ok_or_else(|| Fault::internal("a permit that was not signed"))?;
     let work = ConfirmWork { ciphertext: stored.ciphertext, manifest, permit, permit_slot };

@@ -46,7 +46,9 @@ pub(crate) struct FragmentsSettings {
 /// The command line of `keysherd fragments`.
 pub(crate) fn command() -> Command {
     at_rest::at_rest(common(Command::new("fragments")))
-        .about("Run one fragment manager.")
+        .about("Run one fragment manager, or read the logs of some.")
+        .args_conflicts_with_subcommands(true)
+        .subcommands(super::manager_logs::commands())
         .arg(option(
             "index",
             "N",

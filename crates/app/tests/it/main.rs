@@ -29,6 +29,7 @@ mod keys_at_rest;
 mod large_answers;
 mod lenient;
 mod listing;
+mod manager_logs;
 mod packaging;
 mod roles;
 mod routes;
