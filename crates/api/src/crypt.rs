@@ -10,6 +10,7 @@ use keysherd_domain::item::{KeyAlgorithm, ValueFormat};
 use keysherd_plane::BoxFuture;
 use keysherd_plane::grants::{GrantedItem, ItemRef, VersionWish, WriteTarget};
 use keysherd_plane::items::SealedValue;
+use keysherd_plane::rotation::{KeyRotateReply, RotatedKey};
 
 use crate::ctx::Ctx;
 
@@ -78,6 +79,17 @@ pub struct GeneratedKey {
     pub sealed: Option<Arc<[u8]>>,
 }
 
+/// A further version of a key to be made.
+#[derive(Clone, Debug)]
+pub struct RotateWish {
+    /// The key.
+    pub key: RotatedKey,
+    /// Another number of managers.
+    pub managers: Option<u8>,
+    /// Another customer fragment.
+    pub customer_fragment: Option<Uid>,
+}
+
 /// A message to encrypt or decrypt with a key.
 #[derive(Debug)]
 pub struct TransitMessage {
@@ -144,6 +156,14 @@ pub trait Crypt: Send + Sync {
         ctx: &'a Ctx,
         wish: KeyWish,
     ) -> BoxFuture<'a, Result<GeneratedKey, Fault>>;
+
+    /// Makes a further version of a key and has it recorded. What older versions wrap is wrapped
+    /// anew in the background from then on.
+    fn rotate_key<'a>(
+        &'a self,
+        ctx: &'a Ctx,
+        wish: RotateWish,
+    ) -> BoxFuture<'a, Result<KeyRotateReply, Fault>>;
 
     /// Encrypts messages, in order. The audit record is durable when this returns.
     fn encrypt<'a>(

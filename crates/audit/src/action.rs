@@ -21,6 +21,8 @@ pub const SET_ITEM_STATE: &str = "set_item_state";
 pub const GET_SECRET_VALUE: &str = "get_secret_value";
 /// The means to derive an item's key were handed out, such as for encryption with a key.
 pub const GET_ITEM_DERIVATION_CREDS: &str = "get_item_derivation_creds";
+/// A key got a further version.
+pub const ROTATE_ITEM: &str = "rotate_item";
 /// A folder was moved with everything in it.
 pub const MOVE_OBJECTS: &str = "move_objects";
 
@@ -97,6 +99,8 @@ pub const DELETE_FOLDER: &str = "delete_folder";
 pub const ENCRYPT: &str = "encrypt";
 /// Ours: messages were decrypted with a key.
 pub const DECRYPT: &str = "decrypt";
+/// Ours: values were wrapped anew by a newer version of their key.
+pub const REWRAP_VALUES: &str = "rewrap_values";
 /// Ours: a request was refused before it was known what it asks for.
 pub const REFUSED_REQUEST: &str = "refused_request";
 /// Ours: a gateway found out that fragment managers give wrong values.

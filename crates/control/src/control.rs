@@ -14,6 +14,7 @@ use crate::gateways::Gateways;
 use crate::grants::GrantState;
 use crate::items::ItemState;
 use crate::nonces::Nonces;
+use crate::rotation::take::RewrapLeases;
 use crate::session::Sessions;
 use crate::session::revoked::Revoked;
 
@@ -57,6 +58,7 @@ pub struct Parts {
     pub(crate) started: Timestamp,
     pub(crate) items: ItemState,
     pub(crate) grants: GrantState,
+    pub(crate) rewraps: RewrapLeases,
 }
 
 impl std::ops::Deref for Control {
@@ -88,6 +90,7 @@ impl Control {
             grants: GrantState::default(),
             gateways,
             setup_token,
+            rewraps: RewrapLeases::default(),
             started,
             store,
             clock,

@@ -7,7 +7,7 @@ use crate::control::Control;
 use crate::gateways::GatewayIdentity;
 use crate::{
     accounts, assocs, auth, auth_methods, confirm, folders, grants, items, keys, login, note,
-    permissions, roles, rules, setup,
+    permissions, roles, rotation, rules, setup,
 };
 
 /// Answers one request, asked of `c` by `by` through the gateway `at`.
@@ -51,6 +51,11 @@ pub(crate) async fn dispatch(
         Q::ManifestGet(m) => A::ManifestGet(keys::manifest(c, by, m).await?),
         Q::KeyBegin(m) => A::KeyBegin(keys::begin(c, at, by, m).await?),
         Q::KeyCreate(m) => A::KeyCreate(keys::create(c, at, by, m).await?),
+        Q::KeyRotateBegin(m) => A::KeyRotateBegin(rotation::begin(c, at, by, m).await?),
+        Q::KeyRotate(m) => A::KeyRotate(rotation::rotate(c, by, m).await?),
+        Q::RewrapTake(m) => A::RewrapTake(rotation::take::take(c, at, m).await?),
+        Q::RewrapPut(m) => A::RewrapPut(rotation::put::put(c, m).await?),
+        Q::RewrapStatus(m) => A::RewrapStatus(rotation::status::status(c, by, m).await?),
         Q::Grant(m) => A::Grant(grants::grant(c, at, m).await?),
         Q::SecretCreate(m) => A::SecretCreate(items::create::create(c, by, m).await?),
         Q::ValuePut(m) => A::ValuePut(items::value::put(c, by, m).await?),

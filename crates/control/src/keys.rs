@@ -101,7 +101,8 @@ pub(crate) async fn begin(
     let key_id = Uid::random(&*control.rng)?;
     let (account, subject) = (who.account, who.permit_subject());
     let salt = message.self_test_salt;
-    let permit = control.permit_generation(account, key_id, salt, subject, gateway)?;
+    let key = (key_id, FIRST_VERSION);
+    let permit = control.permit_generation(account, key, salt, subject, gateway)?;
     Ok(KeyBeginReply { account: account.0, key_id, group, permit })
 }
 
@@ -126,7 +127,11 @@ pub(crate) fn check_place(
     }
 }
 
-fn check_managers(managers: u8) -> Result<(), Fault> {
+/// Refuses a number of managers that a key cannot have.
+///
+/// # Errors
+/// [`Fault::bad_request`].
+pub(crate) fn check_managers(managers: u8) -> Result<(), Fault> {
     if MANAGERS.contains(&managers) {
         return Ok(());
     }
@@ -134,6 +139,19 @@ fn check_managers(managers: u8) -> Result<(), Fault> {
         "invalid split-level {managers}: a key has {} to {} fragment managers",
         MANAGERS.start(),
         MANAGERS.end()
+    )))
+}
+
+/// Refuses a threshold that a key cannot have.
+///
+/// # Errors
+/// [`Fault::bad_request`].
+pub(crate) fn check_threshold(threshold: u8, managers: u8) -> Result<(), Fault> {
+    if (THRESHOLD_MIN..=managers).contains(&threshold) {
+        return Ok(());
+    }
+    Err(Fault::bad_request(format!(
+        "invalid threshold {threshold}: {THRESHOLD_MIN} to {managers} of the managers can be needed"
     )))
 }
 
@@ -219,12 +237,7 @@ fn own_key(customer_fragment: &Option<Uid>, key: &ProtectionKey) -> KeyRef {
 fn check_key(who: &Principal, message: &KeyCreate) -> Result<(), Fault> {
     check_managers(message.managers)?;
     check::description(&message.description)?;
-    if !(THRESHOLD_MIN..=message.managers).contains(&message.threshold) {
-        return Err(Fault::bad_request(format!(
-            "invalid threshold {}: {THRESHOLD_MIN} to {} of the managers can be needed",
-            message.threshold, message.managers
-        )));
-    }
+    check_threshold(message.threshold, message.managers)?;
     if message.manifest.is_empty() || message.manifest.len() > MANIFEST_BYTES_MAX {
         return Err(Fault::bad_request(format!(
             "invalid manifest: {} bytes; 1 to {MANIFEST_BYTES_MAX} are possible",

@@ -38,6 +38,7 @@ mod permits;
 mod proof;
 mod relocation;
 mod roles;
+mod rotation;
 mod rules;
 mod session;
 mod setup;

@@ -13,6 +13,7 @@ use keysherd_plane::grants::{PermitSlot, SignedPermit};
 
 use crate::control::Control;
 use crate::gateways::GatewayIdentity;
+use crate::keys;
 use crate::session::Principal;
 
 #[cfg(test)]
@@ -24,12 +25,12 @@ pub const PERMIT_LABEL: &str = "KSF1-sig/permit";
 const PERMIT_SECONDS: i64 = 60;
 /// Uses of a permit at each manager: an answer can get lost, twice.
 const USES: u8 = 3;
+/// Uses of a permit for re-wrapping: one entry of two is read, the other one is written.
+const REWRAP_USES: u8 = 6;
 /// Uses of a permit for generation, which takes several rounds and two self-tests.
 const GENERATION_USES: u8 = 10;
 /// Seconds a gateway may keep what it opened.
 const CACHE_SECONDS: u32 = 60;
-/// The version of every fresh key.
-const FIRST_KEY_VERSION: u32 = 1;
 
 impl Control {
     /// A permit to generate the original key of an account that is about to be created. It names
@@ -44,24 +45,25 @@ impl Control {
         self_test_salt: [u8; 32],
         gateway: &GatewayIdentity,
     ) -> Result<SignedPermit, Fault> {
-        self.permit_generation(account, key_id, self_test_salt, Subject::default(), gateway)
+        let key = (key_id, keys::FIRST_VERSION);
+        self.permit_generation(account, key, self_test_salt, Subject::default(), gateway)
     }
 
-    /// A permit to generate the first version of a key, with its self-test.
+    /// A permit to generate a version of a key, with its self-test.
     ///
     /// # Errors
     /// [`Fault::internal`] when the random source fails.
     pub(crate) fn permit_generation(
         &self,
         account: AccountId,
-        key_id: KeyId,
+        (key_id, key_version): (KeyId, u32),
         self_test_salt: [u8; 32],
         subject: Subject,
         gateway: &GatewayIdentity,
     ) -> Result<SignedPermit, Fault> {
         let entry = PermitEntry {
             key_id,
-            key_version: FIRST_KEY_VERSION,
+            key_version,
             class: Class::SelfTest,
             item_id: key_id,
             item_version: 0,
@@ -82,7 +84,11 @@ impl Control {
             gateway_spki_sha256: gateway.spki_sha256,
             op: part.op,
             entries: part.entries,
-            max_uses: if part.op == Op::Generate { GENERATION_USES } else { USES },
+            max_uses: match part.op {
+                Op::Generate => GENERATION_USES,
+                Op::Rewrap => REWRAP_USES,
+                _ => USES,
+            },
             cache_ttl_seconds: CACHE_SECONDS,
             audit_seq,
             bundle_version: self.gateways.bundle_version(),

@@ -52,8 +52,8 @@ mod wraps;
 mod tests;
 
 pub use open::{Dek, PayloadKey};
-pub use parse::{Envelope, Wrap};
-pub use seal::{confirm, rewrap, seal};
+pub use parse::{Envelope, HEAD_BYTES_MAX, WRAP_BYTES, Wrap};
+pub use seal::{confirm, replace_wrap, rewrap, rewrap_head, seal};
 pub use wraps::{WrapBytes, attach, detach, same_but_wraps};
 
 /// Most wraps of one envelope: the current and the next key version, and a recovery key each.

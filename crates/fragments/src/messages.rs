@@ -10,7 +10,7 @@ use crate::derive::{CHECKPOINT_BYTES_MAX, DeriveAnswer};
 use crate::encoding::{Encoding, MESSAGE_BYTES_MAX, Reader, Signed, SignedBy, Writer};
 use crate::keygen::{Deal, Exchange, Proposal};
 use crate::manager_set::ManagerIndex;
-use crate::manifest::{KeyVersion, MANIFEST_BYTES_MAX};
+use crate::manifest::{KeyVersion, MANIFEST_BYTES_MAX, SignedManifest};
 use crate::order::{KeyReport, REPORTS_MAX};
 use crate::refusal::Refusal;
 
@@ -61,6 +61,10 @@ pub enum ManagerRequest {
         /// The manifest's bytes.
         manifest: Vec<u8>,
     },
+    /// The manifest of a fresh key version with the signatures of all its managers, which is what
+    /// makes the version usable: the manager keeps it for good. Answered by
+    /// [`ManagerAnswer::KeyCompleted`].
+    CompleteKey(SignedManifest),
     /// Say how you are. Answered by [`ManagerAnswer::Status`].
     Status,
     /// A trust bundle to pin, relayed. Answered by [`ManagerAnswer::BundlePinned`].
@@ -106,6 +110,8 @@ pub enum ManagerAnswer {
     Proposal(Proposal),
     /// To `GenerateSign`.
     ManifestSignature(Signature),
+    /// To `CompleteKey`.
+    KeyCompleted,
     /// To `Status`.
     Status(Status),
     /// To `Bundle`: the version it holds now.
@@ -162,6 +168,7 @@ impl Encoding for ManagerRequest {
             Self::GenerateSign { session, manifest } => {
                 to.array(3).uint(5_u8).uid(session).bytes(manifest);
             }
+            Self::CompleteKey(manifest) => manifest.write(to.array(2).uint(30_u8)),
             Self::Status => {
                 to.array(1).uint(6_u8);
             }
@@ -192,6 +199,7 @@ impl Encoding for ManagerRequest {
                 session: from.uid()?,
                 manifest: from.bytes(MANIFEST_BYTES_MAX)?.to_vec(),
             },
+            (2, 30) => Self::CompleteKey(SignedManifest::read(from)?),
             (1, 6) => Self::Status,
             (2, 10) => Self::Order(Signed::read(from)?),
             (2, 11) => Self::KeyReports(from.list(REPORTS_MAX, KeyVersion::read)?),
@@ -213,6 +221,9 @@ impl Encoding for ManagerAnswer {
             Self::Proposal(proposal) => proposal.write(to.array(2).uint(4_u8)),
             Self::ManifestSignature(signature) => {
                 to.array(2).uint(5_u8).bytes(&signature.0);
+            }
+            Self::KeyCompleted => {
+                to.array(1).uint(30_u8);
             }
             Self::Status(status) => {
                 to.array(5).uint(6_u8).uint(status.manager.get()).uint(status.bundle_version);
@@ -248,6 +259,7 @@ impl Encoding for ManagerAnswer {
             (1, 3) => Self::Exchanged,
             (2, 4) => Self::Proposal(Proposal::read(from)?),
             (2, 5) => Self::ManifestSignature(from.signature()?),
+            (1, 30) => Self::KeyCompleted,
             (5, 6) => Self::Status(Status {
                 manager: from.manager()?,
                 bundle_version: from.u64()?,

@@ -8,13 +8,14 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use keysherd_api::commands::{ApiCommand, all};
 use keysherd_api::passwords::Turns;
 use keysherd_api::{
-    Crypt, Ctx, GeneratedKey, HeldFragment, KeyWish, OpenedItem, SealedWrite, Services,
+    Crypt, Ctx, GeneratedKey, HeldFragment, KeyWish, OpenedItem, RotateWish, SealedWrite, Services,
     TransitMessage, TransitResult,
 };
 use keysherd_base::{Fault, ManualClock, SecretBytes, Timestamp, Uid};
 use keysherd_http::{error_text, parse_body};
 use keysherd_plane::grants::{ItemRef, KeyRef, VersionWish, WriteTarget};
 use keysherd_plane::items::SealedValue;
+use keysherd_plane::rotation::KeyRotateReply;
 use keysherd_plane::{BoxFuture, Caller, Plane, Reply, Request};
 use keysherd_wire::{Args, Body, FieldSpec, Shape};
 use serde_json::{Value, json};
@@ -193,6 +194,15 @@ impl Crypt for MadeUpCrypt {
             sealed: None,
         };
         Box::pin(std::future::ready(Ok(key)))
+    }
+
+    fn rotate_key<'a>(
+        &'a self,
+        _: &'a Ctx,
+        _: RotateWish,
+    ) -> BoxFuture<'a, Result<KeyRotateReply, Fault>> {
+        let reply = KeyRotateReply { item: None, version: 2, values: 7 };
+        Box::pin(std::future::ready(Ok(reply)))
     }
 
     fn encrypt<'a>(

@@ -10,7 +10,7 @@ use keysherd_fragments::dleq::Proof;
 use keysherd_fragments::encoding::{Encoding, Signed, SignedBy};
 use keysherd_fragments::keygen::{Deal, Exchange, GenerateParams, Proposal};
 use keysherd_fragments::manager_set::{ManagerIndex, ManagerSet, Threshold};
-use keysherd_fragments::manifest::{KeyVersion, Manifest};
+use keysherd_fragments::manifest::{KeyVersion, Manifest, SignedManifest};
 use keysherd_fragments::messages::{
     DeriveCall, GenerateCall, ManagerAnswer, ManagerRequest, PeerRequest, Status,
 };
@@ -208,6 +208,10 @@ pub(crate) fn requests() -> Vec<ManagerRequest> {
         ManagerRequest::GenerateExchange(exchange),
         ManagerRequest::GenerateCollect { session: Uid([2; 16]) },
         ManagerRequest::GenerateSign { session: Uid([3; 16]), manifest: manifest().to_bytes() },
+        ManagerRequest::CompleteKey(SignedManifest {
+            body: manifest().to_bytes(),
+            signatures: vec![Signature([9; 64]); 3],
+        }),
         ManagerRequest::Status,
         ManagerRequest::Order(signed()),
         ManagerRequest::KeyReports(vec![key_version()]),

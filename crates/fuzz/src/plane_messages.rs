@@ -5,7 +5,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use keysherd_base::{AccessId, FaultKind, FolderPath, ItemPath, KeyId, Timestamp, Uid};
+use keysherd_base::{AccessId, FaultKind, FolderPath, ItemId, ItemPath, KeyId, Timestamp, Uid};
 use keysherd_domain::claims::SubClaims;
 use keysherd_domain::item::{KeyAlgorithm, SecretKind, ValueFormat};
 use keysherd_domain::role::{Capabilities, Capability, Rule, RuleKind};
@@ -13,6 +13,7 @@ use keysherd_plane::auth::{Login, LoginProof, LoginSubject, PasswordParamsReply}
 use keysherd_plane::grants::{Grant, ItemRef, KeyRef, VersionWish, Wish, WriteTarget};
 use keysherd_plane::items::{ItemUpdate, ItemUpdateParts, ItemsDelete, SealedValue, SecretCreate};
 use keysherd_plane::roles::{AssocCreate, RoleCreate, RuleSet};
+use keysherd_plane::rotation::{RewrapPut, RewrapTake, RewrappedValue};
 use keysherd_plane::{Caller, Done, Note, Reply, Request};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -84,6 +85,20 @@ pub(crate) fn requests() -> Vec<Request> {
         RuleSet { role: path("r"), rule }.into(),
         AssocCreate { role: path("r"), method: path("m"), sub_claims, case_sensitive: true }.into(),
         ItemUpdate { path: path("/a/b"), parts }.into(),
+        RewrapTake { salts: vec![[9; 32]; 2], after: None, except: vec![Uid([4; 16])] }.into(),
+        RewrapPut {
+            account: Uid([5; 16]),
+            to: key,
+            values: vec![RewrappedValue {
+                item: ItemId(7),
+                version: 3,
+                from: key,
+                head_sha256: [8; 32],
+                wrap: Arc::from([9; 161]),
+            }],
+            problem: Some("a manager is down".to_owned()),
+        }
+        .into(),
         ItemsDelete::Items(vec![path("/a"), path("/b")]).into(),
         ItemsDelete::Below(FolderPath::parse("/").expect("invariant: the root")).into(),
         SecretCreate {

@@ -15,9 +15,9 @@ use keysherd_fragments::leg_c::CustomerFragment;
 use keysherd_fragments::manager_set::{ManagerSet, Threshold};
 use keysherd_fragments::manifest::{KeyVersion, SignedManifest, TrustedManifest};
 use keysherd_fragments::refusal::Refusal;
-use keysherd_plane::PlaneHandle;
 use keysherd_plane::grants::{PermitSlot, SignedPermit};
 use keysherd_plane::keys::ManifestGet;
+use keysherd_plane::{Caller, PlaneHandle};
 use quick_cache::sync::Cache;
 use tokio::task::JoinSet;
 
@@ -206,17 +206,35 @@ impl Derivations {
     }
 
     async fn manifest(&self, need: &Need) -> Result<Arc<TrustedManifest>, Fault> {
-        let key = key_version(&need.fields);
+        self.manifest_of(&need.caller, key_version(&need.fields)).await
+    }
+
+    /// The verified manifest of a key version; `caller` asks control when it is not known yet.
+    ///
+    /// # Errors
+    /// Control's; or when the manifest is not signed by all its managers.
+    pub(crate) async fn manifest_of(
+        &self,
+        caller: &Caller,
+        key: KeyVersion,
+    ) -> Result<Arc<TrustedManifest>, Fault> {
         if let Some(known) = self.manifests.get(&key) {
             return Ok(known);
         }
         let ask = ManifestGet { key_id: key.id, version: key.version };
-        let reply = self.plane.ask(need.caller.clone(), ask).await?;
+        let reply = self.plane.ask(caller.clone(), ask).await?;
         self.trust(&key, &reply.manifest)
     }
 
     /// Verifies a manifest against this gateway's own pinned bundle, and remembers it.
-    fn trust(&self, key: &KeyVersion, manifest: &[u8]) -> Result<Arc<TrustedManifest>, Fault> {
+    ///
+    /// # Errors
+    /// When it is not the key's, or not signed by all its managers.
+    pub(crate) fn trust(
+        &self,
+        key: &KeyVersion,
+        manifest: &[u8],
+    ) -> Result<Arc<TrustedManifest>, Fault> {
         let untrusted = |refusal: Refusal| {
             let what = format!("key {}: its manifest is not trusted: {refusal}", key.id);
             Fault::internal(what).with_code(UNTRUSTED_KEY)

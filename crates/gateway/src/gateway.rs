@@ -1,11 +1,12 @@
 //! The gateway role: puts reader, writer, transit and key generation behind [`Crypt`].
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use keysherd_api::{
-    Crypt, Ctx, GeneratedKey, HeldFragment, KeyWish, OpenedItem, SealedWrite, TransitMessage,
-    TransitResult,
+    Crypt, Ctx, GeneratedKey, HeldFragment, KeyWish, OpenedItem, RotateWish, SealedWrite,
+    TransitMessage, TransitResult,
 };
 use keysherd_base::{AccountId, ClockHandle, Fault, KeyId, RngHandle, SecretBytes};
 use keysherd_crypto::sign::SigningKey;
@@ -14,6 +15,7 @@ use keysherd_fragments::encoding::Signed;
 use keysherd_fragments::manager_set::ManagerIndex;
 use keysherd_fragments::messages::{ManagerAnswer, ManagerRequest};
 use keysherd_plane::grants::{ItemRef, SignedPermit, VersionWish, WriteTarget};
+use keysherd_plane::rotation::KeyRotateReply;
 use keysherd_plane::{BoxFuture, PlaneHandle};
 
 use crate::batcher::Batcher;
@@ -23,9 +25,10 @@ use crate::derive::Derivations;
 use crate::health::ManagerHealth;
 use crate::incidents::Incidents;
 use crate::key_cache::KeyCache;
-use crate::keygen::{KeyGenerator, KeyPlan, MadeKey};
+use crate::keygen::{FIRST_VERSION, KeyGenerator, KeyPlan, MadeKey};
 use crate::managers::{Links, Managers};
 use crate::reader::Reader;
+use crate::rewrap::Rewrapper;
 use crate::spool::Spool;
 use crate::tenants::Tenants;
 use crate::transit::Transit;
@@ -49,6 +52,9 @@ pub struct GatewayConfig {
     pub rng: RngHandle,
     /// Seconds an opened key stays in memory; 0: never.
     pub key_cache_seconds: i64,
+    /// Values that are wrapped anew in a second, at most, after a rotation; `None`: this gateway
+    /// leaves that to others.
+    pub rewraps_per_second: Option<NonZeroU32>,
     /// Directory for the little a gateway keeps: values that wait for confirmation, evidence
     /// against managers. Without it, no evidence is kept and writes need all managers.
     pub home: Option<PathBuf>,
@@ -77,6 +83,7 @@ pub struct Gateway {
     cache: Arc<KeyCache>,
     incidents: Arc<Incidents>,
     confirming: Option<Arc<Confirming>>,
+    rewrapper: Option<Rewrapper>,
 }
 
 /// A key made before its account exists: the account's original protection key.
@@ -129,6 +136,9 @@ impl Gateway {
         let cached = keys.clone();
         let transit =
             Transit::new(plane.clone(), batcher(), cached, clock.clone(), rng.clone(), tenants)?;
+        let rewrapper = config.rewraps_per_second.map(|per_second| {
+            Rewrapper::start(plane.clone(), derivations.clone(), rng.clone(), per_second)
+        });
         let confirming = spool.map(|spool| {
             Arc::new(Confirming {
                 spool,
@@ -144,7 +154,17 @@ impl Gateway {
             tokio::spawn(Confirming::run(Arc::downgrade(job)));
         }
         let keys = KeyGenerator { managers: managers.clone(), derivations, rng };
-        Ok(Self { reader, writer, transit, keys, managers, cache, incidents, confirming })
+        Ok(Self {
+            reader,
+            writer,
+            transit,
+            keys,
+            managers,
+            cache,
+            incidents,
+            confirming,
+            rewrapper,
+        })
     }
 
     /// Has values confirmed that were written while a manager was missing, as far as that is
@@ -174,6 +194,7 @@ impl Gateway {
         let plan = KeyPlan {
             account: key.account,
             key_id: key.key_id,
+            version: FIRST_VERSION,
             group: key.group,
             managers: key.managers,
             customer_fragment: None,
@@ -251,6 +272,20 @@ impl Crypt for Gateway {
         wish: KeyWish,
     ) -> BoxFuture<'a, Result<GeneratedKey, Fault>> {
         Box::pin(self.keys.generate(ctx, &self.writer, wish))
+    }
+
+    fn rotate_key<'a>(
+        &'a self,
+        ctx: &'a Ctx,
+        wish: RotateWish,
+    ) -> BoxFuture<'a, Result<KeyRotateReply, Fault>> {
+        Box::pin(async move {
+            let reply = self.keys.rotate(ctx, &self.writer, wish).await?;
+            if let Some(rewrapper) = &self.rewrapper {
+                rewrapper.wake();
+            }
+            Ok(reply)
+        })
     }
 
     fn encrypt<'a>(

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use keysherd_api::{Ctx, GeneratedKey, KeyWish};
+use keysherd_api::{Ctx, GeneratedKey, KeyWish, RotateWish};
 use keysherd_base::{AccountId, Fault, RngHandle, Uid};
 use keysherd_crypto::hash::sha256;
 use keysherd_domain::item::KeyAlgorithm;
@@ -11,11 +11,12 @@ use keysherd_fragments::context::{Class, ContextFields};
 use keysherd_fragments::encoding::Encoding;
 use keysherd_fragments::keygen::{Exchange, GenerateParams, GenerateRequest};
 use keysherd_fragments::manager_set::{ManagerIndex, Threshold};
-use keysherd_fragments::manifest::{KeyVersion, SignedManifest};
+use keysherd_fragments::manifest::{KeyVersion, Manifest, SignedManifest};
 use keysherd_fragments::messages::{GenerateCall, ManagerAnswer, ManagerRequest};
 use keysherd_plane::Caller;
-use keysherd_plane::grants::{PermitSlot, SignedPermit, WriteTarget};
+use keysherd_plane::grants::{KeyRef, PermitSlot, SignedPermit, WriteTarget};
 use keysherd_plane::keys::{KeyBegin, KeyBeginReply};
+use keysherd_plane::rotation::{KeyRotate, KeyRotateBegin, KeyRotateReply, RotatedKey};
 use tokio::task::JoinSet;
 
 use crate::customer::check_group;
@@ -25,7 +26,7 @@ use crate::needs::Need;
 use crate::writer::Writer;
 
 /// The first version of every key.
-const FIRST_VERSION: u32 = 1;
+pub(crate) const FIRST_VERSION: u32 = 1;
 
 /// What a generation needs.
 pub(crate) struct KeyGenerator {
@@ -38,6 +39,7 @@ pub(crate) struct KeyGenerator {
 pub(crate) struct KeyPlan {
     pub(crate) account: AccountId,
     pub(crate) key_id: Uid,
+    pub(crate) version: u32,
     pub(crate) group: String,
     pub(crate) managers: u8,
     pub(crate) customer_fragment: Option<Uid>,
@@ -74,6 +76,7 @@ impl KeyGenerator {
         let plan = KeyPlan {
             account: AccountId(account),
             key_id,
+            version: FIRST_VERSION,
             group,
             managers: wish.managers,
             customer_fragment: wish.customer_fragment,
@@ -84,18 +87,74 @@ impl KeyGenerator {
         let sealed = match material_bytes(wish.algorithm) {
             None => None,
             Some(length) => {
-                let mut material = keysherd_base::SecretBytes::new(vec![0; length]);
-                self.rng.fill(material.expose_mut())?;
                 let target = WriteTarget::NewSealedKey {
                     path: wish.path,
                     key_id,
                     customer_fragment: wish.customer_fragment,
                 };
-                Some(writer.seal(ctx, target, material).await?.value.ciphertext)
+                Some(self.material(ctx, writer, target, length).await?)
             }
         };
         let MadeKey { manifest, threshold, manager_millis } = made;
         Ok(GeneratedKey { key_id, manifest, threshold, manager_millis, sealed })
+    }
+
+    /// Makes a further version of a key and has it recorded.
+    ///
+    /// The version is compared with the manifest of the one in use, which this gateway verified
+    /// itself: control cannot make a rotation take a key out of its group, or a customer fragment
+    /// off it.
+    pub(crate) async fn rotate(
+        &self,
+        ctx: &Ctx,
+        writer: &Writer,
+        wish: RotateWish,
+    ) -> Result<KeyRotateReply, Fault> {
+        let self_test_salt = self.rng.array()?;
+        let RotateWish { key, managers, customer_fragment } = wish;
+        let begin =
+            KeyRotateBegin { key: key.clone(), self_test_salt, managers, customer_fragment };
+        let begun = ctx.ask(begin).await?;
+        let account = AccountId(begun.account);
+        let KeyRef { key_id, version, .. } = begun.from;
+        let from = KeyVersion { account, id: key_id, version };
+        let from = self.derivations.manifest_of(ctx.caller(), from).await?;
+        let to = begun.to;
+        let plan = KeyPlan {
+            account,
+            key_id: to.key_id,
+            version: to.version,
+            group: begun.group,
+            managers: begun.managers,
+            customer_fragment: to.customer_fragment,
+            permit: begun.permit,
+            self_test_salt,
+        };
+        check_step(from.manifest(), &plan, customer_fragment, managers)?;
+        let made = self.run(&plan, Some(ctx.caller().clone())).await?;
+        let sealed = match (begun.algorithm.and_then(material_bytes), &key) {
+            (Some(length), RotatedKey::Named(path)) => {
+                let target = WriteTarget::RotatedSealedKey { path: path.clone(), key: to };
+                Some(self.material(ctx, writer, target, length).await?)
+            }
+            _ => None,
+        };
+        let MadeKey { manifest, threshold, .. } = made;
+        let managers = plan.managers;
+        ctx.ask(KeyRotate { key, to, manifest, managers, threshold, sealed }).await
+    }
+
+    /// Fresh key material, sealed.
+    async fn material(
+        &self,
+        ctx: &Ctx,
+        writer: &Writer,
+        target: WriteTarget,
+        length: usize,
+    ) -> Result<Arc<[u8]>, Fault> {
+        let mut material = keysherd_base::SecretBytes::new(vec![0; length]);
+        self.rng.fill(material.expose_mut())?;
+        Ok(writer.seal(ctx, target, material).await?.value.ciphertext)
     }
 
     /// Has the managers generate, sign and prove one key version, on behalf of `caller`, or of the
@@ -144,6 +203,8 @@ impl KeyGenerator {
         let trusted = signed.verify(&self.managers.bundle.load()).map_err(disagree)?;
         self.derivations.learn(trusted);
         self.self_test(plan, caller).await?;
+        // Before anybody records the key: no manager may take it for one that was given up.
+        self.round(threshold, &ManagerRequest::CompleteKey(signed.clone())).await?;
         Ok(MadeKey { manifest: signed.to_bytes().into(), threshold: threshold.t(), manager_millis })
     }
 
@@ -165,7 +226,7 @@ impl KeyGenerator {
                 managers.len()
             )));
         }
-        let key = KeyVersion { account: plan.account, id: plan.key_id, version: FIRST_VERSION };
+        let key = KeyVersion { account: plan.account, id: plan.key_id, version: plan.version };
         Ok(GenerateParams {
             session: Uid::random(&*self.rng)?,
             key,
@@ -204,7 +265,7 @@ impl KeyGenerator {
             class: Class::SelfTest,
             account: plan.account,
             key_id: plan.key_id,
-            key_version: FIRST_VERSION,
+            key_version: plan.version,
             item_id: plan.key_id,
             item_version: 0,
             salt: plan.self_test_salt,
@@ -225,6 +286,26 @@ const fn material_bytes(algorithm: KeyAlgorithm) -> Option<usize> {
         KeyAlgorithm::Aes128Siv | KeyAlgorithm::Aes256Cbc => Some(32),
         KeyAlgorithm::Aes256Siv => Some(64),
     }
+}
+
+/// Refuses a further version that the caller did not ask for.
+fn check_step(
+    from: &Manifest,
+    plan: &KeyPlan,
+    fragment: Option<Uid>,
+    managers: Option<u8>,
+) -> Result<(), Fault> {
+    let wanted = fragment.or(from.fragment().copied());
+    let size = managers.unwrap_or(from.threshold.n());
+    let same = plan.key_id == from.key.id && plan.version > from.key.version;
+    if same && plan.group == from.group && plan.customer_fragment == wanted && plan.managers == size
+    {
+        return Ok(());
+    }
+    Err(Fault::internal(format!(
+        "key {}: control permitted another rotation than was asked for",
+        plan.key_id
+    )))
 }
 
 fn pick<T>(

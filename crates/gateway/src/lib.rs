@@ -18,6 +18,7 @@ mod links;
 mod managers;
 mod needs;
 mod reader;
+mod rewrap;
 mod spool;
 mod tenants;
 mod transit;

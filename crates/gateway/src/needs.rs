@@ -50,10 +50,10 @@ pub(crate) fn needs(
                 Some(stored.need(caller, account, slot, version.key))
             })
             .collect(),
-        Granted::SealedKey { uid, key, ciphertext, permit_slot, .. } => permit_slot
+        Granted::SealedKey { uid, version, key, ciphertext, permit_slot, .. } => permit_slot
             .iter()
             .map(|slot| {
-                let stored = Stored { ciphertext, uid: *uid, version: u64::from(key.version) };
+                let stored = Stored { ciphertext, uid: *uid, version: u64::from(*version) };
                 stored.need(caller, account, *slot, *key)
             })
             .collect(),

@@ -232,9 +232,9 @@ impl Transit {
                 let key_bytes = gcm_key_bytes(algorithm)?;
                 Ok(Cipher::Window { kek, salt, key_bytes, version: key.version })
             }
-            Granted::SealedKey { key, algorithm, ciphertext, .. } => {
+            Granted::SealedKey { version, key, algorithm, ciphertext, .. } => {
                 let material = self.material(&ciphertext, &key, &kek)?;
-                fixed_cipher(algorithm, &material, key.version)
+                fixed_cipher(algorithm, &material, version)
             }
             Granted::Read(_) | Granted::Write { .. } => Err(no_key()),
         }

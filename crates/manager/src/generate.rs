@@ -16,7 +16,7 @@ use keysherd_fragments::keygen::{Exchange, Proposal, SESSION_SECONDS_MAX};
 use keysherd_fragments::labels;
 use keysherd_fragments::manager_set::ManagerIndex;
 use keysherd_fragments::manager_side::check_generation;
-use keysherd_fragments::manifest::{KeyVersion, Manifest};
+use keysherd_fragments::manifest::{KeyVersion, Manifest, SignedManifest};
 use keysherd_fragments::messages::{GenerateCall, PeerAnswer};
 use keysherd_fragments::refusal::{Blame, Refusal};
 use tokio::task::JoinSet;
@@ -190,6 +190,28 @@ impl Manager {
             return Err(unknown);
         }
         Ok(self.identity.sign(labels::SIGN_MANIFEST, manifest))
+    }
+
+    /// Keeps a key version for good, shown that all its managers signed this very manifest. The
+    /// signatures are the proof, whoever brings them; repeating it changes nothing.
+    pub(crate) fn complete_key(&self, signed: &SignedManifest) -> Result<(), Refusal> {
+        let bundle = self.trusted_bundle()?;
+        let key = signed.verify(&bundle)?.manifest().key;
+        let info = self.keys.info(&key).map_err(|fault| store_refusal(&fault))?;
+        let info = info.ok_or(Refusal::UnknownKey)?;
+        if info.record.manifest != signed.body {
+            return Err(Refusal::ManifestMismatch);
+        }
+        match info.record.state {
+            KeyState::Pending { expires_at } if self.clock.now() > expires_at => {
+                Err(Refusal::UnknownKey)
+            }
+            KeyState::Pending { .. } => {
+                self.keys.enable(&[key]).map_err(|fault| store_refusal(&fault))
+            }
+            KeyState::Enabled => Ok(()),
+            KeyState::Destroyed => Err(Refusal::KeyNotEnabled),
+        }
     }
 
     fn log_signed(&self, session: &Uid, manifest: &[u8]) -> Result<(), Refusal> {

@@ -78,6 +78,10 @@ impl Manager {
                 let sign = move |manager: &Self| manager.generate_sign(&peer, &session, &manifest);
                 self.heavy(sign).await.map(ManagerAnswer::ManifestSignature)
             }
+            ManagerRequest::CompleteKey(manifest) => {
+                self.heavy(move |manager| manager.complete_key(&manifest)).await?;
+                Ok(ManagerAnswer::KeyCompleted)
+            }
             ManagerRequest::Status => self.protocol_status().map(ManagerAnswer::Status),
             ManagerRequest::Bundle(signed) => {
                 let version = self.heavy(move |manager| manager.pin_bundle(signed)).await?;

@@ -97,6 +97,21 @@ pub enum WriteTarget {
         /// The customer fragment it is bound to.
         customer_fragment: Option<Uid>,
     },
+    /// Sealed material of a further version of a key (after its manifest exists, before it is
+    /// recorded).
+    RotatedSealedKey {
+        /// The key's path.
+        path: ItemPath,
+        /// The version, as the rotation was permitted.
+        key: KeyRef,
+    },
+    /// The value an existing version of a static secret has, sealed again with a fresh key.
+    SameValue {
+        /// The item.
+        path: ItemPath,
+        /// The version.
+        version: u32,
+    },
 }
 
 /// A protection key version a derivation uses.
@@ -191,7 +206,9 @@ pub enum Granted {
         item_id: ItemId,
         /// The key's identity.
         uid: Uid,
-        /// The key.
+        /// The version of the material, which messages name.
+        version: u32,
+        /// The key version that wraps it: the same, or a later one after a rotation.
         key: KeyRef,
         /// Its algorithm.
         algorithm: KeyAlgorithm,

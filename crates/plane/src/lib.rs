@@ -18,6 +18,7 @@ pub mod grants;
 pub mod items;
 pub mod keys;
 pub mod roles;
+pub mod rotation;
 pub mod setup;
 
 use std::future::Future;

@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::caller::{Audited, Note};
-use crate::{accounts, alerts, auth, auth_methods, confirm, grants, items, keys, roles, setup};
+use crate::{
+    accounts, alerts, auth, auth_methods, confirm, grants, items, keys, roles, rotation, setup,
+};
 
 /// A message that can be asked, with the type of its reply.
 pub trait Ask: Into<Request> {
@@ -98,6 +100,11 @@ messages! {
     ManifestGet: keys::ManifestGet => keys::ManifestGetReply, unrecorded;
     KeyBegin: keys::KeyBegin => keys::KeyBeginReply, unrecorded;
     KeyCreate: keys::KeyCreate => keys::KeyCreateReply;
+    KeyRotateBegin: rotation::KeyRotateBegin => rotation::KeyRotateBeginReply, unrecorded;
+    KeyRotate: rotation::KeyRotate => rotation::KeyRotateReply;
+    RewrapTake: rotation::RewrapTake => rotation::RewrapTakeReply;
+    RewrapPut: rotation::RewrapPut => rotation::RewrapPutReply;
+    RewrapStatus: rotation::RewrapStatus => rotation::RewrapStatusReply;
     Grant: grants::Grant => grants::GrantReply, unrecorded;
     SecretCreate: items::SecretCreate => items::SecretCreateReply;
     ValuePut: items::ValuePut => items::ValuePutReply;

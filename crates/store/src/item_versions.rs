@@ -7,9 +7,11 @@ use keysherd_domain::item::{ItemState, ItemVersion};
 
 use crate::query::{Query, Row, Tx, all, first, from_json, run, to_json};
 
-const PUT: &str = "INSERT INTO item_versions (item, version, state, key_id, body, ciphertext) \
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (item, version) DO UPDATE SET \
-                   state = excluded.state, key_id = excluded.key_id, body = excluded.body, \
+const PUT: &str = "INSERT INTO item_versions (item, version, state, key_id, key_version, body, \
+                   ciphertext) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) \
+                   ON CONFLICT (item, version) DO UPDATE SET \
+                   state = excluded.state, key_id = excluded.key_id, \
+                   key_version = excluded.key_version, body = excluded.body, \
                    ciphertext = excluded.ciphertext";
 const LIST: &str = "SELECT version, state, body FROM item_versions \
                     WHERE item = ?1 ORDER BY version DESC";
@@ -36,6 +38,7 @@ pub fn put(tx: &Tx, item: ItemId, version: &ItemVersion) -> Result<(), Fault> {
         version.version.into(),
         version.state.name().into(),
         (&version.key_id).into(),
+        version.key_version.into(),
         (&body).into(),
         (&*version.ciphertext).into(),
     ];
@@ -116,7 +119,7 @@ fn version_of(row: &Row<'_>) -> Result<ItemVersion, Fault> {
     Ok(version)
 }
 
-fn version_without_ciphertext(row: &Row<'_>) -> Result<ItemVersion, Fault> {
+pub(crate) fn version_without_ciphertext(row: &Row<'_>) -> Result<ItemVersion, Fault> {
     let mut version: ItemVersion = from_json(row.text(2)?)?;
     version.version = row.number(0)?;
     version.state = state_from_name(row.text(1)?)?;

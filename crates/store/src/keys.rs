@@ -111,11 +111,12 @@ pub fn set_state(tx: &Tx, key: KeyId, state: ItemState) -> Result<usize, Fault> 
     Ok(run(tx, SET_STATE, &[(&key).into(), state.name().into()])?)
 }
 
-/// Deletes all versions of a key; gives their number.
+/// Deletes all versions of a key, and what is known of its rotations; gives the number of versions.
 ///
 /// # Errors
 /// Only when the store is broken or the disk full.
 pub fn delete(tx: &Tx, key: KeyId) -> Result<usize, Fault> {
+    crate::key_rotations::delete(tx, key)?;
     Ok(run(tx, DELETE, &[(&key).into()])?)
 }
 

@@ -18,6 +18,8 @@ pub mod auth_methods;
 pub mod folders;
 pub mod item_versions;
 pub mod items;
+pub mod key_rotations;
+pub mod key_wraps;
 pub mod keys;
 pub mod meta;
 pub mod revoked_tokens;

@@ -6,7 +6,10 @@ use crate::meta;
 use crate::query::{Tx, first};
 
 /// Number and text of each migration. Numbers only grow; a published text never changes.
-const MIGRATIONS: &[(i64, &str)] = &[(1, include_str!("../migrations/0001_initial.sql"))];
+const MIGRATIONS: &[(i64, &str)] = &[
+    (1, include_str!("../migrations/0001_initial.sql")),
+    (2, include_str!("../migrations/0002_key_rotations.sql")),
+];
 
 /// Name of the schema's version in [`meta`].
 const VERSION: &str = "schema_version";

@@ -189,6 +189,14 @@ impl Row<'_> {
             .map_err(|_| Fault::internal("unreadable row in the store: a field has another length"))
     }
 
+    /// An integer, or nothing.
+    pub(crate) fn optional_int(&self, column: usize) -> Result<Option<i64>, Fault> {
+        match self.value(column)? {
+            ValueRef::Null => Ok(None),
+            _ => self.int(column).map(Some),
+        }
+    }
+
     /// A 16-byte id, or nothing.
     pub(crate) fn optional_uid(&self, column: usize) -> Result<Option<Uid>, Fault> {
         match self.value(column)? {

@@ -1,5 +1,6 @@
 //! The deployment.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -50,6 +51,8 @@ pub struct Settings {
     pub strict_writes: bool,
     /// Seconds an opened key stays in the gateway's memory; 0 so that every read derives.
     pub key_cache_seconds: i64,
+    /// Values wrapped anew in a second after a rotation; `None`: none.
+    pub rewraps_per_second: Option<NonZeroU32>,
 }
 
 /// A deployment with one account, whose administrator asks.
@@ -281,6 +284,7 @@ fn start_gateway(parts: GatewayParts<'_>, settings: Settings) -> (Arc<Gateway>, 
         key_cache_seconds: settings.key_cache_seconds,
         home: Some(parts.home),
         strict_writes: settings.strict_writes,
+        rewraps_per_second: settings.rewraps_per_second,
     });
     let gateway = Arc::new(gateway.expect("a gateway"));
     let services = Arc::new(Services {

@@ -5,6 +5,8 @@ mod create_dfc_key;
 mod decrypt;
 mod encrypt;
 mod message;
+mod rewrap_status;
+mod rotate_key;
 
 use crate::commands::ApiCommand;
 
@@ -15,4 +17,8 @@ pub(super) static COMMANDS: &[&ApiCommand] = &[
     &batch::DECRYPT,
     &encrypt::COMMAND,
     &batch::ENCRYPT,
+    &rewrap_status::COMMAND,
+    &rewrap_status::ORIGINAL,
+    &rotate_key::COMMAND,
+    &rotate_key::ORIGINAL,
 ];

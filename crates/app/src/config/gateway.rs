@@ -9,7 +9,7 @@ use keysherd_crypto::sign::PublicKey;
 use super::addresses::{self, ManagerAddresses};
 use super::confinement;
 use super::owner_key::{owner_key, owner_option};
-use super::server::LISTEN_DEFAULT;
+use super::server::{LISTEN_DEFAULT, rewraps_per_second};
 use super::settings::{Settings, common, option, options, switch, wrong};
 use crate::customer_fragments::source::{self, FragmentSource};
 use crate::exit::Exit;
@@ -36,6 +36,8 @@ pub(crate) struct GatewaySettings {
     pub(crate) customer_fragments: FragmentSource,
     /// Whether writes need all fragment managers.
     pub(crate) strict_writes: bool,
+    /// Values wrapped anew in a second after a rotation; 0: none.
+    pub(crate) rewraps_per_second: u32,
     /// What it gives up.
     pub(crate) confinement: Confinement,
     /// Seconds an opened key stays in memory; 0 switches the cache off.
@@ -119,6 +121,12 @@ fn run_options(command: Command) -> Command {
             "How long opened keys stay in memory, 0 to 3600; 0: never [default: 60]",
         ))
         .arg(option(
+            "rewraps-per-second",
+            "NUMBER",
+            "KEYSHERD_REWRAPS_PER_SECOND",
+            "Values a rotation wraps anew in a second, 0 to 100000; 0: none [default: 500]",
+        ))
+        .arg(option(
             "drain-seconds",
             "SECONDS",
             "KEYSHERD_DRAIN_SECONDS",
@@ -154,6 +162,7 @@ impl GatewaySettings {
             managers: addresses::managers(settings)?,
             relay: settings.is_set("relay")?,
             strict_writes: settings.is_set("strict-writes")?,
+            rewraps_per_second: rewraps_per_second(settings)?,
             customer_fragments,
             confinement,
             key_cache_seconds: i64::try_from(cache).unwrap_or(0),

@@ -15,6 +15,19 @@ use crate::hardening::Confinement;
 /// Where the server listens unless told otherwise: on this machine only.
 pub(crate) const LISTEN_DEFAULT: &str = "127.0.0.1:8000";
 
+/// How many values a gateway wraps anew in a second after a rotation, unless told otherwise: a
+/// quarter of a core, over all roles.
+const REWRAPS_PER_SECOND_DEFAULT: u64 = 500;
+
+/// Reads how many values a gateway wraps anew in a second.
+///
+/// # Errors
+/// [`Exit::Configuration`] for a number out of range.
+pub(super) fn rewraps_per_second(settings: &Settings<'_>) -> Result<u32, Exit> {
+    let number = settings.number("rewraps-per-second", 0..=100_000, REWRAPS_PER_SECOND_DEFAULT)?;
+    Ok(u32::try_from(number).unwrap_or(u32::MAX))
+}
+
 /// What the server runs with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ServerConfig {
@@ -26,6 +39,8 @@ pub(crate) struct ServerConfig {
     pub(crate) tls_names: Vec<String>,
     /// Seconds an opened key stays in the gateway's memory; 0 switches the cache off.
     pub(crate) key_cache_seconds: i64,
+    /// Values wrapped anew in a second after a rotation; 0: none.
+    pub(crate) rewraps_per_second: u32,
     /// Seconds running requests may take after SIGTERM.
     pub(crate) drain_seconds: u64,
     /// Whether writes need all fragment managers.
@@ -60,6 +75,12 @@ pub(crate) fn command() -> Command {
             "SECONDS",
             "KEYSHERD_KEY_CACHE_SECONDS",
             "How long opened keys stay in memory, 0 to 3600; 0: never [default: 60]",
+        ))
+        .arg(option(
+            "rewraps-per-second",
+            "NUMBER",
+            "KEYSHERD_REWRAPS_PER_SECOND",
+            "Values a rotation wraps anew in a second, 0 to 100000; 0: none [default: 500]",
         ))
         .arg(option(
             "drain-seconds",
@@ -101,6 +122,7 @@ impl ServerConfig {
             listen: settings.parsed("listen", LISTEN_DEFAULT, what)?,
             tls_names: settings.texts("tls-name")?,
             key_cache_seconds: i64::try_from(cache).unwrap_or(0),
+            rewraps_per_second: rewraps_per_second(&settings)?,
             drain_seconds: settings.number("drain-seconds", 0..=3_600, 25)?,
             strict_writes: settings.is_set("strict-writes")?,
             log_json: settings.is_set("log-json")?,
@@ -146,6 +168,7 @@ mod tests {
         for (args, setting, value) in [
             (&["--listen", "nowhere"][..], "listen", "nowhere"),
             (&["--key-cache-seconds", "99999"], "key-cache-seconds", "99999"),
+            (&["--rewraps-per-second", "100001"], "rewraps-per-second", "100001"),
             (&["--drain-seconds", "soon"], "drain-seconds", "soon"),
             (&["--tls-name", "a b"], "tls-name", "a b"),
             (&["--config", "/nonexistent.toml"], "/nonexistent.toml", "cannot read"),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -82,6 +83,7 @@ pub(super) struct Joining {
     rng: RngHandle,
     home: PathBuf,
     strict_writes: bool,
+    rewraps_per_second: Option<NonZeroU32>,
 }
 
 /// A gateway that can serve.
@@ -121,6 +123,7 @@ impl Joining {
             rng,
             home,
             strict_writes,
+            rewraps_per_second: NonZeroU32::new(settings.rewraps_per_second),
         })
     }
 
@@ -170,6 +173,7 @@ impl Joining {
             key_cache_seconds,
             home,
             strict_writes: self.strict_writes,
+            rewraps_per_second: self.rewraps_per_second,
         })?;
         let followed = trusted.clone();
         let pinned = BTreeMap::new();

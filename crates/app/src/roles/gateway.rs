@@ -1,5 +1,6 @@
 //! The gateway over a plane and links to managers, wherever those are.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -41,6 +42,8 @@ pub(crate) struct GatewayParts {
     pub(crate) rng: RngHandle,
     /// Seconds an opened key stays in memory; 0: never.
     pub(crate) key_cache_seconds: i64,
+    /// Values wrapped anew in a second after a rotation; `None`: none.
+    pub(crate) rewraps_per_second: Option<NonZeroU32>,
     /// Its directory, for what has to outlive it.
     pub(crate) home: PathBuf,
     /// Whether writes need all managers.
@@ -75,6 +78,7 @@ impl GatewayRole {
             clock: parts.clock,
             rng: parts.rng,
             key_cache_seconds: parts.key_cache_seconds,
+            rewraps_per_second: parts.rewraps_per_second,
             home: Some(parts.home),
             strict_writes: parts.strict_writes,
         })?);

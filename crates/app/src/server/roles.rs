@@ -1,5 +1,6 @@
 //! Opens every role in the data directory and joins them in this process.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use keysherd_base::{ClockHandle, RngHandle, SystemClock};
@@ -53,6 +54,8 @@ pub(super) struct Roles {
 pub(super) struct Opening<'a> {
     /// Seconds an opened key stays in the gateway's memory.
     pub(super) key_cache_seconds: i64,
+    /// Values wrapped anew in a second after a rotation; `None`: none.
+    pub(super) rewraps_per_second: Option<NonZeroU32>,
     /// The customer fragments of the gateway.
     pub(super) fragments: Arc<CustomerFragments>,
     /// Whether writes need all fragment managers.
@@ -64,7 +67,7 @@ pub(super) struct Opening<'a> {
 impl Roles {
     /// Opens everything, making what is missing. Call it on the runtime that will serve.
     pub(super) async fn open(dir: &DataDir, opening: Opening<'_>) -> Result<Self, Exit> {
-        let Opening { key_cache_seconds, fragments, strict_writes, at_rest } = opening;
+        let Opening { fragments, strict_writes, at_rest, .. } = opening;
         let clock: ClockHandle = Arc::new(SystemClock);
         let rng = SystemRng::handle();
         let instance = gateway::instance_key(&dir.subdir("gateway")?, &rng)?;
@@ -97,7 +100,8 @@ impl Roles {
             fragments: fragments.clone(),
             clock: clock.clone(),
             rng: rng.clone(),
-            key_cache_seconds,
+            key_cache_seconds: opening.key_cache_seconds,
+            rewraps_per_second: opening.rewraps_per_second,
             home: dir.join("gateway"),
             strict_writes,
         })?;

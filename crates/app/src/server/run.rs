@@ -1,5 +1,6 @@
 //! The life of the server: open, announce, serve, drain.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,6 +40,7 @@ pub(crate) async fn run(config: ServerConfig) -> Result<(), Exit> {
     let fragments = customer_fragments::open(&source, None).await;
     let opening = Opening {
         key_cache_seconds: config.key_cache_seconds,
+        rewraps_per_second: NonZeroU32::new(config.rewraps_per_second),
         fragments,
         strict_writes: config.strict_writes,
         at_rest: &config.at_rest,
@@ -79,6 +81,7 @@ pub(crate) async fn create_account(config: AccountConfig) -> Result<(), Exit> {
     let out = DataDir::open(&config.out_dir)?;
     let opening = Opening {
         key_cache_seconds: 0,
+        rewraps_per_second: None,
         fragments: Arc::new(CustomerFragments::new(None)),
         strict_writes: true,
         at_rest: &config.at_rest,

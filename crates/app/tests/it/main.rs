@@ -32,6 +32,7 @@ mod listing;
 mod manager_logs;
 mod packaging;
 mod roles;
+mod rotation;
 mod routes;
 mod second;
 mod secrets;

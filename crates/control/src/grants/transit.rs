@@ -99,6 +99,7 @@ impl Batch {
         Ok(Granted::SealedKey {
             item_id: item.id,
             uid: item.uid,
+            version: material.version,
             key: key_of(material),
             algorithm,
             ciphertext: material.ciphertext.clone(),

@@ -7,9 +7,10 @@
 use keysherd_audit::action;
 use keysherd_base::{Fault, ItemPath, Timestamp, Uid};
 use keysherd_crypto::permit::{Class, Op, PermitEntry};
-use keysherd_domain::item::ValueFormat;
+use keysherd_domain::item::{ItemState, ValueFormat};
 use keysherd_domain::role::Capability;
 use keysherd_plane::grants::{Granted, KeyRef, WriteTarget};
+use keysherd_store::key_rotations::{self, RotationState};
 use keysherd_store::{Query, item_versions, items as stored, keys};
 
 use super::Batch;
@@ -19,6 +20,7 @@ use crate::items::create::FIRST_VERSION;
 use crate::items::display::is_taken;
 use crate::items::protection::Chooser;
 use crate::items::sealed::salt_of;
+use crate::items::state::no_such_version;
 use crate::items::usable::{Use, check_enabled, check_unlocked};
 use crate::items::value::{check_has_values, numbering};
 use crate::items::{account_now, permitted};
@@ -66,6 +68,12 @@ impl Batch {
                 let key = KeyRef { key_id, version: crate::keys::FIRST_VERSION, customer_fragment };
                 new_sealed_key(reader, who, &path, key, now)
             }
+            WriteTarget::RotatedSealedKey { path, key } => {
+                rotated_sealed_key(reader, who, &path, key, now)
+            }
+            WriteTarget::SameValue { path, version } => {
+                same_value(reader, who, &path, version, &salt, now)
+            }
         })?;
         let Place { uid, version, overwrite, format, class, key } = place;
         let derivation = PermitEntry {
@@ -89,7 +97,10 @@ pub(super) fn recorded_as(target: &WriteTarget) -> (&'static str, &ItemPath) {
         WriteTarget::NewSecret { path, .. } | WriteTarget::NewSealedKey { path, .. } => {
             (action::CREATE_ITEM, path)
         }
-        WriteTarget::NewValue { path, .. } => (action::UPDATE_ITEM, path),
+        WriteTarget::NewValue { path, .. } | WriteTarget::SameValue { path, .. } => {
+            (action::UPDATE_ITEM, path)
+        }
+        WriteTarget::RotatedSealedKey { path, .. } => (action::ROTATE_ITEM, path),
     }
 }
 
@@ -136,10 +147,7 @@ fn new_value(
     if let Some(old) = item_versions::get(q, item.id, number.version)?
         && salt_of(&old.ciphertext, &key_of(&old)).as_ref() == Some(salt)
     {
-        return Err(Fault::forbidden(format!(
-            "item {} was not changed: the salt is that of its current value; draw a fresh one",
-            item.path
-        )));
+        return Err(used_salt(&item.path));
     }
     let chooser = Chooser { q, who, account: &account, now };
     let protection = chooser.for_value(&item, value.protection_key.as_ref())?;
@@ -174,6 +182,85 @@ fn new_sealed_key(
         class: Class::SealedKey,
         key,
     })
+}
+
+/// Material of a version that is being made: its number was taken by a rotation, and nothing can
+/// exist under it yet.
+fn rotated_sealed_key(
+    q: &dyn Query,
+    who: &Principal,
+    path: &ItemPath,
+    key: KeyRef,
+    now: Timestamp,
+) -> Result<Place, Fault> {
+    let item =
+        permitted(who, path, Capability::Update, now, || stored::by_path(q, who.account, path))?;
+    check_enabled(&item)?;
+    check_unlocked(&item, who, Use::Update, now)?;
+    let reserved = key_rotations::get(q, key.key_id, key.version)?
+        .is_some_and(|rotation| rotation.state == RotationState::Reserved);
+    let own = item.key.as_ref().is_some_and(|info| info.key_id == key.key_id);
+    if !own || !reserved || keys::get(q, key.key_id, key.version)?.is_some() {
+        return Err(Fault::conflict(format!(
+            "key {path} was rotated by somebody else at the same time; look at its state with \
+             rewrap-status"
+        )));
+    }
+    Ok(Place {
+        uid: item.uid,
+        version: key.version,
+        overwrite: false,
+        format: ValueFormat::default(),
+        class: Class::SealedKey,
+        key,
+    })
+}
+
+/// A version that exists, to be sealed again with another data key.
+fn same_value(
+    q: &dyn Query,
+    who: &Principal,
+    path: &ItemPath,
+    number: u32,
+    salt: &[u8; 32],
+    now: Timestamp,
+) -> Result<Place, Fault> {
+    let item =
+        permitted(who, path, Capability::Update, now, || stored::by_path(q, who.account, path))?;
+    check_has_values(&item)?;
+    check_enabled(&item)?;
+    check_unlocked(&item, who, Use::Update, now)?;
+    let old =
+        item_versions::get(q, item.id, number)?.ok_or_else(|| no_such_version(&item, number))?;
+    if salt_of(&old.ciphertext, &key_of(&old)).as_ref() == Some(salt) {
+        return Err(used_salt(path));
+    }
+    let newest = keys::latest(q, old.key_id)?
+        .ok_or_else(|| Fault::internal(format_args!("key {} is not recorded", old.key_id)))?;
+    if newest.state != ItemState::Enabled {
+        return Err(Fault::forbidden(format!(
+            "version {number} of item {path} is under a key that is disabled; enable it first"
+        )));
+    }
+    let key = KeyRef {
+        key_id: newest.key_id,
+        version: newest.version,
+        customer_fragment: newest.customer_fragment,
+    };
+    Ok(Place {
+        uid: item.uid,
+        version: number,
+        overwrite: true,
+        format: item.format,
+        class: Class::SecretItem,
+        key,
+    })
+}
+
+fn used_salt(path: &ItemPath) -> Fault {
+    Fault::forbidden(format!(
+        "item {path} was not changed: the salt is that of its current value; draw a fresh one"
+    ))
 }
 
 fn used_identity(path: &ItemPath) -> Fault {

@@ -16,6 +16,7 @@ use super::sealed::{self, Sealing};
 use super::{Stale, account_now, actor, check, item_param};
 use crate::audit::audit_draft;
 use crate::control::Control;
+use crate::rotation;
 use crate::session::Principal;
 
 /// The version a new secret has.
@@ -78,17 +79,13 @@ fn insert(
     let account = account_now(tx, who.account)?;
     let warning = check::root_path(&item.path, &account)?;
     let chooser = Chooser { q: tx, who, account: &account, now };
-    let protection = chooser.for_new(message.protection_key.as_ref())?;
-    if protection.key != message.value.key {
-        return Err(Fault::conflict(
-            "the protection key changed while the value was sealed; send it again",
-        ));
-    }
+    let protection = chooser.recheck_new(message.protection_key.as_ref(), &message.value.key)?;
     item.protection_key = protection.item;
     item.delete_protection = protects(message.delete_protection, &account);
     item.id = stored::insert(tx, &item)?;
     let version = new_version(who, FIRST_VERSION, &protection, message.value, now);
     item_versions::put(tx, item.id, &version)?;
+    rotation::written(tx, &protection.key)?;
     Ok(SecretCreateReply { item, warning })
 }
 

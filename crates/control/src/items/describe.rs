@@ -13,6 +13,7 @@ use super::permitted;
 use super::view::Viewer;
 use crate::audit::audit_draft;
 use crate::control::Control;
+use crate::rotation::status::as_item_versions;
 use crate::session::Principal;
 
 /// Reads an item's metadata.
@@ -59,7 +60,10 @@ fn read(
     let held = viewer.permissions(&item);
     let mut view = viewer.view(item, held)?;
     if message.with_versions {
-        view.versions = item_versions::list(q, view.item.id)?;
+        view.versions = match &view.item.key {
+            Some(info) => as_item_versions(q, info.key_id)?,
+            None => item_versions::list(q, view.item.id)?,
+        };
     }
     Ok(view)
 }

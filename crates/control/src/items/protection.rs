@@ -4,7 +4,7 @@
 
 use keysherd_base::{Fault, ItemId, ItemPath, Timestamp};
 use keysherd_domain::account::Account;
-use keysherd_domain::item::{Item, ItemKind};
+use keysherd_domain::item::{Item, ItemKind, ItemState};
 use keysherd_domain::role::Capability;
 use keysherd_plane::grants::KeyRef;
 use keysherd_store::{Query, items as stored};
@@ -13,6 +13,10 @@ use super::display::by_uid;
 use super::permitted;
 use super::usable::{Use, check_enabled, check_unlocked};
 use crate::session::Principal;
+
+/// Seconds after a rotation in which values arrive that were granted before it: as long as a permit
+/// lives, and the skew of two clocks.
+pub(crate) const GRACE_SECONDS: i64 = 120;
 
 /// A protection key that may be used now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,15 +69,46 @@ impl Chooser<'_> {
     /// # Errors
     /// As [`Self::for_new`]; [`Fault::conflict`] when the key is another one by now.
     pub(crate) fn recheck(&self, item: &Item, key: &KeyRef) -> Result<Protection, Fault> {
-        let own = self.own(item);
-        if let Ok(protection) = &own
-            && protection.key == *key
+        if let Ok(own) = self.own(item)
+            && let Some(protection) = self.accepted(own, key)?
         {
-            return own;
+            return Ok(protection);
         }
         let chosen = by_uid(self.q, self.account.id, key.key_id)?.ok_or_else(changed)?;
         let protection = self.named(&chosen.path, item.protection_key)?;
-        if protection.key == *key { Ok(protection) } else { Err(changed()) }
+        self.accepted(protection, key)?.ok_or_else(changed)
+    }
+
+    /// Checks the choice a grant made for a new item.
+    ///
+    /// # Errors
+    /// As [`Self::recheck`].
+    pub(crate) fn recheck_new(
+        &self,
+        named: Option<&ItemPath>,
+        key: &KeyRef,
+    ) -> Result<Protection, Fault> {
+        let protection = self.for_new(named)?;
+        self.accepted(protection, key)?.ok_or_else(changed)
+    }
+
+    /// `chosen` with the version `key`, if that is its newest one, or was when the value was
+    /// granted; `None` for any other key.
+    fn accepted(&self, chosen: Protection, key: &KeyRef) -> Result<Option<Protection>, Fault> {
+        if chosen.key == *key {
+            return Ok(Some(chosen));
+        }
+        let newest = chosen.key;
+        if key.key_id != newest.key_id || key.version >= newest.version {
+            return Ok(None);
+        }
+        let stored = |version| keysherd_store::keys::get(self.q, key.key_id, version);
+        let (before, now) = (stored(key.version)?, stored(newest.version)?);
+        let usable = before.is_some_and(|before| {
+            before.state == ItemState::Enabled && before.customer_fragment == key.customer_fragment
+        });
+        let recent = now.is_some_and(|now| self.now < now.created.plus_seconds(GRACE_SECONDS));
+        Ok((usable && recent).then_some(Protection { key: *key, ..chosen }))
     }
 
     /// The key the item has, or the default.

@@ -44,14 +44,21 @@ pub(crate) fn check(ciphertext: &Arc<[u8]>, sealing: &Sealing) -> Result<(), Fau
 
 /// The salt that `key`'s wrap of an envelope was derived with; `None` when there is no such wrap.
 pub(crate) fn salt_of(ciphertext: &[u8], key: &KeyRef) -> Option<[u8; 32]> {
-    let envelope = Envelope::parse(ciphertext).ok()?;
+    salt_in(&Envelope::parse(ciphertext).ok()?, key)
+}
+
+/// As [`salt_of`], of an envelope that was parsed, or of its head.
+pub(crate) fn salt_in(envelope: &Envelope<'_>, key: &KeyRef) -> Option<[u8; 32]> {
+    Some(envelope.wrap(wrap_place(envelope, key)?)?.params().salt)
+}
+
+/// Which of the wraps is `key`'s.
+pub(crate) fn wrap_place(envelope: &Envelope<'_>, key: &KeyRef) -> Option<usize> {
     let fragment = key.customer_fragment.unwrap_or_default().0;
-    let mut wraps = envelope.wraps().map(|wrap| wrap.params());
-    let wrap = wraps.find(|wrap| {
+    envelope.wraps().map(|wrap| wrap.params()).position(|wrap| {
         wrap.kind == WrapKind::Fragments
             && wrap.key_id == key.key_id.0
             && wrap.key_version == key.version
             && wrap.cf_id == fragment
-    })?;
-    Some(wrap.salt)
+    })
 }

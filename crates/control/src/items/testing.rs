@@ -295,6 +295,11 @@ pub(crate) fn new_value(
     }
 }
 
+/// The newest version.
+pub(crate) fn latest() -> VersionWish {
+    VersionWish::Latest
+}
+
 /// A listing of everything.
 pub(crate) fn everything() -> ItemList {
     ItemList {

@@ -16,6 +16,7 @@ use super::sealed::{self, Sealing};
 use super::usable::{Use, check_enabled, check_unlocked};
 use super::{Changing, ItemChange, account_now, check};
 use crate::control::Control;
+use crate::rotation;
 
 /// Where a new value goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,6 +134,7 @@ fn record(
     let version = new_version(who, message.version, &protection, message.value, now);
     stored::update(tx, &item)?;
     item_versions::put(tx, item.id, &version)?;
+    rotation::written(tx, &protection.key)?;
     item_versions::prune(tx, item.id, check::versions_kept(&item, &account))?;
     Ok(ValuePutReply { item })
 }

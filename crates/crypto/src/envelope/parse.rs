@@ -22,9 +22,14 @@ pub(super) const WRAP_AAD_BYTES: usize = 101;
 /// Bytes of a wrap's `ct` and `tag`.
 pub(super) const WRAP_SEALED_BYTES: usize = 32 + TAG_BYTES;
 /// Bytes of a wrap.
-pub(super) const WRAP_BYTES: usize = WRAP_AAD_BYTES + NONCE_BYTES + WRAP_SEALED_BYTES;
+pub const WRAP_BYTES: usize = WRAP_AAD_BYTES + NONCE_BYTES + WRAP_SEALED_BYTES;
 /// Where the wraps begin.
 pub(super) const WRAPS_OFFSET: usize = PREFIX_BYTES + 4 + IDENTITY_BYTES + 1;
+
+/// Bytes of `chunk_log2`, `nonce_prefix` and `PCOM`.
+pub(super) const PAYLOAD_HEADER_BYTES: usize = 1 + 7 + 32;
+/// Longest head: everything before the chunks.
+pub const HEAD_BYTES_MAX: usize = WRAPS_OFFSET + WRAPS_MAX * WRAP_BYTES + PAYLOAD_HEADER_BYTES;
 
 /// `hdr_len` for `n_wraps` wraps.
 pub(super) const fn header_bytes(n_wraps: usize) -> usize {
@@ -53,10 +58,36 @@ impl<'a> Envelope<'a> {
         Self::read(bytes).ok_or(Malformed)
     }
 
+    /// Reads the head of an envelope: everything before the chunks, and nothing else. It has all
+    /// that re-wrapping needs, and nothing that opens.
+    ///
+    /// # Errors
+    /// [`Malformed`].
+    pub fn parse_head(head: &'a [u8]) -> Result<Self, Malformed> {
+        let (envelope, rest) = Self::read_head(head).ok_or(Malformed)?;
+        if rest.is_empty() { Ok(envelope) } else { Err(Malformed) }
+    }
+
+    /// The head of the envelope that `bytes` begin with, and the rest, which need not be complete.
+    ///
+    /// # Errors
+    /// [`Malformed`] when the head is not one, or not complete.
+    pub fn split_head(bytes: &'a [u8]) -> Result<(&'a [u8], &'a [u8]), Malformed> {
+        let (_, rest) = Self::read_head(bytes).ok_or(Malformed)?;
+        bytes.split_at_checked(bytes.len() - rest.len()).ok_or(Malformed)
+    }
+
     fn read(bytes: &'a [u8]) -> Option<Self> {
         if bytes.len() > ENVELOPE_BYTES_MAX {
             return None;
         }
+        let (head, chunks) = Self::read_head(bytes)?;
+        let envelope = Self { chunks, ..head };
+        envelope.chunks_are_well_formed().then_some(envelope)
+    }
+
+    /// The head with no chunks, and what follows it.
+    fn read_head(bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
         let (prefix, rest) = bytes.split_first_chunk::<PREFIX_BYTES>()?;
         let [format @ .., flags] = prefix;
         if *format != FORMAT || flags & !FLAG_PADDED != 0 {
@@ -79,8 +110,8 @@ impl<'a> Envelope<'a> {
         let (&chunk_log2, payload) = payload.split_first()?;
         let (nonce_prefix, payload) = payload.split_first_chunk::<7>()?;
         let (pcom, chunks) = payload.split_first_chunk::<32>()?;
-        let envelope = Self { prefix, identity, wraps, chunk_log2, nonce_prefix, pcom, chunks };
-        (CHUNK_LOG2.contains(&chunk_log2) && envelope.chunks_are_well_formed()).then_some(envelope)
+        let head = Self { prefix, identity, wraps, chunk_log2, nonce_prefix, pcom, chunks: &[] };
+        CHUNK_LOG2.contains(&chunk_log2).then_some((head, chunks))
     }
 
     /// One chunk at least; the last one holds a tag, and more than that if there are others.

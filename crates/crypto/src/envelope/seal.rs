@@ -5,19 +5,16 @@ use keysherd_base::{Rng, RngFailed};
 
 use super::open::{Dek, chunk_nonce, wrap_aad};
 use super::parse::{
-    FLAG_PADDED, FORMAT, IDENTITY_BYTES, IMMUTABLE_BYTES, PREFIX_BYTES, WRAP_AAD_BYTES, WRAP_BYTES,
-    WRAPS_OFFSET, header_bytes, immutable_header,
+    FLAG_PADDED, FORMAT, IDENTITY_BYTES, IMMUTABLE_BYTES, PAYLOAD_HEADER_BYTES, PREFIX_BYTES,
+    WRAP_AAD_BYTES, WRAP_BYTES, WRAPS_OFFSET, header_bytes, immutable_header,
 };
 use super::{
-    CHUNK_LOG2_DEFAULT, Envelope, Header, Kek, NewWrap, RewrapFailed, SealFailed, SealOptions,
-    WRAPS_MAX, WrapParams, padding,
+    CHUNK_LOG2_DEFAULT, Envelope, Header, Kek, Malformed, NewWrap, RewrapFailed, SealFailed,
+    SealOptions, WRAPS_MAX, WrapParams, padding,
 };
 use crate::OpenFailed;
 use crate::aead::{GcmKey, NONCE_BYTES, TAG_BYTES};
 use crate::hash::constant_time_eq;
-
-/// Bytes of `chunk_log2`, `nonce_prefix` and `PCOM`.
-const PAYLOAD_HEADER_BYTES: usize = 1 + 7 + 32;
 
 /// Seals `plaintext` under a fresh data-encryption key with one wrap for each of `wraps`.
 ///
@@ -87,18 +84,56 @@ pub fn rewrap(
     new: NewWrap<'_>,
     rng: &dyn Rng,
 ) -> Result<Vec<u8>, RewrapFailed> {
-    let envelope = Envelope::parse(old)?;
+    Envelope::parse(old)?;
+    let (head, _) = Envelope::split_head(old)?;
+    let wrap = rewrap_head(head, wrap_index, old_kek, new, rng)?;
+    Ok(replace_wrap(old, wrap_index, &wrap)?)
+}
+
+/// As [`rewrap`], of an envelope of which only the head is at hand. Gives the new wrap.
+///
+/// The data-encryption key is checked against the commitment of the payload, and the new wrap is
+/// opened again from the bytes that are returned.
+///
+/// # Errors
+/// [`RewrapFailed`].
+pub fn rewrap_head(
+    head: &[u8],
+    wrap_index: usize,
+    old_kek: &Kek,
+    new: NewWrap<'_>,
+    rng: &dyn Rng,
+) -> Result<[u8; WRAP_BYTES], RewrapFailed> {
+    let envelope = Envelope::parse_head(head)?;
     let dek = envelope.unwrap_dek(wrap_index, old_kek)?;
+    if !constant_time_eq(dek.payload_key(&envelope).pcom(), envelope.pcom) {
+        return Err(RewrapFailed::OpenFailed);
+    }
     let wrap = wrap_bytes(&envelope.immutable_header(), &new, &dek, rng)?;
-    let mut out = old.to_vec();
-    let start = WRAPS_OFFSET + wrap_index * WRAP_BYTES;
-    out.get_mut(start..start + WRAP_BYTES)
-        .expect("invariant: the wrap was parsed from these bytes")
-        .copy_from_slice(&wrap);
-    let again = Envelope::parse(&out)?.unwrap_dek(wrap_index, new.kek)?;
+    let out = replace_wrap(head, wrap_index, &wrap)?;
+    let again = Envelope::parse_head(&out)?.unwrap_dek(wrap_index, new.kek)?;
     if !constant_time_eq(again.expose(), dek.expose()) {
         return Err(RewrapFailed::OpenFailed);
     }
+    Ok(wrap)
+}
+
+/// The envelope (or the head) `old` with the wrap at `wrap_index` replaced by `wrap`. Takes no key
+/// and proves nothing: whoever stores envelopes does it.
+///
+/// # Errors
+/// [`Malformed`] when there is no such wrap, or when the new one is not one.
+pub fn replace_wrap(
+    old: &[u8],
+    wrap_index: usize,
+    wrap: &[u8; WRAP_BYTES],
+) -> Result<Vec<u8>, Malformed> {
+    let (head, _) = Envelope::split_head(old)?;
+    Envelope::parse_head(head)?.wrap(wrap_index).ok_or(Malformed)?;
+    let mut out = old.to_vec();
+    let start = WRAPS_OFFSET + wrap_index * WRAP_BYTES;
+    out.get_mut(start..start + WRAP_BYTES).ok_or(Malformed)?.copy_from_slice(wrap);
+    Envelope::split_head(&out)?;
     Ok(out)
 }
 

@@ -220,6 +220,32 @@ fn a_rewrap_changes_one_wrap_and_nothing_else() {
 }
 
 #[test]
+fn a_head_is_all_that_a_rewrap_needs() {
+    let (one, two) = (kek(0x55), kek(0xaa));
+    let old = sealed_with(b"value", PADDED, SMALL);
+    let (head, rest) = Envelope::split_head(&old).unwrap();
+    assert_eq!([head, rest].concat(), old);
+    assert!(Envelope::parse_head(&old).is_err());
+    let new = NewWrap { params: SECOND, kek: &two };
+    let wrap = rewrap_head(head, 0, &one, new, &SystemRng).unwrap();
+    let moved = replace_wrap(&old, 0, &wrap).unwrap();
+    confirm(&moved, 0, &two, b"value").unwrap();
+    assert!(confirm(&moved, 0, &one, b"value").is_err());
+    // Whoever hands out the wrap of one value with the payload of another one is found out.
+    let other = sealed_with(b"other", PADDED, SMALL);
+    let (other_head, _) = Envelope::split_head(&other).unwrap();
+    let payload = head.len() - 40;
+    let mixed = [&head[..payload], &other_head[payload..]].concat();
+    let result = rewrap_head(&mixed, 0, &one, new, &SystemRng);
+    assert_eq!(result.unwrap_err(), RewrapFailed::OpenFailed);
+    let no_wrap = [0; WRAP_BYTES];
+    assert!(replace_wrap(&old, 1, &wrap).is_err() && replace_wrap(&old, 0, &no_wrap).is_err());
+    for length in 0..head.len() {
+        assert!(Envelope::split_head(&head[..length]).is_err(), "{length}");
+    }
+}
+
+#[test]
 fn a_rewrap_needs_the_old_key() {
     let old = sealed_with(b"value", PLAIN, SMALL);
     let (right, wrong) = (kek(0x55), kek(0xaa));

@@ -180,6 +180,7 @@ fn answers() -> Vec<ManagerAnswer> {
         ManagerAnswer::Exchanged,
         ManagerAnswer::Proposal(proposal),
         ManagerAnswer::ManifestSignature(Signature([7; 64])),
+        ManagerAnswer::KeyCompleted,
         ManagerAnswer::Status(status),
         ManagerAnswer::BundlePinned { version: 8 },
         ManagerAnswer::OrderTaken { order_id: Uid([1; 16]), destroy_at: None },
@@ -199,12 +200,17 @@ fn requests() -> Vec<ManagerRequest> {
         ManagerRequest::GenerateExchange(exchange),
         ManagerRequest::GenerateCollect { session: Uid([2; 16]) },
         ManagerRequest::GenerateSign { session: Uid([3; 16]), manifest: manifest().to_bytes() },
+        ManagerRequest::CompleteKey(signed_manifest()),
         ManagerRequest::Status,
         ManagerRequest::Bundle(bundle().seal(&SigningKey::from_seed(&[1; 32].into()))),
         ManagerRequest::Order(signed()),
         ManagerRequest::KeyReports(vec![key(); 2]),
         ManagerRequest::LogProof { from: 1, to: 3 },
     ]
+}
+
+fn signed_manifest() -> SignedManifest {
+    SignedManifest { body: manifest().to_bytes(), signatures: vec![Signature([9; 64]); 3] }
 }
 
 fn deal() -> Deal {
@@ -250,8 +256,6 @@ fn samples() -> Vec<(Recode, Vec<u8>)> {
         commitments: vec![[3; 32]; 2],
         proof: [4; 64],
     };
-    let signed_manifest =
-        SignedManifest { body: manifest().to_bytes(), signatures: vec![Signature([9; 64]); 3] };
     let generate = GenerateRequest { permit_sha256: [1; 32], params: params() };
     let mut samples: Vec<(Recode, Vec<u8>)> = vec![
         (recode::<DeriveRequest>, request.to_bytes()),
@@ -260,7 +264,7 @@ fn samples() -> Vec<(Recode, Vec<u8>)> {
         (recode::<Endorsement>, endorsement.to_bytes()),
         (recode::<Manifest>, manifest().to_bytes()),
         (recode::<Manifest>, manifest_with_fragment().to_bytes()),
-        (recode::<SignedManifest>, signed_manifest.to_bytes()),
+        (recode::<SignedManifest>, signed_manifest().to_bytes()),
         (recode::<GenerateParams>, params().to_bytes()),
         (recode::<GenerateRequest>, generate.to_bytes()),
         (recode::<Round1>, round1.to_bytes()),

@@ -13,7 +13,7 @@ use keysherd_fragments::manager_set::ManagerIndex;
 use keysherd_fragments::manager_side::{
     Budget, KeyRing, KeyState, KeyStatus, UseCounter, check_derive, check_generation, derive,
 };
-use keysherd_fragments::manifest::{KeyVersion, Manifest};
+use keysherd_fragments::manifest::{KeyVersion, Manifest, SignedManifest};
 use keysherd_fragments::messages::{ManagerAnswer, ManagerRequest, PeerRequest, Status};
 use keysherd_fragments::refusal::Refusal;
 use keysherd_fragments::share::KeyShares;
@@ -121,8 +121,7 @@ impl TestManager {
                     .iter()
                     .map(|key| KeyShares::from_record(&self.keys.0[&key.key].record))
                     .collect::<Result<_, _>>()?;
-                let held: Vec<&KeyShares> = held.iter().collect();
-                let derived = derive(&checked, &held, rng)?;
+                let derived = derive(&checked, &held.iter().collect::<Vec<_>>(), rng)?;
                 let checkpoint = self.log.len().to_be_bytes().to_vec();
                 self.distort(derived.seal(&checked, checkpoint, &self.identity), rng)
             }
@@ -165,12 +164,19 @@ impl TestManager {
                 self.bundle = self.bundle.accept(signed)?;
                 ManagerAnswer::BundlePinned { version: self.bundle.version() }
             }
+            ManagerRequest::CompleteKey(manifest) => self.complete(&manifest)?,
             // Orders need what lasts: the manager's own tests have them.
             ManagerRequest::Order(_)
             | ManagerRequest::KeyReports(_)
             | ManagerRequest::LogProof { .. } => return Err(Refusal::UnknownMessage),
         };
         Ok((answer, Vec::new()))
+    }
+
+    fn complete(&self, manifest: &SignedManifest) -> Result<ManagerAnswer, Refusal> {
+        let key = manifest.verify(&self.bundle)?.manifest().key;
+        self.keys.0.get(&key).ok_or(Refusal::UnknownKey)?;
+        Ok(ManagerAnswer::KeyCompleted)
     }
 
     fn distort(&self, answer: DeriveAnswer, rng: &dyn Rng) -> ManagerAnswer {

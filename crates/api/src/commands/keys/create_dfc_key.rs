@@ -106,7 +106,8 @@ async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
     })
 }
 
-fn fragment_id(text: &str) -> Result<Uid, Fault> {
+/// Reads the id of a customer fragment.
+pub(super) fn fragment_id(text: &str) -> Result<Uid, Fault> {
     text.strip_prefix("cf-").and_then(Uid::from_hex).ok_or_else(|| {
         Fault::bad_request("invalid value of 'customer-frg-id': it must be cf- and 32 hex digits")
     })

@@ -50,6 +50,7 @@ fn value(spec: &Spec, name: &str, field: &str, objects: &Objects) -> Value {
         ("Items", "source") => at("source"),
         ("Items", "target") => at("target"),
         ("Folders", "name") => at("folder"),
+        ("Keys", "name") => at("key"),
         ("Keys", "alg") => json!("AES256GCM"),
         ("Keys", "key-name") => json!(objects.key),
         ("Keys", "item-id") => json!(objects.key_id),

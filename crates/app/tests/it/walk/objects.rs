@@ -72,6 +72,11 @@ impl Objects {
                     self.assocs.insert(name.to_owned(), id);
                 }
             }
+            "Keys" if spec.has("name") && spec.right().is_some_and(|(_, c)| c != "create") => {
+                let mut args = described(at("key"));
+                args["alg"] = "AES256GCM".into();
+                admin.ok("create-dfc-key", args);
+            }
             "Keys" | "Session" | "Account" | "Gateway" => {}
             noun => panic!("the walk makes no objects for commands about {noun}: add some"),
         }

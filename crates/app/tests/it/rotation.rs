@@ -1,0 +1,172 @@
+//! Rotating keys: a further version is used at once, older values still open, all of them are
+//! wrapped anew in the background, and that can be watched.
+
+use serde_json::{Value, json};
+
+use crate::kit::{Api, Server, Site, wait_until};
+
+/// Where a rotation is.
+fn status(admin: &Api, key: &str) -> Value {
+    admin.ok("rewrap-status", json!({ "name": key }))
+}
+
+/// Waits until nothing is wrapped by an older version.
+fn wait_for_rewrap(admin: &Api, key: &str) -> Value {
+    wait_until("a rotation to be finished", || {
+        let status = status(admin, key);
+        let problem = status["rotation"]["problem"].as_str().unwrap_or_default().to_owned();
+        assert_eq!(problem, "", "{status}");
+        status["rotation"]["finished"].is_string()
+    });
+    status(admin, key)
+}
+
+fn new_key(admin: &Api, name: &str, algorithm: &str) {
+    admin.ok("create-dfc-key", json!({"name": name, "alg": algorithm}));
+}
+
+fn rotate(admin: &Api, name: &str) -> Value {
+    admin.ok("rotate-key", json!({ "name": name }))
+}
+
+fn key_version_of(admin: &Api, secret: &str) -> Value {
+    status(admin, secret)["versions"][0]["key_version"].clone()
+}
+
+fn store_under(admin: &Api, name: &str, value: &str, key: &str) {
+    let args = json!({"name": name, "value": value, "protection_key": key});
+    admin.ok("create-secret", args);
+}
+
+#[test]
+fn a_rotated_key_wraps_new_values_at_once_and_old_ones_soon() {
+    let site = Site::new();
+    let server = site.start();
+    let admin = server.admin();
+    new_key(&admin, "/keys/a", "AES256GCM");
+    let names: Vec<_> = (0..30).map(|n| format!("/team/{n}")).collect();
+    for name in &names {
+        store_under(&admin, name, &format!("first of {name}"), "/keys/a");
+        admin.add_version(name, &format!("second of {name}"));
+    }
+    let rotated = rotate(&admin, "/keys/a");
+    assert_eq!(rotated, json!({"new_item_version": 2, "item_type": "AES256GCM"}));
+    // At once: new values under the new version, old ones open.
+    store_under(&admin, "/team/new", "new", "/keys/a");
+    assert_eq!(key_version_of(&admin, "/team/new"), 2);
+    for name in &names {
+        assert_eq!(admin.read(name), format!("second of {name}"));
+    }
+    let done = wait_for_rewrap(&admin, "/keys/a");
+    assert_eq!(done["rotation"]["values_found"], 60, "{done}");
+    assert_eq!(done["rotation"]["values_left"], 0, "{done}");
+    assert_eq!(done["rotation"]["percent"], 100, "{done}");
+    assert_eq!(done["versions"][0]["values"], 61, "{done}");
+    assert_eq!(done["versions"][1]["values"], 0, "{done}");
+    for name in &names {
+        let versions = status(&admin, name)["versions"].take();
+        let wrapped_by = |n: usize| versions[n]["key_version"].clone();
+        assert_eq!((wrapped_by(0), wrapped_by(1)), (json!(2), json!(2)), "{versions}");
+        assert_eq!(admin.read_version(name, 1), format!("first of {name}"));
+        assert_eq!(admin.read(name), format!("second of {name}"));
+    }
+    // The versions of the key are seen on its item.
+    let item = admin.ok("describe-item", json!({"name": "/keys/a", "show-versions": true}));
+    assert_eq!(item["last_version"], 2, "{item}");
+    assert_eq!(item["item_versions"].as_array().map(Vec::len), Some(2), "{item}");
+    // Nothing depends on what was in memory.
+    server.stop();
+    let server = site.start();
+    let admin = server.admin();
+    for name in &names {
+        assert_eq!(admin.read(name), format!("second of {name}"));
+    }
+    server.stop();
+    site.audit(&["verify"]).expect(0);
+}
+
+#[test]
+fn messages_of_older_versions_still_open() {
+    let site = Site::new();
+    let server = site.start();
+    let admin = server.admin();
+    let mut sealed = Vec::new();
+    for algorithm in ["AES256GCM", "AES128SIV", "AES256CBC"] {
+        let key = format!("/keys/{algorithm}");
+        new_key(&admin, &key, algorithm);
+        let context = match algorithm {
+            "AES256CBC" => json!({"iv": "AAAAAAAAAAAAAAAAAAAAAA=="}),
+            _ => json!({"a": "b"}),
+        };
+        for version in 1..=3 {
+            let text = format!("{algorithm} {version}");
+            let args = json!({"key-name": key, "plaintext": text, "encryption-context": context});
+            let one = admin.ok("encrypt", args)["result"].take();
+            sealed.push((key.clone(), context.clone(), text, one));
+            if version < 3 {
+                assert_eq!(rotate(&admin, &key)["new_item_version"], version + 1);
+            }
+        }
+        let done = wait_for_rewrap(&admin, &key);
+        let own = if algorithm == "AES256GCM" { 0 } else { 3 };
+        assert_eq!(done["versions"][0]["values"], own, "sealed material is wrapped anew: {done}");
+    }
+    let opens_all = |server: &Server| {
+        let admin = server.admin();
+        for (key, context, text, one) in &sealed {
+            let args = json!({"key-name": key, "ciphertext": one, "encryption-context": context});
+            assert_eq!(admin.ok("decrypt", args)["result"], **text);
+        }
+    };
+    opens_all(&server);
+    server.stop();
+    opens_all(&site.start());
+}
+
+#[test]
+fn the_original_and_the_default_key_are_rotated_too() {
+    let site = Site::new();
+    let server = site.start();
+    let admin = server.admin();
+    admin.store("/team/original", "o");
+    assert_eq!(admin.ok("rotate-original-key", json!({}))["new_item_version"], 2);
+    admin.store("/team/later", "l");
+    assert_eq!(key_version_of(&admin, "/team/later"), 2);
+    let original = || admin.ok("rewrap-status-original-key", json!({}));
+    wait_until("the original key's rotation", || original()["rotation"]["finished"].is_string());
+    assert_eq!(key_version_of(&admin, "/team/original"), 2);
+    new_key(&admin, "/keys/default", "AES256GCM");
+    admin.ok("update-account-settings", json!({"default-key-name": "/keys/default"}));
+    admin.store("/team/default", "d");
+    rotate(&admin, "/keys/default");
+    wait_for_rewrap(&admin, "/keys/default");
+    assert_eq!(key_version_of(&admin, "/team/default"), 2);
+    for (name, value) in [("original", "o"), ("later", "l"), ("default", "d")] {
+        assert_eq!(admin.read(&format!("/team/{name}")), value);
+    }
+}
+
+#[test]
+fn rotating_takes_the_right_to_change_the_key() {
+    let site = Site::new();
+    let server = site.start();
+    let admin = server.admin();
+    new_key(&admin, "/keys/a", "AES256GCM");
+    admin.store("/team/db", "v");
+    let rules = [("item-rule", "/keys/*", "read,list,create,delete")];
+    let person = admin.person_who_may("/people/p", &rules).api;
+    person.refused(401, "rotate-key", json!({"name": "/keys/a"}));
+    person.refused(401, "rotate-original-key", json!({}));
+    person.refused(401, "rewrap-status-original-key", json!({}));
+    person.ok("rewrap-status", json!({"name": "/keys/a"}));
+    person.refused(401, "rewrap-status", json!({"name": "/team/db"}));
+    admin.refused(400, "rotate-key", json!({"name": "/team/db"}));
+    admin.refused(404, "rotate-key", json!({"name": "/keys/none"}));
+    let import = json!({"name": "/keys/a", "new-key-data": "AAAA"});
+    admin.refused(400, "rotate-key", import);
+    admin.refused(400, "rotate-key", json!({"name": "/keys/a", "new-split-level": 9}));
+    admin.ok("set-item-state", json!({"name": "/keys/a", "desired-state": "Disabled"}));
+    admin.refused(403, "rotate-key", json!({"name": "/keys/a"}));
+    let after = status(&admin, "/keys/a");
+    assert_eq!(after["versions"].as_array().map(Vec::len), Some(1), "{after}");
+}
