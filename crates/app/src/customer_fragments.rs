@@ -6,6 +6,7 @@ pub(crate) mod custody;
 mod file;
 pub(crate) mod generate;
 mod load;
+pub(crate) mod module;
 mod restore;
 pub(crate) mod source;
 

@@ -17,6 +17,10 @@ pub(crate) enum Exit {
     Damaged(String),
     /// 70: what was looked at is not as it should be; the text says what.
     NotIntact(String),
+    /// 73: a file of customer fragments or shares cannot be read or written.
+    FragmentFile(String),
+    /// 70: customer fragments or shares are not what they should be; the text says what.
+    FragmentWrong(String),
 }
 
 impl Exit {
@@ -25,8 +29,8 @@ impl Exit {
         match self {
             Self::Configuration(_) => 64,
             Self::Listen(_) => 69,
-            Self::Damaged(_) | Self::NotIntact(_) => 70,
-            Self::Files(_) => 73,
+            Self::Damaged(_) | Self::NotIntact(_) | Self::FragmentWrong(_) => 70,
+            Self::Files(_) | Self::FragmentFile(_) => 73,
         }
     }
 }
@@ -37,6 +41,9 @@ impl fmt::Display for Exit {
             Self::Configuration(text) => write!(f, "wrong configuration: {text}"),
             Self::Files(text) => write!(f, "cannot use the data directory: {text}"),
             Self::Listen(text) => write!(f, "cannot listen: {text}"),
+            Self::FragmentFile(text) | Self::FragmentWrong(text) => {
+                write!(f, "customer fragments: {text}")
+            }
             Self::Damaged(text) => write!(f, "cannot start: {text}"),
             Self::NotIntact(text) => f.write_str(text),
         }

@@ -11,6 +11,7 @@ use super::confinement;
 use super::owner_key::{owner_key, owner_option};
 use super::server::{LISTEN_DEFAULT, rewraps_per_second};
 use super::settings::{Settings, common, option, options, switch, wrong};
+use crate::customer_fragments::module::{self, ModuleSource};
 use crate::customer_fragments::source::{self, FragmentSource};
 use crate::exit::Exit;
 use crate::hardening::Confinement;
@@ -34,6 +35,8 @@ pub(crate) struct GatewaySettings {
     pub(crate) relay: bool,
     /// Where its customer fragments are.
     pub(crate) customer_fragments: FragmentSource,
+    /// The hardware module of those that are kept in one.
+    pub(crate) fragment_module: Option<ModuleSource>,
     /// Whether writes need all fragment managers.
     pub(crate) strict_writes: bool,
     /// Values wrapped anew in a second after a rotation; 0: none.
@@ -114,6 +117,7 @@ fn run_options(command: Command) -> Command {
         .arg(switch("relay", "Reach the fragment managers through control's relay"))
         .arg(switch("strict-writes", "Refuse writes while a fragment manager is missing"))
         .args(source::flags())
+        .args(module::flags())
         .arg(option(
             "key-cache-seconds",
             "SECONDS",
@@ -152,7 +156,10 @@ impl GatewaySettings {
         let data_dir = settings.data_dir("gateway", env)?;
         let file = settings.text("customer-fragments")?.map(PathBuf::from);
         let customer_fragments = FragmentSource::choose(settings.flags, file, env);
-        let confinement = confinement::load(settings, &data_dir, customer_fragments.paths())?;
+        let fragment_module = ModuleSource::choose(&|name| settings.text(name), env)?;
+        let mut readable = customer_fragments.paths();
+        readable.extend(fragment_module.iter().flat_map(ModuleSource::paths));
+        let confinement = confinement::load(settings, &data_dir, readable)?;
         let config = Self {
             data_dir,
             listen: settings.parsed("listen", LISTEN_DEFAULT, what)?,
@@ -164,6 +171,7 @@ impl GatewaySettings {
             strict_writes: settings.is_set("strict-writes")?,
             rewraps_per_second: rewraps_per_second(settings)?,
             customer_fragments,
+            fragment_module,
             confinement,
             key_cache_seconds: i64::try_from(cache).unwrap_or(0),
             drain_seconds: settings.number("drain-seconds", 0..=3_600, 25)?,

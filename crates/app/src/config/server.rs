@@ -8,6 +8,7 @@ use clap::{ArgMatches, Command};
 use super::at_rest::{self, AtRest};
 use super::settings::{Settings, common, option, options, switch, wrong};
 use super::{confinement, data_dir};
+use crate::customer_fragments::module::{self, ModuleSource};
 use crate::customer_fragments::source::{self, FragmentSource};
 use crate::exit::Exit;
 use crate::hardening::Confinement;
@@ -49,6 +50,8 @@ pub(crate) struct ServerConfig {
     pub(crate) log_json: bool,
     /// Where customer fragments come from.
     pub(crate) customer_fragments: FragmentSource,
+    /// The hardware module of those that are kept in one.
+    pub(crate) fragment_module: Option<ModuleSource>,
     /// What keeps the keys of the managers' stores.
     pub(crate) at_rest: AtRest,
     /// What it gives up.
@@ -89,6 +92,7 @@ pub(crate) fn command() -> Command {
             "How long running requests may take after SIGTERM [default: 25]",
         ))
         .args(source::flags())
+        .args(module::flags())
         .arg(
             switch("strict-writes", "Refuse writes while a fragment manager is missing")
                 .env("KEYSHERD_STRICT_WRITES"),
@@ -114,7 +118,9 @@ impl ServerConfig {
         let file = settings.text("customer-fragments")?.map(PathBuf::from);
         let customer_fragments = FragmentSource::choose(settings.flags, file, env);
         let at_rest = at_rest::load(&settings)?;
+        let fragment_module = ModuleSource::choose(&|name| settings.text(name), env)?;
         let mut confinement = confinement::load(&settings, &data_dir, customer_fragments.paths())?;
+        confinement.readable.extend(fragment_module.iter().flat_map(ModuleSource::paths));
         confinement.starts_programs = at_rest.starts_programs();
         confinement.readable.extend(at_rest.paths(env));
         let config = Self {
@@ -127,6 +133,7 @@ impl ServerConfig {
             strict_writes: settings.is_set("strict-writes")?,
             log_json: settings.is_set("log-json")?,
             customer_fragments,
+            fragment_module,
             at_rest,
             confinement,
         };

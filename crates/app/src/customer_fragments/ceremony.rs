@@ -25,7 +25,8 @@ const CLEAR: &str = "\x1b[2J\x1b[3J\x1b[H";
 /// `keysherd customer-fragment split`.
 ///
 /// # Errors
-/// [`Exit::Configuration`], [`Exit::Files`], [`Exit::Damaged`] when the shares do not restore the
+/// [`Exit::Configuration`], [`Exit::FragmentFile`], [`Exit::FragmentWrong`] when the shares do not
+/// restore the
 /// fragment.
 pub(super) fn split(flags: &ArgMatches) -> Result<(), Exit> {
     let count = |name| flags.get_one::<u8>(name).copied().unwrap_or_default();
@@ -70,13 +71,13 @@ pub(super) fn split(flags: &ArgMatches) -> Result<(), Exit> {
 fn on_paper(texts: &[SecretString]) -> Result<Vec<RecoveryShare>, Exit> {
     let mut lines = std::io::stdin().lock().lines();
     let mut out = std::io::stdout().lock();
-    let closed = |_| Exit::Files("standard output was closed; no share counts".to_owned());
+    let closed = |_| Exit::FragmentFile("standard output was closed; no share counts".to_owned());
     for text in texts {
         writeln!(out, "{CLEAR}{}\nWrite this down, then press Enter.", text.expose())
             .and_then(|()| out.flush())
             .map_err(closed)?;
         if lines.next().is_none() {
-            return Err(Exit::Files("standard input ended; no share counts".to_owned()));
+            return Err(Exit::FragmentFile("standard input ended; no share counts".to_owned()));
         }
     }
     write!(out, "{CLEAR}").map_err(closed)?;
@@ -95,12 +96,15 @@ fn write_files(
     texts: &[SecretString],
 ) -> Result<Vec<String>, Exit> {
     let cannot = |at: &Path, error: std::io::Error| {
-        Exit::Files(format!("{}: {error}; no share counts", at.display()))
+        Exit::FragmentFile(format!("{}: {error}; no share counts", at.display()))
     };
     let made = DirBuilder::new().mode(0o700).recursive(true).create(dir);
     made.map_err(|error| cannot(dir, error))?;
     if fs::read_dir(dir).map_err(|error| cannot(dir, error))?.next().is_some() {
-        return Err(Exit::Files(format!("{} is not empty; choose a new directory", dir.display())));
+        return Err(Exit::FragmentFile(format!(
+            "{} is not empty; choose a new directory",
+            dir.display()
+        )));
     }
     let short = &id_text(&entry.id)[..11];
     let mut files = Vec::with_capacity(texts.len());
@@ -125,7 +129,8 @@ fn demand_restored(
     shares: &[RecoveryShare],
     threshold: u8,
 ) -> Result<(), Exit> {
-    let not = |why: String| Exit::Damaged(format!("the shares do not restore the fragment: {why}"));
+    let not =
+        |why: String| Exit::FragmentWrong(format!("the shares do not restore the fragment: {why}"));
     let same = |held: &[RecoveryShare]| {
         let restored = combine(held).map_err(|problem| not(problem.to_string()))?;
         let equal = restored.id == entry.id
@@ -145,7 +150,8 @@ pub(super) fn note_verified(path: &Path, entry: &FragmentEntry) -> Result<(), Ex
         let found = file.entries.iter_mut().find(|other| other.id == entry.id);
         let same =
             found.filter(|other| constant_time_eq(other.value.expose(), entry.value.expose()));
-        let gone = || Exit::Files(format!("{} changed meanwhile; try again", path.display()));
+        let gone =
+            || Exit::FragmentFile(format!("{} changed meanwhile; try again", path.display()));
         same.ok_or_else(gone)?.backup_verified_at = Some(SystemClock.now());
         Ok(())
     })

@@ -15,23 +15,23 @@ use crate::exit::Exit;
 /// Reads a file in which nothing is wrong.
 ///
 /// # Errors
-/// [`Exit::Files`].
+/// [`Exit::FragmentFile`].
 pub(super) fn read(path: &Path) -> Result<FragmentFile, Exit> {
-    let bytes = read_file(path).map_err(Exit::Files)?;
+    let bytes = read_file(path).map_err(Exit::FragmentFile)?;
     let parsed = FragmentFile::parse(bytes.expose()).and_then(FragmentFile::sound);
-    parsed.map_err(|problem| Exit::Files(format!("{}: {problem}", path.display())))
+    parsed.map_err(|problem| Exit::FragmentFile(format!("{}: {problem}", path.display())))
 }
 
 /// Changes the file, or makes it when there is none. Nobody else changes it meanwhile, and a crash
 /// leaves the old file or the new one.
 ///
 /// # Errors
-/// [`Exit::Files`], and what `change` says; the file is as it was then.
+/// [`Exit::FragmentFile`], and what `change` says; the file is as it was then.
 pub(super) fn change<T>(
     path: &Path,
     change: impl FnOnce(&mut FragmentFile) -> Result<T, Exit>,
 ) -> Result<T, Exit> {
-    let cannot = |error: std::io::Error| Exit::Files(format!("{}: {error}", path.display()));
+    let cannot = |error: std::io::Error| Exit::FragmentFile(format!("{}: {error}", path.display()));
     let directory = match path.parent() {
         Some(parent) if parent != Path::new("") => parent.to_path_buf(),
         _ => PathBuf::from("."),

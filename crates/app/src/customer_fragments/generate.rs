@@ -10,9 +10,11 @@ use keysherd_fragments::fragment_file::{
     DESCRIPTION_BYTES_MAX, FRAGMENTS_MAX, FragmentEntry, FragmentFile, FragmentKind,
     NAME_BYTES_MAX, fingerprint_text, id_text,
 };
+use keysherd_fragments::leg_c::CustomerFragment;
 use serde_json::json;
 
 use super::file;
+use super::module::{self, ModuleSource};
 use crate::exit::Exit;
 
 /// The file when none is named.
@@ -36,6 +38,14 @@ pub(crate) fn command() -> Command {
                 .default_value("standard"),
         )
         .arg(option("hsm-key-label", "LABEL", "Label of the hardware key of an HSM type"))
+        .args(module::flags())
+        .arg(
+            Arg::new("make-hsm-key")
+                .long("make-hsm-key")
+                .action(ArgAction::SetTrue)
+                .requires(module::HSM)
+                .help("Make the hardware key first, on the token of --customer-fragments-hsm"),
+        )
         .arg(
             option("out", "FILE", "File to add it to, made when missing (0600); - prints it")
                 .default_value(FILE_DEFAULT),
@@ -51,12 +61,11 @@ pub(crate) fn command() -> Command {
 /// Makes the fragment.
 ///
 /// # Errors
-/// [`Exit::Configuration`] for flags that do not go together; [`Exit::Files`].
+/// [`Exit::Configuration`] for flags that do not go together; [`Exit::FragmentFile`].
 pub(crate) fn run(flags: &ArgMatches) -> Result<(), Exit> {
     let entry = new_entry(flags)?;
     let (id, kind) = (entry.id, entry.kind.clone());
-    let made = entry.fragment().map(|made| fingerprint_text(&made.check_value()));
-    let fingerprint = made.ok();
+    let fingerprint = fingerprint(flags, &entry)?;
     let out = PathBuf::from(text(flags, "out"));
     if out == Path::new("-") {
         let file = FragmentFile { entries: vec![entry], problems: Vec::new() };
@@ -65,7 +74,7 @@ pub(crate) fn run(flags: &ArgMatches) -> Result<(), Exit> {
     file::change(&out, |file| {
         if file.entries.len() >= FRAGMENTS_MAX {
             let text = format!("{} has {FRAGMENTS_MAX} fragments already", out.display());
-            return Err(Exit::Files(text));
+            return Err(Exit::FragmentFile(text));
         }
         if let Some(same) = file.entries.iter().find(|other| other.name == entry.name) {
             let text = format!(
@@ -90,6 +99,25 @@ pub(crate) fn run(flags: &ArgMatches) -> Result<(), Exit> {
         sentence(&id, fingerprint.as_deref(), &file)
     };
     print(report.as_bytes())
+}
+
+/// The fingerprint; that of a fragment in hardware only when its token is named.
+fn fingerprint(flags: &ArgMatches, entry: &FragmentEntry) -> Result<Option<String>, Exit> {
+    let text = |made: &CustomerFragment| fingerprint_text(&made.check_value());
+    let Some(label) = entry.kind.key_label() else {
+        return Ok(entry.fragment().ok().as_ref().map(text));
+    };
+    let Some(module) = ModuleSource::of_flags(flags)? else { return Ok(None) };
+    let module = module.module();
+    let asked = module.run(|token| {
+        if flags.get_flag("make-hsm-key") {
+            token.generate_hmac(label)?;
+        }
+        token.hmac_sha256(label, entry.value.expose())
+    });
+    let tag = asked.map_err(|why| Exit::FragmentFile(format!("{why}; no fragment was made")))?;
+    let made = CustomerFragment::from_module(entry.id, &tag);
+    made.map(|made| Some(text(&made))).map_err(|why| Exit::FragmentWrong(why.to_string()))
 }
 
 fn new_entry(flags: &ArgMatches) -> Result<FragmentEntry, Exit> {
@@ -123,7 +151,8 @@ fn new_entry(flags: &ArgMatches) -> Result<FragmentEntry, Exit> {
         return Err(Exit::Configuration("--name must not be empty".to_owned()));
     }
     let mut value = Secret::new([0; 32]);
-    let random = |_| Exit::Damaged("the random source failed; no fragment was made".to_owned());
+    let random =
+        |_| Exit::FragmentWrong("the random source failed; no fragment was made".to_owned());
     SystemRng.fill(value.expose_mut()).map_err(random)?;
     let id = Uid::random(&SystemRng).map_err(random)?;
     Ok(FragmentEntry { id, name, description, kind, value, backup_verified_at: None })
@@ -149,5 +178,5 @@ fn text(flags: &ArgMatches, name: &str) -> String {
 fn print(text: &[u8]) -> Result<(), Exit> {
     let mut out = std::io::stdout().lock();
     let written = out.write_all(text).and_then(|()| out.flush());
-    written.map_err(|error| Exit::Files(format!("standard output: {error}")))
+    written.map_err(|error| Exit::FragmentFile(format!("standard output: {error}")))
 }

@@ -5,14 +5,16 @@ use std::sync::Arc;
 use keysherd_fragments::fragment_file::{FragmentFile, fingerprint_text, id_text};
 use keysherd_gateway::{CustomerFragments, FragmentModule};
 
+use super::module::ModuleSource;
 use super::source::FragmentSource;
 
-/// The fragments of `source`. What cannot be read or used is logged and fails the items that need
-/// it, never the start: everything else has to go on.
+/// The fragments of `source`, those in hardware made by `module`. What cannot be read or used is
+/// logged and fails the items that need it, never the start: everything else has to go on.
 pub(crate) async fn open(
     source: &FragmentSource,
-    module: Option<Arc<dyn FragmentModule>>,
+    module: Option<ModuleSource>,
 ) -> Arc<CustomerFragments> {
+    let module = module.map(|module| module.module() as Arc<dyn FragmentModule>);
     let fragments = Arc::new(CustomerFragments::new(module));
     if *source == FragmentSource::Environment {
         tracing::warn!(

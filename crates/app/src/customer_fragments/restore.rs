@@ -25,19 +25,20 @@ const ROWS: usize = 4;
 /// `keysherd customer-fragment verify`.
 ///
 /// # Errors
-/// [`Exit::Files`]; [`Exit::Damaged`] when the shares do not restore the file's fragment.
+/// [`Exit::FragmentFile`]; [`Exit::FragmentWrong`] when the shares do not restore the file's
+/// fragment.
 pub(super) fn verify(flags: &ArgMatches) -> Result<(), Exit> {
     let path = path(flags);
     let held = file::read(&path)?;
     let shares = shares(flags)?;
-    let restored = combine(&shares).map_err(|problem| Exit::Damaged(problem.to_string()))?;
+    let restored = combine(&shares).map_err(|problem| Exit::FragmentWrong(problem.to_string()))?;
     let id = id_text(&restored.id);
     let entry = held.entry(&restored.id).ok_or_else(|| {
-        Exit::Damaged(format!("the shares are of {id}, which is not in {}", path.display()))
+        Exit::FragmentWrong(format!("the shares are of {id}, which is not in {}", path.display()))
     })?;
     if !constant_time_eq(restored.value.expose(), entry.value.expose()) {
         let text = format!("the shares give another value than {} has for {id}", path.display());
-        return Err(Exit::Damaged(text));
+        return Err(Exit::FragmentWrong(text));
     }
     note_verified(&path, entry)?;
     write_stdout(&format!("these {} shares restore {id}; noted in its file\n", shares.len()));
@@ -47,17 +48,18 @@ pub(super) fn verify(flags: &ArgMatches) -> Result<(), Exit> {
 /// `keysherd customer-fragment restore`.
 ///
 /// # Errors
-/// [`Exit::Configuration`], [`Exit::Files`]; [`Exit::Damaged`] for shares that do not fit, or give
+/// [`Exit::Configuration`], [`Exit::FragmentFile`]; [`Exit::FragmentWrong`] for shares that do not
+/// fit, or give
 /// another fragment than `--fingerprint` demands.
 pub(super) fn restore(flags: &ArgMatches) -> Result<(), Exit> {
     let path = path(flags);
-    let restored = combine(&shares(flags)?).map_err(|why| Exit::Damaged(why.to_string()))?;
+    let restored = combine(&shares(flags)?).map_err(|why| Exit::FragmentWrong(why.to_string()))?;
     let entry = new_entry(flags, restored)?;
     let id = id_text(&entry.id);
     let made = entry.fragment().map(|made| fingerprint_text(&made.check_value())).ok();
     let wanted = flags.get_one::<String>("fingerprint");
     if let Some(wanted) = wanted.filter(|wanted| Some(*wanted) != made.as_ref()) {
-        return Err(Exit::Damaged(format!(
+        return Err(Exit::FragmentWrong(format!(
             "the shares restore a fragment with the fingerprint {}, not {wanted}; nothing was \
              written",
             made.as_deref().unwrap_or("of a hardware key")
@@ -69,7 +71,7 @@ pub(super) fn restore(flags: &ArgMatches) -> Result<(), Exit> {
             Ok(true)
         }
         Some(other) if constant_time_eq(other.value.expose(), entry.value.expose()) => Ok(false),
-        Some(_) => Err(Exit::Files(format!(
+        Some(_) => Err(Exit::FragmentFile(format!(
             "{} has another value under {id}; nothing was written: restore into another file",
             path.display()
         ))),
@@ -130,8 +132,8 @@ fn shares(flags: &ArgMatches) -> Result<Vec<RecoveryShare>, Exit> {
 
 /// Reads a share from a file of its own.
 pub(super) fn read_share(path: &Path) -> Result<RecoveryShare, Exit> {
-    let bytes = read_file(path).map_err(Exit::Files)?;
-    let wrong = |why: String| Exit::Damaged(format!("{}: {why}", path.display()));
+    let bytes = read_file(path).map_err(Exit::FragmentFile)?;
+    let wrong = |why: String| Exit::FragmentWrong(format!("{}: {why}", path.display()));
     let text = std::str::from_utf8(bytes.expose()).map_err(|_| wrong("not text".to_owned()))?;
     RecoveryShare::parse(text).map_err(|problem| wrong(problem.to_string()))
 }
@@ -145,9 +147,10 @@ pub(super) fn ask_share(
         let mut rows = Zeroizing::new(String::with_capacity(512));
         for number in 1..=ROWS {
             say(out, &format!("{number} "))?;
-            let ended = || Exit::Files("standard input ended; nothing was done".to_owned());
+            let ended = || Exit::FragmentFile("standard input ended; nothing was done".to_owned());
             let line = lines.next().ok_or_else(ended)?;
-            let line = line.map_err(|error| Exit::Files(format!("standard input: {error}")))?;
+            let line =
+                line.map_err(|error| Exit::FragmentFile(format!("standard input: {error}")))?;
             let line = Zeroizing::new(line);
             // With the number or without it.
             let numbered = line.trim_start().starts_with(&format!("{number} "));
@@ -160,12 +163,12 @@ pub(super) fn ask_share(
             Err(problem @ (ShareProblem::Row(_) | ShareProblem::Checksum)) => {
                 say(out, &format!("{problem}; once more:\n"))?;
             }
-            Err(problem) => return Err(Exit::Damaged(problem.to_string())),
+            Err(problem) => return Err(Exit::FragmentWrong(problem.to_string())),
         }
     }
 }
 
 fn say(out: &mut StdoutLock<'_>, text: &str) -> Result<(), Exit> {
     let said = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-    said.map_err(|error| Exit::Files(format!("standard output: {error}")))
+    said.map_err(|error| Exit::FragmentFile(format!("standard output: {error}")))
 }

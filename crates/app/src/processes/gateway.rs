@@ -56,7 +56,7 @@ pub(crate) async fn run(settings: GatewaySettings) -> Result<(), Exit> {
         bundle = joining.wait_for_bundle() => bundle?,
         () = stop.wait() => return Ok(()),
     };
-    let fragments = customer_fragments::open(&settings.customer_fragments, None).await;
+    let fragments = open_fragments(&settings).await;
     let cache = settings.key_cache_seconds;
     let Joined { role, followed, follower } = joining.join(bundle, fragments.clone(), cache)?;
     let tasks = [
@@ -231,6 +231,11 @@ impl Follower {
     }
 }
 
+async fn open_fragments(settings: &GatewaySettings) -> Arc<CustomerFragments> {
+    let module = settings.fragment_module.clone();
+    customer_fragments::open(&settings.customer_fragments, module).await
+}
+
 /// Reads the customer fragments again at each SIGHUP.
 async fn reload(
     mut hangup: Hangup,
@@ -241,6 +246,7 @@ async fn reload(
     loop {
         hangup.wait().await;
         if !source.can_change() {
+            tracing::warn!("customer fragments do not come from a file; they stay as they are");
             continue;
         }
         match customer_fragments::reload(&source, &fragments).await {

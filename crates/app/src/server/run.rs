@@ -37,7 +37,7 @@ pub(crate) async fn run(config: ServerConfig) -> Result<(), Exit> {
     };
     let edge = PublicEdge::bind(&public, &dir, &clock).await?;
     let source = config.customer_fragments;
-    let fragments = customer_fragments::open(&source, None).await;
+    let fragments = customer_fragments::open(&source, config.fragment_module).await;
     let opening = Opening {
         key_cache_seconds: config.key_cache_seconds,
         rewraps_per_second: NonZeroU32::new(config.rewraps_per_second),

@@ -20,6 +20,7 @@ mod customer_thieves;
 mod disk_full;
 mod first_start;
 mod fragment_files;
+mod fragment_hsm;
 mod hostile;
 mod identities;
 mod interrupted;
