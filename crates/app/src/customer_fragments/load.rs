@@ -58,9 +58,12 @@ async fn take(fragments: &CustomerFragments, file: FragmentFile) {
         let (id, name) = (id_text(&entry.id), &entry.name);
         tracing::info!(id, name, fingerprint, kind = entry.kind.name(), "customer fragment");
         if entry.backup_verified_at.is_none() {
-            let text = "no recovery shares of this customer fragment were ever verified: losing \
-                        it loses everything that is bound to it";
-            tracing::warn!(id, name, text);
+            tracing::warn!(
+                id,
+                name,
+                "no recovery shares of this customer fragment were ever verified: losing it loses \
+                 everything that is bound to it"
+            );
         }
     }
     fragments.replace(file);

@@ -85,7 +85,12 @@ impl FragmentSource {
                 let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
                 vec![dir.unwrap_or(Path::new(".")).to_owned()]
             }
-            Self::Nowhere | Self::Descriptor(_) | Self::Environment => Vec::new(),
+            // Where it is a file, that one; pipes and memory are open to everybody who has them.
+            Self::Descriptor(number) => {
+                let file = std::fs::read_link(format!("/proc/self/fd/{number}"));
+                file.into_iter().filter(|path| path.is_absolute() && path.exists()).collect()
+            }
+            Self::Nowhere | Self::Environment => Vec::new(),
         }
     }
 

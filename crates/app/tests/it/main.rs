@@ -19,6 +19,7 @@ mod customer_fragments;
 mod customer_thieves;
 mod disk_full;
 mod first_start;
+mod fragment_delivery;
 mod fragment_files;
 mod fragment_hsm;
 mod hostile;
