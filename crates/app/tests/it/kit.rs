@@ -6,13 +6,14 @@ mod commands;
 mod http;
 mod needles;
 mod poll;
+mod proxy;
 mod records;
 mod run;
 mod server;
 mod stolen;
 
 pub(crate) use api::{Api, Person, Rule, rule_args};
-pub(crate) use cluster::{Cluster, Wish as ClusterWish};
+pub(crate) use cluster::{Cluster, Node, Wish as ClusterWish};
 pub(crate) use commands::{Spec, commands};
 pub(crate) use http::{Connection, Http, Reply};
 pub(crate) use needles::Needles;

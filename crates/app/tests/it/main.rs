@@ -11,6 +11,8 @@ mod audit_records;
 mod bad_arguments;
 mod canary;
 mod cluster;
+mod cluster_attacks;
+mod cluster_canary;
 mod command_line;
 mod configuration;
 mod confinement;

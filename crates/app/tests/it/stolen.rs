@@ -17,7 +17,16 @@ fn all_shares(data: &Path) -> Vec<Share> {
 
 /// Everything that is derived on the way to the value in `document`: KEK, DEK, partial values.
 fn derived(document: &[u8], shares: &[Share]) -> Needles {
-    let answer = open_document(&[], &question(document, shares, &[1, 2, 3], &[])).expect(0);
+    derived_with(document, shares, &[])
+}
+
+/// The same with customer fragments (id and value, both in hex).
+pub(crate) fn derived_with(
+    document: &[u8],
+    shares: &[Share],
+    fragments: &[(&str, &str)],
+) -> Needles {
+    let answer = open_document(&[], &question(document, shares, &[1, 2, 3], fragments)).expect(0);
     let answer: Value = serde_json::from_str(&answer.out).unwrap();
     let bytes = |value: &Value| hex::decode(value.as_str().unwrap()).unwrap();
     let partials = answer["partials"].as_array().unwrap();

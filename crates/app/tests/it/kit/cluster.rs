@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use keysherd_base::{Clock as _, SystemClock, Uid};
 use keysherd_crypto::random::SystemRng;
 use keysherd_crypto::sign::{PublicKey, SigningKey};
@@ -18,12 +20,15 @@ use keysherd_fragments::encoding::Encoding as _;
 use keysherd_fragments::manager_set::ManagerIndex;
 use keysherd_fragments::permit::Op;
 use rustix::process::Signal;
+use serde_json::Value;
 
 use super::api::Api;
 use super::http::Http;
 use super::poll::{wait_for, wait_until};
+use super::proxy::Proxy;
 use super::run::{Finished, KEYSHERD, finish, keysherd};
 use super::server::{Bootstrap, Process, Site};
+use super::stolen::{Share, shares_in};
 
 /// Fragment managers.
 pub(crate) const MANAGERS: u8 = 3;
@@ -45,6 +50,18 @@ pub(crate) struct Cluster {
     pub(crate) bootstrap: Bootstrap,
     pub(crate) http: Arc<Http>,
     pub(crate) url: String,
+    /// The gateway's customer fragment.
+    pub(crate) fragment: Option<CustomerFragment>,
+}
+
+/// A customer fragment.
+pub(crate) struct CustomerFragment {
+    /// Its id as commands show it.
+    pub(crate) id: String,
+    /// The same as bundles have it.
+    pub(crate) uid: Uid,
+    /// Its 32 bytes.
+    pub(crate) value: Vec<u8>,
 }
 
 /// One role: how it is started, and the process while it runs.
@@ -57,6 +74,8 @@ pub(crate) struct Node {
     /// Where it listens; port 0 before the first start.
     pub(crate) address: String,
     pub(crate) process: Option<Process>,
+    /// The wire through which the others reach it, where there is one.
+    pub(crate) wire: Option<Proxy>,
 }
 
 /// What is different from the usual.
@@ -64,6 +83,10 @@ pub(crate) struct Node {
 pub(crate) struct Wish {
     /// The gateway and the managers reach managers through control's relay.
     pub(crate) relay: bool,
+    /// Control and the managers are reached through wires that remember, and can be slow.
+    pub(crate) wires: bool,
+    /// The gateway has a customer fragment.
+    pub(crate) customer_fragment: bool,
     /// Further arguments of the gateway.
     pub(crate) gateway: Vec<String>,
 }
@@ -85,8 +108,9 @@ impl Cluster {
         };
         let mut control = node("control", "control", &[]);
         control.start(&site);
-        let at_control = ["--control", &control.address.clone()].map(str::to_owned);
-        let mut common: Vec<&str> = at_control.iter().map(String::as_str).collect();
+        control.wire = wish.wires.then(|| Proxy::to(&control.address));
+        let at_control = control.seen_at();
+        let mut common: Vec<&str> = vec!["--control", &at_control];
         common.extend(wish.relay.then_some("--relay"));
         let mut managers = Vec::new();
         for index in 1..=MANAGERS {
@@ -94,18 +118,31 @@ impl Cluster {
             let args = [&["--index", &index][..], &common].concat();
             let mut manager = node("fragments", &name, &args);
             manager.start(&site);
+            manager.wire = wish.wires.then(|| Proxy::to(&manager.address));
             managers.push(manager);
         }
         let more = wish.gateway.iter().map(String::as_str);
         let args: Vec<&str> = common.iter().copied().chain(more).collect();
         let mut gateway = node("gateway", "gateway", &args);
+        let fragment = wish.customer_fragment.then(|| gateway.make_customer_fragment(&site));
         gateway.start(&site);
-        let bundle = first_bundle(&control, &managers, &gateway);
+        let mut bundle = first_bundle(&control, &managers, &gateway);
+        bundle.clusters[0].fragments.extend(fragment.as_ref().map(|made| made.uid));
         let url = gateway.address.clone();
         let http = Arc::new(Http::new(&url, &gateway.data.join("tls/ca.pem")));
         let bootstrap = Bootstrap::default();
-        let mut cluster =
-            Self { site, owner, bundle, control, managers, gateway, bootstrap, http, url };
+        let mut cluster = Self {
+            site,
+            owner,
+            bundle,
+            control,
+            managers,
+            gateway,
+            bootstrap,
+            http,
+            url,
+            fragment,
+        };
         cluster.publish();
         cluster.bootstrap = cluster.set_up();
         cluster.wait_until_healthy();
@@ -170,6 +207,19 @@ impl Cluster {
         [&self.control].into_iter().chain(&self.managers).chain([&self.gateway])
     }
 
+    /// Control and the managers: those that must not be able to read.
+    pub(crate) fn blind(&self) -> impl Iterator<Item = &Node> {
+        self.nodes().filter(|node| node.role != "gateway")
+    }
+
+    /// The fragments of all managers, as whoever steals all their disks has them.
+    pub(crate) fn stolen_shares(&self) -> Vec<Share> {
+        let of_manager = |node: &Node| {
+            shares_in(&node.data.join("store/fragments.redb"), &node.data.join("epoch.key"))
+        };
+        self.managers.iter().flat_map(of_manager).collect()
+    }
+
     /// The node at a place of [`Self::nodes`], to be changed.
     pub(crate) fn node(&mut self, place: usize) -> (&Site, &mut Node) {
         let managers = self.managers.iter_mut();
@@ -204,9 +254,31 @@ impl Node {
         let mut args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
         args.extend(["--owner-key".to_owned(), owner.public().to_string()]);
         let address = "127.0.0.1:0".to_owned();
-        let node = Self { role, user, data, args, address, process: None };
+        let node = Self { role, user, data, args, address, process: None, wire: None };
         node.own(&node.data);
         node
+    }
+
+    /// Where the others find it.
+    pub(crate) fn seen_at(&self) -> String {
+        self.wire.as_ref().map_or_else(|| self.address.clone(), |wire| wire.address.to_string())
+    }
+
+    /// Makes a customer fragment and starts with it from now on.
+    fn make_customer_fragment(&mut self, site: &Site) -> CustomerFragment {
+        let file = self.data.join("customer_fragments.json");
+        let shown = file.to_str().unwrap().to_owned();
+        let mut command = keysherd(&site.home());
+        command.args(["gen-customer-fragment", "--name", "test", "--out", &shown]);
+        finish(&mut command, b"").expect(0);
+        self.own(&file);
+        self.args.extend(["--customer-fragments".to_owned(), shown]);
+        let content: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+        let made = &content["customer_fragments"][0];
+        let id = made["id"].as_str().unwrap().to_owned();
+        let uid = Uid(hex::decode(&id[3..]).unwrap().try_into().unwrap());
+        let value = STANDARD.decode(made["value"].as_str().unwrap()).unwrap();
+        CustomerFragment { id, uid, value }
     }
 
     /// Gives a file to the node's user.
@@ -291,7 +363,7 @@ fn first_bundle(control: &Node, managers: &[Node], gateway: &Node) -> Bundle {
             key,
             tls_spki_sha256: key.spki_sha256(),
             former_keys: Vec::new(),
-            address: node.address.clone(),
+            address: node.seen_at(),
         }
     };
     Bundle {
@@ -322,7 +394,7 @@ fn first_bundle(control: &Node, managers: &[Node], gateway: &Node) -> Bundle {
         recovery_key: None,
         controls: vec![ControlEntry {
             tls_spki_sha256: control.printed_key("identity").spki_sha256(),
-            address: control.address.clone(),
+            address: control.seen_at(),
         }],
     }
 }

@@ -44,6 +44,11 @@ impl Needles {
         Self(named.collect())
     }
 
+    /// `secret` under `name` as it is, for when there are a thousand.
+    pub(crate) fn plain(name: &str, secret: &[u8]) -> Self {
+        Self(vec![(name.to_owned(), secret.to_vec())])
+    }
+
     /// These and others.
     pub(crate) fn and(mut self, other: Self) -> Self {
         self.0.extend(other.0);

@@ -1,0 +1,102 @@
+//! A wire between two roles that remembers what went over it, and can be slow.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Passes bytes on between whoever connects and one address. Ended on drop.
+pub(crate) struct Proxy {
+    /// Where to connect.
+    pub(crate) address: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    target: String,
+    recorded: Mutex<Vec<u8>>,
+    delay_ms: AtomicU64,
+    ended: AtomicBool,
+}
+
+impl Proxy {
+    /// A wire to `target`.
+    pub(crate) fn to(target: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let shared = Arc::new(Shared {
+            target: target.to_owned(),
+            recorded: Mutex::default(),
+            delay_ms: AtomicU64::new(0),
+            ended: AtomicBool::new(false),
+        });
+        let serving = shared.clone();
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                if serving.ended.load(Ordering::Relaxed) {
+                    return;
+                }
+                if let Ok(stream) = stream {
+                    join(&serving, stream);
+                }
+            }
+        });
+        Self { address, shared }
+    }
+
+    /// Everything that went over it so far, in both directions.
+    pub(crate) fn recorded(&self) -> Vec<u8> {
+        self.shared.recorded.lock().unwrap().clone()
+    }
+
+    /// Lets all answers come later by this much.
+    pub(crate) fn delay(&self, delay: Duration) {
+        let millis = u64::try_from(delay.as_millis()).unwrap();
+        self.shared.delay_ms.store(millis, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.shared.ended.store(true, Ordering::Relaxed);
+        // Wakes the accept loop; it may be gone already.
+        let _ = TcpStream::connect(self.address);
+    }
+}
+
+fn join(shared: &Arc<Shared>, near: TcpStream) {
+    // Whoever is not there refuses the connection, and so does the wire to it.
+    let Ok(far) = TcpStream::connect(&shared.target) else { return };
+    let halves = |stream: &TcpStream| stream.try_clone().unwrap();
+    pump(shared.clone(), halves(&near), halves(&far), false);
+    pump(shared.clone(), far, near, true);
+}
+
+/// Copies from `from` to `to` until the end; answers may be held back.
+fn pump(shared: Arc<Shared>, mut from: TcpStream, mut to: TcpStream, answers: bool) {
+    let (sender, receiver) = mpsc::channel::<(Instant, Vec<u8>)>();
+    thread::spawn(move || {
+        for (due, piece) in receiver {
+            // The wire is slow on purpose: this is what is tested, not a way to wait for something.
+            thread::sleep(due.saturating_duration_since(Instant::now()));
+            if to.write_all(&piece).is_err() {
+                break;
+            }
+        }
+        let _ = to.shutdown(Shutdown::Write);
+    });
+    thread::spawn(move || {
+        let mut piece = vec![0; 16 * 1024];
+        while let Ok(length @ 1..) = from.read(&mut piece) {
+            shared.recorded.lock().unwrap().extend_from_slice(&piece[..length]);
+            let delay = if answers { shared.delay_ms.load(Ordering::Relaxed) } else { 0 };
+            let due = Instant::now() + Duration::from_millis(delay);
+            if sender.send((due, piece[..length].to_vec())).is_err() {
+                let _ = from.shutdown(Shutdown::Both);
+                break;
+            }
+        }
+    });
+}
