@@ -97,8 +97,13 @@ fn tidy_step(_: &Run) -> Result<Counts, String> {
     tidy::run(&[]).map(|()| Counts::one(true))
 }
 
-fn cargo_test(_: &Run) -> Result<Counts, String> {
-    let finished = process::watch(&mut in_project(&["test", "--workspace", "--no-fail-fast"]))?;
+fn cargo_test(run: &Run) -> Result<Counts, String> {
+    let mut command = in_project(&["test", "--workspace", "--no-fail-fast"]);
+    if run.all {
+        // Tests that have a short form and one of minutes take the long one.
+        command.env("KEYSHERD_TEST_ALL", "1");
+    }
+    let finished = process::watch(&mut command)?;
     let mut counts = Counts::of_cargo(&finished.text);
     if !finished.success && counts.failed == 0 {
         counts.failed = 1;

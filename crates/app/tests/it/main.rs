@@ -13,6 +13,7 @@ mod canary;
 mod cluster;
 mod cluster_attacks;
 mod cluster_canary;
+mod cluster_faults;
 mod command_line;
 mod configuration;
 mod confinement;

@@ -24,6 +24,11 @@ pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     wait_for(what, || holds().then_some(()));
 }
 
+/// Whether tests that have a short form take the long one: with `cargo xtask test --all`.
+pub(crate) fn in_full() -> bool {
+    std::env::var_os("KEYSHERD_TEST_ALL").is_some()
+}
+
 /// Tests that have servers at the same time.
 const TURNS: usize = 3;
 
