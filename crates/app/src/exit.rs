@@ -13,6 +13,10 @@ pub(crate) enum Exit {
     Files(String),
     /// 69: an address cannot be listened on.
     Listen(String),
+    /// 69: another role cannot be reached or does not answer.
+    Unreachable(String),
+    /// 77: another role refuses.
+    Refused(String),
     /// 70: the stores or keys are damaged, or a defect; the text says what.
     Damaged(String),
     /// 70: what was looked at is not as it should be; the text says what.
@@ -28,9 +32,10 @@ impl Exit {
     pub(crate) const fn code(&self) -> u8 {
         match self {
             Self::Configuration(_) => 64,
-            Self::Listen(_) => 69,
+            Self::Listen(_) | Self::Unreachable(_) => 69,
             Self::Damaged(_) | Self::NotIntact(_) | Self::FragmentWrong(_) => 70,
             Self::Files(_) | Self::FragmentFile(_) => 73,
+            Self::Refused(_) => 77,
         }
     }
 }
@@ -44,8 +49,21 @@ impl fmt::Display for Exit {
             Self::FragmentFile(text) | Self::FragmentWrong(text) => {
                 write!(f, "customer fragments: {text}")
             }
+            Self::Unreachable(text) => write!(f, "no answer: {text}"),
+            Self::Refused(text) => write!(f, "refused: {text}"),
             Self::Damaged(text) => write!(f, "cannot start: {text}"),
             Self::NotIntact(text) => f.write_str(text),
+        }
+    }
+}
+
+impl Exit {
+    /// What another role said to a request.
+    pub(crate) fn of_another_role(fault: &Fault) -> Self {
+        match fault.kind() {
+            FaultKind::Unavailable | FaultKind::Timeout => Self::Unreachable(fault.to_string()),
+            FaultKind::Internal => Self::Damaged(fault.to_string()),
+            _ => Self::Refused(fault.to_string()),
         }
     }
 }

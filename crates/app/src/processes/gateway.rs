@@ -33,6 +33,10 @@ use crate::roles::{owner_pin, parties};
 /// How often control is asked for a newer bundle, and managers are told of it.
 const BUNDLE_INTERVAL: Duration = Duration::from_secs(1);
 
+/// How often, and how many times, a setup brings the bundle to managers that lag behind.
+const MANAGERS_INTERVAL: Duration = Duration::from_millis(250);
+const MANAGERS_TURNS: usize = 120;
+
 /// Runs the gateway until SIGTERM or SIGINT.
 pub(crate) async fn run(settings: GatewaySettings) -> Result<(), Exit> {
     let (mut stop, hangup) = (StopSignals::new()?, Hangup::new()?);
@@ -193,7 +197,42 @@ pub(super) struct Follower {
     pinned: BTreeMap<ManagerIndex, u64>,
 }
 
+impl Joined {
+    /// Waits until every manager has the bundle: before that it knows no gateway.
+    ///
+    /// # Errors
+    /// [`Exit::Unreachable`] names those that did not take it in time.
+    pub(super) async fn wait_for_managers(&mut self) -> Result<(), Exit> {
+        let Some(bundle) = self.followed.bundle() else { return Ok(()) };
+        let mut turns = tokio::time::interval(MANAGERS_INTERVAL);
+        for _ in 0..MANAGERS_TURNS {
+            turns.tick().await;
+            self.follower.bring(&bundle).await;
+            if self.follower.lagging(&bundle).next().is_none() {
+                return Ok(());
+            }
+        }
+        let lagging: Vec<String> =
+            self.follower.lagging(&bundle).map(|index| index.to_string()).collect();
+        Err(Exit::Unreachable(format!(
+            "fragment managers {} do not take the trust bundle (version {}); see their logs and \
+             whether this machine reaches them",
+            lagging.join(", "),
+            bundle.version()
+        )))
+    }
+}
+
 impl Follower {
+    /// The managers that have not said that they have this bundle.
+    fn lagging(&self, bundle: &PinnedBundle) -> impl Iterator<Item = ManagerIndex> {
+        let version = bundle.version();
+        let entries = bundle.bundle().managers.iter();
+        entries
+            .map(|entry| entry.index)
+            .filter(move |index| self.pinned.get(index) < Some(&version))
+    }
+
     async fn follow(mut self) {
         let mut turns = tokio::time::interval(BUNDLE_INTERVAL);
         loop {
@@ -214,15 +253,12 @@ impl Follower {
 
     /// Brings the bundle to managers that may not have it.
     async fn bring(&mut self, bundle: &PinnedBundle) {
-        let version = bundle.version();
-        for entry in &bundle.bundle().managers {
-            if self.pinned.get(&entry.index) >= Some(&version) {
-                continue;
-            }
+        let lagging: Vec<ManagerIndex> = self.lagging(bundle).collect();
+        for index in lagging {
             let request = ManagerRequest::Bundle(bundle.signed().clone());
-            match self.gateway.ask_manager(entry.index, &request).await {
+            match self.gateway.ask_manager(index, &request).await {
                 Ok(ManagerAnswer::BundlePinned { version }) => {
-                    self.pinned.insert(entry.index, version);
+                    self.pinned.insert(index, version);
                 }
                 Ok(_) => {}
                 Err(fault) => tracing::debug!(%fault, "a manager does not have the bundle yet"),

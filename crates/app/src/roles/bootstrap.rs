@@ -95,7 +95,8 @@ pub(crate) async fn create_account(setup: Setup<'_>, dir: &DataDir) -> Result<Bo
         threshold: made.threshold,
         customer_fragment: None,
     };
-    plane.ask(server_call(rng)?, complete).await?;
+    let completed = plane.ask(server_call(rng)?, complete).await;
+    completed.map_err(|fault| Exit::of_another_role(&fault))?;
     dir.rename(PENDING, BOOTSTRAP)?;
     Ok(bootstrap)
 }
@@ -107,7 +108,8 @@ pub(crate) async fn finish(services: &Services, dir: &DataDir) -> Result<(), Exi
     let exists = match AccountId::parse(&pending.account_id) {
         Ok(AccountId(account)) => {
             let caller = server_call(&services.rng)?;
-            services.plane.ask(caller, SetupLook { account }).await?.exists
+            let looked = services.plane.ask(caller, SetupLook { account }).await;
+            looked.map_err(|fault| Exit::of_another_role(&fault))?.exists
         }
         Err(_) => false,
     };
@@ -165,10 +167,13 @@ async fn make_original_key(role: &GatewayRole, token: &SetupToken) -> Result<Mad
     let (account, key_id) = (AccountId(random()?), random()?);
     let self_test_salt: [u8; 32] = rng.array().map_err(|error| Exit::Damaged(error.to_string()))?;
     let begin = SetupBegin { token: token.clone(), account: account.0, key_id, self_test_salt };
-    let SetupBeginReply { group, permit } = plane.ask(server_call(rng)?, begin).await?;
+    let refused = |fault| Exit::of_another_role(&fault);
+    let begun = plane.ask(server_call(rng)?, begin).await;
+    let SetupBeginReply { group, permit } = begun.map_err(refused)?;
     let managers = u8::try_from(role.gateway.manager_count()).unwrap_or(u8::MAX);
     let to_make = KeyToMake { account, key_id, group, managers, permit, self_test_salt };
-    let (manifest, threshold) = role.gateway.make_original_key(to_make).await?;
+    let made = role.gateway.make_original_key(to_make).await;
+    let (manifest, threshold) = made.map_err(refused)?;
     Ok(MadeKey { account, key_id, manifest, managers, threshold })
 }
 

@@ -1,5 +1,5 @@
-//! Planted values, and every key on the way to them, are nowhere in control and the managers: not in
-//! memory, files and logs, and not on their wires.
+//! Planted values, and every key on the way to them, are nowhere in control and the managers: not
+//! in memory, files and logs, and not on their wires.
 
 use std::collections::HashMap;
 

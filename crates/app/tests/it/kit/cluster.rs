@@ -191,6 +191,11 @@ impl Cluster {
         });
     }
 
+    /// What the gateway says of itself.
+    pub(crate) fn status(&self) -> Value {
+        self.http.get("/status").unwrap().json()
+    }
+
     /// Calls without a token.
     pub(crate) fn nobody(&self) -> Api {
         Api::new(self.http.clone())

@@ -80,7 +80,9 @@ fn pump(shared: Arc<Shared>, mut from: TcpStream, mut to: TcpStream, answers: bo
     thread::spawn(move || {
         for (due, piece) in receiver {
             // The wire is slow on purpose: this is what is tested, not a way to wait for something.
-            thread::sleep(due.saturating_duration_since(Instant::now()));
+            while let Some(rest) = due.checked_duration_since(Instant::now()) {
+                thread::park_timeout(rest);
+            }
             if to.write_all(&piece).is_err() {
                 break;
             }
