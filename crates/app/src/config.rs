@@ -7,9 +7,12 @@ pub(crate) mod audit;
 mod confinement;
 pub(crate) mod control;
 mod data_dir;
+pub(crate) mod enroll;
 pub(crate) mod fragments;
 pub(crate) mod gateway;
 pub(crate) mod manager_logs;
 pub(crate) mod owner_key;
 pub(crate) mod server;
 mod settings;
+
+pub(crate) use data_dir::default as data_dir_default;

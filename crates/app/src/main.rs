@@ -8,9 +8,11 @@ mod exit;
 mod hardening;
 mod logging;
 mod manager_logs;
+mod owner;
 mod passphrase;
 mod processes;
 mod roles;
+mod secret_source;
 mod server;
 
 use std::ffi::OsString;
@@ -33,6 +35,7 @@ const ROLES: &[(&str, &str)] = &[
     ("control", "Run the control plane, which stores and authorizes and cannot read."),
     ("fragments", "Run one fragment manager."),
     ("gateway", "Run a gateway: the only place where plaintext meets a key."),
+    ("owner", "The owner's key: let machines in, set caps, sign bundles and orders."),
     ("account", "Create a further account in a data directory whose server is stopped."),
     ("gen-customer-fragment", "Make a customer fragment and add it to a file."),
     ("customer-fragment", "List customer fragments; make, verify and use recovery shares."),
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
         "control" => role(config::control::command(), rest(), control),
         "fragments" => role(config::fragments::command(), rest(), fragments),
         "gateway" => role(config::gateway::command(), rest(), gateway),
+        "owner" => role(owner::command(), rest(), of_owner),
         "account" => role(config::account::command(), rest(), account),
         "gen-customer-fragment" => {
             let command = customer_fragments::generate::command();
@@ -126,6 +130,11 @@ fn control(flags: &ArgMatches) -> Result<(), Exit> {
 }
 
 fn fragments(flags: &ArgMatches) -> Result<(), Exit> {
+    if let Some(("enroll", flags)) = flags.subcommand() {
+        let (request, manager) = config::fragments::enrolling(flags, &env)?;
+        hardening::conceal()?;
+        return processes::enroll::fragments(&request, &manager);
+    }
     if let Some((name, flags)) = flags.subcommand() {
         return manager_logs::run(name, flags);
     }
@@ -137,6 +146,10 @@ fn fragments(flags: &ArgMatches) -> Result<(), Exit> {
 }
 
 fn gateway(flags: &ArgMatches) -> Result<(), Exit> {
+    if let Some(("enroll", flags)) = flags.subcommand() {
+        let request = config::enroll::EnrollSettings::of_role("gateway", flags, &env)?;
+        return processes::enroll::gateway(&request);
+    }
     if let Some((_, flags)) = flags.subcommand() {
         let settings = config::gateway::SetupSettings::load(flags, &env)?;
         if only_checked(flags, &settings) {
@@ -179,6 +192,12 @@ fn prepare(log_json: bool, confinement: &Confinement) -> Result<tokio::runtime::
     }
     hardening::confine(confinement)?;
     runtime()
+}
+
+/// The owner's key is in this process for a moment.
+fn of_owner(flags: &ArgMatches) -> Result<(), Exit> {
+    hardening::conceal()?;
+    owner::run(flags)
 }
 
 fn account(flags: &ArgMatches) -> Result<(), Exit> {

@@ -7,6 +7,7 @@ use clap::{Arg, ArgMatches, Command};
 use keysherd_crypto::sign::PublicKey;
 
 use super::addresses::{self, ManagerAddresses};
+use super::enroll::{self, EnrollSettings};
 use super::owner_key::{owner_key, owner_option};
 use super::settings::{Settings, common, option};
 use super::{confinement, data_dir};
@@ -40,6 +41,8 @@ pub(crate) enum ControlErrand {
     SetupToken,
     /// Take the trust bundle in this file.
     AcceptBundle(PathBuf),
+    /// Write the request to be trusted.
+    Enroll(Box<EnrollSettings>),
 }
 
 /// The command line of `keysherd control`.
@@ -58,6 +61,7 @@ pub(crate) fn command() -> Command {
                 .arg(data_dir::flag())
                 .arg(Arg::new("file").value_name("FILE").required(true).help("The signed bundle")),
         )
+        .subcommand(enroll::command())
 }
 
 fn run_options(command: Command) -> Command {
@@ -102,6 +106,11 @@ pub(crate) fn errand(
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Option<(ControlErrand, PathBuf)>, Exit> {
     let Some((verb, flags)) = flags.subcommand() else { return Ok(None) };
+    if verb == "enroll" {
+        let settings = EnrollSettings::of_role("control", flags, env)?;
+        let dir = settings.data_dir.clone();
+        return Ok(Some((ControlErrand::Enroll(Box::new(settings)), dir)));
+    }
     let dir = match flags.get_one::<String>("data-dir") {
         Some(dir) => PathBuf::from(dir),
         None => data_dir::default(env)?.with_file_name("keysherd-control"),

@@ -26,7 +26,7 @@ pub(super) fn of(
 }
 
 /// `keysherd` in the user's data directory.
-pub(super) fn default(env: &dyn Fn(&str) -> Option<String>) -> Result<PathBuf, Exit> {
+pub(crate) fn default(env: &dyn Fn(&str) -> Option<String>) -> Result<PathBuf, Exit> {
     let set = |name: &str| env(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     set("XDG_DATA_HOME")
         .or_else(|| set("HOME").map(|home| home.join(".local/share")))

@@ -10,6 +10,7 @@ use keysherd_fragments::manager_set::ManagerIndex;
 use super::addresses::{self, ManagerAddresses};
 use super::at_rest::{self, AtRest};
 use super::confinement;
+use super::enroll::{self, EnrollSettings};
 use super::owner_key::{owner_key, owner_option};
 use super::settings::{Settings, common, option, switch, wrong};
 use crate::exit::Exit;
@@ -45,10 +46,33 @@ pub(crate) struct FragmentsSettings {
 
 /// The command line of `keysherd fragments`.
 pub(crate) fn command() -> Command {
-    at_rest::at_rest(common(Command::new("fragments")))
+    run_options(Command::new("fragments"))
         .about("Run one fragment manager, or read the logs of some.")
         .args_conflicts_with_subcommands(true)
+        .subcommand(enroll_command())
         .subcommands(super::manager_logs::commands())
+}
+
+fn enroll_command() -> Command {
+    enroll::options(run_options(Command::new("enroll")))
+        .about("Make this manager's identity and write the request by which the owner lets it in.")
+}
+
+/// What a manager that is not yet trusted is opened with, and what its request says.
+///
+/// # Errors
+/// [`Exit::Configuration`] names the setting, its value and what is allowed.
+pub(crate) fn enrolling(
+    flags: &ArgMatches,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<(EnrollSettings, FragmentsSettings), Exit> {
+    let command = enroll_command();
+    let request = EnrollSettings::load(&command, "fragments", flags, env)?;
+    Ok((request, FragmentsSettings::read(&Settings::load(&command, flags)?, env)?))
+}
+
+fn run_options(command: Command) -> Command {
+    at_rest::at_rest(common(command))
         .arg(option(
             "index",
             "N",
@@ -79,14 +103,17 @@ impl FragmentsSettings {
         flags: &ArgMatches,
         env: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, Exit> {
-        let settings = Settings::load(&command(), flags)?;
+        Self::read(&Settings::load(&command(), flags)?, env)
+    }
+
+    fn read(settings: &Settings<'_>, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, Exit> {
         let index = settings.required("index", "this manager's place in the trust bundle")?;
         let parsed = index.parse().ok().and_then(ManagerIndex::new);
         let what = "an address and a port, such as 127.0.0.1:8401";
         let data_dir = settings.data_dir("fragments", env)?;
-        let at_rest = at_rest::load(&settings)?;
+        let at_rest = at_rest::load(settings)?;
         let readable = at_rest.paths(env);
-        let mut confinement = confinement::load(&settings, &data_dir, readable)?;
+        let mut confinement = confinement::load(settings, &data_dir, readable)?;
         confinement.starts_programs = at_rest.starts_programs();
         let config = Self {
             confinement,
@@ -94,9 +121,9 @@ impl FragmentsSettings {
             data_dir,
             index: parsed.ok_or_else(|| wrong("index", &index, "1 to 7"))?,
             listen: settings.parsed("listen", LISTEN_DEFAULT, what)?,
-            owner_key: owner_key(&settings)?,
-            controls: addresses::controls(&settings)?,
-            managers: addresses::managers(&settings)?,
+            owner_key: owner_key(settings)?,
+            controls: addresses::controls(settings)?,
+            managers: addresses::managers(settings)?,
             relay: settings.is_set("relay")?,
             log_json: settings.is_set("log-json")?,
         };

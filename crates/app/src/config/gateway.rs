@@ -8,6 +8,7 @@ use keysherd_crypto::sign::PublicKey;
 
 use super::addresses::{self, ManagerAddresses};
 use super::confinement;
+use super::enroll;
 use super::owner_key::{owner_key, owner_option};
 use super::server::{LISTEN_DEFAULT, rewraps_per_second};
 use super::settings::{Settings, common, option, options, switch, wrong};
@@ -72,6 +73,7 @@ pub(crate) fn command() -> Command {
         .about("Run a gateway: the only place where plaintext meets a key.")
         .args_conflicts_with_subcommands(true)
         .subcommand(setup_options())
+        .subcommand(enroll::command())
 }
 
 fn setup_options() -> Command {

@@ -2,6 +2,7 @@
 
 use clap::Arg;
 use keysherd_crypto::sign::PublicKey;
+use keysherd_fragments::owner_key as owner_file;
 
 use super::settings::{Settings, option, wrong};
 use crate::exit::Exit;
@@ -15,15 +16,15 @@ pub(super) fn owner_option() -> Arg {
         "owner-key",
         "KEY|FILE",
         "KEYSHERD_OWNER_KEY",
-        "The owner's public key: 64 hexadecimal digits, or a file with them; needed at the first \
-         start",
+        "The owner's public key: the file owner.pub, or its 64 hexadecimal digits; needed at the \
+         first start",
     )
 }
 
 /// The key, where it was given.
 pub(super) fn owner_key(settings: &Settings<'_>) -> Result<Option<PublicKey>, Exit> {
     let Some(given) = settings.text("owner-key")? else { return Ok(None) };
-    let allowed = "64 hexadecimal digits or a file with them";
+    let allowed = "the file owner.pub of the owner, or its 64 hexadecimal digits";
     if let Some(key) = parse(&given) {
         return Ok(Some(key));
     }
@@ -36,7 +37,8 @@ pub(super) fn owner_key(settings: &Settings<'_>) -> Result<Option<PublicKey>, Ex
     parse(&text).map(Some).ok_or_else(|| wrong("owner-key", &given, allowed))
 }
 
-/// A public key in hexadecimal digits.
+/// A public key: the owner's file, or its 64 hexadecimal digits alone.
 pub(crate) fn parse(text: &str) -> Option<PublicKey> {
-    hex::decode(text.trim()).ok().and_then(|bytes| PublicKey::from_slice(&bytes))
+    let text = text.trim();
+    owner_file::from_file(text).or_else(|| owner_file::from_hex(text))
 }

@@ -29,7 +29,7 @@ use crate::roles::{owner_pin, parties};
 /// How often chores are done.
 const CHORES_INTERVAL: Duration = Duration::from_secs(60);
 /// File of control's identity in its data directory.
-const IDENTITY_KEY: &str = "identity.key";
+pub(super) const IDENTITY_KEY: &str = "identity.key";
 
 /// Runs the control plane until SIGTERM or SIGINT.
 pub(crate) async fn run(settings: ControlSettings) -> Result<(), Exit> {
@@ -81,6 +81,9 @@ pub(crate) async fn run(settings: ControlSettings) -> Result<(), Exit> {
 
 /// Does what `keysherd control` is asked besides running.
 pub(crate) fn errand(errand: &ControlErrand, data_dir: &Path) -> Result<(), Exit> {
+    if let ControlErrand::Enroll(settings) = errand {
+        return super::enroll::control(settings);
+    }
     if !data_dir.is_dir() {
         return Err(Exit::Files(format!(
             "there is no control plane in {}; start it once, or correct --data-dir",
@@ -89,6 +92,8 @@ pub(crate) fn errand(errand: &ControlErrand, data_dir: &Path) -> Result<(), Exit
     }
     let dir = DataDir::open(data_dir)?;
     match errand {
+        // Done above: it makes the directory.
+        ControlErrand::Enroll(_) => {}
         ControlErrand::SetupToken => {
             control::write_setup_token(&dir, &SystemRng::handle())?;
             let file = dir.join(SETUP_TOKEN);

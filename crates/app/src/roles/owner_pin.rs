@@ -1,8 +1,12 @@
 //! The owner key that a role obeys: given once at install, kept in its data directory from then on.
 
 use keysherd_crypto::sign::PublicKey;
+use keysherd_fragments::bundle::pinned::PinnedBundle;
+use keysherd_fragments::bundle::succession::SignedBundle;
+use keysherd_fragments::encoding::Encoding;
 
 use super::files::DataDir;
+use super::trust::BUNDLE;
 use crate::config::owner_key;
 use crate::exit::Exit;
 
@@ -34,11 +38,23 @@ pub(crate) fn open(dir: &DataDir, given: Option<PublicKey>) -> Result<PublicKey,
             dir.write(OWNER_PUB, format!("{key}\n").as_bytes())?;
             Ok(key)
         }
-        (Some(pinned), Some(key)) if key != pinned => Err(Exit::Configuration(format!(
-            "owner-key is {key}, but this role was installed with {pinned} ({}); whoever changes \
-             that gives it another owner",
-            file.display()
-        ))),
+        (Some(pinned), Some(key)) if key != pinned && !leads_to(dir, pinned, key)? => {
+            Err(Exit::Configuration(format!(
+                "owner-key is {}, but this role was installed with {} ({}), and no bundle here \
+                 says that the one follows the other; whoever changes that gives it another owner",
+                key.fingerprint(),
+                pinned.fingerprint(),
+                file.display()
+            )))
+        }
         (Some(pinned), _) => Ok(pinned),
     }
+}
+
+/// Whether the bundle here, believed from `pinned` on, is by `key`: the owner has changed its key.
+fn leads_to(dir: &DataDir, pinned: PublicKey, key: PublicKey) -> Result<bool, Exit> {
+    let Some(bytes) = dir.read(BUNDLE)? else { return Ok(false) };
+    let opened =
+        SignedBundle::from_bytes(&bytes).and_then(|signed| PinnedBundle::open(pinned, signed));
+    Ok(opened.is_ok_and(|bundle| bundle.owner() == key))
 }

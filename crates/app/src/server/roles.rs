@@ -14,7 +14,7 @@ use keysherd_gateway::{CustomerFragments, Links, ManagerLink};
 use keysherd_manager::Manager;
 use keysherd_store::Store;
 
-use super::trust::{self, Owner, Parties};
+use super::trust::{self, Owner, OwnerKey, Parties};
 use crate::config::at_rest::AtRest;
 use crate::exit::Exit;
 use crate::roles::control::{self, ControlRole};
@@ -73,7 +73,7 @@ impl Roles {
         let instance = gateway::instance_key(&dir.subdir("gateway")?, &rng)?;
         let gateway_spki_sha256 = instance.public().spki_sha256();
         let owner_dir = dir.subdir("owner")?;
-        let owner = trust::owner_key(&owner_dir, &*rng)?;
+        let owner = OwnerKey::open(&owner_dir, &*rng)?;
         let managers = open_managers(dir, owner.public(), at_rest, &clock, &rng)?;
         let control_dir = dir.subdir(CONTROL)?;
         let keys = control::keys(&control_dir, &rng)?;

@@ -9,9 +9,11 @@ use keysherd_fragments::bundle::succession::SignedBundle;
 use keysherd_fragments::bundle::{
     BUNDLE_LIST_MAX, Bundle, Caps, Cluster, KeyGroup, ManagerEntry, PermitKey,
 };
+use keysherd_fragments::owner_key;
 use keysherd_fragments::permit::Op;
 
 use crate::exit::Exit;
+use crate::owner::{KEY_FILE as OWNER_KEY, PUBLIC_FILE};
 use crate::roles::files::DataDir;
 use crate::roles::trust::{BUNDLE, Trusted};
 
@@ -19,8 +21,6 @@ use crate::roles::trust::{BUNDLE, Trusted};
 const GROUP: &str = "default";
 /// Days a permit key of a one-machine installation may sign.
 const PERMIT_KEY_DAYS: i64 = 3_650;
-/// File of the owner's signing key.
-const OWNER_KEY: &str = "owner.key";
 
 /// Whom the bundle names.
 pub(super) struct Parties {
@@ -32,30 +32,68 @@ pub(super) struct Parties {
     pub(super) gateway_spki_sha256: [u8; 32],
 }
 
-/// The owner's signing key, made at the first start.
-pub(super) fn owner_key(dir: &DataDir, rng: &dyn Rng) -> Result<SigningKey, Exit> {
-    dir.signing_key(OWNER_KEY, rng)
+/// The key of the owner.
+pub(super) enum OwnerKey {
+    /// Here, as long as nobody has taken it away.
+    Here(SigningKey),
+    /// Somewhere else: `keysherd owner move` took it there. This machine obeys it.
+    Elsewhere(PublicKey),
+}
+
+impl OwnerKey {
+    /// Reads the owner's key; makes it at the first start.
+    pub(super) fn open(dir: &DataDir, rng: &dyn Rng) -> Result<Self, Exit> {
+        if dir.join(OWNER_KEY).exists() {
+            return dir.signing_key(OWNER_KEY, rng).map(Self::Here);
+        }
+        match dir.read(PUBLIC_FILE)? {
+            None => dir.signing_key(OWNER_KEY, rng).map(Self::Here),
+            Some(bytes) => {
+                let public = owner_key::from_file(&String::from_utf8_lossy(&bytes));
+                public.map(Self::Elsewhere).ok_or_else(|| {
+                    let file = dir.join(PUBLIC_FILE);
+                    Exit::Damaged(format!("{} is not an owner's public key", file.display()))
+                })
+            }
+        }
+    }
+
+    /// The public half.
+    pub(super) fn public(&self) -> PublicKey {
+        match self {
+            Self::Here(key) => key.public(),
+            Self::Elsewhere(public) => *public,
+        }
+    }
 }
 
 /// Reads the bundle, or has the owner key sign the first one.
 pub(super) fn open(
     dir: &DataDir,
-    owner: &SigningKey,
+    owner: &OwnerKey,
     parties: Parties,
     clock: &dyn Clock,
     rng: &dyn Rng,
 ) -> Result<Arc<Trusted>, Exit> {
     let trusted = Trusted::open(dir.clone(), owner.public())?;
-    if trusted.bundle().is_none() {
-        trusted.offer(first(parties, owner, clock, rng)?)?;
+    match owner {
+        _ if trusted.bundle().is_some() => {}
+        OwnerKey::Here(key) => drop(trusted.offer(first(parties, key, clock, rng)?)?),
+        OwnerKey::Elsewhere(_) => {
+            return Err(Exit::Damaged(format!(
+                "{} is missing and the owner's key is not here; restore it, or bring the newest \
+                 bundle from the owner",
+                dir.join(BUNDLE).display()
+            )));
+        }
     }
     Ok(trusted)
 }
 
-/// The owner of a one-machine installation, who is this machine.
+/// The owner of a one-machine installation, who is this machine until the key is moved.
 pub(super) struct Owner {
     /// The signing key.
-    pub(super) key: SigningKey,
+    pub(super) key: OwnerKey,
     /// The bundle it signed.
     pub(super) trusted: Arc<Trusted>,
 }
@@ -77,6 +115,14 @@ impl Owner {
         if new.is_empty() {
             return Ok(pinned);
         }
+        let OwnerKey::Here(key) = &self.key else {
+            tracing::warn!(
+                fragments = ?new,
+                "customer fragments that the trust bundle does not allow are not used; let the \
+                 owner run: keysherd owner allow-fragment"
+            );
+            return Ok(pinned);
+        };
         cluster.fragments.extend(new);
         if cluster.fragments.len() > BUNDLE_LIST_MAX {
             return Err(Exit::Configuration(format!(
@@ -86,7 +132,7 @@ impl Owner {
         }
         bundle.version += 1;
         bundle.issued_at = clock.now();
-        self.trusted.offer(bundle.seal(&self.key))?;
+        self.trusted.offer(bundle.seal(key))?;
         self.trusted.bundle().ok_or_else(none)
     }
 }

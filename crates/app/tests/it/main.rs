@@ -35,6 +35,8 @@ mod large_answers;
 mod lenient;
 mod listing;
 mod manager_logs;
+mod owner;
+mod owner_cluster;
 mod packaging;
 mod roles;
 mod rotation;

@@ -207,6 +207,14 @@ impl Cluster {
         self.nobody().login(access_id, access_key)
     }
 
+    /// A further node that nobody trusts yet; it is not started.
+    pub(crate) fn stranger(&self, role: &'static str, name: &str, args: &[&str]) -> Node {
+        let user = may_change_users().then_some(FIRST_USER + 10);
+        let at_control = ["--control", &self.control.address];
+        let common: &[&str] = if role == "control" { &[] } else { &at_control };
+        Node::new(&self.site, role, name, user, &self.owner, &[common, args].concat())
+    }
+
     /// All nodes: control, managers, gateway.
     pub(crate) fn nodes(&self) -> impl Iterator<Item = &Node> {
         [&self.control].into_iter().chain(&self.managers).chain([&self.gateway])
@@ -287,7 +295,7 @@ impl Node {
     }
 
     /// Gives a file to the node's user.
-    fn own(&self, path: &Path) {
+    pub(crate) fn own(&self, path: &Path) {
         if let Some(user) = self.user {
             chown(path, Some(user), Some(user)).unwrap();
         }
