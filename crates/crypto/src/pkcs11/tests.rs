@@ -30,6 +30,7 @@ fn with_token(test: &str, body: fn(&TokenUri)) {
     let run = hsm.configure(&mut again).env(INSIDE, hsm.uri("first", None)).output().unwrap();
     let text = String::from_utf8_lossy(&run.stdout);
     assert!(run.status.success() && text.contains("1 passed"), "{text}");
+    assert!(hsm.dir().join("tokens").is_dir() && hsm.module().is_file());
 }
 
 fn pin() -> SecretString {

@@ -56,9 +56,13 @@ impl SoftHsm {
     }
 
     /// The directory with the tokens.
-    #[allow(dead_code, reason = "not every crate that shares this file needs it")]
     pub(crate) fn dir(&self) -> &Path {
         self.dir.path()
+    }
+
+    /// The module's file.
+    pub(crate) fn module(&self) -> &Path {
+        &self.module
     }
 
     /// The address of a token here, or of a key on it.
