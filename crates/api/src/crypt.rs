@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use keysherd_base::{Fault, ItemPath, KeyId, SecretBytes, Uid};
-use keysherd_domain::item::{KeyAlgorithm, ValueFormat};
+use keysherd_domain::item::{KeyAlgorithm, NameTag, ValueFormat};
 use keysherd_plane::BoxFuture;
 use keysherd_plane::grants::{GrantedItem, ItemRef, VersionWish, WriteTarget};
 use keysherd_plane::items::SealedValue;
@@ -21,6 +21,9 @@ pub struct OpenedValue {
     pub version: u32,
     /// The plaintext.
     pub value: SecretBytes,
+    /// Whether a gateway attested that the item has the path it was asked for by; `None` when it
+    /// was not asked for by path.
+    pub name_attested: Option<bool>,
 }
 
 /// An item whose values were opened.
@@ -149,6 +152,21 @@ pub trait Crypt: Send + Sync {
         target: WriteTarget,
         plaintext: SecretBytes,
     ) -> BoxFuture<'a, Result<SealedWrite, Fault>>;
+
+    /// Notes that a sealed value was recorded: an older one must not be served as the newest.
+    fn recorded(&self, sealed: &SealedWrite);
+
+    /// Notes that a version of an item was deleted: an older one may be the newest now.
+    fn version_deleted(&self, item: Uid);
+
+    /// What attests that an item has the path `new`, for its newest version; `None` where nothing
+    /// can be attested, which does not keep the item from being renamed.
+    fn attest_name<'a>(
+        &'a self,
+        ctx: &'a Ctx,
+        item: ItemPath,
+        new: &'a ItemPath,
+    ) -> BoxFuture<'a, Option<(u32, NameTag)>>;
 
     /// Makes a key. Nothing is recorded yet.
     fn generate_key<'a>(

@@ -116,7 +116,7 @@ fn record_behind(control: &Control, records: Vec<(Draft, Option<Failure>)>) {
 fn items_named(message: &Grant) -> usize {
     let items = message.wishes.iter().map(|(_, wish)| match wish {
         Wish::Read { items, .. } => items.len(),
-        Wish::Write { .. } | Wish::Transit { .. } => 1,
+        Wish::Write { .. } | Wish::Transit { .. } | Wish::Attest { .. } => 1,
     });
     items.sum()
 }
@@ -163,6 +163,7 @@ impl Batch {
         let granted = match wish {
             Wish::Read { items, version } => self.read(control, &who, &items, version, record),
             Wish::Write { target, salt } => self.write(control, &who, target, salt, record),
+            Wish::Attest { item } => self.attest(control, &who, &item, record),
             Wish::Transit { key, version, salt, encrypt: _ } => {
                 let wish = transit::KeyUse { key: &key, version, salt };
                 self.transit(control, &who, &wish, record)
@@ -226,6 +227,11 @@ impl About {
                 params.extend(version.map(|n| Param::public("version", n.to_string())));
                 let action = action::GET_ITEM_DERIVATION_CREDS;
                 Self { granted: action, refused: action, params, granted_is_answered: true }
+            }
+            Wish::Attest { item } => {
+                let params = vec![ref_param(item), Param::public("operation", "attest_name")];
+                let action = action::GET_ITEM_DERIVATION_CREDS;
+                Self { granted: action, refused: action, params, granted_is_answered: false }
             }
             Wish::Write { target, .. } => {
                 let (refused, path) = write::recorded_as(target);

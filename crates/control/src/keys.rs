@@ -222,7 +222,7 @@ fn insert(
     item.id = stored::insert(tx, &item)?;
     if let Some(ciphertext) = message.sealed {
         let own = Protection { item: Some(item.id), key: own_key(&message.customer_fragment, key) };
-        let value = SealedValue { ciphertext, key: own.key, unconfirmed: false };
+        let value = SealedValue { ciphertext, key: own.key, unconfirmed: false, name_tag: None };
         let version = new_version(who, FIRST_VERSION, &own, value, now);
         item_versions::put(tx, item.id, &version)?;
     }

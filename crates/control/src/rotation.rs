@@ -301,7 +301,7 @@ fn renew(
             sealed::check(&ciphertext, &sealing)?;
             item.size_bytes = ciphertext.len() as u64;
             let own = Protection { item: Some(item.id), key: to };
-            let value = SealedValue { ciphertext, key: to, unconfirmed: false };
+            let value = SealedValue { ciphertext, key: to, unconfirmed: false, name_tag: None };
             let version = new_version(who, key.version, &own, value, now);
             item_versions::put(tx, item.id, &version)?;
         }

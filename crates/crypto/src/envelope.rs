@@ -51,7 +51,7 @@ mod wraps;
 #[cfg(test)]
 mod tests;
 
-pub use open::{Dek, PayloadKey};
+pub use open::{Dek, PAYLOAD_KEY_BYTES, PayloadKey};
 pub use parse::{Envelope, HEAD_BYTES_MAX, WRAP_BYTES, Wrap};
 pub use seal::{confirm, replace_wrap, rewrap, rewrap_head, seal};
 pub use wraps::{WrapBytes, attach, detach, same_but_wraps};

@@ -7,13 +7,15 @@
 pub const PAYLOAD: &str = "KSF1/payload";
 /// HKDF info of the payload key and its commitment.
 pub const PAYLOAD_KEY: &str = "KSF1/pk";
+/// HKDF info of the key under which a gateway attests the name of an item.
+pub const NAME_KEY: &str = "KSF1/name";
 /// HMAC input of a bearer token.
 pub const TOKEN: &str = "KSF1/token";
 /// HKDF info of the key and commitment that a passphrase gives.
 pub const PASSPHRASE: &str = "KSF1/passphrase";
 
 /// All of them.
-pub const ALL: [&str; 4] = [PAYLOAD, PAYLOAD_KEY, TOKEN, PASSPHRASE];
+pub const ALL: [&str; 5] = [PAYLOAD, PAYLOAD_KEY, NAME_KEY, TOKEN, PASSPHRASE];
 
 #[cfg(test)]
 mod tests {

@@ -255,6 +255,11 @@ pub struct Item {
     pub modified: Timestamp,
 }
 
+/// What a gateway attests with when it writes a value: that the item has this path. Only gateways
+/// can make or check it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NameTag(pub [u8; 32]);
+
 /// One version of an item's value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ItemVersion {
@@ -274,6 +279,9 @@ pub struct ItemVersion {
     pub ciphertext: Arc<[u8]>,
     /// Whether a manager has still to confirm the derivation it was written with.
     pub unconfirmed: bool,
+    /// What attests the item's path; `None` for values that were written without.
+    #[serde(default)]
+    pub name_tag: Option<NameTag>,
     /// Who wrote it.
     pub by: Option<Actor>,
     /// When it was written.

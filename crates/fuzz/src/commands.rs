@@ -11,7 +11,8 @@ use keysherd_api::{
     Crypt, Ctx, GeneratedKey, HeldFragment, KeyWish, OpenedItem, RotateWish, SealedWrite, Services,
     TransitMessage, TransitResult,
 };
-use keysherd_base::{Fault, ManualClock, SecretBytes, Timestamp, Uid};
+use keysherd_base::{Fault, ItemPath, ManualClock, SecretBytes, Timestamp, Uid};
+use keysherd_domain::item::NameTag;
 use keysherd_http::{error_text, parse_body};
 use keysherd_plane::grants::{ItemRef, KeyRef, VersionWish, WriteTarget};
 use keysherd_plane::items::SealedValue;
@@ -175,10 +176,24 @@ impl Crypt for MadeUpCrypt {
         _: SecretBytes,
     ) -> BoxFuture<'a, Result<SealedWrite, Fault>> {
         let key = KeyRef { key_id: Uid([2; 16]), version: 1, customer_fragment: None };
-        let value = SealedValue { ciphertext: Arc::from([3; 8]), key, unconfirmed: false };
+        let value =
+            SealedValue { ciphertext: Arc::from([3; 8]), key, unconfirmed: false, name_tag: None };
         let format = Default::default();
         let write = SealedWrite { uid: Uid([4; 16]), version: 1, overwrite: false, format, value };
         Box::pin(std::future::ready(Ok(write)))
+    }
+
+    fn recorded(&self, _: &SealedWrite) {}
+
+    fn version_deleted(&self, _: Uid) {}
+
+    fn attest_name<'a>(
+        &'a self,
+        _: &'a Ctx,
+        _: ItemPath,
+        _: &'a ItemPath,
+    ) -> BoxFuture<'a, Option<(u32, NameTag)>> {
+        Box::pin(std::future::ready(None))
     }
 
     fn generate_key<'a>(

@@ -42,7 +42,8 @@ pub fn envelopes(data: &[u8]) {
         assert!(rewrap(data, index, &forged, new, &Sequence::new(1)).is_err());
     }
     let pcom = &data[payload + 8..payload + 40];
-    let forged = PayloadKey::from_slice(&[&[9; 32], pcom].concat()).expect("invariant: 64 bytes");
+    let forged =
+        PayloadKey::from_slice(&[&[9; 32], pcom, &[9; 32]].concat()).expect("invariant: 96 bytes");
     assert!(envelope.open(&forged).is_err(), "a forged key opens");
     let told = format!("{envelope:?}");
     assert!(told.len() < 1_000, "{told}");

@@ -61,7 +61,8 @@ pub(crate) fn requests() -> Vec<Request> {
     let access_id = AccessId::parse("p-abcdefghijkl").expect("invariant: a well-formed id");
     let proof = LoginProof { signed_at: Timestamp(5), nonce: [1; 16], signature: [2; 64] };
     let key = KeyRef { key_id: KeyId::default(), version: 1, customer_fragment: None };
-    let value = SealedValue { ciphertext: Arc::from([1, 2, 3]), key, unconfirmed: true };
+    let value =
+        SealedValue { ciphertext: Arc::from([1, 2, 3]), key, unconfirmed: true, name_tag: None };
     let rule = Rule {
         kind: RuleKind::Item,
         path: "/a/*".to_owned(),

@@ -127,7 +127,7 @@ async fn process(batch: Vec<Job>, plane: &PlaneHandle, derivations: &Arc<Derivat
 fn drawn_salt(wish: &Wish) -> Option<[u8; 32]> {
     match wish {
         Wish::Write { salt, .. } | Wish::Transit { salt, .. } => Some(*salt),
-        Wish::Read { .. } => None,
+        Wish::Read { .. } | Wish::Attest { .. } => None,
     }
 }
 

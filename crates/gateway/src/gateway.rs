@@ -8,8 +8,10 @@ use keysherd_api::{
     Crypt, Ctx, GeneratedKey, HeldFragment, KeyWish, OpenedItem, RotateWish, SealedWrite,
     TransitMessage, TransitResult,
 };
-use keysherd_base::{AccountId, ClockHandle, Fault, KeyId, RngHandle, SecretBytes};
+use keysherd_base::{AccountId, ClockHandle, Fault, ItemPath, KeyId, RngHandle, SecretBytes, Uid};
+use keysherd_crypto::envelope::Envelope;
 use keysherd_crypto::sign::SigningKey;
+use keysherd_domain::item::NameTag;
 use keysherd_fragments::bundle::pinned::PinnedBundle;
 use keysherd_fragments::encoding::Signed;
 use keysherd_fragments::manager_set::ManagerIndex;
@@ -58,8 +60,17 @@ pub struct GatewayConfig {
     /// Directory for the little a gateway keeps: values that wait for confirmation, evidence
     /// against managers. Without it, no evidence is kept and writes need all managers.
     pub home: Option<PathBuf>,
-    /// Whether writes need all managers.
-    pub strict_writes: bool,
+    /// What it refuses beyond what it must.
+    pub strict: Strictness,
+}
+
+/// What a gateway refuses although it could do it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Strictness {
+    /// Writing while a manager is missing.
+    pub writes: bool,
+    /// Values whose path no gateway attested.
+    pub names: bool,
 }
 
 /// How a gateway and its managers are, for `/status`.
@@ -108,14 +119,14 @@ impl Gateway {
     /// # Errors
     /// When the random source fails.
     pub fn start(config: GatewayConfig) -> Result<Self, Fault> {
-        let GatewayConfig { plane, clock, rng, home, strict_writes, .. } = &config;
-        let (plane, clock, rng) = (plane.clone(), clock.clone(), rng.clone());
+        let GatewayConfig { plane, clock, rng, home, strict, .. } = &config;
+        let (plane, clock, rng, strict) = (plane.clone(), clock.clone(), rng.clone(), *strict);
         let spool = match home {
             Some(home) => Some(Arc::new(Spool::open(home, &*rng)?)),
             None => None,
         };
         let incidents = Arc::new(Incidents::new(home.as_deref(), plane.clone(), clock.clone()));
-        let unconfirmed = spool.is_some() && !strict_writes;
+        let unconfirmed = spool.is_some() && !strict.writes;
         let keys = Arc::new(KeyCache::new(clock.clone(), &*rng, config.key_cache_seconds)?);
         let cache = keys.clone();
         let managers = Arc::new(Managers::new(config.instance, config.bundle, config.links));
@@ -129,13 +140,16 @@ impl Gateway {
         ));
         let tenants = Arc::new(Tenants::new());
         let batcher = || Batcher::start(plane.clone(), derivations.clone());
-        let reader =
-            Reader::new(plane.clone(), batcher(), keys.clone(), clock.clone(), tenants.clone());
-        let writer =
-            Writer::new(batcher(), keys.clone(), clock.clone(), rng.clone(), spool.clone());
-        let cached = keys.clone();
-        let transit =
-            Transit::new(plane.clone(), batcher(), cached, clock.clone(), rng.clone(), tenants)?;
+        let reader = Reader::new(
+            plane.clone(),
+            batcher(),
+            keys.clone(),
+            clock.clone(),
+            tenants.clone(),
+            strict.names,
+        );
+        let writer = Writer::new(batcher(), keys, clock.clone(), rng.clone(), spool.clone());
+        let transit = Transit::new(plane.clone(), batcher(), clock.clone(), rng.clone(), tenants)?;
         let rewrapper = config.rewraps_per_second.map(|per_second| {
             Rewrapper::start(plane.clone(), derivations.clone(), rng.clone(), per_second)
         });
@@ -264,6 +278,27 @@ impl Crypt for Gateway {
         plaintext: SecretBytes,
     ) -> BoxFuture<'a, Result<SealedWrite, Fault>> {
         Box::pin(self.writer.seal(ctx, target, plaintext))
+    }
+
+    fn recorded(&self, sealed: &SealedWrite) {
+        if let Ok(envelope) = Envelope::parse(&sealed.value.ciphertext) {
+            let commitment = envelope.payload_commitment();
+            // Somebody may have written after it and been read already.
+            let _newer = self.reader.seen().newest(sealed.uid, sealed.version, commitment);
+        }
+    }
+
+    fn version_deleted(&self, item: Uid) {
+        self.reader.seen().forget(item);
+    }
+
+    fn attest_name<'a>(
+        &'a self,
+        ctx: &'a Ctx,
+        item: ItemPath,
+        new: &'a ItemPath,
+    ) -> BoxFuture<'a, Option<(u32, NameTag)>> {
+        Box::pin(self.reader.attest(ctx, item, new))
     }
 
     fn generate_key<'a>(

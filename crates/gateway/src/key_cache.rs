@@ -2,8 +2,9 @@
 //! with the process, each for a bounded time.
 //!
 //! A hit replaces the managers, never the control plane: every read is authorized and audited
-//! before this cache is asked. It is keyed by the commitment of the wrap, which is unique to one
-//! derivation, so a changed value can never be opened with a stale key.
+//! before this cache is asked. It is keyed by a hash of a whole wrap, its commitment
+//! included, so a changed value can never be opened with a stale key, and a value that is said to
+//! be under another key cannot be opened without asking for that key.
 
 use std::sync::Arc;
 
@@ -50,7 +51,7 @@ impl KeyCache {
         self.entries.clear();
     }
 
-    /// The key with this commitment, unless it is too old.
+    /// The key of the wrap with this identity, unless it is too old.
     pub(crate) fn get(&self, commitment: &[u8; 32]) -> Option<PayloadKey> {
         let entry = self.entries.get(commitment)?;
         if entry.expires <= self.clock.now() {
@@ -80,7 +81,7 @@ mod tests {
     use super::*;
 
     fn key(byte: u8) -> PayloadKey {
-        PayloadKey::from_slice(&[byte; 64]).unwrap()
+        PayloadKey::from_slice(&[byte; 96]).unwrap()
     }
 
     #[test]
@@ -89,7 +90,7 @@ mod tests {
         let cache = KeyCache::new(clock.clone(), &SystemRng, 60).unwrap();
         cache.put([1; 32], &key(1), 10);
         cache.put([2; 32], &key(2), 3_600);
-        assert_eq!(cache.get(&[1; 32]).unwrap().as_bytes().expose(), &[1; 64]);
+        assert_eq!(cache.get(&[1; 32]).unwrap().as_bytes().expose(), &[1; 96]);
         assert!(cache.get(&[3; 32]).is_none());
         clock.advance_seconds(10);
         assert!(cache.get(&[1; 32]).is_none());

@@ -19,6 +19,7 @@ mod managers;
 mod needs;
 mod reader;
 mod rewrap;
+mod seen;
 mod spool;
 mod tenants;
 mod transit;
@@ -29,7 +30,7 @@ pub use customer::{
     CustomerFragments, FRAGMENT_BINDING, FRAGMENT_DAMAGED, FRAGMENT_MISSING, FRAGMENT_REQUIRED,
     FRAGMENT_UNAVAILABLE, FRAGMENT_WRONG, FragmentModule,
 };
-pub use gateway::{Gateway, GatewayConfig, GatewayHealth, OriginalKey};
+pub use gateway::{Gateway, GatewayConfig, GatewayHealth, OriginalKey, Strictness};
 pub use health::ManagerHealth;
 pub use host::GatewayHost;
 pub use links::{ManagerLink, Unreachable};

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use keysherd_api::{Ctx, OpenedItem, OpenedValue, Recorded};
-use keysherd_base::{ClockHandle, Fault, SecretBytes, Timestamp, Uid};
-use keysherd_crypto::envelope::{Envelope, Kek, PayloadKey};
+use keysherd_base::{ClockHandle, Fault, ItemPath, SecretBytes, Timestamp, Uid};
+use keysherd_crypto::envelope::{Envelope, Header, Kek, PayloadKey};
+use keysherd_crypto::hash::constant_time_eq;
+use keysherd_domain::item::NameTag;
 use keysherd_plane::PlaneHandle;
 use keysherd_plane::grants::{
     Grant, Granted, GrantedItem, GrantedVersion, ItemRef, KeyRef, PermitSlot, VersionWish, Wish,
@@ -15,6 +17,7 @@ use crate::batcher::Batcher;
 use crate::derive::DerivedKek;
 use crate::key_cache::KeyCache;
 use crate::needs::wrap_of;
+use crate::seen::Seen;
 use crate::tenants::Tenants;
 
 /// Names whose keys were in the cache not long ago.
@@ -31,6 +34,9 @@ pub(crate) struct Reader {
     hints: Cache<(Uid, ItemRef, VersionWish), Timestamp>,
     tenants: Arc<Tenants>,
     clock: ClockHandle,
+    seen: Seen,
+    /// Whether a value is refused whose path nobody attested.
+    attested_only: bool,
 }
 
 impl Reader {
@@ -41,8 +47,15 @@ impl Reader {
         keys: Arc<KeyCache>,
         clock: ClockHandle,
         tenants: Arc<Tenants>,
+        attested_only: bool,
     ) -> Self {
-        Self { plane, cold, keys, hints: Cache::new(HINTS_MAX), tenants, clock }
+        let (hints, seen) = (Cache::new(HINTS_MAX), Seen::new());
+        Self { plane, cold, keys, hints, tenants, clock, seen, attested_only }
+    }
+
+    /// What was seen of items.
+    pub(crate) fn seen(&self) -> &Seen {
+        &self.seen
     }
 
     /// Reads all items or fails.
@@ -58,12 +71,14 @@ impl Reader {
         let now = self.clock.now();
         if self.probably_warm(ctx, &items, version, now) {
             let wish = Wish::Read { items: items.clone(), version };
-            if let Some(opened) = self.read_warm(ctx, wish).await? {
+            if let Some((account, mut opened)) = self.read_warm(ctx, wish).await? {
+                self.check(account, &items, version, &mut opened)?;
                 return Ok(opened);
             }
         }
         let wish = Wish::Read { items: items.clone(), version };
-        let (account, opened) = self.read_cold(ctx, wish).await?;
+        let (account, mut opened) = self.read_cold(ctx, wish).await?;
+        self.check(account, &items, version, &mut opened)?;
         self.tenants.learn(ctx.caller(), account);
         let until = now.plus_seconds(self.keys.ttl_seconds().min(KEY_TTL_SECONDS_MAX));
         if now < until {
@@ -72,6 +87,73 @@ impl Reader {
             }
         }
         Ok(opened)
+    }
+
+    /// Checks what control cannot be believed: that the newest value is not an older one, and that
+    /// the value belongs to the path that was asked for.
+    fn check(
+        &self,
+        account: Uid,
+        asked: &[ItemRef],
+        version: VersionWish,
+        opened: &mut [OpenedItem],
+    ) -> Result<(), Fault> {
+        if opened.len() != asked.len() {
+            return Err(other_grant());
+        }
+        for (asked, one) in asked.iter().zip(opened) {
+            for (granted, value) in one.item.versions.iter().zip(&mut one.values) {
+                let envelope = Envelope::parse(&granted.ciphertext).map_err(Fault::internal)?;
+                let Header { account: owner, item_id, item_version, .. } = envelope.header();
+                let told = (account.0, one.item.uid.0, u64::from(granted.version));
+                if (owner, item_id, item_version) != told {
+                    return Err(cannot_open(&one.item, granted.version));
+                }
+                match version {
+                    VersionWish::Latest => {
+                        let commitment = envelope.payload_commitment();
+                        self.seen.newest(one.item.uid, granted.version, commitment)?;
+                    }
+                    VersionWish::Exactly(number) => {
+                        // Control answers for the very version that was asked for.
+                        if granted.version != number {
+                            return Err(other_grant());
+                        }
+                        self.seen.by_number(one.item.uid, number);
+                    }
+                    VersionWish::Last(_) => {}
+                }
+                let ItemRef::Path(path) = asked else {
+                    value.name_attested = None;
+                    continue;
+                };
+                // It was compared with the path that control says the item has.
+                let attested = value.name_attested == Some(true) && one.item.path == *path;
+                value.name_attested = Some(attested);
+                if self.attested_only && value.name_attested != Some(true) {
+                    return Err(not_attested(path));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What attests that the item at `path` is called `new` from now on.
+    pub(crate) async fn attest(
+        &self,
+        ctx: &Ctx,
+        path: ItemPath,
+        new: &ItemPath,
+    ) -> Option<(u32, NameTag)> {
+        let wish = Wish::Attest { item: ItemRef::Path(path) };
+        let derived = self.cold.derive(ctx.caller().clone(), wish, None).await.ok()?;
+        let Granted::Read(items) = derived.granted.granted else { return None };
+        let version = items.first()?.versions.first()?;
+        let keks = derived.keks.ok()?;
+        let (_, DerivedKek { kek, .. }) = keks.first()?;
+        let envelope = Envelope::parse(&version.ciphertext).ok()?;
+        let key = payload_key(&envelope, &version.key, kek)?;
+        Some((version.version, NameTag(key.name_tag(new.as_str()))))
     }
 
     /// Whether the caller's account read all of these not long ago.
@@ -89,7 +171,11 @@ impl Reader {
         })
     }
 
-    async fn read_warm(&self, ctx: &Ctx, wish: Wish) -> Result<Option<Vec<OpenedItem>>, Fault> {
+    async fn read_warm(
+        &self,
+        ctx: &Ctx,
+        wish: Wish,
+    ) -> Result<Option<(Uid, Vec<OpenedItem>)>, Fault> {
         let message = Grant { wishes: vec![(ctx.caller().clone(), wish)], with_permit: false };
         let reply = self.plane.ask(ctx.caller().clone(), message).await;
         let outcome = reply.and_then(|reply| {
@@ -98,8 +184,13 @@ impl Reader {
         });
         let granted = outcome.inspect_err(|fault| ctx.mark_fault(fault))?;
         ctx.mark(Recorded::Success);
+        let account = granted.account;
+        // Keys in memory are for the account that had them derived, whatever control says now.
+        if self.tenants.of(ctx.caller()) != Some(account) {
+            return Err(other_grant());
+        }
         let Granted::Read(items) = granted.granted else { return Err(other_grant()) };
-        items
+        let opened: Option<Vec<_>> = items
             .into_iter()
             .map(|item| {
                 let open = |version: &GrantedVersion| {
@@ -110,13 +201,14 @@ impl Reader {
                     item.versions.iter().map(open).collect();
                 Ok(values.transpose()?.map(|values| OpenedItem { item, values }))
             })
-            .collect()
+            .collect::<Result<_, Fault>>()?;
+        Ok(opened.map(|opened| (account, opened)))
     }
 
     fn cached<'a>(&self, version: &'a GrantedVersion) -> Option<(Envelope<'a>, PayloadKey)> {
         let envelope = Envelope::parse(&version.ciphertext).ok()?;
         let (_, wrap) = wrap_of(&envelope, &version.key)?;
-        let key = self.keys.get(wrap.com().first_chunk()?)?;
+        let key = self.keys.get(&wrap.identity())?;
         Some((envelope, key))
     }
 
@@ -152,9 +244,11 @@ impl Reader {
         let slot = version.permit_slot.ok_or_else(unreadable)?;
         let found = keks.iter().find(|(at, _)| *at == slot);
         let (_, DerivedKek { kek, .. }) = found.ok_or_else(unreadable)?;
-        let key = payload_key(&envelope, &version.key, kek).ok_or_else(unreadable)?;
+        let (index, wrap) = wrap_of(&envelope, &version.key).ok_or_else(unreadable)?;
+        let dek = envelope.unwrap_dek(index, kek).map_err(|_| unreadable())?;
+        let key = dek.payload_key(&envelope);
         let opened = open_value(item, version, &envelope, &key)?;
-        self.keys.put(kek.com, &key, KEY_TTL_SECONDS_MAX);
+        self.keys.put(wrap.identity(), &key, KEY_TTL_SECONDS_MAX);
         Ok(opened)
     }
 }
@@ -172,7 +266,20 @@ fn open_value(
     key: &PayloadKey,
 ) -> Result<OpenedValue, Fault> {
     let value: SecretBytes = envelope.open(key).map_err(|_| cannot_open(item, version.version))?;
-    Ok(OpenedValue { version: version.version, value })
+    let tag = key.name_tag(item.path.as_str());
+    let attested = version.name_tag.is_some_and(|stored| constant_time_eq(&stored.0, &tag));
+    Ok(OpenedValue { version: version.version, value, name_attested: Some(attested) })
+}
+
+/// Code of the fault that says: nobody attested that this value belongs to this path.
+const NOT_ATTESTED: &str = "NameNotAttested";
+
+fn not_attested(path: &ItemPath) -> Fault {
+    Fault::forbidden(format!(
+        "no gateway attested that the value at {path} belongs there, which this gateway is set to \
+         require; store the value again, or rename the item"
+    ))
+    .with_code(NOT_ATTESTED)
 }
 
 /// Decryption has one failure, whatever the reason.

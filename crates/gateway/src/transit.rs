@@ -19,8 +19,7 @@ use quick_cache::sync::Cache;
 
 use crate::batcher::Batcher;
 use crate::derive::{DerivedKek, NOT_COMMITTED, too_few};
-use crate::key_cache::KeyCache;
-use crate::reader::{KEY_TTL_SECONDS_MAX, payload_key};
+use crate::reader::payload_key;
 use crate::tenants::Tenants;
 
 mod message;
@@ -49,7 +48,6 @@ struct Window {
 pub(crate) struct Transit {
     plane: PlaneHandle,
     batcher: Batcher,
-    keys: Arc<KeyCache>,
     clock: ClockHandle,
     rng: RngHandle,
     sealer: Sealer,
@@ -72,7 +70,6 @@ impl Transit {
     pub(crate) fn new(
         plane: PlaneHandle,
         batcher: Batcher,
-        keys: Arc<KeyCache>,
         clock: ClockHandle,
         rng: RngHandle,
         tenants: Arc<Tenants>,
@@ -81,7 +78,6 @@ impl Transit {
         Ok(Self {
             plane,
             batcher,
-            keys,
             clock,
             rng,
             sealer,
@@ -269,7 +265,6 @@ impl Transit {
         let broken = || Fault::internal(format!("key {}: its material does not open", key.key_id));
         let envelope = Envelope::parse(ciphertext).map_err(|_| broken())?;
         let payload = payload_key(&envelope, key, kek).ok_or_else(broken)?;
-        self.keys.put(kek.com, &payload, KEY_TTL_SECONDS_MAX);
         envelope.open(&payload).map_err(|_| broken())
     }
 }

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use keysherd_api::{Ctx, SealedWrite};
-use keysherd_base::{AccountId, ClockHandle, Fault, RngHandle, SecretBytes, Uid};
+use keysherd_base::{AccountId, ClockHandle, Fault, ItemPath, RngHandle, SecretBytes, Uid};
 use keysherd_crypto::envelope::{
     Envelope, Header, Kek, NewWrap, SealOptions, WrapKind, WrapParams, confirm, detach, seal,
 };
 use keysherd_crypto::hash::constant_time_eq;
+use keysherd_domain::item::NameTag;
 use keysherd_fragments::context::Class;
 use keysherd_fragments::manager_set::ManagerSet;
 use keysherd_plane::grants::{Granted, KeyRef, Wish, WriteTarget};
@@ -16,6 +17,7 @@ use keysherd_plane::items::SealedValue;
 use crate::batcher::Batcher;
 use crate::derive::{DerivedKek, too_few};
 use crate::key_cache::KeyCache;
+use crate::needs::wrap_of;
 use crate::reader::{KEY_TTL_SECONDS_MAX, payload_key};
 use crate::spool::{Entry, Spool};
 
@@ -56,6 +58,7 @@ impl Writer {
         plaintext: SecretBytes,
     ) -> Result<SealedWrite, Fault> {
         let salt = self.rng.array()?;
+        let path = path_of(&target).clone();
         let wish = Wish::Write { target, salt };
         let outcome = self.batcher.derive(ctx.caller().clone(), wish, None).await;
         let derived = outcome.inspect_err(|fault| ctx.mark_fault(fault))?;
@@ -87,7 +90,8 @@ impl Writer {
             let sealed = self.sealed(&header, &[wrap], &plaintext)?;
             self.opened_again(sealed, &key, kek, &plaintext)?
         };
-        let value = SealedValue { ciphertext: ciphertext.into(), key, unconfirmed };
+        let name_tag = name_tag(&ciphertext, &key, kek, &path);
+        let value = SealedValue { ciphertext: ciphertext.into(), key, unconfirmed, name_tag };
         Ok(SealedWrite { uid, version, overwrite, format, value })
     }
 
@@ -156,7 +160,9 @@ impl Writer {
             return Err(wrong());
         }
         // Whoever writes a value often reads it next.
-        self.keys.put(kek.com, &payload, KEY_TTL_SECONDS_MAX);
+        if let Some((_, wrap)) = wrap_of(&envelope, key) {
+            self.keys.put(wrap.identity(), &payload, KEY_TTL_SECONDS_MAX);
+        }
         Ok(sealed)
     }
 }
@@ -169,4 +175,20 @@ fn params(key: &KeyRef, salt: [u8; 32]) -> WrapParams {
         cf_id: key.customer_fragment.unwrap_or_default().0,
         salt,
     }
+}
+
+fn path_of(target: &WriteTarget) -> &ItemPath {
+    match target {
+        WriteTarget::NewSecret { path, .. }
+        | WriteTarget::NewValue { path, .. }
+        | WriteTarget::SameValue { path, .. }
+        | WriteTarget::NewSealedKey { path, .. }
+        | WriteTarget::RotatedSealedKey { path, .. } => path,
+    }
+}
+
+/// What attests that the value belongs to the item at `path`.
+fn name_tag(ciphertext: &[u8], key: &KeyRef, kek: &Kek, path: &ItemPath) -> Option<NameTag> {
+    let envelope = Envelope::parse(ciphertext).ok()?;
+    Some(NameTag(payload_key(&envelope, key, kek)?.name_tag(path.as_str())))
 }

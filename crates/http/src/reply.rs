@@ -15,6 +15,7 @@ pub(crate) type Reply = Response<Full<Bytes>>;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static(headers::REQUEST_ID);
 const WARNING: HeaderName = HeaderName::from_static(headers::WARNING);
+const NAME_ATTESTED: HeaderName = HeaderName::from_static(headers::NAME_ATTESTED);
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 /// Longest warning that is sent; header lines over 8 KiB are refused by many clients.
@@ -71,6 +72,10 @@ pub(crate) fn success(status: StatusCode, answer: Answer, request: RequestId) ->
     insert_id(&mut reply, request);
     if let Some(warning) = answer.warning.as_deref().and_then(warning_value) {
         reply.headers_mut().insert(WARNING, warning);
+    }
+    if let Some(attested) = answer.name_attested {
+        let value = HeaderValue::from_static(if attested { "true" } else { "false" });
+        reply.headers_mut().insert(NAME_ATTESTED, value);
     }
     reply
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use keysherd_base::{Fault, ItemId, ItemPath, KeyId, Uid};
-use keysherd_domain::item::{ItemKind, KeyAlgorithm, SecretKind, ValueFormat};
+use keysherd_domain::item::{ItemKind, KeyAlgorithm, NameTag, SecretKind, ValueFormat};
 use serde::{Deserialize, Serialize};
 
 use crate::caller::Caller;
@@ -40,6 +40,13 @@ pub enum Wish {
         items: Vec<ItemRef>,
         /// Which versions of each.
         version: VersionWish,
+    },
+    /// Derive the key of the newest value for attesting a new path. Grants [`Granted::Read`] with
+    /// that one version, or with none where nothing can be attested: another kind of item, no
+    /// value, or a caller who may not read it. It is recorded as what permits a derivation.
+    Attest {
+        /// The item.
+        item: ItemRef,
     },
     /// Write a new value to be recorded afterwards by `ItemCreate` or `ItemPutValue`, which write
     /// the audit record.
@@ -146,6 +153,8 @@ pub struct GrantedVersion {
     pub key: KeyRef,
     /// Its place in the batch's permits, when there is one.
     pub permit_slot: Option<PermitSlot>,
+    /// What attests the item's path.
+    pub name_tag: Option<NameTag>,
 }
 
 /// An item whose value may be read.

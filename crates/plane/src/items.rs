@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use keysherd_base::{FolderPath, ItemId, ItemPath, Timestamp, Uid};
 use keysherd_domain::folder::Folder;
-use keysherd_domain::item::{Item, ItemState, ItemVersion, SecretKind, ValueFormat};
+use keysherd_domain::item::{Item, ItemState, ItemVersion, NameTag, SecretKind, ValueFormat};
 use keysherd_domain::role::Capabilities;
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +21,8 @@ pub struct SealedValue {
     pub key: KeyRef,
     /// Whether a manager has still to confirm the derivation.
     pub unconfirmed: bool,
+    /// What attests the item's path.
+    pub name_tag: Option<NameTag>,
 }
 
 /// Records a new static secret.
@@ -108,6 +110,8 @@ pub struct ItemUpdateParts {
     pub custom_fields: BTreeMap<String, String>,
     /// Whether a change raises an event.
     pub change_event: Option<bool>,
+    /// What attests the new path, and for which version.
+    pub name_tag: Option<(u32, NameTag)>,
 }
 
 /// Changes an item's metadata.
@@ -206,6 +210,8 @@ pub struct ItemDeleteReply {
     pub path: ItemPath,
     /// The item's id.
     pub id: ItemId,
+    /// The item's identity.
+    pub uid: Uid,
     /// When a scheduled deletion takes place.
     pub deletion_at: Option<Timestamp>,
     /// The deleted version; `None` for the whole item.

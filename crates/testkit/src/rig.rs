@@ -23,6 +23,7 @@ use keysherd_fragments::manager_set::{ManagerIndex, Threshold};
 use keysherd_fragments::permit::Op;
 use keysherd_gateway::{
     CustomerFragments, Gateway, GatewayConfig, Links, ManagerLink, OriginalKey as KeyToMake,
+    Strictness,
 };
 use keysherd_manager::{KeyFile, Manager, ManagerConfig, ManagerLimits};
 use keysherd_plane::auth::{
@@ -30,6 +31,7 @@ use keysherd_plane::auth::{
 };
 use keysherd_plane::{Caller, Client, PlaneHandle};
 use keysherd_store::{Store, StoreConfig};
+use keysherd_wire::Answer;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -47,8 +49,8 @@ pub const FRAGMENT: Uid = Uid([0xcf; 16]);
 /// What a test may choose.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Settings {
-    /// Whether writes need all managers.
-    pub strict_writes: bool,
+    /// What the gateway refuses beyond what it must.
+    pub strict: Strictness,
     /// Seconds an opened key stays in the gateway's memory; 0 so that every read derives.
     pub key_cache_seconds: i64,
     /// Values wrapped anew in a second after a rotation; `None`: none.
@@ -173,6 +175,25 @@ impl Rig {
         self.gateway.trust(self.bundle.clone(), links_of(&self.links));
     }
 
+    /// A further gateway of the same identity, with a directory and a memory of its own.
+    pub fn another_gateway(&self) -> Arc<Services> {
+        let parts = GatewayParts {
+            plane: self.plane.clone(),
+            instance: &self.instance,
+            bundle: &self.bundle,
+            links: &self.links,
+            fragments: &self.fragments,
+            clock: &self.clock,
+            home: self.dir.path().join("another-gateway"),
+        };
+        start_gateway(parts, self.settings).1
+    }
+
+    /// The trust bundle.
+    pub fn bundle(&self) -> &PinnedBundle {
+        &self.bundle
+    }
+
     /// The gateway's own directory.
     pub fn gateway_home(&self) -> PathBuf {
         self.dir.path().join("gateway")
@@ -198,13 +219,44 @@ impl Rig {
     /// # Errors
     /// The command's fault.
     pub async fn call(&self, command: &str, args: Value) -> Result<Value, Fault> {
+        let answer = self.answer(command, args).await?;
+        Ok(serde_json::from_slice(answer.body.expose()).expect("answers are JSON"))
+    }
+
+    /// Runs a public command as the administrator; gives its whole answer.
+    ///
+    /// # Errors
+    /// The command's fault.
+    pub async fn answer(&self, command: &str, args: Value) -> Result<Answer, Fault> {
+        self.answer_at(&self.services, command, args).await
+    }
+
+    /// Runs a public command at another gateway.
+    ///
+    /// # Errors
+    /// The command's fault.
+    pub async fn call_at(
+        &self,
+        services: &Arc<Services>,
+        command: &str,
+        args: Value,
+    ) -> Result<Value, Fault> {
+        let answer = self.answer_at(services, command, args).await?;
+        Ok(serde_json::from_slice(answer.body.expose()).expect("answers are JSON"))
+    }
+
+    async fn answer_at(
+        &self,
+        services: &Arc<Services>,
+        command: &str,
+        args: Value,
+    ) -> Result<Answer, Fault> {
         let found = commands::all().find(|known| known.spec.name == command);
         let known = found.unwrap_or_else(|| panic!("there is no command {command}"));
         let body = args.to_string();
         let args = keysherd_http::parse_body(&known.spec, body.as_bytes())?;
-        let ctx = Ctx::new(self.services.clone(), self.caller(command));
-        let answer = (known.run)(ctx, args).await?;
-        Ok(serde_json::from_slice(answer.body.expose()).expect("answers are JSON"))
+        let ctx = Ctx::new(services.clone(), self.caller(command));
+        (known.run)(ctx, args).await
     }
 
     /// A request of the administrator.
@@ -283,7 +335,7 @@ fn start_gateway(parts: GatewayParts<'_>, settings: Settings) -> (Arc<Gateway>, 
         rng: SystemRng::handle(),
         key_cache_seconds: settings.key_cache_seconds,
         home: Some(parts.home),
-        strict_writes: settings.strict_writes,
+        strict: settings.strict,
         rewraps_per_second: settings.rewraps_per_second,
     });
     let gateway = Arc::new(gateway.expect("a gateway"));

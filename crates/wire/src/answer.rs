@@ -16,6 +16,8 @@ pub struct Answer {
     pub body: SecretBytes,
     /// A sentence for people, sent in a header.
     pub warning: Option<String>,
+    /// Whether the paths of all values in it are attested; `None` where that is no question.
+    pub name_attested: Option<bool>,
     /// Dropped when the answer was sent: a share of some budget.
     pub hold: Option<Hold>,
 }
@@ -56,18 +58,25 @@ impl Answer {
 
     /// JSON text made by the caller.
     pub fn raw(body: Vec<u8>) -> Self {
-        Self { body: SecretBytes::new(body), warning: None, hold: None }
+        Self { body: SecretBytes::new(body), warning: None, name_attested: None, hold: None }
     }
 
     /// JSON text made by the caller, with a secret in it.
     pub fn secret(body: SecretBuffer) -> Self {
-        Self { body: body.finish(), warning: None, hold: None }
+        Self { body: body.finish(), warning: None, name_attested: None, hold: None }
     }
 
     /// The same answer, holding `share` until it was sent.
     #[must_use]
     pub fn holding(mut self, share: Option<Hold>) -> Self {
         self.hold = share;
+        self
+    }
+
+    /// The same answer, telling whether its values' paths are attested.
+    #[must_use]
+    pub fn with_name_attested(mut self, attested: Option<bool>) -> Self {
+        self.name_attested = attested;
         self
     }
 

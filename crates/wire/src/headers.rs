@@ -3,6 +3,9 @@
 /// Of the answer: a sentence for people, when the call worked but something deserves attention.
 /// It is ASCII; other characters are replaced by the edge.
 pub const WARNING: &str = "keysherd-warning";
+/// Of the answer to a read by path: `true` when a gateway attested of every value that its item has
+/// that path, `false` otherwise. The V2 answer has no place for it.
+pub const NAME_ATTESTED: &str = "keysherd-name-attested";
 /// Of the answer: the id under which the server's log and audit records know the request.
 pub const REQUEST_ID: &str = "keysherd-request-id";
 /// Of the request: what kind of program calls; absent means an SDK (V2 reference, section 1.1).

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{ArgMatches, Command};
 use keysherd_crypto::sign::PublicKey;
+use keysherd_gateway::Strictness;
 
 use super::addresses::{self, ManagerAddresses};
 use super::confinement;
@@ -38,8 +39,8 @@ pub(crate) struct GatewaySettings {
     pub(crate) customer_fragments: FragmentSource,
     /// The hardware module of those that are kept in one.
     pub(crate) fragment_module: Option<ModuleSource>,
-    /// Whether writes need all fragment managers.
-    pub(crate) strict_writes: bool,
+    /// What it refuses beyond what it must.
+    pub(crate) strict: Strictness,
     /// Values wrapped anew in a second after a rotation; 0: none.
     pub(crate) rewraps_per_second: u32,
     /// What it gives up.
@@ -118,6 +119,7 @@ fn run_options(command: Command) -> Command {
         .arg(addresses::manager_option())
         .arg(switch("relay", "Reach the fragment managers through control's relay"))
         .arg(switch("strict-writes", "Refuse writes while a fragment manager is missing"))
+        .arg(switch("strict-names", "Refuse values whose path no gateway attested"))
         .args(source::flags())
         .args(module::flags())
         .arg(option(
@@ -170,7 +172,10 @@ impl GatewaySettings {
             controls: addresses::controls(settings)?,
             managers: addresses::managers(settings)?,
             relay: settings.is_set("relay")?,
-            strict_writes: settings.is_set("strict-writes")?,
+            strict: Strictness {
+                writes: settings.is_set("strict-writes")?,
+                names: settings.is_set("strict-names")?,
+            },
             rewraps_per_second: rewraps_per_second(settings)?,
             customer_fragments,
             fragment_module,

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{ArgMatches, Command};
+use keysherd_gateway::Strictness;
 
 use super::at_rest::{self, AtRest};
 use super::settings::{Settings, common, option, options, switch, wrong};
@@ -44,8 +45,8 @@ pub(crate) struct ServerConfig {
     pub(crate) rewraps_per_second: u32,
     /// Seconds running requests may take after SIGTERM.
     pub(crate) drain_seconds: u64,
-    /// Whether writes need all fragment managers.
-    pub(crate) strict_writes: bool,
+    /// What the gateway refuses beyond what it must.
+    pub(crate) strict: Strictness,
     /// Whether log lines are JSON.
     pub(crate) log_json: bool,
     /// Where customer fragments come from.
@@ -97,6 +98,10 @@ pub(crate) fn command() -> Command {
             switch("strict-writes", "Refuse writes while a fragment manager is missing")
                 .env("KEYSHERD_STRICT_WRITES"),
         )
+        .arg(
+            switch("strict-names", "Refuse values whose path no gateway attested")
+                .env("KEYSHERD_STRICT_NAMES"),
+        )
 }
 
 impl ServerConfig {
@@ -130,7 +135,10 @@ impl ServerConfig {
             key_cache_seconds: i64::try_from(cache).unwrap_or(0),
             rewraps_per_second: rewraps_per_second(&settings)?,
             drain_seconds: settings.number("drain-seconds", 0..=3_600, 25)?,
-            strict_writes: settings.is_set("strict-writes")?,
+            strict: Strictness {
+                writes: settings.is_set("strict-writes")?,
+                names: settings.is_set("strict-names")?,
+            },
             log_json: settings.is_set("log-json")?,
             customer_fragments,
             fragment_module,

@@ -13,7 +13,7 @@ use keysherd_crypto::sign::{PublicKey, SigningKey};
 use keysherd_fragments::bundle::pinned::PinnedBundle;
 use keysherd_fragments::manager_set::ManagerIndex;
 use keysherd_fragments::messages::{ManagerAnswer, ManagerRequest};
-use keysherd_gateway::{CustomerFragments, Gateway};
+use keysherd_gateway::{CustomerFragments, Gateway, Strictness};
 use keysherd_link::{Channel, Identity, RemotePlane};
 use serde_json::json;
 
@@ -86,7 +86,7 @@ pub(super) struct Joining {
     clock: ClockHandle,
     rng: RngHandle,
     home: PathBuf,
-    strict_writes: bool,
+    strict: Strictness,
     rewraps_per_second: Option<NonZeroU32>,
 }
 
@@ -115,7 +115,7 @@ impl Joining {
         let remotes = RemoteManagers::new(identity.clone(), ways);
         let channel = remote_control::channel(identity, controls, source);
         let poll = BundlePoll::new(channel.clone());
-        let (home, strict_writes) = (dir.join(""), settings.strict_writes);
+        let (home, strict) = (dir.join(""), settings.strict);
         Ok(Self {
             instance,
             owner,
@@ -126,7 +126,7 @@ impl Joining {
             clock,
             rng,
             home,
-            strict_writes,
+            strict,
             rewraps_per_second: NonZeroU32::new(settings.rewraps_per_second),
         })
     }
@@ -176,7 +176,7 @@ impl Joining {
             fragments,
             key_cache_seconds,
             home,
-            strict_writes: self.strict_writes,
+            strict: self.strict,
             rewraps_per_second: self.rewraps_per_second,
         })?;
         let followed = trusted.clone();

@@ -11,7 +11,7 @@ use keysherd_crypto::sign::SigningKey;
 use keysherd_fragments::bundle::pinned::PinnedBundle;
 use keysherd_fragments::manager_set::ManagerIndex;
 use keysherd_gateway::{
-    CustomerFragments, Gateway, GatewayConfig, GatewayHealth, Links, ManagerHealth,
+    CustomerFragments, Gateway, GatewayConfig, GatewayHealth, Links, ManagerHealth, Strictness,
 };
 use keysherd_plane::PlaneHandle;
 use serde_json::json;
@@ -46,8 +46,8 @@ pub(crate) struct GatewayParts {
     pub(crate) rewraps_per_second: Option<NonZeroU32>,
     /// Its directory, for what has to outlive it.
     pub(crate) home: PathBuf,
-    /// Whether writes need all managers.
-    pub(crate) strict_writes: bool,
+    /// What it refuses beyond what it must.
+    pub(crate) strict: Strictness,
 }
 
 /// A running gateway and what its commands can use.
@@ -80,7 +80,7 @@ impl GatewayRole {
             key_cache_seconds: parts.key_cache_seconds,
             rewraps_per_second: parts.rewraps_per_second,
             home: Some(parts.home),
-            strict_writes: parts.strict_writes,
+            strict: parts.strict,
         })?);
         let services = Arc::new(Services {
             plane,

@@ -10,7 +10,7 @@ use keysherd_crypto::sign::PublicKey;
 use keysherd_fragments::bundle::ManagerEntry;
 use keysherd_fragments::encoding::Encoding;
 use keysherd_fragments::manager_set::ManagerIndex;
-use keysherd_gateway::{CustomerFragments, Links, ManagerLink};
+use keysherd_gateway::{CustomerFragments, Links, ManagerLink, Strictness};
 use keysherd_manager::Manager;
 use keysherd_store::Store;
 
@@ -58,8 +58,8 @@ pub(super) struct Opening<'a> {
     pub(super) rewraps_per_second: Option<NonZeroU32>,
     /// The customer fragments of the gateway.
     pub(super) fragments: Arc<CustomerFragments>,
-    /// Whether writes need all fragment managers.
-    pub(super) strict_writes: bool,
+    /// What the gateway refuses beyond what it must.
+    pub(super) strict: Strictness,
     /// What keeps the keys of the managers' stores.
     pub(super) at_rest: &'a AtRest,
 }
@@ -67,7 +67,7 @@ pub(super) struct Opening<'a> {
 impl Roles {
     /// Opens everything, making what is missing. Call it on the runtime that will serve.
     pub(super) async fn open(dir: &DataDir, opening: Opening<'_>) -> Result<Self, Exit> {
-        let Opening { fragments, strict_writes, at_rest, .. } = opening;
+        let Opening { fragments, strict, at_rest, .. } = opening;
         let clock: ClockHandle = Arc::new(SystemClock);
         let rng = SystemRng::handle();
         let instance = gateway::instance_key(&dir.subdir("gateway")?, &rng)?;
@@ -103,7 +103,7 @@ impl Roles {
             key_cache_seconds: opening.key_cache_seconds,
             rewraps_per_second: opening.rewraps_per_second,
             home: dir.join("gateway"),
-            strict_writes,
+            strict,
         })?;
         Ok(Self {
             control,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use keysherd_base::{ClockHandle, SystemClock};
 use keysherd_control::checked_email;
-use keysherd_gateway::CustomerFragments;
+use keysherd_gateway::{CustomerFragments, Strictness};
 use serde_json::json;
 
 use super::roles::{self, Opening, Roles};
@@ -42,7 +42,7 @@ pub(crate) async fn run(config: ServerConfig) -> Result<(), Exit> {
         key_cache_seconds: config.key_cache_seconds,
         rewraps_per_second: NonZeroU32::new(config.rewraps_per_second),
         fragments,
-        strict_writes: config.strict_writes,
+        strict: config.strict,
         at_rest: &config.at_rest,
     };
     let roles = Roles::open(&dir, opening).await?;
@@ -83,7 +83,7 @@ pub(crate) async fn create_account(config: AccountConfig) -> Result<(), Exit> {
         key_cache_seconds: 0,
         rewraps_per_second: None,
         fragments: Arc::new(CustomerFragments::new(None)),
-        strict_writes: true,
+        strict: Strictness::default(),
         at_rest: &config.at_rest,
     };
     let roles = Roles::open(&dir, opening).await?;

@@ -65,6 +65,7 @@ pub(crate) fn granted_version(
         ciphertext: Arc::clone(&version.ciphertext),
         key: key_of(version),
         permit_slot,
+        name_tag: version.name_tag,
     }
 }
 

@@ -146,6 +146,7 @@ pub(crate) fn new_version(
         customer_fragment: protection.key.customer_fragment,
         ciphertext: value.ciphertext,
         unconfirmed: value.unconfirmed,
+        name_tag: value.name_tag,
         by: Some(actor(who)),
         created: now,
     }

@@ -62,8 +62,13 @@ fn edit(
 ) -> Result<ItemDeleteReply, Fault> {
     check_unlocked(&item, &change.who, Use::Update, change.now)?;
     check_deletable(&item)?;
-    let mut reply =
-        ItemDeleteReply { path: item.path.clone(), id: item.id, deletion_at: None, version: None };
+    let mut reply = ItemDeleteReply {
+        path: item.path.clone(),
+        id: item.id,
+        uid: item.uid,
+        deletion_at: None,
+        version: None,
+    };
     match message.versions {
         DeleteVersions::All => reply.deletion_at = delete_all(tx, item, message, change.now)?,
         DeleteVersions::Latest => {

@@ -84,6 +84,7 @@ pub(crate) fn secret(path: &str) -> SecretCreate {
             ciphertext: Arc::default(),
             key: KeyRef { key_id: Uid([0; 16]), version: 0, customer_fragment: None },
             unconfirmed: false,
+            name_tag: None,
         },
     }
 }
@@ -151,7 +152,7 @@ impl World {
     pub(crate) fn seal(&self, place: &Place, class: Class) -> SealedValue {
         let Place { uid, version, key, salt, .. } = place;
         let ciphertext = envelope(self, *uid, *version, class, key, *salt);
-        SealedValue { ciphertext, key: *key, unconfirmed: false }
+        SealedValue { ciphertext, key: *key, unconfirmed: false, name_tag: None }
     }
 
     /// Creates a secret as `create-secret` does.

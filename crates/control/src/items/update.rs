@@ -2,11 +2,11 @@
 
 use keysherd_audit::{Param, action};
 use keysherd_base::Fault;
-use keysherd_domain::item::Item;
+use keysherd_domain::item::{Item, NameTag};
 use keysherd_domain::role::{Capability, RuleKind};
 use keysherd_plane::items::{ItemUpdate, ItemUpdateParts};
 use keysherd_plane::{Caller, Done};
-use keysherd_store::{Tx, items as stored};
+use keysherd_store::{Tx, item_versions, items as stored};
 
 use super::usable::{Use, check_unlocked};
 use super::{Changing, ItemChange, account_now, check};
@@ -61,6 +61,7 @@ fn edit(
         check_relocation(&change.who, RuleKind::Item, &item.path, &new, change.now)?;
         check::root_path(&new, &account_now(tx, item.account)?)?;
         item.path = new;
+        attest(tx, &item, parts.name_tag)?;
     }
     if let Some(description) = parts.description {
         check::description(&description)?;
@@ -75,4 +76,17 @@ fn edit(
     item.modified = change.now;
     stored::update(tx, &item)?;
     Ok(Done)
+}
+
+/// Stores what attests the new path, if that version is still the newest. What attested the old
+/// path stays on other versions; it attests nothing any more.
+fn attest(tx: &Tx, item: &Item, tag: Option<(u32, NameTag)>) -> Result<(), Fault> {
+    let Some((number, tag)) = tag.filter(|(number, _)| *number == item.last_version) else {
+        return Ok(());
+    };
+    if let Some(mut version) = item_versions::get(tx, item.id, number)? {
+        version.name_tag = Some(tag);
+        item_versions::put(tx, item.id, &version)?;
+    }
+    Ok(())
 }

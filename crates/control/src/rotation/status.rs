@@ -157,6 +157,7 @@ pub(crate) fn as_item_versions(q: &dyn Query, key_id: KeyId) -> Result<Vec<ItemV
         customer_fragment: key.customer_fragment,
         ciphertext: std::sync::Arc::from([].as_slice()),
         unconfirmed: false,
+        name_tag: None,
         by: None,
         created: key.created,
     };

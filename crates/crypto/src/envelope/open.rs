@@ -5,7 +5,7 @@ use keysherd_base::{Rng, RngFailed, Secret, SecretBytes};
 use super::parse::{IMMUTABLE_BYTES, WRAP_AAD_BYTES};
 use super::{Envelope, Kek, padding};
 use crate::aead::{GcmKey, NONCE_BYTES, TAG_BYTES};
-use crate::hash::{constant_time_eq, hkdf_expand, hkdf_extract, sha256};
+use crate::hash::{constant_time_eq, hkdf_expand, hkdf_extract, hmac_sha256, sha256};
 use crate::{OpenFailed, labels};
 
 /// A data-encryption key: random, one per envelope, held by its wraps.
@@ -31,29 +31,43 @@ impl Dek {
     pub(super) fn payload_key_of(&self, immutable: &[u8; IMMUTABLE_BYTES]) -> PayloadKey {
         let prk = hkdf_extract(labels::PAYLOAD.as_bytes(), &[self.0.expose()]);
         let info: [&[u8]; 3] = [labels::PAYLOAD_KEY.as_bytes(), &[0], &sha256(&[immutable])];
-        let mut key = Secret::new([0; 64]);
-        hkdf_expand(prk.expose(), &info, key.expose_mut());
+        let mut key = Secret::new([0; PAYLOAD_KEY_BYTES]);
+        let (payload, name) = key.expose_mut().split_at_mut(64);
+        hkdf_expand(prk.expose(), &info, payload);
+        let [_, zero, header] = info;
+        hkdf_expand(prk.expose(), &[labels::NAME_KEY.as_bytes(), zero, header], name);
         PayloadKey(key)
     }
 }
 
-/// What opens one payload: an AES-256 key and the payload's commitment. This is what a cache keeps.
+/// Bytes of a [`PayloadKey`].
+pub const PAYLOAD_KEY_BYTES: usize = 96;
+
+/// What opens one payload: an AES-256 key and the payload's commitment; and the key under which the
+/// name of what it belongs to is attested. This is what a cache keeps.
 #[derive(Debug)]
-pub struct PayloadKey(Secret<[u8; 64]>);
+pub struct PayloadKey(Secret<[u8; PAYLOAD_KEY_BYTES]>);
 
 impl PayloadKey {
-    /// Takes back what [`Self::as_bytes`] gave; `None` for other lengths than 64 bytes.
+    /// Takes back what [`Self::as_bytes`] gave; `None` for other lengths than 96 bytes.
     pub fn from_slice(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(|bytes| Self(Secret::new(bytes)))
     }
 
-    /// The key and the commitment, as a cache keeps them (encrypted, see [`crate::memory`]).
-    pub fn as_bytes(&self) -> &Secret<[u8; 64]> {
+    /// The keys and the commitment, as a cache keeps them (encrypted, see [`crate::memory`]).
+    pub fn as_bytes(&self) -> &Secret<[u8; PAYLOAD_KEY_BYTES]> {
         &self.0
     }
 
+    /// The tag that attests that the item of this very version has this path. It is an HMAC under
+    /// a key that is derived from the data-encryption key and the envelope's immutable header, so
+    /// account, item, version and type are bound too.
+    pub fn name_tag(&self, path: &str) -> [u8; 32] {
+        hmac_sha256(&self.0.expose()[64..], &[path.as_bytes()])
+    }
+
     pub(super) fn pcom(&self) -> &[u8] {
-        &self.0.expose()[32..]
+        &self.0.expose()[32..64]
     }
 
     pub(super) fn gcm(&self) -> GcmKey {

@@ -6,6 +6,7 @@ use keysherd_base::limits::ENVELOPE_BYTES_MAX;
 
 use super::{CHUNK_LOG2, Header, Malformed, WRAPS_MAX, WrapKind, WrapParams};
 use crate::aead::{NONCE_BYTES, TAG_BYTES};
+use crate::hash::sha256;
 
 /// `magic`, `fmt` and `suite`.
 pub(super) const FORMAT: [u8; 7] = *b"KSF1\x01\x00\x01";
@@ -136,6 +137,12 @@ impl<'a> Envelope<'a> {
         }
     }
 
+    /// The commitment of the data-encryption key: the same for as long as the value is the same,
+    /// however often it is wrapped again, and different for every other sealing.
+    pub fn payload_commitment(&self) -> &'a [u8; 32] {
+        self.pcom
+    }
+
     /// Whether the value's exact length is hidden.
     pub fn padded(&self) -> bool {
         self.prefix[PREFIX_BYTES - 1] & FLAG_PADDED != 0
@@ -198,6 +205,11 @@ impl<'a> Wrap<'a> {
             cf_id: id(21),
             salt: std::array::from_fn(|i| self.0[37 + i]),
         }
+    }
+
+    /// What stands for this very wrap: a hash of all its bytes.
+    pub fn identity(&self) -> [u8; 32] {
+        sha256(&[self.0])
     }
 
     /// The key's commitment: the key derived for [`Self::params`] must have the same.

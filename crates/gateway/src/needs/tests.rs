@@ -30,7 +30,13 @@ fn envelope(account: [u8; 16], item_id: [u8; 16], item_version: u64, key: &KeyRe
 
 fn granted(ciphertext: Arc<[u8]>) -> GrantedTo {
     let slot = PermitSlot { permit: 0, entry: 0 };
-    let version = GrantedVersion { version: 7, ciphertext, key: KEY, permit_slot: Some(slot) };
+    let version = GrantedVersion {
+        version: 7,
+        ciphertext,
+        key: KEY,
+        permit_slot: Some(slot),
+        name_tag: None,
+    };
     let item = GrantedItem {
         path: ItemPath::parse("/a").unwrap(),
         id: ItemId(1),

@@ -72,6 +72,7 @@ fn outcome(n: usize, wish: &Wish) -> Outcome {
             ciphertext: vec![9; 10_000_000].into(),
             key,
             permit_slot: Some(slot),
+            name_tag: None,
         }],
     };
     let granted = Granted::Read(vec![Arc::new(item)]);

@@ -220,6 +220,7 @@ pub(super) fn version(number: u32, ciphertext: &[u8]) -> ItemVersion {
         customer_fragment: Some(Uid([7; 16])),
         ciphertext: ciphertext.into(),
         unconfirmed: false,
+        name_tag: None,
         by: None,
         created: NOW,
     }

@@ -1,6 +1,9 @@
 //! How a gateway reads and writes when managers fail, lie or are slow, and when control cheats.
 
+mod cheating;
 mod liars;
+mod names;
+mod rollback;
 mod slow;
 mod unconfirmed;
 

@@ -1,6 +1,6 @@
 //! Values that were written while a manager was missing.
 
-use keysherd_gateway::Confirmed;
+use keysherd_gateway::{Confirmed, Strictness};
 use keysherd_testkit::{Conduct, Rig, Settings};
 use serde_json::json;
 
@@ -65,7 +65,8 @@ async fn t_unconfirmed_then_rescued_control() {
 
 #[tokio::test(start_paused = true)]
 async fn strict_writes_need_all_managers() {
-    let rig = Rig::new(Settings { strict_writes: true, ..Settings::default() }).await;
+    let strict = Strictness { writes: true, ..Strictness::default() };
+    let rig = Rig::new(Settings { strict, ..Settings::default() }).await;
     create(&rig, "/before", "1").await.unwrap();
     rig.link(2).behave(Conduct::Down);
     let fault = create(&rig, "/a", "value").await.unwrap_err();

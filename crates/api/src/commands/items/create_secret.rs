@@ -93,8 +93,10 @@ async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
         value: value::nothing_yet(),
     };
     let target = WriteTarget::NewSecret { path, uid: create.uid, protection_key };
-    create.value = ctx.crypt().seal(&ctx, target, plaintext).await?.value;
+    let sealed = ctx.crypt().seal(&ctx, target, plaintext).await?;
+    create.value = sealed.value.clone();
     let created = ctx.ask(create).await?;
+    ctx.crypt().recorded(&sealed);
     let reply = Reply { name: created.item.path.as_str() };
     Ok(Answer::json(&reply)?.with_warning(created.warning))
 }

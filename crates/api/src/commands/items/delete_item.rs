@@ -68,6 +68,9 @@ async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
         immediately: args.get_or(&IMMEDIATELY, false)?,
     };
     let deleted = ctx.ask(delete).await?;
+    if deleted.version.is_some() {
+        ctx.crypt().version_deleted(deleted.uid);
+    }
     Answer::json(&Reply {
         item_name: deleted.path.as_str(),
         item_id: deleted.id,

@@ -68,7 +68,9 @@ async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
         write_item(&mut body, item, version, as_json)?;
     }
     body.extend(b"}");
-    Ok(Answer::secret(body).holding(hold))
+    let attested = opened.iter().flat_map(|item| &item.values).map(|value| value.name_attested);
+    let attested = attested.reduce(|all, one| Some(all? && one?)).flatten();
+    Ok(Answer::secret(body).holding(hold).with_name_attested(attested))
 }
 
 /// The names, each once, in their order.

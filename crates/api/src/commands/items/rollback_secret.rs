@@ -60,8 +60,9 @@ async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
         overwrite: sealed.overwrite,
         format: None,
         websites: None,
-        value: sealed.value,
+        value: sealed.value.clone(),
     };
     let done = ctx.ask(put).await?;
+    ctx.crypt().recorded(&sealed);
     Answer::json(&Reply { name: done.item.path.as_str(), version: done.item.last_version })
 }

@@ -56,7 +56,8 @@ pub(super) static COMMAND: ApiCommand = Command {
 };
 
 async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
-    let parts = ItemUpdateParts {
+    let path = args.path(&NAME)?;
+    let mut parts = ItemUpdateParts {
         new_path: args.path_opt(&NEW_NAME)?,
         description: args.get(&DESCRIPTION)?.or(args.get(&NEW_METADATA)?),
         add_tags: args.get(&ADD_TAG)?.unwrap_or_default(),
@@ -65,7 +66,11 @@ async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
         delete_protection: args.get(&DELETE_PROTECTION)?,
         custom_fields: args.get(&ITEM_CUSTOM_FIELDS)?.unwrap_or_default(),
         change_event: args.get(&CHANGE_EVENT)?,
+        name_tag: None,
     };
-    ctx.ask(ItemUpdate { path: args.path(&NAME)?, parts }).await?;
+    if let Some(new) = parts.new_path.as_ref().filter(|new| **new != path) {
+        parts.name_tag = ctx.crypt().attest_name(&ctx, path.clone(), new).await;
+    }
+    ctx.ask(ItemUpdate { path, parts }).await?;
     Answer::json(&Reply { updated: true })
 }

@@ -85,8 +85,9 @@ async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
         overwrite: sealed.overwrite,
         format,
         websites: value::websites(&args)?,
-        value: sealed.value,
+        value: sealed.value.clone(),
     };
     let done = ctx.ask(put).await?;
+    ctx.crypt().recorded(&sealed);
     Answer::json(&Reply { name: done.item.path.as_str() })
 }

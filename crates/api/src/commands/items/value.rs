@@ -156,5 +156,6 @@ fn is_object(bytes: &[u8]) -> bool {
 /// The place of a value that is sealed a moment later.
 pub(super) fn nothing_yet() -> SealedValue {
     let key = KeyRef { key_id: keysherd_base::Uid::default(), version: 0, customer_fragment: None };
-    SealedValue { ciphertext: std::sync::Arc::from([].as_slice()), key, unconfirmed: false }
+    let ciphertext = std::sync::Arc::from([].as_slice());
+    SealedValue { ciphertext, key, unconfirmed: false, name_tag: None }
 }

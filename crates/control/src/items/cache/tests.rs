@@ -51,6 +51,7 @@ fn entry(account: AccountId, text: &str, size: usize) -> Arc<CachedItem> {
         customer_fragment: None,
         ciphertext: vec![0; size].into(),
         unconfirmed: false,
+        name_tag: None,
         by: None,
         created: Timestamp(0),
     };

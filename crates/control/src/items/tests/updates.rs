@@ -25,6 +25,7 @@ async fn metadata_changes_make_no_version() {
         delete_protection: Some(true),
         custom_fields: [("f".to_owned(), "v".to_owned())].into(),
         change_event: Some(true),
+        name_tag: None,
     };
     world.clock.advance_seconds(1);
     world.ask(&world.admin, ItemUpdate { path: item("/a/b"), parts }).await.unwrap();

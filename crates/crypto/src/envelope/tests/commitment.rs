@@ -85,7 +85,7 @@ fn opens_bare(key: &[u8; 32], nonce: &[u8; 12], aad: &[u8], sealed: &[u8]) -> Ve
 }
 
 #[test]
-fn a_payload_forged_for_two_keys_opens_with_one_at_most() {
+fn t_key_commitment() {
     let sealed = sealed_with(&[0; 16], PLAIN, SMALL);
     let envelope = Envelope::parse(&sealed).unwrap();
     let aad = envelope.immutable_header();
@@ -108,7 +108,7 @@ fn a_payload_forged_for_two_keys_opens_with_one_at_most() {
 }
 
 #[test]
-fn a_wrap_forged_for_two_keys_opens_with_one_at_most() {
+fn t_key_commitment_of_a_wrap() {
     let mut sealed = sealed_with(b"value", PLAIN, SMALL);
     let keks = [kek(0x55), kek(0xaa)];
     let raw = keks.each_ref().map(|kek| kek.kek.expose());
