@@ -91,12 +91,21 @@ pub enum Op {
     Sign = 5,
     /// Generate a key version and test it.
     Generate = 6,
+    /// Give a key version other fragments of the same key.
+    Refresh = 7,
 }
 
 impl Op {
     /// Every operation.
-    pub const ALL: [Self; 6] =
-        [Self::Read, Self::Write, Self::Rewrap, Self::Transit, Self::Sign, Self::Generate];
+    pub const ALL: [Self; 7] = [
+        Self::Read,
+        Self::Write,
+        Self::Rewrap,
+        Self::Transit,
+        Self::Sign,
+        Self::Generate,
+        Self::Refresh,
+    ];
 
     /// The operation with this number, if there is one.
     pub const fn from_number(number: u8) -> Option<Self> {
@@ -107,6 +116,7 @@ impl Op {
             4 => Self::Transit,
             5 => Self::Sign,
             6 => Self::Generate,
+            7 => Self::Refresh,
             _ => return None,
         })
     }
@@ -116,11 +126,11 @@ impl Op {
         self as u8
     }
 
-    /// Whether the operation derives keys of `class`. The self-test class belongs to generation
-    /// alone, and generation to it, so neither can stand in for a real item.
+    /// Whether the operation derives keys of `class`. The self-test class belongs to generation and
+    /// refresh alone, and both to it, so none can stand in for a real item.
     pub const fn allows(self, class: Class) -> bool {
         match class {
-            Class::SelfTest => matches!(self, Self::Generate),
+            Class::SelfTest => matches!(self, Self::Generate | Self::Refresh),
             Class::TransitWindow => matches!(self, Self::Transit),
             Class::SealedKey => {
                 matches!(self, Self::Read | Self::Write | Self::Rewrap | Self::Sign)

@@ -9,7 +9,7 @@ use minicbor::decode::Error as DecodeError;
 use minicbor::{Decoder, Encoder};
 use zeroize::Zeroizing;
 
-use crate::manager_set::{ManagerIndex, Threshold};
+use crate::manager_set::{ManagerIndex, ManagerSet, Threshold};
 use crate::refusal::Refusal;
 
 /// Largest message between roles: a permit of 1000 entries is 160 kB, an answer of 1000 entries of
@@ -232,6 +232,10 @@ impl<'b> Reader<'b> {
 
     pub(crate) fn manager(&mut self) -> Result<ManagerIndex, Refusal> {
         ManagerIndex::new(self.u8()?).ok_or(Refusal::Malformed)
+    }
+
+    pub(crate) fn managers(&mut self) -> Result<ManagerSet, Refusal> {
+        ManagerSet::from_bits(self.u16()?).ok_or(Refusal::Malformed)
     }
 
     pub(crate) fn threshold(&mut self) -> Result<Threshold, Refusal> {

@@ -25,7 +25,7 @@ use crate::manager_set::{MANAGERS_MAX, ManagerIndex, ManagerSet, Threshold};
 use crate::manifest::{KeyVersion, Manifest};
 use crate::refusal::Refusal;
 
-mod frost;
+pub(crate) mod frost;
 mod pending;
 mod session;
 mod sessions;

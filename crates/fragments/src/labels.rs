@@ -33,6 +33,13 @@ pub const GENERATION_VIEW: &[u8] = b"KSF1/gen-view\0";
 /// The hash chain of a manager's log.
 pub const LOG_ENTRY: &[u8] = b"KSF1/log-entry\0";
 
+/// The hash by which managers compare the parameters of a refresh.
+pub const REFRESH_PARAMETERS: &[u8] = b"KSF1/refresh-params\0";
+/// The hash by which managers compare what all of them said in round 1 of a refresh.
+pub const REFRESH_VIEW: &[u8] = b"KSF1/refresh-view\0";
+/// The hash by which managers compare the parameters of a repair.
+pub const REPAIR_PARAMETERS: &[u8] = b"KSF1/repair-params\0";
+
 /// RFC 9497 section 4.1: hash to a group element, VOPRF mode.
 pub const HASH_TO_GROUP: &[u8] = b"HashToGroup-OPRFV1-\x01-ristretto255-SHA512";
 /// RFC 9497 section 4.1: hash to a scalar, VOPRF mode.
@@ -60,6 +67,14 @@ pub const SIGN_INSTANCE: &str = "KSF1-sig/instance";
 pub const SIGN_GENERATE_REQUEST: &str = "KSF1-sig/generate-req";
 /// Signature of a manager over what it says in round 1 of a generation.
 pub const SIGN_ROUND1: &str = "KSF1-sig/generate-round1";
+/// Signature of a manager over the record of an epoch.
+pub const SIGN_EPOCH: &str = "KSF1-sig/epoch";
+/// Signature of a manager over what it says in round 1 of a refresh.
+pub const SIGN_REFRESH_ROUND1: &str = "KSF1-sig/refresh-round1";
+/// Signature of a manager over what it computed in a refresh.
+pub const SIGN_REFRESH_COLLECTED: &str = "KSF1-sig/refresh-collected";
+/// Signature of a gateway instance over a request to refresh keys.
+pub const SIGN_REFRESH_REQUEST: &str = "KSF1-sig/refresh-req";
 /// Signature of the owner over an order to the managers.
 pub const SIGN_ORDER: &str = "KSF1-sig/owner-order";
 /// Signature of a manager over its statement that a key version is erased.
@@ -86,6 +101,9 @@ pub const PRF: &[&[u8]] = &[
     GENERATION_PARAMETERS,
     GENERATION_VIEW,
     LOG_ENTRY,
+    REFRESH_PARAMETERS,
+    REFRESH_VIEW,
+    REPAIR_PARAMETERS,
     HASH_TO_GROUP,
     HASH_TO_SCALAR,
     DLEQ_SEED,
@@ -103,6 +121,10 @@ pub const SIGNATURES: &[&str] = &[
     SIGN_INSTANCE,
     SIGN_GENERATE_REQUEST,
     SIGN_ROUND1,
+    SIGN_EPOCH,
+    SIGN_REFRESH_ROUND1,
+    SIGN_REFRESH_COLLECTED,
+    SIGN_REFRESH_REQUEST,
     SIGN_ORDER,
     SIGN_DESTROY_RECEIPT,
 ];

@@ -45,6 +45,11 @@ impl ShareS {
         if sets_fit && none_zero { Ok(Self { threshold, keys }) } else { Err(Refusal::BadRecord) }
     }
 
+    /// The same keys once more, for the shares of the next epoch.
+    pub(crate) fn copy(&self) -> Self {
+        Self { threshold: self.threshold, keys: self.keys.clone() }
+    }
+
     /// The holder sets and keys, for the record at rest.
     pub(crate) fn keys(&self) -> impl Iterator<Item = (ManagerSet, &[u8; 32])> {
         self.keys.iter().map(|(set, key)| (*set, &**key))

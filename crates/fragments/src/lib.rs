@@ -14,7 +14,8 @@
 //!   [`encoding`]
 //! - how machines ask to be trusted: [`enrollment`], [`owner_key`]
 //! - how customer fragments are kept: [`fragment_file`], [`recovery_share`]
-//! - who does what: [`manager_side`], [`gateway_side`], [`keygen`], speaking [`messages`]
+//! - who does what: [`manager_side`], [`gateway_side`], [`keygen`], [`refresh`], [`repair`],
+//!   speaking [`messages`]
 
 pub mod bundle;
 pub mod checkpoint;
@@ -24,6 +25,7 @@ pub mod derive;
 pub mod dleq;
 pub mod encoding;
 pub mod enrollment;
+pub mod epoch;
 pub mod fragment_file;
 pub mod gateway_side;
 pub mod interpolation;
@@ -35,11 +37,14 @@ pub mod leg_s;
 pub mod manager_set;
 pub mod manager_side;
 pub mod manifest;
+pub mod member;
 pub mod messages;
 pub mod order;
 pub mod owner_key;
 pub mod recovery_share;
+pub mod refresh;
 pub mod refusal;
+pub mod repair;
 pub mod share;
 
 /// The permit. It is defined where control can reach it too, which must not depend on this crate.

@@ -106,6 +106,8 @@ pub enum KeyState {
     Pending,
     /// In use.
     Enabled,
+    /// In use elsewhere: this manager's share is of a past epoch, or lost.
+    Outdated,
     /// Switched off, or waiting to be destroyed.
     Disabled,
     /// Destroyed: its fragments are gone.
@@ -228,7 +230,7 @@ pub struct Caller<'a> {
 
 impl Caller<'_> {
     /// Step 3: permit, connection and request are by one gateway, and it signed the request.
-    fn check_gateway(
+    pub(crate) fn check_gateway(
         &self,
         permit: &VerifiedPermit,
         request: &SignedBy,
@@ -358,13 +360,18 @@ fn context_of(permit: &Permit, entry: &PermitEntry) -> Context {
 }
 
 /// Step 4 for one key version.
-fn check_key(caller: &Caller<'_>, op: Op, status: &KeyStatus<'_>) -> Result<(), Refusal> {
+pub(crate) fn check_key(
+    caller: &Caller<'_>,
+    op: Op,
+    status: &KeyStatus<'_>,
+) -> Result<(), Refusal> {
     caller.check_group(status.group, &status.fragment)?;
     if status.frozen {
         return Err(Refusal::KeyFrozen);
     }
     let serves = match status.state {
         KeyState::Enabled => true,
+        KeyState::Outdated => return Err(Refusal::ShareOutdated),
         KeyState::Pending => op == Op::Generate,
         KeyState::Disabled | KeyState::Destroyed => false,
     };
@@ -372,7 +379,7 @@ fn check_key(caller: &Caller<'_>, op: Op, status: &KeyStatus<'_>) -> Result<(), 
 }
 
 /// Step 5: the cluster may do this, and the operation extends to every class of the permit.
-fn check_op(cluster: &Cluster, op: Op, entries: &[PermitEntry]) -> Result<(), Refusal> {
+pub(crate) fn check_op(cluster: &Cluster, op: Op, entries: &[PermitEntry]) -> Result<(), Refusal> {
     if !cluster.ops.contains(&op) {
         return Err(Refusal::OpNotAllowed);
     }

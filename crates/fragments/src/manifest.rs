@@ -12,6 +12,7 @@ use crate::bundle::pinned::PinnedBundle;
 use crate::bundle::{GROUP_BYTES_MAX, ManagerEntry};
 use crate::context::SUITE;
 use crate::encoding::{Encoding, Reader, Writer};
+use crate::epoch::{EpochRecord, SignedRecord};
 use crate::interpolation;
 use crate::labels;
 use crate::leg_g;
@@ -239,6 +240,35 @@ impl TrustedManifest {
     /// The manifest.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
+    }
+
+    /// The manifest a manager kept when it signed it, at the epoch of the record it kept when it
+    /// took it: for bytes that were verified before and come from its own sealed store.
+    ///
+    /// # Errors
+    /// [`Refusal::BadRecord`] when they contradict themselves.
+    pub fn of_own(body: &[u8], record: Option<&SignedRecord>) -> Result<Self, Refusal> {
+        let read = || {
+            let manifest = Manifest::from_bytes(body)?;
+            let Some(record) = record else { return Self::new(manifest) };
+            let record = EpochRecord::from_bytes(&record.body)?;
+            let (epoch, public_shares) = (record.epoch, record.public_shares);
+            Self::new(Manifest { epoch, public_shares, ..manifest })
+        };
+        read().map_err(|_: Refusal| Refusal::BadRecord)
+    }
+
+    /// The same key version with the public shares of another epoch.
+    ///
+    /// # Errors
+    /// [`Refusal::BadEpochRecord`] when they are not a sharing of the group key;
+    /// [`Refusal::BadPoint`].
+    pub(crate) fn at_epoch(&self, epoch: u32, shares: Vec<[u8; 32]>) -> Result<Self, Refusal> {
+        let manifest = Manifest { epoch, public_shares: shares, ..self.manifest.clone() };
+        Self::new(manifest).map_err(|refusal| match refusal {
+            Refusal::BadPoint => refusal,
+            _ => Refusal::BadEpochRecord,
+        })
     }
 
     /// The public share of `manager` as a group element.

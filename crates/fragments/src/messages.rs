@@ -8,14 +8,19 @@ use crate::bundle::succession::SignedBundle;
 use crate::checkpoint::PROOF_ENTRIES_MAX;
 use crate::derive::{CHECKPOINT_BYTES_MAX, DeriveAnswer};
 use crate::encoding::{Encoding, MESSAGE_BYTES_MAX, Reader, Signed, SignedBy, Writer};
-use crate::keygen::{Deal, Exchange, Proposal};
+use crate::epoch::SignedRecord;
+use crate::keygen::{Exchange, Proposal};
 use crate::manager_set::ManagerIndex;
 use crate::manifest::{KeyVersion, MANIFEST_BYTES_MAX, SignedManifest};
 use crate::order::{KeyReport, REPORTS_MAX};
+use crate::refresh::{REFRESH_KEYS_MAX, RefreshCall};
 use crate::refusal::Refusal;
 
+mod peer;
 #[cfg(test)]
 mod tests;
+
+pub use peer::{KeyEpoch, PEER_KEYS_MAX, PeerAnswer, PeerRequest, Prepared};
 
 /// A derivation: permit, request, and the cluster's endorsement of a gateway that is not listed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +74,10 @@ pub enum ManagerRequest {
     Status,
     /// A trust bundle to pin, relayed. Answered by [`ManagerAnswer::BundlePinned`].
     Bundle(SignedBundle),
+    /// Say which epoch a key version is at. Answered by [`ManagerAnswer::Epoch`].
+    Epoch(KeyVersion),
+    /// Refresh the key versions of a permit. Answered by [`ManagerAnswer::Refreshed`].
+    Refresh(RefreshCall),
     /// An order of the owner, relayed. Answered by [`ManagerAnswer::OrderTaken`].
     Order(Signed),
     /// How are these key versions? At most [`REPORTS_MAX`]. Answered by
@@ -119,6 +128,10 @@ pub enum ManagerAnswer {
         /// The version.
         version: u64,
     },
+    /// To `Epoch`: the record of the epoch; `None` at epoch 0, which the manifest describes.
+    Epoch(Option<SignedRecord>),
+    /// To `Refresh`: the records of the new epochs.
+    Refreshed(Vec<SignedRecord>),
     /// To `Order`: it is obeyed, now or before.
     OrderTaken {
         /// The order.
@@ -131,22 +144,6 @@ pub enum ManagerAnswer {
     /// To `LogProof`: the SHA-256 of each entry, one after the other.
     LogProof(Vec<u8>),
     /// To anything.
-    Refused(Refusal),
-}
-
-/// What a manager asks another manager.
-#[derive(Debug)]
-pub enum PeerRequest {
-    /// Take my deal of a generation. Answered by [`PeerAnswer::Taken`].
-    Deal(Deal),
-}
-
-/// What a manager answers another manager.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PeerAnswer {
-    /// It has it.
-    Taken,
-    /// It refuses it.
     Refused(Refusal),
 }
 
@@ -173,6 +170,11 @@ impl Encoding for ManagerRequest {
                 to.array(1).uint(6_u8);
             }
             Self::Bundle(signed) => signed.write(to.array(2).uint(7_u8)),
+            Self::Epoch(key) => key.write(to.array(2).uint(8_u8)),
+            Self::Refresh(call) => {
+                let RefreshCall { permit, request, endorsement } = call;
+                write_call(to, 9, permit, request, endorsement.as_ref());
+            }
             Self::Order(signed) => signed.write(to.array(2).uint(10_u8)),
             Self::KeyReports(keys) => {
                 to.array(2).uint(11_u8).list(keys, |to, key| key.write(to));
@@ -201,6 +203,11 @@ impl Encoding for ManagerRequest {
             },
             (2, 30) => Self::CompleteKey(SignedManifest::read(from)?),
             (1, 6) => Self::Status,
+            (2, 8) => Self::Epoch(KeyVersion::read(from)?),
+            (4, 9) => {
+                let (permit, request, endorsement) = read_call(from)?;
+                Self::Refresh(RefreshCall { permit, request, endorsement })
+            }
             (2, 10) => Self::Order(Signed::read(from)?),
             (2, 11) => Self::KeyReports(from.list(REPORTS_MAX, KeyVersion::read)?),
             (2, 7) => Self::Bundle(SignedBundle::read(from)?),
@@ -231,6 +238,12 @@ impl Encoding for ManagerAnswer {
             }
             Self::BundlePinned { version } => {
                 to.array(2).uint(7_u8).uint(*version);
+            }
+            Self::Epoch(record) => {
+                to.array(2).uint(8_u8).list(record.as_slice(), |to, record| record.write(to));
+            }
+            Self::Refreshed(records) => {
+                to.array(2).uint(9_u8).list(records, |to, record| record.write(to));
             }
             Self::OrderTaken { order_id, destroy_at } => {
                 to.array(3).uint(10_u8).uid(order_id);
@@ -267,6 +280,8 @@ impl Encoding for ManagerAnswer {
                 checkpoint: from.bytes(CHECKPOINT_BYTES_MAX)?.to_vec(),
             }),
             (2, 7) => Self::BundlePinned { version: from.u64()? },
+            (2, 8) => Self::Epoch(from.list(1, SignedRecord::read)?.pop()),
+            (2, 9) => Self::Refreshed(from.list(REFRESH_KEYS_MAX, SignedRecord::read)?),
             (3, 10) => Self::OrderTaken {
                 order_id: from.uid()?,
                 destroy_at: from.list(1, Reader::time)?.pop(),
@@ -288,57 +303,6 @@ impl ManagerAnswer {
         let mut writer = Writer::with_capacity(outputs + 2_048);
         self.write(&mut writer);
         SecretBytes::new(writer.finish())
-    }
-}
-
-impl Encoding for PeerRequest {
-    const BYTES_MAX: usize = 1_024;
-
-    fn write(&self, to: &mut Writer) {
-        match self {
-            Self::Deal(deal) => deal.write(to.array(2).uint(1_u8)),
-        }
-    }
-
-    fn read(from: &mut Reader<'_>) -> Result<Self, Refusal> {
-        match number(from)? {
-            (2, 1) => Deal::read(from).map(Self::Deal),
-            _ => Err(Refusal::UnknownMessage),
-        }
-    }
-}
-
-impl PeerRequest {
-    /// The encoding in memory that is zeroized: shares are in it.
-    pub fn to_secret_bytes(&self) -> SecretBytes {
-        match self {
-            Self::Deal(deal) => Self::deal_bytes(deal),
-        }
-    }
-
-    pub(crate) fn deal_bytes(deal: &Deal) -> SecretBytes {
-        let mut writer = Writer::with_capacity(Self::BYTES_MAX);
-        deal.write(writer.array(2).uint(1_u8));
-        SecretBytes::new(writer.finish())
-    }
-}
-
-impl Encoding for PeerAnswer {
-    const BYTES_MAX: usize = 16;
-
-    fn write(&self, to: &mut Writer) {
-        match self {
-            Self::Taken => to.array(1).uint(1_u8),
-            Self::Refused(refusal) => to.array(2).uint(0_u8).uint(refusal.code()),
-        };
-    }
-
-    fn read(from: &mut Reader<'_>) -> Result<Self, Refusal> {
-        match number(from)? {
-            (1, 1) => Ok(Self::Taken),
-            (2, 0) => read_refusal(from).map(Self::Refused),
-            _ => Err(Refusal::UnknownMessage),
-        }
     }
 }
 

@@ -165,6 +165,27 @@ refusals! {
     /// The step does not follow the last one.
     WrongStep = 101, Conflict, "generation step out of order";
 
+    /// The record of an epoch does not prove itself.
+    BadEpochRecord = 102, Unauthorized,
+        "epoch record is not signed by all who took part, or does not fit the key";
+    /// This manager's share is of a past epoch, or lost.
+    ShareOutdated = 103, Unavailable,
+        "this manager missed a refresh and waits for its repair; use the other managers";
+    /// This manager has not asked the others yet whether its shares are current.
+    EpochUnchecked = 104, Unavailable,
+        "this manager cannot reach enough others to know that its shares are current";
+    /// The managers of a refresh are not at the epoch it begins from.
+    WrongEpoch = 105, Conflict, "managers are not at the epoch this refresh begins from; try again";
+    /// Another refresh or repair of the same key is under way.
+    RefreshBusy = 106, Conflict, "the key is being refreshed or repaired already; wait a minute";
+    /// A refresh leaves out a manager that answers.
+    PeerLeftOut = 107, Conflict, "the refresh leaves out a manager that can be reached; try again";
+    /// Too many refreshes of the key came to nothing.
+    RefreshUnresolved = 108, Unavailable,
+        "several refreshes of this key were not finished; see that all its managers run";
+    /// A repaired share does not fit the public shares.
+    BadRepair = 109, Unavailable,
+        "a manager helped with a wrong value in a repair; nothing was taken, the owner must look";
     /// The manager's signature on its answer is wrong.
     BadAnswerSignature = 110, Unavailable, "a manager's answer is not signed by its key";
     /// The answer is to another request, or has another shape.

@@ -36,6 +36,11 @@ impl KeyShares {
         Self { key, threshold, epoch, g, s }
     }
 
+    /// The same leg-S keys with the leg-G share of another epoch.
+    pub(crate) fn with_share(&self, epoch: u32, g: ShareG) -> Self {
+        Self { key: self.key, threshold: self.threshold, epoch, g, s: self.s.copy() }
+    }
+
     /// Which key version.
     pub fn key(&self) -> KeyVersion {
         self.key

@@ -42,10 +42,18 @@ pub struct ManagerLimits {
     pub pending_seconds: i64,
     /// How long another manager may take to accept a deal, in seconds.
     pub peer_seconds: u64,
+    /// How often all key versions are refreshed, in seconds, a tenth more or less; 0: never.
+    pub refresh_seconds: i64,
+    /// How long a due refresh waits for a manager that is away, in seconds: whoever was left out
+    /// has no share before its repair.
+    pub refresh_patience_seconds: i64,
 }
 
+const DAY_SECONDS: i64 = 24 * 60 * 60;
+
 impl Default for ManagerLimits {
-    /// A million items, 10,000 key versions, 65,536 permit entries, a day, ten seconds.
+    /// A million items, 10,000 key versions, 65,536 permit entries, a day, ten seconds; refreshed
+    /// daily, waiting three days for who is away.
     fn default() -> Self {
         Self {
             log: LogLimits::default(),
@@ -54,6 +62,8 @@ impl Default for ManagerLimits {
             permit_entries_cached_max: 65_536,
             pending_seconds: 24 * 60 * 60,
             peer_seconds: 10,
+            refresh_seconds: DAY_SECONDS,
+            refresh_patience_seconds: 3 * DAY_SECONDS,
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use keysherd_base::Fault;
 use keysherd_crypto::hash::sha256;
 use keysherd_fragments::derive::{DeriveAnswer, Mode};
 use keysherd_fragments::manager_side::{self, Caller, Checked, check_request};
@@ -35,6 +36,7 @@ impl Manager {
         peer: [u8; 32],
         call: DeriveCall,
     ) -> Result<DeriveAnswer, Refusal> {
+        self.be_current().await?;
         // The permit is not read yet, but an entry takes more than 100 bytes of it.
         let admitted = if call.permit.body.len() <= INLINE_ENTRIES_MAX * 100 {
             self.admit(&peer, &call)?
@@ -82,12 +84,23 @@ impl Manager {
     fn evaluate(&self, checked: &Checked, position: &Checkpoint) -> Result<DeriveAnswer, Refusal> {
         let mut held = Vec::with_capacity(checked.keys.len());
         for key in &checked.keys {
-            let shares = self.keys.shares(&key.key).map_err(|fault| store_refusal(&fault))?;
-            held.push(shares.ok_or(Refusal::UnknownKey)?);
+            held.push(self.shares_for(&key.key, key.epoch_hint)?);
         }
         let shares: Vec<&KeyShares> = held.iter().map(|shares| &**shares).collect();
         let derived = manager_side::derive(checked, &shares, &*self.rng)?;
         Ok(derived.seal(checked, self.checkpoint_note(position), &self.identity))
+    }
+
+    /// The fragments at the epoch the gateway expects, if they are there, or else at the one that is
+    /// in force. A gateway can know of an epoch before this manager does: then its shares are
+    /// prepared already.
+    fn shares_for(&self, key: &KeyVersion, hint: Option<u32>) -> Result<Arc<KeyShares>, Refusal> {
+        let failed = |fault: Fault| store_refusal(&fault);
+        let shares = self.keys.shares(key).map_err(failed)?.ok_or(Refusal::ShareOutdated)?;
+        let Some(hint) = hint.filter(|hint| *hint > shares.epoch()) else { return Ok(shares) };
+        let mut shelf = self.keys.store().shelf(key).map_err(failed)?;
+        let place = shelf.iter().position(|shelved| shelved.epoch == hint);
+        Ok(place.map_or(shares, |place| Arc::new(shelf.swap_remove(place).shares)))
     }
 
     /// The position as gateways keep it: a signed note, evidence by itself.

@@ -109,16 +109,21 @@ impl Manager {
     }
 
     /// Hands a deal to the manager `to` and waits until it has it.
-    async fn send_deal(&self, to: ManagerIndex, message: SecretBytes) -> Result<(), Refusal> {
+    pub(crate) async fn send_deal(
+        &self,
+        to: ManagerIndex,
+        message: SecretBytes,
+    ) -> Result<(), Refusal> {
         let patience = Duration::from_secs(self.limits.peer_seconds);
         let answer = tokio::time::timeout(patience, self.peers.call(to, message)).await;
         let Ok(Ok(answer)) = answer else {
             tracing::warn!(%to, "a manager does not take its deal");
             return Err(Refusal::DealMissing);
         };
-        match PeerAnswer::from_bytes(&answer)? {
+        match PeerAnswer::from_bytes(answer.expose())? {
             PeerAnswer::Taken => Ok(()),
             PeerAnswer::Refused(refusal) => Err(refusal),
+            _ => Err(Refusal::AnswerMismatch),
         }
     }
 

@@ -2,32 +2,38 @@
 
 use std::cell::{Cell, OnceCell};
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use keysherd_base::{Fault, FaultKind, SecretBytes, Timestamp, Uid};
 use keysherd_fragments::encoding::{Encoding, Signed};
+use keysherd_fragments::epoch::SignedRecord;
 use keysherd_fragments::manager_side::{self, KeyRing, KeyStatus};
 use keysherd_fragments::manifest::{KeyVersion, Manifest};
+use keysherd_fragments::refresh::Shelved;
 use keysherd_fragments::refusal::Refusal;
+use keysherd_fragments::repair::KeyNotes;
 use keysherd_fragments::share::KeyShares;
 use quick_cache::sync::Cache;
 
 use crate::orders::Stops;
-use crate::store::{KeyRecord, KeyState, Store};
+use crate::store::{EpochWrite, KeyRecord, KeyState, Store};
 
 /// What is known publicly about a key version.
 pub(crate) struct KeyInfo {
     /// As it is stored.
     pub(crate) record: KeyRecord,
+    /// Whether its fragments are there: not after a refresh that this manager missed.
+    held: bool,
     group: String,
     fragment: Uid,
 }
 
 impl KeyInfo {
-    fn new(record: KeyRecord) -> Result<Self, Fault> {
+    fn new(record: KeyRecord, held: bool) -> Result<Self, Fault> {
         let manifest = Manifest::from_bytes(&record.manifest).map_err(Fault::from)?;
-        Ok(Self { record, group: manifest.group, fragment: manifest.fragment })
+        Ok(Self { record, held, group: manifest.group, fragment: manifest.fragment })
     }
 
     /// The key group.
@@ -35,7 +41,12 @@ impl KeyInfo {
         &self.group
     }
 
-    fn is_expired(&self, now: Timestamp) -> bool {
+    /// Whether its fragments are there: not after a refresh that this manager missed.
+    pub(crate) const fn is_held(&self) -> bool {
+        self.held
+    }
+
+    pub(crate) fn is_expired(&self, now: Timestamp) -> bool {
         matches!(self.record.state, KeyState::Pending { expires_at } if now > expires_at)
     }
 }
@@ -50,6 +61,20 @@ pub(crate) struct Keys {
     changing: Mutex<()>,
     /// What the owner has stopped.
     stops: ArcSwap<Stops>,
+    /// Grows when fragments are replaced.
+    changes: AtomicU64,
+}
+
+/// What is to be kept of a key version at another epoch.
+pub(crate) struct NewEpoch {
+    /// Which key version.
+    pub(crate) key: KeyVersion,
+    /// What is known of it, where this manager may never have heard of it.
+    pub(crate) notes: Option<KeyNotes>,
+    /// The record of the epoch; `None` at epoch 0.
+    pub(crate) record: Option<SignedRecord>,
+    /// The shares; `None` when this manager has none.
+    pub(crate) shares: Option<KeyShares>,
 }
 
 impl Keys {
@@ -61,6 +86,7 @@ impl Keys {
             shares: Cache::new(cached_max),
             changing: Mutex::new(()),
             stops: ArcSwap::default(),
+            changes: AtomicU64::new(0),
         }
     }
 
@@ -77,9 +103,13 @@ impl Keys {
         if let Some(info) = self.infos.get(key) {
             return Ok(Some(info));
         }
+        let seen = self.changes();
         let Some(record) = self.store.key(key)? else { return Ok(None) };
-        let info = Arc::new(KeyInfo::new(record)?);
+        let info = Arc::new(KeyInfo::new(record, self.store.has_shares(key)?)?);
         self.infos.insert(*key, info.clone());
+        if self.changes() != seen {
+            self.infos.remove(key);
+        }
         Ok(Some(info))
     }
 
@@ -93,13 +123,78 @@ impl Keys {
         }
         // Held, so that nothing comes into memory that was erased between reading and keeping it.
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = self.changes();
         let Some(record) = self.store.shares(key)? else { return Ok(None) };
         let shares = Arc::new(KeyShares::from_record(&record)?);
         if shares.key() != *key {
             return Err(Refusal::BadRecord.into());
         }
         self.shares.insert(*key, shares.clone());
+        if self.changes() != seen {
+            // They may have been replaced between reading and keeping.
+            self.shares.remove(key);
+        }
         Ok(Some(shares))
+    }
+
+    fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
+    }
+
+    /// Keeps shares beside the current ones. Durable on return.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written.
+    pub(crate) fn shelve(&self, shares: Vec<(KeyVersion, Shelved)>) -> Result<(), Fault> {
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shelves = Vec::with_capacity(shares.len());
+        for (key, shelved) in shares {
+            let mut shelf = self.store.shelf(&key)?;
+            shelf.retain(|other| other.epoch != shelved.epoch);
+            shelf.push(shelved);
+            shelves.push((key, shelf));
+        }
+        self.store.set_shelves(&shelves)
+    }
+
+    /// Puts epochs in force, and erases the shares of every epoch before. Key versions that were
+    /// destroyed meanwhile stay so.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written.
+    pub(crate) fn set_epochs(&self, epochs: Vec<NewEpoch>) -> Result<(), Fault> {
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut writes = Vec::with_capacity(epochs.len());
+        for NewEpoch { key, notes, record, shares } in epochs {
+            let known = self.store.key(&key)?;
+            let mut info = match (known, notes) {
+                (Some(known), _) => known,
+                (None, Some(notes)) => KeyRecord {
+                    state: KeyState::Enabled,
+                    session: notes.session,
+                    gateway: notes.gateway,
+                    manifest: notes.manifest,
+                },
+                (None, None) => continue,
+            };
+            if info.state == KeyState::Destroyed {
+                continue;
+            }
+            // Whoever takes part in a refresh says that the key version is in use.
+            info.state = KeyState::Enabled;
+            let epoch = record.as_ref().map_or(0, SignedRecord::epoch);
+            let mut shelf = self.store.shelf(&key)?;
+            shelf.retain(|shelved| shelved.epoch > epoch);
+            let shares = shares.map(|shares| shares.to_record());
+            writes.push(EpochWrite { key, info, record, shares, shelf });
+        }
+        self.store.set_epochs(&writes)?;
+        self.changes.fetch_add(1, Ordering::Release);
+        for EpochWrite { key, .. } in &writes {
+            self.infos.remove(key);
+            self.shares.remove(key);
+        }
+        Ok(())
     }
 
     /// Keeps a fresh key version durably. Doing the same again changes nothing.
@@ -120,7 +215,7 @@ impl Keys {
             return if same { Ok(()) } else { Err(conflict()) };
         }
         self.store.add_key(key, shares, &record)?;
-        self.infos.insert(*key, Arc::new(KeyInfo::new(record)?));
+        self.infos.insert(*key, Arc::new(KeyInfo::new(record, true)?));
         Ok(())
     }
 
@@ -136,7 +231,7 @@ impl Keys {
             if matches!(record.state, KeyState::Pending { .. }) {
                 record.state = KeyState::Enabled;
                 self.store.set_key(key, &record)?;
-                self.infos.insert(*key, Arc::new(KeyInfo::new(record)?));
+                self.infos.remove(key);
             }
         }
         Ok(())
@@ -153,7 +248,7 @@ impl Keys {
         let mut record = found.ok_or_else(|| Fault::from(Refusal::UnknownKey))?;
         record.state = KeyState::Destroyed;
         self.store.erase_shares(key, &record, receipt)?;
-        self.infos.insert(*key, Arc::new(KeyInfo::new(record)?));
+        self.infos.insert(*key, Arc::new(KeyInfo::new(record, false)?));
         self.shares.remove(key);
         Ok(())
     }
@@ -274,6 +369,7 @@ impl KeyRing for Ring<'_> {
         let state = match info.record.state {
             KeyState::Destroyed => manager_side::KeyState::Destroyed,
             _ if stops.scheduled(key).is_some() => manager_side::KeyState::Disabled,
+            _ if !info.held => manager_side::KeyState::Outdated,
             KeyState::Pending { .. } if !self.in_use => manager_side::KeyState::Pending,
             KeyState::Pending { .. } | KeyState::Enabled => manager_side::KeyState::Enabled,
         };

@@ -13,6 +13,8 @@
 mod at_rest;
 mod bundle;
 mod config;
+mod crash_points;
+mod current;
 mod derive;
 mod erase;
 mod generate;
@@ -21,14 +23,19 @@ mod keys;
 pub mod log;
 mod manager;
 mod orders;
+mod part;
 mod peer;
 mod permits;
+mod refresh;
+mod repair;
 mod restore;
+mod schedule;
 mod serve;
 mod status;
 mod store;
 #[cfg(test)]
 mod tests;
+mod vault;
 
 pub use at_rest::{
     AtRestKey, EpochKey, KeyFile, Moving, PassphraseWrapping, SystemdWrapping, TokenWrapping,
@@ -37,4 +44,5 @@ pub use at_rest::{
 pub use config::{ManagerConfig, ManagerLimits};
 pub use manager::Manager;
 pub use peer::{PeerFuture, PeerLink, Unreachable};
+pub use refresh::RefreshReport;
 pub use status::ManagerStatus;

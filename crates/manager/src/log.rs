@@ -14,6 +14,7 @@ use keysherd_base::{Fault, FaultKind};
 
 mod appender;
 mod entry;
+mod epochs;
 mod frame;
 mod proof;
 mod read;
@@ -26,6 +27,7 @@ pub use entry::{
     DeriveEvent, DerivedItem, DestroyedEvent, Entry, Event, GenerationEvent, GenerationStep,
     KeyRef, OrderEvent,
 };
+pub use epochs::{EpochEvent, EpochStep};
 pub use read::{Comparison, LogReader, LogSummary, compare, verify};
 
 pub use appender::LogLimits;

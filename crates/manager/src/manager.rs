@@ -1,7 +1,7 @@
 //! One fragment manager: how it starts and what it consists of.
 
 use std::path::Path;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwapOption;
@@ -13,8 +13,9 @@ use keysherd_fragments::encoding::Encoding;
 use keysherd_fragments::keygen::Sessions;
 use keysherd_fragments::manager_set::ManagerIndex;
 use keysherd_fragments::manager_side::{Budget, UseCounter};
+use keysherd_fragments::member::Member;
 use keysherd_fragments::refusal::Refusal;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Mutex as AsyncMutex, Semaphore, watch};
 
 use crate::at_rest::{AtRestKey, EpochKey};
 use crate::config::{ManagerConfig, ManagerLimits};
@@ -28,6 +29,7 @@ use crate::orders::Orders;
 use crate::peer::PeerLink;
 use crate::permits::Permits;
 use crate::restore::Counters;
+use crate::schedule::Chores;
 use crate::store::{Pin, Store};
 
 /// A running fragment manager. Shared as an [`Arc`]; when the last one is dropped, the log is
@@ -54,6 +56,20 @@ pub struct Manager {
     pub(crate) budget: Mutex<Budget>,
     pub(crate) sessions: Mutex<Sessions>,
     pub(crate) generations: Mutex<Generations>,
+    /// Refreshes and repairs under way.
+    pub(crate) member: Mutex<Member>,
+    /// Whether the others were asked, since the start, where they are.
+    pub(crate) current: AtomicBool,
+    /// Held while they are asked.
+    pub(crate) checking: AsyncMutex<()>,
+    /// Held while this manager coordinates a refresh.
+    pub(crate) coordinating: AsyncMutex<()>,
+    /// Whether shares were replaced that are not erased for good yet.
+    pub(crate) replaced: AtomicBool,
+    /// When the next chores among the managers are due.
+    pub(crate) chores: Mutex<Chores>,
+    #[cfg(test)]
+    pub(crate) crash_points: crate::crash_points::CrashPoints,
     /// Bounds how much heavy work runs at one time.
     pub(crate) heavy: Arc<Semaphore>,
     pub(crate) answered: AtomicU64,
@@ -131,6 +147,15 @@ impl Manager {
             budget: Mutex::new(counters.budget),
             sessions: Mutex::new(Sessions::default()),
             generations: Mutex::new(Generations::default()),
+            member: Mutex::new(Member::default()),
+            current: AtomicBool::new(false),
+            checking: AsyncMutex::new(()),
+            coordinating: AsyncMutex::new(()),
+            // A crash may have come between a replacement and its erasure.
+            replaced: AtomicBool::new(true),
+            chores: Mutex::new(Chores::default()),
+            #[cfg(test)]
+            crash_points: crate::crash_points::CrashPoints::default(),
             heavy: Arc::new(Semaphore::new(threads)),
             answered: AtomicU64::new(0),
             refused: AtomicU64::new(0),

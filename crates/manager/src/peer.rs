@@ -19,8 +19,9 @@ impl fmt::Display for Unreachable {
 
 impl std::error::Error for Unreachable {}
 
-/// The answer of another manager, to be waited for.
-pub type PeerFuture<'a> = Pin<Box<dyn Future<Output = Result<Vec<u8>, Unreachable>> + Send + 'a>>;
+/// The answer of another manager, to be waited for. It can hold shares.
+pub type PeerFuture<'a> =
+    Pin<Box<dyn Future<Output = Result<SecretBytes, Unreachable>> + Send + 'a>>;
 
 /// Reaches the other managers.
 ///

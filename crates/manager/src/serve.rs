@@ -82,6 +82,13 @@ impl Manager {
                 self.heavy(move |manager| manager.complete_key(&manifest)).await?;
                 Ok(ManagerAnswer::KeyCompleted)
             }
+            ManagerRequest::Epoch(key) => self
+                .heavy(move |manager| manager.epoch_record(&key))
+                .await
+                .map(ManagerAnswer::Epoch),
+            ManagerRequest::Refresh(call) => {
+                self.refresh_for(peer, call).await.map(ManagerAnswer::Refreshed)
+            }
             ManagerRequest::Status => self.protocol_status().map(ManagerAnswer::Status),
             ManagerRequest::Bundle(signed) => {
                 let version = self.heavy(move |manager| manager.pin_bundle(signed)).await?;
@@ -101,16 +108,29 @@ impl Manager {
 
     /// Answers a request of the manager `from`. The transport has to know for certain that it is
     /// that manager: see [`Self::peer_index`].
-    pub async fn serve_peer(self: &Arc<Self>, from: ManagerIndex, request: &[u8]) -> Vec<u8> {
-        let answer = match PeerRequest::from_bytes(request) {
-            Ok(PeerRequest::Deal(deal)) => {
+    /// The answer can hold shares: it is zeroized when it is dropped.
+    pub async fn serve_peer(self: &Arc<Self>, from: ManagerIndex, request: &[u8]) -> SecretBytes {
+        let answer = self.answer_peer(from, request).await;
+        let answer = answer.unwrap_or_else(|refusal| {
+            tracing::debug!(%from, ?refusal, "another manager was refused");
+            PeerAnswer::Refused(refusal)
+        });
+        answer.to_secret_bytes()
+    }
+
+    async fn answer_peer(
+        self: &Arc<Self>,
+        from: ManagerIndex,
+        request: &[u8],
+    ) -> Result<PeerAnswer, Refusal> {
+        match PeerRequest::from_bytes(request)? {
+            PeerRequest::Deal(deal) => {
                 // Only takes the deal in; it is verified when all are there.
                 let now = self.clock.now();
                 lock(&self.sessions).take_deal(from, deal, now).map(|()| PeerAnswer::Taken)
             }
-            Err(refusal) => Err(refusal),
-        };
-        answer.unwrap_or_else(PeerAnswer::Refused).to_bytes()
+            request => self.take_part(from, request).await,
+        }
     }
 
     fn protocol_status(&self) -> Result<Status, Refusal> {

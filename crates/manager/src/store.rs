@@ -21,12 +21,14 @@ use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 
 use crate::at_rest::EpochKey;
 
+mod epochs;
 mod orders;
 mod record;
 mod rotation;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use epochs::EpochWrite;
 pub(crate) use record::{KeyRecord, KeyState, OrderRecord, Pin};
 
 const CLEAR: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("clear");
@@ -52,6 +54,12 @@ enum Kind {
     Bundle = 4,
     /// The last checkpoint of the log that the store has heard of.
     LogFloor = 5,
+    /// Shares that were prepared for later epochs and are not committed.
+    Shelf = 16,
+    /// The record of the epoch that is in force.
+    Epoch = 17,
+    /// When the last refresh of all key versions ended.
+    Refreshed = 18,
     /// The newest order of the owner about a target.
     Order = 32,
     /// The receipt of an erased key version.
@@ -66,6 +74,9 @@ impl Kind {
             Self::Key,
             Self::Bundle,
             Self::LogFloor,
+            Self::Shelf,
+            Self::Epoch,
+            Self::Refreshed,
             Self::Order,
             Self::Receipt,
         ];
@@ -266,7 +277,12 @@ impl Store {
     /// # Errors
     /// When the store cannot be written.
     pub(crate) fn remove_key(&self, key: &KeyVersion) -> Result<(), Fault> {
-        self.write(&[(Kind::Shares, *key, None), (Kind::Key, *key, None)])
+        self.write(&[
+            (Kind::Shares, *key, None),
+            (Kind::Shelf, *key, None),
+            (Kind::Epoch, *key, None),
+            (Kind::Key, *key, None),
+        ])
     }
 
     /// Calls `visit` with every key version.

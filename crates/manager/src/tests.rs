@@ -3,6 +3,8 @@
 mod at_rest;
 mod attacks;
 mod caps;
+mod epoch_attacks;
+mod epochs;
 mod generation;
 mod lifecycle;
 mod log_evidence;

@@ -120,7 +120,7 @@ impl Service for ForPeers {
             let from = self.0.peer_index(&peer.spki_sha256).ok_or_else(|| {
                 Fault::forbidden("this is for fragment managers of the trust bundle only")
             })?;
-            Ok(SecretBytes::new(self.0.serve_peer(from, request.expose()).await))
+            Ok(self.0.serve_peer(from, request.expose()).await)
         })
     }
 }

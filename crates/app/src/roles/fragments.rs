@@ -36,11 +36,16 @@ pub(crate) fn open(dir: &DataDir, parts: FragmentsParts) -> Result<Arc<Manager>,
     Ok(Manager::open(config, owner, bundle.as_deref(), peers)?)
 }
 
-/// Does what is due: key versions that were never completed are forgotten.
+/// Does what is due: key versions that were never completed are forgotten, shares that are missing
+/// are repaired, all are refreshed once a day.
 pub(crate) async fn tidy(manager: &Arc<Manager>) {
     let tidied = manager.clone();
     let outcome = tokio::task::spawn_blocking(move || tidied.tidy()).await;
     if let Ok(Err(fault)) = outcome {
         tracing::warn!(%fault, "a fragment manager could not tidy up");
+    }
+    if let Err(fault) = manager.maintain().await {
+        let manager = manager.index();
+        tracing::warn!(%manager, %fault, "a chore among the fragment managers failed");
     }
 }

@@ -124,7 +124,7 @@ impl PeerLink for RemoteManagers {
                 tracing::warn!(manager = %to, %error, "another manager did not answer");
                 unreachable
             })?;
-            Ok(answer.expose().clone())
+            Ok(answer)
         })
     }
 }

@@ -29,14 +29,14 @@ pub(super) type Published = (Vec<[u8; 32]>, [u8; 64]);
 pub(super) type PublicPoints = ([u8; 32], Vec<[u8; 32]>);
 
 /// What each of the other managers is to be dealt.
-pub(super) type Shares = Vec<(ManagerIndex, Secret<[u8; 32]>)>;
+pub(crate) type Shares = Vec<(ManagerIndex, Secret<[u8; 32]>)>;
 
 pub(super) fn round1(
     me: ManagerIndex,
     threshold: Threshold,
     rng: &dyn Rng,
 ) -> Result<(AfterRound1, Published), Refusal> {
-    let mut source = Source { rng, failed: false };
+    let mut source = Source::new(rng);
     let (n, t) = (u16::from(threshold.n()), u16::from(threshold.t()));
     let made = dkg::part1(identifier(me), n, t, &mut source);
     if source.failed {
@@ -99,11 +99,11 @@ pub(super) fn round3<'a>(
     }
 }
 
-fn identifier(manager: ManagerIndex) -> Identifier {
+pub(crate) fn identifier(manager: ManagerIndex) -> Identifier {
     Identifier::try_from(u16::from(manager.get())).expect("invariant: an index is not zero")
 }
 
-fn scalar(share: &SigningShare) -> Secret<[u8; 32]> {
+pub(crate) fn scalar(share: &SigningShare) -> Secret<[u8; 32]> {
     let bytes = Zeroizing::new(share.serialize());
     let mut secret = Secret::new([0; 32]);
     secret.expose_mut().copy_from_slice(&bytes);
@@ -126,7 +126,7 @@ fn read((commitments, proof): &Published) -> Result<round1::Package, Error> {
     Ok(round1::Package::new(commitment, Signature::deserialize(proof)?))
 }
 
-fn blame(error: &Error, refusal: Refusal) -> Blame {
+pub(crate) fn blame(error: &Error, refusal: Refusal) -> Blame {
     let guilty = error.culprits().first().copied();
     let culprit = (1..).map_while(ManagerIndex::new).find(|m| Some(identifier(*m)) == guilty);
     Blame { refusal, culprit }
@@ -134,9 +134,20 @@ fn blame(error: &Error, refusal: Refusal) -> Blame {
 
 /// The handed-in random source in the shape FROST wants. FROST cannot be told of a failure, so it
 /// is remembered and the result thrown away.
-struct Source<'a> {
+pub(crate) struct Source<'a> {
     rng: &'a dyn Rng,
     failed: bool,
+}
+
+impl<'a> Source<'a> {
+    pub(crate) const fn new(rng: &'a dyn Rng) -> Self {
+        Self { rng, failed: false }
+    }
+
+    /// Whether the source failed: what was made of it must not be used.
+    pub(crate) const fn failed(&self) -> bool {
+        self.failed
+    }
 }
 
 impl RngCore for Source<'_> {

@@ -9,7 +9,7 @@ use crate::bundle::endorsement::Endorsement;
 use crate::bundle::{Bundle, Caps, Cluster, ControlEntry, KeyGroup, ManagerEntry, PermitKey};
 use crate::derive::{AnswerBody, DeriveRequest, KeyAnswer, Mode};
 use crate::dleq::Proof;
-use crate::keygen::{GenerateParams, GenerateRequest, Round1};
+use crate::keygen::{Deal, GenerateParams, GenerateRequest, Round1};
 use crate::manager_set::{ManagerSet, Threshold};
 use crate::manifest::{Manifest, SignedManifest};
 use crate::order::{Condition, KeyReport};

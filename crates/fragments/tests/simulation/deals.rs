@@ -59,7 +59,7 @@ impl Direct {
             for (to, bytes) in self.sessions[from.place()].outgoing() {
                 let mut message = PeerRequest::from_bytes(bytes.expose()).unwrap();
                 bend(&mut message);
-                let PeerRequest::Deal(deal) = message;
+                let PeerRequest::Deal(deal) = message else { panic!("not a deal") };
                 self.sessions[to.place()].take_deal(from, deal).unwrap();
             }
         }
@@ -72,7 +72,7 @@ impl Direct {
 }
 
 fn from_two_to_one(message: &mut PeerRequest) -> Option<&mut Deal> {
-    let PeerRequest::Deal(deal) = message;
+    let PeerRequest::Deal(deal) = message else { panic!("not a deal") };
     (deal.from == index(2) && deal.to == index(1)).then_some(deal)
 }
 
@@ -123,7 +123,9 @@ fn a_contribution_that_is_zero_or_repeated_is_refused() {
         }
         // What manager 1 itself contributes to the key it shares with manager 2.
         let (_, bytes) = direct.sessions[0].outgoing().remove(0);
-        let PeerRequest::Deal(own) = PeerRequest::from_bytes(bytes.expose()).unwrap();
+        let PeerRequest::Deal(own) = PeerRequest::from_bytes(bytes.expose()).unwrap() else {
+            panic!("not a deal")
+        };
         let copied = *own.contributions[0].1.expose();
         direct.deliver(|message| {
             if let Some(deal) = from_two_to_one(message) {
@@ -203,7 +205,9 @@ fn a_deal_must_come_from_its_sender_and_for_its_receiver() {
     }
     let deal = |direct: &Direct| {
         let (_, bytes) = direct.sessions[1].outgoing().remove(0);
-        let PeerRequest::Deal(deal) = PeerRequest::from_bytes(bytes.expose()).unwrap();
+        let PeerRequest::Deal(deal) = PeerRequest::from_bytes(bytes.expose()).unwrap() else {
+            panic!("not a deal")
+        };
         deal
     };
     let (one, two, three): (ManagerIndex, _, _) = (index(1), index(2), index(3));

@@ -99,6 +99,8 @@ impl TestManager {
     ) -> Result<(), Refusal> {
         match PeerRequest::from_bytes(bytes)? {
             PeerRequest::Deal(deal) => self.sessions.take_deal(from, deal, now),
+            // Refresh and repair have their own managers, in `epochs`.
+            _ => Err(Refusal::UnknownMessage),
         }
     }
 
@@ -166,6 +168,9 @@ impl TestManager {
             }
             ManagerRequest::CompleteKey(manifest) => self.complete(&manifest)?,
             // Orders need what lasts: the manager's own tests have them.
+            ManagerRequest::Epoch(_) | ManagerRequest::Refresh(_) => {
+                return Err(Refusal::UnknownMessage);
+            }
             ManagerRequest::Order(_)
             | ManagerRequest::KeyReports(_)
             | ManagerRequest::LogProof { .. } => return Err(Refusal::UnknownMessage),

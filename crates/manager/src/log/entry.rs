@@ -12,6 +12,8 @@ use minicbor::decode::Error as DecodeError;
 use minicbor::encode::Error as EncodeError;
 use minicbor::{Decoder, Encoder};
 
+use super::epochs::EpochEvent;
+
 /// Longest encoding of one entry: 1000 items of at most 50 bytes, 1000 keys of at most 24, 1000
 /// subjects of 69, a head.
 pub(crate) const ENTRY_BYTES_MAX: usize = 160 * 1024;
@@ -57,6 +59,8 @@ pub enum Event {
     },
     /// Partials of derived keys are about to be handed out.
     Derive(DeriveEvent),
+    /// A step of a refresh or a repair.
+    Epochs(EpochEvent),
     /// A step of a key generation is about to be answered.
     Generation(GenerationEvent),
     /// An order of the owner is about to be obeyed.
@@ -236,6 +240,10 @@ impl Entry {
             Event::Bundle { version, sha256 } => {
                 to.u8(3)?.array(2)?.u64(*version)?.bytes(sha256)?;
             }
+            Event::Epochs(epochs) => {
+                to.u8(10)?;
+                epochs.encode(to)?;
+            }
             Event::Derive(derive) => {
                 to.u8(4)?;
                 derive.encode(to)?;
@@ -280,6 +288,7 @@ impl Entry {
             }
             4 => Event::Derive(DeriveEvent::decode(from)?),
             5 => Event::Generation(GenerationEvent::decode(from)?),
+            10 => Event::Epochs(EpochEvent::decode(from)?),
             20 => {
                 head(from, 2)?;
                 let body = from.bytes()?;
@@ -356,12 +365,12 @@ impl DeriveEvent {
 }
 
 impl KeyRef {
-    fn encode(self, to: &mut Encoder<Vec<u8>>) -> Encoded {
+    pub(super) fn encode(self, to: &mut Encoder<Vec<u8>>) -> Encoded {
         to.array(2)?.bytes(self.key_id.as_bytes())?.u32(self.version)?;
         Ok(())
     }
 
-    fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+    pub(super) fn decode(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         head(from, 2)?;
         Ok(Self { key_id: Uid(fixed(from)?), version: from.u32()? })
     }
@@ -408,15 +417,15 @@ impl GenerationEvent {
     }
 }
 
-fn head(from: &mut Decoder<'_>, length: u64) -> Result<(), DecodeError> {
+pub(super) fn head(from: &mut Decoder<'_>, length: u64) -> Result<(), DecodeError> {
     if from.array()? == Some(length) { Ok(()) } else { Err(DecodeError::message("wrong length")) }
 }
 
-fn fixed<const N: usize>(from: &mut Decoder<'_>) -> Result<[u8; N], DecodeError> {
+pub(super) fn fixed<const N: usize>(from: &mut Decoder<'_>) -> Result<[u8; N], DecodeError> {
     from.bytes()?.try_into().map_err(|_| DecodeError::message("wrong length"))
 }
 
-fn list<T>(
+pub(super) fn list<T>(
     from: &mut Decoder<'_>,
     each: impl Fn(&mut Decoder<'_>) -> Result<T, DecodeError>,
 ) -> Result<Vec<T>, DecodeError> {

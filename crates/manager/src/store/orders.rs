@@ -61,6 +61,7 @@ impl Store {
         let receipt = SecretBytes::new(receipt.to_bytes());
         self.write(&[
             (Kind::Shares, *key, None),
+            (Kind::Shelf, *key, None),
             (Kind::Key, *key, Some(&record.to_bytes())),
             (Kind::Receipt, *key, Some(&receipt)),
         ])

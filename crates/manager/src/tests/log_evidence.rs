@@ -272,6 +272,8 @@ async fn no_answer_leaves_when_the_log_fails() {
 #[tokio::test]
 async fn requests_share_commits() {
     let (rig, gate) = gated().await;
+    // Whether its shares are current is asked once, before the first derivation.
+    rig.manager(1).be_current().await.unwrap();
     let before = rig.manager(1).status().unwrap().log_groups;
     let (open, mut at_gate) = gate.close();
     let spki = rig.gateway.public().spki_sha256();

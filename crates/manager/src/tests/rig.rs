@@ -213,6 +213,24 @@ impl Rig {
         self.managers[usize::from(number) - 1] = Some(manager);
     }
 
+    /// Puts a manager that was opened otherwise in its place.
+    pub(super) fn adopt(&mut self, number: u8, manager: Arc<Manager>) {
+        self.net.join(&manager);
+        self.managers[usize::from(number) - 1] = Some(manager);
+    }
+
+    /// Puts the files of a manager back as they were.
+    pub(super) fn put_back(&self, number: u8, files: &[(PathBuf, Vec<u8>)]) {
+        for (path, _) in self.disk_of(number) {
+            std::fs::remove_file(path).unwrap();
+        }
+        for (path, bytes) in files {
+            std::fs::write(path, bytes).unwrap();
+            let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+            std::fs::set_permissions(path, private).unwrap();
+        }
+    }
+
     pub(super) fn restart_all(&mut self) {
         for number in 1..=self.n() {
             self.stop(number);

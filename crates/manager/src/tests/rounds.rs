@@ -21,6 +21,9 @@ use keysherd_fragments::refusal::Refusal;
 
 use super::rig::{ACCOUNT, Rig, index, random};
 
+/// A manifest as gateways keep it.
+pub(super) type Manifests = Arc<TrustedManifest>;
+
 /// Something that was written: its context and what its ciphertext commits to.
 #[derive(Clone)]
 pub(super) struct Item {
@@ -146,6 +149,46 @@ impl Rig {
             kek: *key.kek.expose(),
         });
         Ok(sealed.collect())
+    }
+
+    /// As [`Self::write`] of one item, for tests in which managers are at other epochs than the
+    /// manifest.
+    pub(super) async fn try_write(
+        &self,
+        manifest: &Arc<TrustedManifest>,
+        item: ContextFields,
+    ) -> Result<(), Refusal> {
+        let permit = self.permit(Op::Write, vec![entry(&item)], |_| {});
+        let mut combiner = WriteCombiner::new(self.batch(manifest, &[item]));
+        let Ask { managers, mode, entries, .. } = combiner.ask();
+        for manager in managers.iter() {
+            let answer = self.derive_at(manager.get(), &permit, entries.clone(), mode).await?;
+            combiner.offer(answer)?;
+        }
+        Ok(())
+    }
+
+    /// Reads items from whoever answers, all asked first.
+    pub(super) async fn read_with_whom_answers(
+        &self,
+        manifest: &Manifests,
+        items: &[Item],
+    ) -> Result<(), Refusal> {
+        let fields: Vec<ContextFields> = items.iter().map(|item| item.fields).collect();
+        let permit = self.permit(Op::Read, fields.iter().map(entry).collect(), |_| {});
+        let commitments = items.iter().map(|item| item.commitment).collect();
+        let batch = self.batch(manifest, &fields);
+        let mut combiner = ReadCombiner::new(batch, commitments, ManagerSet::first(3))?;
+        while let ReadStep::Ask(ask) = combiner.step() {
+            for manager in ask.managers.iter() {
+                let entries = ask.entries.clone();
+                match self.derive_at(manager.get(), &permit, entries, ask.mode).await {
+                    Ok(answer) => combiner.offer(ask.round, answer),
+                    Err(_) => combiner.lost(ask.round, manager),
+                }
+            }
+        }
+        combiner.finish().keys.into_iter().try_for_each(|key| key.map(drop))
     }
 
     /// Reads items from exactly the managers `quorum`.
