@@ -5,8 +5,8 @@ use keysherd_crypto::sign::{PublicKey, SigningKey};
 use keysherd_fragments::context::Class;
 use keysherd_fragments::permit::{Op, Subject};
 use keysherd_manager::log::{
-    Checkpoint, DeriveEvent, DerivedItem, DestroyedEvent, Entry, Event, GenerationEvent,
-    GenerationStep, KeyRef, OrderEvent,
+    Checkpoint, DeriveEvent, DerivedItem, DestroyedEvent, Entry, EpochEvent, EpochStep, Event,
+    GenerationEvent, GenerationStep, KeyRef, OrderEvent,
 };
 
 /// Reads the bytes as an entry and as a checkpoint: what is accepted is written so that it reads
@@ -77,6 +77,16 @@ pub(crate) fn entries() -> Vec<Entry> {
         Event::Bundle { version: 2, sha256: [20; 32] },
         Event::Derive(derive),
         Event::Generation(generation),
+        Event::Epochs(EpochEvent {
+            step: EpochStep::Prepared,
+            session: Uid([22; 16]),
+            manager: 1,
+            participants: 7,
+            permit_sha256: [23; 32],
+            audit_seq: 24,
+            gateway: [25; 32],
+            keys: vec![(AccountId(Uid([17; 16])), key, 300)],
+        }),
         Event::Order(OrderEvent { body: vec![19; 100], signature: [20; 64] }),
         Event::Destroyed(DestroyedEvent {
             account: AccountId(Uid([17; 16])),

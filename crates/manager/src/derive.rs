@@ -91,8 +91,8 @@ impl Manager {
         Ok(derived.seal(checked, self.checkpoint_note(position), &self.identity))
     }
 
-    /// The fragments at the epoch the gateway expects, if they are there, or else at the one that is
-    /// in force. A gateway can know of an epoch before this manager does: then its shares are
+    /// The fragments at the epoch the gateway expects, if they are there, or else at the one that
+    /// is in force. A gateway can know of an epoch before this manager does: then its shares are
     /// prepared already.
     fn shares_for(&self, key: &KeyVersion, hint: Option<u32>) -> Result<Arc<KeyShares>, Refusal> {
         let failed = |fault: Fault| store_refusal(&fault);

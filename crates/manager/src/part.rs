@@ -29,8 +29,8 @@ const LEFT_OUT_PATIENCE: Duration = Duration::from_secs(3);
 type OwnAnswer = Pin<Box<dyn Future<Output = SecretBytes> + Send>>;
 
 impl Manager {
-    /// Serves a request of another manager about refresh or repair; also this manager's own, when it
-    /// coordinates.
+    /// Serves a request of another manager about refresh or repair; also this manager's own, when
+    /// it coordinates.
     pub(crate) async fn take_part(
         self: &Arc<Self>,
         from: ManagerIndex,

@@ -14,8 +14,8 @@ use crate::manager::{Manager, lock};
 /// How often a manager asks the others what they hold, and how long it waits before it tries a
 /// refresh again, in seconds.
 const CHECK_SECONDS: i64 = 600;
-/// How much later than the manager before it each manager begins the refresh that is due: whoever is
-/// the first that runs coordinates.
+/// How much later than the manager before it each manager begins the refresh that is due: whoever
+/// is the first that runs coordinates.
 const TURN_SECONDS: i64 = 600;
 
 /// When the next chores are due.
@@ -27,8 +27,8 @@ pub(crate) struct Chores {
 
 impl Manager {
     /// Does what is due among the managers: finishes refreshes that were cut off, repairs shares
-    /// that are missing here, refreshes all key versions once a day, erases what was replaced. To be
-    /// called every minute or so; it does nothing most of the times.
+    /// that are missing here, refreshes all key versions once a day, erases what was replaced. To
+    /// be called every minute or so; it does nothing most of the times.
     ///
     /// # Errors
     /// What failed last; it is tried again.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use keysherd_base::{AccountId, Timestamp, Uid};
 use keysherd_fragments::encoding::Encoding;
 use keysherd_fragments::order::OwnerOrder;
-use keysherd_manager::log::{Checkpoint, DeriveEvent, Event};
+use keysherd_manager::log::{Checkpoint, DeriveEvent, EpochEvent, Event};
 use serde_json::{Value, json};
 
 use super::find::Log;
@@ -162,6 +162,7 @@ fn fields(event: &Event) -> (&'static str, Value) {
             ),
             Err(_) => ("order", json!({"body": hex::encode(&order.body)})),
         },
+        Event::Epochs(step) => ("epochs", epochs(step)),
         Event::Destroyed(erased) => (
             "destroyed",
             json!({
@@ -171,6 +172,22 @@ fn fields(event: &Event) -> (&'static str, Value) {
             }),
         ),
     }
+}
+
+/// What an entry of a refresh or a repair says.
+fn epochs(event: &EpochEvent) -> Value {
+    let keys = event.keys.iter().map(|(account, key, epoch)| {
+        json!({
+            "account_id": account.to_string(), "key_id": key.key_id.to_string(),
+            "key_version": key.version, "epoch": epoch,
+        })
+    });
+    let keys: Vec<Value> = keys.collect();
+    json!({
+        "step": format!("{:?}", event.step).to_lowercase(), "session": event.session.to_string(),
+        "manager": event.manager, "participants": event.participants,
+        "gateway": hex::encode(event.gateway), "audit_seq": event.audit_seq, "keys": keys,
+    })
 }
 
 /// What an entry of a derivation says.

@@ -130,8 +130,8 @@ impl RefreshSession {
     ///
     /// # Errors
     /// [`Refusal::BadRound1`] with the manager whose statement does not verify;
-    /// [`Refusal::ViewsDiffer`] when the statements changed since; [`Refusal::WrongStep`]. A failure
-    /// ends the session.
+    /// [`Refusal::ViewsDiffer`] when the statements changed since; [`Refusal::WrongStep`]. A
+    /// failure ends the session.
     pub fn exchange(
         &mut self,
         statements: &[Signed],

@@ -40,8 +40,8 @@ pub struct Helping {
 
 impl Helping {
     /// Begins: splits this manager's part of each share and gives the message for each other
-    /// helper. `held` has what it holds of each key of the parameters, in that order. It can be done
-    /// once: other pieces for the same repair would make a wrong sum.
+    /// helper. `held` has what it holds of each key of the parameters, in that order. It can be
+    /// done once: other pieces for the same repair would make a wrong sum.
     ///
     /// # Errors
     /// [`Refusal::NotAllParticipants`] unless this manager helps; [`Refusal::WrongEpoch`] when it

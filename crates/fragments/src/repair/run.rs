@@ -71,8 +71,8 @@ impl RepairRun {
     /// shares and check values of its key.
     ///
     /// # Errors
-    /// [`Refusal::NotAllParticipants`] when help is missing; [`Refusal::BadRepair`], with the helper
-    /// where it is known which one; [`Refusal::ManifestMismatch`] when helpers know different keys;
+    /// [`Refusal::NotAllParticipants`] when help is missing; [`Refusal::BadRepair`], with the
+    /// helper where it is known which one; [`Refusal::ManifestMismatch`] when helpers know different keys;
     /// as [`SignedRecord::verify`]. Nothing may be kept then.
     pub fn finish(&self, bundle: &PinnedBundle) -> Result<Vec<Admitted>, Blame> {
         let missing = || Blame::from(Refusal::NotAllParticipants);
