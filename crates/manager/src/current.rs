@@ -1,8 +1,8 @@
 //! Knowing that the shares in the store are current (design 5.12).
 //!
 //! A store that was put back from a backup is of a past epoch. It looks like any other, so a
-//! manager that was started asks the others where they are before it derives anything: n - t others, so
-//! that one of them at least took part in every refresh it may have missed.
+//! manager that was started asks the others where they are before it derives anything: n - t
+//! others, so that one of them at least took part in every refresh it may have missed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

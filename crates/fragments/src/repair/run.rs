@@ -72,7 +72,8 @@ impl RepairRun {
     ///
     /// # Errors
     /// [`Refusal::NotAllParticipants`] when help is missing; [`Refusal::BadRepair`], with the
-    /// helper where it is known which one; [`Refusal::ManifestMismatch`] when helpers know different keys;
+    /// helper where it is known which one; [`Refusal::ManifestMismatch`] when helpers know different
+    /// keys;
     /// as [`SignedRecord::verify`]. Nothing may be kept then.
     pub fn finish(&self, bundle: &PinnedBundle) -> Result<Vec<Admitted>, Blame> {
         let missing = || Blame::from(Refusal::NotAllParticipants);
