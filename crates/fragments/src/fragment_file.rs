@@ -215,11 +215,12 @@ pub fn parse_id(text: &str) -> Option<Uid> {
     (id != Uid::default()).then_some(id)
 }
 
-/// How a fragment's check value is shown to people: `ks-` and eight groups of four hex digits.
+/// How a fragment's check value is shown to people: `kf-` and eight groups of four hex digits.
+/// Identity keys are shown otherwise, so that nobody compares one with the other.
 pub fn fingerprint_text(check: &[u8; 16]) -> String {
     let groups: Vec<String> = check
         .chunks(2)
         .map(|pair| pair.iter().map(|byte| format!("{byte:02x}")).collect())
         .collect();
-    format!("ks-{}", groups.join("-"))
+    format!("kf-{}", groups.join("-"))
 }

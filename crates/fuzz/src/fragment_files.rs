@@ -83,7 +83,7 @@ pub(crate) fn file_seeds() -> Vec<Vec<u8>> {
 pub(crate) fn share_seeds() -> Vec<Vec<u8>> {
     let made = split(&entry(1, FragmentKind::Standard), 2, 3, &Sequence::new(1));
     let made = made.expect("invariant: 2 of 3 is possible");
-    let text = made[0].to_text("name", Some("ks-00")).expose().clone();
+    let text = made[0].to_text("name", Some("kf-00")).expose().clone();
     let rows = text.lines().skip(5).collect::<Vec<_>>().join("\n");
     vec![text.into_bytes(), rows.into_bytes()]
 }

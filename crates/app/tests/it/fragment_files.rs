@@ -39,7 +39,7 @@ fn a_fragment_is_made_into_a_private_file_and_shown_by_its_fingerprint() {
     let id = entry["id"].as_str().unwrap();
     assert!(id.starts_with("cf-") && id.len() == 35, "{id}");
     assert_eq!(entry["name"], "north");
-    assert!(made.out.contains(id) && made.out.contains("ks-"), "{}", made.out);
+    assert!(made.out.contains(id) && made.out.contains("kf-"), "{}", made.out);
     assert!(!made.out.contains(&value_of(&file)) && !made.err.contains(&value_of(&file)));
     // More are added; the first stays as it was.
     let args = ["gen-customer-fragment", "--name", "south", "--description", "of the south"];
@@ -154,8 +154,8 @@ fn recovery_shares_bring_back_a_lost_fragment() {
     let fingerprint: &'static str = fragment.fingerprint.clone().leak();
     let refused = restore(fingerprint, &held[..2]).expect(70);
     assert!(refused.err.contains("2 shares are given, 3 are needed"), "{}", refused.err);
-    let refused = restore("ks-0000", &held).expect(70);
-    assert!(refused.err.contains("not ks-0000"), "{}", refused.err);
+    let refused = restore("kf-0000", &held).expect(70);
+    assert!(refused.err.contains("not kf-0000"), "{}", refused.err);
     assert!(!file.exists());
     restore(fingerprint, &held).expect(0);
     assert_eq!((mode(&file), value_of(&file)), (0o600, value));

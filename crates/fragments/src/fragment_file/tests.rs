@@ -159,5 +159,5 @@ fn a_file_cut_off_anywhere_is_refused_as_a_whole() {
 #[test]
 fn fingerprints_are_groups_of_hex() {
     let text = fingerprint_text(&[0xa1; 16]);
-    assert_eq!(text, "ks-a1a1-a1a1-a1a1-a1a1-a1a1-a1a1-a1a1-a1a1");
+    assert_eq!(text, "kf-a1a1-a1a1-a1a1-a1a1-a1a1-a1a1-a1a1-a1a1");
 }

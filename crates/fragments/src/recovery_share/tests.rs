@@ -17,7 +17,7 @@ fn entry(number: u8) -> FragmentEntry {
 
 fn texts(entry: &FragmentEntry, threshold: u8, shares: u8) -> Vec<String> {
     let made = split(entry, threshold, shares, &SystemRng).unwrap();
-    made.iter().map(|share| share.to_text(&entry.name, Some("ks-1")).expose().clone()).collect()
+    made.iter().map(|share| share.to_text(&entry.name, Some("kf-1")).expose().clone()).collect()
 }
 
 fn restored(texts: &[&String]) -> Result<Restored, ShareProblem> {

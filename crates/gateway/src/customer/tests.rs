@@ -57,7 +57,7 @@ async fn missing_damaged_and_unreadable_have_their_codes() {
     assert_eq!(code(&fragments, 3).await.as_deref(), Some(FRAGMENT_MISSING));
     assert_eq!(fragments.ids(), [Uid([1; 16])]);
     let shown = fragments.list();
-    assert!(shown[0].fingerprint.as_ref().is_some_and(|text| text.starts_with("ks-")));
+    assert!(shown[0].fingerprint.as_ref().is_some_and(|text| text.starts_with("kf-")));
     assert_eq!(shown[1].problem.as_deref(), Some("cut off"));
     fragments.unreadable("the file is empty".to_owned());
     let fault = fragments.get(&Uid([1; 16])).await.err().unwrap();

@@ -130,3 +130,27 @@ async fn a_wrong_value_under_the_right_id_writes_nothing() {
     }
     assert_eq!(rig.derivations(), before, "no manager was asked");
 }
+
+/// Requests of one moment share one grant and one derivation. Those that lack their fragment fail
+/// alone.
+#[tokio::test]
+async fn a_missing_fragment_fails_nobody_else_in_its_batch() {
+    let rig = bound().await;
+    rig.call("create-secret", json!({"name": "/plain", "value": "p"})).await.unwrap();
+    rig.fragments.replace(FragmentFile::default());
+    let plain = async {
+        let values = rig.call("get-secret-value", json!({"names": ["/plain"]})).await?;
+        Ok::<_, Fault>(values["/plain"].as_str().expect("a value").to_owned())
+    };
+    let write = rig.call("create-secret", json!({"name": "/other", "value": "o"}));
+    let (first, opened, second, written) = tokio::join!(read(&rig), plain, read(&rig), write);
+    for refused in [first, second] {
+        assert_eq!(refused.unwrap_err().code(), "CustomerFragmentMissing");
+    }
+    assert_eq!(opened.unwrap(), "p");
+    written.unwrap();
+    // One call for both names is refused as a whole, and says which fragment it is.
+    let both = json!({"names": ["/plain", "/bound"]});
+    let refused = rig.call("get-secret-value", both).await.unwrap_err();
+    assert!(refused.public().contains(&id_text(&FRAGMENT)), "{refused}");
+}
