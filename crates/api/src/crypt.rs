@@ -5,8 +5,10 @@
 
 use std::sync::Arc;
 
-use keysherd_base::{Fault, ItemPath, KeyId, SecretBytes, Uid};
+use keysherd_base::{Fault, ItemPath, KeyId, SecretBytes, Timestamp, Uid};
 use keysherd_domain::item::{KeyAlgorithm, NameTag, ValueFormat};
+use keysherd_fragments::manifest::KeyVersion;
+use keysherd_fragments::order::KeyReport;
 use keysherd_plane::BoxFuture;
 use keysherd_plane::grants::{GrantedItem, ItemRef, VersionWish, WriteTarget};
 use keysherd_plane::items::SealedValue;
@@ -129,6 +131,24 @@ pub struct HeldFragment {
     pub problem: Option<String>,
 }
 
+/// What one fragment manager said.
+#[derive(Debug)]
+pub struct ManagerSaid<T> {
+    /// Its index.
+    pub manager: u8,
+    /// What it said; a fault names it and says what to do.
+    pub said: Result<T, Fault>,
+}
+
+/// An order of the owner that a manager obeys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TakenOrder {
+    /// The order.
+    pub order_id: Uid,
+    /// When what it destroys is erased.
+    pub destroy_at: Option<Timestamp>,
+}
+
 /// What became of one message.
 pub type TransitResult = Result<SecretBytes, Fault>;
 
@@ -136,6 +156,18 @@ pub type TransitResult = Result<SecretBytes, Fault>;
 pub trait Crypt: Send + Sync {
     /// The customer fragments this gateway holds.
     fn customer_fragments(&self) -> Vec<HeldFragment>;
+
+    /// Brings an order that the owner signed to every fragment manager. They verify it; whoever
+    /// carries it can change nothing.
+    fn bring_order<'a>(
+        &'a self,
+        order: &'a [u8],
+    ) -> BoxFuture<'a, Result<Vec<ManagerSaid<TakenOrder>>, Fault>>;
+
+    /// How key versions are at each fragment manager: at most
+    /// [`REPORTS_MAX`](keysherd_fragments::order::REPORTS_MAX). Receipts were verified.
+    fn key_reports(&self, keys: Vec<KeyVersion>)
+    -> BoxFuture<'_, Vec<ManagerSaid<Vec<KeyReport>>>>;
 
     /// Reads items: all of them, or a fault. The audit record is durable when this returns.
     fn read<'a>(

@@ -16,7 +16,7 @@ pub mod passwords;
 
 pub use budget::AnswerBudget;
 pub use crypt::{
-    Crypt, GeneratedKey, HeldFragment, KeyWish, OpenedItem, OpenedValue, RotateWish, SealedWrite,
-    TransitMessage, TransitResult,
+    Crypt, GeneratedKey, HeldFragment, KeyWish, ManagerSaid, OpenedItem, OpenedValue, RotateWish,
+    SealedWrite, TakenOrder, TransitMessage, TransitResult,
 };
 pub use ctx::{Ctx, Recorded, Services};

@@ -8,11 +8,13 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use keysherd_api::commands::{ApiCommand, all};
 use keysherd_api::passwords::Turns;
 use keysherd_api::{
-    Crypt, Ctx, GeneratedKey, HeldFragment, KeyWish, OpenedItem, RotateWish, SealedWrite, Services,
-    TransitMessage, TransitResult,
+    Crypt, Ctx, GeneratedKey, HeldFragment, KeyWish, ManagerSaid, OpenedItem, RotateWish,
+    SealedWrite, Services, TakenOrder, TransitMessage, TransitResult,
 };
 use keysherd_base::{Fault, ItemPath, ManualClock, SecretBytes, Timestamp, Uid};
 use keysherd_domain::item::NameTag;
+use keysherd_fragments::manifest::KeyVersion;
+use keysherd_fragments::order::KeyReport;
 use keysherd_http::{error_text, parse_body};
 use keysherd_plane::grants::{ItemRef, KeyRef, VersionWish, WriteTarget};
 use keysherd_plane::items::SealedValue;
@@ -158,6 +160,17 @@ struct MadeUpCrypt;
 impl Crypt for MadeUpCrypt {
     fn customer_fragments(&self) -> Vec<HeldFragment> {
         Vec::new()
+    }
+
+    fn bring_order<'a>(
+        &'a self,
+        _: &'a [u8],
+    ) -> BoxFuture<'a, Result<Vec<ManagerSaid<TakenOrder>>, Fault>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+
+    fn key_reports(&self, _: Vec<KeyVersion>) -> BoxFuture<'_, Vec<ManagerSaid<Vec<KeyReport>>>> {
+        Box::pin(std::future::ready(Vec::new()))
     }
 
     fn read<'a>(

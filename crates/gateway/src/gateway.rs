@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use keysherd_api::{
-    Crypt, Ctx, GeneratedKey, HeldFragment, KeyWish, OpenedItem, RotateWish, SealedWrite,
-    TransitMessage, TransitResult,
+    Crypt, Ctx, GeneratedKey, HeldFragment, KeyWish, ManagerSaid, OpenedItem, RotateWish,
+    SealedWrite, TakenOrder, TransitMessage, TransitResult,
 };
 use keysherd_base::{AccountId, ClockHandle, Fault, ItemPath, KeyId, RngHandle, SecretBytes, Uid};
 use keysherd_crypto::envelope::Envelope;
@@ -15,7 +15,9 @@ use keysherd_domain::item::NameTag;
 use keysherd_fragments::bundle::pinned::PinnedBundle;
 use keysherd_fragments::encoding::Signed;
 use keysherd_fragments::manager_set::ManagerIndex;
+use keysherd_fragments::manifest::KeyVersion;
 use keysherd_fragments::messages::{ManagerAnswer, ManagerRequest};
+use keysherd_fragments::order::KeyReport;
 use keysherd_plane::grants::{ItemRef, SignedPermit, VersionWish, WriteTarget};
 use keysherd_plane::rotation::KeyRotateReply;
 use keysherd_plane::{BoxFuture, PlaneHandle};
@@ -29,6 +31,7 @@ use crate::incidents::Incidents;
 use crate::key_cache::KeyCache;
 use crate::keygen::{FIRST_VERSION, KeyGenerator, KeyPlan, MadeKey};
 use crate::managers::{Links, Managers};
+use crate::orders;
 use crate::reader::Reader;
 use crate::rewrap::Rewrapper;
 use crate::spool::Spool;
@@ -260,6 +263,20 @@ impl Gateway {
 impl Crypt for Gateway {
     fn customer_fragments(&self) -> Vec<HeldFragment> {
         self.keys.derivations.fragments().list()
+    }
+
+    fn bring_order<'a>(
+        &'a self,
+        order: &'a [u8],
+    ) -> BoxFuture<'a, Result<Vec<ManagerSaid<TakenOrder>>, Fault>> {
+        Box::pin(orders::bring(&self.managers, order))
+    }
+
+    fn key_reports(
+        &self,
+        keys: Vec<KeyVersion>,
+    ) -> BoxFuture<'_, Vec<ManagerSaid<Vec<KeyReport>>>> {
+        Box::pin(orders::reports(&self.managers, keys))
     }
 
     fn read<'a>(

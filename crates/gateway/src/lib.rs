@@ -17,6 +17,7 @@ mod keygen;
 mod links;
 mod managers;
 mod needs;
+mod orders;
 mod reader;
 mod rewrap;
 mod seen;

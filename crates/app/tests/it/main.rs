@@ -37,6 +37,7 @@ mod listing;
 mod manager_logs;
 mod owner;
 mod owner_cluster;
+mod owner_orders;
 mod packaging;
 mod roles;
 mod rotation;

@@ -181,7 +181,9 @@ async fn hand_out(
     let mut sequence = Vec::new();
     if !granted.is_empty() {
         let draft = draft(control, rotation, &to, now, "values", granted.len())?;
-        sequence = control.store.record(vec![(draft, None)]).await?;
+        let mut records = vec![(draft, None)];
+        permits.explain(control, &mut records)?;
+        sequence = control.store.record(records).await?;
     }
     let permits = permits.sign(control, gateway, &sequence)?;
     let next = last.filter(|_| more);

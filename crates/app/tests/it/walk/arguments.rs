@@ -68,6 +68,8 @@ fn value(spec: &Spec, name: &str, field: &str, objects: &Objects) -> Value {
         ("Session", "current-password") => json!(objects.owner_password),
         ("Session", "new-password") => json!("a password of many characters"),
         ("Account", "phone") => json!("1234"),
+        ("Gateway", "order") => json!(objects.order),
+        ("Gateway", "name") => json!(objects.key),
         _ => panic!(
             "the walk has no value to try for field {field} of command {}: add one to the table \
              in {}",
