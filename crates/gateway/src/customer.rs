@@ -4,7 +4,8 @@
 //! it, with a code of its own, and nothing else.
 
 use std::collections::HashMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use keysherd_api::HeldFragment;
@@ -15,6 +16,7 @@ use keysherd_fragments::fragment_file::{
 };
 use keysherd_fragments::leg_c::CustomerFragment;
 use keysherd_fragments::manifest::Manifest;
+use tokio::time::Instant;
 
 #[cfg(test)]
 mod tests;
@@ -32,6 +34,11 @@ pub const FRAGMENT_REQUIRED: &str = "CustomerFragmentRequired";
 /// Code of the fault that says: control and the key's manifest disagree about the fragment.
 pub const FRAGMENT_BINDING: &str = "CustomerFragmentBinding";
 
+/// How long the module may take for one fragment. Others wait in the same batch.
+const MODULE_PATIENCE: Duration = Duration::from_secs(3);
+/// How many times that a module which did not answer is left alone before it is asked again.
+const MODULE_RESTS: u32 = 5;
+
 /// A hardware module that keeps the keys of which fragments are made.
 pub trait FragmentModule: Send + Sync {
     /// HMAC-SHA-256 of `message` under the module's key `key_label`. May block.
@@ -45,6 +52,9 @@ pub trait FragmentModule: Send + Sync {
 pub struct CustomerFragments {
     held: ArcSwap<Held>,
     module: Option<Arc<dyn FragmentModule>>,
+    patience: Duration,
+    /// Until when the module is not asked, because it did not answer.
+    resting: Mutex<Option<Instant>>,
 }
 
 #[derive(Default)]
@@ -67,7 +77,11 @@ struct Known {
 impl CustomerFragments {
     /// No fragment yet. `module` makes those that are kept in hardware.
     pub fn new(module: Option<Arc<dyn FragmentModule>>) -> Self {
-        Self { held: ArcSwap::default(), module }
+        Self::with_patience(module, MODULE_PATIENCE)
+    }
+
+    fn with_patience(module: Option<Arc<dyn FragmentModule>>, patience: Duration) -> Self {
+        Self { held: ArcSwap::default(), module, patience, resting: Mutex::default() }
     }
 
     /// Holds these fragments from now on, and no others.
@@ -162,17 +176,40 @@ impl CustomerFragments {
             let made = Arc::new(known.entry.fragment().map_err(malformed)?);
             return Ok(known.made.get_or_init(|| made).clone());
         };
-        let Some(module) = self.module.clone() else {
-            return Err(unavailable(&id, "no hardware module is configured on this gateway"));
-        };
-        let asked = known.clone();
-        let asking = move || module.hmac_sha256(&label, asked.entry.value.expose());
-        let tag = tokio::task::spawn_blocking(asking).await.map_err(Fault::internal)?;
-        let tag = tag.map_err(|why| unavailable(&id, &why))?;
+        let tag = self.ask_module(&known, label).await?;
         let made = Arc::new(CustomerFragment::from_module(id, &tag).map_err(malformed)?);
         match known.entry.kind {
             FragmentKind::HsmWrapped { .. } => Ok(known.made.get_or_init(|| made).clone()),
             _ => Ok(made),
+        }
+    }
+
+    /// What the module makes of the seed. One that hangs holds up each batch of requests once, and
+    /// then fails what needs it at once for a while.
+    async fn ask_module(
+        &self,
+        known: &Arc<Known>,
+        label: String,
+    ) -> Result<Secret<[u8; 32]>, Fault> {
+        let failed = |why: &str| unavailable(&known.entry.id, why);
+        let module = self.module.clone();
+        let module =
+            module.ok_or_else(|| failed("no hardware module is configured on this gateway"))?;
+        let resting = *self.resting.lock().unwrap_or_else(PoisonError::into_inner);
+        if resting.is_some_and(|until| Instant::now() < until) {
+            return Err(failed("its hardware module did not answer; it is asked again soon"));
+        }
+        let asked = known.clone();
+        let asking = tokio::task::spawn_blocking(move || {
+            module.hmac_sha256(&label, asked.entry.value.expose())
+        });
+        match tokio::time::timeout(self.patience, asking).await {
+            Ok(answered) => answered.map_err(Fault::internal)?.map_err(|why| failed(&why)),
+            Err(_) => {
+                let until = Instant::now() + self.patience * MODULE_RESTS;
+                *self.resting.lock().unwrap_or_else(PoisonError::into_inner) = Some(until);
+                Err(failed("its hardware module does not answer"))
+            }
         }
     }
 }

@@ -56,8 +56,9 @@ impl Keks {
     }
 }
 
-/// The customer fragments of the keys of one round of derivations, for no longer than that.
-type Fragments = HashMap<KeyVersion, Arc<CustomerFragment>>;
+/// The customer fragments of the keys of one round of derivations, or why there is none, for no
+/// longer than that.
+type Fragments = HashMap<KeyVersion, Result<Arc<CustomerFragment>, Fault>>;
 /// The driver.
 pub(crate) struct Derivations {
     managers: Arc<Managers>,
@@ -179,10 +180,12 @@ impl Derivations {
         check_binding(need.customer_fragment, manifest)?;
         let bound = manifest.fragment().is_some();
         check_group(&manifest.group, bound, self.managers.bundle.load().bundle())?;
-        if let (Some(id), Entry::Vacant(place)) =
-            (manifest.fragment(), fragments.entry(manifest.key))
-        {
-            place.insert(self.fragments.of_key(id, manifest).await?);
+        if let Some(id) = manifest.fragment() {
+            let found = match fragments.entry(manifest.key) {
+                Entry::Occupied(place) => place.into_mut(),
+                Entry::Vacant(place) => place.insert(self.fragments.of_key(id, manifest).await),
+            };
+            found.as_ref().map_err(Fault::clone)?;
         }
         Ok(trusted)
     }
@@ -261,7 +264,8 @@ impl Derivations {
         let batch = Batch::new(&fields, |key| {
             let manifest = self.manifests.get(key).ok_or(Refusal::UnknownKey)?;
             // One that is missing is refused by the batch.
-            Ok(BatchKey { manifest, fragment: fragments.get(key).cloned() })
+            let fragment = fragments.get(key).and_then(|found| found.as_ref().ok()).cloned();
+            Ok(BatchKey { manifest, fragment })
         })
         .map_err(refused)?;
         Ok(Group { permit: permit_of(permit)?, needs: needs.to_vec(), batch })

@@ -94,6 +94,43 @@ async fn a_hardware_key_makes_a_wrapped_fragment_once_and_a_secured_one_each_tim
     assert_eq!(code(&without, 2).await.as_deref(), Some(FRAGMENT_UNAVAILABLE));
 }
 
+/// A module that answers when it is let go.
+struct Stuck(Mutex<std::sync::mpsc::Receiver<()>>, AtomicUsize);
+
+impl FragmentModule for Stuck {
+    fn hmac_sha256(&self, _: &str, _: &[u8]) -> Result<Secret<[u8; 32]>, String> {
+        self.1.fetch_add(1, Ordering::SeqCst);
+        // It is also let go when the other end is dropped.
+        let _let_go = self.0.lock().unwrap().recv();
+        Ok(Secret::new([1; 32]))
+    }
+}
+
+#[tokio::test]
+async fn a_module_that_hangs_is_left_alone_for_a_while() {
+    let (let_go, waits) = std::sync::mpsc::channel();
+    let module = Arc::new(Stuck(Mutex::new(waits), AtomicUsize::new(0)));
+    let patience = Duration::from_millis(20);
+    let fragments = CustomerFragments::with_patience(Some(module.clone()), patience);
+    let kind = FragmentKind::HsmSecured { key_label: "known".to_owned() };
+    fragments.replace(file(vec![entry(1, kind), entry(2, FragmentKind::Standard)]));
+    for expected in ["does not answer", "did not answer", "did not answer"] {
+        let fault = fragments.get(&Uid([1; 16])).await.err().unwrap();
+        assert_eq!(fault.code(), FRAGMENT_UNAVAILABLE);
+        assert!(fault.public().contains(expected), "{fault}");
+    }
+    assert_eq!(module.1.load(Ordering::SeqCst), 1, "it was asked once");
+    assert_eq!(code(&fragments, 2).await, None, "others need no module");
+    drop(let_go);
+    tokio::time::timeout(Duration::from_secs(60), async {
+        while code(&fragments, 1).await.is_some() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .expect("it is asked again");
+}
+
 #[tokio::test]
 async fn a_hardware_fragment_is_neither_its_seed_nor_what_the_module_says() {
     let module: Arc<dyn FragmentModule> = Arc::new(Module::default());
