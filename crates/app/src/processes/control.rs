@@ -52,8 +52,9 @@ pub(crate) async fn run(settings: ControlSettings) -> Result<(), Exit> {
     let mut text = format!("Keysherd control listens on {}\n", listener.address());
     text.push_str(&format!("  data directory  {}\n", dir.join("").display()));
     text.push_str(&format!("  identity        {}\n", key.public()));
+    text.push_str(&format!("  fingerprint     {}\n", key.public().fingerprint()));
     text.push_str(&format!("  permit key      {permit_key}\n"));
-    text.push_str(&format!("  owner key       {owner}\n"));
+    text.push_str(&format!("  owner key       {}\n", owner.fingerprint()));
     text.push_str(&format!("  trust bundle    {}\n", trusted.described()));
     if dir.read(SETUP_TOKEN)?.is_some() {
         let file = dir.join(SETUP_TOKEN);

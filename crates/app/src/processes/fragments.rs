@@ -62,7 +62,8 @@ pub(crate) async fn run(settings: FragmentsSettings) -> Result<(), Exit> {
         format!("Keysherd fragments {} listens on {}\n", settings.index, listener.address());
     text.push_str(&format!("  data directory  {}\n", dir.join("").display()));
     text.push_str(&format!("  identity        {}\n", manager.identity()));
-    text.push_str(&format!("  owner key       {owner}\n"));
+    text.push_str(&format!("  fingerprint     {}\n", manager.identity().fingerprint()));
+    text.push_str(&format!("  owner key       {}\n", owner.fingerprint()));
     let version = source().map_or(0, |bundle| bundle.version());
     text.push_str(&format!("  trust bundle    {}\n", shown(version)));
     write_stdout(&text);

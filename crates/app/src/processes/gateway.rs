@@ -53,7 +53,8 @@ pub(crate) async fn run(settings: GatewaySettings) -> Result<(), Exit> {
     text.push_str(&format!("  data directory  {}\n", dir.join("").display()));
     text.push_str(&format!("  CA certificate  {}\n", edge.ca_file));
     text.push_str(&format!("  identity        {}\n", joining.instance.public()));
-    text.push_str(&format!("  owner key       {}\n", joining.owner));
+    text.push_str(&format!("  fingerprint     {}\n", joining.instance.public().fingerprint()));
+    text.push_str(&format!("  owner key       {}\n", joining.owner.fingerprint()));
     text.push_str(&format!("  trust bundle    {}\n", joining.trusted.described()));
     write_stdout(&text);
     let bundle = tokio::select! {
