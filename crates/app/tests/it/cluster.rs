@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::kit::{Cluster, ClusterWish, wait_until};
+use crate::kit::{Bootstrap, Cluster, ClusterWish, Http, wait_until};
 
 /// Writes, reads, encrypts and lists.
 fn use_it(cluster: &Cluster) {
@@ -82,4 +82,50 @@ fn a_new_bundle_is_obeyed_without_a_restart() {
     let args = ["control", "accept-bundle", file.to_str().unwrap()];
     let refused = cluster.control.run(&cluster.site, &args).expect(64);
     assert!(refused.err.contains("version 3"), "{}", refused.err);
+}
+
+#[test]
+fn a_setup_token_is_good_for_one_account() {
+    let cluster = Cluster::start();
+    cluster.admin().store("/team/db", "of the first account");
+    // It was used when the cluster was made.
+    let used = cluster.gateway.data.join("setup-token");
+    let out = cluster.gateway.data.join("second");
+    let refused = cluster.set_up_with(&used, &out).expect(77);
+    assert!(refused.err.contains("no setup token"), "{}", refused.err);
+    cluster.control.run(&cluster.site, &["control", "setup-token"]).expect(0);
+    let refused = cluster.set_up_with(&used, &out).expect(77);
+    assert!(refused.err.contains("setup token is not the one"), "{}", refused.err);
+    let token = cluster.copied_setup_token();
+    cluster.set_up_with(&token, &out).expect(0);
+    assert!(!cluster.control.data.join("setup-token").exists());
+    // Not into a directory that holds another account's credentials.
+    let refused = cluster.set_up_with(&token, &out).expect(73);
+    assert!(refused.err.contains("choose another --out"), "{}", refused.err);
+    let second = Bootstrap::read(&out.join("bootstrap.json"));
+    assert_ne!(second.account_id, cluster.bootstrap.account_id);
+    let admin = cluster.nobody().login(&second.access_id, &second.access_key);
+    admin.refused(404, "describe-item", json!({"name": "/team/db"}));
+    admin.store("/team/db", "of the second account");
+    assert_eq!(cluster.admin().read("/team/db"), "of the first account");
+}
+
+#[test]
+fn a_role_says_what_it_waits_for() {
+    let mut cluster = Cluster::start();
+    // A gateway that is started before the owner has added it.
+    let mut second = cluster.stranger("gateway", "gateway-2", &[]);
+    second.start(&cluster.site);
+    wait_until("the gateway to say what it waits for", || {
+        second.running().err().contains("waiting for a trust bundle that names this gateway")
+    });
+    let spki = second.printed_key("identity").spki_sha256();
+    cluster.change_bundle(|bundle| bundle.clusters[0].instances.push(spki));
+    let http = Http::new(&second.address, &second.data.join("tls/ca.pem"));
+    wait_until("the second gateway to serve", || {
+        http.get("/health").is_ok_and(|reply| reply.status == 200)
+    });
+    let status = cluster.status();
+    assert_eq!(status["fragments"], "1 trust domain", "{status}");
+    assert_eq!(status["fragment_managers"], 3, "{status}");
 }

@@ -5,14 +5,14 @@ use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
-use crate::kit::{Cluster, ClusterWish, Needles, Node, documents_in, in_full, random};
+use crate::kit::{Cluster, ClusterWish, Needles, Node, documents_in, in_full, random, wait_until};
 use crate::stolen::derived_with;
 
 /// Secrets that are planted in the short form and in the long one, which takes minutes.
 const SECRETS: (usize, usize) = (200, 1_000);
 /// Those whose derived keys are looked for as well: each is derived anew by the second
 /// implementation, which takes a moment.
-const DERIVED: usize = 10;
+const DERIVED: usize = 6;
 /// Names in one call that reads.
 const NAMES_PER_READ: usize = 100;
 
@@ -59,9 +59,26 @@ fn plant(cluster: &Cluster) -> Vec<Planted> {
     planted
 }
 
-/// Everything that may be nowhere but in the gateway.
-fn needles(cluster: &Cluster, planted: &[Planted]) -> Needles {
+/// Rotates the keys, and waits until everything is wrapped anew.
+fn rotate(cluster: &Cluster) {
     let admin = cluster.admin();
+    admin.ok("rotate-key", json!({"name": "/keys/bound"}));
+    wait_until("everything to be wrapped anew", || {
+        let status = admin.ok("rewrap-status", json!({"name": "/keys/bound"}));
+        status["rotation"]["finished"].is_string()
+    });
+}
+
+/// The stored documents of those whose derived keys are looked for.
+fn documents(cluster: &Cluster, planted: &[Planted]) -> Vec<Vec<u8>> {
+    let admin = cluster.admin();
+    let some = planted.iter().take(DERIVED);
+    let ids = some.map(|planted| admin.describe(&planted.name)["item_id"].as_i64().unwrap());
+    ids.flat_map(|id| documents_in(&cluster.control.data, id)).collect()
+}
+
+/// Everything that may be nowhere but in the gateway.
+fn needles(cluster: &Cluster, planted: &[Planted], documents: &[Vec<u8>]) -> Needles {
     let fragment = cluster.fragment.as_ref().unwrap();
     let fragments = [(&fragment.id[3..], &*hex::encode(&fragment.value))];
     let mut needles = Needles::of("customer fragment", &fragment.value);
@@ -71,10 +88,9 @@ fn needles(cluster: &Cluster, planted: &[Planted]) -> Needles {
     let shares = cluster.stolen_shares();
     for Planted { name, value } in planted.iter().take(DERIVED) {
         needles = needles.and(Needles::of(name, value.as_bytes()));
-        let id = admin.describe(name)["item_id"].as_i64().unwrap();
-        for document in documents_in(&cluster.control.data, id) {
-            needles = needles.and(derived_with(&document, &shares, &fragments));
-        }
+    }
+    for document in documents {
+        needles = needles.and(derived_with(document, &shares, &fragments));
     }
     needles
 }
@@ -84,7 +100,10 @@ fn t_canaries_are_in_no_process_but_the_gateway() {
     let wish = ClusterWish { wires: true, customer_fragment: true, ..ClusterWish::default() };
     let cluster = Cluster::start_with(&wish);
     let planted = plant(&cluster);
-    let needles = needles(&cluster, &planted);
+    let mut documents_seen = documents(&cluster, &planted);
+    rotate(&cluster);
+    documents_seen.extend(documents(&cluster, &planted));
+    let needles = needles(&cluster, &planted, &documents_seen);
     for node in cluster.blind() {
         let wire = node.wire.as_ref().unwrap().recorded();
         assert_eq!(needles.found_in(&wire), Vec::<&str>::new(), "on a wire of {:?}", node.data);
@@ -109,10 +128,14 @@ fn look_into_memory(cluster: &Cluster, needles: &Needles) {
     if !rustix::process::geteuid().is_root() {
         return;
     }
-    for node in cluster.blind() {
-        // Partial values pass through the managers; that they do not stay is another test's.
-        let found = needles.found_in_memory_of(node.running().pid());
-        assert_eq!(found, Vec::<String>::new(), "in {:?}", node.data);
+    let found = needles.found_in_memory_of(cluster.control.running().pid());
+    assert_eq!(found, Vec::<String>::new(), "in control");
+    // A manager makes partial values, its own. They are wiped where it holds them; the libraries
+    // that carry them away may keep a copy in a buffer for a while, and one alone opens nothing.
+    let whole = needles.without("partial");
+    for manager in &cluster.managers {
+        let found = whole.found_in_memory_of(manager.running().pid());
+        assert_eq!(found, Vec::<String>::new(), "in {:?}", manager.data);
     }
     // The control: a manager holds its own fragments, which the same search finds in it.
     let shares = cluster.stolen_shares();

@@ -39,6 +39,7 @@ mod owner;
 mod owner_cluster;
 mod owner_orders;
 mod packaging;
+mod role_configuration;
 mod roles;
 mod rotation;
 mod routes;

@@ -172,16 +172,25 @@ impl Cluster {
     }
 
     fn set_up(&self) -> Bootstrap {
+        let out = self.gateway.data.join("account");
+        self.set_up_with(&self.copied_setup_token(), &out).expect(0);
+        Bootstrap::read(&out.join("bootstrap.json"))
+    }
+
+    /// Control's setup token, where the gateway can read it.
+    pub(crate) fn copied_setup_token(&self) -> PathBuf {
         let token = self.gateway.data.join("setup-token");
         fs::copy(self.control.data.join("setup-token"), &token).unwrap();
         self.gateway.own(&token);
-        let out = self.gateway.data.join("account");
-        let token = token.to_str().unwrap();
-        let mut args = vec!["gateway", "setup", "--setup-token-file", token];
+        token
+    }
+
+    /// Makes an account with the token in a file, and its credentials in `out`.
+    pub(crate) fn set_up_with(&self, token: &Path, out: &Path) -> Finished {
+        let mut args = vec!["gateway", "setup", "--setup-token-file", token.to_str().unwrap()];
         args.extend(["--out", out.to_str().unwrap(), "--url", &self.url]);
         args.extend(self.gateway.args.iter().map(String::as_str));
-        self.gateway.run(&self.site, &args).expect(0);
-        Bootstrap::read(&out.join("bootstrap.json"))
+        self.gateway.run(&self.site, &args)
     }
 
     /// Waits until the gateway answers.

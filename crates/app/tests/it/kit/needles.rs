@@ -49,6 +49,12 @@ impl Needles {
         Self(vec![(name.to_owned(), secret.to_vec())])
     }
 
+    /// These without those whose name begins so.
+    pub(crate) fn without(&self, name: &str) -> Self {
+        let others = self.0.iter().filter(|(known, _)| !known.starts_with(name));
+        Self(others.cloned().collect())
+    }
+
     /// These and others.
     pub(crate) fn and(mut self, other: Self) -> Self {
         self.0.extend(other.0);
