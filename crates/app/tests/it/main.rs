@@ -12,6 +12,7 @@ mod bad_arguments;
 mod canary;
 mod cluster;
 mod cluster_attacks;
+mod cluster_by_hand;
 mod cluster_canary;
 mod cluster_faults;
 mod command_line;

@@ -15,7 +15,7 @@ pub(crate) struct Proxy {
 }
 
 struct Shared {
-    target: String,
+    target: Mutex<String>,
     recorded: Mutex<Vec<u8>>,
     delay_ms: AtomicU64,
     ended: AtomicBool,
@@ -24,10 +24,17 @@ struct Shared {
 impl Proxy {
     /// A wire to `target`.
     pub(crate) fn to(target: &str) -> Self {
+        let wire = Self::loose();
+        wire.lead_to(target);
+        wire
+    }
+
+    /// A wire that leads nowhere yet: its own address is known before the other end has one.
+    pub(crate) fn loose() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
-            target: target.to_owned(),
+            target: Mutex::default(),
             recorded: Mutex::default(),
             delay_ms: AtomicU64::new(0),
             ended: AtomicBool::new(false),
@@ -44,6 +51,11 @@ impl Proxy {
             }
         });
         Self { address, shared }
+    }
+
+    /// Leads new connections to `target`.
+    pub(crate) fn lead_to(&self, target: &str) {
+        *self.shared.target.lock().unwrap() = target.to_owned();
     }
 
     /// Everything that went over it so far, in both directions.
@@ -68,7 +80,7 @@ impl Drop for Proxy {
 
 fn join(shared: &Arc<Shared>, near: TcpStream) {
     // Whoever is not there refuses the connection, and so does the wire to it.
-    let Ok(far) = TcpStream::connect(&shared.target) else { return };
+    let Ok(far) = TcpStream::connect(&*shared.target.lock().unwrap()) else { return };
     let halves = |stream: &TcpStream| stream.try_clone().unwrap();
     pump(shared.clone(), halves(&near), halves(&far), false);
     pump(shared.clone(), far, near, true);
