@@ -55,6 +55,8 @@ pub(crate) async fn dispatch(
         Q::KeyRotate(m) => A::KeyRotate(rotation::rotate(c, by, m).await?),
         Q::RewrapTake(m) => A::RewrapTake(rotation::take::take(c, at, m).await?),
         Q::RewrapPut(m) => A::RewrapPut(rotation::put::put(c, m).await?),
+        Q::KeyValues(m) => A::KeyValues(rotation::reseal::values(c, by, m).await?),
+        Q::ValueReseal(m) => A::ValueReseal(rotation::reseal::reseal(c, by, m).await?),
         Q::RewrapStatus(m) => A::RewrapStatus(rotation::status::status(c, by, m).await?),
         Q::Grant(m) => A::Grant(grants::grant(c, at, m).await?),
         Q::SecretCreate(m) => A::SecretCreate(items::create::create(c, by, m).await?),

@@ -104,6 +104,8 @@ messages! {
     KeyRotate: rotation::KeyRotate => rotation::KeyRotateReply;
     RewrapTake: rotation::RewrapTake => rotation::RewrapTakeReply;
     RewrapPut: rotation::RewrapPut => rotation::RewrapPutReply;
+    KeyValues: rotation::KeyValues => rotation::KeyValuesReply;
+    ValueReseal: rotation::ValueReseal => Done;
     RewrapStatus: rotation::RewrapStatus => rotation::RewrapStatusReply;
     Grant: grants::Grant => grants::GrantReply, unrecorded;
     SecretCreate: items::SecretCreate => items::SecretCreateReply;

@@ -11,6 +11,7 @@ use keysherd_domain::item::{Item, ItemState, KeyAlgorithm};
 use serde::{Deserialize, Serialize};
 
 use crate::grants::{ItemRef, KeyRef, PermitSlot, SignedPermit};
+use crate::items::SealedValue;
 
 /// Values of one batch at most; each takes two entries of a permit.
 pub const REWRAP_BATCH_MAX: usize = 500;
@@ -273,4 +274,45 @@ pub struct RotationStatus {
     pub left: u64,
     /// Why it does not get on; empty when it does.
     pub problem: String,
+}
+
+/// Values of one page of [`KeyValues`] at most.
+pub const RESEAL_MAX: usize = 1_000;
+
+/// Lists values that a key wraps and the caller may read and change.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct KeyValues {
+    /// The key.
+    pub key: ItemPath,
+    /// Only values after this one.
+    pub after: Option<(ItemId, u32)>,
+    /// At most this many, 1 to [`RESEAL_MAX`].
+    pub limit: usize,
+}
+
+/// A page of values.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct KeyValuesReply {
+    /// Items and versions.
+    pub values: Vec<(ItemPath, u32)>,
+    /// How many the caller may not read and change.
+    pub hidden: u64,
+    /// Where the next page starts; `None`: this is the last one.
+    pub next: Option<(ItemId, u32)>,
+}
+
+/// Stores a version's value again, sealed with a fresh data key under the newest version of its
+/// key.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ValueReseal {
+    /// The item.
+    pub path: ItemPath,
+    /// The identity the grant was given for.
+    pub uid: Uid,
+    /// The version.
+    pub version: u32,
+    /// SHA-256 of the envelope that was read; refused with a conflict when another one is stored.
+    pub read_sha256: [u8; 32],
+    /// The value.
+    pub value: SealedValue,
 }

@@ -7,7 +7,9 @@
 mod links;
 mod plane;
 mod rig;
+mod steps;
 
 pub use links::{Conduct, ScriptedLink};
 pub use plane::{Tamper, TamperedPlane};
 pub use rig::{FRAGMENT, Rig, Settings};
+pub use steps::Steps;

@@ -15,6 +15,8 @@ use keysherd_manager::{Manager, PeerFuture, PeerLink};
 use keysherd_plane::BoxFuture;
 use tokio::runtime::Handle;
 
+use crate::steps::Steps;
+
 /// How a manager behaves toward the gateway.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Conduct {
@@ -48,6 +50,7 @@ pub struct ScriptedLink {
     threshold: Threshold,
     conduct: Mutex<Conduct>,
     derivations: AtomicUsize,
+    steps: Arc<Steps>,
 }
 
 impl ScriptedLink {
@@ -56,6 +59,7 @@ impl ScriptedLink {
         manager: Arc<Manager>,
         gateway_spki_sha256: [u8; 32],
         threshold: Threshold,
+        steps: Arc<Steps>,
     ) -> Self {
         Self {
             manager,
@@ -63,6 +67,7 @@ impl ScriptedLink {
             threshold,
             conduct: Mutex::default(),
             derivations: AtomicUsize::new(0),
+            steps,
         }
     }
 
@@ -91,8 +96,10 @@ impl ScriptedLink {
             }
             _ => {}
         }
+        self.steps.pass().await;
         let (manager, peer) = (self.manager.clone(), self.gateway_spki_sha256);
         let answer = beside(async move { manager.serve(peer, &request).await }).await;
+        self.steps.pass().await;
         Ok(self.lie(conduct, answer))
     }
 

@@ -1,11 +1,12 @@
 //! The control plane as the gateway sees it, in the hands of somebody who changes what it says.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use keysherd_base::Fault;
 use keysherd_plane::{BoxFuture, Caller, Plane, PlaneHandle, Reply, Request};
 
 use crate::links::beside;
+use crate::steps::Steps;
 
 /// Changes replies, given the request they answer.
 pub type Tamper = Box<dyn FnMut(&Request, &mut Reply) + Send>;
@@ -15,12 +16,13 @@ pub struct TamperedPlane {
     honest: PlaneHandle,
     tamper: Mutex<Option<Tamper>>,
     asked: Mutex<Vec<&'static str>>,
+    steps: Arc<Steps>,
 }
 
 impl TamperedPlane {
     /// Changes nothing so far.
-    pub(crate) fn new(honest: PlaneHandle) -> Self {
-        Self { honest, tamper: Mutex::default(), asked: Mutex::default() }
+    pub(crate) fn new(honest: PlaneHandle, steps: Arc<Steps>) -> Self {
+        Self { honest, tamper: Mutex::default(), asked: Mutex::default(), steps }
     }
 
     /// From now on every reply passes through `tamper`.
@@ -43,11 +45,13 @@ impl Plane for TamperedPlane {
     fn call(&self, caller: Caller, request: Request) -> BoxFuture<'_, Result<Reply, Fault>> {
         Box::pin(async move {
             self.asked.lock().unwrap_or_else(PoisonError::into_inner).push(request.name());
+            self.steps.pass().await;
             let (honest, asked) = (self.honest.clone(), request.clone());
             let mut reply = beside(async move { honest.call(caller, request).await }).await?;
             if let Some(tamper) = &mut *self.tamper.lock().unwrap_or_else(PoisonError::into_inner) {
                 tamper(&asked, &mut reply);
             }
+            self.steps.pass().await;
             Ok(reply)
         })
     }

@@ -37,6 +37,7 @@ use tempfile::TempDir;
 
 use crate::links::{Circle, Peers, ScriptedLink, beside};
 use crate::plane::TamperedPlane;
+use crate::steps::Steps;
 
 /// When every test begins: 2026-01-05T10:00:00Z.
 const START: Timestamp = Timestamp(1_767_607_200_000);
@@ -77,6 +78,8 @@ pub struct Rig {
     pub managers: Vec<Arc<Manager>>,
     /// The gateway's links to them, by index.
     pub links: Vec<Arc<ScriptedLink>>,
+    /// Where the gateway can be stopped.
+    pub steps: Arc<Steps>,
     /// The way from the gateway to control.
     pub plane: Arc<TamperedPlane>,
     /// The customer fragments of the gateway; none at first.
@@ -107,12 +110,15 @@ impl Rig {
         }
         let bundle = Arc::new(PinnedBundle::open(owner.public(), bundle).expect("a bundle"));
         let (control, store) = open_control(dir.path().join("store"), keys, &clock);
+        let steps = Arc::new(Steps::default());
         let honest = control.plane_for(GatewayIdentity { spki_sha256: spki });
-        let plane = Arc::new(TamperedPlane::new(honest));
+        let plane = Arc::new(TamperedPlane::new(honest, steps.clone()));
         let threshold = Threshold::new(2, MANAGERS).expect("a threshold");
         let links: Vec<_> = managers
             .iter()
-            .map(|manager| Arc::new(ScriptedLink::new(manager.clone(), spki, threshold)))
+            .map(|manager| {
+                Arc::new(ScriptedLink::new(manager.clone(), spki, threshold, steps.clone()))
+            })
             .collect();
         let fragments = Arc::new(CustomerFragments::new(None));
         let parts = GatewayParts {
@@ -137,6 +143,7 @@ impl Rig {
             store,
             managers,
             links,
+            steps,
             plane,
             fragments,
             gateway,

@@ -9,6 +9,7 @@ mod get_tags;
 mod list_items;
 mod lock_item;
 mod move_objects;
+mod reencrypt;
 mod rollback_secret;
 mod set_item_state;
 mod unlock_item;
@@ -29,6 +30,7 @@ pub(super) static COMMANDS: &[&ApiCommand] = &[
     &list_items::COMMAND,
     &lock_item::COMMAND,
     &move_objects::COMMAND,
+    &reencrypt::COMMAND,
     &rollback_secret::COMMAND,
     &set_item_state::COMMAND,
     &unlock_item::COMMAND,

@@ -1,9 +1,15 @@
 //! Rotating keys: a further version is used at once, older values still open, all of them are
 //! wrapped anew in the background, and that can be watched.
 
+use std::collections::BTreeSet;
+use std::ops::Range;
+
 use serde_json::{Value, json};
 
-use crate::kit::{Api, Server, Site, wait_until};
+use crate::kit::{Api, Server, Site, documents_in, wait_until};
+
+/// Where the payload's commitment lies in an envelope with one wrap.
+const COMMITMENT: Range<usize> = 224..256;
 
 /// Where a rotation is.
 fn status(admin: &Api, key: &str) -> Value {
@@ -169,4 +175,67 @@ fn rotating_takes_the_right_to_change_the_key() {
     admin.refused(403, "rotate-key", json!({"name": "/keys/a"}));
     let after = status(&admin, "/keys/a");
     assert_eq!(after["versions"].as_array().map(Vec::len), Some(1), "{after}");
+}
+
+#[test]
+fn reencrypt_draws_new_data_keys_for_all_versions() {
+    let site = Site::new();
+    let server = site.start();
+    let admin = server.admin();
+    new_key(&admin, "/keys/a", "AES256GCM");
+    for n in 0..5 {
+        let name = format!("/team/{n}");
+        store_under(&admin, &name, &format!("first {n}"), "/keys/a");
+        admin.add_version(&name, &format!("second {n}"));
+    }
+    // The payload's commitment changes with the data key, and with nothing else.
+    let data_keys = || -> BTreeSet<Vec<u8>> {
+        let items = (0..5).map(|n| admin.describe(&format!("/team/{n}"))["item_id"].clone());
+        let ids: Vec<_> = items.map(|id| id.as_i64().unwrap()).collect();
+        let control = site.data().join("control");
+        let documents = ids.iter().flat_map(|id| documents_in(&control, *id));
+        documents.map(|document| document[COMMITMENT].to_vec()).collect()
+    };
+    let before = data_keys();
+    let done = admin.ok("reencrypt", json!({"names": ["/team/0"]}));
+    assert_eq!(done, json!({"reencrypted": 2}));
+    let after = data_keys();
+    assert_eq!(before.intersection(&after).count(), before.len() - 2, "two payloads are new");
+    // Re-wrapping keeps them: that is the difference.
+    rotate(&admin, "/keys/a");
+    wait_for_rewrap(&admin, "/keys/a");
+    assert_eq!(data_keys(), after);
+    // All of a key, page by page.
+    let (mut count, mut page) = (0, Value::Null);
+    loop {
+        let mut args = json!({"key": "/keys/a", "limit": 3});
+        if page.is_string() {
+            args["pagination-token"] = page;
+        }
+        let mut done = admin.ok("reencrypt", args);
+        assert_eq!(done.get("failed"), None, "{done}");
+        count += done["reencrypted"].as_u64().unwrap();
+        page = done["next_page"].take();
+        if page.is_null() {
+            break;
+        }
+    }
+    assert_eq!(count, 10);
+    assert_eq!(after.intersection(&data_keys()).count(), 0);
+    for n in 0..5 {
+        let name = format!("/team/{n}");
+        assert_eq!(admin.read(&name), format!("second {n}"));
+        assert_eq!(admin.read_version(&name, 1), format!("first {n}"));
+    }
+    for bad in [json!({}), json!({"names": ["/team/0"], "key": "/keys/a"})] {
+        admin.refused(400, "reencrypt", bad);
+    }
+    admin.refused(400, "reencrypt", json!({"key": "/keys/a", "limit": 0}));
+    admin.refused(400, "reencrypt", json!({"key": "/keys/a", "pagination-token": "x"}));
+    admin.refused(400, "reencrypt", json!({"key": "/team/0"}));
+    let rules = [("item-rule", "/keys/*", "list"), ("item-rule", "/team/0", "read,update")];
+    let person = admin.person_who_may("/people/p", &rules).api;
+    let some = person.ok("reencrypt", json!({"key": "/keys/a"}));
+    assert_eq!(some["reencrypted"], 2, "{some}");
+    assert!(some["failed"][""].as_str().unwrap().contains('8'), "{some}");
 }

@@ -8,13 +8,15 @@ use keysherd_fragments::manifest::Manifest;
 /// fewer managers are enough. Both manifests were verified against the trust bundle.
 ///
 /// # Errors
-/// [`Fault::internal`] that says what was refused.
+/// [`Fault::forbidden`] that says what was refused.
 pub(super) fn check_step(from: &Manifest, to: &Manifest) -> Result<(), Fault> {
     let refused = |what: &str| {
-        Err(Fault::internal(format!(
-            "re-wrapping from version {} to version {} of key {} was refused: {what}",
+        Err(Fault::forbidden(format!(
+            "re-wrapping from version {} to version {} of key {} was refused: {what}; the control \
+             plane must be looked at",
             from.key.version, to.key.version, to.key.id
-        )))
+        ))
+        .with_code("RewrapRefused"))
     };
     if from.key.account != to.key.account || from.key.id != to.key.id {
         return refused("it is another key");

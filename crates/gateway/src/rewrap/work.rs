@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use keysherd_base::{AccountId, Fault, Rng, Uid};
+use keysherd_base::{AccountId, Fault, FaultKind, Rng, Uid};
 use keysherd_crypto::envelope::{Envelope, Header, NewWrap, WrapKind, WrapParams, rewrap_head};
 use keysherd_crypto::hash::sha256;
 use keysherd_fragments::context::{Class, ContextFields};
@@ -97,7 +97,8 @@ fn check_manifests(derivations: &Derivations, batch: &RewrapBatch) -> Result<(),
         });
         fits.ok_or_else(|| {
             let KeyRef { key_id, version, .. } = key;
-            Fault::internal(format!("no fitting manifest of version {version} of key {key_id}"))
+            let what = format!("no fitting manifest of version {version} of key {key_id}");
+            Fault::new(FaultKind::Internal, what)
         })
     };
     let to = find(&batch.to)?;
@@ -122,7 +123,8 @@ impl<'a> Plan<'a> {
         value: &'a RewrapValue,
         salt: [u8; 32],
     ) -> Result<(Self, [Need; 2]), Fault> {
-        let wrong = |what: &str| Fault::internal(format!("item {}: {what}", value.uid));
+        let wrong =
+            |what: &str| Fault::new(FaultKind::Internal, format!("item {}: {what}", value.uid));
         let envelope =
             Envelope::parse_head(&value.head).map_err(|_| wrong("malformed envelope"))?;
         let (place, wrap) =
@@ -179,8 +181,10 @@ impl<'a> Plan<'a> {
             return Err(too_few(new.missing));
         }
         let wrap = NewWrap { params: self.params, kek: &new.kek };
-        let wrap = rewrap_head(head, self.place, &old.kek, wrap, rng)
-            .map_err(|failed| Fault::internal(format!("item {}: {failed}", self.value.uid)))?;
+        let wrap = rewrap_head(head, self.place, &old.kek, wrap, rng).map_err(|failed| {
+            let what = format!("item {}: {failed}", self.value.uid);
+            Fault::new(FaultKind::Internal, what)
+        })?;
         Ok(RewrappedValue {
             item: *item,
             version: *version,

@@ -29,6 +29,7 @@ fn optional(command: &str) -> &'static [&'static str] {
         "create-secret" | "update-secret-val" => &["value"],
         "delete-items" => &["path"],
         "describe-item" => &["name"],
+        "reencrypt" => &["names"],
         "encrypt" | "decrypt" => &["key-name"],
         "update-account-settings" => &["phone"],
         _ => &[],
