@@ -31,11 +31,7 @@ impl Actor {
         data_dir: &Path,
         run: u64,
     ) -> Result<Self, String> {
-        let path = data_dir.join("bootstrap.json");
-        let text = std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-        let bootstrap: Value = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
-        let administrator = Self::of(&bootstrap)?;
-        let token = administrator.login(endpoint).await?;
+        let token = Self::administrator(data_dir)?.login(endpoint).await?;
         let connection = endpoint.connect().await?;
         let mut calls = Calls { connection, token: Some(token) };
         let method = format!("/bench/client-{run}");
@@ -51,6 +47,17 @@ impl Actor {
         }
         calls.call("assoc-role-am", json!({ "role-name": ROLE, "am-name": method })).await?;
         Self::of(&made)
+    }
+
+    /// The administrator whose credentials are in `data_dir`.
+    ///
+    /// # Errors
+    /// When they are gone.
+    pub(crate) fn administrator(data_dir: &Path) -> Result<Self, String> {
+        let path = data_dir.join("bootstrap.json");
+        let text = std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let bootstrap: Value = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
+        Self::of(&bootstrap)
     }
 
     fn of(credentials: &Value) -> Result<Self, String> {

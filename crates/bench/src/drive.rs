@@ -17,6 +17,7 @@ use crate::place::Place;
 use crate::product;
 use crate::raw::{self, Raw};
 use crate::report::{Echo, Line, Report};
+use crate::rewrap;
 use crate::row::{Measured, Part, ROWS, Row, Work, measure};
 use crate::scripts::{Login, Mirror, Read, Script, Turn, Update};
 use crate::served::{Served, Start};
@@ -57,6 +58,12 @@ pub(crate) async fn run(settings: &Settings) -> Result<Report, String> {
         bench.row(row, &server).await?;
         server.process.stop()?;
     }
+    // Last: afterwards every value has another wrap.
+    let server = Served::server(start).await?;
+    let rewrapped = rewrap::measure(&server, &data_dir).await?;
+    note(rewrapped.sentence().trim_end());
+    bench.report.rewrapped = Some(rewrapped);
+    server.process.stop()?;
     Ok(bench.report)
 }
 

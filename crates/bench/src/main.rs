@@ -21,6 +21,7 @@ mod process;
 mod product;
 mod raw;
 mod report;
+mod rewrap;
 mod row;
 mod scripts;
 mod served;

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::machine::{self, Memory};
 use crate::names::VALUE_BYTES;
 use crate::raw::{RECORD_BYTES, Raw};
+use crate::rewrap::Rewrapped;
 use crate::row::{Aim, Measured, Row, from_nanoseconds};
 use crate::settings::Settings;
 
@@ -122,6 +123,8 @@ pub(crate) struct Report {
     pub(crate) memory_idle: Memory,
     /// After the warm rows.
     pub(crate) memory_after: Memory,
+    /// Re-wrapping all values.
+    pub(crate) rewrapped: Option<Rewrapped>,
 }
 
 impl Report {
@@ -144,6 +147,7 @@ impl Report {
             memory_empty: Memory::default(),
             memory_idle: Memory::default(),
             memory_after: Memory::default(),
+            rewrapped: None,
         })
     }
 
@@ -172,6 +176,12 @@ impl Report {
             "rows": self.lines.iter().map(Line::json).collect::<Vec<_>>(),
             "echo": self.echoes.iter().map(echo_json).collect::<Vec<_>>(),
             "raw": self.raws.iter().map(raw_json).collect::<Vec<_>>(),
+            "rewrap": self.rewrapped.map_or(Value::Null, |row| json!({
+                "values": row.values,
+                "seconds": row.time.as_secs_f64(),
+                "per_second": number(row.per_second()),
+                "cpu_us": number(row.cpu),
+            })),
             "start_ms": {
                 "empty": times(&self.started_empty),
                 "existing": times(&self.started_again),
@@ -217,6 +227,7 @@ impl Report {
         let head = ["bare disk", "syncs/s", "records/s", "p50 us", "p99 us"];
         text.push_str(&aligned(&head, self.raws.iter().map(raw_cells).collect()));
         text.push('\n');
+        text.extend(self.rewrapped.map(|row| row.sentence()));
         text.push_str(&self.resources());
         text
     }

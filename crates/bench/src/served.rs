@@ -57,6 +57,8 @@ impl Served {
         let log = log.map_err(|error| format!("{}: {error}", start.log.display()))?;
         let mut command = Command::new(start.binary);
         command.args(["server", "--listen", "127.0.0.1:0", "--data-dir"]).arg(start.data_dir);
+        // As fast as it can; the row that needs it measures that.
+        command.args(["--rewraps-per-second", "100000"]);
         if !start.key_cache {
             command.args(["--key-cache-seconds", "0"]);
         }

@@ -70,6 +70,9 @@ fn every_row_is_measured_and_the_store_can_be_used_again() {
     for name in ["empty", "idle", "after_warm_rows"] {
         positive(&report["memory"][name], "rss_kib");
     }
+    for name in ["values", "seconds", "per_second"] {
+        positive(&report["rewrap"], name);
+    }
     let starts = report["start_ms"].clone();
     assert_eq!(starts["empty"].as_array().unwrap().len(), 1);
     assert_eq!(starts["existing"].as_array().unwrap().len(), 5);

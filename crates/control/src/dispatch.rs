@@ -10,14 +10,11 @@ use crate::{
     permissions, roles, rotation, rules, setup,
 };
 
+type Answered = Result<A, Fault>;
+
 /// Answers one request, asked of `c` by `by` through the gateway `at`.
-pub(crate) async fn dispatch(
-    c: &Control,
-    at: &GatewayIdentity,
-    by: &Caller,
-    request: Q,
-) -> Result<A, Fault> {
-    Ok(match request {
+pub(crate) async fn dispatch(c: &Control, at: &GatewayIdentity, by: &Caller, q: Q) -> Answered {
+    Ok(match q {
         Q::Note(m) => A::Note(note::note(c, by, m).await?),
         Q::PasswordParams(m) => A::PasswordParams(login::password_params(c, by, m).await?),
         Q::Login(m) => A::Login(login::login(c, by, m).await?),

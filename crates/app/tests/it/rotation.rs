@@ -3,10 +3,11 @@
 
 use std::collections::BTreeSet;
 use std::ops::Range;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::kit::{Api, Server, Site, documents_in, wait_until};
+use crate::kit::{Api, Server, Site, documents_in, random, wait_until};
 
 /// Where the payload's commitment lies in an envelope with one wrap.
 const COMMITMENT: Range<usize> = 224..256;
@@ -238,4 +239,68 @@ fn reencrypt_draws_new_data_keys_for_all_versions() {
     let some = person.ok("reencrypt", json!({"key": "/keys/a"}));
     assert_eq!(some["reencrypted"], 2, "{some}");
     assert!(some["failed"][""].as_str().unwrap().contains('8'), "{some}");
+}
+
+/// Secrets that a killed server had begun to re-wrap.
+const KILLED_SECRETS: usize = 120;
+/// So that a kill finds the work begun and not done.
+const SLOWLY: &[&str] = &["--rewraps-per-second", "40"];
+
+#[test]
+fn a_server_killed_while_it_rotates_or_re_wraps_goes_on() {
+    let site = Site::new();
+    let mut server = site.start_with(SLOWLY);
+    let mut admin = server.admin();
+    let token = admin.token().to_owned();
+    new_key(&admin, "/keys/a", "AES256SIV");
+    let value = |n: usize| format!("value {n}");
+    for n in 0..KILLED_SECRETS {
+        store_under(&admin, &format!("/team/{n}"), &value(n), "/keys/a");
+    }
+    let names: Vec<_> = (0..KILLED_SECRETS).map(|n| format!("/team/{n}")).collect();
+    let mut cut_short = 0;
+    for round in 0..6 {
+        if round % 2 == 0 {
+            // In the middle of the work.
+            rotate(&admin, "/keys/a");
+            wait_until("some values to be wrapped anew", || {
+                let rotation = &status(&admin, "/keys/a")["rotation"];
+                rotation["values_left"].as_u64() < rotation["values_found"].as_u64()
+            });
+            server.process.kill();
+        } else {
+            // Somewhere in the generation or the first batches.
+            let (http, body) = (server.http.clone(), json!({"name": "/keys/a", "token": token}));
+            std::thread::scope(|scope| {
+                scope.spawn(move || {
+                    // The answer may never come.
+                    let mut connection = http.connect().ok()?;
+                    connection.post("/rotate-key", &[], body.to_string().as_bytes()).ok()
+                });
+                let moment = Duration::from_micros(random() % 60_000);
+                std::thread::park_timeout(moment);
+                server.process.kill();
+            });
+        }
+        server = site.start_with(SLOWLY);
+        admin = server.nobody().with_token(&token);
+        let left = &status(&admin, "/keys/a")["rotation"]["values_left"];
+        cut_short += usize::from(left.as_u64().is_some_and(|left| left > 0));
+        let values = admin.ok("get-secret-value", json!({ "names": names }));
+        for (n, name) in names.iter().enumerate() {
+            assert_eq!(values[name], value(n), "round {round}");
+        }
+    }
+    assert!(cut_short >= 3, "only {cut_short} kills came in time: the test is too slow");
+    server.stop();
+    let server = site.start();
+    let admin = server.nobody().with_token(&token);
+    let done = wait_for_rewrap(&admin, "/keys/a");
+    assert_eq!(done["rotation"]["values_left"], 0, "{done}");
+    let values = admin.ok("get-secret-value", json!({ "names": names }));
+    for (n, name) in names.iter().enumerate() {
+        assert_eq!(values[name], value(n));
+    }
+    server.stop();
+    site.audit(&["verify"]).expect(0);
 }

@@ -47,12 +47,13 @@ async fn status(rig: &Rig, name: &str) -> Value {
 /// Waits until `holds` of the state of a key.
 async fn wait(rig: &Rig, key: &str, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
     let found = tokio::time::timeout(LONG, async {
+        let mut turns = tokio::time::interval(Duration::from_millis(5));
         loop {
+            turns.tick().await;
             let status = status(rig, key).await;
             if holds(&status) {
                 return status;
             }
-            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     });
     match found.await {
