@@ -30,6 +30,7 @@ use crate::health::ManagerHealth;
 use crate::incidents::Incidents;
 use crate::key_cache::KeyCache;
 use crate::keygen::{FIRST_VERSION, KeyGenerator, KeyPlan, MadeKey};
+use crate::logs::{self, LogFinding};
 use crate::managers::{Links, Managers};
 use crate::orders;
 use crate::reader::Reader;
@@ -85,6 +86,8 @@ pub struct GatewayHealth {
     pub unconfirmed: usize,
     /// Files with evidence against managers.
     pub evidence: usize,
+    /// Managers whose logs are not what they were.
+    pub logs: Vec<(ManagerIndex, LogFinding)>,
 }
 
 /// The gateway's cryptography.
@@ -133,6 +136,10 @@ impl Gateway {
         let keys = Arc::new(KeyCache::new(clock.clone(), &*rng, config.key_cache_seconds)?);
         let cache = keys.clone();
         let managers = Arc::new(Managers::new(config.instance, config.bundle, config.links));
+        if let Some(home) = &config.home {
+            managers.logs.keep_in(home, &managers);
+        }
+        tokio::spawn(logs::watch(Arc::downgrade(&managers)));
         let derivations = Arc::new(Derivations::new(
             managers.clone(),
             plane.clone(),
@@ -200,6 +207,7 @@ impl Gateway {
             managers: self.managers.indexes().into_iter().map(known).collect(),
             unconfirmed: self.confirming.as_ref().map_or(0, |job| job.spool.len()),
             evidence: self.incidents.evidence(),
+            logs: self.managers.logs.findings(),
         }
     }
 

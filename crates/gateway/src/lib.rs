@@ -15,6 +15,7 @@ mod incidents;
 mod key_cache;
 mod keygen;
 mod links;
+mod logs;
 mod managers;
 mod needs;
 mod orders;
@@ -35,4 +36,5 @@ pub use gateway::{Gateway, GatewayConfig, GatewayHealth, OriginalKey, Strictness
 pub use health::ManagerHealth;
 pub use host::GatewayHost;
 pub use links::{ManagerLink, Unreachable};
+pub use logs::LogFinding;
 pub use managers::Links;

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use crate::health::{Attempt, Health};
 use crate::links::ManagerLink;
+use crate::logs::LogMemory;
 
 /// How long one manager may take to answer before the gateway goes on without it.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -32,6 +33,8 @@ pub(crate) struct Managers {
     pub(crate) endorsement: ArcSwapOption<Signed>,
     /// How each of them did lately.
     pub(crate) health: Health,
+    /// What their logs were seen to be.
+    pub(crate) logs: LogMemory,
 }
 
 /// Ways to the managers, by ascending index.
@@ -50,8 +53,8 @@ impl Managers {
     /// Managers behind `links`, by ascending index.
     pub(crate) fn new(instance: SigningKey, bundle: Arc<PinnedBundle>, links: Links) -> Self {
         let (bundle, links) = (ArcSwap::new(bundle), ArcSwap::from_pointee(links));
-        let health = Health::default();
-        Self { instance, bundle, links, endorsement: ArcSwapOption::empty(), health }
+        let (health, logs) = (Health::default(), LogMemory::default());
+        Self { instance, bundle, links, endorsement: ArcSwapOption::empty(), health, logs }
     }
 
     /// Replaces the bundle and the ways to its managers. Requests under way end as they began.

@@ -13,3 +13,4 @@ mod owner_change;
 mod permits;
 mod rig;
 mod rounds;
+mod stolen_gateway;

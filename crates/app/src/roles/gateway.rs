@@ -11,7 +11,8 @@ use keysherd_crypto::sign::SigningKey;
 use keysherd_fragments::bundle::pinned::PinnedBundle;
 use keysherd_fragments::manager_set::ManagerIndex;
 use keysherd_gateway::{
-    CustomerFragments, Gateway, GatewayConfig, GatewayHealth, Links, ManagerHealth, Strictness,
+    CustomerFragments, Gateway, GatewayConfig, GatewayHealth, Links, LogFinding, ManagerHealth,
+    Strictness,
 };
 use keysherd_plane::PlaneHandle;
 use serde_json::json;
@@ -97,7 +98,7 @@ impl GatewayRole {
 /// How the gateway and its managers are, as `GET /status` has it. Managers are what their gateway
 /// says of them; nothing here is secret.
 pub(crate) fn health(gateway: &Gateway) -> serde_json::Value {
-    let GatewayHealth { managers, unconfirmed, evidence } = gateway.health();
+    let GatewayHealth { managers, unconfirmed, evidence, logs } = gateway.health();
     let manager = |(index, health): (ManagerIndex, ManagerHealth)| {
         json!({
             "index": index.get(),
@@ -111,9 +112,11 @@ pub(crate) fn health(gateway: &Gateway) -> serde_json::Value {
             "passed_over": health.passed_over,
         })
     };
+    let finding = |(index, found): (ManagerIndex, LogFinding)| json!({ "index": index.get(), "finding": found.text() });
     json!({
         "managers": managers.into_iter().map(manager).collect::<Vec<_>>(),
         "unconfirmed_values": unconfirmed,
         "evidence_files": evidence,
+        "log_findings": logs.into_iter().map(finding).collect::<Vec<_>>(),
     })
 }

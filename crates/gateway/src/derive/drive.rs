@@ -233,7 +233,10 @@ impl Derivations {
         let ManagerAnswer::Derived(answer) = answer else { return Err(Failure::NoAnswer) };
         let bundle = self.managers.bundle.load();
         let identity = bundle.bundle().manager(manager).ok_or(Failure::NoAnswer)?.key;
-        VerifiedAnswer::open(answer, &identity, manager, &request_sha256).map_err(Failure::Refused)
+        let answer = VerifiedAnswer::open(answer, &identity, manager, &request_sha256);
+        let answer = answer.map_err(Failure::Refused)?;
+        self.managers.logs.saw(manager, &identity, &answer.body().checkpoint);
+        Ok(answer)
     }
 
     fn report_liars(
