@@ -19,6 +19,7 @@ use keysherd_plane::PlaneHandle;
 use crate::config::addresses::ManagerAddresses;
 use crate::config::control::{ControlErrand, ControlSettings};
 use crate::exit::Exit;
+use crate::roles::announced::Announced;
 use crate::roles::bundle_file::BundleFile;
 use crate::roles::control::{self, ControlRole, SETUP_TOKEN};
 use crate::roles::files::DataDir;
@@ -45,7 +46,8 @@ pub(crate) async fn run(settings: ControlSettings) -> Result<(), Exit> {
     let keys = control::keys(&dir, &rng)?;
     let permit_key = keys.permit.public();
     let trusted = Trusted::open(dir.clone(), owner)?;
-    let role = ControlRole::open(&dir, keys, trusted.clone(), clock.clone(), rng.clone())?;
+    let announced = Announced::new(trusted.clone());
+    let role = ControlRole::open(&dir, keys, announced.clone(), clock.clone(), rng.clone())?;
     if !role.control.has_accounts()? && dir.read(SETUP_TOKEN)?.is_none() {
         control::write_setup_token(&dir, &rng)?;
     }
@@ -70,9 +72,11 @@ pub(crate) async fn run(settings: ControlSettings) -> Result<(), Exit> {
         Ok(())
     }));
     let chores = tokio::spawn(chores(role.control.clone(), clock));
+    let announcing = tokio::spawn(announced.follow());
     let drained = listener.serve(serving, async move { stop.wait().await }).await?;
     follow.abort();
     chores.abort();
+    announcing.abort();
     if drained.unfinished > 0 {
         tracing::warn!(unfinished = drained.unfinished, "some calls were cut off");
     }
