@@ -8,6 +8,7 @@ pub(crate) mod generate;
 mod load;
 pub(crate) mod module;
 mod restore;
+mod sealed;
 pub(crate) mod source;
 
 pub(crate) use load::{open, reload};

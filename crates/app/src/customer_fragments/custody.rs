@@ -7,9 +7,10 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use keysherd_fragments::fragment_file::{FragmentFile, fingerprint_text, id_text, parse_id};
 use serde_json::json;
 
-use super::{ceremony, file, restore};
+use super::{ceremony, file, restore, sealed};
 use crate::exit::Exit;
 use crate::roles::process::write_stdout;
+use crate::secret_source;
 
 /// The command line of `keysherd customer-fragment`.
 pub(crate) fn command() -> Command {
@@ -17,7 +18,14 @@ pub(crate) fn command() -> Command {
         .about("List customer fragments; split them into recovery shares; verify and restore.")
         .subcommand_required(true)
         .arg_required_else_help(true)
-        .subcommands([list_command(), split_command(), verify_command(), restore_command()])
+        .subcommands([
+            list_command(),
+            split_command(),
+            verify_command(),
+            restore_command(),
+            seal_command(),
+            unseal_command(),
+        ])
 }
 
 /// Does what was asked.
@@ -30,6 +38,8 @@ pub(crate) fn run(flags: &ArgMatches) -> Result<(), Exit> {
         Some(("split", flags)) => ceremony::split(flags),
         Some(("verify", flags)) => restore::verify(flags),
         Some(("restore", flags)) => restore::restore(flags),
+        Some(("seal", flags)) => sealed::seal(flags),
+        Some(("unseal", flags)) => sealed::unseal(flags),
         _ => Err(Exit::Configuration("a verb is needed; see --help".to_owned())),
     }
 }
@@ -106,6 +116,27 @@ fn restore_command() -> Command {
         option("fingerprint", "TEXT", "Refuse a fragment with another fingerprint"),
         share_files(),
     ])
+}
+
+fn passphrase_flags() -> [Arg; 2] {
+    secret_source::flags("passphrase-file", "passphrase-fd", "the passphrase")
+}
+
+fn seal_command() -> Command {
+    Command::new("seal")
+        .about("Seal a copy of the file under a passphrase; recovery shares are the better backup.")
+        .arg(file_flag())
+        .arg(option("out", "FILE", "The sealed copy; it must not exist").required(true))
+        .args(passphrase_flags())
+}
+
+fn unseal_command() -> Command {
+    let sealed = Arg::new("sealed").value_name("SEALED").required(true).help("The sealed copy");
+    Command::new("unseal")
+        .about("Add the fragments of a sealed copy to a file.")
+        .arg(file_flag())
+        .arg(sealed)
+        .args(passphrase_flags())
 }
 
 /// The file that `--file` names.

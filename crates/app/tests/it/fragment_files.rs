@@ -204,6 +204,42 @@ fn shares_of_other_splittings_or_with_errors_are_named() {
 }
 
 #[test]
+fn a_copy_under_a_passphrase_opens_with_it_only() {
+    let site = Site::new();
+    let (file, sealed) = (site.path("fragments.json"), site.path("fragments.sealed"));
+    let (right, wrong) = (site.path("right"), site.path("wrong"));
+    for (path, passphrase) in [(&right, "correct horse\n"), (&wrong, "battery staple\n")] {
+        fs::write(path, passphrase).unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    new_fragment(&site, &file, "north");
+    new_fragment(&site, &file, "south");
+    let verb = |verb: &str, file: &Path, passphrase: &Path, more: &[&str]| {
+        let args = ["customer-fragment", verb, "--file", text(file), "--passphrase-file"];
+        site.run(&[&args[..], &[text(passphrase)], more].concat())
+    };
+    verb("seal", &file, &right, &["--out", text(&sealed)]).expect(0);
+    assert_eq!(mode(&sealed), 0o600);
+    let bytes = fs::read(&sealed).unwrap();
+    let value = value_of(&file);
+    assert!(!bytes.windows(value.len()).any(|part| part == value.as_bytes()));
+    verb("seal", &file, &right, &["--out", text(&sealed)]).expect(73);
+    let before = entries(&file);
+    fs::remove_file(&file).unwrap();
+    let refused = verb("unseal", &file, &wrong, &[text(&sealed)]).expect(70);
+    assert!(refused.err.contains("passphrase is wrong"), "{}", refused.err);
+    assert!(!file.exists());
+    verb("unseal", &file, &right, &[text(&sealed)]).expect(0);
+    assert_eq!(entries(&file), before);
+    let again = verb("unseal", &file, &right, &[text(&sealed)]).expect(0);
+    assert!(again.out.contains("0 customer fragments"), "{}", again.out);
+    fs::write(&sealed, &bytes[..bytes.len() - 1]).unwrap();
+    verb("unseal", &file, &right, &[text(&sealed)]).expect(70);
+    let nobody = site.run(&["customer-fragment", "unseal", "--file", text(&file), text(&sealed)]);
+    assert!(nobody.expect(64).err.contains("--passphrase-file"));
+}
+
+#[test]
 fn shares_on_paper_are_asked_for_before_anybody_leaves() {
     let site = Site::new();
     let file = site.path("fragments.json");
