@@ -2,8 +2,8 @@
 
 use keysherd_base::Secret;
 use keysherd_crypto::envelope::{
-    CHUNK_LOG2, Envelope, Header, Kek, NewWrap, PayloadKey, SealOptions, WRAPS_MAX, WrapKind,
-    WrapParams, confirm, rewrap, seal,
+    CHUNK_LOG2, Envelope, Header, Kek, NewWrap, PayloadKey, SealOptions, WRAPS_MAX, Wrap, WrapKind,
+    WrapParams, attach, confirm, detach, rewrap, same_but_wraps, seal,
 };
 
 use crate::input::Input;
@@ -41,12 +41,30 @@ pub fn envelopes(data: &[u8]) {
         let new = NewWrap { params, kek: &forged };
         assert!(rewrap(data, index, &forged, new, &Sequence::new(1)).is_err());
     }
+    check_detached(data, wraps);
+    assert_eq!(envelope.payload_commitment(), &data[payload + 8..payload + 40]);
     let pcom = &data[payload + 8..payload + 40];
     let forged =
         PayloadKey::from_slice(&[&[9; 32], pcom, &[9; 32]].concat()).expect("invariant: 96 bytes");
     assert!(envelope.open(&forged).is_err(), "a forged key opens");
     let told = format!("{envelope:?}");
     assert!(told.len() < 1_000, "{told}");
+}
+
+/// A wrap that is taken out and put back leaves the payload as it was.
+fn check_detached(data: &[u8], wraps: usize) {
+    for index in 0..wraps {
+        let Ok((rest, wrap)) = detach(data, index) else {
+            assert_eq!(wraps, 1, "the last wrap stays");
+            continue;
+        };
+        assert!(Wrap::of(&wrap).is_some());
+        let again = attach(&rest, &wrap).expect("there was room for it");
+        assert_eq!(again.len(), data.len());
+        let parsed = [data, &rest, &again].map(|bytes| Envelope::parse(bytes).expect("whole"));
+        assert!(same_but_wraps(&parsed[0], &parsed[1]) && same_but_wraps(&parsed[0], &parsed[2]));
+        assert!(index + 1 < wraps || again == data, "it comes last");
+    }
 }
 
 /// Seals a value made of the bytes, and damages one bit.

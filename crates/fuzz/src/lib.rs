@@ -6,8 +6,8 @@
 //! binaries in the directory `fuzz` of the project), and with a few thousand deterministic
 //! mutations of [`Target::seeds`] in this crate's own tests.
 //!
-//! Not reached, because private to their crates: the gateway's transit messages, the body of a
-//! session token, the frames of the manager's store.
+//! Not reached, because private to their crates: the gateway's transit messages and its files of
+//! unconfirmed values, the body of a session token, the frames of the manager's store.
 
 mod access_keys;
 mod addresses;

@@ -18,7 +18,7 @@ use keysherd_plane::grants::{Grant, Granted, ItemRef, KeyRef, Wish};
 use quick_cache::sync::Cache;
 
 use crate::batcher::Batcher;
-use crate::derive::{DerivedKek, NOT_COMMITTED, too_few};
+use crate::derive::{DerivedKek, NOT_COMMITTED, NOT_CONFIRMED, too_few};
 use crate::reader::payload_key;
 use crate::tenants::Tenants;
 
@@ -30,6 +30,10 @@ use message::Message;
 const WINDOW_MESSAGES_MAX: u32 = 1 << 20;
 /// Seconds a window is used for encrypting.
 const WINDOW_SECONDS: i64 = 3_600;
+/// Seconds a window is used on at most while no other can be opened.
+const WINDOW_SECONDS_MAX: i64 = 86_400;
+/// Seconds until it is tried again to open another one.
+const EXTENSION_SECONDS: i64 = 60;
 /// In place of a salt where there is no window.
 const NO_SALT: [u8; 32] = [0; 32];
 /// Window keys kept for decrypting.
@@ -40,6 +44,7 @@ struct Window {
     key: KeyRef,
     salt: [u8; 32],
     sealed: Box<[u8]>,
+    opened: Timestamp,
     expires: Timestamp,
     messages: AtomicU32,
 }
@@ -144,7 +149,54 @@ impl Transit {
         }
         let salt = self.rng.array()?;
         let wish = use_key(message, message.version, salt, true);
-        self.granted_cold(ctx, wish, Some(known), salt, None).await
+        let name = known.0.clone();
+        let cipher = self.granted_cold(ctx, wish, Some(known), salt, None).await;
+        // Control has told by now what the name stands for.
+        let account = self.tenants.of(ctx.caller());
+        let resolved =
+            account.and_then(|account| self.resolved.get(&(account, name, message.version)));
+        match (cipher, resolved) {
+            (Err(fault), Some(key)) if fault.code() == NOT_CONFIRMED => {
+                self.extended(ctx, message, &key).await?.ok_or(fault)
+            }
+            (cipher, _) => cipher,
+        }
+    }
+
+    /// The last window, used on while a manager is missing and no other can be opened; `None` when
+    /// there is none or it was used for long enough.
+    async fn extended(
+        &self,
+        ctx: &Ctx,
+        message: &TransitMessage,
+        key: &KeyRef,
+    ) -> Result<Option<Cipher>, Fault> {
+        let now = self.clock.now();
+        let usable = |window: &Arc<Window>| {
+            now < window.opened.plus_seconds(WINDOW_SECONDS_MAX)
+                && window.messages.load(Ordering::Relaxed) < WINDOW_MESSAGES_MAX
+        };
+        let window = self.current.get(&(key.key_id, key.version)).filter(usable);
+        let Some(window) = window else { return Ok(None) };
+        let wish = use_key(message, message.version, window.salt, true);
+        let Granted::Transit { key: now_key, algorithm, .. } = self.granted_warm(ctx, wish).await?
+        else {
+            return Ok(None);
+        };
+        let Some(kek) = self.unseal(&window).filter(|_| now_key == *key) else { return Ok(None) };
+        let messages = window.messages.load(Ordering::Relaxed).saturating_add(1);
+        let longer = Arc::new(Window {
+            key: window.key,
+            salt: window.salt,
+            sealed: window.sealed.clone(),
+            opened: window.opened,
+            expires: now.plus_seconds(EXTENSION_SECONDS),
+            messages: AtomicU32::new(messages),
+        });
+        self.current.insert((key.key_id, key.version), longer.clone());
+        self.by_salt.insert(window.salt, longer);
+        let key_bytes = gcm_key_bytes(algorithm)?;
+        Ok(Some(Cipher::Window { kek, salt: window.salt, key_bytes, version: key.version }))
     }
 
     async fn decrypting(&self, ctx: &Ctx, message: &TransitMessage) -> Result<Cipher, Fault> {
@@ -200,6 +252,13 @@ impl Transit {
         let outcome = self.batcher.derive(ctx.caller().clone(), wish, com).await;
         let derived = outcome.inspect_err(|fault| ctx.mark_fault(fault))?;
         ctx.mark(Recorded::Success);
+        if let Granted::Transit { key, .. } = &derived.granted.granted {
+            let account = derived.granted.account;
+            self.tenants.learn(ctx.caller(), account);
+            if let Some((name, version)) = &known {
+                self.resolved.insert((account, name.clone(), *version), *key);
+            }
+        }
         // The message names its window itself: a key that does not fit is the caller's mistake.
         let keks = derived.keks.map_err(|fault| match fault.code() {
             NOT_COMMITTED if com.is_some() => message::cannot_open(),
@@ -216,10 +275,7 @@ impl Transit {
                 // A message without a window names no salt: there is nothing to find it by.
                 let known_or_named = known.is_some() || com.is_some();
                 let window = Arc::new(self.window(&kek, key, salt));
-                let account = derived.granted.account;
-                self.tenants.learn(ctx.caller(), account);
-                if let Some((name, version)) = known {
-                    self.resolved.insert((account, name, version), key);
+                if known.is_some() {
                     self.current.insert((key.key_id, key.version), window.clone());
                 }
                 if known_or_named {
@@ -250,6 +306,7 @@ impl Transit {
             key,
             salt,
             sealed: self.sealer.seal(bytes.expose()),
+            opened: self.clock.now(),
             expires: self.clock.now().plus_seconds(WINDOW_SECONDS),
             messages: AtomicU32::new(1),
         }

@@ -91,6 +91,8 @@ pub struct Rig {
     /// The account.
     pub account: AccountId,
     token: Arc<str>,
+    /// The administrator.
+    admin: Option<(AccessId, SigningKey)>,
 }
 
 impl Rig {
@@ -150,6 +152,7 @@ impl Rig {
             services,
             account: AccountId(random_uid()),
             token: "".into(),
+            admin: None,
         };
         rig.make_account().await;
         rig
@@ -309,10 +312,17 @@ impl Rig {
         };
         let control = self.control.clone();
         beside(async move { control.create_account(new).await }).await.expect("an account");
-        let subject = LoginSubject::AccessId(admin_access_id);
+        self.admin = Some((admin_access_id, admin_key));
+        self.sign_in().await;
+    }
+
+    /// Signs the administrator in again, as tokens end.
+    pub async fn sign_in(&mut self) {
+        let (access_id, key) = self.admin.as_ref().expect("there is an account");
+        let subject = LoginSubject::AccessId(access_id.clone());
         let (signed_at, nonce) = (self.clock.now(), random());
         let body = LoginProof::signed_body(PURPOSE_LOGIN, &subject, signed_at, &nonce);
-        let signature = admin_key.sign(LOGIN_LABEL, &body).0;
+        let signature = key.sign(LOGIN_LABEL, &body).0;
         let proof = LoginProof { signed_at, nonce, signature };
         let plane: PlaneHandle = self.plane.clone();
         let reply = plane.ask(self.caller("auth"), Login { subject, proof }).await;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use keysherd_testkit::{Conduct, Rig, Settings};
+use serde_json::json;
 
 use crate::{create, read};
 
@@ -97,4 +98,36 @@ async fn a_write_does_not_wait_for_a_stopped_manager_for_long() {
     create(&rig, "/second", "1").await.unwrap();
     assert!(start.elapsed() <= Duration::from_millis(500), "{:?}", start.elapsed());
     assert_eq!(rig.gateway.health().unconfirmed, 2);
+}
+
+/// Messages lie where nobody could repair them: no window is opened while a manager is missing, and
+/// the last one is used on.
+#[tokio::test(start_paused = true)]
+async fn encrypt_uses_its_last_window_while_a_manager_is_missing() {
+    let mut rig = Rig::new(Settings::default()).await;
+    rig.call("create-dfc-key", json!({"name": "/key", "alg": "AES256GCM"})).await.unwrap();
+    let encrypt = json!({"key-name": "/key", "plaintext": "message"});
+    rig.call("encrypt", encrypt.clone()).await.unwrap();
+    rig.link(2).behave(Conduct::Down);
+    let mut made = Vec::new();
+    for hours in [1, 2, 20] {
+        rig.clock.advance_seconds(hours * 3_600);
+        rig.sign_in().await;
+        let reply = rig.call("encrypt", encrypt.clone()).await.unwrap();
+        made.push(reply["result"].as_str().unwrap().to_owned());
+    }
+    for ciphertext in made {
+        let decrypt = json!({"key-name": "/key", "ciphertext": ciphertext});
+        let reply = rig.call("decrypt", decrypt).await.unwrap();
+        assert_eq!(reply["result"], "message");
+    }
+    // For a day, and as long as the gateway runs.
+    rig.clock.advance_seconds(3_600);
+    rig.sign_in().await;
+    assert_eq!(rig.call("encrypt", encrypt.clone()).await.unwrap_err().code(), "NotConfirmed");
+    rig.link(2).behave(Conduct::Honest);
+    rig.call("encrypt", encrypt.clone()).await.unwrap();
+    rig.link(2).behave(Conduct::Down);
+    rig.restart_gateway();
+    assert_eq!(rig.call("encrypt", encrypt).await.unwrap_err().code(), "NotConfirmed");
 }
