@@ -192,3 +192,25 @@ async fn a_write_takes_create_or_update_and_a_free_path() {
         assert_eq!(outcome.err().map(|fault| fault.kind()), expect, "{target:?}");
     }
 }
+
+/// A new path is attested with the newest value's key: only by somebody who may read it, and for
+/// nothing that has no value.
+#[tokio::test]
+async fn only_readers_attest_and_nothing_is_refused() {
+    let world = World::new().await;
+    world.secrets(&["/a/one"]).await;
+    world.key(&world.admin, "/keys/k", KeyAlgorithm::Aes128Gcm).await.unwrap();
+    let user = world.user("user", &rules(&["/a/one update,list"])).await;
+    let attest = |path: &str| Wish::Attest { item: ItemRef::Path(item(path)) };
+    for (who, path, versions) in [
+        (&world.admin, "/a/one", 1),
+        (&user, "/a/one", 0),
+        (&world.admin, "/keys/k", 0),
+        (&world.admin, "/a/none", 0),
+    ] {
+        let (granted, permits) = world.wish(who, attest(path), true).await;
+        let Granted::Read(items) = granted.unwrap() else { panic!("{path}") };
+        assert_eq!(items.iter().map(|item| item.versions.len()).sum::<usize>(), versions, "{path}");
+        assert_eq!(permits.len(), versions, "{path}");
+    }
+}
