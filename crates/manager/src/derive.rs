@@ -60,7 +60,9 @@ impl Manager {
         let now = self.clock.now();
         let bundle = self.trusted_bundle()?;
         let cluster = bundle.cluster_of(peer, call.endorsement.as_ref(), now)?;
-        let permit = self.permits.verify(&bundle, &call.permit, now)?;
+        lock(&self.bad_permits).check(peer, now)?;
+        let permit = self.permits.verify(&bundle, &call.permit, now);
+        let permit = permit.inspect_err(|refusal| lock(&self.bad_permits).count(peer, *refusal))?;
         let in_use = permit.verified.permit().op != Op::Generate;
         let ring = Ring::of_permit(&self.keys, &permit.keys, in_use, now);
         let caller =

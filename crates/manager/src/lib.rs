@@ -11,6 +11,7 @@
 //! [`PeerLink`].
 
 mod at_rest;
+mod bad_permits;
 mod bundle;
 mod config;
 mod crash_points;

@@ -18,6 +18,7 @@ use keysherd_fragments::refusal::Refusal;
 use tokio::sync::{Mutex as AsyncMutex, Semaphore, watch};
 
 use crate::at_rest::{AtRestKey, EpochKey};
+use crate::bad_permits::BadPermits;
 use crate::config::{ManagerConfig, ManagerLimits};
 use crate::generate::Generations;
 use crate::home::Home;
@@ -52,6 +53,7 @@ pub struct Manager {
     /// The newest orders of the owner. Held while one is compared with them and obeyed.
     pub(crate) orders: Mutex<Orders>,
     pub(crate) permits: Permits,
+    pub(crate) bad_permits: Mutex<BadPermits>,
     pub(crate) uses: Mutex<UseCounter>,
     pub(crate) budget: Mutex<Budget>,
     pub(crate) sessions: Mutex<Sessions>,
@@ -143,6 +145,7 @@ impl Manager {
             bundle_change: Mutex::new(()),
             orders: Mutex::new(orders),
             permits: Permits::new(limits.permit_entries_cached_max),
+            bad_permits: Mutex::default(),
             uses: Mutex::new(counters.uses),
             budget: Mutex::new(counters.budget),
             sessions: Mutex::new(Sessions::default()),

@@ -112,7 +112,10 @@ pub(crate) fn health(gateway: &Gateway) -> serde_json::Value {
             "passed_over": health.passed_over,
         })
     };
-    let finding = |(index, found): (ManagerIndex, LogFinding)| json!({ "index": index.get(), "finding": found.text() });
+    let finding = |(index, found): (ManagerIndex, LogFinding)| {
+        let (index, finding) = (index.get(), found.text());
+        json!({ "index": index, "finding": finding })
+    };
     json!({
         "managers": managers.into_iter().map(manager).collect::<Vec<_>>(),
         "unconfirmed_values": unconfirmed,

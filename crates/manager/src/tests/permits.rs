@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 
 use super::rig::{Rig, index, key_version, signing_key};
 use super::rounds::{call, entry, fresh_item};
+use crate::bad_permits::BAD_PERMITS_PER_SECOND;
 use keysherd_fragments::encoding::Encoding;
 use keysherd_fragments::messages::{ManagerAnswer, ManagerRequest};
 
@@ -242,4 +243,24 @@ async fn entries_and_operations_stay_within_the_permit() {
     });
     let refused = rig.derive_at(1, &permit, vec![0], Mode::Read).await;
     assert_eq!(refused.unwrap_err(), Refusal::WrongAccount);
+}
+
+#[tokio::test]
+async fn whoever_tries_many_wrong_permits_is_not_looked_at_for_the_rest_of_the_second() {
+    let rig = with_key().await;
+    let good = read_permit(&rig);
+    let forged = Signed::seal(&rig.gateway, labels::SIGN_PERMIT, good.body.clone());
+    for _ in 0..BAD_PERMITS_PER_SECOND {
+        let refused = attempt(&rig, 1, &forged, &rig.gateway, &rig.gateway).await;
+        assert_eq!(refused, Err(Refusal::BadPermitSignature));
+    }
+    let refused = attempt(&rig, 1, &good, &rig.gateway, &rig.gateway).await;
+    assert_eq!(refused, Err(Refusal::RateLimited));
+    // Nobody else waits for it, and it does not last.
+    let others = rig.permit(Op::Read, vec![entry(&fresh_item(&key_version(1)))], |permit| {
+        permit.gateway_spki_sha256 = rig.second_gateway.public().spki_sha256();
+    });
+    attempt(&rig, 1, &others, &rig.second_gateway, &rig.second_gateway).await.unwrap();
+    rig.clock.advance_seconds(1);
+    attempt(&rig, 1, &good, &rig.gateway, &rig.gateway).await.unwrap();
 }
