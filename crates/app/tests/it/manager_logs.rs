@@ -22,7 +22,7 @@ use keysherd_manager::{
 };
 use serde_json::{Value, json};
 
-use crate::kit::{Finished, Site};
+use crate::kit::{Finished, Site, wait_until};
 
 fn reconcile(site: &Site, args: &[&str]) -> Finished {
     let data = site.data().display().to_string();
@@ -58,6 +58,14 @@ fn use_everything(site: &Site) {
         let sealed = sealed["result"].as_str().unwrap().to_owned();
         admin.ok("decrypt", json!({"key-name": key, "ciphertext": sealed}));
     }
+    // What is wrapped anew in the background is done on behalf of whoever rotated.
+    admin.ok("rotate-key", json!({"name": "/team/siv"}));
+    admin.ok("rotate-original-key", json!({}));
+    wait_until("a rotation to be finished", || {
+        let status = admin.ok("rewrap-status-original-key", json!({}));
+        status["rotation"]["finished"].is_string()
+    });
+    admin.ok("reencrypt", json!({"names": names}));
     // The logs of a running server say the same.
     let run = against_store(site, &["--json"]).expect(0);
     assert_eq!(lines(&run).last().unwrap()["summary"]["unexplained"], 0);
