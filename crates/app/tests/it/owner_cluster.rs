@@ -65,11 +65,17 @@ fn three_commands_let_a_second_gateway_in() {
     publish(&cluster, &desk).expect(0);
     second.start(site);
     let http = Arc::new(Http::new(&second.address, &second.data.join("tls/ca.pem")));
-    // Nobody notices the change who was there before: each write is a derivation at all managers.
+    // Who was there before works on: each write is a derivation at all managers. On a busy machine a
+    // manager can come late to the new bundle, which clients see as "try again".
     let (first, written) = (cluster.admin(), Cell::new(0));
     let work = || {
         written.set(written.get() + 1);
-        first.store(&format!("/team/{}", written.get()), "value");
+        let args = json!({"name": format!("/team/{}", written.get()), "value": "value"});
+        wait_until("a write", || match first.call("create-secret", args.clone()).status {
+            200 => true,
+            503 => false,
+            other => panic!("a write ended with {other}"),
+        });
     };
     wait_until("the second gateway to be healthy", || {
         work();
