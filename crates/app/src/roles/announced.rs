@@ -34,9 +34,14 @@ impl Announced {
         let mut seen = self.trusted.version();
         loop {
             turns.tick().await;
-            self.version.store(seen, Ordering::Relaxed);
-            seen = self.trusted.version();
+            seen = self.turn(seen);
         }
+    }
+
+    /// Names what was in force a turn ago, and gives what is now.
+    fn turn(&self, seen: u64) -> u64 {
+        self.version.store(seen, Ordering::Relaxed);
+        self.trusted.version()
     }
 }
 
@@ -51,5 +56,58 @@ impl Gateways for Announced {
 
     fn group_of(&self, gateway: &GatewayIdentity) -> Option<String> {
         self.trusted.group_of(gateway)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use keysherd_base::{Secret, Timestamp, Uid};
+    use keysherd_crypto::sign::SigningKey;
+    use keysherd_fragments::bundle::{Bundle, Caps};
+
+    use super::*;
+    use crate::roles::files::DataDir;
+
+    fn bundle(version: u64) -> Bundle {
+        Bundle {
+            deployment: Uid([1; 16]),
+            version,
+            issued_at: Timestamp(0),
+            accounts: Vec::new(),
+            managers: Vec::new(),
+            permit_keys: Vec::new(),
+            clusters: Vec::new(),
+            groups: Vec::new(),
+            account_caps: Caps::UNLIMITED,
+            cache_ttl_seconds_max: 0,
+            destroy_delay_seconds: 0,
+            witnesses: Vec::new(),
+            recovery_key: None,
+            controls: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_newer_version_is_named_after_a_turn_and_the_first_at_once() {
+        let place = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(place.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
+        let owner = SigningKey::from_seed(&Secret::new([7; 32]));
+        let dir = DataDir::open(place.path()).unwrap();
+        let trusted = Trusted::open(dir, owner.public()).unwrap();
+        let announced = Announced::new(trusted.clone());
+        let mut seen = trusted.version();
+        assert_eq!(announced.bundle_version(), 0);
+        trusted.offer(bundle(1).seal(&owner)).unwrap();
+        assert_eq!(announced.bundle_version(), 1);
+        seen = announced.turn(seen);
+        seen = announced.turn(seen);
+        trusted.offer(bundle(2).seal(&owner)).unwrap();
+        assert_eq!((trusted.version(), announced.bundle_version()), (2, 1));
+        seen = announced.turn(seen);
+        assert_eq!(announced.bundle_version(), 1, "managers may not have it yet");
+        announced.turn(seen);
+        assert_eq!(announced.bundle_version(), 2);
     }
 }
