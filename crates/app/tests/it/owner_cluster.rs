@@ -65,8 +65,8 @@ fn three_commands_let_a_second_gateway_in() {
     publish(&cluster, &desk).expect(0);
     second.start(site);
     let http = Arc::new(Http::new(&second.address, &second.data.join("tls/ca.pem")));
-    // Who was there before works on: each write is a derivation at all managers. On a busy machine a
-    // manager can come late to the new bundle, which clients see as "try again".
+    // Who was there before works on: each write is a derivation at all managers. On a busy machine
+    // a manager can come late to the new bundle, which clients see as "try again".
     let (first, written) = (cluster.admin(), Cell::new(0));
     let work = || {
         written.set(written.get() + 1);
