@@ -238,10 +238,10 @@ impl Follower {
         let mut turns = tokio::time::interval(BUNDLE_INTERVAL);
         loop {
             turns.tick().await;
-            if let Some(newer) = self.poll.newer_than(self.trusted.version()).await {
-                if let Err(exit) = self.trusted.offer(newer) {
-                    tracing::error!(%exit, "control's trust bundle is not used");
-                }
+            if let Some(newer) = self.poll.newer_than(self.trusted.version()).await
+                && let Err(exit) = self.trusted.offer(newer)
+            {
+                tracing::error!(%exit, "control's trust bundle is not used");
             }
             let Some(bundle) = self.trusted.bundle() else { continue };
             if self.gateway.bundle_version() != bundle.version() {

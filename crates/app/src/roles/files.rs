@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use keysherd_base::{Rng, Secret};
 use keysherd_crypto::sign::SigningKey;
+use rustix::fs::{FlockOperation, flock};
 
 use crate::exit::Exit;
 
@@ -78,6 +79,21 @@ impl DataDir {
             fs::File::open(&self.0)?.sync_all()
         };
         write().map_err(|error| self.cannot(name, &error))
+    }
+
+    /// Does `work` while no other process does anything under the same lock file.
+    pub(crate) fn locked<T>(
+        &self,
+        name: &str,
+        work: impl FnOnce() -> Result<T, Exit>,
+    ) -> Result<T, Exit> {
+        let mut options = fs::OpenOptions::new();
+        options.write(true).create(true).truncate(false).mode(0o600);
+        let lock = options.open(self.0.join(name)).map_err(|error| self.cannot(name, &error))?;
+        flock(&lock, FlockOperation::LockExclusive)
+            .map_err(|error| self.cannot(name, &error.into()))?;
+        // Closing the file gives the lock back.
+        work()
     }
 
     /// Gives a file another name, durably.

@@ -18,6 +18,9 @@ use crate::exit::Exit;
 /// File of the signed bundle in a data directory.
 pub(crate) const BUNDLE: &str = "trust-bundle";
 
+/// Lock file of those who write the bundle.
+const LOCK: &str = "trust-bundle.lock";
+
 /// The trust bundle in force. There is none before the owner's first reaches the process.
 pub(crate) struct Trusted {
     owner: PublicKey,
@@ -96,7 +99,9 @@ impl Trusted {
         if newer.version() == self.version() {
             return Ok(Offered::Known);
         }
-        self.dir.write(BUNDLE, &newer.signed().to_bytes())?;
+        // Another process of the same role may be at it: a setup beside a running gateway.
+        let bytes = newer.signed().to_bytes();
+        self.dir.locked(LOCK, || self.dir.write(BUNDLE, &bytes))?;
         let version = newer.version();
         self.current.store(Some(Arc::new(newer)));
         self.version.send_replace(version);

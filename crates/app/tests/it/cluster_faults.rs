@@ -81,11 +81,20 @@ fn reads_go_on_while_a_manager_is_slow() {
 }
 
 #[test]
+fn reads_go_on_while_the_bundle_changes() {
+    let (mut cluster, admin) = cluster();
+    under_load(&admin, || {
+        cluster.change_bundle(|_| {});
+        wait_until("the gateway to have it", || cluster.status()["trust_bundle"] == 2);
+        cluster.change_bundle(|_| {});
+    });
+}
+
+#[test]
 fn reads_go_on_while_a_manager_lies_and_it_is_named() {
     let (mut cluster, admin) = cluster();
-    let manager = &mut cluster.managers[1];
-    manager.stop();
-    let liar = Liar::in_place_of(manager, 2, cluster.owner.public());
+    cluster.managers[1].stop();
+    let liar = Liar::in_place_of(&cluster, 2);
     under_load(&admin, || {});
     assert!(liar.told() > 0, "the liar was never asked");
     let log = cluster.gateway.running().err();

@@ -1,24 +1,26 @@
 //! A fragment manager that lies: the real one, with its real keys, but its values are wrong before
 //! they are signed.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use keysherd_base::{Fault, SecretBytes, SystemClock};
 use keysherd_crypto::hash::sha256;
 use keysherd_crypto::random::SystemRng;
-use keysherd_crypto::sign::PublicKey;
 use keysherd_fragments::derive::{AnswerBody, DeriveAnswer};
 use keysherd_fragments::encoding::Encoding as _;
 use keysherd_fragments::manager_set::ManagerIndex;
 use keysherd_fragments::messages::ManagerAnswer;
-use keysherd_link::{Identity, Limits, LinkListener, Peer, Service, Services, Serving, routes};
+use keysherd_link::{
+    CallLimits, Channel, ChannelLimits, Identity, Limits, LinkListener, Peer, Route, Service,
+    Services, Serving, routes,
+};
 use keysherd_manager::{
     KeyFile, Manager, ManagerConfig, ManagerLimits, PeerFuture, PeerLink, Unreachable,
 };
 use keysherd_plane::BoxFuture;
 
-use super::cluster::Node;
+use super::cluster::Cluster;
 
 /// A lying manager; ended on drop.
 pub(crate) struct Liar {
@@ -28,7 +30,8 @@ pub(crate) struct Liar {
 
 impl Liar {
     /// Takes the place of a manager that was stopped.
-    pub(crate) fn in_place_of(node: &Node, index: u8, owner: PublicKey) -> Self {
+    pub(crate) fn in_place_of(cluster: &Cluster, index: u8) -> Self {
+        let node = &cluster.managers[usize::from(index) - 1];
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
@@ -43,8 +46,12 @@ impl Liar {
             at_rest: Arc::new(KeyFile::new(node.data.join("epoch.key"))),
             limits: ManagerLimits::default(),
         };
-        let manager = Manager::open(config, owner, None, Arc::new(Nobody)).unwrap();
+        let addresses = cluster.managers.iter().map(|node| node.address.clone()).collect();
+        let peers = Arc::new(Peers { identity: OnceLock::new(), addresses });
+        let owner = cluster.owner.public();
+        let manager = Manager::open(config, owner, None, peers.clone()).unwrap();
         let identity = Identity::new(manager.identity_key(), "fragments", clock, rng).unwrap();
+        peers.identity.set(identity.clone()).unwrap();
         let told = Arc::new(AtomicUsize::new(0));
         let lying = Arc::new(Lying { manager, told: told.clone() });
         let services = Services::new().with(routes::MANAGER, lying);
@@ -87,11 +94,21 @@ impl Service for Lying {
     }
 }
 
-/// No way to other managers.
-struct Nobody;
+/// The way to the other managers, which it asks whether its fragments are current.
+struct Peers {
+    identity: OnceLock<Identity>,
+    addresses: Vec<String>,
+}
 
-impl PeerLink for Nobody {
-    fn call(&self, _to: ManagerIndex, _message: SecretBytes) -> PeerFuture<'_> {
-        Box::pin(async { Err(Unreachable) })
+impl PeerLink for Peers {
+    fn call(&self, to: ManagerIndex, message: SecretBytes) -> PeerFuture<'_> {
+        Box::pin(async move {
+            let identity = self.identity.get().ok_or(Unreachable)?.clone();
+            let route = vec![Route::direct(&self.addresses[to.place()])];
+            let anyone = Arc::new(|_: &[u8; 32]| true);
+            let channel = Channel::new(identity, anyone, route, ChannelLimits::default());
+            let answer = channel.call(routes::PEER, message, CallLimits::default()).await;
+            answer.map_err(|_| Unreachable)
+        })
     }
 }
