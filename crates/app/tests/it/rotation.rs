@@ -200,6 +200,9 @@ fn reencrypt_draws_new_data_keys_for_all_versions() {
     let before = data_keys();
     let done = admin.ok("reencrypt", json!({"names": ["/team/0"]}));
     assert_eq!(done, json!({"reencrypted": 2}));
+    let reply = admin.call("get-secret-value", json!({"names": ["/team/0"]}));
+    let attested = reply.header("keysherd-name-attested");
+    assert_eq!(attested, Some("true"), "what attests a name is made with the data key");
     let after = data_keys();
     assert_eq!(before.intersection(&after).count(), before.len() - 2, "two payloads are new");
     // Re-wrapping keeps them: that is the difference.

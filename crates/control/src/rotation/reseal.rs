@@ -135,6 +135,7 @@ fn record(
     version.customer_fragment = key.customer_fragment;
     version.ciphertext = value.ciphertext;
     version.unconfirmed = value.unconfirmed;
+    version.name_tag = value.name_tag;
     item_versions::put(tx, item.id, &version)?;
     written(tx, &key)?;
     Ok(Done)

@@ -107,12 +107,16 @@ async fn reseal(ctx: &Ctx, path: &ItemPath, version: u32) -> Result<(), Fault> {
     let opened = opened.into_iter().next().and_then(|item| {
         let stored = item.item.versions.first()?;
         let read_sha256 = sha256(&[&stored.ciphertext]);
-        Some((read_sha256, item.values.into_iter().next()?.value))
+        Some((read_sha256, item.values.into_iter().next()?))
     });
     let no_value = || Fault::not_found(format!("{path} has no version {version}"));
-    let (read_sha256, value) = opened.ok_or_else(no_value)?;
+    let (read_sha256, opened) = opened.ok_or_else(no_value)?;
     let target = WriteTarget::SameValue { path: path.clone(), version };
-    let sealed = ctx.crypt().seal(ctx, target, value).await?;
+    let mut sealed = ctx.crypt().seal(ctx, target, opened.value).await?;
+    // A name that nobody attested before is not attested by this.
+    if opened.name_attested != Some(true) {
+        sealed.value.name_tag = None;
+    }
     let reseal = ValueReseal {
         path: path.clone(),
         uid: sealed.uid,
