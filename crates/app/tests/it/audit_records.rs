@@ -79,6 +79,8 @@ fn every_command_under_every_name_writes_one_record() {
             // A permit to write has a record of its own; rollback reads the old version besides.
             requests.after(match name {
                 "rollback-secret" => 2,
+                // It describes one item, and reads and writes two.
+                "reencrypt" => 6,
                 "create-secret" | "update-secret-val" => 1,
                 _ => 0,
             });

@@ -2,7 +2,7 @@
 //! and what the control plane's audit log does not explain.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 
 use keysherd_base::{AccountId, Clock, Secret, SecretBytes, SystemClock, Uid};
 use keysherd_control::ControlKeys;
@@ -76,12 +76,42 @@ fn use_everything(site: &Site) {
     server.stop();
 }
 
-struct Nobody;
+/// The managers of a directory, as they reach each other.
+struct Circle {
+    from: ManagerIndex,
+    managers: Arc<OnceLock<Vec<Weak<Manager>>>>,
+}
 
-impl PeerLink for Nobody {
-    fn call(&self, _: ManagerIndex, _: SecretBytes) -> PeerFuture<'_> {
-        Box::pin(async { Err(Unreachable) })
+impl PeerLink for Circle {
+    fn call(&self, to: ManagerIndex, message: SecretBytes) -> PeerFuture<'_> {
+        Box::pin(async move {
+            let managers = self.managers.get().ok_or(Unreachable)?;
+            let peer = managers.get(to.place()).and_then(Weak::upgrade).ok_or(Unreachable)?;
+            Ok(peer.serve_peer(self.from, message.expose()).await)
+        })
     }
+}
+
+/// Opens the managers of a stopped server.
+fn open_managers(data: &Path, owner: PublicKey) -> Vec<Arc<Manager>> {
+    let circle = Arc::new(OnceLock::new());
+    let open = |number: u8| {
+        let index = ManagerIndex::new(number).unwrap();
+        let home = data.join("managers").join(number.to_string());
+        let config = ManagerConfig {
+            index,
+            dir: home.join("store"),
+            clock: Arc::new(SystemClock),
+            rng: SystemRng::handle(),
+            at_rest: Arc::new(KeyFile::new(home.join("epoch.key"))),
+            limits: ManagerLimits::default(),
+        };
+        let peers = Circle { from: index, managers: circle.clone() };
+        Manager::open(config, owner, None, Arc::new(peers)).unwrap()
+    };
+    let managers: Vec<Arc<Manager>> = (1..=3).map(open).collect();
+    assert!(circle.set(managers.iter().map(Arc::downgrade).collect()).is_ok());
+    managers
 }
 
 /// Whoever holds the control plane's permit key and works with a genuine gateway.
@@ -143,16 +173,8 @@ impl Thief {
     /// Derives for the permit at a manager, as its gateway would.
     async fn derive(&self, data: &Path, number: u8, permit: &Permit) {
         let index = ManagerIndex::new(number).unwrap();
-        let home = data.join("managers").join(number.to_string());
-        let config = ManagerConfig {
-            index,
-            dir: home.join("store"),
-            clock: Arc::new(SystemClock),
-            rng: SystemRng::handle(),
-            at_rest: Arc::new(KeyFile::new(home.join("epoch.key"))),
-            limits: ManagerLimits::default(),
-        };
-        let manager = Manager::open(config, self.owner, None, Arc::new(Nobody)).unwrap();
+        let managers = open_managers(data, self.owner);
+        let manager = &managers[index.place()];
         let permit = Signed::seal(&self.permit_key, labels::SIGN_PERMIT, permit.to_bytes());
         let request = DeriveRequest {
             permit_sha256: sha256(&[&permit.body]),
