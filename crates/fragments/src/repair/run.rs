@@ -72,7 +72,7 @@ impl RepairRun {
     ///
     /// # Errors
     /// [`Refusal::NotAllParticipants`] when help is missing; [`Refusal::BadRepair`], with the
-    /// helper where it is known which one; [`Refusal::ManifestMismatch`] when helpers know different
+    /// helper where it is known which one; [`Refusal::ManifestMismatch`] when helpers know other
     /// keys;
     /// as [`SignedRecord::verify`]. Nothing may be kept then.
     pub fn finish(&self, bundle: &PinnedBundle) -> Result<Vec<Admitted>, Blame> {
