@@ -215,6 +215,10 @@ pub trait Crypt: Send + Sync {
         wish: RotateWish,
     ) -> BoxFuture<'a, Result<KeyRotateReply, Fault>>;
 
+    /// Has the managers of a key refresh its fragments. Permission is recorded.
+    fn refresh_key<'a>(&'a self, ctx: &'a Ctx, key: RotatedKey)
+    -> BoxFuture<'a, Result<(), Fault>>;
+
     /// Encrypts messages, in order. The audit record is durable when this returns.
     fn encrypt<'a>(
         &'a self,

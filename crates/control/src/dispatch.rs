@@ -50,6 +50,7 @@ pub(crate) async fn dispatch(c: &Control, at: &GatewayIdentity, by: &Caller, q: 
         Q::KeyCreate(m) => A::KeyCreate(keys::create(c, at, by, m).await?),
         Q::KeyRotateBegin(m) => A::KeyRotateBegin(rotation::begin(c, at, by, m).await?),
         Q::KeyRotate(m) => A::KeyRotate(rotation::rotate(c, by, m).await?),
+        Q::KeyRefresh(m) => A::KeyRefresh(rotation::refresh::permit(c, at, by, m).await?),
         Q::RewrapTake(m) => A::RewrapTake(rotation::take::take(c, at, m).await?),
         Q::RewrapPut(m) => A::RewrapPut(rotation::put::put(c, m).await?),
         Q::KeyValues(m) => A::KeyValues(rotation::reseal::values(c, by, m).await?),

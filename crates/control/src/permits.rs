@@ -74,6 +74,26 @@ impl Control {
         Ok(self.sign_permit(part, 0, gateway))
     }
 
+    /// A permit to refresh a version of a key.
+    ///
+    /// # Errors
+    /// [`Fault::internal`] when the random source fails.
+    pub(crate) fn permit_refresh(
+        &self,
+        account: AccountId,
+        (key_id, key_version): (KeyId, u32),
+        salt: [u8; 32],
+        subject: Subject,
+        gateway: &GatewayIdentity,
+    ) -> Result<SignedPermit, Fault> {
+        let class = Class::SelfTest;
+        let item_id = key_id;
+        let entry =
+            PermitEntry { key_id, key_version, class, item_id, item_version: 0, salt, subject };
+        let part = Part::new(account, Op::Refresh, Uid::random(&*self.rng)?, entry, None);
+        Ok(self.sign_permit(part, 0, gateway))
+    }
+
     fn sign_permit(&self, part: Part, audit_seq: u64, gateway: &GatewayIdentity) -> SignedPermit {
         let now = self.now();
         let permit = Permit {

@@ -6,6 +6,7 @@
 //! the values themselves, so nothing can get lost between a crash and the next batch.
 
 pub(crate) mod put;
+pub(crate) mod refresh;
 pub(crate) mod reseal;
 pub(crate) mod status;
 pub(crate) mod take;

@@ -18,7 +18,7 @@ use keysherd_fragments::order::KeyReport;
 use keysherd_http::{error_text, parse_body};
 use keysherd_plane::grants::{ItemRef, KeyRef, VersionWish, WriteTarget};
 use keysherd_plane::items::SealedValue;
-use keysherd_plane::rotation::KeyRotateReply;
+use keysherd_plane::rotation::{KeyRotateReply, RotatedKey};
 use keysherd_plane::{BoxFuture, Caller, Plane, Reply, Request};
 use keysherd_wire::{Args, Body, FieldSpec, Shape};
 use serde_json::{Value, json};
@@ -222,6 +222,14 @@ impl Crypt for MadeUpCrypt {
             sealed: None,
         };
         Box::pin(std::future::ready(Ok(key)))
+    }
+
+    fn refresh_key<'a>(
+        &'a self,
+        _ctx: &'a Ctx,
+        _key: RotatedKey,
+    ) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(async { Ok(()) })
     }
 
     fn rotate_key<'a>(

@@ -27,6 +27,7 @@ use crate::managers::{Managers, permit_of};
 use crate::needs::Need;
 
 mod drive;
+mod epochs;
 
 use drive::Patience;
 
@@ -201,7 +202,7 @@ impl Derivations {
         let mut fragments = Fragments::default();
         self.usable(&need, &mut fragments).await?;
         let group = self.group(Some(permit), &[need], &fragments)?;
-        let (combiner, requests) = self.all_answers(&group, Patience::All).await?;
+        let (group, combiner, requests) = self.current_answers(group, Patience::All).await?;
         let mut keys = self.outcome(&group, combiner, requests)?.into_iter();
         let no_key = || Fault::internal("a derivation came to nothing");
         let DerivedKek { kek, missing } = keys.next().ok_or_else(no_key)??;
@@ -247,6 +248,12 @@ impl Derivations {
         if trusted.manifest().key != *key {
             return Err(untrusted(Refusal::ManifestMismatch));
         }
+        if let Some(known) = self.manifests.get(key)
+            && known.manifest().group_key == trusted.manifest().group_key
+        {
+            // The same key, at the epoch this gateway knows of.
+            return Ok(known);
+        }
         let trusted = Arc::new(trusted);
         self.manifests.insert(*key, trusted.clone());
         Ok(trusted)
@@ -276,10 +283,11 @@ impl Derivations {
         group: Group,
         existing: bool,
     ) -> Vec<(PermitSlot, Result<DerivedKek, Fault>)> {
-        let keys = if existing { self.read(&group).await } else { self.write(&group).await };
+        let needs = group.needs.clone();
+        let keys = if existing { self.read(group).await } else { self.write(group).await };
         match keys {
-            Ok(keys) => group.needs.iter().map(|need| need.slot).zip(keys).collect(),
-            Err(fault) => group.needs.iter().map(|need| (need.slot, Err(fault.clone()))).collect(),
+            Ok(keys) => needs.iter().map(|need| need.slot).zip(keys).collect(),
+            Err(fault) => needs.iter().map(|need| (need.slot, Err(fault.clone()))).collect(),
         }
     }
 }

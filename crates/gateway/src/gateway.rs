@@ -19,7 +19,7 @@ use keysherd_fragments::manifest::KeyVersion;
 use keysherd_fragments::messages::{ManagerAnswer, ManagerRequest};
 use keysherd_fragments::order::KeyReport;
 use keysherd_plane::grants::{ItemRef, SignedPermit, VersionWish, WriteTarget};
-use keysherd_plane::rotation::KeyRotateReply;
+use keysherd_plane::rotation::{KeyRotateReply, RotatedKey};
 use keysherd_plane::{BoxFuture, PlaneHandle};
 
 use crate::batcher::Batcher;
@@ -346,6 +346,14 @@ impl Crypt for Gateway {
             }
             Ok(reply)
         })
+    }
+
+    fn refresh_key<'a>(
+        &'a self,
+        ctx: &'a Ctx,
+        key: RotatedKey,
+    ) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(self.keys.refresh(ctx, key))
     }
 
     fn encrypt<'a>(

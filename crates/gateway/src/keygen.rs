@@ -1,5 +1,7 @@
 //! Making a protection key: this gateway coordinates, the managers generate (`fragments.md` 5.4).
 
+mod refresh;
+
 use std::future::Future;
 use std::sync::Arc;
 

@@ -17,6 +17,7 @@ pub mod confirm;
 pub mod grants;
 pub mod items;
 pub mod keys;
+pub mod refresh;
 pub mod roles;
 pub mod rotation;
 pub mod setup;

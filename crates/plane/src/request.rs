@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::caller::{Audited, Note};
 use crate::{
-    accounts, alerts, auth, auth_methods, confirm, grants, items, keys, roles, rotation, setup,
+    accounts, alerts, auth, auth_methods, confirm, grants, items, keys, refresh, roles, rotation,
+    setup,
 };
 
 /// A message that can be asked, with the type of its reply.
@@ -102,6 +103,7 @@ messages! {
     KeyCreate: keys::KeyCreate => keys::KeyCreateReply;
     KeyRotateBegin: rotation::KeyRotateBegin => rotation::KeyRotateBeginReply, unrecorded;
     KeyRotate: rotation::KeyRotate => rotation::KeyRotateReply;
+    KeyRefresh: refresh::KeyRefresh => refresh::KeyRefreshReply;
     RewrapTake: rotation::RewrapTake => rotation::RewrapTakeReply;
     RewrapPut: rotation::RewrapPut => rotation::RewrapPutReply;
     KeyValues: rotation::KeyValues => rotation::KeyValuesReply;

@@ -5,6 +5,7 @@ mod create_dfc_key;
 mod decrypt;
 mod encrypt;
 mod message;
+mod refresh_key;
 mod rewrap_status;
 mod rotate_key;
 
@@ -17,6 +18,7 @@ pub(super) static COMMANDS: &[&ApiCommand] = &[
     &batch::DECRYPT,
     &encrypt::COMMAND,
     &batch::ENCRYPT,
+    &refresh_key::COMMAND,
     &rewrap_status::COMMAND,
     &rewrap_status::ORIGINAL,
     &rotate_key::COMMAND,

@@ -116,6 +116,23 @@ impl Batch {
         self.threshold
     }
 
+    /// The key versions of its entries, each once.
+    pub fn key_versions(&self) -> impl Iterator<Item = KeyVersion> {
+        self.keys.iter().map(|key| key.manifest.manifest().key)
+    }
+
+    /// The same derivations with the manifests of other epochs, where `newer` gives some.
+    #[must_use]
+    pub fn at_epochs(&self, newer: impl Fn(&KeyVersion) -> Option<Arc<TrustedManifest>>) -> Self {
+        let mut batch = self.clone();
+        for key in &mut batch.keys {
+            if let Some(manifest) = newer(&key.manifest.manifest().key) {
+                key.manifest = manifest;
+            }
+        }
+        batch
+    }
+
     /// The epochs the managers are expected to be at, for the request's hints.
     pub(super) fn epoch_hints(&self) -> Vec<u32> {
         self.keys.iter().map(|key| key.manifest.manifest().epoch).collect()

@@ -167,6 +167,13 @@ impl Holders {
         groups.max_by_key(|group| group.len()).unwrap_or_default()
     }
 
+    /// Those at the epoch of the key of `slot` at which the managers `group` are.
+    pub(super) fn at_epoch_of(&self, slot: usize, group: ManagerSet) -> ManagerSet {
+        let epoch = group.iter().find_map(|manager| self.get(manager)?.epoch(slot));
+        let same = self.0.iter().flatten().filter(|held| held.epoch(slot) == epoch);
+        same.map(|held| held.answer.manager).collect::<ManagerSet>().union(group)
+    }
+
     /// The point `manager` gave for the entry at `place`, if it is valid.
     pub(super) fn point(
         &self,

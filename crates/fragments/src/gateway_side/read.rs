@@ -34,6 +34,9 @@ pub struct ReadReport {
     pub liars: ManagerSet,
     /// Their signed answers.
     pub evidence: Vec<VerifiedAnswer>,
+    /// Managers that answered from another epoch than the manifests have: when a key is missing,
+    /// learn the epochs and read again.
+    pub stale: ManagerSet,
 }
 
 /// Combines answers into the keys of items that exist.
@@ -44,6 +47,7 @@ pub struct ReadCombiner {
     round: Round,
     liars: ManagerSet,
     evidence: Vec<VerifiedAnswer>,
+    stale: ManagerSet,
     /// Of the round with proofs: who was found to tell the truth about which entry.
     truths: Vec<Truth>,
 }
@@ -102,6 +106,7 @@ impl ReadCombiner {
             commitments,
             liars: ManagerSet::EMPTY,
             evidence: Vec::new(),
+            stale: ManagerSet::EMPTY,
             truths: Vec::new(),
         })
     }
@@ -112,6 +117,10 @@ impl ReadCombiner {
             return;
         }
         let manager = answer.manager();
+        let epochs = answer.body().keys.iter().map(|key| key.epoch);
+        if !epochs.eq(self.round.batch.epoch_hints()) {
+            self.stale = self.stale.with(manager);
+        }
         match Held::check(&self.round.batch, self.round.hashed.as_ref(), answer) {
             Ok(held) => self.round.holders.keep(held),
             Err((refusal, answer)) => {
@@ -191,7 +200,7 @@ impl ReadCombiner {
         self.give_up(&open);
         // Answers may have come after the keys were found.
         for truth in std::mem::take(&mut self.truths) {
-            let holders = self.round.holders.at_one_epoch(truth.slot).union(truth.group);
+            let holders = self.round.holders.at_epoch_of(truth.slot, truth.group);
             self.name_liars(holders, truth);
         }
         let liars = self.liars;
@@ -199,7 +208,7 @@ impl ReadCombiner {
         evidence.extend(self.round.holders.take(liars));
         let missing = || Err(Refusal::NotEnoughManagers);
         let keys = self.keys.into_iter().map(|key| key.unwrap_or_else(missing)).collect();
-        ReadReport { keys, liars, evidence }
+        ReadReport { keys, liars, evidence, stale: self.stale }
     }
 
     /// Places of the entries without a result.

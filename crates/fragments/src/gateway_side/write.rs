@@ -117,6 +117,12 @@ impl WriteCombiner {
         }
     }
 
+    /// Managers whose answer is of another epoch than the manifests: learn the epochs, and ask
+    /// again.
+    pub fn stale(&self) -> ManagerSet {
+        self.stale
+    }
+
     /// Notes that a manager refused, failed or timed out.
     pub fn lost(&mut self, manager: ManagerIndex) {
         self.lost = self.lost.with(manager);

@@ -31,8 +31,10 @@ const FAILING_WAIT: Duration = Duration::from_millis(50);
 /// Entries whose cryptography may run on the event loop; more would make other requests wait.
 const ENTRIES_INLINE_MAX: usize = 32;
 
+/// The keys of a group, each or refused.
+type Keys = Vec<Result<DerivedKek, Fault>>;
 /// The keys of a group, each or all of them refused.
-pub(super) type Outcomes = Result<Vec<Result<DerivedKek, Fault>>, Fault>;
+pub(super) type Outcomes = Result<Keys, Fault>;
 
 /// What one manager answered in one round.
 type Answered = (u8, ManagerIndex, Result<VerifiedAnswer, Failure>);
@@ -54,7 +56,18 @@ pub(super) enum Patience {
 }
 
 impl Derivations {
-    pub(super) async fn read(self: &Arc<Self>, group: &Group) -> Outcomes {
+    /// Reads; once more when something is missing and managers are at epochs that this gateway had
+    /// not heard of.
+    pub(super) async fn read(self: &Arc<Self>, group: Group) -> Outcomes {
+        let (keys, stale) = self.read_once(&group).await?;
+        let all_there = keys.iter().all(Result::is_ok);
+        if all_there || stale.is_empty() || !self.learn_epochs(&group).await {
+            return Ok(keys);
+        }
+        Ok(self.read_once(&group.renewed(self)).await?.0)
+    }
+
+    async fn read_once(self: &Arc<Self>, group: &Group) -> Result<(Keys, ManagerSet), Fault> {
         let commitments = group.needs.iter().filter_map(|need| need.commitment).collect();
         let threshold = group.batch.threshold();
         let health = &self.managers.health;
@@ -99,13 +112,14 @@ impl Derivations {
         }
         let all = ManagerSet::EMPTY;
         let keys = report.keys.into_iter();
-        Ok(keys.map(|key| key.map(|key| kek(key, all)).map_err(refused)).collect())
+        let keys = keys.map(|key| key.map(|key| kek(key, all)).map_err(refused)).collect();
+        Ok((keys, report.stale))
     }
 
-    pub(super) async fn write(self: &Arc<Self>, group: &Group) -> Outcomes {
+    pub(super) async fn write(self: &Arc<Self>, group: Group) -> Outcomes {
         let patience = if self.unconfirmed { Patience::Enough } else { Patience::All };
-        let (combiner, requests) = self.all_answers(group, patience).await?;
-        let keys = self.outcome(group, combiner, requests)?;
+        let (group, combiner, requests) = self.current_answers(group, patience).await?;
+        let keys = self.outcome(&group, combiner, requests)?;
         let missing = keys.iter().flatten().find(|key| !key.missing.is_empty());
         match missing {
             Some(key) if !self.unconfirmed => Err(too_few(key.missing)),
@@ -141,6 +155,22 @@ impl Derivations {
                 Err(refused(refusal))
             }
         }
+    }
+
+    /// As [`Self::all_answers`]; once more when managers are at epochs that this gateway had not
+    /// heard of.
+    pub(super) async fn current_answers(
+        self: &Arc<Self>,
+        group: Group,
+        patience: Patience,
+    ) -> Result<(Group, WriteCombiner, Vec<(ManagerIndex, Vec<u8>)>), Fault> {
+        let (combiner, requests) = self.all_answers(&group, patience).await?;
+        if combiner.stale().is_empty() || !self.learn_epochs(&group).await {
+            return Ok((group, combiner, requests));
+        }
+        let group = group.renewed(self);
+        let (combiner, requests) = self.all_answers(&group, patience).await?;
+        Ok((group, combiner, requests))
     }
 
     /// Asks all managers with proofs, and waits until each answered or failed; with
