@@ -241,10 +241,10 @@ impl Rig {
         self.answer_at(&self.services, command, args).await
     }
 
-    /// Runs a public command at another gateway.
+    /// Runs a public command at another gateway, as [`Self::call`].
     ///
     /// # Errors
-    /// The command's fault.
+    /// As there.
     pub async fn call_at(
         &self,
         services: &Arc<Services>,
@@ -396,7 +396,6 @@ fn open_managers(
         Manager::open(config, owner.public(), None, peers).expect("a manager")
     };
     let managers: Vec<_> = (1..=MANAGERS).map(open).collect();
-    // Set once, here.
     let _first = circle.set(managers.iter().map(Arc::downgrade).collect());
     managers
 }
