@@ -53,10 +53,10 @@ pub(crate) async fn run(settings: &Settings) -> Result<Report, String> {
     bench.warm_rows(start).await?;
     for row in ROWS.iter().filter(|row| !row.warm) {
         // A server of its own, so that nothing was read before.
-        let server = Served::server(Start { key_cache: false, ..start }).await?;
+        let server = Served::server(Start { key_cache: false, ..start }, &[]).await?;
         bench.report.started_again.push(server.ready_after);
         bench.row(row, &server).await?;
-        server.process.stop()?;
+        server.stop()?;
     }
     // Last: afterwards every value has another wrap.
     let server = Served::server(start).await?;
@@ -73,10 +73,10 @@ async fn start_on_empty(
     report: &mut Report,
 ) -> Result<(), String> {
     let empty = place.empty()?;
-    let server = Served::server(Start { data_dir: &empty, ..start }).await?;
+    let server = Served::server(Start { data_dir: &empty, ..start }, &[]).await?;
     report.started_empty.push(server.ready_after);
-    report.memory_empty = server.process.memory()?;
-    server.process.stop()?;
+    report.memory_empty = server.memory()?;
+    server.stop()?;
     place.empty().map(|_| ())
 }
 
@@ -87,7 +87,7 @@ async fn prepare(
     names: &Arc<Names>,
     report: &mut Report,
 ) -> Result<Actor, String> {
-    let server = Served::server(start).await?;
+    let server = Served::server(start, &[]).await?;
     let loaded = place.loaded();
     if loaded > 0 {
         report.started_again.push(server.ready_after);
@@ -97,24 +97,31 @@ async fn prepare(
         load(&server.endpoint, &actor, names, loaded).await?;
         place.note_loaded(names.count())?;
     }
-    server.process.stop()?;
+    server.stop()?;
     Ok(actor)
 }
 
 /// A number that no earlier run had.
-fn run_number() -> u64 {
+pub(crate) fn run_number() -> u64 {
     u64::try_from(SystemClock.now().0).unwrap_or_default()
 }
 
-struct Bench<'a> {
-    settings: &'a Settings,
-    place: &'a Place,
-    names: Arc<Names>,
-    actor: Actor,
-    echo: Served,
+/// What measures rows, and what it measures them with.
+pub(crate) struct Bench<'a> {
+    /// How long, and how much.
+    pub(crate) settings: &'a Settings,
+    /// Where files are.
+    pub(crate) place: &'a Place,
+    /// The secrets.
+    pub(crate) names: Arc<Names>,
+    /// Who reads and writes them.
+    pub(crate) actor: Actor,
+    /// The echo.
+    pub(crate) echo: Served,
     /// What the echo needed, by connections and bytes of the body.
-    echoes: BTreeMap<(u32, u64), Measured>,
-    report: Report,
+    pub(crate) echoes: BTreeMap<(u32, u64), Measured>,
+    /// Where the rows go.
+    pub(crate) report: Report,
 }
 
 /// What the scripts of a row are made from.
@@ -126,21 +133,21 @@ struct Scripts<'a> {
 
 impl Bench<'_> {
     async fn warm_rows(&mut self, start: Start<'_>) -> Result<(), String> {
-        let server = Served::server(start).await?;
+        let server = Served::server(start, &[]).await?;
         self.report.started_again.push(server.ready_after);
-        self.report.memory_idle = server.process.memory()?;
+        self.report.memory_idle = server.memory()?;
         for row in ROWS.iter().filter(|row| row.warm) {
             if matches!(row.work, Work::Get(_)) {
                 self.open_keys(&server).await?;
             }
             self.row(row, &server).await?;
         }
-        self.report.memory_after = server.process.memory()?;
-        server.process.stop()
+        self.report.memory_after = server.memory()?;
+        server.stop()
     }
 
     /// Has the gateway open the keys that the warm rows use.
-    async fn open_keys(&self, server: &Served) -> Result<(), String> {
+    pub(crate) async fn open_keys(&self, server: &Served) -> Result<(), String> {
         let token = self.actor.login(&server.endpoint).await?;
         let walk = Walk::one_round(self.settings.warm_names, self.names.count(), BULK);
         let walk = Arc::new(walk);
@@ -153,7 +160,8 @@ impl Bench<'_> {
         Ok(())
     }
 
-    async fn row(&mut self, row: &Row, server: &Served) -> Result<(), String> {
+    /// Measures a row beside the echo, and reads back what it wrote.
+    pub(crate) async fn row(&mut self, row: &Row, server: &Served) -> Result<(), String> {
         let raw = self.raw(row)?;
         let token = self.actor.login(&server.endpoint).await?;
         let scripts = Scripts { bench: self, row, token: token.clone() };

@@ -6,6 +6,7 @@
 //! asserted. See the performance reference, section 2d, for the definitions of the rows.
 
 mod actor;
+mod apart;
 mod connection;
 mod console;
 mod cores;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
     let matches = settings::command().get_matches();
     let outcome = match matches.subcommand() {
         Some(("echo", flags)) => echo::serve(flags),
+        Some(("apart", flags)) => in_runtime(apart::run(flags)),
         Some(("link", flags)) => link::run(flags),
         _ => settings::Settings::of(&matches).and_then(|settings| measure(&settings)),
     };
@@ -52,12 +54,16 @@ fn main() -> ExitCode {
 }
 
 fn measure(settings: &settings::Settings) -> Result<(), String> {
-    // One thread: the client must leave the other cores to what it measures.
+    let report = in_runtime(drive::run(settings))?;
+    console::say(&if settings.json { report.json() } else { report.table() });
+    Ok(())
+}
+
+/// One thread: the client must leave the other cores to what it measures.
+fn in_runtime<T>(work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| format!("no runtime: {error}"))?;
-    let report = runtime.block_on(drive::run(settings))?;
-    console::say(&if settings.json { report.json() } else { report.table() });
-    Ok(())
+    runtime.block_on(work)
 }

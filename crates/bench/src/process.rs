@@ -1,4 +1,4 @@
-//! A child process that says on its standard output where it listens.
+//! A child process that announces on its standard output where it listens.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -24,7 +24,8 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts `command` and waits for the URL it prints.
+    /// Starts `command` and waits for its announcement: what it prints up to the first line with
+    /// `last` in it.
     ///
     /// # Errors
     /// When it cannot be started, ends, or says nothing in time.
@@ -32,6 +33,7 @@ impl Process {
         name: &str,
         command: &mut Command,
         cores: Option<Cores>,
+        last: &'static str,
     ) -> Result<(Self, String), String> {
         // The echo ends with its standard input, so that it never outlives the bench.
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -42,10 +44,14 @@ impl Process {
         let mut child = spawned.map_err(|error| format!("cannot start the {name}: {error}"))?;
         let stdout = child.stdout.take();
         let process = Self { child, name: name.to_owned() };
-        let url = url_in(stdout.ok_or("a process without output")?);
-        let url = url.recv_timeout(START_MAX);
+        let text = announced(stdout.ok_or("a process without output")?, last);
         let silent = |_| format!("the {name} did not say where it listens; see its log");
-        Ok((process, url.map_err(silent)?))
+        Ok((process, text.recv_timeout(START_MAX).map_err(silent)?))
+    }
+
+    /// What it was called at its start.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     /// CPU time so far, with all threads.
@@ -95,17 +101,20 @@ impl Drop for Process {
     }
 }
 
-/// Reads all of the output, so that the process never waits for a reader; the first URL in it is
-/// sent back.
-fn url_in(output: ChildStdout) -> Receiver<String> {
-    let (found, url) = mpsc::sync_channel(1);
+/// Reads all of the output, so that the process never waits for a reader; the lines up to the
+/// first with `last` in it are sent back.
+fn announced(output: ChildStdout, last: &'static str) -> Receiver<String> {
+    let (found, text) = mpsc::sync_channel(1);
     std::thread::spawn(move || {
+        let mut announcement = String::new();
         for line in BufReader::new(output).lines().map_while(Result::ok) {
-            if let Some(url) = line.split_whitespace().find(|word| word.starts_with("https://")) {
+            announcement.push_str(&line);
+            announcement.push('\n');
+            if line.contains(last) {
                 // Only the first finds room or a receiver.
-                let _later = found.try_send(url.to_owned());
+                let _later = found.try_send(std::mem::take(&mut announcement));
             }
         }
     });
-    url
+    text
 }

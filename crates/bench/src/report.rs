@@ -30,11 +30,13 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    fn cpu_to_echo(&self) -> f64 {
+    /// CPU time for each time the echo needs.
+    pub(crate) fn cpu_to_echo(&self) -> f64 {
         self.measured.cpu / self.echo.cpu
     }
 
-    fn rate_to_echo(&self) -> f64 {
+    /// Answers for each answer of the echo.
+    pub(crate) fn rate_to_echo(&self) -> f64 {
         self.measured.per_second / self.echo.per_second
     }
 
@@ -49,7 +51,8 @@ impl Line {
         format!("{id} {title}, c={connections}: {per_second:.0} a second, {cpu:.1} us CPU each")
     }
 
-    fn json(&self) -> Value {
+    /// A row for programs.
+    pub(crate) fn json(&self) -> Value {
         let mut value = numbers(&self.measured);
         value["id"] = json!(self.row.id);
         value["title"] = json!(self.row.title);
@@ -153,11 +156,16 @@ impl Report {
 
     /// Everything, for programs.
     pub(crate) fn json(&self) -> String {
+        format!("{:#}", self.value())
+    }
+
+    /// The same as a value.
+    pub(crate) fn value(&self) -> Value {
         let memory = |memory: Memory| json!({ "rss_kib": memory.rss, "peak_kib": memory.peak });
         let times = |starts: &[Duration]| -> Value {
             starts.iter().map(|time| number(milliseconds(*time))).collect()
         };
-        let value = json!({
+        json!({
             "machine": {
                 "processor": machine::processor(),
                 "cores": self.cores,
@@ -193,8 +201,7 @@ impl Report {
                 "after_warm_rows": memory(self.memory_after),
                 "aim_idle_mib": IDLE_AIM_MIB,
             },
-        });
-        format!("{value:#}")
+        })
     }
 
     /// Everything, for people.
@@ -216,23 +223,30 @@ impl Report {
         ];
         text.push_str(&aligned(&head, self.lines.iter().map(Line::cells).collect()));
         text.push('\n');
-        let head = ["bare echo", "c", "req/s", "p50 us", "p99 us", "p99.9 us", "CPU us"];
-        let cells = |echo: &Echo| {
-            let mut cells = vec![format!("{} B", echo.body_bytes), echo.connections.to_string()];
-            cells.extend(columns(&echo.measured));
-            cells
-        };
-        text.push_str(&aligned(&head, self.echoes.iter().map(cells).collect()));
-        text.push('\n');
-        let head = ["bare disk", "syncs/s", "records/s", "p50 us", "p99 us"];
-        text.push_str(&aligned(&head, self.raws.iter().map(raw_cells).collect()));
+        text.push_str(&self.echo_table());
         text.push('\n');
         text.extend(self.rewrapped.map(|row| row.sentence()));
         text.push_str(&self.resources());
         text
     }
 
-    fn heading(&self) -> String {
+    /// The echo and the disk, for people.
+    pub(crate) fn echo_table(&self) -> String {
+        let head = ["bare echo", "c", "req/s", "p50 us", "p99 us", "p99.9 us", "CPU us"];
+        let cells = |echo: &Echo| {
+            let mut cells = vec![format!("{} B", echo.body_bytes), echo.connections.to_string()];
+            cells.extend(columns(&echo.measured));
+            cells
+        };
+        let mut text = aligned(&head, self.echoes.iter().map(cells).collect());
+        text.push('\n');
+        let head = ["bare disk", "syncs/s", "records/s", "p50 us", "p99 us"];
+        text.push_str(&aligned(&head, self.raws.iter().map(raw_cells).collect()));
+        text
+    }
+
+    /// What was measured where.
+    pub(crate) fn heading(&self) -> String {
         let Settings { secrets, warm_names, seconds, smoke, .. } = &self.settings;
         let mut text = format!(
             "{secrets} secrets of {VALUE_BYTES} B at depth 3, {warm_names} of them warm; TLS 1.3, \
@@ -277,7 +291,7 @@ impl Report {
 }
 
 /// A number as short as it makes sense; JSON has no room for what is not one.
-fn number(value: f64) -> Value {
+pub(crate) fn number(value: f64) -> Value {
     json!((value * 1e3).round() / 1e3)
 }
 
@@ -341,7 +355,7 @@ fn mib(kib: u64) -> f64 {
 
 /// Rows below their heads: the first and a last one without a head to the left, numbers to the
 /// right.
-fn aligned(head: &[&str], rows: Vec<Vec<String>>) -> String {
+pub(crate) fn aligned(head: &[&str], rows: Vec<Vec<String>>) -> String {
     let head = head.iter().map(|word| (*word).to_owned()).collect();
     let rows: Vec<Vec<String>> = std::iter::once(head).chain(rows).collect();
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);

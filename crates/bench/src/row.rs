@@ -81,6 +81,17 @@ pub(crate) const ROWS: &[Row] = &[
     row(BULK_COLD, Work::Get(100), false, 16, &[]),
 ];
 
+/// The rows that are measured with roles in one process and in five.
+pub(crate) const APART_ROWS: &[Row] = &[
+    row(GET_WARM, Work::Get(1), true, 1, &[]),
+    row(GET_WARM, Work::Get(1), true, 16, &[]),
+    row(UPDATE, Work::Update, true, 1, &[]),
+    row(UPDATE, Work::Update, true, 16, &[]),
+    row(GET_COLD, Work::Get(1), false, 1, &[]),
+    row(GET_COLD, Work::Get(1), false, 16, &[]),
+    row(BULK_COLD, Work::Get(100), false, 1, &[]),
+];
+
 /// Which part of a measurement requests belong to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
@@ -105,8 +116,10 @@ pub(crate) struct Measured {
     pub(crate) p999: f64,
     /// The longest.
     pub(crate) longest: f64,
-    /// CPU time of the server's process for one request.
+    /// CPU time of the server's processes for one request.
     pub(crate) cpu: f64,
+    /// The same of each process, with its name.
+    pub(crate) cpu_of: Vec<(String, f64)>,
     /// CPU time of the client for one request.
     pub(crate) client_cpu: f64,
     /// Answers and stored values that were compared to what they should be.
@@ -130,18 +143,21 @@ pub(crate) async fn measure(
     fleet.run(scripts(Part::WarmUp), settings.warm_up).await?;
     let counted = scripts(Part::Counted);
     let client = std::process::id();
-    let before = (served.process.cpu_time()?, machine::cpu_time(client)?);
+    let before = (served.cpu_times()?, machine::cpu_time(client)?);
     let outcome = fleet.run(counted, settings.seconds).await?;
-    let after = (served.process.cpu_time()?, machine::cpu_time(client)?);
+    let after = (served.cpu_times()?, machine::cpu_time(client)?);
     if outcome.requests == 0 {
         return Err("not one request was answered".to_owned());
     }
-    let cpu = after.0.saturating_sub(before.0);
+    let names = served.processes.iter().map(|process| process.name().to_owned());
+    let spent = after.0.iter().zip(&before.0).map(|(after, before)| after.saturating_sub(*before));
+    let spent: Vec<_> = names.zip(spent).collect();
     let client_cpu = after.1.saturating_sub(before.1);
-    Ok((numbers(&outcome, cpu, client_cpu), outcome.scripts))
+    Ok((numbers(&outcome, &spent, client_cpu), outcome.scripts))
 }
 
-fn numbers(outcome: &Outcome, cpu: Duration, client_cpu: Duration) -> Measured {
+/// `spent` is the CPU time of each process.
+fn numbers(outcome: &Outcome, spent: &[(String, Duration)], client_cpu: Duration) -> Measured {
     let requests = u32::try_from(outcome.requests).unwrap_or(u32::MAX);
     let each = |time: Duration| microseconds(time) / f64::from(requests);
     let quantile = |part| from_nanoseconds(outcome.latency.value_at_quantile(part));
@@ -152,7 +168,8 @@ fn numbers(outcome: &Outcome, cpu: Duration, client_cpu: Duration) -> Measured {
         p99: quantile(0.99),
         p999: quantile(0.999),
         longest: from_nanoseconds(outcome.latency.max()),
-        cpu: each(cpu),
+        cpu: each(spent.iter().map(|(_, time)| *time).sum()),
+        cpu_of: spent.iter().map(|(name, time)| (name.clone(), each(*time))).collect(),
         client_cpu: each(client_cpu),
         checked: outcome.checked,
         answer_bytes: outcome.answer_bytes / outcome.requests.max(1),
@@ -187,10 +204,12 @@ mod tests {
             answer_bytes: 7_000,
             scripts: Vec::new(),
         };
-        let measured = numbers(&outcome, Duration::from_millis(20), Duration::from_millis(5));
+        let spent = [12, 8].map(|time| (format!("of {time}"), Duration::from_millis(time)));
+        let measured = numbers(&outcome, &spent, Duration::from_millis(5));
         let near = |a: f64, b: f64| assert!((a / b - 1.0).abs() < 0.01, "{a} is not {b}");
         near(measured.per_second, 2_000.0);
         near(measured.cpu, 20.0);
+        near(measured.cpu_of[1].1, 8.0);
         near(measured.client_cpu, 5.0);
         near(measured.p50, 500.0);
         near(measured.p99, 990.0);

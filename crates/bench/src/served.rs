@@ -1,4 +1,4 @@
-//! A server or the echo, running and answering.
+//! A server, the echo, or several roles together, running and answering.
 
 use std::fs::OpenOptions;
 use std::path::Path;
@@ -7,25 +7,17 @@ use std::time::{Duration, Instant};
 
 use crate::connection::Endpoint;
 use crate::cores::Cores;
+use crate::machine::Memory;
 use crate::process::Process;
 
 /// Longest time from its URL to the first healthy answer.
 const HEALTHY_MAX: Duration = Duration::from_secs(60);
 const HEALTH: &[u8] = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n";
-/// Settings that must not come from the environment of whoever runs the bench.
-const VARIABLES: &[&str] = &[
-    "KEYSHERD_CONFIG",
-    "KEYSHERD_DATA_DIR",
-    "KEYSHERD_LISTEN",
-    "KEYSHERD_KEY_CACHE_SECONDS",
-    "KEYSHERD_LOG",
-    "KEYSHERD_LOG_JSON",
-];
 
 /// What runs, and how it is reached.
 pub(crate) struct Served {
-    /// The process.
-    pub(crate) process: Process,
+    /// The processes; the one that clients connect to is the first.
+    pub(crate) processes: Vec<Process>,
     /// Where it listens.
     pub(crate) endpoint: Endpoint,
     /// From its start to its first healthy answer.
@@ -48,11 +40,35 @@ pub(crate) struct Start<'a> {
 }
 
 impl Served {
-    /// Starts a server and waits until it is healthy.
+    /// CPU time so far of each process.
+    ///
+    /// # Errors
+    /// When one has ended.
+    pub(crate) fn cpu_times(&self) -> Result<Vec<Duration>, String> {
+        self.processes.iter().map(Process::cpu_time).collect()
+    }
+
+    /// Memory of the process that clients connect to.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub(crate) fn memory(&self) -> Result<Memory, String> {
+        self.processes.first().ok_or("no process")?.memory()
+    }
+
+    /// Stops all, the one that clients connect to first.
+    ///
+    /// # Errors
+    /// When one does not end well.
+    pub(crate) fn stop(self) -> Result<(), String> {
+        self.processes.into_iter().try_for_each(Process::stop)
+    }
+
+    /// Starts a server, with the further arguments `more`, and waits until it is healthy.
     ///
     /// # Errors
     /// When it does not get there; its log says why.
-    pub(crate) async fn server(start: Start<'_>) -> Result<Self, String> {
+    pub(crate) async fn server(start: Start<'_>, more: &[&str]) -> Result<Self, String> {
         let log = OpenOptions::new().create(true).append(true).open(start.log);
         let log = log.map_err(|error| format!("{}: {error}", start.log.display()))?;
         let mut command = Command::new(start.binary);
@@ -62,9 +78,7 @@ impl Served {
         if !start.key_cache {
             command.args(["--key-cache-seconds", "0"]);
         }
-        for variable in VARIABLES {
-            command.env_remove(variable);
-        }
+        forget_settings(&mut command);
         command.stderr(log);
         let ca_file = start.data_dir.join("tls/ca.pem");
         begin("server", &mut command, &ca_file, start.cores)
@@ -87,6 +101,15 @@ impl Served {
     }
 }
 
+/// Keeps settings in the environment of whoever runs the bench from the process.
+pub(crate) fn forget_settings(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("KEYSHERD_") {
+            command.env_remove(name);
+        }
+    }
+}
+
 async fn begin(
     name: &str,
     command: &mut Command,
@@ -94,12 +117,31 @@ async fn begin(
     cores: Option<Cores>,
 ) -> Result<Served, String> {
     let begin = Instant::now();
-    let (process, url) = Process::start(name, command, cores)?;
-    let endpoint = Endpoint::new(&url, ca_file)?;
+    let (process, text) = Process::start(name, command, cores, "https://")?;
+    let endpoint = Endpoint::new(url_in(&text)?, ca_file)?;
+    wait_until_healthy(name, &endpoint).await?;
+    Ok(Served { processes: vec![process], endpoint, ready_after: begin.elapsed() })
+}
+
+/// The URL in what a process announced.
+///
+/// # Errors
+/// When there is none.
+pub(crate) fn url_in(text: &str) -> Result<&str, String> {
+    let url = text.split_whitespace().find(|word| word.starts_with("https://"));
+    url.ok_or_else(|| format!("no URL in '{text}'"))
+}
+
+/// Asks until the answer is that all is well.
+///
+/// # Errors
+/// When that takes too long; the text has the last answer.
+pub(crate) async fn wait_until_healthy(name: &str, endpoint: &Endpoint) -> Result<(), String> {
+    let begin = Instant::now();
     let mut last = String::new();
     while begin.elapsed() < HEALTHY_MAX {
-        match healthy(&endpoint).await {
-            Ok(()) => return Ok(Served { process, endpoint, ready_after: begin.elapsed() }),
+        match healthy(endpoint).await {
+            Ok(()) => return Ok(()),
             Err(error) => last = error,
         }
         tokio::time::sleep(Duration::from_millis(1)).await;
@@ -115,7 +157,8 @@ async fn healthy(endpoint: &Endpoint) -> Result<(), String> {
     }
 }
 
-fn end_of(log: &Path) -> String {
+/// The last lines of a log.
+pub(crate) fn end_of(log: &Path) -> String {
     let text = std::fs::read_to_string(log).unwrap_or_default();
     let lines: Vec<_> = text.lines().collect();
     lines.get(lines.len().saturating_sub(20)..).unwrap_or_default().join("\n")

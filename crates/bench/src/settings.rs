@@ -40,14 +40,23 @@ pub(crate) struct Settings {
 
 /// The command line of the bench.
 pub(crate) fn command() -> Command {
+    arguments(Command::new("keysherd-bench"))
+        .about("Measures a running server beside a bare TLS echo and a bare disk.")
+        .args_conflicts_with_subcommands(true)
+        .subcommand(crate::apart::command())
+        .subcommand(crate::echo::command())
+        .subcommand(crate::link::command())
+}
+
+/// What is measured, and how long.
+pub(crate) fn arguments(command: Command) -> Command {
     let option = |name: &'static str, value: &'static str, help: &'static str| {
         Arg::new(name).long(name).value_name(value).help(help)
     };
     let flag = |name: &'static str, help: &'static str| {
         Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
     };
-    Command::new("keysherd-bench")
-        .about("Measures a running server beside a bare TLS echo and a bare disk.")
+    command
         .arg(
             option("server", "PATH", "The keysherd binary [default: a release build of it]")
                 .value_parser(value_parser!(PathBuf)),
@@ -74,8 +83,6 @@ pub(crate) fn command() -> Command {
         .arg(flag("pin", "Give the server the first core and the client the second"))
         .arg(flag("json", "Print JSON instead of a table"))
         .arg(flag("smoke", "Try every row for a moment with few secrets and a debug build"))
-        .subcommand(crate::echo::command())
-        .subcommand(crate::link::command())
 }
 
 impl Settings {

@@ -94,3 +94,32 @@ fn calls_between_roles_are_measured() {
         }
     }
 }
+
+#[test]
+fn five_processes_are_measured_beside_one() {
+    let report = run(&["apart", "--smoke", "--json", "--keys", "2"]);
+    let rows = report["rows"].as_array().unwrap();
+    let of = |processes: u64| rows.iter().filter(move |row| row["processes"] == processes);
+    assert_eq!((of(1).count(), of(5).count()), (7, 7));
+    for (one, five) in of(1).zip(of(5)) {
+        for name in ["id", "title", "connections"] {
+            assert_eq!(one[name], five[name]);
+        }
+        for row in [one, five] {
+            for name in ["requests", "p50_us", "p99_us", "checked", "echo_per_second"] {
+                positive(row, name);
+            }
+        }
+        positive(five, "rate_to_one");
+    }
+    let spent = |role: &str| of(5).map(|row| row["cpu_us_of"][role].as_f64().unwrap()).sum::<f64>();
+    for role in ["gateway", "control", "manager-1", "manager-2", "manager-3"] {
+        assert!(spent(role) > 0.0, "{role} had nothing to do");
+    }
+    let jobs = report["jobs"].as_array().unwrap();
+    let rewraps = jobs.iter().filter(|job| job["title"] == "re-wrap of values");
+    assert_eq!(
+        rewraps.map(|job| positive(job, "items")).filter(|items| *items >= 200.0).count(),
+        2
+    );
+}

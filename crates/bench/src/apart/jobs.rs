@@ -1,0 +1,116 @@
+//! Background work over everything stored: a rotation's re-wraps, and the refresh of shares.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::actor::{Actor, Calls};
+use crate::console::note;
+use crate::served::Served;
+
+/// Lets a gateway re-wrap as fast as it can.
+pub(super) const SPEED: &[&str] = &["--rewraps-per-second", "100000"];
+/// How often it is asked how far the work is.
+const POLL: Duration = Duration::from_millis(200);
+/// Longest time for the work.
+const TIME_MAX: Duration = Duration::from_secs(3_600);
+
+/// Work that was done to its end.
+pub(super) struct Job {
+    /// What it was.
+    pub(super) title: &'static str,
+    /// What it was done to.
+    pub(super) items: u64,
+    /// How long it took.
+    pub(super) time: Duration,
+    /// CPU time of each process, with its name.
+    pub(super) cpu_of: Vec<(String, Duration)>,
+}
+
+impl Job {
+    /// Items in a second.
+    pub(super) fn per_second(&self) -> f64 {
+        as_float(self.items) / self.time.as_secs_f64()
+    }
+
+    /// Microseconds of CPU time for one item.
+    pub(super) fn each(&self, time: Duration) -> f64 {
+        time.as_secs_f64() * 1e6 / as_float(self.items)
+    }
+
+    /// The same of all processes.
+    pub(super) fn cpu(&self) -> f64 {
+        self.each(self.cpu_of.iter().map(|(_, time)| *time).sum())
+    }
+}
+
+fn as_float(count: u64) -> f64 {
+    f64::from(u32::try_from(count).unwrap_or(u32::MAX))
+}
+
+/// Does all of it.
+///
+/// # Errors
+/// When something is refused, reports a problem, or does not end.
+pub(super) async fn all(
+    server: &Served,
+    administrator: &Actor,
+    _keys: u32,
+) -> Result<Vec<Job>, String> {
+    Ok(vec![rewrap(server, administrator).await?])
+}
+
+/// Rotates the key of all secrets, and waits until none is wrapped by the old version.
+async fn rewrap(server: &Served, administrator: &Actor) -> Result<Job, String> {
+    let stopwatch = Stopwatch::start(server)?;
+    call(server, administrator, "rotate-original-key").await?;
+    let found = loop {
+        // Tokens end before long work does.
+        let status = call(server, administrator, "rewrap-status-original-key").await?;
+        let rotation = &status["rotation"];
+        if let Some(problem) = rotation["problem"].as_str() {
+            return Err(format!("the re-wrap has a problem: {problem}"));
+        }
+        if rotation["finished"].is_string() {
+            break rotation["values_found"].as_u64().unwrap_or_default();
+        }
+        stopwatch.pause().await?;
+    };
+    stopwatch.stop("re-wrap of values", found, server)
+}
+
+async fn call(server: &Served, administrator: &Actor, command: &str) -> Result<Value, String> {
+    let token = administrator.login(&server.endpoint).await?;
+    Calls::new(&server.endpoint, &token).await?.call(command, json!({})).await
+}
+
+/// Time and CPU time from its start on.
+struct Stopwatch {
+    begin: Instant,
+    before: Vec<Duration>,
+}
+
+impl Stopwatch {
+    fn start(server: &Served) -> Result<Self, String> {
+        Ok(Self { begin: Instant::now(), before: server.cpu_times()? })
+    }
+
+    /// Waits until it is time to ask again.
+    async fn pause(&self) -> Result<(), String> {
+        if self.begin.elapsed() > TIME_MAX {
+            return Err("background work does not end".to_owned());
+        }
+        tokio::time::sleep(POLL).await;
+        Ok(())
+    }
+
+    fn stop(self, title: &'static str, items: u64, server: &Served) -> Result<Job, String> {
+        let time = self.begin.elapsed();
+        let spent = server.cpu_times()?;
+        let spent = spent.iter().zip(&self.before).map(|(now, then)| now.saturating_sub(*then));
+        let names = server.processes.iter().map(|process| process.name().to_owned());
+        let job = Job { title, items, time, cpu_of: names.zip(spent).collect() };
+        note(&format!("{title}: {items} in {:.1} s", time.as_secs_f64()));
+        Ok(job)
+    }
+}
