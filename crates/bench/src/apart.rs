@@ -34,7 +34,7 @@ pub(crate) fn command() -> Command {
     let keys = Arg::new("keys").long("keys").value_name("N").value_parser(value_parser!(u32));
     settings::arguments(Command::new("apart"))
         .about("Measures five processes, one for each role, beside one process.")
-        .arg(keys.help("Keys whose shares are refreshed; 0: none [default: 10000]"))
+        .arg(keys.help("Keys that are made; 0: none [default: 10000]"))
 }
 
 /// Measures and prints.

@@ -117,7 +117,9 @@ fn five_processes_are_measured_beside_one() {
         assert!(spent(role) > 0.0, "{role} had nothing to do");
     }
     let jobs = report["jobs"].as_array().unwrap();
-    let rewraps = jobs.iter().filter(|job| job["title"] == "re-wrap of values");
+    let of = |title: &'static str| jobs.iter().filter(move |job| job["title"] == title);
+    assert_eq!(of("generation of keys").map(|job| positive(job, "items")).sum::<f64>(), 4.0);
+    let rewraps = of("re-wrap of values");
     assert_eq!(
         rewraps.map(|job| positive(job, "items")).filter(|items| *items >= 200.0).count(),
         2

@@ -1,17 +1,24 @@
-//! Background work over everything stored: a rotation's re-wraps, and the refresh of shares.
+//! Work over everything stored or over many keys: a rotation's re-wraps, generation, refreshes.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::actor::{Actor, Calls};
 use crate::console::note;
+use crate::generator::Fleet;
+use crate::scripts::Script;
 use crate::served::Served;
+use crate::template::{Template, blank};
+use crate::walk::Walk;
 
 /// Lets a gateway re-wrap as fast as it can.
 pub(super) const SPEED: &[&str] = &["--rewraps-per-second", "100000"];
 /// How often it is asked how far the work is.
 const POLL: Duration = Duration::from_millis(200);
+/// Connections that work on keys.
+const CONNECTIONS: usize = 8;
 /// Longest time for the work.
 const TIME_MAX: Duration = Duration::from_secs(3_600);
 
@@ -55,9 +62,69 @@ fn as_float(count: u64) -> f64 {
 pub(super) async fn all(
     server: &Served,
     administrator: &Actor,
-    _keys: u32,
+    keys: u32,
 ) -> Result<Vec<Job>, String> {
-    Ok(vec![rewrap(server, administrator).await?])
+    let mut done = vec![rewrap(server, administrator).await?];
+    if keys > 0 {
+        for (title, command) in [("generation of keys", "create-dfc-key")] {
+            done.push(each(server, administrator, title, command, keys).await?);
+        }
+    }
+    Ok(done)
+}
+
+/// Gives a command once for each of `keys` keys, on several connections.
+async fn each(
+    server: &Served,
+    administrator: &Actor,
+    title: &'static str,
+    command: &'static str,
+    keys: u32,
+) -> Result<Job, String> {
+    let token = administrator.login(&server.endpoint).await?;
+    let walk = Arc::new(Walk::in_order(0..keys));
+    let script = |_| Box::new(OfKey::new(command, &token, walk.clone())) as Box<dyn Script>;
+    let scripts = (0..CONNECTIONS).map(script).collect();
+    let mut fleet = Fleet::connect(&server.endpoint, CONNECTIONS).await?;
+    let stopwatch = Stopwatch::start(server)?;
+    fleet.run(scripts, TIME_MAX).await.map_err(|error| format!("{title}: {error}"))?;
+    stopwatch.stop(title, keys.into(), server)
+}
+
+/// Names one key after the other in a command.
+struct OfKey {
+    template: Template,
+    walk: Arc<Walk>,
+}
+
+impl OfKey {
+    fn new(command: &str, token: &str, walk: Arc<Walk>) -> Self {
+        let name = blank(key_name(0).len());
+        let mut fields = json!({ "name": "", "token": token });
+        if command == "create-dfc-key" {
+            fields["alg"] = json!("AES256GCM");
+        }
+        // What stands for a name is a control character, which JSON would escape.
+        let body = fields.to_string().replacen("\"name\":\"\"", &format!("\"name\":\"{name}\""), 1);
+        Self { template: Template::post(&format!("/{command}"), &body), walk }
+    }
+}
+
+impl Script for OfKey {
+    fn next(&mut self) -> Option<&[u8]> {
+        let index = self.walk.take(1)?.next()?;
+        self.template.fill(0, &key_name(index));
+        Some(self.template.bytes())
+    }
+
+    fn check(&self, _: &[u8]) -> Result<(), String> {
+        // The status says it all.
+        Ok(())
+    }
+}
+
+fn key_name(index: u32) -> String {
+    format!("/bench-keys/{index:08}")
 }
 
 /// Rotates the key of all secrets, and waits until none is wrapped by the old version.
