@@ -108,8 +108,7 @@ async fn rows(
         server.stop()?;
     }
     let server = installation.start(true).await?;
-    let administrator = Actor::first(&installation.credentials())?;
-    let done = jobs::all(&server, &administrator, keys).await?;
+    let done = jobs::all(&server, &installation.credentials(), keys).await?;
     server.stop()?;
     Ok(done)
 }
@@ -121,11 +120,11 @@ enum Installation<'a> {
 }
 
 impl Installation<'_> {
-    /// Starts it; re-wraps go as fast as they can.
+    /// Starts it.
     async fn start(&mut self, key_cache: bool) -> Result<Served, String> {
         match self {
-            Self::One(start) => Served::server(Start { key_cache, ..*start }, jobs::SPEED).await,
-            Self::Five(five) => five.start(key_cache, jobs::SPEED).await,
+            Self::One(start) => Served::server(Start { key_cache, ..*start }).await,
+            Self::Five(five) => five.start(key_cache).await,
         }
     }
 

@@ -53,7 +53,7 @@ pub(crate) async fn run(settings: &Settings) -> Result<Report, String> {
     bench.warm_rows(start).await?;
     for row in ROWS.iter().filter(|row| !row.warm) {
         // A server of its own, so that nothing was read before.
-        let server = Served::server(Start { key_cache: false, ..start }, &[]).await?;
+        let server = Served::server(Start { key_cache: false, ..start }).await?;
         bench.report.started_again.push(server.ready_after);
         bench.row(row, &server).await?;
         server.stop()?;
@@ -63,7 +63,7 @@ pub(crate) async fn run(settings: &Settings) -> Result<Report, String> {
     let rewrapped = rewrap::measure(&server, &data_dir).await?;
     note(rewrapped.sentence().trim_end());
     bench.report.rewrapped = Some(rewrapped);
-    server.process.stop()?;
+    server.stop()?;
     Ok(bench.report)
 }
 
@@ -73,7 +73,7 @@ async fn start_on_empty(
     report: &mut Report,
 ) -> Result<(), String> {
     let empty = place.empty()?;
-    let server = Served::server(Start { data_dir: &empty, ..start }, &[]).await?;
+    let server = Served::server(Start { data_dir: &empty, ..start }).await?;
     report.started_empty.push(server.ready_after);
     report.memory_empty = server.memory()?;
     server.stop()?;
@@ -87,7 +87,7 @@ async fn prepare(
     names: &Arc<Names>,
     report: &mut Report,
 ) -> Result<Actor, String> {
-    let server = Served::server(start, &[]).await?;
+    let server = Served::server(start).await?;
     let loaded = place.loaded();
     if loaded > 0 {
         report.started_again.push(server.ready_after);
@@ -133,7 +133,7 @@ struct Scripts<'a> {
 
 impl Bench<'_> {
     async fn warm_rows(&mut self, start: Start<'_>) -> Result<(), String> {
-        let server = Served::server(start, &[]).await?;
+        let server = Served::server(start).await?;
         self.report.started_again.push(server.ready_after);
         self.report.memory_idle = server.memory()?;
         for row in ROWS.iter().filter(|row| row.warm) {

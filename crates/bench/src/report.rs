@@ -184,11 +184,11 @@ impl Report {
             "rows": self.lines.iter().map(Line::json).collect::<Vec<_>>(),
             "echo": self.echoes.iter().map(echo_json).collect::<Vec<_>>(),
             "raw": self.raws.iter().map(raw_json).collect::<Vec<_>>(),
-            "rewrap": self.rewrapped.map_or(Value::Null, |row| json!({
+            "rewrap": self.rewrapped.as_ref().map_or(Value::Null, |row| json!({
                 "values": row.values,
                 "seconds": row.time.as_secs_f64(),
                 "per_second": number(row.per_second()),
-                "cpu_us": number(row.cpu),
+                "cpu_us": number(row.cpu()),
             })),
             "start_ms": {
                 "empty": times(&self.started_empty),
@@ -225,7 +225,7 @@ impl Report {
         text.push('\n');
         text.push_str(&self.echo_table());
         text.push('\n');
-        text.extend(self.rewrapped.map(|row| row.sentence()));
+        text.extend(self.rewrapped.as_ref().map(Rewrapped::sentence));
         text.push_str(&self.resources());
         text
     }

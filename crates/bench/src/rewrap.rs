@@ -14,25 +14,30 @@ const POLL: Duration = Duration::from_millis(20);
 const STUCK_MAX: Duration = Duration::from_secs(60);
 
 /// What re-wrapping took.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Rewrapped {
     /// Values that were wrapped anew.
     pub(crate) values: u64,
     /// From the rotation's answer to its end.
     pub(crate) time: Duration,
-    /// The server's CPU time, of all roles, in microseconds for each value.
-    pub(crate) cpu: f64,
+    /// CPU time of each process, in the server's order.
+    pub(crate) spent: Vec<Duration>,
 }
 
 impl Rewrapped {
     /// A line for people.
     pub(crate) fn sentence(&self) -> String {
         let (values, seconds) = (self.values, self.time.as_secs_f64());
-        let (rate, cpu) = (self.per_second(), self.cpu);
+        let (rate, cpu) = (self.per_second(), self.cpu());
         format!(
             "B9 re-wrap of {values} values: {seconds:.1} s, {rate:.0} a second, {cpu:.1} us CPU \
              of all roles for each\n\n"
         )
+    }
+
+    /// CPU time of all roles, in microseconds for each value.
+    pub(crate) fn cpu(&self) -> f64 {
+        self.spent.iter().sum::<Duration>().as_secs_f64() * 1e6 / precise(self.values.max(1))
     }
 
     /// Values in a second.
@@ -49,7 +54,7 @@ impl Rewrapped {
 pub(crate) async fn measure(server: &Served, data_dir: &Path) -> Result<Rewrapped, String> {
     let token = Actor::administrator(data_dir)?.login(&server.endpoint).await?;
     let mut calls = Calls::new(&server.endpoint, &token).await?;
-    let before = server.process.cpu_time()?;
+    let before = server.cpu_times()?;
     calls.call("rotate-original-key", json!({})).await?;
     let begin = Instant::now();
     let (mut left, mut moved) = (u64::MAX, begin);
@@ -59,9 +64,10 @@ pub(crate) async fn measure(server: &Served, data_dir: &Path) -> Result<Rewrappe
         if rotation["finished"].is_string() {
             let time = begin.elapsed();
             let values = count(rotation, "values_found")?;
-            let cpu = server.process.cpu_time()?.saturating_sub(before);
-            let cpu = cpu.as_secs_f64() * 1e6 / precise(values.max(1));
-            return Ok(Rewrapped { values, time, cpu });
+            let after = server.cpu_times()?;
+            let spent =
+                after.iter().zip(&before).map(|(after, before)| after.saturating_sub(*before));
+            return Ok(Rewrapped { values, time, spent: spent.collect() });
         }
         let now = count(rotation, "values_left")?;
         if now < left {

@@ -64,11 +64,11 @@ impl Served {
         self.processes.into_iter().try_for_each(Process::stop)
     }
 
-    /// Starts a server, with the further arguments `more`, and waits until it is healthy.
+    /// Starts a server and waits until it is healthy.
     ///
     /// # Errors
     /// When it does not get there; its log says why.
-    pub(crate) async fn server(start: Start<'_>, more: &[&str]) -> Result<Self, String> {
+    pub(crate) async fn server(start: Start<'_>) -> Result<Self, String> {
         let log = OpenOptions::new().create(true).append(true).open(start.log);
         let log = log.map_err(|error| format!("{}: {error}", start.log.display()))?;
         let mut command = Command::new(start.binary);

@@ -59,11 +59,11 @@ impl Five {
     }
 
     /// Starts all five; at the first time the owner signs their bundle and an account is made.
-    /// `key_cache` says whether the gateway keeps opened keys, `more` what else it is told.
+    /// `key_cache` says whether the gateway keeps opened keys. It re-wraps as fast as it can.
     ///
     /// # Errors
     /// When one does not get ready; its log says why.
-    pub(crate) async fn start(&mut self, key_cache: bool, more: &[&str]) -> Result<Served, String> {
+    pub(crate) async fn start(&mut self, key_cache: bool) -> Result<Served, String> {
         let begin = Instant::now();
         let first = self.addresses.is_empty();
         let control = self.role("control", "control", &[])?;
@@ -75,7 +75,8 @@ impl Five {
             managers.push(self.role(&name, "fragments", &words)?);
         }
         let cache = if key_cache { "60" } else { "0" };
-        let words = [&at[..], &["--key-cache-seconds", cache], more].concat();
+        let more = ["--key-cache-seconds", cache, "--rewraps-per-second", "100000"];
+        let words = [&at[..], &more].concat();
         let gateway = self.role("gateway", "gateway", &words)?;
         let url = url_in(&gateway.text)?.to_owned();
         if first {

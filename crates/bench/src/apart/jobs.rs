@@ -1,22 +1,20 @@
 //! Work over everything stored or over many keys: a rotation's re-wraps, generation, refreshes.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::actor::{Actor, Calls};
+use crate::actor::Actor;
 use crate::console::note;
 use crate::generator::Fleet;
+use crate::rewrap::{self, Rewrapped};
 use crate::scripts::Script;
 use crate::served::Served;
 use crate::template::{Template, blank};
 use crate::walk::Walk;
 
-/// Lets a gateway re-wrap as fast as it can.
-pub(super) const SPEED: &[&str] = &["--rewraps-per-second", "100000"];
-/// How often it is asked how far the work is.
-const POLL: Duration = Duration::from_millis(200);
 /// Connections that work on keys.
 const CONNECTIONS: usize = 8;
 /// Longest time for the work.
@@ -61,11 +59,13 @@ fn as_float(count: u64) -> f64 {
 /// When something is refused, reports a problem, or does not end.
 pub(super) async fn all(
     server: &Served,
-    administrator: &Actor,
+    credentials: &Path,
     keys: u32,
 ) -> Result<Vec<Job>, String> {
-    let mut done = vec![rewrap(server, administrator).await?];
+    let Rewrapped { values, time, spent } = rewrap::measure(server, credentials).await?;
+    let mut done = vec![job("re-wrap of values", values, time, spent, server)];
     if keys > 0 {
+        let administrator = &Actor::administrator(credentials)?;
         for (title, command) in [("generation of keys", "create-dfc-key")] {
             done.push(each(server, administrator, title, command, keys).await?);
         }
@@ -127,30 +127,6 @@ fn key_name(index: u32) -> String {
     format!("/bench-keys/{index:08}")
 }
 
-/// Rotates the key of all secrets, and waits until none is wrapped by the old version.
-async fn rewrap(server: &Served, administrator: &Actor) -> Result<Job, String> {
-    let stopwatch = Stopwatch::start(server)?;
-    call(server, administrator, "rotate-original-key").await?;
-    let found = loop {
-        // Tokens end before long work does.
-        let status = call(server, administrator, "rewrap-status-original-key").await?;
-        let rotation = &status["rotation"];
-        if let Some(problem) = rotation["problem"].as_str() {
-            return Err(format!("the re-wrap has a problem: {problem}"));
-        }
-        if rotation["finished"].is_string() {
-            break rotation["values_found"].as_u64().unwrap_or_default();
-        }
-        stopwatch.pause().await?;
-    };
-    stopwatch.stop("re-wrap of values", found, server)
-}
-
-async fn call(server: &Served, administrator: &Actor, command: &str) -> Result<Value, String> {
-    let token = administrator.login(&server.endpoint).await?;
-    Calls::new(&server.endpoint, &token).await?.call(command, json!({})).await
-}
-
 /// Time and CPU time from its start on.
 struct Stopwatch {
     begin: Instant,
@@ -162,22 +138,23 @@ impl Stopwatch {
         Ok(Self { begin: Instant::now(), before: server.cpu_times()? })
     }
 
-    /// Waits until it is time to ask again.
-    async fn pause(&self) -> Result<(), String> {
-        if self.begin.elapsed() > TIME_MAX {
-            return Err("background work does not end".to_owned());
-        }
-        tokio::time::sleep(POLL).await;
-        Ok(())
-    }
-
     fn stop(self, title: &'static str, items: u64, server: &Served) -> Result<Job, String> {
         let time = self.begin.elapsed();
         let spent = server.cpu_times()?;
         let spent = spent.iter().zip(&self.before).map(|(now, then)| now.saturating_sub(*then));
-        let names = server.processes.iter().map(|process| process.name().to_owned());
-        let job = Job { title, items, time, cpu_of: names.zip(spent).collect() };
-        note(&format!("{title}: {items} in {:.1} s", time.as_secs_f64()));
-        Ok(job)
+        Ok(job(title, items, time, spent.collect(), server))
     }
+}
+
+/// `spent` is in the order of the server's processes.
+fn job(
+    title: &'static str,
+    items: u64,
+    time: Duration,
+    spent: Vec<Duration>,
+    server: &Served,
+) -> Job {
+    note(&format!("{title}: {items} in {:.1} s", time.as_secs_f64()));
+    let names = server.processes.iter().map(|process| process.name().to_owned());
+    Job { title, items, time, cpu_of: names.zip(spent).collect() }
 }
