@@ -3,6 +3,7 @@
 //! A rule is one file in `tidy/` and one line in [`RULES`]. Rules look at text only, so they run
 //! in a moment; the generated documents are compared at the end, which needs the binary.
 
+mod attacks;
 mod edges;
 mod exceptions;
 mod header;
@@ -42,6 +43,7 @@ type Rule = fn(&Tree, &mut Vec<Finding>);
 
 /// Every rule.
 const RULES: &[Rule] = &[
+    attacks::check,
     edges::check,
     header::check,
     length::check_columns,

@@ -67,6 +67,7 @@ fn rotate(cluster: &Cluster) {
         let status = admin.ok("rewrap-status", json!({"name": "/keys/bound"}));
         status["rotation"]["finished"].is_string()
     });
+    admin.ok("refresh-key", json!({"name": "/keys/bound"}));
 }
 
 /// The stored documents of those whose derived keys are looked for.

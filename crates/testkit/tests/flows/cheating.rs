@@ -123,7 +123,7 @@ const PARTS: [(&str, std::ops::Range<usize>); 15] = [
     ("wrapped key", 156..216),
     ("payload nonce", 217..224),
     ("payload commitment", 224..256),
-    ("payload", 256..0),
+    ("payload", 256..usize::MAX),
 ];
 
 /// The envelope of `to` with these parts of `from`.
@@ -131,7 +131,7 @@ fn swapped(to: &[u8], from: &[u8], parts: &[usize]) -> Arc<[u8]> {
     let mut bytes = to.to_vec();
     for part in parts {
         let (_, range) = &PARTS[*part];
-        let end = if range.end == 0 { bytes.len() } else { range.end };
+        let end = range.end.min(bytes.len());
         bytes[range.start..end].copy_from_slice(&from[range.start..end]);
     }
     bytes.into()
@@ -165,13 +165,13 @@ async fn t_swap_matrix() {
         let forger = Forger::of(&rig);
         let sealed = |item: &GrantedItem| item.versions[0].ciphertext.clone();
         let mut tried = 0;
-        for first in 0..PARTS.len() {
-            for second in first..PARTS.len() {
+        for (first, (first_name, _)) in PARTS.iter().enumerate() {
+            for (second, (second_name, _)) in PARTS.iter().enumerate().skip(first) {
                 let ciphertext = swapped(&sealed(&mine), &sealed(&theirs), &[first, second]);
                 if ciphertext == sealed(&mine) {
                     continue;
                 }
-                let what = (PARTS[first].0, PARTS[second].0);
+                let what = (first_name, second_name);
                 // What control says of it: as before, as of the other key, as of the other item.
                 for claims in 0..3 {
                     let mut item = mine.clone();
