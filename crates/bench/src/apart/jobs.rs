@@ -66,7 +66,8 @@ pub(super) async fn all(
     let mut done = vec![job("re-wrap of values", values, time, spent, server)];
     if keys > 0 {
         let administrator = &Actor::administrator(credentials)?;
-        for (title, command) in [("generation of keys", "create-dfc-key")] {
+        let works = [("generation of keys", "create-dfc-key"), ("refresh of keys", "refresh-key")];
+        for (title, command) in works {
             done.push(each(server, administrator, title, command, keys).await?);
         }
     }
