@@ -62,6 +62,7 @@ impl Exit {
     pub(crate) fn of_another_role(fault: &Fault) -> Self {
         match fault.kind() {
             FaultKind::Unavailable | FaultKind::Timeout => Self::Unreachable(fault.to_string()),
+            FaultKind::StorageFull => Self::Files(fault.to_string()),
             FaultKind::Internal => Self::Damaged(fault.to_string()),
             _ => Self::Refused(fault.to_string()),
         }

@@ -10,7 +10,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::kit::{Api, KEYSHERD, Process, Server, Site, finish, wait_until};
+use crate::kit::{Api, KEYSHERD, Process, Server, Site, finish, random, wait_until};
 
 /// Room for the reserves of the control plane and three managers, and a little more.
 const SIZE: &str = "size=40m";
@@ -117,11 +117,15 @@ fn name(number: usize) -> String {
 /// Writes until the disk is said to be full; gives the error's text.
 fn write_until_full(admin: &Api, disk: &Path) -> String {
     // What the writes push out of the way, such as a log that is cut, is filled up as well.
+    let folder = random();
     for attempt in 0..2_000 {
-        let args = json!({"name": format!("/new/{attempt}"), "value": "x".repeat(4_096)});
+        let name = format!("/new/{folder:x}/{attempt}");
+        let args = json!({"name": name, "value": "x".repeat(4_096)});
         let reply = admin.call("create-secret", args);
         if !reply.is_success() {
             assert_eq!(reply.status, 507, "{}", reply.text());
+            // What was refused is not there.
+            admin.refused(404, "describe-item", json!({ "name": name }));
             assert!(reply.header("retry-after").is_some());
             return reply.error();
         }
