@@ -12,6 +12,7 @@ pub(crate) mod fragments;
 pub(crate) mod gateway;
 pub(crate) mod manager_logs;
 pub(crate) mod owner_key;
+pub(crate) mod recovery;
 pub(crate) mod server;
 mod settings;
 

@@ -11,6 +11,7 @@ mod manager_logs;
 mod owner;
 mod passphrase;
 mod processes;
+mod recovery;
 mod roles;
 mod secret_source;
 mod server;
@@ -136,6 +137,10 @@ fn fragments(flags: &ArgMatches) -> Result<(), Exit> {
         return processes::enroll::fragments(&request, &manager);
     }
     if let Some((name, flags)) = flags.subcommand() {
+        if let Some(errand) = config::recovery::RecoveryErrand::load(name, flags, &env)? {
+            hardening::conceal()?;
+            return recovery::run(&errand);
+        }
         return manager_logs::run(name, flags);
     }
     let settings = config::fragments::FragmentsSettings::load(flags, &env)?;

@@ -10,6 +10,7 @@ mod flags;
 mod home;
 mod key;
 mod order;
+mod recovery;
 mod relocate;
 mod rotate;
 mod show;
@@ -50,6 +51,7 @@ pub(crate) fn run(matches: &ArgMatches) -> Result<(), Exit> {
         Task::Sign { file } => sign::sign_draft(&home, &secrets, &consent, file.as_deref()),
         Task::Adopt { file } => sign::adopt(&home, file, &consent),
         Task::Rotate { token } => rotate::rotate(&home, &secrets, &consent, token.as_ref()),
+        Task::RecoveryKey(custody) => recovery::make(&home, &secrets, &consent, custody),
         Task::ChangePassphrase => change_passphrase(&home, &secrets),
         Task::Order { verb, action, valid_days, out } => {
             let out = out.clone().unwrap_or_else(|| order::default_out(&home.dir, verb));

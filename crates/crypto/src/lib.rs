@@ -15,6 +15,7 @@ pub mod cbc;
 pub mod envelope;
 pub mod fingerprint;
 pub mod hash;
+pub mod hpke;
 pub mod labels;
 pub mod memory;
 pub mod note;

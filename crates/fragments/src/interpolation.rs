@@ -103,7 +103,7 @@ pub(crate) fn value_at(set: ManagerSet, x: u8, points: &[RistrettoPoint]) -> Ris
 }
 
 /// The Lagrange coefficients of the managers of `set` for the value at `x`.
-fn coefficients_at(set: ManagerSet, x: u8) -> Vec<Scalar> {
+pub(crate) fn coefficients_at(set: ManagerSet, x: u8) -> Vec<Scalar> {
     let at = |manager: ManagerIndex| Scalar::from(manager.get());
     let x = Scalar::from(x);
     set.iter()

@@ -20,6 +20,8 @@ pub const LEG_C_MODULE: &[u8] = b"KSF1/C-hsm\0";
 pub const FRAGMENT_SHARE: &[u8] = b"KSF1/cf-share\0";
 /// The check characters of one of its printed rows.
 pub const FRAGMENT_SHARE_ROW: &[u8] = b"KSF1/cf-share-row\0";
+/// What a manager's fragments are sealed to the recovery key with, and for.
+pub const RECOVERY: &[u8] = b"KSF1/recovery\0";
 /// HKDF salt that joins the three legs.
 pub const COMBINE: &[u8] = b"KSF1/combine";
 /// HKDF info of the key-encryption key and its commitment.
@@ -79,6 +81,8 @@ pub const SIGN_REFRESH_REQUEST: &str = "KSF1-sig/refresh-req";
 pub const SIGN_ORDER: &str = "KSF1-sig/owner-order";
 /// Signature of a manager over its statement that a key version is erased.
 pub const SIGN_DESTROY_RECEIPT: &str = "KSF1-sig/destroy-receipt";
+/// Signature of a manager over its fragments as it sealed them to the recovery key.
+pub const SIGN_RECOVERY: &str = "KSF1-sig/recovery-export";
 
 /// Labels of suite 1 that roles use by themselves: transit messages, the offline cache and the
 /// unconfirmed values of a gateway (design 5.7, 5.13). They stand here so that none can be used
@@ -95,6 +99,7 @@ pub const PRF: &[&[u8]] = &[
     LEG_C_MODULE,
     FRAGMENT_SHARE,
     FRAGMENT_SHARE_ROW,
+    RECOVERY,
     COMBINE,
     KEK,
     DLEQ_NONCE,
@@ -127,6 +132,7 @@ pub const SIGNATURES: &[&str] = &[
     SIGN_REFRESH_REQUEST,
     SIGN_ORDER,
     SIGN_DESTROY_RECEIPT,
+    SIGN_RECOVERY,
 ];
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ pub mod dleq;
 pub mod encoding;
 pub mod enrollment;
 pub mod epoch;
+pub mod escrow;
 pub mod fragment_file;
 pub mod gateway_side;
 pub mod interpolation;

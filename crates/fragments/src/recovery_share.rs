@@ -1,8 +1,9 @@
-//! Recovery shares of a customer fragment: any `k` of `m` people restore it (design 5.11).
+//! Recovery shares of a customer fragment, or of the key that fragment managers seal theirs to: any
+//! `k` of `m` people restore it (design 5.11).
 //!
 //! ```text
-//! format u8 = 1 | type u8 (0 standard, 1 hsm_wrapped, 2 hsm_secured) | k and m, 4 bits each
-//! | number u8, 1 to m | ceremony 4 | fragment id 16 | share of the value 32
+//! format u8 = 1 | type u8 (0 standard, 1 hsm_wrapped, 2 hsm_secured, 3 recovery key)
+//! | k and m, 4 bits each | number u8, 1 to m | ceremony 4 | fragment id 16 | share of the value 32
 //! | checksum 4 = first bytes of SHA-256("KSF1/cf-share" 00 | all before)
 //! ```
 //! These 60 bytes are printed in base32 (RFC 4648) as four numbered rows of 24 characters, each
@@ -10,12 +11,14 @@
 //! splitting have: shares of two splittings of one fragment do not fit each other.
 //!
 //! What is shared is the value in the fragment's file. For a fragment that is kept in hardware that
-//! is the seed, so the hardware's key has to be kept too.
+//! is the seed, so the hardware's key has to be kept too. Of a recovery key it is the seed, and the
+//! id is the beginning of the public key's SHA-256.
 
 use std::fmt;
 
 use keysherd_base::{Rng, Secret, SecretString, Uid};
 use keysherd_crypto::hash::{constant_time_eq, sha256};
+use keysherd_crypto::hpke;
 use keysherd_crypto::shamir::{self, SharingFailed};
 
 use crate::fragment_file::{FragmentEntry, FragmentKind, VALUE_BYTES, id_text};
@@ -60,6 +63,8 @@ pub enum SharedKind {
     HsmWrapped = 1,
     /// The shared value is the seed of a `hsm_secured` fragment.
     HsmSecured = 2,
+    /// The shared value is the seed of the key that fragment managers seal their fragments to.
+    RecoveryKey = 3,
 }
 
 /// What shares restore.
@@ -88,6 +93,10 @@ pub enum ShareProblem {
     Parameters,
     /// Shares of different fragments.
     OtherFragment,
+    /// Shares of a recovery key where a fragment is wanted, or the other way.
+    OtherKind,
+    /// They fit each other, but do not give the recovery key they name.
+    WrongKey,
     /// Shares of one fragment from different splittings.
     OtherCeremony,
     /// One share twice.
@@ -112,6 +121,12 @@ impl fmt::Display for ShareProblem {
                 "2 to {SHARES_MAX} shares can be made, and at least 2 of them must be needed"
             ),
             Self::OtherFragment => f.write_str("the shares are of different fragments"),
+            Self::OtherKind => f.write_str(
+                "shares of a recovery key and shares of a customer fragment are different things",
+            ),
+            Self::WrongKey => f.write_str(
+                "the shares do not give the recovery key they name: at least one was altered",
+            ),
             Self::OtherCeremony => f.write_str(
                 "the shares come of different splittings; take those with one ceremony number",
             ),
@@ -136,10 +151,11 @@ impl SharedKind {
         }
     }
 
-    /// The kind, with the label of the hardware key where it has one.
+    /// The kind, with the label of the hardware key where it has one. A recovery key is no
+    /// fragment, and [`combine`] never gives one.
     pub fn with_label(self, key_label: String) -> FragmentKind {
         match self {
-            Self::Standard => FragmentKind::Standard,
+            Self::Standard | Self::RecoveryKey => FragmentKind::Standard,
             Self::HsmWrapped => FragmentKind::HsmWrapped { key_label },
             Self::HsmSecured => FragmentKind::HsmSecured { key_label },
         }
@@ -156,22 +172,52 @@ pub fn split(
     shares: u8,
     rng: &dyn Rng,
 ) -> Result<Vec<RecoveryShare>, ShareProblem> {
+    let of = (SharedKind::of(&entry.kind), entry.id);
+    share_out(of, &entry.value, threshold, shares, rng)
+}
+
+/// Shares the seed of a recovery key, whose public key is `public`.
+///
+/// # Errors
+/// [`ShareProblem::Parameters`], [`ShareProblem::Random`].
+pub fn split_recovery_key(
+    seed: &Secret<[u8; VALUE_BYTES]>,
+    threshold: u8,
+    shares: u8,
+    rng: &dyn Rng,
+) -> Result<Vec<RecoveryShare>, ShareProblem> {
+    let of = (SharedKind::RecoveryKey, recovery_key_id(&hpke::public_key(seed)));
+    share_out(of, seed, threshold, shares, rng)
+}
+
+/// By what shares name a recovery key: the beginning of its public key's SHA-256.
+pub fn recovery_key_id(public: &[u8]) -> Uid {
+    Uid(copied(&sha256(&[public])[..16]))
+}
+
+fn share_out(
+    (kind, id): (SharedKind, Uid),
+    value: &Secret<[u8; VALUE_BYTES]>,
+    threshold: u8,
+    shares: u8,
+    rng: &dyn Rng,
+) -> Result<Vec<RecoveryShare>, ShareProblem> {
     if shares > SHARES_MAX {
         return Err(ShareProblem::Parameters);
     }
     let ceremony = rng.array().map_err(|_| ShareProblem::Random)?;
-    let made = shamir::split(entry.value.expose(), threshold, shares, rng);
+    let made = shamir::split(value.expose(), threshold, shares, rng);
     let made = made.map_err(|failed| match failed {
         SharingFailed::Random => ShareProblem::Random,
         _ => ShareProblem::Parameters,
     })?;
     let share = |share: shamir::Share| RecoveryShare {
-        kind: SharedKind::of(&entry.kind),
+        kind,
         threshold,
         shares,
         number: share.index,
         ceremony,
-        id: entry.id,
+        id,
         value: fixed(share.value.expose()),
     };
     Ok(made.into_iter().map(share).collect())
@@ -185,6 +231,27 @@ pub fn split(
 /// # Errors
 /// [`ShareProblem`].
 pub fn combine(shares: &[RecoveryShare]) -> Result<Restored, ShareProblem> {
+    let restored = put_together(shares)?;
+    let key = restored.kind == SharedKind::RecoveryKey;
+    if key { Err(ShareProblem::OtherKind) } else { Ok(restored) }
+}
+
+/// Puts the shares of a recovery key together, and gives its seed.
+///
+/// # Errors
+/// [`ShareProblem`].
+pub fn combine_recovery_key(
+    shares: &[RecoveryShare],
+) -> Result<Secret<[u8; VALUE_BYTES]>, ShareProblem> {
+    let restored = put_together(shares)?;
+    if restored.kind != SharedKind::RecoveryKey {
+        return Err(ShareProblem::OtherKind);
+    }
+    let named = recovery_key_id(&hpke::public_key(&restored.value)) == restored.id;
+    if named { Ok(restored.value) } else { Err(ShareProblem::WrongKey) }
+}
+
+fn put_together(shares: &[RecoveryShare]) -> Result<Restored, ShareProblem> {
     let first = shares.first().ok_or(ShareProblem::TooFew(0, 2))?;
     for (place, share) in shares.iter().enumerate() {
         if share.id != first.id {
@@ -228,6 +295,18 @@ impl RecoveryShare {
         text::write(head, &self.encoded())
     }
 
+    /// As [`Self::to_text`], for a share of a recovery key.
+    pub fn to_key_text(&self) -> SecretString {
+        let Self { number, shares, threshold, .. } = self;
+        let ceremony: String = self.ceremony.iter().map(|byte| format!("{byte:02x}")).collect();
+        let head = format!(
+            "Keysherd recovery key: share {number} of {shares}; any {threshold} of them open what \
+             the fragment managers exported\nrecovery key {}\nceremony     {ceremony}\n\n",
+            self.id
+        );
+        text::write(head, &self.encoded())
+    }
+
     /// Reads what [`Self::to_text`] gave, or only its rows, as people type them.
     ///
     /// # Errors
@@ -259,6 +338,7 @@ impl RecoveryShare {
             0 => SharedKind::Standard,
             1 => SharedKind::HsmWrapped,
             2 => SharedKind::HsmSecured,
+            3 => SharedKind::RecoveryKey,
             _ => return Err(ShareProblem::Format),
         };
         let (threshold, shares, number) = (bytes[2] >> 4, bytes[2] & 15, bytes[3]);

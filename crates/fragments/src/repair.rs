@@ -30,6 +30,7 @@ mod helping;
 mod run;
 
 pub use helping::{Held, Helping};
+pub(crate) use run::is_of_bundle;
 pub use run::{Admitted, RepairRun};
 
 const FORMAT: u8 = 1;

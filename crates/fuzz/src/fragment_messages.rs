@@ -9,6 +9,7 @@ use keysherd_fragments::bundle::succession::{SignedBundle, Succession};
 use keysherd_fragments::derive::{AnswerBody, DeriveAnswer, DeriveRequest};
 use keysherd_fragments::encoding::{Encoding, Signed, SignedBy};
 use keysherd_fragments::enrollment::{EnrolledRole, Enrollment};
+use keysherd_fragments::escrow::{Export, ExportedKey, SignedExport};
 use keysherd_fragments::keygen::{
     Deal, Exchange, GenerateParams, GenerateRequest, Proposal, Round1,
 };
@@ -50,6 +51,8 @@ const DECODERS: &[(&str, Recode)] = &[
     ("Proposal", recode::<Proposal>),
     ("Deal", recode::<Deal>),
     ("OwnerOrder", recode::<OwnerOrder>),
+    ("Export", recode::<Export>),
+    ("SignedExport", recode::<SignedExport>),
     ("DestroyReceipt", recode::<DestroyReceipt>),
 ];
 
@@ -111,6 +114,17 @@ fn check_bundle(bundle: &Bundle) {
     );
 }
 
+fn export() -> Export {
+    Export {
+        deployment: Uid([1; 16]),
+        manager: samples::index(1),
+        identity: samples::manager_key(1).public(),
+        recovery_sha256: [2; 32],
+        made_at: Timestamp(3),
+        keys: vec![ExportedKey { key: samples::manifest().key, epoch: 4, sealed: vec![5; 40] }],
+    }
+}
+
 pub(crate) fn seeds() -> Vec<Vec<u8>> {
     let endorsement = Endorsement {
         cluster: Uid([7; 16]),
@@ -160,6 +174,8 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         samples::deal().to_bytes(),
         samples::order().to_bytes(),
         samples::receipt().to_bytes(),
+        export().to_bytes(),
+        export().seal(&samples::manager_key(1)).to_bytes(),
         PeerAnswer::Taken.to_bytes(),
         PeerAnswer::Refused(Refusal::BadDeal).to_bytes(),
     ];

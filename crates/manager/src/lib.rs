@@ -27,6 +27,7 @@ mod orders;
 mod part;
 mod peer;
 mod permits;
+mod recovery;
 mod refresh;
 mod repair;
 mod restore;
@@ -45,5 +46,6 @@ pub use at_rest::{
 pub use config::{ManagerConfig, ManagerLimits};
 pub use manager::Manager;
 pub use peer::{PeerFuture, PeerLink, Unreachable};
+pub use recovery::RecoveryExport;
 pub use refresh::RefreshReport;
 pub use status::ManagerStatus;

@@ -11,6 +11,7 @@ mod log_evidence;
 mod orders;
 mod owner_change;
 mod permits;
+mod recovery;
 mod rig;
 mod rounds;
 mod stolen_gateway;

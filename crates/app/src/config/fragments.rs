@@ -50,6 +50,7 @@ pub(crate) fn command() -> Command {
         .about("Run one fragment manager, or read the logs of some.")
         .args_conflicts_with_subcommands(true)
         .subcommand(enroll_command())
+        .subcommands(super::recovery::commands())
         .subcommands(super::manager_logs::commands())
 }
 
@@ -71,7 +72,8 @@ pub(crate) fn enrolling(
     Ok((request, FragmentsSettings::read(&Settings::load(&command, flags)?, env)?))
 }
 
-fn run_options(command: Command) -> Command {
+/// The options of a manager.
+pub(super) fn run_options(command: Command) -> Command {
     at_rest::at_rest(common(command))
         .arg(option(
             "index",
@@ -106,7 +108,11 @@ impl FragmentsSettings {
         Self::read(&Settings::load(&command(), flags)?, env)
     }
 
-    fn read(settings: &Settings<'_>, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, Exit> {
+    /// As [`Self::load`], of settings that were read.
+    pub(super) fn read(
+        settings: &Settings<'_>,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, Exit> {
         let index = settings.required("index", "this manager's place in the trust bundle")?;
         let parsed = index.parse().ok().and_then(ManagerIndex::new);
         let what = "an address and a port, such as 127.0.0.1:8401";

@@ -11,6 +11,7 @@ use keysherd_fragments::order::{FreezeScope, ORDER_LIFE_MS_MAX, OrderAction};
 
 use super::enlist::{Add, CapsOf, GivenCaps};
 use super::key::OwnerSecrets;
+use super::recovery::Custody;
 use super::sign::Consent;
 use crate::config::data_dir_default;
 use crate::exit::Exit;
@@ -43,6 +44,7 @@ pub(super) enum Task {
     Adopt { file: PathBuf },
     Rotate { token: Option<TokenUri> },
     ChangePassphrase,
+    RecoveryKey(Custody),
     Move { to: PathBuf },
     Order { verb: String, action: OrderAction, valid_days: i64, out: Option<PathBuf> },
 }
@@ -106,6 +108,7 @@ pub(crate) fn command() -> Command {
                 .about("Put the key under another passphrase."),
             agreed("move", "Take the owner's key off a server on one machine.")
                 .arg(option("to", "DIR", "The new owner's directory").required(true)),
+            recovery_command(),
             order_command(),
         ])
 }
@@ -181,6 +184,16 @@ fn caps_command() -> Command {
         .arg(cap("per-second", "Derivations per second"))
         .arg(cap("items-per-hour", "Distinct items per hour"))
         .arg(cap("items-per-day", "Distinct items per day"))
+}
+
+fn recovery_command() -> Command {
+    let count = |name: &'static str, value: &'static str, help: &'static str| {
+        option(name, value, help).required(true).value_parser(clap::value_parser!(u8).range(2..=15))
+    };
+    agreed("recovery-key", "Make the key that managers seal their fragments to; share it; sign.")
+        .arg(count("shares", "M", "How many custodians are needed"))
+        .arg(count("of", "N", "How many custodians there are"))
+        .arg(option("out-dir", "DIR", "A new directory for their shares").required(true))
 }
 
 fn order_command() -> Command {
@@ -306,6 +319,11 @@ fn task(verb: &str, flags: &ArgMatches) -> Result<Task, Exit> {
         "adopt" => Task::Adopt { file: path("file").unwrap_or_default() },
         "rotate" => Task::Rotate { token: token() },
         "change-passphrase" => Task::ChangePassphrase,
+        "recovery-key" => Task::RecoveryKey(Custody {
+            threshold: flags.get_one::<u8>("shares").copied().unwrap_or_default(),
+            shares: flags.get_one::<u8>("of").copied().unwrap_or_default(),
+            out_dir: path("out-dir").unwrap_or_default(),
+        }),
         "move" => Task::Move { to: path("to").unwrap_or_default() },
         _ => Task::Order {
             verb: verb.to_owned(),

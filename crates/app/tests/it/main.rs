@@ -40,6 +40,7 @@ mod owner;
 mod owner_cluster;
 mod owner_orders;
 mod packaging;
+mod recovery;
 mod refresh;
 mod role_configuration;
 mod roles;

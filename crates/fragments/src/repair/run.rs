@@ -157,7 +157,7 @@ impl RepairRun {
 }
 
 /// Whether the manifest's managers are those of the bundle, or machines that were before.
-fn is_of_bundle(manifest: &Manifest, bundle: &Bundle) -> bool {
+pub(crate) fn is_of_bundle(manifest: &Manifest, bundle: &Bundle) -> bool {
     manifest
         .managers
         .iter()
