@@ -13,7 +13,7 @@ use keysherd_crypto::sign::PublicKey;
 use keysherd_fragments::bundle::pinned::PinnedBundle;
 use keysherd_fragments::bundle::succession::SignedBundle;
 use keysherd_fragments::encoding::Encoding as _;
-use keysherd_fragments::escrow::{EXPORT_BYTES_MAX, Export, SignedExport, recover};
+use keysherd_fragments::escrow::{EXPORT_BYTES_MAX, Export, SignedExport, drill, recover};
 use keysherd_fragments::recovery_share::{RecoveryShare, combine_recovery_key};
 use keysherd_manager::Manager;
 
@@ -38,6 +38,7 @@ const BUNDLE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 pub(crate) fn run(errand: &RecoveryErrand) -> Result<(), Exit> {
     match errand {
         RecoveryErrand::Export { manager, bundle, out } => export(manager, bundle.as_deref(), out),
+        RecoveryErrand::Test => test(),
         RecoveryErrand::Recover { manager, bundle, exports, shares } => {
             let seed = read_seed(shares)?;
             let dir = DataDir::open(&manager.data_dir)?;
@@ -76,6 +77,15 @@ fn export(settings: &FragmentsSettings, bundle: Option<&Path>, out: &Path) -> Re
          were replaced. After a refresh of the fragments, export every manager again.\n",
     );
     write_stdout(&told);
+    Ok(())
+}
+
+fn test() -> Result<(), Exit> {
+    let proved = drill(&SystemClock, &SystemRng);
+    let proved = proved.map_err(|failed| Exit::NotIntact(failed.to_string()))?;
+    for line in proved {
+        write_stdout(&format!("proved: {line}\n"));
+    }
     Ok(())
 }
 

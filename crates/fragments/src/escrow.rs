@@ -27,8 +27,10 @@ use crate::refusal::Refusal;
 use crate::repair::KeyNotes;
 use crate::share::KeyShares;
 
+mod drill;
 mod restore;
 
+pub use drill::{DrillFailed, drill};
 pub use restore::{Recovered, recover};
 
 const FORMAT: u8 = 1;

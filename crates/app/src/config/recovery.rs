@@ -20,6 +20,8 @@ pub(crate) enum RecoveryErrand {
         /// The file to write.
         out: PathBuf,
     },
+    /// Go through it with throw-away keys.
+    Test,
     /// Bring a manager's fragments back into an empty data directory.
     Recover {
         /// The new manager.
@@ -34,8 +36,8 @@ pub(crate) enum RecoveryErrand {
 }
 
 /// The subcommands.
-pub(super) fn commands() -> [Command; 2] {
-    [export_command(), recover_command()]
+pub(super) fn commands() -> [Command; 3] {
+    [export_command(), recover_command(), test_command()]
 }
 
 fn export_command() -> Command {
@@ -51,6 +53,11 @@ fn export_command() -> Command {
             "KEYSHERD_BUNDLE",
             "A newer trust bundle, where this manager was stopped before it saw the recovery key",
         ))
+}
+
+fn test_command() -> Command {
+    Command::new("recovery-test")
+        .about("Go through a whole recovery with throw-away keys, and say what was proved.")
 }
 
 fn recover_command() -> Command {
@@ -77,6 +84,7 @@ impl RecoveryErrand {
         let command = match name {
             "export-recovery" => export_command(),
             "recover" => recover_command(),
+            "recovery-test" => return Ok(Some(Self::Test)),
             _ => return Ok(None),
         };
         let settings = Settings::load(&command, flags)?;

@@ -86,6 +86,19 @@ impl Desk {
 }
 
 #[test]
+fn the_drill_goes_through_a_whole_recovery_and_says_what_it_proved() {
+    let home = tempfile::tempdir().unwrap();
+    let mut command = keysherd(home.path());
+    let told = finish(command.args(["fragments", "recovery-test"]), b"").expect(0).out;
+    let lines: Vec<&str> = told.lines().collect();
+    assert!(lines.len() == 7 && lines.iter().all(|line| line.starts_with("proved: ")), "{told}");
+    assert!(told.contains("one custodian of three opens nothing"), "{told}");
+    assert!(told.contains("fragments came back exactly"), "{told}");
+    // It needs no directory and leaves nothing behind.
+    assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0);
+}
+
+#[test]
 fn everything_is_read_again_after_all_managers_are_lost() {
     let mut desk = Desk::new();
     desk.cluster.admin().store("/kept", "a value that must come back");
