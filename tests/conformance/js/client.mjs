@@ -11,9 +11,12 @@ const load = (variable) => JSON.parse(readFileSync(process.env[variable], 'utf8'
 
 export const bootstrap = load('KEYSHERD_BOOTSTRAP');
 
-/** Every name of every served command. */
+/** Keysherd's own commands, which no official SDK knows; tested with the binary itself. */
+const own = new Set(JSON.parse(readFileSync(new URL('../own-commands.json', import.meta.url), 'utf8')));
+
+/** Every name of every served command that the SDK must know. */
 export const commands = new Map();
-for (const spec of load('KEYSHERD_COMMANDS')) {
+for (const spec of load('KEYSHERD_COMMANDS').filter(({ name }) => !own.has(name))) {
   for (const { name, success, reply } of [spec, ...spec.aliases]) {
     commands.set(name, { name, current: spec.name, access: spec.access, success, reply });
   }

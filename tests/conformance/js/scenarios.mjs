@@ -191,6 +191,8 @@ export const scenarios = {
   'folder-get': { fields: async () => ({ name: await folder() }), absent: absentName },
   'folder-delete': { fields: async () => ({ name: await folder() }), absent: absentName },
   'create-dfc-key': { fields: () => ({ name: fresh('key'), alg: 'AES256GCM' }), twice: true },
+  'rotate-key': { fields: async () => ({ name: await key() }), absent: { name: '/conformance/absent' } },
+  'refresh-key': { fields: async () => ({ name: await key() }), absent: { name: '/conformance/absent' } },
   encrypt: {
     fields: async () => ({ 'key-name': await sharedKey(), plaintext: 'message' }),
     absent: { 'key-name': '/conformance/absent' },

@@ -293,6 +293,11 @@ def create_key():
     return Scenario({"name": world().name("key"), "alg": "AES256GCM"})
 
 
+@scenario("rotate-key", "refresh-key", with_absent=True)
+def change_key():
+    return Scenario({"name": key()}, {"name": absent("key")})
+
+
 @scenario("encrypt", with_absent=True)
 def encrypt():
     fields = {"key-name": shared_key(), "plaintext": "message"}
