@@ -27,8 +27,8 @@ pub struct RecoveryExport {
 }
 
 impl Manager {
-    /// Seals the fragments of every key version to the bundle's recovery key. It blocks, about
-    /// a tenth of a millisecond for each key version.
+    /// Seals the fragments of every key version to the bundle's recovery key. It blocks for as
+    /// long as one encapsulation for each key version takes.
     ///
     /// # Errors
     /// [`FaultKind::Forbidden`] when the owner wants no escrow or does not list this manager;

@@ -12,7 +12,8 @@ const load = (variable) => JSON.parse(readFileSync(process.env[variable], 'utf8'
 export const bootstrap = load('KEYSHERD_BOOTSTRAP');
 
 /** Keysherd's own commands, which no official SDK knows; tested with the binary itself. */
-const own = new Set(JSON.parse(readFileSync(new URL('../own-commands.json', import.meta.url), 'utf8')));
+const ownCommands = new URL('../own-commands.json', import.meta.url);
+const own = new Set(JSON.parse(readFileSync(ownCommands, 'utf8')));
 
 /** Every name of every served command that the SDK must know. */
 export const commands = new Map();

@@ -35,6 +35,9 @@ const key = async () => {
   await act('create-dfc-key', { name, alg: 'AES256GCM' });
   return name;
 };
+const changingKey = {
+  fields: async () => ({ name: await key() }), absent: { name: '/conformance/absent' },
+};
 let keyOfAll;
 /** A key that no test changes: making one takes a while. */
 const sharedKey = async () => (keyOfAll ??= await key());
@@ -191,8 +194,8 @@ export const scenarios = {
   'folder-get': { fields: async () => ({ name: await folder() }), absent: absentName },
   'folder-delete': { fields: async () => ({ name: await folder() }), absent: absentName },
   'create-dfc-key': { fields: () => ({ name: fresh('key'), alg: 'AES256GCM' }), twice: true },
-  'rotate-key': { fields: async () => ({ name: await key() }), absent: { name: '/conformance/absent' } },
-  'refresh-key': { fields: async () => ({ name: await key() }), absent: { name: '/conformance/absent' } },
+  'rotate-key': changingKey,
+  'refresh-key': changingKey,
   encrypt: {
     fields: async () => ({ 'key-name': await sharedKey(), plaintext: 'message' }),
     absent: { 'key-name': '/conformance/absent' },
