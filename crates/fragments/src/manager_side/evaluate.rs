@@ -53,10 +53,11 @@ pub fn derive(checked: &Checked, shares: &[&KeyShares], rng: &dyn Rng) -> Result
             };
             let places: Vec<usize> = (0..checked.entries.len()).filter(of_slot).collect();
             let inputs = gather(&hashed, &places);
+            let outputs_encoded = Zeroizing::new(gather(&points, &places));
             let pairs = Pairs {
                 inputs: &inputs,
                 inputs_encoded: &gather(&encoded, &places),
-                outputs_encoded: &gather(&points, &places),
+                outputs_encoded: &outputs_encoded,
             };
             key.proof = Some(dleq::prove(shares.g(), pairs, rng)?);
         }
