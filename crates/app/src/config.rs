@@ -14,6 +14,7 @@ pub(crate) mod manager_logs;
 pub(crate) mod owner_key;
 pub(crate) mod recovery;
 pub(crate) mod server;
+pub(crate) mod serving;
 mod settings;
 
 pub(crate) use data_dir::default as data_dir_default;

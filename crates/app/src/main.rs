@@ -111,7 +111,7 @@ fn role(
 fn serve(flags: &ArgMatches) -> Result<(), Exit> {
     let config = config::server::ServerConfig::load(flags, &env)?;
     if flags.get_flag("check-config") {
-        config.customer_fragments.check()?;
+        config.serving.customer_fragments.check()?;
     }
     if only_checked(flags, &config) {
         return Ok(());
@@ -165,7 +165,7 @@ fn gateway(flags: &ArgMatches) -> Result<(), Exit> {
     }
     let settings = config::gateway::GatewaySettings::load(flags, &env)?;
     if flags.get_flag("check-config") {
-        settings.customer_fragments.check()?;
+        settings.serving.customer_fragments.check()?;
     }
     if only_checked(flags, &settings) {
         return Ok(());

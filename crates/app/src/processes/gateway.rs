@@ -43,9 +43,9 @@ pub(crate) async fn run(settings: GatewaySettings) -> Result<(), Exit> {
     let clock: ClockHandle = Arc::new(SystemClock);
     let dir = DataDir::open(&settings.data_dir)?;
     let public = PublicAddress {
-        listen: settings.listen,
-        tls_names: &settings.tls_names,
-        drain_seconds: settings.drain_seconds,
+        listen: settings.serving.listen,
+        tls_names: &settings.serving.tls_names,
+        drain_seconds: settings.serving.drain_seconds,
     };
     let edge = PublicEdge::bind(&public, &dir, &clock).await?;
     let mut joining = Joining::new(&dir, &settings)?;
@@ -62,11 +62,16 @@ pub(crate) async fn run(settings: GatewaySettings) -> Result<(), Exit> {
         () = stop.wait() => return Ok(()),
     };
     let fragments = open_fragments(&settings).await;
-    let cache = settings.key_cache_seconds;
+    let cache = settings.serving.key_cache_seconds;
     let Joined { role, followed, follower } = joining.join(bundle, fragments.clone(), cache)?;
     let tasks = [
         tokio::spawn(follower.follow()),
-        tokio::spawn(reload(hangup, settings.customer_fragments, fragments, role.gateway.clone())),
+        tokio::spawn(reload(
+            hangup,
+            settings.serving.customer_fragments,
+            fragments,
+            role.gateway.clone(),
+        )),
     ];
     let status = status(followed, role.gateway.clone());
     edge.serve(role.services.clone(), status, stop).await?;
@@ -116,7 +121,7 @@ impl Joining {
         let remotes = RemoteManagers::new(identity.clone(), ways);
         let channel = remote_control::channel(identity, controls, source);
         let poll = BundlePoll::new(channel.clone());
-        let (home, strict) = (dir.join(""), settings.strict);
+        let (home, strict) = (dir.join(""), settings.serving.strict);
         Ok(Self {
             instance,
             owner,
@@ -128,7 +133,7 @@ impl Joining {
             rng,
             home,
             strict,
-            rewraps_per_second: NonZeroU32::new(settings.rewraps_per_second),
+            rewraps_per_second: NonZeroU32::new(settings.serving.rewraps_per_second),
         })
     }
 
@@ -269,8 +274,8 @@ impl Follower {
 }
 
 async fn open_fragments(settings: &GatewaySettings) -> Arc<CustomerFragments> {
-    let module = settings.fragment_module.clone();
-    customer_fragments::open(&settings.customer_fragments, module).await
+    let module = settings.serving.fragment_module.clone();
+    customer_fragments::open(&settings.serving.customer_fragments, module).await
 }
 
 /// Reads the customer fragments again at each SIGHUP.

@@ -32,7 +32,7 @@ pub(crate) async fn run(settings: SetupSettings) -> Result<(), Exit> {
         role: &joined.role,
         token,
         owner_email: settings.owner_email.as_deref(),
-        url: settings.url.unwrap_or_else(|| tls::url(settings.gateway.listen)),
+        url: settings.url.unwrap_or_else(|| tls::url(settings.gateway.serving.listen)),
         ca_file: dir.join("tls").join(tls::CA_FILE).display().to_string(),
     };
     let made = bootstrap::create_account(setup, &out).await?;

@@ -12,7 +12,8 @@ use serde_json::json;
 use super::roles::{self, Opening, Roles};
 use super::{announce, hangup};
 use crate::config::account::AccountConfig;
-use crate::config::server::{LISTEN_DEFAULT, ServerConfig};
+use crate::config::server::ServerConfig;
+use crate::config::serving::LISTEN_DEFAULT;
 use crate::customer_fragments;
 use crate::exit::Exit;
 use crate::roles::bootstrap::{self, Bootstrap, Setup};
@@ -31,18 +32,18 @@ pub(crate) async fn run(config: ServerConfig) -> Result<(), Exit> {
     let clock: ClockHandle = Arc::new(SystemClock);
     let dir = DataDir::open(&config.data_dir)?;
     let public = PublicAddress {
-        listen: config.listen,
-        tls_names: &config.tls_names,
-        drain_seconds: config.drain_seconds,
+        listen: config.serving.listen,
+        tls_names: &config.serving.tls_names,
+        drain_seconds: config.serving.drain_seconds,
     };
     let edge = PublicEdge::bind(&public, &dir, &clock).await?;
-    let source = config.customer_fragments;
-    let fragments = customer_fragments::open(&source, config.fragment_module).await;
+    let source = config.serving.customer_fragments;
+    let fragments = customer_fragments::open(&source, config.serving.fragment_module).await;
     let opening = Opening {
-        key_cache_seconds: config.key_cache_seconds,
-        rewraps_per_second: NonZeroU32::new(config.rewraps_per_second),
+        key_cache_seconds: config.serving.key_cache_seconds,
+        rewraps_per_second: NonZeroU32::new(config.serving.rewraps_per_second),
         fragments,
-        strict: config.strict,
+        strict: config.serving.strict,
         at_rest: &config.at_rest,
     };
     let roles = Roles::open(&dir, opening).await?;

@@ -1,0 +1,129 @@
+//! What a role that serves clients runs with: a gateway, and the server that has one inside.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Command;
+use keysherd_gateway::Strictness;
+
+use super::settings::{Settings, option, options, switch, wrong};
+use crate::customer_fragments::module::{self, ModuleSource};
+use crate::customer_fragments::source::{self, FragmentSource};
+use crate::exit::Exit;
+
+/// Where clients are served unless told otherwise: on this machine only.
+pub(crate) const LISTEN_DEFAULT: &str = "127.0.0.1:8000";
+/// How many values a gateway wraps anew in a second after a rotation, unless told otherwise: a
+/// quarter of a core, over all roles.
+const REWRAPS_PER_SECOND_DEFAULT: u64 = 500;
+
+/// How clients are served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ServingSettings {
+    /// Where clients connect.
+    pub(crate) listen: SocketAddr,
+    /// Further names and addresses for the certificate.
+    pub(crate) tls_names: Vec<String>,
+    /// Where customer fragments come from.
+    pub(crate) customer_fragments: FragmentSource,
+    /// The hardware module of those that are kept in one.
+    pub(crate) fragment_module: Option<ModuleSource>,
+    /// What is refused beyond what must be.
+    pub(crate) strict: Strictness,
+    /// Seconds an opened key stays in memory; 0 switches the cache off.
+    pub(crate) key_cache_seconds: i64,
+    /// Values wrapped anew in a second after a rotation; 0: none.
+    pub(crate) rewraps_per_second: u32,
+    /// Seconds running requests may take after SIGTERM.
+    pub(crate) drain_seconds: u64,
+}
+
+/// The options of roles that serve clients.
+pub(super) fn serving(command: Command) -> Command {
+    command
+        .arg(option(
+            "listen",
+            "ADDRESS:PORT",
+            "KEYSHERD_LISTEN",
+            "Address clients connect to; port 0 takes a free one [default: 127.0.0.1:8000]",
+        ))
+        .arg(options(
+            "tls-name",
+            "NAME",
+            "A further name or address for the certificate; repeatable",
+        ))
+        .arg(option(
+            "key-cache-seconds",
+            "SECONDS",
+            "KEYSHERD_KEY_CACHE_SECONDS",
+            "How long opened keys stay in memory, 0 to 3600; 0: never [default: 60]",
+        ))
+        .arg(option(
+            "rewraps-per-second",
+            "NUMBER",
+            "KEYSHERD_REWRAPS_PER_SECOND",
+            "Values a rotation wraps anew in a second, 0 to 100000; 0: none [default: 500]",
+        ))
+        .arg(option(
+            "drain-seconds",
+            "SECONDS",
+            "KEYSHERD_DRAIN_SECONDS",
+            "How long running requests may take after SIGTERM [default: 25]",
+        ))
+        .args(source::flags())
+        .args(module::flags())
+        .arg(
+            switch("strict-writes", "Refuse writes while a fragment manager is missing")
+                .env("KEYSHERD_STRICT_WRITES"),
+        )
+        .arg(
+            switch("strict-names", "Refuse values whose path no gateway attested")
+                .env("KEYSHERD_STRICT_NAMES"),
+        )
+}
+
+impl ServingSettings {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    /// [`Exit::Configuration`] names the setting, its value and what is allowed.
+    pub(super) fn load(
+        settings: &Settings<'_>,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, Exit> {
+        let what = "an address and a port, such as 127.0.0.1:8000";
+        let file = settings.text("customer-fragments")?.map(PathBuf::from);
+        let cache = settings.number("key-cache-seconds", 0..=3_600, 60)?;
+        let rewraps =
+            settings.number("rewraps-per-second", 0..=100_000, REWRAPS_PER_SECOND_DEFAULT)?;
+        let serving = Self {
+            listen: settings.parsed("listen", LISTEN_DEFAULT, what)?,
+            tls_names: settings.texts("tls-name")?,
+            customer_fragments: FragmentSource::choose(settings.flags, file, env),
+            fragment_module: ModuleSource::choose(&|name| settings.text(name), env)?,
+            strict: Strictness {
+                writes: settings.is_set("strict-writes")?,
+                names: settings.is_set("strict-names")?,
+            },
+            key_cache_seconds: i64::try_from(cache).unwrap_or(0),
+            rewraps_per_second: u32::try_from(rewraps).unwrap_or(u32::MAX),
+            drain_seconds: settings.number("drain-seconds", 0..=3_600, 25)?,
+        };
+        if let Some(name) = serving.tls_names.iter().find(|name| !is_tls_name(name)) {
+            return Err(wrong("tls-name", name, "a DNS name or an IP address"));
+        }
+        Ok(serving)
+    }
+
+    /// What has to be readable besides the data directory.
+    pub(super) fn paths(&self) -> Vec<PathBuf> {
+        let mut paths = self.customer_fragments.paths();
+        paths.extend(self.fragment_module.iter().flat_map(ModuleSource::paths));
+        paths
+    }
+}
+
+fn is_tls_name(name: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':' | b'*');
+    (1..=253).contains(&name.len()) && name.bytes().all(allowed)
+}
