@@ -37,8 +37,8 @@ pub(crate) fn run(flags: &ArgMatches) -> Result<(), Exit> {
     }
     let mut out = BufWriter::new(std::io::stdout().lock());
     let outcome = if config.verify {
-        let keys = ControlKeys::load(&control.join("keys"))?;
-        verify(&config, &reader, &heads, &keys.audit.public(), &mut out)
+        let key = ControlKeys::audit_public(&control.join("keys"))?;
+        verify(&config, &reader, &heads, &key, &mut out)
     } else {
         list(&config, &reader, &heads, &mut out)
     };

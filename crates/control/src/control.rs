@@ -6,6 +6,7 @@ use std::sync::Arc;
 use keysherd_base::{ClockHandle, Fault, RngHandle, Timestamp};
 use keysherd_crypto::hash::HmacKey;
 use keysherd_crypto::sign::{PublicKey, SigningKey};
+use keysherd_crypto::vault::VaultKey;
 use keysherd_store::{Store, revoked_tokens};
 
 use crate::control_keys::ControlKeys;
@@ -47,6 +48,8 @@ pub struct Parts {
     pub(crate) rng: RngHandle,
     pub(crate) permit_key: Arc<SigningKey>,
     pub(crate) decoy_key: HmacKey,
+    /// Seals what control itself has to read again. Context: account and row, see its callers.
+    pub vault: VaultKey,
     /// What signatures of unknown subjects are verified against.
     pub(crate) decoy_public: PublicKey,
     pub(crate) gateways: Arc<dyn Gateways>,
@@ -85,6 +88,7 @@ impl Control {
             nonces: Nonces::default(),
             decoy_public: SigningKey::generate(&*rng)?.public(),
             decoy_key: keys.decoy,
+            vault: keys.vault,
             permit_key: keys.permit,
             items: ItemState::default(),
             grants: GrantState::default(),

@@ -1,8 +1,12 @@
 //! The keys of the control plane: one file that only its user can read.
 //!
 //! One file instead of one per key, so that a crash while the keys are made leaves either none or
-//! all of them. Content: the eight bytes `KSCTRLK1`, then the seeds of 32 bytes each in the order
-//! token, permit, audit, decoy.
+//! all of them. Content: the eight bytes `KSCTRLK2`, then the seeds of 32 bytes each in the order
+//! token, permit, audit, decoy, vault.
+//!
+//! Files of the first release begin with `KSCTRLK1` and have no seed of the vault. Control makes
+//! one when it starts over such a file and writes the file anew; no other seed changes. The seed
+//! is drawn, not derived from another one, so that none of the others opens what the vault sealed.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -12,16 +16,23 @@ use std::sync::Arc;
 
 use keysherd_base::{Fault, Rng, Secret};
 use keysherd_crypto::hash::HmacKey;
-use keysherd_crypto::sign::SigningKey;
+use keysherd_crypto::sign::{PublicKey, SigningKey};
 use keysherd_crypto::token::TokenKey;
+use keysherd_crypto::vault::VaultKey;
+
+#[cfg(test)]
+mod tests;
 
 /// The file's name in the directory of the keys.
 const FILE: &str = "control.keys";
-const MAGIC: &[u8; 8] = b"KSCTRLK1";
-const KEYS: usize = 4;
+const MAGIC: &[u8; 8] = b"KSCTRLK2";
+const KEYS: usize = 5;
 const FILE_BYTES: usize = MAGIC.len() + KEYS * 32;
+/// The first release's format: all but the seed of the vault, which is the last one.
+const MAGIC_1: &[u8; 8] = b"KSCTRLK1";
+const FILE_BYTES_1: usize = FILE_BYTES - 32;
 
-/// What the control plane signs and authenticates with. None of these opens a secret.
+/// What the control plane signs, authenticates and seals with. None of these opens an item.
 #[derive(Debug)]
 pub struct ControlKeys {
     /// Seals bearer tokens.
@@ -32,6 +43,8 @@ pub struct ControlKeys {
     pub audit: Arc<SigningKey>,
     /// Makes up stable answers about people who do not exist.
     pub decoy: HmacKey,
+    /// Seals the small secrets that control itself has to read again.
+    pub vault: VaultKey,
 }
 
 impl ControlKeys {
@@ -47,7 +60,8 @@ impl ControlKeys {
     }
 
     /// Reads the keys in `directory`, or makes them when there are none. The directory is created
-    /// for its user alone (mode 0700), the file too (0600).
+    /// for its user alone (mode 0700), the file too (0600). As [`ControlKeys::load_and_complete`]
+    /// otherwise.
     ///
     /// # Errors
     /// [`Fault::internal`] when they cannot be read or written, when others may read the file, or
@@ -64,38 +78,76 @@ impl ControlKeys {
             }
             Err(error) => return Err(failed(error)),
         }
-        Self::load(directory)
+        Self::load_and_complete(directory, rng)
     }
 
     /// Reads the keys in `directory`. What they once signed can be checked with no others, so an
-    /// installation that has lost them must not get new ones.
+    /// installation that has lost them must not get new ones. A file of the first release is
+    /// written anew with the seed that it lacks, so only the control plane itself may call this.
     ///
     /// # Errors
     /// As [`ControlKeys::create_or_load`]; also when there are none.
+    pub fn load_and_complete(directory: &Path, rng: &dyn Rng) -> Result<Self, Fault> {
+        let failed = |error| cannot(directory, &error);
+        let (mut bytes, found) = load(&directory.join(FILE)).map_err(failed)?;
+        if found == FILE_BYTES_1 {
+            let (magic, seeds) = bytes.expose_mut().split_at_mut(MAGIC.len());
+            magic.copy_from_slice(MAGIC);
+            rng.fill(seeds.get_mut(FILE_BYTES_1 - MAGIC.len()..).unwrap_or_default())?;
+            store(directory, &bytes).map_err(failed)?;
+        }
+        Self::from_bytes(&bytes).ok_or_else(|| not_keys(directory))
+    }
+
+    /// Reads the keys in `directory` and changes nothing.
+    ///
+    /// # Errors
+    /// As [`ControlKeys::load_and_complete`]; also for a file of the first release.
     pub fn load(directory: &Path) -> Result<Self, Fault> {
-        let file = directory.join(FILE);
-        let bytes = load(&file).map_err(|error| cannot(directory, &error))?;
-        Self::from_bytes(&bytes).ok_or_else(|| {
-            Fault::internal(format!(
-                "{} is not a file of control keys; restore it from a backup",
-                file.display()
-            ))
-        })
+        let (bytes, _) = load(&directory.join(FILE)).map_err(|error| cannot(directory, &error))?;
+        Self::from_bytes(&bytes).ok_or_else(|| not_keys(directory))
+    }
+
+    /// What checkpoints of the audit log are verified with: read from files of every release, and
+    /// nothing is changed.
+    ///
+    /// # Errors
+    /// As [`ControlKeys::load_and_complete`].
+    pub fn audit_public(directory: &Path) -> Result<PublicKey, Fault> {
+        let (bytes, _) = load(&directory.join(FILE)).map_err(|error| cannot(directory, &error))?;
+        seed(&bytes, AUDIT)
+            .map(|seed| SigningKey::from_seed(&seed).public())
+            .ok_or_else(|| not_keys(directory))
     }
 
     fn from_bytes(bytes: &Secret<[u8; FILE_BYTES]>) -> Option<Self> {
-        let seeds = bytes.expose().strip_prefix(MAGIC.as_slice())?;
-        let seed = |index: usize| -> Option<Secret<[u8; 32]>> {
-            let seed = seeds.get(index * 32..)?.first_chunk::<32>()?;
-            Some(Secret::new(*seed))
-        };
+        if !bytes.expose().starts_with(MAGIC) {
+            return None;
+        }
         Some(Self {
-            token: TokenKey::new(&seed(0)?),
-            permit: Arc::new(SigningKey::from_seed(&seed(1)?)),
-            audit: Arc::new(SigningKey::from_seed(&seed(2)?)),
-            decoy: HmacKey::new(seed(3)?.expose()),
+            token: TokenKey::new(&seed(bytes, 0)?),
+            permit: Arc::new(SigningKey::from_seed(&seed(bytes, 1)?)),
+            audit: Arc::new(SigningKey::from_seed(&seed(bytes, AUDIT)?)),
+            decoy: HmacKey::new(seed(bytes, 3)?.expose()),
+            vault: VaultKey::new(&seed(bytes, 4)?),
         })
     }
+}
+
+/// Place of the audit key's seed.
+const AUDIT: usize = 2;
+
+fn seed(bytes: &Secret<[u8; FILE_BYTES]>, index: usize) -> Option<Secret<[u8; 32]>> {
+    let seed = bytes.expose().get(MAGIC.len() + index * 32..)?.first_chunk::<32>()?;
+    Some(Secret::new(*seed))
+}
+
+fn not_keys(directory: &Path) -> Fault {
+    Fault::internal(format!(
+        "{} is not a file of control keys of this release; start the server over it once if it is \
+         older, or restore it from a backup",
+        directory.join(FILE).display()
+    ))
 }
 
 fn cannot(directory: &Path, error: &io::Error) -> Fault {
@@ -114,7 +166,8 @@ fn fill(bytes: &mut Secret<[u8; FILE_BYTES]>, rng: &dyn Rng) -> Result<(), Fault
     Ok(())
 }
 
-fn load(path: &Path) -> io::Result<Secret<[u8; FILE_BYTES]>> {
+/// The file's bytes, and how many there are: the lengths of both formats are taken.
+fn load(path: &Path) -> io::Result<(Secret<[u8; FILE_BYTES]>, usize)> {
     let mut file = File::open(path)?;
     let metadata = file.metadata()?;
     let mode = metadata.permissions().mode() & 0o777;
@@ -122,13 +175,18 @@ fn load(path: &Path) -> io::Result<Secret<[u8; FILE_BYTES]>> {
         let text = format!("others may read it (mode {mode:o}); set its mode to 600");
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
     }
-    if metadata.len() != FILE_BYTES as u64 {
-        let text = "it has the wrong length; restore it from a backup";
-        return Err(io::Error::new(io::ErrorKind::InvalidData, text));
-    }
+    let damaged = |text| Err(io::Error::new(io::ErrorKind::InvalidData, text));
+    let formats = [(FILE_BYTES, MAGIC), (FILE_BYTES_1, MAGIC_1)];
+    let format = formats.into_iter().find(|(length, _)| *length as u64 == metadata.len());
+    let Some((length, magic)) = format else {
+        return damaged("it has the wrong length; restore it from a backup");
+    };
     let mut bytes = Secret::new([0; FILE_BYTES]);
-    file.read_exact(bytes.expose_mut())?;
-    Ok(bytes)
+    file.read_exact(bytes.expose_mut().get_mut(..length).unwrap_or_default())?;
+    if !bytes.expose().starts_with(magic) {
+        return damaged("it is not a file of control keys; restore it from a backup");
+    }
+    Ok((bytes, length))
 }
 
 /// Writes under another name and renames, so that the file is whole or absent after a crash.
@@ -144,52 +202,4 @@ fn store(directory: &Path, bytes: &Secret<[u8; FILE_BYTES]>) -> io::Result<()> {
     file.sync_all()?;
     fs::rename(&unfinished, directory.join(FILE))?;
     File::open(directory)?.sync_all()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use keysherd_crypto::random::SystemRng;
-
-    fn publics(keys: &ControlKeys) -> [String; 2] {
-        [keys.permit.public().to_string(), keys.audit.public().to_string()]
-    }
-
-    #[test]
-    fn keys_are_made_once_and_differ() {
-        let home = tempfile::tempdir().unwrap();
-        let directory = home.path().join("keys");
-        let made = ControlKeys::create_or_load(&directory, &SystemRng).unwrap();
-        let loaded = ControlKeys::create_or_load(&directory, &SystemRng).unwrap();
-        assert_eq!(publics(&made), publics(&loaded));
-        assert_ne!(publics(&made)[0], publics(&made)[1]);
-        let token = made.token.seal("t-", b"body");
-        assert_eq!(loaded.token.open("t-", token.expose()).as_deref(), Some(b"body".as_slice()));
-        let mode = fs::metadata(directory.join(FILE)).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
-        assert_eq!(fs::metadata(&directory).unwrap().permissions().mode() & 0o777, 0o700);
-    }
-
-    #[test]
-    fn refuses_a_file_others_may_read_and_a_damaged_one() {
-        let home = tempfile::tempdir().unwrap();
-        ControlKeys::create_or_load(home.path(), &SystemRng).unwrap();
-        let file = home.path().join(FILE);
-        fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
-        let fault = ControlKeys::create_or_load(home.path(), &SystemRng).unwrap_err();
-        assert!(fault.private().unwrap().contains("mode 640"), "{fault:?}");
-        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
-        fs::write(&file, [0; FILE_BYTES]).unwrap();
-        assert!(ControlKeys::create_or_load(home.path(), &SystemRng).is_err());
-        fs::write(&file, MAGIC).unwrap();
-        assert!(ControlKeys::create_or_load(home.path(), &SystemRng).is_err());
-    }
-
-    #[test]
-    fn an_unfinished_file_is_replaced() {
-        let home = tempfile::tempdir().unwrap();
-        fs::write(home.path().join("control.keys.new"), b"torn").unwrap();
-        ControlKeys::create_or_load(home.path(), &SystemRng).unwrap();
-        assert!(!home.path().join("control.keys.new").exists());
-    }
 }

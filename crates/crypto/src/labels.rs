@@ -13,9 +13,11 @@ pub const NAME_KEY: &str = "KSF1/name";
 pub const TOKEN: &str = "KSF1/token";
 /// HKDF info of the key and commitment that a passphrase gives.
 pub const PASSPHRASE: &str = "KSF1/passphrase";
+/// HKDF info of the key of a small secret that the control plane seals for itself.
+pub const VAULT: &str = "KSF1/vault";
 
 /// All of them.
-pub const ALL: [&str; 5] = [PAYLOAD, PAYLOAD_KEY, NAME_KEY, TOKEN, PASSPHRASE];
+pub const ALL: [&str; 6] = [PAYLOAD, PAYLOAD_KEY, NAME_KEY, TOKEN, PASSPHRASE, VAULT];
 
 #[cfg(test)]
 mod tests {

@@ -29,6 +29,7 @@ pub mod shamir;
 pub mod sign;
 pub mod siv;
 pub mod token;
+pub mod vault;
 
 /// A ciphertext did not open: wrong key, wrong context, or changed bytes. Which one is never said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

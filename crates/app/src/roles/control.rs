@@ -32,7 +32,7 @@ pub(crate) fn keys(dir: &DataDir, rng: &RngHandle) -> Result<ControlKeys, Exit> 
     let keys = dir.join(KEYS);
     // The store is opened after the keys, so only a first start has none.
     if dir.join(STORE).is_dir() {
-        return Ok(ControlKeys::load(&keys)?);
+        return Ok(ControlKeys::load_and_complete(&keys, &**rng)?);
     }
     Ok(ControlKeys::create_or_load(&keys, &**rng)?)
 }
