@@ -79,6 +79,8 @@ pub const GET_ASSOC: &str = "get_assoc_role_auth_method";
 pub const DESCRIBE_PERMISSIONS: &str = "describe_permissions";
 /// Ours: somebody asked who may do what on a path.
 pub const REVERSE_RBAC: &str = "reverse_rbac";
+/// Ours: somebody asked why they or somebody else may do something or not.
+pub const EXPLAIN_ACCESS: &str = "explain_access";
 /// Ours: the account was read.
 pub const GET_ACCOUNT_SETTINGS: &str = "get_account_settings";
 /// Ours: the account changed.

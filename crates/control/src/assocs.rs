@@ -54,7 +54,7 @@ fn plan_create(
     let role = principal.require_found(RuleKind::Role, path, update, now, role)?;
     let path = message.method.as_str();
     let method = principal.require_found(RuleKind::AuthMethod, path, update, now, method)?;
-    let sub_claims = checked(&message.sub_claims)?;
+    let sub_claims = checked_claims(&message.sub_claims)?;
     let most =
         directory.assocs_of_role(role.id).len().max(directory.assocs_of_method(method.id).len());
     if most >= ASSOCS_MAX {
@@ -115,7 +115,7 @@ fn plan_update(
     let directory = control.directory_of(principal)?;
     let found = find(&directory, principal, &message.id, Capability::Update, now)?;
     let id = found.assoc.id.clone();
-    let sub_claims = message.sub_claims.as_ref().map(checked).transpose()?;
+    let sub_claims = message.sub_claims.as_ref().map(checked_claims).transpose()?;
     let principal = principal.clone();
     Ok(move |tx: &Tx| {
         let mut assoc = fresh(tx, &principal, &id)?;
@@ -258,7 +258,10 @@ fn check_forced(method: &AuthMethod, sub_claims: &SubClaims) -> Result<(), Fault
 }
 
 /// The sub-claims in their stored form, if they are well formed.
-fn checked(claims: &SubClaims) -> Result<SubClaims, Fault> {
+///
+/// # Errors
+/// [`Fault::bad_request`] names the claim that is not.
+pub(crate) fn checked_claims(claims: &SubClaims) -> Result<SubClaims, Fault> {
     let lists: Vec<_> =
         claims.0.iter().map(|(name, values)| (name.as_str(), values.join(","))).collect();
     Ok(parse_sub_claims(lists.iter().map(|(name, list)| (*name, list.as_str())))?)

@@ -6,8 +6,8 @@ use keysherd_plane::{Caller, Reply as A, Request as Q};
 use crate::control::Control;
 use crate::gateways::GatewayIdentity;
 use crate::{
-    accounts, assocs, auth, auth_methods, confirm, folders, grants, items, keys, login, note,
-    permissions, roles, rotation, rules, setup,
+    accounts, assocs, auth, auth_methods, confirm, explain, folders, grants, items, keys, login,
+    note, permissions, roles, rotation, rules, setup,
 };
 
 type Answered = Result<A, Fault>;
@@ -78,5 +78,6 @@ pub(crate) async fn dispatch(c: &Control, at: &GatewayIdentity, by: &Caller, q: 
         Q::ManagerAlert(m) => A::ManagerAlert(confirm::alert(c, by, m).await?),
         Q::ConfirmBegin(m) => A::ConfirmBegin(confirm::begin(c, at, by, m).await?),
         Q::ConfirmDone(m) => A::ConfirmDone(confirm::done(c, by, m).await?),
+        Q::AccessExplain(m) => A::AccessExplain(explain::explain(c, by, m).await?),
     })
 }

@@ -22,6 +22,7 @@ mod credential;
 mod directory;
 mod dispatch;
 mod escalation;
+mod explain;
 mod folders;
 mod gateways;
 mod grants;

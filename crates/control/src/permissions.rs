@@ -79,15 +79,23 @@ fn prepare(
     now: Timestamp,
 ) -> Result<(Arc<AccountDirectory>, Scope), Fault> {
     check_path(&message.path)?;
-    let scope = principal.rules.scope(RuleKind::ReverseRbac, Capability::Read, now);
-    if scope == Scope::None {
-        return Err(Fault::unauthorized(format!(
+    let scope = review_scope(principal, now)?;
+    Ok((control.directory_of(principal)?, scope))
+}
+
+/// How far the caller may review the access of others.
+///
+/// # Errors
+/// [`Fault::unauthorized`] for one who may not at all.
+pub(crate) fn review_scope(principal: &Principal, now: Timestamp) -> Result<Scope, Fault> {
+    match principal.rules.scope(RuleKind::ReverseRbac, Capability::Read, now) {
+        Scope::None => Err(Fault::unauthorized(format!(
             "unauthorized access for access id {}: access reviews are not granted; ask an \
              administrator for a role with reverse-rbac-access",
             principal.access_id()
-        )));
+        ))),
+        scope => Ok(scope),
     }
-    Ok((control.directory_of(principal)?, scope))
 }
 
 fn reaches(
@@ -144,7 +152,11 @@ fn reach(
     Some((shown, permissions))
 }
 
-fn check_path(path: &str) -> Result<(), Fault> {
+/// Refuses what cannot be a path by its length.
+///
+/// # Errors
+/// [`Fault::bad_request`].
+pub(crate) fn check_path(path: &str) -> Result<(), Fault> {
     if path.len() <= PATH_BYTES_MAX {
         return Ok(());
     }

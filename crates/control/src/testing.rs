@@ -23,7 +23,7 @@ use keysherd_plane::auth::{
 use keysherd_plane::auth_methods::MethodCreate;
 use keysherd_plane::roles::{AssocCreate, RoleCreate, RuleSet};
 use keysherd_plane::{Ask, Caller, Client};
-use keysherd_store::{Reader, Store, StoreConfig, audit};
+use keysherd_store::{Reader, Store, StoreConfig, Tx, audit, roles};
 use tempfile::TempDir;
 
 use crate::{
@@ -197,6 +197,18 @@ impl World {
         self.role(&role, rules).await;
         self.associate(&role, &method, SubClaims::default()).await;
         self.login(&access_id, &key).await.unwrap().token
+    }
+
+    /// Puts many rules into a role at once, past the use cases.
+    pub(crate) async fn many_rules(&self, path: &str, rules: &[Rule]) {
+        let (account, path, rules) = (self.first.id, item(path), rules.to_vec());
+        let add = move |tx: &Tx| {
+            let mut role = roles::by_path(tx, account, &path)?.unwrap();
+            role.rules.extend(rules);
+            roles::update(tx, &role)
+        };
+        assert!(self.control.store.commit(Vec::new(), add).await.unwrap());
+        self.control.directory.reload(account).unwrap();
     }
 
     /// The audit records of the first account.

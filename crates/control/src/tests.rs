@@ -5,6 +5,7 @@ mod assocs;
 mod directory;
 mod escalation;
 mod existence;
+mod explain;
 mod login;
 mod methods;
 mod password;

@@ -10,6 +10,7 @@ pub mod kinds;
 pub mod pattern;
 pub mod rule_set;
 pub mod sub_claims;
+pub mod trace;
 
 mod bind;
 mod case;

@@ -14,6 +14,7 @@ pub mod alerts;
 pub mod auth;
 pub mod auth_methods;
 pub mod confirm;
+pub mod explain;
 pub mod grants;
 pub mod items;
 pub mod keys;

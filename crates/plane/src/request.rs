@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::caller::{Audited, Note};
 use crate::{
-    accounts, alerts, auth, auth_methods, confirm, grants, items, keys, refresh, roles, rotation,
-    setup,
+    accounts, alerts, auth, auth_methods, confirm, explain, grants, items, keys, refresh, roles,
+    rotation, setup,
 };
 
 /// A message that can be asked, with the type of its reply.
@@ -131,4 +131,5 @@ messages! {
     ManagerAlert: alerts::ManagerAlert => Audited, unrecorded;
     ConfirmBegin: confirm::ConfirmBegin => confirm::ConfirmBeginReply, unrecorded;
     ConfirmDone: confirm::ConfirmDone => Done;
+    AccessExplain: explain::AccessExplain => explain::AccessExplainReply;
 }

@@ -10,6 +10,7 @@ mod create;
 mod delete;
 mod delete_rule;
 mod describe_permissions;
+mod explain;
 mod get;
 mod list;
 mod object_kind;
@@ -30,6 +31,7 @@ pub(super) static COMMANDS: &[&ApiCommand] = &[
     &delete::COMMAND,
     &delete_rule::COMMAND,
     &describe_permissions::COMMAND,
+    &explain::COMMAND,
     &get::COMMAND,
     &list::COMMAND,
     &reverse_rbac::COMMAND,

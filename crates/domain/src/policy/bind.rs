@@ -180,18 +180,22 @@ impl<'c> Binder<'c> {
     }
 
     fn usable(&self, name: &str) -> Vec<&'c str> {
-        let mut values: Vec<_> = self
-            .claims
-            .values(name)
-            .iter()
-            .map(String::as_str)
-            .filter(|value| !value.is_empty() && value.len() <= SEGMENT_BYTES_MAX)
-            .filter(|value| !value.contains('/'))
-            .collect();
+        let mut values: Vec<_> = usable_values(self.claims, name).collect();
         values.sort_unstable();
         values.dedup();
         values
     }
+}
+
+/// The values of a claim that can stand in a path.
+pub(super) fn usable_values<'c>(
+    claims: &'c SubClaims,
+    name: &str,
+) -> impl Iterator<Item = &'c str> + use<'c> {
+    let values = claims.values(name).iter().map(String::as_str);
+    values
+        .filter(|value| !value.is_empty() && value.len() <= SEGMENT_BYTES_MAX)
+        .filter(|value| !value.contains('/'))
 }
 
 /// What a claim contributes to a segment.

@@ -22,10 +22,20 @@ const OR: &str = "`OR`";
 
 /// Whether the bearer's claims meet the required ones; nothing required is always met.
 pub fn matches(required: &SubClaims, case_sensitive: bool, bearer: &SubClaims) -> bool {
+    unmet(required, case_sensitive, bearer).next().is_none()
+}
+
+/// The required claims that the bearer's do not meet, by name.
+pub fn unmet<'r>(
+    required: &'r SubClaims,
+    case_sensitive: bool,
+    bearer: &'r SubClaims,
+) -> impl Iterator<Item = (&'r str, &'r [String])> {
     let case = Case::from_flag(case_sensitive);
-    required.0.iter().all(|(name, values)| {
+    let claims = required.0.iter().map(|(name, values)| (name.as_str(), values.as_slice()));
+    claims.filter(move |(name, values)| {
         let held = bearer.values(name);
-        values.iter().any(|value| is_met(value, case, held))
+        !values.iter().any(|value| is_met(value, case, held))
     })
 }
 
