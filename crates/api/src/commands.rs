@@ -9,6 +9,8 @@ mod keys;
 mod roles;
 mod session;
 
+use std::sync::LazyLock;
+
 use keysherd_wire::{Command, Spec};
 
 use crate::ctx::Ctx;
@@ -16,21 +18,23 @@ use crate::ctx::Ctx;
 /// A command of this crate.
 pub type ApiCommand = Command<Ctx>;
 
-/// The nouns, each with its commands.
-static NOUNS: &[(&str, &[&ApiCommand])] = &[
-    ("Session", session::COMMANDS),
-    ("Items", items::COMMANDS),
-    ("Folders", folders::COMMANDS),
-    ("Keys", keys::COMMANDS),
-    ("Auth methods", auth_methods::COMMANDS),
-    ("Roles", roles::COMMANDS),
-    ("Account", account::COMMANDS),
-    ("Gateway", gateway::COMMANDS),
-];
+/// The nouns, each with its commands. Those of a family are made from its members, once.
+static NOUNS: LazyLock<Vec<(&str, Vec<&ApiCommand>)>> = LazyLock::new(|| {
+    vec![
+        ("Session", session::commands()),
+        ("Items", items::COMMANDS.to_vec()),
+        ("Folders", folders::COMMANDS.to_vec()),
+        ("Keys", keys::COMMANDS.to_vec()),
+        ("Auth methods", auth_methods::commands()),
+        ("Roles", roles::COMMANDS.to_vec()),
+        ("Account", account::COMMANDS.to_vec()),
+        ("Gateway", gateway::COMMANDS.to_vec()),
+    ]
+});
 
 /// The nouns, each with its commands, in the order pages and help texts show them.
-pub fn nouns() -> &'static [(&'static str, &'static [&'static ApiCommand])] {
-    NOUNS
+pub fn nouns() -> &'static [(&'static str, Vec<&'static ApiCommand>)] {
+    &NOUNS
 }
 
 /// Every public command.

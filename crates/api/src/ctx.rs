@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use keysherd_base::{ClockHandle, Fault, FaultKind, RngHandle};
+use keysherd_authn::Desk;
+use keysherd_base::{ClockHandle, Fault, FaultKind, RngHandle, SecretString};
 use keysherd_plane::{Ask, Caller, PlaneHandle};
 
 use crate::budget::AnswerBudget;
@@ -22,8 +23,43 @@ pub struct Services {
     pub rng: RngHandle,
     /// How much of large answers may be in memory.
     pub answers: AnswerBudget,
+    /// This gateway's own configuration.
+    pub configs: Arc<dyn Configs>,
     /// Turns for stretching passwords, so that logins cannot exhaust memory.
     pub stretching: Turns,
+}
+
+impl Desk for Ctx {
+    fn clock(&self) -> &ClockHandle {
+        &self.services.clock
+    }
+
+    fn rng(&self) -> &RngHandle {
+        &self.services.rng
+    }
+
+    fn config(&self, kind: &str, name: &str) -> Result<Option<SecretString>, Fault> {
+        self.services.configs.get(kind, name)
+    }
+}
+
+/// The configuration that only this gateway has: of clusters and directories it signs for.
+pub trait Configs: Send + Sync {
+    /// The configuration of `kind` called `name`, as JSON.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn get(&self, kind: &str, name: &str) -> Result<Option<SecretString>, Fault>;
+}
+
+/// A gateway without any.
+#[derive(Debug)]
+pub struct NoConfigs;
+
+impl Configs for NoConfigs {
+    fn get(&self, _: &str, _: &str) -> Result<Option<SecretString>, Fault> {
+        Ok(None)
+    }
 }
 
 /// What the audit log already says about a request.

@@ -19,4 +19,4 @@ pub use crypt::{
     Crypt, GeneratedKey, HeldFragment, KeyWish, ManagerSaid, OpenedItem, OpenedValue, RotateWish,
     SealedWrite, TakenOrder, TransitMessage, TransitResult,
 };
-pub use ctx::{Ctx, Recorded, Services};
+pub use ctx::{Configs, Ctx, NoConfigs, Recorded, Services};

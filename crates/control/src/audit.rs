@@ -42,7 +42,7 @@ pub(crate) fn draft_of(
     draft.client_type = Arc::clone(&caller.client.kind);
     if let Some(method) = method {
         draft.access_id = Some(method.access_id.clone());
-        draft.access_type = method.detail.kind_name().into();
+        draft.access_type = method.detail.kind_label();
     }
     draft
 }

@@ -163,7 +163,9 @@ fn check_change(
     control.check_time_of_proof(message.proof.signed_at, now)?;
     let subject = LoginSubject::Email { email, account: None };
     let key = principal.method.detail.public_key();
-    if !is_signed_by(key, PURPOSE_CHANGE_PASSWORD, &subject, &message.proof) {
+    let is_signed =
+        |key: &[u8; 32]| is_signed_by(key, PURPOSE_CHANGE_PASSWORD, &subject, &message.proof);
+    if !key.is_some_and(is_signed) {
         return Err(Fault::unauthorized(
             "the current password is not right; check it, or ask an administrator",
         ));
@@ -174,7 +176,7 @@ fn check_change(
 fn own_address(principal: &Principal) -> Result<&str, Fault> {
     match &principal.method.detail {
         MethodDetail::Email { email, .. } => Ok(email),
-        MethodDetail::ApiKey { .. } => Err(Fault::forbidden(
+        MethodDetail::ApiKey { .. } | MethodDetail::Member { .. } => Err(Fault::forbidden(
             "this token is not of an e-mail login, so it has no password; log in with e-mail and \
              password, or use reset-access-key",
         )),

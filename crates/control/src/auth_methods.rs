@@ -9,7 +9,7 @@ use keysherd_domain::auth_method::{AuthMethod, MethodDetail};
 use keysherd_domain::role::{Capability, RuleKind};
 use keysherd_plane::auth_methods::{
     AccessKeyReset, MethodCreate, MethodCreateReply, MethodDelete, MethodGet, MethodList,
-    MethodListReply, MethodUpdate, MethodView,
+    MethodListReply, MethodUpdate, MethodUpdateReply, MethodView,
 };
 use keysherd_plane::{Caller, Done};
 use keysherd_store::{Tx, assocs, auth_methods as stored, roles};
@@ -17,9 +17,9 @@ use keysherd_store::{Tx, assocs, auth_methods as stored, roles};
 use crate::audit::audit_draft;
 use crate::authorize::absent;
 use crate::control::Control;
-use crate::credential::{check_public_key, checked_detail};
+use crate::credential::{check_public_key, checked_detail, replaced_detail};
 use crate::directory::AccountDirectory;
-use crate::login::token_ttl_minutes;
+use crate::issue::token_ttl_minutes;
 use crate::method_shared::check_shared;
 use crate::page::{Page, page};
 use crate::relocation::check_relocation;
@@ -40,7 +40,7 @@ pub(crate) async fn create(
     let principal = control.principal(caller).await?;
     let params = vec![
         Param::public("name", message.path.to_string()),
-        Param::public("type", message.detail.kind_name()),
+        Param::public("type", message.detail.kind_label()),
     ];
     let draft = audit_draft(caller, &principal, action::CREATE_AUTH_METHOD, "", params);
     let plan = plan_create(control, &principal, message);
@@ -67,6 +67,7 @@ fn plan_create(
     match &mut detail {
         MethodDetail::ApiKey { key_created, .. } => *key_created = now,
         MethodDetail::Email { password_set, .. } => *password_set = now,
+        MethodDetail::Member { .. } => {}
     }
     let method = AuthMethod {
         id: 0,
@@ -96,7 +97,7 @@ pub(crate) async fn update(
     control: &Control,
     caller: &Caller,
     message: MethodUpdate,
-) -> Result<Done, Fault> {
+) -> Result<MethodUpdateReply, Fault> {
     let principal = control.principal(caller).await?;
     let mut params = vec![Param::public("name", message.path.to_string())];
     params.extend(message.new_path.iter().map(|new| Param::public("new-name", new.to_string())));
@@ -109,7 +110,7 @@ fn plan_update(
     control: &Control,
     principal: &Principal,
     message: MethodUpdate,
-) -> Result<impl FnOnce(&Tx) -> Result<Done, Fault> + use<>, Fault> {
+) -> Result<impl FnOnce(&Tx) -> Result<MethodUpdateReply, Fault> + use<>, Fault> {
     let now = control.now();
     let found = find(control, principal, &message.path, Capability::Update, now)?;
     keep_owner_safe(principal, &found, "changed")?;
@@ -128,7 +129,8 @@ fn plan_update(
     if let Some(new) = &new_path {
         check_relocation(principal, KIND, &found.path, new, now)?;
     }
-    let shared = message.shared;
+    let MethodUpdate { shared, settings, .. } = message;
+    let detail = settings.map(|new| replaced_detail(&found.detail, new)).transpose()?;
     let principal = principal.clone();
     Ok(move |tx: &Tx| {
         keep_greater_safe(tx, &principal, &found, now)?;
@@ -138,7 +140,13 @@ fn plan_update(
         edit(tx, &found, now, |method| {
             method.shared = shared.unwrap_or_else(|| method.shared.clone());
             method.path = new_path.unwrap_or_else(|| method.path.clone());
-        })
+            if let Some(detail) = detail.filter(|detail| *detail != method.detail) {
+                // Who was let in under other settings has to come in again.
+                method.detail = detail;
+                method.generation = method.generation.saturating_add(1);
+            }
+        })?;
+        Ok(MethodUpdateReply { access_id: found.access_id })
     })
 }
 

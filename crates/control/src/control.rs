@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use keysherd_authn::World;
 use keysherd_base::{ClockHandle, Fault, RngHandle, Timestamp};
 use keysherd_crypto::hash::HmacKey;
 use keysherd_crypto::sign::{PublicKey, SigningKey};
@@ -62,6 +63,8 @@ pub struct Parts {
     pub(crate) items: ItemState,
     pub(crate) grants: GrantState,
     pub(crate) rewraps: RewrapLeases,
+    /// What checks of evidence share.
+    pub(crate) world: World,
 }
 
 impl std::ops::Deref for Control {
@@ -95,6 +98,7 @@ impl Control {
             gateways,
             setup_token,
             rewraps: RewrapLeases::default(),
+            world: World::new(clock.clone(), rng.clone()),
             started,
             store,
             clock,

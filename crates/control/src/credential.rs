@@ -1,5 +1,6 @@
 //! Whether what a gateway made of a new credential can be a verifier.
 
+use keysherd_authn::{Method, SETTINGS_BYTES_MAX};
 use keysherd_base::Fault;
 use keysherd_crypto::password::PasswordParams;
 use keysherd_domain::auth_method::MethodDetail;
@@ -33,7 +34,14 @@ pub(crate) fn check_password(new: &NewPassword) -> Result<(), Fault> {
 /// # Errors
 /// [`Fault::bad_request`] says what is wrong.
 pub(crate) fn checked_detail(detail: MethodDetail) -> Result<MethodDetail, Fault> {
-    check_public_key(detail.public_key())?;
+    let detail = match detail {
+        MethodDetail::Member { kind, settings } => {
+            member_of(&kind, &settings)?.check(&settings)?;
+            return Ok(MethodDetail::Member { kind, settings });
+        }
+        other => other,
+    };
+    detail.public_key().map_or(Ok(()), check_public_key)?;
     let MethodDetail::Email {
         email,
         public_key,
@@ -57,6 +65,30 @@ pub(crate) fn checked_detail(detail: MethodDetail) -> Result<MethodDetail, Fault
         parallelism,
         password_set,
     })
+}
+
+/// A family member's detail with `new` settings in place of those it has.
+///
+/// # Errors
+/// [`Fault::bad_request`] when they are not good, or the method is of no such kind.
+pub(crate) fn replaced_detail(old: &MethodDetail, new: String) -> Result<MethodDetail, Fault> {
+    let MethodDetail::Member { kind, settings } = old else {
+        return Err(Fault::bad_request("this kind of auth method has no such settings"));
+    };
+    let member = member_of(kind, &new)?;
+    let settings = member.replace(settings, new)?;
+    member.check(&settings)?;
+    Ok(MethodDetail::Member { kind: kind.clone(), settings })
+}
+
+fn member_of(kind: &str, settings: &str) -> Result<&'static dyn Method, Fault> {
+    if settings.len() > SETTINGS_BYTES_MAX {
+        return Err(Fault::bad_request(format!(
+            "the settings are longer than {SETTINGS_BYTES_MAX} bytes; shorten key sets or metadata"
+        )));
+    }
+    keysherd_authn::by_kind(kind)
+        .ok_or_else(|| Fault::bad_request("this kind of auth method is not known here"))
 }
 
 /// The address in the one spelling it is kept in.

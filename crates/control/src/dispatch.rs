@@ -7,7 +7,7 @@ use crate::control::Control;
 use crate::gateways::GatewayIdentity;
 use crate::{
     accounts, assocs, auth, auth_methods, confirm, explain, folders, grants, items, keys, login,
-    note, permissions, roles, rotation, rules, setup,
+    note, permissions, present, roles, rotation, rules, setup,
 };
 
 type Answered = Result<A, Fault>;
@@ -18,6 +18,7 @@ pub(crate) async fn dispatch(c: &Control, at: &GatewayIdentity, by: &Caller, q: 
         Q::Note(m) => A::Note(note::note(c, by, m).await?),
         Q::PasswordParams(m) => A::PasswordParams(login::password_params(c, by, m).await?),
         Q::Login(m) => A::Login(login::login(c, by, m).await?),
+        Q::Present(m) => A::Present(present::present(c, by, m).await?),
         Q::ValidateToken(m) => A::ValidateToken(auth::validate(c, by, m).await?),
         Q::RevokeToken(m) => A::RevokeToken(auth::revoke(c, by, m).await?),
         Q::DescribeClaims(m) => A::DescribeClaims(auth::claims(c, by, m).await?),

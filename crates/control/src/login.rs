@@ -5,9 +5,9 @@
 //! It has no audit record, since it belongs to no account; it is logged and counted.
 
 use keysherd_audit::action;
-use keysherd_base::{AccountId, Fault, Timestamp, Uid};
+use keysherd_authn::Identity;
+use keysherd_base::{AccountId, Fault, Timestamp};
 use keysherd_crypto::password::PasswordParams as Argon2Params;
-use keysherd_domain::account::Account;
 use keysherd_domain::auth_method::{AuthMethod, MethodDetail};
 use keysherd_domain::claims::SubClaims;
 use keysherd_plane::Caller;
@@ -16,12 +16,11 @@ use keysherd_plane::auth::{
 };
 use keysherd_store::{auth_methods, meta};
 
-use crate::admission::admits;
 use crate::audit::draft_of;
 use crate::authorize::log_unrecorded;
 use crate::control::Control;
+use crate::issue::issue;
 use crate::proof::is_signed_by;
-use crate::session::token::TokenBody;
 
 /// Longest e-mail address: 64 bytes, an at sign, 255 bytes (RFC 5321 section 4.5.3.1).
 pub(crate) const EMAIL_BYTES_MAX: usize = 320;
@@ -63,7 +62,7 @@ fn params_of(detail: &MethodDetail) -> Option<PasswordParamsReply> {
         MethodDetail::Email { salt, memory_kib, iterations, parallelism, .. } => {
             Some(PasswordParamsReply { salt, memory_kib, iterations, parallelism })
         }
-        MethodDetail::ApiKey { .. } => None,
+        MethodDetail::ApiKey { .. } | MethodDetail::Member { .. } => None,
     }
 }
 
@@ -96,33 +95,7 @@ pub(crate) async fn login(
         Ok(method) => method,
         Err(fault) => return Err(refuse(control, caller, named.first(), fault).await),
     };
-    let account = control.directory.account(method.account)?;
-    let account = account.ok_or_else(|| Fault::internal("an auth method without its account"))?;
-    let draft = draft_of(caller, method.account, Some(method), action::AUTHENTICATE);
-    let token_id = Uid::random(&*control.rng)?;
-    let issue = || {
-        admits(&account.account, method, &caller.client, now)?;
-        let body = token_body(&account.account, method, token_id, caller, now);
-        let token = control.sessions.seal(&body).map_err(|_| {
-            Fault::bad_request("the identity has too many claims for a token; let it carry fewer")
-        })?;
-        Ok((token, body))
-    };
-    let issued = issue();
-    let draft = match &issued {
-        Ok((_, body)) => {
-            let mut draft = draft.with("token-expires", body.expires.rfc3339());
-            draft.unique_id = body.unique_id.as_str().into();
-            draft
-        }
-        Err(_) => draft,
-    };
-    let (token, body) = control.recorded(draft, issued).await?;
-    Ok(LoginReply {
-        token: token.expose().clone(),
-        expires: body.expires,
-        access_id: method.access_id.clone(),
-    })
+    issue(control, caller, method, identity(method), now).await
 }
 
 /// The methods the subject may mean: none when it is unknown.
@@ -151,10 +124,10 @@ fn prove<'m>(
     control.check_time_of_proof(message.proof.signed_at, now)?;
     let signed =
         |key: &[u8; 32]| is_signed_by(key, PURPOSE_LOGIN, &message.subject, &message.proof);
-    if named.is_empty() {
+    if !named.iter().any(|method| method.detail.public_key().is_some()) {
         signed(control.decoy_public.as_bytes());
     }
-    let mut proven = named.iter().filter(|method| signed(method.detail.public_key()));
+    let mut proven = named.iter().filter(|method| method.detail.public_key().is_some_and(signed));
     let method = proven.next().ok_or_else(|| wrong_credentials(&message.subject))?;
     if proven.next().is_some() {
         return Err(Fault::unauthorized(
@@ -176,7 +149,8 @@ fn wrong_credentials(subject: &LoginSubject) -> Fault {
     })
 }
 
-async fn refuse(
+/// Records that a login was refused; of a method that is not known, waits as long.
+pub(crate) async fn refuse(
     control: &Control,
     caller: &Caller,
     named: Option<&AuthMethod>,
@@ -200,46 +174,15 @@ async fn refuse(
     }
 }
 
-fn token_body(
-    account: &Account,
-    method: &AuthMethod,
-    id: Uid,
-    caller: &Caller,
-    now: Timestamp,
-) -> TokenBody {
-    let ttl_seconds = i64::from(token_ttl_minutes(account, method)) * 60;
-    let ends = now.plus_seconds(ttl_seconds);
-    let (unique_id, claims) = identity(method);
-    TokenBody {
-        account: method.account,
-        method: method.id,
-        generation: method.generation,
-        id,
-        issued: now,
-        expires: method.shared.access_expires.map_or(ends, |last| last.min(ends)),
-        address: caller.client.address.to_canonical(),
-        unique_id,
-        claims,
-    }
-}
-
-/// Who the bearer is within the method, and the claims beyond those that every token has.
-fn identity(method: &AuthMethod) -> (String, SubClaims) {
+/// Who the bearer of a credential that signs is.
+fn identity(method: &AuthMethod) -> Identity {
     let mut claims = SubClaims::default();
-    match &method.detail {
-        MethodDetail::ApiKey { .. } => (method.access_id.as_str().to_owned(), claims),
-        MethodDetail::Email { email, .. } => {
-            claims.set("email", email.clone());
-            (email.clone(), claims)
+    let unique_id = match method.detail.email() {
+        Some(email) => {
+            claims.set("email", email);
+            email.to_owned()
         }
-    }
-}
-
-/// How long tokens of a method last, in minutes: its own wish within the account's bounds.
-pub(crate) fn token_ttl_minutes(account: &Account, method: &AuthMethod) -> u32 {
-    let bounds = account.settings.token_ttl;
-    match method.shared.token_ttl_minutes {
-        0 => bounds.default,
-        wish => wish.max(bounds.minimum).min(bounds.maximum),
-    }
+        None => method.access_id.as_str().to_owned(),
+    };
+    Identity { unique_id, claims, ends: None }
 }

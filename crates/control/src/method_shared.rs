@@ -21,6 +21,7 @@ pub(crate) fn check_shared(
     check_description(&shared.description)?;
     check_texts("audit-logs-claims", &shared.audit_claims, CLAIM_NAME_BYTES_MAX)?;
     check_texts("allowed-client-type", &shared.allowed_client_types, CLIENT_TYPE_BYTES_MAX)?;
+    check_texts("subclaims-delimiters", &shared.sub_claim_delimiters, CLIENT_TYPE_BYTES_MAX)?;
     check_texts("product-type", &shared.product_types, CLIENT_TYPE_BYTES_MAX)?;
     check_length("bound-ips", shared.bound_ips.len())?;
     check_length("gw-bound-ips", shared.gateway_bound_ips.len())?;

@@ -16,6 +16,7 @@ pub mod envelope;
 pub mod fingerprint;
 pub mod hash;
 pub mod hpke;
+pub mod jwt;
 pub mod labels;
 pub mod memory;
 pub mod note;

@@ -1,5 +1,6 @@
 //! Auth methods: the ways into an account. Credentials here are verifiers only, never secrets.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use keysherd_base::{AccessId, AccountId, ItemPath, Timestamp};
@@ -100,6 +101,9 @@ pub struct MethodShared {
     pub delete_protection: bool,
     /// Days before expiry at which events are raised.
     pub expiration_event_days: Vec<u32>,
+    /// At these characters claim values are split, beside the comma.
+    #[serde(default)]
+    pub sub_claim_delimiters: Vec<String>,
 }
 
 /// What is specific to one kind: verifiers and bounds.
@@ -129,21 +133,49 @@ pub enum MethodDetail {
         /// When the password was last set.
         password_set: Timestamp,
     },
+    /// What somebody else made proves who the bearer is; a member of the family in `authn` knows
+    /// how.
+    Member {
+        /// The member's `rules_type`.
+        kind: String,
+        /// Its settings: JSON in the member's own form, without secrets of bearers.
+        settings: String,
+    },
 }
 
 impl MethodDetail {
     /// The `rules_type` of the V2 API.
-    pub const fn kind_name(&self) -> &'static str {
+    pub fn kind_name(&self) -> &str {
         match self {
             Self::ApiKey { .. } => "api_key",
             Self::Email { .. } => "email",
+            Self::Member { kind, .. } => kind,
         }
     }
 
-    /// The verifier of the credential.
-    pub const fn public_key(&self) -> &[u8; 32] {
+    /// The same, kept without copying where it is one of the built-in kinds: every audit record
+    /// has it.
+    pub fn kind_label(&self) -> Cow<'static, str> {
         match self {
-            Self::ApiKey { public_key, .. } | Self::Email { public_key, .. } => public_key,
+            Self::ApiKey { .. } => "api_key".into(),
+            Self::Email { .. } => "email".into(),
+            Self::Member { kind, .. } => kind.clone().into(),
+        }
+    }
+
+    /// The verifier of a credential that signs; `None` where something else is presented.
+    pub const fn public_key(&self) -> Option<&[u8; 32]> {
+        match self {
+            Self::ApiKey { public_key, .. } | Self::Email { public_key, .. } => Some(public_key),
+            Self::Member { .. } => None,
+        }
+    }
+
+    /// The e-mail address that logins name, in lower case.
+    pub fn email(&self) -> Option<&str> {
+        match self {
+            Self::Email { email, .. } => Some(email),
+            Self::ApiKey { .. } | Self::Member { .. } => None,
         }
     }
 }

@@ -94,7 +94,7 @@ static GET: Command<Arc<RequestInfo>> = Command {
         body: Body::Object,
         show: Show::Json,
     },
-    run: get,
+    run: &get,
 };
 static COMMANDS: &[&Command<Arc<RequestInfo>>] = &[&GET];
 

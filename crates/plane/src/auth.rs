@@ -93,6 +93,28 @@ pub struct Login {
     pub proof: LoginProof,
 }
 
+/// Signs in with what somebody else made: what the gateway half of a family member calls evidence.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Present {
+    /// The auth method.
+    pub access_id: AccessId,
+    /// Its kind, as the bearer said: evidence for another kind is not even looked at.
+    pub kind: String,
+    /// The evidence. Never a password or a private key.
+    pub evidence: String,
+}
+
+impl std::fmt::Debug for Present {
+    // By hand, because evidence may be good for another login until it ends.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Present")
+            .field("access_id", &self.access_id)
+            .field("kind", &self.kind)
+            .field("evidence", &"[secret]")
+            .finish()
+    }
+}
+
 /// A fresh token.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct LoginReply {

@@ -34,6 +34,15 @@ pub struct MethodUpdate {
     pub shared: Option<MethodShared>,
     /// The `kind_name` the command is for; another kind is refused.
     pub kind: String,
+    /// Replaces a family member's settings; tokens of other settings die.
+    pub settings: Option<String>,
+}
+
+/// The changed method.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct MethodUpdateReply {
+    /// Its public name.
+    pub access_id: AccessId,
 }
 
 /// Replaces the access key of an API-key method. Tokens of the old key die.

@@ -71,13 +71,14 @@ messages! {
     Note: Note => Audited;
     PasswordParams: auth::PasswordParams => auth::PasswordParamsReply, unrecorded;
     Login: auth::Login => auth::LoginReply;
+    Present: auth::Present => auth::LoginReply;
     ValidateToken: auth::ValidateToken => auth::ValidateTokenReply;
     RevokeToken: auth::RevokeToken => Done;
     DescribeClaims: auth::DescribeClaims => auth::DescribeClaimsReply;
     OwnEmail: auth::OwnEmail => auth::OwnEmailReply, unrecorded;
     ChangePassword: auth::ChangePassword => Done;
     MethodCreate: auth_methods::MethodCreate => auth_methods::MethodCreateReply;
-    MethodUpdate: auth_methods::MethodUpdate => Done;
+    MethodUpdate: auth_methods::MethodUpdate => auth_methods::MethodUpdateReply;
     AccessKeyReset: auth_methods::AccessKeyReset => Done;
     MethodGet: auth_methods::MethodGet => auth_methods::MethodView;
     MethodList: auth_methods::MethodList => auth_methods::MethodListReply;

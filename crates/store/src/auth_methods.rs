@@ -1,7 +1,7 @@
 //! Auth methods.
 
 use keysherd_base::{AccessId, AccountId, Fault, FolderPath, ItemPath, Timestamp};
-use keysherd_domain::auth_method::{AuthMethod, MethodDetail};
+use keysherd_domain::auth_method::AuthMethod;
 
 use crate::moves::{self, MoveStatements, move_statements};
 use crate::query::{Arg, Query, Row, Tx, all, first, first_changed, from_json, run, to_json};
@@ -112,28 +112,21 @@ pub fn move_folder(
 }
 
 fn columns<'a>(method: &'a AuthMethod, body: &'a str) -> [Arg<'a>; 6] {
-    let email = match &method.detail {
-        MethodDetail::Email { email, .. } => Some(email),
-        MethodDetail::ApiKey { .. } => None,
-    };
     [
         (&method.account).into(),
         method.path.as_str().into(),
         method.access_id.as_str().into(),
-        email.into(),
+        method.detail.email().into(),
         method.modified.0.into(),
         body.into(),
     ]
 }
 
 fn taken(method: &AuthMethod) -> String {
-    match &method.detail {
-        MethodDetail::Email { email, .. } => {
-            format!("an auth method named {} or one for {email} already exists", method.path.bare())
-        }
-        MethodDetail::ApiKey { .. } => {
-            format!("an auth method named {} already exists", method.path.bare())
-        }
+    let name = method.path.bare();
+    match method.detail.email() {
+        Some(email) => format!("an auth method named {name} or one for {email} already exists"),
+        None => format!("an auth method named {name} already exists"),
     }
 }
 

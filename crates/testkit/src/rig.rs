@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use keysherd_api::passwords::Turns;
-use keysherd_api::{AnswerBudget, Ctx, Services, commands};
+use keysherd_api::{AnswerBudget, Ctx, NoConfigs, Services, commands};
 use keysherd_audit::HEAD_LABEL;
 use keysherd_base::{
     AccessId, AccountId, Clock, Fault, ManualClock, RequestId, Rng, Timestamp, Uid,
@@ -341,30 +341,30 @@ struct GatewayParts<'a> {
 }
 
 fn start_gateway(parts: GatewayParts<'_>, settings: Settings) -> (Arc<Gateway>, Arc<Services>) {
-    let clock: keysherd_base::ClockHandle = parts.clock.clone();
-    let gateway = Gateway::start(GatewayConfig {
+    let config = GatewayConfig {
         plane: parts.plane.clone(),
         instance: SigningKey::from_seed(parts.instance.seed()),
         bundle: parts.bundle.clone(),
         links: links_of(parts.links),
         fragments: parts.fragments.clone(),
-        clock: clock.clone(),
+        clock: parts.clock.clone(),
         rng: SystemRng::handle(),
         key_cache_seconds: settings.key_cache_seconds,
         home: Some(parts.home),
         strict: settings.strict,
         rewraps_per_second: settings.rewraps_per_second,
-    });
-    let gateway = Arc::new(gateway.expect("a gateway"));
-    let services = Arc::new(Services {
+    };
+    let gateway = Arc::new(Gateway::start(config).expect("a gateway"));
+    let services = Services {
         plane: parts.plane,
         crypt: gateway.clone(),
-        clock,
+        clock: parts.clock.clone(),
         rng: SystemRng::handle(),
         answers: AnswerBudget::default(),
+        configs: Arc::new(NoConfigs),
         stretching: Turns::new(1),
-    });
-    (gateway, services)
+    };
+    (gateway, Arc::new(services))
 }
 
 fn links_of(links: &[Arc<ScriptedLink>]) -> Links {

@@ -134,7 +134,7 @@ pub struct Command<C: 'static> {
     /// What it is.
     pub spec: Spec,
     /// What it does.
-    pub run: fn(C, Args) -> Run,
+    pub run: &'static (dyn Fn(C, Args) -> Run + Send + Sync),
 }
 
 impl<C> std::fmt::Debug for Command<C> {

@@ -1,13 +1,17 @@
 //! No member of a family is forgotten: what a file defines is in the list of its family.
 //!
 //! A command is `static NAME: ApiCommand` in `commands/<noun>/<file>.rs`; its noun's list has
-//! `&<file>::NAME`, and the list of all commands has the noun's.
+//! `&<file>::NAME`, and the list of all commands has the noun's. A member of the family of auth
+//! methods is a file beside its list.
 
 use super::Finding;
 use super::tree::Tree;
 
 /// The file with the list of all commands.
 const ALL: &str = "crates/api/src/commands.rs";
+/// The family of auth methods: its list, and the directory of its members.
+const METHODS: &str = "crates/authn/src/methods.rs";
+const MEMBERS: &str = "crates/authn/src/methods/";
 /// The directory of the nouns.
 const NOUNS: &str = "crates/api/src/commands/";
 
@@ -16,13 +20,21 @@ pub(super) fn check(tree: &Tree, found: &mut Vec<Finding>) {
         let path = path.to_owned();
         found.push(Finding { path, line: 0, rule: "registry", value: None, text });
     };
+    for (file, _) in tree.rust() {
+        let Some(member) = file.path.strip_prefix(MEMBERS) else { continue };
+        let member = member.trim_end_matches(".rs");
+        if !member.contains('/') && !lists(tree, &[METHODS], &format!("&{member}")) {
+            add(&file.path, format!("{member} is not in METHODS of {METHODS}"));
+        }
+    }
     for (file, rust) in tree.rust() {
         let Some(inside) = file.path.strip_prefix(NOUNS) else { continue };
         let parts: Vec<_> = inside.trim_end_matches(".rs").split('/').collect();
         match parts.as_slice() {
             [noun] | [noun, "mod"]
                 if rust.code.contains("static COMMANDS:")
-                    && !lists(tree, &[ALL], &format!("{noun}::COMMANDS")) =>
+                    && !lists(tree, &[ALL], &format!("{noun}::COMMANDS"))
+                    && !lists(tree, &[ALL], &format!("{noun}::commands()")) =>
             {
                 add(&file.path, format!("{noun}::COMMANDS is not in {ALL}"));
             }
@@ -73,6 +85,15 @@ mod tests {
     const NOUN: &str = "mod get;\nstatic COMMANDS: &[&ApiCommand] = &[&get::COMMAND];\n";
     const ITEMS: &str = "crates/api/src/commands/items.rs";
     const GET: &str = "crates/api/src/commands/items/get.rs";
+
+    #[test]
+    fn a_member_of_a_family_is_in_its_list() {
+        let member = "crates/authn/src/methods/ldap.rs";
+        let list = "static METHODS: &[&dyn Method] = &[&ldap::Ldap];\n";
+        expect(check, &[(METHODS, list), (member, COMMAND)], &[]);
+        let list = "static METHODS: &[&dyn Method] = &[]; // &ldap::Ldap\n";
+        expect(check, &[(METHODS, list), (member, COMMAND)], &[(member, 0, "ldap is not in")]);
+    }
 
     #[test]
     fn a_complete_registry_passes() {

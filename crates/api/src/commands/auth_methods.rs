@@ -2,6 +2,7 @@
 
 mod create_api_key;
 mod delete;
+mod family;
 mod get;
 mod list;
 mod reset_access_key;
@@ -12,8 +13,16 @@ pub(crate) use shared::networks;
 
 use crate::commands::ApiCommand;
 
-/// The commands, by name.
-pub(super) static COMMANDS: &[&ApiCommand] = &[
+/// The commands: those of the family's members after the others.
+pub(super) fn commands() -> Vec<&'static ApiCommand> {
+    COMMANDS
+        .iter()
+        .copied()
+        .chain(keysherd_authn::all().iter().flat_map(|m| family::of(*m)))
+        .collect()
+}
+
+static COMMANDS: &[&ApiCommand] = &[
     &create_api_key::COMMAND,
     &delete::COMMAND,
     &get::COMMAND,

@@ -12,10 +12,14 @@ mod validate_token;
 use crate::commands::ApiCommand;
 
 /// The commands, by name.
-pub(super) static COMMANDS: &[&ApiCommand] = &[
-    &auth::COMMAND,
+pub(super) fn commands() -> Vec<&'static ApiCommand> {
+    let mut commands: Vec<&'static ApiCommand> = vec![&auth::COMMAND, &configure::COMMAND];
+    commands.extend_from_slice(COMMANDS);
+    commands
+}
+
+static COMMANDS: &[&ApiCommand] = &[
     &change_password::COMMAND,
-    &configure::COMMAND,
     &describe_sub_claims::COMMAND,
     &revoke_creds::COMMAND,
     &static_creds_auth::COMMAND,

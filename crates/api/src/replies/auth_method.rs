@@ -38,7 +38,7 @@ struct ExpirationEvent {
 /// The model `AuthMethodAccessInfo`.
 #[derive(Serialize)]
 struct AccessInfo<'a> {
-    rules_type: &'static str,
+    rules_type: &'a str,
     access_expires: i64,
     cidr_whitelist: String,
     gw_cidr_whitelist: String,
@@ -54,6 +54,11 @@ struct AccessInfo<'a> {
     api_key_access_rules: Option<ApiKeyRules>,
     #[serde(skip_serializing_if = "Option::is_none")]
     email_pass_access_rules: Option<EmailRules<'a>>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    sub_claims_delimiters: &'a [String],
+    /// The rules of a family member, under the name that its kind has.
+    #[serde(flatten)]
+    member: BTreeMap<&'static str, serde_json::Value>,
 }
 
 #[derive(Serialize)]
@@ -137,6 +142,7 @@ impl<'a> AuthMethodReply<'a> {
 
 fn access_info(view: &MethodView) -> AccessInfo<'_> {
     let shared = &view.method.shared;
+    let mut member = BTreeMap::new();
     let (api_key, email) = match &view.method.detail {
         MethodDetail::ApiKey { public_key, key_created } => {
             let key = STANDARD.encode(public_key);
@@ -147,6 +153,12 @@ fn access_info(view: &MethodView) -> AccessInfo<'_> {
         MethodDetail::Email { email, password_set, .. } => {
             let last_reset_password = password_set.rfc3339();
             (None, Some(EmailRules { alg: "Argon2id-Ed25519", email, last_reset_password }))
+        }
+        MethodDetail::Member { kind, settings } => {
+            // Settings that no member of this release can read are shown as none.
+            let known = keysherd_authn::by_kind(kind).and_then(|known| known.show(settings).ok());
+            member.extend(known.map(|rules| (rules.field, rules.content)));
+            (None, None)
         }
     };
     AccessInfo {
@@ -161,6 +173,8 @@ fn access_info(view: &MethodView) -> AccessInfo<'_> {
         product_types: &shared.product_types,
         api_key_access_rules: api_key,
         email_pass_access_rules: email,
+        sub_claims_delimiters: &shared.sub_claim_delimiters,
+        member,
     }
 }
 

@@ -202,6 +202,7 @@ async fn nobody_strips_a_stronger_method_to_take_it_over() {
             kind: "api_key".to_owned(),
             new_path,
             shared,
+            settings: None,
         };
         let renamed = update(Some(item("/elsewhere")), None);
         refused(world.ask(&governor, renamed).await, "renaming it");

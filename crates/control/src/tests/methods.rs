@@ -14,7 +14,13 @@ use keysherd_plane::items::{MovedObjects, ObjectsMove};
 use crate::testing::{OWNER_EMAIL, START, World, item, kind, method, rule};
 
 fn update(path: &str) -> MethodUpdate {
-    MethodUpdate { path: item(path), new_path: None, shared: None, kind: "api_key".to_owned() }
+    MethodUpdate {
+        path: item(path),
+        new_path: None,
+        shared: None,
+        kind: "api_key".to_owned(),
+        settings: None,
+    }
 }
 
 fn list() -> MethodList {

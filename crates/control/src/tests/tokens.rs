@@ -89,6 +89,7 @@ async fn shortening_a_methods_access_binds_tokens_at_once() {
         new_path: None,
         shared: Some(shared),
         kind: "api_key".to_owned(),
+        settings: None,
     };
     world.ask(&world.admin, update).await.unwrap();
     world.ask(&token, AccountGet).await.unwrap();

@@ -29,11 +29,11 @@ static TARGET: Command<()> = Command {
         "target-create-db",
         &[Alias { name: "create-db-target", success: 201, reply: "object" }],
     ),
-    run,
+    run: &run,
 };
-static MIXED: Command<()> = Command { spec: spec("gateway-create-producer-Redis", &[]), run };
-static TAKEN: Command<()> = Command { spec: spec("CREATE-db-target", &[]), run };
-static RESERVED: Command<()> = Command { spec: spec("health", &[]), run };
+static MIXED: Command<()> = Command { spec: spec("gateway-create-producer-Redis", &[]), run: &run };
+static TAKEN: Command<()> = Command { spec: spec("CREATE-db-target", &[]), run: &run };
+static RESERVED: Command<()> = Command { spec: spec("health", &[]), run: &run };
 
 static GOOD: &[&Command<()>] = &[&TARGET, &MIXED];
 static DOUBLE: &[&Command<()>] = &[&TARGET, &TAKEN];

@@ -130,7 +130,7 @@ static GET_THING: Command<Call> = Command {
         aliases: &[Alias { name: "describe-Thing", success: 201, reply: "object" }],
         ..spec("get-thing", &[NAME.spec(), KEEP.spec()], Body::Object)
     },
-    run: get_thing,
+    run: &get_thing,
 };
 
 fn encrypt_rows(call: Call, args: Args) -> Run {
@@ -141,7 +141,7 @@ fn encrypt_rows(call: Call, args: Args) -> Run {
 }
 
 static ENCRYPT_ROWS: Command<Call> =
-    Command { spec: spec("encrypt-rows", &[NAME.spec()], Body::Array), run: encrypt_rows };
+    Command { spec: spec("encrypt-rows", &[NAME.spec()], Body::Array), run: &encrypt_rows };
 
 /// Each kind of fault by name.
 pub(crate) const KINDS: [(&str, FaultKind); 12] = [
@@ -169,7 +169,7 @@ fn fail(_: Call, args: Args) -> Run {
 }
 
 static FAIL: Command<Call> =
-    Command { spec: spec("fail", &[KIND.spec()], Body::Object), run: fail };
+    Command { spec: spec("fail", &[KIND.spec()], Body::Object), run: &fail };
 
 fn warn(_: Call, _: Args) -> Run {
     Box::pin(async {
@@ -178,7 +178,7 @@ fn warn(_: Call, _: Args) -> Run {
     })
 }
 
-static WARN: Command<Call> = Command { spec: spec("warn", &[], Body::Object), run: warn };
+static WARN: Command<Call> = Command { spec: spec("warn", &[], Body::Object), run: &warn };
 
 fn panic_late(_: Call, _: Args) -> Run {
     Box::pin(async {
@@ -188,14 +188,14 @@ fn panic_late(_: Call, _: Args) -> Run {
 }
 
 static PANIC_LATE: Command<Call> =
-    Command { spec: spec("panic-late", &[], Body::Object), run: panic_late };
+    Command { spec: spec("panic-late", &[], Body::Object), run: &panic_late };
 
 fn panic_early(_: Call, _: Args) -> Run {
     panic!("canary-panic")
 }
 
 static PANIC_EARLY: Command<Call> =
-    Command { spec: spec("panic-early", &[], Body::Object), run: panic_early };
+    Command { spec: spec("panic-early", &[], Body::Object), run: &panic_early };
 
 fn wait(call: Call, _: Args) -> Run {
     Box::pin(async move {
@@ -205,13 +205,13 @@ fn wait(call: Call, _: Args) -> Run {
     })
 }
 
-static WAIT: Command<Call> = Command { spec: spec("wait", &[], Body::Object), run: wait };
+static WAIT: Command<Call> = Command { spec: spec("wait", &[], Body::Object), run: &wait };
 
 fn large(_: Call, _: Args) -> Run {
     Box::pin(async { Answer::json(&"x".repeat(16 * 1024 * 1024)) })
 }
 
-static LARGE: Command<Call> = Command { spec: spec("large", &[], Body::Object), run: large };
+static LARGE: Command<Call> = Command { spec: spec("large", &[], Body::Object), run: &large };
 
 /// The list.
 pub(crate) static COMMANDS: &[&Command<Call>] =

@@ -32,7 +32,7 @@ pub(super) static COMMAND: ApiCommand = Command {
         body: Body::Object,
         show: Show::Sentence("The account settings were successfully updated"),
     },
-    run: |ctx, args| Box::pin(run(ctx, args)),
+    run: &|ctx, args| Box::pin(run(ctx, args)),
 };
 
 async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {

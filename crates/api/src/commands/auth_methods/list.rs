@@ -39,7 +39,7 @@ pub(super) static COMMAND: ApiCommand = Command {
             &[("NAME", "auth_method_name"), ("ACCESS ID", "auth_method_access_id")],
         ),
     },
-    run: |ctx, args| Box::pin(run(ctx, args)),
+    run: &|ctx, args| Box::pin(run(ctx, args)),
 };
 
 async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {

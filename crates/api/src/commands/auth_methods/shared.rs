@@ -5,6 +5,7 @@ use keysherd_domain::auth_method::{IpNetwork, MethodShared};
 use keysherd_wire::{Args, Field, Flag, Group, Int, List};
 
 use crate::fields::{DELETE_PROTECTION, DESCRIPTION};
+use keysherd_authn::fields::SUBCLAIMS_DELIMITERS;
 
 const ACCESS_EXPIRES: Field<Int> =
     Field::int("access-expires", "When logins end, in seconds since 1970; 0: never.").default("0");
@@ -41,6 +42,10 @@ pub(super) const SHARED: Group = Group {
     ],
 };
 
+/// The field of those whose claims are texts with several values.
+pub(super) static DELIMITED: Group =
+    Group { title: "Claims", fields: &[SUBCLAIMS_DELIMITERS.spec()] };
+
 /// Reads the fields. An update replaces all of them, as the API's update calls do.
 pub(super) fn read(args: &Args) -> Result<MethodShared, Fault> {
     let token_ttl_minutes = u32::try_from(args.get_or(&JWT_TTL, 0)?)
@@ -59,6 +64,7 @@ pub(super) fn read(args: &Args) -> Result<MethodShared, Fault> {
         force_sub_claims: args.get_or(&FORCE_SUB_CLAIMS, false)?,
         audit_claims: args.get(&AUDIT_LOGS_CLAIMS)?.unwrap_or_default(),
         allowed_client_types: args.get(&ALLOWED_CLIENT_TYPE)?.unwrap_or_default(),
+        sub_claim_delimiters: args.get(&SUBCLAIMS_DELIMITERS)?.unwrap_or_default(),
         product_types: args.get(&PRODUCT_TYPE)?.unwrap_or_default(),
         delete_protection: args.get_or(&DELETE_PROTECTION, false)?,
         expiration_event_days: days

@@ -32,7 +32,7 @@ pub(super) static COMMAND: ApiCommand = Command {
         body: Body::Object,
         show: Show::Sentence("Auth Method {name} successfully updated"),
     },
-    run: |ctx, args| Box::pin(run(ctx, args)),
+    run: &|ctx, args| Box::pin(run(ctx, args)),
 };
 
 async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
@@ -43,6 +43,7 @@ async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
         new_path: new_path.clone(),
         shared: Some(shared::read(&args)?),
         kind: "api_key".to_owned(),
+        settings: None,
     };
     ctx.ask(update).await?;
     Answer::json(&Reply { name: new_path.unwrap_or(path).bare() })

@@ -50,7 +50,7 @@ pub(super) static COMMAND: ApiCommand = Command {
             "Item {item_name} was successfully deleted\nIt will be gone on {deletion_date}",
         ),
     },
-    run: |ctx, args| Box::pin(run(ctx, args)),
+    run: &|ctx, args| Box::pin(run(ctx, args)),
 };
 
 async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {

@@ -80,7 +80,7 @@ pub(super) static COMMAND: ApiCommand = Command {
             ],
         ),
     },
-    run: |ctx, args| Box::pin(run(ctx, args)),
+    run: &|ctx, args| Box::pin(run(ctx, args)),
 };
 
 async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {

@@ -33,7 +33,7 @@ pub(super) static COMMAND: ApiCommand = Command {
         body: Body::Object,
         show: Show::Sentence("Secret {name} was rolled back; its newest version is {version}"),
     },
-    run: |ctx, args| Box::pin(run(ctx, args)),
+    run: &|ctx, args| Box::pin(run(ctx, args)),
 };
 
 async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {

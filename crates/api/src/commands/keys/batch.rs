@@ -46,7 +46,7 @@ pub(super) static ENCRYPT: ApiCommand = Command {
         body: Body::Array,
         show: Show::Json,
     },
-    run: |ctx, args| Box::pin(encrypt(ctx, args)),
+    run: &|ctx, args| Box::pin(encrypt(ctx, args)),
 };
 
 /// Decrypts a batch.
@@ -63,7 +63,7 @@ pub(super) static DECRYPT: ApiCommand = Command {
         body: Body::Array,
         show: Show::Json,
     },
-    run: |ctx, args| Box::pin(decrypt(ctx, args)),
+    run: &|ctx, args| Box::pin(decrypt(ctx, args)),
 };
 
 async fn encrypt(ctx: Ctx, args: Args) -> Result<Answer, Fault> {

@@ -80,7 +80,7 @@ pub(super) static COMMAND: ApiCommand = Command {
         body: Body::Object,
         show: Show::Json,
     },
-    run: |ctx, args| Box::pin(run(ctx, args)),
+    run: &|ctx, args| Box::pin(run(ctx, args)),
 };
 
 /// Of the account's original key, which has no name.
@@ -98,7 +98,7 @@ pub(super) static ORIGINAL: ApiCommand = Command {
         body: Body::Object,
         show: Show::Json,
     },
-    run: |ctx, _| Box::pin(show(ctx, None)),
+    run: &|ctx, _| Box::pin(show(ctx, None)),
 };
 
 async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {

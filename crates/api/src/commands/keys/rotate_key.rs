@@ -54,7 +54,7 @@ pub(super) static COMMAND: ApiCommand = Command {
         body: Body::Object,
         show: Show::Sentence("Key {name} was rotated; its newest version is {new_item_version}"),
     },
-    run: |ctx, args| Box::pin(run(ctx, args)),
+    run: &|ctx, args| Box::pin(run(ctx, args)),
 };
 
 /// Rotates the account's original key, which has no name.
@@ -73,7 +73,7 @@ pub(super) static ORIGINAL: ApiCommand = Command {
             "The account's original key was rotated; its newest version is {new_item_version}",
         ),
     },
-    run: |ctx, args| Box::pin(run_original(ctx, args)),
+    run: &|ctx, args| Box::pin(run_original(ctx, args)),
 };
 
 async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {

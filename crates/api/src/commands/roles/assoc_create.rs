@@ -35,7 +35,7 @@ pub(super) static COMMAND: ApiCommand = Command {
             "Role {role-name} was associated with {am-name}\n- Association ID: {assoc_id}",
         ),
     },
-    run: |ctx, args| Box::pin(run(ctx, args)),
+    run: &|ctx, args| Box::pin(run(ctx, args)),
 };
 
 async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {

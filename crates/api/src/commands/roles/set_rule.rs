@@ -31,7 +31,7 @@ pub(super) static COMMAND: ApiCommand = Command {
         body: Body::Object,
         show: Show::Sentence("The rule on {path} was successfully set for role {role-name}"),
     },
-    run: |ctx, args| Box::pin(run(ctx, args)),
+    run: &|ctx, args| Box::pin(run(ctx, args)),
 };
 
 async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {

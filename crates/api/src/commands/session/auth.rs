@@ -1,5 +1,7 @@
 //! `auth`: exchanges a credential for a token.
 
+use std::sync::LazyLock;
+
 use keysherd_base::Fault;
 use keysherd_wire::{Access, Answer, Args, Body, Command, Show, Spec};
 use serde::Serialize;
@@ -16,21 +18,21 @@ struct Reply {
 }
 
 /// The command.
-pub(super) static COMMAND: ApiCommand = Command {
+pub(super) static COMMAND: LazyLock<ApiCommand> = LazyLock::new(|| Command {
     spec: Spec {
         name: "auth",
         aliases: &[],
         success: 200,
         summary: "Exchange a credential for a token.",
-        groups: &[&CREDENTIAL],
-        fields: &[JSON.spec()],
+        groups: vec![&*CREDENTIAL].leak(),
+        fields: const { &[JSON.spec()] },
         reply: "AuthOutput",
         access: Access::Open,
         body: Body::Object,
         show: Show::Sentence("Authentication succeeded.\nToken: {token}"),
     },
-    run: |ctx, args| Box::pin(run(ctx, args)),
-};
+    run: &|ctx, args| Box::pin(run(ctx, args)),
+});
 
 async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
     let login = login::login(&ctx, &args).await?;

@@ -1,13 +1,17 @@
 //! Signing in: how a credential becomes a proof, so that the control plane never sees it.
 
+use std::sync::LazyLock;
+
+use keysherd_authn::Method;
+use keysherd_authn::fields::GATEWAY_URL;
 use keysherd_base::{AccessId, AccountId, Fault, Secret, SecretString};
 use keysherd_crypto::access_key::AccessKey;
 use keysherd_crypto::sign::SigningKey;
 use keysherd_plane::auth::{
     LOGIN_LABEL, Login, LoginProof, LoginReply, LoginSubject, PURPOSE_LOGIN, PasswordParams,
-    PasswordParamsReply,
+    PasswordParamsReply, Present,
 };
-use keysherd_wire::{Args, Field, Flag, Group, Text};
+use keysherd_wire::{Args, Field, FieldSpec, Flag, Group, Text};
 
 use crate::ctx::Ctx;
 use crate::passwords::{self, wrong_credential};
@@ -16,31 +20,37 @@ const ACCESS_ID: Field<Text> = Field::text("access-id", "Access id of the auth m
 const ACCESS_KEY: Field<Text> =
     Field::text("access-key", "The access key of an API-key method.").secret();
 const ACCESS_TYPE: Field<Text> =
-    Field::text("access-type", "The kind of auth method: access_key (or api_key), password.")
+    Field::text("access-type", "The kind of auth method: access_key, password, jwt and so on.")
         .default("access_key");
 const ADMIN_EMAIL: Field<Text> = Field::text("admin-email", "E-mail address, for password.");
 const ADMIN_PASSWORD: Field<Text> =
     Field::text("admin-password", "The password, for password.").secret();
 const ACCOUNT_ID: Field<Text> =
     Field::text("account-id", "The account, when the address belongs to several.");
-const GATEWAY_URL: Field<Text> =
-    Field::text("gateway-url", "The gateway is the one called.").inert();
 const DEBUG: Field<Flag> = Field::flag("debug", "Nothing more is shown.").inert();
 
-/// What signing in takes.
-pub(super) const CREDENTIAL: Group = Group {
-    title: "Credential",
-    fields: &[
-        ACCESS_ID.spec(),
-        ACCESS_KEY.spec(),
-        ACCESS_TYPE.spec(),
-        ADMIN_EMAIL.spec(),
-        ADMIN_PASSWORD.spec(),
-        ACCOUNT_ID.spec(),
-        GATEWAY_URL.spec(),
-        DEBUG.spec(),
-    ],
-};
+const OWN: &[FieldSpec] = &[
+    ACCESS_ID.spec(),
+    ACCESS_KEY.spec(),
+    ACCESS_TYPE.spec(),
+    ADMIN_EMAIL.spec(),
+    ADMIN_PASSWORD.spec(),
+    ACCOUNT_ID.spec(),
+    GATEWAY_URL.spec(),
+    DEBUG.spec(),
+];
+
+/// What signing in takes: its own fields, and those of the family's members.
+pub(super) static CREDENTIAL: LazyLock<Group> = LazyLock::new(|| {
+    let mut fields = OWN.to_vec();
+    for field in keysherd_authn::all().iter().flat_map(|member| member.credential()) {
+        // Several members may present the same field.
+        if fields.iter().all(|known| known.name != field.name) {
+            fields.push(*field);
+        }
+    }
+    Group { title: "Credential", fields: fields.leak() }
+});
 
 /// Signs in with the credential in `args`.
 ///
@@ -51,13 +61,27 @@ pub(super) async fn login(ctx: &Ctx, args: &Args) -> Result<LoginReply, Fault> {
     match kind.to_ascii_lowercase().as_str() {
         "access_key" | "api_key" => login_access_key(ctx, args).await,
         "password" => login_password(ctx, args).await,
-        // Some clients try one type after the other until one works: this must fail like a wrong
-        // credential, not like a wrong request.
-        _ => Err(Fault::unauthorized(format!(
-            "access type '{}' is not served; use access_key or password",
-            kind.escape_default()
-        ))),
+        other => match keysherd_authn::by_access_type(other) {
+            Some(member) => login_member(ctx, args, member).await,
+            // Some clients try one type after the other until one works: this must fail like a
+            // wrong credential, not like a wrong request.
+            None => Err(Fault::unauthorized(format!(
+                "access type '{}' is not served; see auth --help for those that are",
+                kind.escape_default()
+            ))),
+        },
     }
+}
+
+async fn login_member(
+    ctx: &Ctx,
+    args: &Args,
+    member: &'static dyn Method,
+) -> Result<LoginReply, Fault> {
+    let access_id = AccessId::parse(&args.need(&ACCESS_ID)?).map_err(|_| wrong_credential())?;
+    let evidence = member.prove(args, ctx).await?;
+    let kind = member.kind().name.to_owned();
+    ctx.ask(Present { access_id, kind, evidence }).await
 }
 
 async fn login_access_key(ctx: &Ctx, args: &Args) -> Result<LoginReply, Fault> {

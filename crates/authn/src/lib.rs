@@ -1,0 +1,35 @@
+//! The family of auth methods whose bearers prove who they are with what somebody else made: a
+//! token of an identity provider, a signed request, a certificate.
+//!
+//! A member is one file under `methods/` and two lines in `methods.rs`. It says what it is called,
+//! which settings it has, what a bearer presents, and how that is checked. Everything else is
+//! written once for all of them: creating, updating, listing and deleting (`api`), what all
+//! methods share, associations, tokens and audit (`control`).
+//!
+//! A member has two halves that never run in the same place. The **gateway half** reads settings
+//! and credentials from arguments and makes *evidence*; passwords and private keys end there. The
+//! **control half** checks evidence against settings and nothing else: no gateway's word counts
+//! unless the settings hold a key whose private half only that gateway has.
+
+mod claims;
+mod conformance;
+pub mod fields;
+mod kind;
+mod member;
+mod methods;
+mod world;
+
+pub use claims::{CLAIMS_MAX, VALUES_MAX, claims_of, text_values};
+pub use conformance::complaints;
+pub use kind::{Kind, Spelling};
+pub use member::{Attempt, Desk, Identity, Method, Prepared, Rules, Wanted};
+pub use methods::{all, by_access_type, by_kind};
+pub use world::World;
+
+/// A future that a member answers with.
+pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Longest settings of a method, in bytes: key sets and metadata are the longest.
+pub const SETTINGS_BYTES_MAX: usize = 512 * 1024;
+/// Longest evidence of one login, in bytes.
+pub const EVIDENCE_BYTES_MAX: usize = 256 * 1024;

@@ -1,0 +1,156 @@
+//! What a member is.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use keysherd_base::{AccessId, ClockHandle, Fault, RngHandle, SecretString, Timestamp};
+use keysherd_domain::claims::SubClaims;
+use keysherd_wire::{Args, FieldSpec, Group};
+
+use crate::world::World;
+use crate::{BoxFuture, Kind};
+
+/// Settings read from the arguments of a create or update command.
+pub struct Prepared {
+    /// JSON in the member's own form; what control stores.
+    pub settings: String,
+    /// A private key that was made along; shown once and stored nowhere.
+    pub private_key: Option<SecretString>,
+}
+
+impl Prepared {
+    /// Settings without a key.
+    ///
+    /// # Errors
+    /// [`Fault::internal`] when they cannot be written, which is a defect.
+    pub fn of<S: serde::Serialize>(settings: &S) -> Result<Self, Fault> {
+        let settings = serde_json::to_string(settings).map_err(Fault::internal)?;
+        Ok(Self { settings, private_key: None })
+    }
+}
+
+impl fmt::Debug for Prepared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Prepared").field("private_key", &self.private_key.is_some()).finish()
+    }
+}
+
+/// The V2 object that shows a member's settings: its field in `access_info`, and its content.
+#[derive(Debug)]
+pub struct Rules {
+    /// Such as `oauth2_access_rules`.
+    pub field: &'static str,
+    /// Only fields that the V2 model has; those without value are left out.
+    pub content: serde_json::Value,
+}
+
+/// Why settings are being read: a member may keep what only a create command makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// For a new method.
+    New,
+    /// For one that exists; `None` in an argument keeps nothing but keys made along.
+    Changed,
+}
+
+/// What the gateway half may use.
+pub trait Desk: Send + Sync {
+    /// Time.
+    fn clock(&self) -> &ClockHandle;
+    /// Randomness.
+    fn rng(&self) -> &RngHandle;
+    /// This gateway's own configuration of `kind` called `name`, as JSON; `None` when it has none.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn config(&self, kind: &str, name: &str) -> Result<Option<SecretString>, Fault>;
+}
+
+/// One login as the control half sees it.
+#[derive(Clone, Copy)]
+pub struct Attempt<'a> {
+    /// The method's settings.
+    pub settings: &'a str,
+    /// What the gateway half made.
+    pub evidence: &'a str,
+    /// The method's public name.
+    pub access_id: &'a AccessId,
+    /// The client, as far as its gateway is trusted to say.
+    pub client: IpAddr,
+    /// At these characters values are split, beside the comma.
+    pub delimiters: &'a [String],
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// Who a bearer turned out to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Distinguishes the bearers of one method.
+    pub unique_id: String,
+    /// Everything the roles may ask for.
+    pub claims: SubClaims,
+    /// No token may outlive this; `None`: as the method says.
+    pub ends: Option<Timestamp>,
+}
+
+/// A kind of auth method.
+pub trait Method: Send + Sync {
+    /// What it is called.
+    fn kind(&self) -> &'static Kind;
+
+    /// Its own settings as fields of its create and update commands.
+    fn fields(&self) -> &'static Group;
+
+    /// Gateway half: settings from arguments.
+    ///
+    /// # Errors
+    /// [`Fault::bad_request`] names the field.
+    fn settings(&self, given: &Args, wanted: Wanted, desk: &dyn Desk) -> Result<Prepared, Fault>;
+
+    /// Control half: the settings in force after `new` replaces `old`. What was made along with
+    /// the method and is in no argument, such as a public key, stays.
+    ///
+    /// # Errors
+    /// [`Fault::bad_request`] when they do not go together.
+    fn replace(&self, _old: &str, new: String) -> Result<String, Fault> {
+        Ok(new)
+    }
+
+    /// Control half: whether a login can be checked against these settings, which came from a
+    /// gateway that may be anybody's.
+    ///
+    /// # Errors
+    /// [`Fault::bad_request`] names the field.
+    fn check(&self, settings: &str) -> Result<(), Fault>;
+
+    /// How V2 shows the settings. No secret of them.
+    ///
+    /// # Errors
+    /// [`Fault::internal`] for settings that [`Method::check`] never saw.
+    fn show(&self, settings: &str) -> Result<Rules, Fault>;
+
+    /// What a bearer gives to `auth`, beside the access id.
+    fn credential(&self) -> &'static [FieldSpec];
+
+    /// Gateway half: evidence from the arguments of `auth`.
+    ///
+    /// # Errors
+    /// [`Fault::bad_request`] when an argument is missing or malformed; [`Fault::unauthorized`]
+    /// when the gateway sees already that it is not good.
+    fn prove<'a>(
+        &'a self,
+        given: &'a Args,
+        desk: &'a dyn Desk,
+    ) -> BoxFuture<'a, Result<String, Fault>>;
+
+    /// Control half: who presented the evidence.
+    ///
+    /// # Errors
+    /// [`Fault::unauthorized`]; the private half says which check failed.
+    fn verify<'a>(
+        &'a self,
+        attempt: Attempt<'a>,
+        world: &'a World,
+    ) -> BoxFuture<'a, Result<Identity, Fault>>;
+}

@@ -1,0 +1,25 @@
+//! The members, each in its own file.
+
+mod oauth2;
+
+use crate::Method;
+
+static METHODS: &[&dyn Method] = &[&oauth2::OAuth2];
+
+/// Every member.
+pub fn all() -> &'static [&'static dyn Method] {
+    METHODS
+}
+
+/// The member with this `rules_type`.
+pub fn by_kind(name: &str) -> Option<&'static dyn Method> {
+    METHODS.iter().copied().find(|method| method.kind().name == name)
+}
+
+/// The member that an `access-type` of `auth` means, in any letter case.
+pub fn by_access_type(name: &str) -> Option<&'static dyn Method> {
+    let called = |method: &&dyn Method| {
+        method.kind().access_types.iter().any(|known| known.eq_ignore_ascii_case(name))
+    };
+    METHODS.iter().copied().find(called)
+}

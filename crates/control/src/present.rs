@@ -1,0 +1,83 @@
+//! Signing in with what somebody else made: the control half of every family member is called here.
+
+use keysherd_authn::{Attempt, EVIDENCE_BYTES_MAX, Identity, Method};
+use keysherd_base::{Fault, Timestamp};
+use keysherd_domain::auth_method::{AuthMethod, MethodDetail};
+use keysherd_plane::Caller;
+use keysherd_plane::auth::{LoginReply, Present};
+use keysherd_store::auth_methods;
+
+use crate::control::Control;
+use crate::issue::issue;
+use crate::login::refuse;
+
+/// Signs in with evidence.
+///
+/// # Errors
+/// [`Fault::unauthorized`]: the same text whether the method is unknown, of another kind, or the
+/// evidence is not good for it; the log has the reason.
+pub(crate) async fn present(
+    control: &Control,
+    caller: &Caller,
+    message: Present,
+) -> Result<LoginReply, Fault> {
+    let now = control.now();
+    let method =
+        control.store.read(|reader| auth_methods::by_access_id(reader, &message.access_id))?;
+    let proven = match &method {
+        Some(method) => verify(control, caller, method, &message, now).await,
+        None => Err(not_good()),
+    };
+    match (method, proven) {
+        (Some(method), Ok(identity)) => issue(control, caller, &method, identity, now).await,
+        (method, Err(fault)) => Err(refuse(control, caller, method.as_ref(), fault).await),
+        (None, Ok(_)) => Err(Fault::internal("an unknown method proved an identity")),
+    }
+}
+
+async fn verify(
+    control: &Control,
+    caller: &Caller,
+    method: &AuthMethod,
+    message: &Present,
+    now: Timestamp,
+) -> Result<Identity, Fault> {
+    let MethodDetail::Member { kind, settings } = &method.detail else {
+        return Err(not_good().with_private("the method takes another kind of credential"));
+    };
+    let member = keysherd_authn::by_kind(kind)
+        .ok_or_else(|| Fault::internal(format!("no member knows the kind {kind:?}")))?;
+    if *kind != message.kind || message.evidence.len() > EVIDENCE_BYTES_MAX {
+        return Err(not_good().with_private("the evidence is for another kind, or too long"));
+    }
+    let attempt = Attempt {
+        settings,
+        evidence: &message.evidence,
+        access_id: &method.access_id,
+        client: caller.client.address,
+        delimiters: &method.shared.sub_claim_delimiters,
+        now,
+    };
+    checked(member, member.verify(attempt, &control.world).await)
+}
+
+/// What is wrong with evidence is for the log; callers hear one text.
+fn checked(member: &dyn Method, outcome: Result<Identity, Fault>) -> Result<Identity, Fault> {
+    let identity = match outcome {
+        Err(fault) if fault.kind() == keysherd_base::FaultKind::Unauthorized => {
+            tracing::info!(kind = member.kind().name, ?fault, "evidence was refused");
+            return Err(not_good().with_private(format!("{fault:?}")));
+        }
+        other => other?,
+    };
+    if identity.unique_id.is_empty() {
+        return Err(not_good().with_private("the identity has no unique id"));
+    }
+    Ok(identity)
+}
+
+fn not_good() -> Fault {
+    Fault::unauthorized(
+        "authentication failed; check the access id and its type, and get a fresh credential",
+    )
+}
