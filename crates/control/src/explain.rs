@@ -136,6 +136,8 @@ fn supposed(method: &AuthMethod, mut claims: SubClaims) -> SubClaims {
                 claims.set(CLIENT_UNIQUE_ID, method.access_id.as_str());
             }
             MethodDetail::Email { email, .. } => claims.set(CLIENT_UNIQUE_ID, email.clone()),
+            // Many bearers share it: who is meant has to be said.
+            MethodDetail::Member { .. } => {}
         }
     }
     claims
