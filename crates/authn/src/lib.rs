@@ -17,6 +17,7 @@ pub mod fields;
 mod kind;
 mod member;
 mod methods;
+mod replay;
 mod world;
 
 pub use claims::{CLAIMS_MAX, VALUES_MAX, claims_of, text_values};

@@ -25,6 +25,12 @@ pub fn matches(required: &SubClaims, case_sensitive: bool, bearer: &SubClaims) -
     unmet(required, case_sensitive, bearer).next().is_none()
 }
 
+/// Whether the whole of `text` matches `pattern`, in which `*` is any characters and `?` is one.
+/// Wildcards in `text` are ordinary characters; letter case counts.
+pub fn fits_pattern(pattern: &str, text: &str) -> bool {
+    wildcard::matches(pattern, text, Case::from_flag(true))
+}
+
 /// The required claims that the bearer's do not meet, by name.
 pub fn unmet<'r>(
     required: &'r SubClaims,
