@@ -59,6 +59,10 @@ pub const UPDATE_VERSION_SETTINGS: &str = "update_object_version_settings_for_ac
 
 /// Ours: a login, successful or not.
 pub const AUTHENTICATE: &str = "authenticate";
+/// Ours: so many wrong logins in a row that no more are tried for some time.
+pub const LOGIN_LOCKED: &str = "login_locked";
+/// Ours: further logins that were refused within a minute, with their number.
+pub const LOGINS_REFUSED: &str = "logins_refused";
 /// Ours: a token was checked.
 pub const VALIDATE_TOKEN: &str = "validate_token";
 /// Ours: a token was revoked.

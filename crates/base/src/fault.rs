@@ -90,6 +90,8 @@ pub struct Fault {
     kind: FaultKind,
     code: Cow<'static, str>,
     public: Cow<'static, str>,
+    /// Seconds after which trying again makes sense; 0: as for all of its kind.
+    retry_after_seconds: u32,
     #[serde(skip)]
     private: Option<Box<str>>,
 }
@@ -97,7 +99,13 @@ pub struct Fault {
 impl Fault {
     /// A fault of `kind` whose caller reads `public`: what failed, which value, what to do next.
     pub fn new(kind: FaultKind, public: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, code: kind.code().into(), public: public.into(), private: None }
+        Self {
+            kind,
+            code: kind.code().into(),
+            public: public.into(),
+            retry_after_seconds: 0,
+            private: None,
+        }
     }
 
     /// [`FaultKind::BadRequest`].
@@ -148,6 +156,19 @@ impl Fault {
     pub fn with_private(mut self, private: impl fmt::Display) -> Self {
         self.private = Some(private.to_string().into_boxed_str());
         self
+    }
+
+    /// The same fault with the time until trying again makes sense, rounded up to seconds.
+    #[must_use]
+    pub fn with_retry_after(mut self, wait: std::time::Duration) -> Self {
+        let seconds = wait.as_millis().div_ceil(1_000).max(1);
+        self.retry_after_seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
+        self
+    }
+
+    /// How many seconds to wait before trying again, where this fault knows better than its kind.
+    pub fn retry_after_seconds(&self) -> Option<u32> {
+        (self.retry_after_seconds > 0).then_some(self.retry_after_seconds)
     }
 
     /// What kind of fault this is.

@@ -4,16 +4,18 @@ use keysherd_audit::{Param, action};
 use keysherd_base::{Fault, FaultKind, Timestamp};
 use keysherd_domain::auth_method::{AuthMethod, MethodDetail};
 use keysherd_plane::auth::{
-    ChangePassword, DescribeClaims, DescribeClaimsReply, LoginSubject, NewPassword, OwnEmail,
-    OwnEmailReply, PURPOSE_CHANGE_PASSWORD, RevokeToken, ValidateToken, ValidateTokenReply,
+    ChangePassword, DescribeClaims, DescribeClaimsReply, LoginProof, LoginSubject, NewPassword,
+    OwnEmail, OwnEmailReply, PURPOSE_CHANGE_PASSWORD, RevokeToken, ValidateToken,
+    ValidateTokenReply,
 };
 use keysherd_plane::{Caller, Done};
 use keysherd_store::revoked_tokens::RevokedToken;
-use keysherd_store::{auth_methods, revoked_tokens};
+use keysherd_store::{auth_methods, login_guards, revoked_tokens};
 
 use crate::audit::{audit_draft, draft_of};
 use crate::control::Control;
 use crate::credential::check_password;
+use crate::guard::Tried;
 use crate::proof::is_signed_by;
 use crate::session::Principal;
 
@@ -136,7 +138,14 @@ pub(crate) async fn change_password(
     let now = control.now();
     let params = vec![Param::redacted("current-password"), Param::redacted("new-password")];
     let draft = audit_draft(caller, &principal, action::CHANGE_PASSWORD, "", params);
-    let plan = check_change(control, &principal, &message, now).map(|()| {
+    let proven = match check_password(&message.new) {
+        Ok(()) => {
+            let purpose = PURPOSE_CHANGE_PASSWORD;
+            prove_password(control, caller, purpose, &principal.method, &message.proof).await
+        }
+        Err(fault) => Err(fault),
+    };
+    let plan = proven.map(|()| {
         let (account, id, generation) =
             (principal.account, principal.method.id, principal.method.generation);
         move |tx: &keysherd_store::Tx| {
@@ -152,35 +161,50 @@ pub(crate) async fn change_password(
     control.change_identities(principal.account, draft, plan).await
 }
 
-fn check_change(
+/// Demands a proof of the password in force, and counts wrong ones as wrong logins: whoever holds
+/// a stolen token must not get more guesses than whoever holds none.
+///
+/// # Errors
+/// [`Fault::unauthorized`]; [`keysherd_base::FaultKind::RateLimited`] while no password is tried.
+pub(crate) async fn prove_password(
     control: &Control,
-    principal: &Principal,
-    message: &ChangePassword,
-    now: Timestamp,
+    caller: &Caller,
+    purpose: &'static str,
+    method: &AuthMethod,
+    proof: &LoginProof,
 ) -> Result<(), Fault> {
-    let email = own_address(principal)?.to_owned();
-    check_password(&message.new)?;
-    control.check_time_of_proof(message.proof.signed_at, now)?;
-    let subject = LoginSubject::Email { email, account: None };
-    let key = principal.method.detail.public_key();
-    let is_signed =
-        |key: &[u8; 32]| is_signed_by(key, PURPOSE_CHANGE_PASSWORD, &subject, &message.proof);
-    if !key.is_some_and(is_signed) {
-        return Err(Fault::unauthorized(
-            "the current password is not right; check it, or ask an administrator",
-        ));
+    let now = control.now();
+    let MethodDetail::Email { email, public_key, .. } = &method.detail else {
+        return Err(without_password());
+    };
+    control.check_time_of_proof(proof.signed_at, now)?;
+    let who = Tried::Person(email);
+    let attempt = control.guard.admit(who, caller.client.address, false, now);
+    let attempt = attempt.map_err(|refused| refused.fault())?;
+    let subject = LoginSubject::Email { email: email.clone(), account: None };
+    if is_signed_by(public_key, purpose, &subject, proof) {
+        let kept = control.keep_cleared(attempt.good(now));
+        control.use_up(proof, now)?;
+        return kept.await;
     }
-    control.use_up(&message.proof, now)
+    if let Some(row) = attempt.wrong(now).row {
+        control.store.commit(Vec::new(), move |tx| login_guards::put(tx, &row)).await?;
+    }
+    Err(Fault::unauthorized("the current password is not right; check it, or ask an administrator"))
 }
 
 fn own_address(principal: &Principal) -> Result<&str, Fault> {
     match &principal.method.detail {
         MethodDetail::Email { email, .. } => Ok(email),
-        MethodDetail::ApiKey { .. } | MethodDetail::Member { .. } => Err(Fault::forbidden(
-            "this token is not of an e-mail login, so it has no password; log in with e-mail and \
-             password, or use reset-access-key",
-        )),
+        MethodDetail::ApiKey { .. } | MethodDetail::Member { .. } => Err(without_password()),
     }
+}
+
+fn without_password() -> Fault {
+    Fault::forbidden(
+        "this token is not of an e-mail login, so it has no password; log in with e-mail and \
+         password, or use reset-access-key",
+    )
 }
 
 fn set_password(method: &mut AuthMethod, new: &NewPassword, now: Timestamp) {

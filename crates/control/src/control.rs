@@ -8,12 +8,13 @@ use keysherd_base::{ClockHandle, Fault, RngHandle, Timestamp};
 use keysherd_crypto::hash::HmacKey;
 use keysherd_crypto::sign::{PublicKey, SigningKey};
 use keysherd_crypto::vault::VaultKey;
-use keysherd_store::{Store, revoked_tokens};
+use keysherd_store::{Store, login_guards, revoked_tokens};
 
 use crate::control_keys::ControlKeys;
 use crate::directory::Directory;
 use crate::gateways::Gateways;
 use crate::grants::GrantState;
+use crate::guard::LoginGuard;
 use crate::items::ItemState;
 use crate::nonces::Nonces;
 use crate::rotation::take::RewrapLeases;
@@ -58,6 +59,7 @@ pub struct Parts {
     pub(crate) directory: Directory,
     pub(crate) sessions: Sessions,
     pub(crate) nonces: Nonces,
+    pub(crate) guard: LoginGuard,
     /// Proofs made before this time are refused: whether their nonce was used is not known.
     pub(crate) started: Timestamp,
     pub(crate) items: ItemState,
@@ -85,7 +87,10 @@ impl Control {
         let started = clock.now();
         let revoked = store.read(|reader| revoked_tokens::unexpired(reader, started))?;
         let revoked = revoked.into_iter().map(|revoked| (revoked.token, revoked.expires));
+        let guards = store.read(|reader| login_guards::all_guards(reader))?;
+        let places = store.read(|reader| login_guards::all_places(reader))?;
         Ok(Self(Arc::new(Parts {
+            guard: LoginGuard::new(keys.decoy.clone(), guards, places, started),
             directory: Directory::new(store.clone()),
             sessions: Sessions::new(keys.token, Revoked::new(revoked)),
             nonces: Nonces::default(),

@@ -4,7 +4,6 @@
 //! answered with the same text, and waits for the disk just as a refusal that is recorded does.
 //! It has no audit record, since it belongs to no account; it is logged and counted.
 
-use keysherd_audit::action;
 use keysherd_authn::Identity;
 use keysherd_base::{AccountId, Fault, Timestamp};
 use keysherd_crypto::password::PasswordParams as Argon2Params;
@@ -14,11 +13,10 @@ use keysherd_plane::Caller;
 use keysherd_plane::auth::{
     Login, LoginReply, LoginSubject, PURPOSE_LOGIN, PasswordParams, PasswordParamsReply,
 };
-use keysherd_store::{auth_methods, meta};
+use keysherd_store::auth_methods;
 
-use crate::audit::draft_of;
-use crate::authorize::log_unrecorded;
 use crate::control::Control;
+use crate::guard::Tried;
 use crate::issue::issue;
 use crate::proof::is_signed_by;
 
@@ -28,16 +26,14 @@ pub(crate) const EMAIL_BYTES_MAX: usize = 320;
 /// Accounts in which one address is tried when none is named.
 const ACCOUNTS_PER_EMAIL_MAX: usize = 16;
 
-/// Counts the logins of unknown subjects.
-const UNKNOWN_LOGINS: &str = "logins of unknown subjects";
-
 /// How to stretch the password of a person. Writes no audit record.
 ///
 /// When an address has methods in several accounts, the named account's answers, else the one of
 /// the caller's token, else the oldest.
 ///
 /// # Errors
-/// Only when the store is broken.
+/// [`keysherd_base::FaultKind::RateLimited`] when no password would be tried now, so that nobody
+/// has one stretched in vain; otherwise only when the store is broken.
 pub(crate) async fn password_params(
     control: &Control,
     caller: &Caller,
@@ -48,6 +44,7 @@ pub(crate) async fn password_params(
     if email.len() > EMAIL_BYTES_MAX {
         return Ok(made_up);
     }
+    control.guard.look(Tried::Person(&email), caller.client.address, control.now())?;
     let mut methods = control.store.read(|reader| auth_methods::by_email(reader, &email))?;
     if let Some(account) = message.account {
         methods.retain(|method| method.account == account);
@@ -90,28 +87,84 @@ pub(crate) async fn login(
     message: Login,
 ) -> Result<LoginReply, Fault> {
     let now = control.now();
+    let subject = canonical(message.subject);
+    let message = Login { subject, ..message };
+    let admitted = control.guard.admit(tried(&message.subject), caller.client.address, false, now);
+    let attempt = match admitted {
+        Ok(attempt) => attempt,
+        Err(refused) => {
+            return Err(control.login_not_tried(caller, &message.subject, *refused).await);
+        }
+    };
     let named = candidates(control, &message.subject)?;
     let method = match prove(control, &message, &named, now) {
         Ok(method) => method,
-        Err(fault) => return Err(refuse(control, caller, named.first(), fault).await),
+        Err(NotProven::Wrong) => {
+            let fault = wrong_credentials(&message.subject);
+            return Err(control.wrong_login(caller, attempt, named.first(), fault).await);
+        }
+        Err(NotProven::Other(fault)) => {
+            return Err(control.refused_login(caller, attempt, named.first(), fault).await);
+        }
     };
-    issue(control, caller, method, identity(method), now).await
+    let kept = control.keep_cleared(attempt.good(now));
+    let reply = issue(control, caller, method, identity(method), now).await?;
+    kept.await?;
+    Ok(reply)
 }
 
-/// The methods the subject may mean: none when it is unknown.
-fn candidates(control: &Control, subject: &LoginSubject) -> Result<Vec<AuthMethod>, Fault> {
+/// The subject in the one spelling that everything counts it under.
+fn canonical(subject: LoginSubject) -> LoginSubject {
+    match subject {
+        LoginSubject::Email { email, account } => {
+            LoginSubject::Email { email: email.to_lowercase(), account }
+        }
+        LoginSubject::AccessId(_) => subject,
+    }
+}
+
+/// Whom the subject stands for, whatever account it names.
+pub(crate) fn tried(subject: &LoginSubject) -> Tried<'_> {
+    match subject {
+        LoginSubject::AccessId(id) => Tried::Machine(id),
+        LoginSubject::Email { email, .. } => Tried::Person(email),
+    }
+}
+
+/// The methods the subject may mean: none when it is unknown. People are found by their address
+/// only: under their access id, wrong passwords would be counted as a machine's.
+pub(crate) fn candidates(
+    control: &Control,
+    subject: &LoginSubject,
+) -> Result<Vec<AuthMethod>, Fault> {
     control.store.read(|reader| match subject {
         LoginSubject::AccessId(id) => {
-            Ok(auth_methods::by_access_id(reader, id)?.into_iter().collect())
+            let found = auth_methods::by_access_id(reader, id)?;
+            let person = |method: &AuthMethod| matches!(method.detail, MethodDetail::Email { .. });
+            Ok(found.into_iter().filter(|method| !person(method)).collect())
         }
         LoginSubject::Email { email, .. } if email.len() > EMAIL_BYTES_MAX => Ok(Vec::new()),
         LoginSubject::Email { email, account } => {
-            let mut methods = auth_methods::by_email(reader, &email.to_lowercase())?;
+            let mut methods = auth_methods::by_email(reader, email)?;
             methods.retain(|method| account.is_none_or(|account| method.account == account));
             methods.truncate(ACCOUNTS_PER_EMAIL_MAX);
             Ok(methods)
         }
     })
+}
+
+/// Why a login is not proven.
+enum NotProven {
+    /// By a credential that is not that of any method named.
+    Wrong,
+    /// For another reason.
+    Other(Fault),
+}
+
+impl From<Fault> for NotProven {
+    fn from(fault: Fault) -> Self {
+        Self::Other(fault)
+    }
 }
 
 /// The one method among those named whose credential made the proof; the proof is then used up.
@@ -120,22 +173,31 @@ fn prove<'m>(
     message: &Login,
     named: &'m [AuthMethod],
     now: Timestamp,
-) -> Result<&'m AuthMethod, Fault> {
+) -> Result<&'m AuthMethod, NotProven> {
     control.check_time_of_proof(message.proof.signed_at, now)?;
     let signed =
         |key: &[u8; 32]| is_signed_by(key, PURPOSE_LOGIN, &message.subject, &message.proof);
-    if !named.iter().any(|method| method.detail.public_key().is_some()) {
+    // As many signatures are looked at as there may be methods, however many there are.
+    let wanted = match message.subject {
+        LoginSubject::AccessId(_) => 1,
+        LoginSubject::Email { .. } => ACCOUNTS_PER_EMAIL_MAX,
+    };
+    let keys = named.iter().filter(|method| method.detail.public_key().is_some()).count();
+    for _ in keys..wanted {
         signed(control.decoy_public.as_bytes());
     }
-    let mut proven = named.iter().filter(|method| method.detail.public_key().is_some_and(signed));
-    let method = proven.next().ok_or_else(|| wrong_credentials(&message.subject))?;
-    if proven.next().is_some() {
-        return Err(Fault::unauthorized(
+    let proven: Vec<_> =
+        named.iter().filter(|method| method.detail.public_key().is_some_and(signed)).collect();
+    match proven.as_slice() {
+        [] => Err(NotProven::Wrong),
+        [method] => {
+            control.use_up(&message.proof, now)?;
+            Ok(method)
+        }
+        _ => Err(NotProven::Other(Fault::unauthorized(
             "this e-mail address has several accounts; log in again with account-id",
-        ));
+        ))),
     }
-    control.use_up(&message.proof, now)?;
-    Ok(method)
 }
 
 fn wrong_credentials(subject: &LoginSubject) -> Fault {
@@ -147,31 +209,6 @@ fn wrong_credentials(subject: &LoginSubject) -> Fault {
             "authentication failed; check the e-mail address, the password and the account id"
         }
     })
-}
-
-/// Records that a login was refused; of a method that is not known, waits as long.
-pub(crate) async fn refuse(
-    control: &Control,
-    caller: &Caller,
-    named: Option<&AuthMethod>,
-    fault: Fault,
-) -> Fault {
-    let written = match named {
-        Some(method) => {
-            let draft = draft_of(caller, method.account, Some(method), action::AUTHENTICATE);
-            control.recorded::<()>(draft, Err(fault)).await
-        }
-        None => {
-            log_unrecorded(caller, &fault);
-            // Waits for the disk as the other arm does, so that the time tells nothing either.
-            let counted = control.store.commit(Vec::new(), |tx| meta::next(tx, UNKNOWN_LOGINS));
-            counted.await.and(Err(fault))
-        }
-    };
-    match written {
-        Err(fault) => fault,
-        Ok(()) => Fault::internal("a failure was recorded and came back as a success"),
-    }
 }
 
 /// Who the bearer of a credential that signs is.

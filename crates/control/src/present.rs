@@ -1,15 +1,15 @@
 //! Signing in with what somebody else made: the control half of every family member is called here.
 
 use keysherd_authn::{Attempt, EVIDENCE_BYTES_MAX, Identity, Method};
-use keysherd_base::{Fault, Timestamp};
+use keysherd_base::{Fault, FaultKind, Timestamp};
 use keysherd_domain::auth_method::{AuthMethod, MethodDetail};
 use keysherd_plane::Caller;
-use keysherd_plane::auth::{LoginReply, Present};
+use keysherd_plane::auth::{LoginReply, LoginSubject, Present};
 use keysherd_store::auth_methods;
 
 use crate::control::Control;
+use crate::guard::Tried;
 use crate::issue::issue;
-use crate::login::refuse;
 
 /// Signs in with evidence.
 ///
@@ -22,6 +22,15 @@ pub(crate) async fn present(
     message: Present,
 ) -> Result<LoginReply, Fault> {
     let now = control.now();
+    let who = Tried::Machine(&message.access_id);
+    // Checking evidence may mean asking somebody else, which a flood must not make us do.
+    let attempt = match control.guard.admit(who, caller.client.address, true, now) {
+        Ok(attempt) => attempt,
+        Err(refused) => {
+            let subject = LoginSubject::AccessId(message.access_id);
+            return Err(control.login_not_tried(caller, &subject, *refused).await);
+        }
+    };
     let method =
         control.store.read(|reader| auth_methods::by_access_id(reader, &message.access_id))?;
     let proven = match &method {
@@ -29,8 +38,16 @@ pub(crate) async fn present(
         None => Err(not_good()),
     };
     match (method, proven) {
-        (Some(method), Ok(identity)) => issue(control, caller, &method, identity, now).await,
-        (method, Err(fault)) => Err(refuse(control, caller, method.as_ref(), fault).await),
+        (Some(method), Ok(identity)) => {
+            attempt.good(now);
+            issue(control, caller, &method, identity, now).await
+        }
+        (method, Err(fault)) if fault.kind() == FaultKind::Unauthorized => {
+            Err(control.wrong_login(caller, attempt, method.as_ref(), fault).await)
+        }
+        (method, Err(fault)) => {
+            Err(control.refused_login(caller, attempt, method.as_ref(), fault).await)
+        }
         (None, Ok(_)) => Err(Fault::internal("an unknown method proved an identity")),
     }
 }
@@ -64,7 +81,7 @@ async fn verify(
 /// What is wrong with evidence is for the log; callers hear one text.
 fn checked(member: &dyn Method, outcome: Result<Identity, Fault>) -> Result<Identity, Fault> {
     let identity = match outcome {
-        Err(fault) if fault.kind() == keysherd_base::FaultKind::Unauthorized => {
+        Err(fault) if fault.kind() == FaultKind::Unauthorized => {
             tracing::info!(kind = member.kind().name, ?fault, "evidence was refused");
             return Err(not_good().with_private(format!("{fault:?}")));
         }

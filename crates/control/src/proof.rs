@@ -57,6 +57,12 @@ impl Control {
     }
 }
 
+#[cfg(test)]
+thread_local! {
+    /// Signatures that this thread has looked at: what an answer costs.
+    pub(crate) static SIGNATURES: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
 /// Whether `key` signed the proof for this purpose and subject.
 pub(crate) fn is_signed_by(
     key: &[u8; 32],
@@ -64,6 +70,8 @@ pub(crate) fn is_signed_by(
     subject: &LoginSubject,
     proof: &LoginProof,
 ) -> bool {
+    #[cfg(test)]
+    SIGNATURES.with(|count| count.set(count.get() + 1));
     let body = LoginProof::signed_body(purpose, subject, proof.signed_at, &proof.nonce);
     PublicKey(*key).verify(LOGIN_LABEL, &body, &Signature(proof.signature))
 }

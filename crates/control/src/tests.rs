@@ -6,6 +6,7 @@ mod directory;
 mod escalation;
 mod existence;
 mod explain;
+mod lockout;
 mod login;
 mod methods;
 mod password;

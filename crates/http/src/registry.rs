@@ -4,9 +4,11 @@
 //! connection that behaves costs a few counters.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use keysherd_base::client_network;
 
 use crate::config::Limits;
 use crate::connection::{Activity, Order, Seen};
@@ -78,7 +80,7 @@ impl Registry {
         now: Instant,
     ) -> Option<Place> {
         let mut inner = self.inner();
-        let address = (!is_proxy).then(|| network(peer));
+        let address = (!is_proxy).then(|| client_network(peer));
         if let Some(address) = address {
             let count = inner.per_address.get(&address).copied().unwrap_or(0);
             if count >= self.limits.connections_per_address_max {
@@ -202,14 +204,6 @@ impl Entry {
         }
         let idle = now.duration_since(self.changed) >= limits.idle_timeout;
         idle.then_some(Order::Finish)
-    }
-}
-
-/// What counts as one client: an IPv4 address, or the /64 that an IPv6 client can choose from.
-pub(crate) fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !0 << 64)),
     }
 }
 

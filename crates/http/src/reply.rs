@@ -86,7 +86,7 @@ pub(crate) fn failure(command: &str, fault: &Fault, request: Option<RequestId>) 
     if let Some(request) = request {
         insert_id(&mut reply, request);
     }
-    if let Some(wait) = retry_after(fault.kind()) {
+    if let Some(wait) = retry_after(fault) {
         reply.headers_mut().insert(RETRY_AFTER, wait.as_secs().into());
     }
     reply
@@ -121,8 +121,11 @@ pub(crate) fn probe<T: Serialize>(status: StatusCode, value: &T, with_body: bool
     json(status, if with_body { body.into() } else { Bytes::new() })
 }
 
-fn retry_after(kind: FaultKind) -> Option<Duration> {
-    let seconds = match kind {
+fn retry_after(fault: &Fault) -> Option<Duration> {
+    if let Some(seconds) = fault.retry_after_seconds() {
+        return Some(Duration::from_secs(seconds.into()));
+    }
+    let seconds = match fault.kind() {
         // Space is made by people or by housekeeping, not within a second.
         FaultKind::StorageFull => 30,
         kind if kind.retryable() => 1,

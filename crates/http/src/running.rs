@@ -9,11 +9,9 @@ use std::future::Future;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use keysherd_base::{Fault, FaultKind};
+use keysherd_base::{Fault, FaultKind, client_network};
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
-
-use crate::registry::network;
 
 /// The calls.
 #[derive(Default)]
@@ -33,7 +31,7 @@ impl Running {
     /// # Errors
     /// [`FaultKind::RateLimited`] when `most` are under way.
     pub(crate) fn begin(&self, address: IpAddr, most: usize) -> Result<Share, Fault> {
-        let client = network(address);
+        let client = client_network(address);
         let mut counted = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counted.entry(client).or_insert(0);
         if *count >= most {

@@ -21,6 +21,7 @@ pub mod items;
 pub mod key_rotations;
 pub mod key_wraps;
 pub mod keys;
+pub mod login_guards;
 pub mod meta;
 pub mod revoked_tokens;
 pub mod roles;

@@ -70,9 +70,12 @@ pub(crate) fn write_setup_token(dir: &DataDir, rng: &RngHandle) -> Result<SetupT
     Ok(SetupToken(token.into()))
 }
 
-/// Does what is due: deletions whose time has come.
+/// Does what is due: deletions whose time has come, and records of logins refused again and again.
 pub(crate) async fn purge(control: &Control, clock: &ClockHandle) {
     if let Err(fault) = control.purge_due(clock.now()).await {
         tracing::warn!(%fault, "deletions that are due did not take place");
+    }
+    if let Err(fault) = control.record_refused_logins(clock.now()).await {
+        tracing::warn!(%fault, "refused logins could not be recorded");
     }
 }

@@ -79,7 +79,7 @@ fn a_busy_connection_is_never_sent_away() {
 
 #[test]
 fn an_ipv6_client_is_its_network() {
-    let network_of = |text: &str| network(text.parse().unwrap());
+    let network_of = |text: &str| client_network(text.parse().unwrap());
     assert_eq!(network_of("2001:db8::1"), network_of("2001:db8::ffff:1"));
     assert_ne!(network_of("2001:db8::1"), network_of("2001:db8:0:1::1"));
 }

@@ -1,0 +1,269 @@
+//! What keeps people's passwords from being guessed, and floods of wrong logins from filling disks.
+//!
+//! A **person** proves a password, which can be guessed; a **machine** proves a random key, a
+//! signed statement or the like, which cannot. So only people are ever locked:
+//!
+//! | who is tried | counted under | what comes of wrong logins |
+//! |---|---|---|
+//! | a person, from a place of theirs | person and place | after 5, locked there |
+//! | a person, from elsewhere | person | after 5, locked at all places not known to be theirs |
+//! | a machine | nothing | never locked: probing its access id shuts nobody out |
+//!
+//! A lock lasts a minute, then two, four and so on to an hour, with one try after each.
+//!
+//! A place is the network of a client ([`client_network`]) that the person signed in from within
+//! [`people::PLACE_DAYS`]; strangers can thus not lock a person out of where they usually are.
+//! Whether the person exists makes no difference to any of this, and every spelling of an address
+//! that leads to one person counts as one.
+//!
+//! Besides, an address has a small budget of wrong logins, one for people and a larger one for
+//! machines ([`addresses`]), and what is refused again and again is recorded with a count
+//! ([`floods`]).
+
+pub(crate) mod addresses;
+pub(crate) mod floods;
+pub(crate) mod people;
+#[cfg(test)]
+mod tests;
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use keysherd_base::{AccessId, Fault, FaultKind, Timestamp, client_network};
+use keysherd_crypto::hash::HmacKey;
+use keysherd_store::login_guards::{GuardRow, PlaceRow};
+
+use self::addresses::{Addresses, Budget};
+use self::floods::Floods;
+use self::people::People;
+
+/// Who is tried, whether they exist or not.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Tried<'a> {
+    /// An auth method whose credential cannot be guessed.
+    Machine(&'a AccessId),
+    /// Somebody with a password, by their address in lower case.
+    Person(&'a str),
+}
+
+/// The code of the refusals of this module.
+pub(crate) const CODE: &str = "TooManyWrongLogins";
+
+/// Counts wrong logins and says who has to wait.
+pub(crate) struct LoginGuard {
+    key: HmacKey,
+    people: People,
+    addresses: Addresses,
+    pub(crate) floods: Floods,
+}
+
+/// One login that was let in to be tried. Given back unused when it is dropped: an attempt that
+/// failed for other reasons than a wrong credential counts for nothing.
+pub(crate) struct Attempt<'g> {
+    guard: &'g LoginGuard,
+    /// Keyed hash of who is tried.
+    pub(crate) subject: [u8; 32],
+    /// The client's network.
+    pub(crate) network: IpAddr,
+    place: [u8; 32],
+    budget: Budget,
+    /// Whether something was taken from the budget.
+    taken: bool,
+    /// What wrong logins of a person are counted under.
+    person: Option<[u8; 32]>,
+    settled: bool,
+}
+
+/// What a wrong login changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Counted {
+    /// What is to be kept; `None` for machines.
+    pub(crate) row: Option<GuardRow>,
+    /// Whether the address has no budget left.
+    pub(crate) spent: bool,
+}
+
+/// What a good login changed, to be kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Cleared {
+    /// The subject that is forgiven, if there was something to forgive.
+    pub(crate) forgiven: Option<[u8; 32]>,
+    /// The place that is new or was not seen for a day.
+    pub(crate) place: Option<PlaceRow>,
+    /// The place that had to go for it.
+    pub(crate) dropped: Option<[u8; 32]>,
+}
+
+impl LoginGuard {
+    /// A guard that remembers what the store kept.
+    pub(crate) fn new(
+        key: HmacKey,
+        guards: Vec<GuardRow>,
+        places: Vec<PlaceRow>,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            key,
+            people: People::new(guards, places, now),
+            addresses: Addresses::default(),
+            floods: Floods::default(),
+        }
+    }
+
+    /// Lets a login be tried, or says how long to wait. The refusal is the same whether `who`
+    /// exists or not.
+    ///
+    /// `costly`: checking the credential takes more than a signature, such as a question to
+    /// another server.
+    ///
+    /// # Errors
+    /// [`FaultKind::RateLimited`].
+    pub(crate) fn admit(
+        &self,
+        who: Tried<'_>,
+        address: IpAddr,
+        costly: bool,
+        now: Timestamp,
+    ) -> Result<Attempt<'_>, Box<Refused>> {
+        let network = client_network(address);
+        let (subject, place) = (self.subject(who), self.place(who, network));
+        let refused = |until: Timestamp| Box::new(Refused { subject, network, until, now });
+        let budget = match who {
+            Tried::Person(_) => Budget::People,
+            Tried::Machine(_) => Budget::Machines,
+        };
+        // A machine with a good key is let in even from an address that floods.
+        let taken = self.addresses.take(network, budget, now);
+        if let Err(until) = taken
+            && (costly || budget == Budget::People)
+        {
+            return Err(refused(until));
+        }
+        let mut attempt = Attempt {
+            guard: self,
+            subject,
+            network,
+            place,
+            budget,
+            taken: taken.is_ok(),
+            person: None,
+            settled: false,
+        };
+        if let Tried::Person(_) = who {
+            let counted = self.people.counted_under(subject, place, now);
+            self.people.reserve(counted, now).map_err(refused)?;
+            attempt.person = Some(counted);
+        }
+        Ok(attempt)
+    }
+
+    /// Refuses what [`LoginGuard::admit`] would refuse now, and counts nothing.
+    ///
+    /// # Errors
+    /// As [`LoginGuard::admit`].
+    pub(crate) fn look(
+        &self,
+        who: Tried<'_>,
+        address: IpAddr,
+        now: Timestamp,
+    ) -> Result<(), Fault> {
+        self.admit(who, address, true, now).map(drop).map_err(|refused| refused.fault())
+    }
+
+    /// What machines at an address without a budget are told.
+    pub(crate) fn spent_fault(&self, network: IpAddr, now: Timestamp) -> Fault {
+        let until = self.addresses.refilled_at(network, Budget::Machines, now);
+        let wait = Duration::from_millis(until.millis_since(now).max(1).unsigned_abs());
+        Fault::new(
+            FaultKind::RateLimited,
+            "too many wrong logins from your address; check the credential before you try again",
+        )
+        .with_code(CODE)
+        .with_retry_after(wait)
+    }
+
+    /// Forgets what is over.
+    pub(crate) fn forget(&self, now: Timestamp) {
+        self.people.forget(now);
+    }
+
+    fn subject(&self, who: Tried<'_>) -> [u8; 32] {
+        let (kind, name) = match who {
+            Tried::Machine(id) => (b"machine", id.as_str()),
+            Tried::Person(email) => (b"person\0", email),
+        };
+        self.key.tag(&[b"login-guard\0", kind, b"\0", name.as_bytes()])
+    }
+
+    fn place(&self, who: Tried<'_>, network: IpAddr) -> [u8; 32] {
+        let octets = match network {
+            IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
+            IpAddr::V6(v6) => v6.octets(),
+        };
+        self.key.tag(&[b"login-place\0", &self.subject(who), &octets])
+    }
+}
+
+impl Attempt<'_> {
+    /// The credential was wrong.
+    pub(crate) fn wrong(mut self, now: Timestamp) -> Counted {
+        self.settled = true;
+        let row = self.person.map(|counted| self.guard.people.wrong(counted, now));
+        Counted { row, spent: self.guard.addresses.is_spent(self.network, self.budget, now) }
+    }
+
+    /// The credential was good.
+    pub(crate) fn good(mut self, now: Timestamp) -> Cleared {
+        self.settled = true;
+        self.give_back();
+        let Some(counted) = self.person else { return Cleared::default() };
+        self.guard.people.good(counted, self.subject, self.place, now)
+    }
+
+    fn give_back(&self) {
+        if self.taken {
+            self.guard.addresses.give_back(self.network, self.budget);
+        }
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        if self.settled {
+            return;
+        }
+        self.give_back();
+        if let Some(counted) = self.person {
+            self.guard.people.release(counted);
+        }
+    }
+}
+
+/// A login that is not tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Refused {
+    /// Keyed hash of who was to be tried.
+    pub(crate) subject: [u8; 32],
+    /// The client's network.
+    pub(crate) network: IpAddr,
+    /// When trying makes sense again.
+    pub(crate) until: Timestamp,
+    now: Timestamp,
+}
+
+impl Refused {
+    /// What the caller is told.
+    pub(crate) fn fault(&self) -> Fault {
+        let wait = Duration::from_millis(self.until.millis_since(self.now).max(1).unsigned_abs());
+        Fault::new(
+            FaultKind::RateLimited,
+            format!(
+                "too many wrong logins; no password is tried before {}; wait, or sign in from a \
+                 network you signed in from lately",
+                self.until
+            ),
+        )
+        .with_code(CODE)
+        .with_retry_after(wait)
+    }
+}

@@ -1,0 +1,233 @@
+//! Wrong logins of people: how many, and until when they are locked.
+//!
+//! Memory is what decides; what is kept in the store is read at the start. A login that is being
+//! tried holds a place among the tries that are left, so that many at once are not more guesses
+//! than many in a row.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use keysherd_base::Timestamp;
+use keysherd_store::login_guards::{GuardRow, PlaceRow};
+
+use super::Cleared;
+
+/// Wrong logins before the first lock.
+pub(crate) const FREE_TRIES: u32 = 5;
+/// How long the first lock lasts, in seconds; each further wrong login doubles it.
+pub(crate) const FIRST_LOCK_SECONDS: i64 = 60;
+/// The longest lock, in seconds.
+pub(crate) const LONGEST_LOCK_SECONDS: i64 = 3_600;
+/// After this many seconds without a wrong login everything is forgiven.
+pub(crate) const FORGET_SECONDS: i64 = 24 * 3_600;
+/// Days for which a place is known to be a person's.
+pub(crate) const PLACE_DAYS: i64 = 30;
+
+const DAY_SECONDS: i64 = 24 * 3_600;
+/// Places known of one person.
+const PLACES_MAX: usize = 16;
+/// Subjects that are remembered. Whoever wants to have one forgotten has to get this many locked.
+pub(crate) const SUBJECTS_MAX: usize = 100_000;
+
+type Subject = [u8; 32];
+
+/// Everybody with wrong logins, and where people sign in from.
+pub(crate) struct People(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    subjects: HashMap<Subject, Tries>,
+    places: HashMap<Subject, Vec<(Subject, Timestamp)>>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Tries {
+    failures: u32,
+    locked_until: Timestamp,
+    last_failure: Timestamp,
+    /// Being tried right now.
+    pending: u32,
+}
+
+impl Tries {
+    fn is_forgotten(&self, now: Timestamp) -> bool {
+        self.pending == 0
+            && now >= self.locked_until
+            && now >= self.last_failure.plus_seconds(FORGET_SECONDS)
+    }
+}
+
+impl People {
+    /// What the store kept, as of `now`.
+    pub(super) fn new(guards: Vec<GuardRow>, places: Vec<PlaceRow>, now: Timestamp) -> Self {
+        let mut state = State::default();
+        for row in guards {
+            let GuardRow { subject, failures, locked_until, last_failure } = row;
+            let tries = Tries { failures, locked_until, last_failure, pending: 0 };
+            state.subjects.insert(subject, tries);
+        }
+        for row in places {
+            state.places.entry(row.subject).or_default().push((row.place, row.seen));
+        }
+        state.forget(now);
+        Self(Mutex::new(state))
+    }
+
+    /// What wrong logins of `subject` from `place` are counted under.
+    pub(super) fn counted_under(
+        &self,
+        subject: Subject,
+        place: Subject,
+        now: Timestamp,
+    ) -> Subject {
+        let state = self.state();
+        let own = state.places.get(&subject).is_some_and(|places| {
+            places.iter().any(|(known, seen)| *known == place && is_lately(*seen, now))
+        });
+        if own { place } else { subject }
+    }
+
+    /// Takes one of the tries that are left.
+    ///
+    /// # Errors
+    /// When there may be one again.
+    pub(super) fn reserve(&self, counted: Subject, now: Timestamp) -> Result<(), Timestamp> {
+        let mut state = self.state();
+        state.make_room(&counted, now);
+        let tries = state.subjects.entry(counted).or_default();
+        if tries.is_forgotten(now) {
+            *tries = Tries::default();
+        }
+        if now < tries.locked_until {
+            return Err(tries.locked_until);
+        }
+        // After the free ones, one at a time.
+        let left = FREE_TRIES.saturating_sub(tries.failures).max(1);
+        if tries.pending >= left {
+            return Err(now.plus_seconds(1));
+        }
+        tries.pending += 1;
+        Ok(())
+    }
+
+    /// Gives a try back that was not one.
+    pub(super) fn release(&self, counted: Subject) {
+        let mut state = self.state();
+        if let Some(tries) = state.subjects.get_mut(&counted) {
+            tries.pending = tries.pending.saturating_sub(1);
+            if tries.failures == 0 && tries.pending == 0 {
+                state.subjects.remove(&counted);
+            }
+        }
+    }
+
+    /// Counts a wrong login; gives what is to be kept.
+    pub(super) fn wrong(&self, counted: Subject, now: Timestamp) -> GuardRow {
+        let mut state = self.state();
+        let tries = state.subjects.entry(counted).or_default();
+        tries.pending = tries.pending.saturating_sub(1);
+        tries.failures = tries.failures.saturating_add(1);
+        tries.last_failure = now;
+        if let Some(seconds) = lock_seconds(tries.failures) {
+            tries.locked_until = tries.locked_until.max(now.plus_seconds(seconds));
+        }
+        let Tries { failures, locked_until, last_failure, .. } = *tries;
+        GuardRow { subject: counted, failures, locked_until, last_failure }
+    }
+
+    /// Forgives, and remembers the place; gives what changed.
+    pub(super) fn good(
+        &self,
+        counted: Subject,
+        subject: Subject,
+        place: Subject,
+        now: Timestamp,
+    ) -> Cleared {
+        let mut state = self.state();
+        let forgiven = match state.subjects.get_mut(&counted) {
+            Some(tries) if tries.pending > 1 => {
+                // Others are being tried: their outcome must still find its place.
+                let had = tries.failures > 0;
+                *tries = Tries { pending: tries.pending - 1, ..Tries::default() };
+                had
+            }
+            Some(_) => state.subjects.remove(&counted).is_some_and(|tries| tries.failures > 0),
+            None => false,
+        };
+        let places = state.places.entry(subject).or_default();
+        let mut cleared = Cleared { forgiven: forgiven.then_some(counted), ..Cleared::default() };
+        let fresh = |seen: &Timestamp| now < seen.plus_seconds(DAY_SECONDS);
+        if places.iter().any(|(known, seen)| *known == place && fresh(seen)) {
+            return cleared;
+        }
+        places.retain(|(known, _)| *known != place);
+        if places.len() >= PLACES_MAX {
+            let oldest = (0..places.len()).min_by_key(|index| places[*index].1).unwrap_or(0);
+            cleared.dropped = Some(places.swap_remove(oldest).0);
+        }
+        places.push((place, now));
+        cleared.place = Some(PlaceRow { subject, place, seen: now });
+        cleared
+    }
+
+    /// Subjects that are remembered.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.state().subjects.len()
+    }
+
+    /// Forgets what is over.
+    pub(super) fn forget(&self, now: Timestamp) {
+        self.state().forget(now);
+    }
+
+    /// Everything here is consistent between any two statements, so a poisoned lock is usable.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn forget(&mut self, now: Timestamp) {
+        self.subjects.retain(|_, tries| !tries.is_forgotten(now));
+        self.places.retain(|_, places| {
+            places.retain(|(_, seen)| is_lately(*seen, now));
+            !places.is_empty()
+        });
+    }
+
+    /// Makes room for `counted` when it is new: first goes what is over, then those with the
+    /// fewest wrong logins.
+    fn make_room(&mut self, counted: &Subject, now: Timestamp) {
+        if self.subjects.len() < SUBJECTS_MAX || self.subjects.contains_key(counted) {
+            return;
+        }
+        self.forget(now);
+        // A tenth at a time, so that this is not done for each of a flood.
+        let wanted = SUBJECTS_MAX - SUBJECTS_MAX / 10;
+        for fewest in 0..=u32::MAX {
+            if self.subjects.len() <= wanted {
+                return;
+            }
+            let mut surplus = self.subjects.len() - wanted;
+            self.subjects.retain(|_, tries| {
+                let goes = surplus > 0 && tries.failures <= fewest && tries.pending == 0;
+                surplus -= usize::from(goes);
+                !goes
+            });
+            if fewest > FREE_TRIES + 16 {
+                return;
+            }
+        }
+    }
+}
+
+fn is_lately(seen: Timestamp, now: Timestamp) -> bool {
+    now < seen.plus_seconds(PLACE_DAYS * DAY_SECONDS)
+}
+
+/// How long the lock lasts that the `failures`-th wrong login in a row brings.
+pub(crate) fn lock_seconds(failures: u32) -> Option<i64> {
+    let doublings = failures.checked_sub(FREE_TRIES)?.min(16);
+    Some((FIRST_LOCK_SECONDS << doublings).min(LONGEST_LOCK_SECONDS))
+}
