@@ -115,7 +115,7 @@ fn call_server(context: &mut Context<'_, '_>, verb: Verb, given: Given) -> Resul
         (None, Body::Array) => Value::Array(vec![given.fields.into_value()]),
     };
     let response = session.run(context, verb.spec, verb.name, body)?;
-    if let Some(warning) = &response.warning {
+    for warning in &response.warnings {
         context.terminal.note(&format!("Warning: {warning}"));
     }
     let shown = show::render(&verb.spec.show, context.globals.format, &arguments, &response.body)?;

@@ -33,8 +33,8 @@ pub struct Response {
     pub status: u16,
     /// The JSON text; `{}` when the server sent none.
     pub body: SecretBytes,
-    /// A sentence for people.
-    pub warning: Option<String>,
+    /// Sentences for people.
+    pub warnings: Vec<String>,
     /// The id of the request in the server's log and audit records.
     pub request_id: Option<String>,
 }
@@ -120,7 +120,8 @@ impl Client {
 
     async fn read(&self, mut response: reqwest::Response) -> Result<Response, ClientError> {
         let status = response.status().as_u16();
-        let warning = header_text(response.headers(), headers::WARNING);
+        let warnings = header_texts(response.headers(), headers::WARNING);
+        let warnings: Vec<_> = warnings.take(headers::WARNINGS_MAX).collect();
         let request_id = header_text(response.headers(), headers::REQUEST_ID);
         if (300..400).contains(&status) {
             return Err(ClientError::Redirected {
@@ -136,14 +137,14 @@ impl Client {
             return Ok(Response {
                 status,
                 body: SecretBytes::new(b"{}".to_vec()),
-                warning,
+                warnings,
                 request_id,
             });
         }
         if serde_json::from_slice::<serde::de::IgnoredAny>(body.expose()).is_err() {
             return Err(self.not_json(status));
         }
-        Ok(Response { status, body, warning, request_id })
+        Ok(Response { status, body, warnings, request_id })
     }
 
     async fn read_body(
@@ -262,9 +263,14 @@ impl io::Write for Length {
 }
 
 fn header_text(headers: &HeaderMap, name: &str) -> Option<String> {
-    let value = headers.get(name)?;
-    let text = String::from_utf8_lossy(value.as_bytes());
-    Some(text.chars().take(TEXT_CHARS_MAX).collect())
+    header_texts(headers, name).next()
+}
+
+fn header_texts(headers: &HeaderMap, name: &str) -> impl Iterator<Item = String> {
+    headers.get_all(name).into_iter().map(|value| {
+        let text = String::from_utf8_lossy(value.as_bytes());
+        text.chars().take(TEXT_CHARS_MAX).collect()
+    })
 }
 
 fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {

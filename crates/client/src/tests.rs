@@ -105,7 +105,7 @@ async fn a_call_is_one_post_with_the_token_in_the_body() {
         fake.client().call("create-secret", json!({ "name": "a" }), Some("t-1")).await.unwrap();
     assert_eq!(response.status, 201);
     assert_eq!(response.body.expose(), br#"{"name":"/a"}"#);
-    assert_eq!(response.warning.as_deref(), Some("root path"));
+    assert_eq!(response.warnings, ["root path"]);
     assert_eq!(response.request_id.as_deref(), Some("r-7"));
 
     let request = fake.request();

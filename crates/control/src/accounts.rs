@@ -6,7 +6,9 @@ use keysherd_base::limits::{
 };
 use keysherd_base::{AccountId, Fault, ItemId, ItemPath};
 use keysherd_domain::account::{AccountSettings, TokenTtl};
+use keysherd_domain::guard_rails::GuardRails;
 use keysherd_domain::item::{ItemKind, ItemState};
+use keysherd_domain::policy::pattern::RulePattern;
 use keysherd_domain::role::{Capability, RuleKind};
 use keysherd_plane::accounts::{AccountEdit, AccountGet, AccountUpdate, AccountView};
 use keysherd_plane::{Caller, Done};
@@ -53,6 +55,8 @@ fn shown_to(control: &Control, who: &Principal, mut view: AccountView) -> Accoun
         for text in [email, phone, address, city, country, postal_code] {
             text.clear();
         }
+        // Paths that the caller may not see.
+        settings.guard_rails.production_paths.clear();
     }
     view
 }
@@ -162,6 +166,7 @@ fn check(caller: &Caller, principal: &Principal, settings: &AccountSettings) -> 
             )));
         }
     }
+    check_production(&settings.guard_rails)?;
     check_length("bound-ips", settings.bound_ips.len())?;
     check_length("gw-bound-ips", settings.gateway_bound_ips.len())?;
     let kinds = &settings.allowed_client_types;
@@ -177,6 +182,18 @@ fn check(caller: &Caller, principal: &Principal, settings: &AccountSettings) -> 
             "allowed-client-type without your own type '{}' would lock you out; add it",
             caller.client.kind
         )));
+    }
+    Ok(())
+}
+
+fn check_production(rails: &GuardRails) -> Result<(), Fault> {
+    check_length("production-path", rails.production_paths.len())?;
+    for path in &rails.production_paths {
+        if RulePattern::parse(path)?.claims().next().is_some() {
+            return Err(Fault::bad_request(format!(
+                "invalid production-path {path}: whose claims would stand in it?"
+            )));
+        }
     }
     Ok(())
 }
@@ -232,6 +249,7 @@ fn changed(message: &AccountUpdate) -> Vec<&'static str> {
         ("default-key", message.default_key.is_some()),
         ("lock-default-key", old.lock_default_key != new.lock_default_key),
         ("root-path", old.root_path != new.root_path),
+        ("guard-rails", old.guard_rails != new.guard_rails),
         ("protect-by-default", old.protect_items_by_default != new.protect_items_by_default),
         ("item-locking", old.item_locking_disabled != new.item_locking_disabled),
         ("bound-ips", old.bound_ips != new.bound_ips),

@@ -12,12 +12,13 @@ use keysherd_domain::role::{Assoc, Capability, Role, RuleKind};
 use keysherd_plane::roles::{
     AssocCreate, AssocCreateReply, AssocDelete, AssocGet, AssocUpdate, AssocView,
 };
-use keysherd_plane::{Caller, Done};
+use keysherd_plane::{Caller, Done, Warned};
 use keysherd_store::{Tx, assocs, auth_methods, roles};
 
 use crate::audit::audit_draft;
 use crate::control::Control;
 use crate::directory::AccountDirectory;
+use crate::rails::Rails;
 use crate::session::Principal;
 
 /// Associates a role with an auth method.
@@ -82,8 +83,10 @@ fn plan_create(
                 role.path, method.path
             )));
         }
+        let mut guard = Rails::of(tx, principal.account)?;
+        guard.assoc(tx, &assoc, &role, &method)?;
         assocs::insert(tx, principal.account, &assoc)?;
-        Ok(AssocCreateReply { id: assoc.id })
+        Ok(AssocCreateReply { id: assoc.id, warnings: guard.warned().warnings })
     })
 }
 
@@ -96,7 +99,7 @@ pub(crate) async fn update(
     control: &Control,
     caller: &Caller,
     message: AssocUpdate,
-) -> Result<Done, Fault> {
+) -> Result<Warned, Fault> {
     let principal = control.principal(caller).await?;
     let mut params = vec![Param::public("assoc-id", message.id.to_string())];
     let claims = message.sub_claims.as_ref();
@@ -110,7 +113,7 @@ fn plan_update(
     control: &Control,
     principal: &Principal,
     message: AssocUpdate,
-) -> Result<impl FnOnce(&Tx) -> Result<Done, Fault> + use<>, Fault> {
+) -> Result<impl FnOnce(&Tx) -> Result<Warned, Fault> + use<>, Fault> {
     let now = control.now();
     let directory = control.directory_of(principal)?;
     let found = find(&directory, principal, &message.id, Capability::Update, now)?;
@@ -124,8 +127,10 @@ fn plan_update(
         assoc.sub_claims = sub_claims.unwrap_or(assoc.sub_claims);
         assoc.case_sensitive = message.case_sensitive.unwrap_or(assoc.case_sensitive);
         check_forced(&method, &assoc.sub_claims)?;
+        let mut guard = Rails::of(tx, principal.account)?;
+        guard.assoc(tx, &assoc, &role, &method)?;
         assocs::update(tx, &assoc)?;
-        Ok(Done)
+        Ok(guard.warned())
     })
 }
 

@@ -22,6 +22,7 @@ use crate::directory::AccountDirectory;
 use crate::issue::token_ttl_minutes;
 use crate::method_shared::check_shared;
 use crate::page::{Page, page};
+use crate::rails::Rails;
 use crate::relocation::check_relocation;
 use crate::session::Principal;
 
@@ -81,8 +82,11 @@ fn plan_create(
         modified: now,
     };
     Ok(move |tx: &Tx| {
+        let mut guard = Rails::of(tx, method.account)?;
+        guard.method(&method.path, &method.detail)?;
         stored::insert(tx, &method)?;
-        Ok(MethodCreateReply { access_id: method.access_id })
+        let warnings = guard.warned().warnings;
+        Ok(MethodCreateReply { access_id: method.access_id, warnings })
     })
 }
 
@@ -137,6 +141,10 @@ fn plan_update(
         if shared.as_ref().is_some_and(|shared| shared.force_sub_claims) {
             check_forced(tx, &found)?;
         }
+        let mut guard = Rails::of(tx, found.account)?;
+        if let Some(new) = &new_path {
+            guard.method(new, &found.detail)?;
+        }
         edit(tx, &found, now, |method| {
             method.shared = shared.unwrap_or_else(|| method.shared.clone());
             method.path = new_path.unwrap_or_else(|| method.path.clone());
@@ -146,7 +154,8 @@ fn plan_update(
                 method.generation = method.generation.saturating_add(1);
             }
         })?;
-        Ok(MethodUpdateReply { access_id: found.access_id })
+        let warnings = guard.warned().warnings;
+        Ok(MethodUpdateReply { access_id: found.access_id, warnings })
     })
 }
 

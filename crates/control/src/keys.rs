@@ -106,7 +106,7 @@ pub(crate) async fn begin(
     Ok(KeyBeginReply { account: account.0, key_id, group, permit })
 }
 
-/// Demands that the caller may make something at a free path.
+/// Demands that the caller may make something at a free path. Gives what deserves attention.
 ///
 /// # Errors
 /// [`Fault::unauthorized`], [`Fault::conflict`] or [`Fault::forbidden`].
@@ -115,11 +115,11 @@ pub(crate) fn check_place(
     who: &Principal,
     path: &ItemPath,
     now: Timestamp,
-) -> Result<(), Fault> {
+) -> Result<Vec<String>, Fault> {
     who.require(RuleKind::Item, path.as_str(), Capability::Create, now)?;
-    check::root_path(path, &account_now(q, who.account)?)?;
+    let warnings = check::root_path(path, &account_now(q, who.account)?)?;
     match stored::by_path(q, who.account, path)? {
-        None => Ok(()),
+        None => Ok(warnings),
         Some(item) => Err(Fault::conflict(format!(
             "an item named {path} already exists ({}); choose another name",
             item.kind.type_name()
@@ -216,7 +216,7 @@ fn insert(
     message: KeyCreate,
     now: Timestamp,
 ) -> Result<KeyCreateReply, Fault> {
-    check_place(tx, who, &item.path, now)?;
+    let warnings = check_place(tx, who, &item.path, now)?;
     item.delete_protection = protects(message.delete_protection, &account_now(tx, who.account)?);
     keysherd_store::keys::insert(tx, key)?;
     item.id = stored::insert(tx, &item)?;
@@ -226,7 +226,7 @@ fn insert(
         let version = new_version(who, FIRST_VERSION, &own, value, now);
         item_versions::put(tx, item.id, &version)?;
     }
-    Ok(KeyCreateReply { item })
+    Ok(KeyCreateReply { item, warnings })
 }
 
 fn own_key(customer_fragment: &Option<Uid>, key: &ProtectionKey) -> KeyRef {

@@ -40,6 +40,7 @@ mod permissions;
 mod permits;
 mod present;
 mod proof;
+mod rails;
 mod refused_logins;
 mod relocation;
 mod roles;

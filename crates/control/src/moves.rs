@@ -1,5 +1,7 @@
 //! Moving all auth methods or roles below one folder to another, all or none.
 
+use std::sync::Arc;
+
 use keysherd_audit::{Param, action};
 use keysherd_base::{Fault, FolderPath, ItemPath, Timestamp};
 use keysherd_domain::role::{Capability, RuleKind};
@@ -10,6 +12,7 @@ use keysherd_store::{Tx, auth_methods, roles};
 use crate::audit::audit_draft;
 use crate::control::Control;
 use crate::directory::AccountDirectory;
+use crate::rails::Rails;
 use crate::relocation::check_relocation;
 use crate::session::Principal;
 
@@ -68,18 +71,23 @@ fn plan(
     if moved.is_empty() {
         return nothing_there(principal, which, &source, now);
     }
+    let mut methods = Vec::new();
     for path in &moved {
         principal.require(which.kind(), path.as_str(), Capability::Update, now)?;
         let rest = path.as_str().strip_prefix(source.as_str()).unwrap_or_default();
         let new = ItemPath::parse(&format!("{target}{rest}"))?;
         check_relocation(principal, which.kind(), path, &new, now)?;
+        let method = directory.method(path).filter(|_| which == Identities::AuthMethods);
+        methods.extend(method.map(|method| (new, Arc::clone(method))));
     }
     let account = principal.account;
     let permitted = moved.len();
     Ok(move |tx: &Tx| {
         if source == target {
-            return Ok(ObjectsMoveReply { moved: 0 });
+            return Ok(ObjectsMoveReply { moved: 0, warnings: Vec::new() });
         }
+        let mut guard = Rails::of(tx, account)?;
+        methods.iter().try_for_each(|(new, method)| guard.method(new, &method.detail))?;
         let moved = match which {
             Identities::AuthMethods => {
                 auth_methods::move_folder(tx, account, &source, &target, now)?
@@ -89,7 +97,7 @@ fn plan(
         if moved != permitted {
             return Err(Fault::conflict(format!("{source} changed meanwhile; try again")));
         }
-        Ok(ObjectsMoveReply { moved })
+        Ok(ObjectsMoveReply { moved, warnings: guard.warned().warnings })
     })
 }
 

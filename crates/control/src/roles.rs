@@ -10,7 +10,7 @@ use keysherd_domain::role::{Capability, Role, Rule, RuleKind};
 use keysherd_plane::roles::{
     RoleCreate, RoleDelete, RoleGet, RoleList, RoleListReply, RoleUpdate, RoleView,
 };
-use keysherd_plane::{Caller, Done};
+use keysherd_plane::{Caller, Done, Warned};
 use keysherd_store::Tx;
 use keysherd_store::roles as stored;
 
@@ -20,6 +20,7 @@ use crate::control::Control;
 use crate::directory::AccountDirectory;
 use crate::method_shared::check_description;
 use crate::page::{Page, page};
+use crate::rails::Rails;
 use crate::relocation::check_relocation;
 use crate::rules::{checked_rule, rule_params};
 use crate::session::Principal;
@@ -37,7 +38,7 @@ pub(crate) async fn create(
     control: &Control,
     caller: &Caller,
     message: RoleCreate,
-) -> Result<Done, Fault> {
+) -> Result<Warned, Fault> {
     let principal = control.principal(caller).await?;
     let mut params = vec![Param::public("name", message.path.to_string())];
     params.extend(rule_params(&message.rules));
@@ -50,7 +51,7 @@ fn plan_create(
     control: &Control,
     principal: &Principal,
     message: RoleCreate,
-) -> Result<impl FnOnce(&Tx) -> Result<Done, Fault> + use<>, Fault> {
+) -> Result<impl FnOnce(&Tx) -> Result<Warned, Fault> + use<>, Fault> {
     let now = control.now();
     let RoleCreate { path, comment, delete_protection, rules: wanted } = message;
     principal.require(KIND, path.as_str(), Capability::Create, now)?;
@@ -86,7 +87,12 @@ fn plan_create(
         created: now,
         modified: now,
     };
-    Ok(move |tx: &Tx| stored::insert(tx, &role).map(|_| Done))
+    Ok(move |tx: &Tx| {
+        let mut guard = Rails::of(tx, role.account)?;
+        guard.role(&role)?;
+        stored::insert(tx, &role)?;
+        Ok(guard.warned())
+    })
 }
 
 /// Changes a role.
@@ -100,7 +106,7 @@ pub(crate) async fn update(
     control: &Control,
     caller: &Caller,
     message: RoleUpdate,
-) -> Result<Done, Fault> {
+) -> Result<Warned, Fault> {
     let principal = control.principal(caller).await?;
     let mut params = vec![Param::public("name", message.path.to_string())];
     params.extend(message.new_path.iter().map(|new| Param::public("new-name", new.to_string())));
@@ -114,7 +120,7 @@ fn plan_update(
     control: &Control,
     principal: &Principal,
     message: RoleUpdate,
-) -> Result<impl FnOnce(&Tx) -> Result<Done, Fault> + use<>, Fault> {
+) -> Result<impl FnOnce(&Tx) -> Result<Warned, Fault> + use<>, Fault> {
     let now = control.now();
     let RoleUpdate { path, new_path, comment, delete_protection, rules } = message;
     let found = find(control, principal, &path, Capability::Update, now)?;
@@ -277,22 +283,28 @@ pub(crate) fn find_to_change(
     Ok(found)
 }
 
-/// Changes the role as it is now.
+/// Changes the role as it is now. The guard rails are asked about new rules only: what is there
+/// already does not keep anybody from changing something else.
 ///
 /// # Errors
 /// That of the change; [`Fault::not_found`] when it was deleted meanwhile; [`Fault::conflict`] when
-/// its new path is taken.
+/// its new path is taken; [`Fault::forbidden`] by a guard rail.
 pub(crate) fn edit(
     tx: &Tx,
     found: &Role,
     now: Timestamp,
     change: impl FnOnce(&mut Role) -> Result<(), Fault>,
-) -> Result<Done, Fault> {
+) -> Result<Warned, Fault> {
     let mut role = fresh(tx, found)?;
+    let before = role.rules.clone();
     change(&mut role)?;
     role.modified = now;
+    let mut guard = Rails::of(tx, role.account)?;
+    if role.rules.iter().any(|rule| !before.contains(rule)) {
+        guard.role(&role)?;
+    }
     stored::update(tx, &role)?;
-    Ok(Done)
+    Ok(guard.warned())
 }
 
 fn find(

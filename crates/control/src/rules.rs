@@ -7,7 +7,7 @@ use keysherd_domain::policy::kinds::{Scope, is_administrative, settable};
 use keysherd_domain::policy::pattern::RulePattern;
 use keysherd_domain::role::{Capabilities, Capability, Role, Rule};
 use keysherd_plane::roles::{RuleDelete, RuleSet};
-use keysherd_plane::{Caller, Done};
+use keysherd_plane::{Caller, Done, Warned};
 use keysherd_store::Tx;
 
 use crate::audit::audit_draft;
@@ -24,7 +24,7 @@ pub(crate) async fn set(
     control: &Control,
     caller: &Caller,
     message: RuleSet,
-) -> Result<Done, Fault> {
+) -> Result<Warned, Fault> {
     let principal = control.principal(caller).await?;
     let params = vec![
         Param::public("role-name", message.role.to_string()),
@@ -41,7 +41,7 @@ fn plan_set(
     control: &Control,
     principal: &Principal,
     message: RuleSet,
-) -> Result<impl FnOnce(&Tx) -> Result<Done, Fault> + use<>, Fault> {
+) -> Result<impl FnOnce(&Tx) -> Result<Warned, Fault> + use<>, Fault> {
     let now = control.now();
     let found = find_to_change(control, principal, &message.role, now)?;
     let rule = checked_rule(message.rule, now)?;
@@ -132,6 +132,7 @@ fn plan_delete(
             role.rules.remove(place);
             Ok(())
         })
+        .map(|_| Done)
     })
 }
 

@@ -13,7 +13,7 @@ use keysherd_base::{
 use keysherd_crypto::hash::sha256;
 use keysherd_crypto::random::SystemRng;
 use keysherd_crypto::sign::{PublicKey, SigningKey};
-use keysherd_domain::auth_method::{MethodDetail, MethodShared};
+use keysherd_domain::auth_method::{AuthMethod, MethodDetail, MethodShared};
 use keysherd_domain::claims::SubClaims;
 use keysherd_domain::role::{Capability, Rule, RuleKind};
 use keysherd_plane::auth::{
@@ -23,7 +23,7 @@ use keysherd_plane::auth::{
 use keysherd_plane::auth_methods::MethodCreate;
 use keysherd_plane::roles::{AssocCreate, RoleCreate, RuleSet};
 use keysherd_plane::{Ask, Caller, Client};
-use keysherd_store::{Reader, Store, StoreConfig, Tx, audit, roles};
+use keysherd_store::{Reader, Store, StoreConfig, Tx, audit, auth_methods, roles};
 use tempfile::TempDir;
 
 use crate::{
@@ -197,6 +197,28 @@ impl World {
         self.role(&role, rules).await;
         self.associate(&role, &method, SubClaims::default()).await;
         self.login(&access_id, &key).await.unwrap().token
+    }
+
+    /// Puts a method that many bearers share into the store, past the use cases; nobody can sign
+    /// in by it.
+    pub(crate) async fn shared_method(&self, path: &str) -> AccessId {
+        let access_id = AccessId::random(&SystemRng).unwrap();
+        let kind = "oauth2/jwt".to_owned();
+        let method = AuthMethod {
+            id: 0,
+            account: self.first.id,
+            access_id: access_id.clone(),
+            path: item(path),
+            shared: MethodShared::default(),
+            detail: MethodDetail::Member { kind, settings: String::new() },
+            generation: 1,
+            created: START,
+            modified: START,
+        };
+        let add = move |tx: &Tx| auth_methods::insert(tx, &method);
+        self.control.store.commit(Vec::new(), add).await.unwrap();
+        self.control.directory.reload(self.first.id).unwrap();
+        access_id
     }
 
     /// Puts many rules into a role at once, past the use cases.

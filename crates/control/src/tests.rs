@@ -6,6 +6,7 @@ mod directory;
 mod escalation;
 mod existence;
 mod explain;
+mod guard_rails;
 mod lockout;
 mod login;
 mod methods;

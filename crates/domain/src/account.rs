@@ -6,16 +6,7 @@ use keysherd_base::{AccountId, ItemId, KeyId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::auth_method::IpNetwork;
-
-/// What happens when an item is created directly at `/`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum RootPathPolicy {
-    /// It is created, and the answer carries a warning.
-    #[default]
-    Warn,
-    /// It is refused.
-    Refuse,
-}
+use crate::guard_rails::{GuardRails, Policy};
 
 /// Token lifetimes in minutes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,7 +71,7 @@ pub struct AccountSettings {
     /// Whether another key may be named when an item is created.
     pub lock_default_key: bool,
     /// What happens to items at `/`.
-    pub root_path: RootPathPolicy,
+    pub root_path: Policy,
     /// New items, roles and methods start with delete protection.
     pub protect_items_by_default: bool,
     /// Whether `lock-item` is allowed; on unless switched off.
@@ -91,6 +82,9 @@ pub struct AccountSettings {
     pub gateway_bound_ips: Vec<IpNetwork>,
     /// Client types the whole account accepts; empty: any.
     pub allowed_client_types: Vec<String>,
+    /// What happens to other things that are better left undone.
+    #[serde(default)]
+    pub guard_rails: GuardRails,
     /// Settings that are stored and shown but have no effect yet, by their public name.
     pub stored_only: BTreeMap<String, String>,
 }

@@ -7,6 +7,7 @@ pub mod account;
 pub mod auth_method;
 pub mod claims;
 pub mod folder;
+pub mod guard_rails;
 pub mod item;
 pub mod policy;
 pub mod role;

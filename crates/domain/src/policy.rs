@@ -7,6 +7,7 @@
 pub mod escalation;
 pub mod explain;
 pub mod kinds;
+pub mod path_set;
 pub mod pattern;
 pub mod rule_set;
 pub mod sub_claims;
@@ -21,4 +22,4 @@ mod trie;
 mod wildcard;
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;

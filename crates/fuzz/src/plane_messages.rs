@@ -14,7 +14,7 @@ use keysherd_plane::grants::{Grant, ItemRef, KeyRef, VersionWish, Wish, WriteTar
 use keysherd_plane::items::{ItemUpdate, ItemUpdateParts, ItemsDelete, SealedValue, SecretCreate};
 use keysherd_plane::roles::{AssocCreate, RoleCreate, RuleSet};
 use keysherd_plane::rotation::{RewrapPut, RewrapTake, RewrappedValue};
-use keysherd_plane::{Caller, Done, Note, Reply, Request};
+use keysherd_plane::{Caller, Note, Reply, Request, Warned};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -148,7 +148,7 @@ pub(crate) fn replies() -> Vec<Reply> {
     let mut claims = SubClaims::default();
     claims.set("client_ip", address.to_string());
     vec![
-        Reply::RoleCreate(Done),
+        Reply::RoleCreate(Warned { warnings: vec!["w".to_owned()] }),
         Reply::DescribeClaims(keysherd_plane::auth::DescribeClaimsReply { claims }),
         Reply::PasswordParams(PasswordParamsReply {
             salt: [0; 16],

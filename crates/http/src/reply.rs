@@ -18,8 +18,8 @@ const WARNING: HeaderName = HeaderName::from_static(headers::WARNING);
 const NAME_ATTESTED: HeaderName = HeaderName::from_static(headers::NAME_ATTESTED);
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
-/// Longest warning that is sent; header lines over 8 KiB are refused by many clients.
-const WARNING_BYTES_MAX: usize = 1024;
+/// Longest warning that is sent; headers over 8 KiB in all are refused by many clients.
+const WARNING_BYTES_MAX: usize = 300;
 
 /// An answer's bytes, overwritten once they were sent.
 struct Wiped {
@@ -70,8 +70,9 @@ pub(crate) fn success(status: StatusCode, answer: Answer, request: RequestId) ->
     let mut reply =
         json(status, Bytes::from_owner(Wiped { body: answer.body, _hold: answer.hold }));
     insert_id(&mut reply, request);
-    if let Some(warning) = answer.warning.as_deref().and_then(warning_value) {
-        reply.headers_mut().insert(WARNING, warning);
+    let warnings = answer.warnings.iter().take(headers::WARNINGS_MAX);
+    for warning in warnings.filter_map(|warning| warning_value(warning)) {
+        reply.headers_mut().append(WARNING, warning);
     }
     if let Some(attested) = answer.name_attested {
         let value = HeaderValue::from_static(if attested { "true" } else { "false" });
@@ -202,7 +203,7 @@ mod tests {
     #[test]
     fn a_warning_becomes_one_line_of_ascii() {
         assert_eq!(warning_value("a\r\nb\u{e9}\u{7}").unwrap(), "a  b??");
-        assert_eq!(warning_value(&"w".repeat(9000)).unwrap().len(), 1024);
+        assert_eq!(warning_value(&"w".repeat(9000)).unwrap().len(), 300);
     }
 
     #[test]

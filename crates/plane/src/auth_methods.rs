@@ -21,6 +21,8 @@ pub struct MethodCreate {
 pub struct MethodCreateReply {
     /// Its public name.
     pub access_id: AccessId,
+    /// What deserves attention.
+    pub warnings: Vec<String>,
 }
 
 /// Changes an auth method; `None` leaves a part as it is.
@@ -43,6 +45,8 @@ pub struct MethodUpdate {
 pub struct MethodUpdateReply {
     /// Its public name.
     pub access_id: AccessId,
+    /// What deserves attention.
+    pub warnings: Vec<String>,
 }
 
 /// Replaces the access key of an API-key method. Tokens of the old key die.

@@ -62,7 +62,7 @@ pub struct SecretCreateReply {
     /// The item.
     pub item: Item,
     /// What the caller should be told, such as that the item lies at `/`.
-    pub warning: Option<String>,
+    pub warnings: Vec<String>,
 }
 
 /// Records a new value of a static secret.
@@ -259,10 +259,12 @@ pub struct ObjectsMove {
 }
 
 /// How many objects moved.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ObjectsMoveReply {
     /// Objects.
     pub moved: usize,
+    /// What deserves attention.
+    pub warnings: Vec<String>,
 }
 
 /// Sets the state of an item or a version.

@@ -92,4 +92,6 @@ pub struct KeyCreate {
 pub struct KeyCreateReply {
     /// The key item.
     pub item: Item,
+    /// What deserves attention, such as that the key lies at `/`.
+    pub warnings: Vec<String>,
 }

@@ -8,6 +8,7 @@
 mod caller;
 mod octets;
 mod request;
+mod warned;
 
 pub mod accounts;
 pub mod alerts;
@@ -31,6 +32,7 @@ use keysherd_base::Fault;
 
 pub use caller::{Audited, Caller, Client, Note};
 pub use request::{Ask, Done, Reply, Request};
+pub use warned::Warned;
 
 /// A boxed future, as object-safe traits return it.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::caller::{Audited, Note};
+use crate::warned::Warned;
 use crate::{
     accounts, alerts, auth, auth_methods, confirm, explain, grants, items, keys, refresh, roles,
     rotation, setup,
@@ -83,15 +84,15 @@ messages! {
     MethodGet: auth_methods::MethodGet => auth_methods::MethodView;
     MethodList: auth_methods::MethodList => auth_methods::MethodListReply;
     MethodDelete: auth_methods::MethodDelete => Done;
-    RoleCreate: roles::RoleCreate => Done;
-    RoleUpdate: roles::RoleUpdate => Done;
+    RoleCreate: roles::RoleCreate => Warned;
+    RoleUpdate: roles::RoleUpdate => Warned;
     RoleGet: roles::RoleGet => roles::RoleView;
     RoleList: roles::RoleList => roles::RoleListReply;
     RoleDelete: roles::RoleDelete => Done;
-    RuleSet: roles::RuleSet => Done;
+    RuleSet: roles::RuleSet => Warned;
     RuleDelete: roles::RuleDelete => Done;
     AssocCreate: roles::AssocCreate => roles::AssocCreateReply;
-    AssocUpdate: roles::AssocUpdate => Done;
+    AssocUpdate: roles::AssocUpdate => Warned;
     AssocDelete: roles::AssocDelete => Done;
     AssocGet: roles::AssocGet => roles::AssocView;
     PermissionsDescribe: roles::PermissionsDescribe => roles::PermissionsDescribeReply;
@@ -113,7 +114,7 @@ messages! {
     Grant: grants::Grant => grants::GrantReply, unrecorded;
     SecretCreate: items::SecretCreate => items::SecretCreateReply;
     ValuePut: items::ValuePut => items::ValuePutReply;
-    ItemUpdate: items::ItemUpdate => Done;
+    ItemUpdate: items::ItemUpdate => Warned;
     ItemDescribe: items::ItemDescribe => items::ItemView;
     ItemList: items::ItemList => items::ItemListReply;
     ItemDelete: items::ItemDelete => items::ItemDeleteReply;

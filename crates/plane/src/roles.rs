@@ -117,6 +117,8 @@ pub struct AssocCreate {
 pub struct AssocCreateReply {
     /// Its id.
     pub id: AssocId,
+    /// What deserves attention.
+    pub warnings: Vec<String>,
 }
 
 /// Replaces the condition of an association; `None` leaves a part as it is.

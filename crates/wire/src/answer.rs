@@ -14,8 +14,8 @@ const ANSWER_BYTES: usize = 512;
 pub struct Answer {
     /// The JSON text.
     pub body: SecretBytes,
-    /// A sentence for people, sent in a header.
-    pub warning: Option<String>,
+    /// Sentences for people, each sent in a header of its own.
+    pub warnings: Vec<String>,
     /// Whether the paths of all values in it are attested; `None` where that is no question.
     pub name_attested: Option<bool>,
     /// Dropped when the answer was sent: a share of some budget.
@@ -58,12 +58,12 @@ impl Answer {
 
     /// JSON text made by the caller.
     pub fn raw(body: Vec<u8>) -> Self {
-        Self { body: SecretBytes::new(body), warning: None, name_attested: None, hold: None }
+        Self { body: SecretBytes::new(body), warnings: Vec::new(), name_attested: None, hold: None }
     }
 
     /// JSON text made by the caller, with a secret in it.
     pub fn secret(body: SecretBuffer) -> Self {
-        Self { body: body.finish(), warning: None, name_attested: None, hold: None }
+        Self { body: body.finish(), warnings: Vec::new(), name_attested: None, hold: None }
     }
 
     /// The same answer, holding `share` until it was sent.
@@ -80,10 +80,10 @@ impl Answer {
         self
     }
 
-    /// The same answer with a sentence for people.
+    /// The same answer with more sentences for people.
     #[must_use]
-    pub fn with_warning(mut self, warning: Option<String>) -> Self {
-        self.warning = warning;
+    pub fn with_warnings(mut self, warnings: impl IntoIterator<Item = String>) -> Self {
+        self.warnings.extend(warnings);
         self
     }
 }

@@ -1,8 +1,10 @@
 //! Names of the HTTP headers that go with a command beside its JSON body.
 
 /// Of the answer: a sentence for people, when the call worked but something deserves attention.
-/// It is ASCII; other characters are replaced by the edge.
+/// It is ASCII; other characters are replaced by the edge. There may be [`WARNINGS_MAX`] of them.
 pub const WARNING: &str = "keysherd-warning";
+/// Most [`WARNING`] headers of one answer.
+pub const WARNINGS_MAX: usize = 5;
 /// Of the answer to a read by path: `true` when a gateway attested of every value that its item has
 /// that path, `false` otherwise. The V2 answer has no place for it.
 pub const NAME_ATTESTED: &str = "keysherd-name-attested";

@@ -1,10 +1,12 @@
 //! The account and its settings.
 
 mod get;
+mod guard_rails;
 mod settings;
 mod update;
 
 use crate::commands::ApiCommand;
 
 /// The commands, by name.
-pub(super) static COMMANDS: &[&ApiCommand] = &[&get::COMMAND, &update::COMMAND];
+pub(super) static COMMANDS: &[&ApiCommand] =
+    &[&get::COMMAND, &guard_rails::GET, &guard_rails::UPDATE, &update::COMMAND];

@@ -26,6 +26,7 @@ mod first_start;
 mod fragment_delivery;
 mod fragment_files;
 mod fragment_hsm;
+mod guard_rails;
 mod hostile;
 mod identities;
 mod interrupted;

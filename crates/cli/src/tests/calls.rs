@@ -121,7 +121,8 @@ fn a_ca_file_that_is_missing_ends_with_8() {
 
 #[test]
 fn warnings_of_the_server_and_debug_lines_go_to_standard_error() {
-    let headers = "keysherd-warning: items at the root\r\nkeysherd-request-id: r-1\r\n";
+    let headers = "keysherd-warning: items at the root\r\nkeysherd-warning: another\r\n\
+                   keysherd-request-id: r-1\r\n";
     let fake = Fake::new([Reply(200, headers, r#"{"name":"/a"}"#.to_owned())]);
     let url = fake.url.clone();
     let mut machine = Machine::with_token(&url);
@@ -132,7 +133,7 @@ fn warnings_of_the_server_and_debug_lines_go_to_standard_error() {
     let lines: Vec<_> = outcome.err.lines().collect();
     assert_eq!(lines[0], format!("debug: POST {url}/create-secret, profile default"));
     assert!(lines[1].starts_with("debug: status 200, request id r-1, "));
-    assert_eq!(lines[2], "Warning: items at the root");
+    assert_eq!(lines[2..], ["Warning: items at the root", "Warning: another"]);
     assert!(!outcome.err.contains("s3cret") && !outcome.err.contains("t-env"));
 }
 

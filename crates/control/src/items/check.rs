@@ -7,8 +7,10 @@ use keysherd_base::limits::{
     VERSIONS_DEFAULT, VERSIONS_MAX, WEBSITE_BYTES_MAX, WEBSITES_MAX,
 };
 use keysherd_base::{Fault, ItemPath};
-use keysherd_domain::account::{Account, RootPathPolicy};
+use keysherd_domain::account::Account;
 use keysherd_domain::item::Item;
+
+use crate::rails::Rails;
 
 /// A description within its limit.
 ///
@@ -96,20 +98,10 @@ pub(crate) fn versions_kept(item: &Item, account: &Account) -> u32 {
 ///
 /// # Errors
 /// [`Fault::forbidden`].
-pub(crate) fn root_path(path: &ItemPath, account: &Account) -> Result<Option<String>, Fault> {
-    if !path.is_at_root() {
-        return Ok(None);
-    }
-    match account.settings.root_path {
-        RootPathPolicy::Refuse => Err(Fault::forbidden(format!(
-            "item {path} was not created: the account refuses items directly at /; name a folder, \
-             such as /my-team{path}"
-        ))
-        .with_code("RootPathRefused")),
-        RootPathPolicy::Warn => Ok(Some(format!(
-            "item {path} lies directly at /; rules are easier to keep when items lie in folders"
-        ))),
-    }
+pub(crate) fn root_path(path: &ItemPath, account: &Account) -> Result<Vec<String>, Fault> {
+    let mut guard = Rails::new(account.id, account.settings.clone());
+    guard.item(path)?;
+    Ok(guard.warned().warnings)
 }
 
 fn within(what: &str, size: usize, most: usize, unit: &str) -> Result<(), Fault> {

@@ -77,7 +77,7 @@ fn insert(
     now: Timestamp,
 ) -> Result<SecretCreateReply, Fault> {
     let account = account_now(tx, who.account)?;
-    let warning = check::root_path(&item.path, &account)?;
+    let warnings = check::root_path(&item.path, &account)?;
     let chooser = Chooser { q: tx, who, account: &account, now };
     let protection = chooser.recheck_new(message.protection_key.as_ref(), &message.value.key)?;
     item.protection_key = protection.item;
@@ -86,7 +86,7 @@ fn insert(
     let version = new_version(who, FIRST_VERSION, &protection, message.value, now);
     item_versions::put(tx, item.id, &version)?;
     rotation::written(tx, &protection.key)?;
-    Ok(SecretCreateReply { item, warning })
+    Ok(SecretCreateReply { item, warnings })
 }
 
 /// The item as far as it does not depend on the store.

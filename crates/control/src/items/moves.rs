@@ -8,12 +8,13 @@ use keysherd_plane::Caller;
 use keysherd_plane::items::{MovedObjects, ObjectsMove, ObjectsMoveReply};
 use keysherd_store::{Tx, folders, items as stored};
 
+use super::Stale;
 use super::delete::each_below;
 use super::usable::{Use, check_unlocked};
-use super::{Stale, account_now, check};
 use crate::audit::audit_draft;
 use crate::control::Control;
 use crate::moves::{Identities, relocate as relocate_identities};
+use crate::rails::Rails;
 use crate::relocation::check_relocation;
 use crate::session::Principal;
 
@@ -69,22 +70,19 @@ struct Move {
 impl Move {
     fn run(&self, tx: &Tx) -> Result<ObjectsMoveReply, Fault> {
         let Self { who, source, target, now } = self;
-        let account = account_now(tx, who.account)?;
+        let mut guard = Rails::of(tx, who.account)?;
         let mut made = folders::all_below(tx, who.account, source)?;
         made.extend(folders::by_path(tx, who.account, source)?);
         let exists = !made.is_empty() || stored::any_below(tx, who.account, source)?;
         let (path, exists) = (source.as_str(), exists.then_some(()));
         who.require_found(RuleKind::Item, path, Capability::Update, *now, exists)?;
-        each_below(tx, who, source, |item| {
-            let new = self.check_item(&item)?;
-            check::root_path(&new, &account).map(drop)
-        })?;
+        each_below(tx, who, source, |item| guard.item(&self.check_item(&item)?))?;
         for folder in &made {
             self.check_folder(folder.path.as_str())?;
         }
         let moved = stored::move_folder(tx, who.account, source, target, *now)?
             + folders::move_folder(tx, who.account, source, target, *now)?;
-        Ok(ObjectsMoveReply { moved })
+        Ok(ObjectsMoveReply { moved, warnings: guard.warned().warnings })
     }
 
     /// Whether this item may move; gives its new path.

@@ -5,7 +5,7 @@ use keysherd_base::Fault;
 use keysherd_domain::item::{Item, NameTag};
 use keysherd_domain::role::{Capability, RuleKind};
 use keysherd_plane::items::{ItemUpdate, ItemUpdateParts};
-use keysherd_plane::{Caller, Done};
+use keysherd_plane::{Caller, Warned};
 use keysherd_store::{Tx, item_versions, items as stored};
 
 use super::usable::{Use, check_unlocked};
@@ -23,7 +23,7 @@ pub(crate) async fn update(
     control: &Control,
     caller: &Caller,
     message: ItemUpdate,
-) -> Result<Done, Fault> {
+) -> Result<Warned, Fault> {
     let who = control.principal(caller).await?;
     let ItemUpdate { path, mut parts } = message;
     // Some clients always send the name, changed or not.
@@ -55,11 +55,12 @@ fn edit(
     change: &ItemChange,
     mut item: Item,
     parts: ItemUpdateParts,
-) -> Result<Done, Fault> {
+) -> Result<Warned, Fault> {
     check_unlocked(&item, &change.who, Use::Update, change.now)?;
+    let mut warnings = Vec::new();
     if let Some(new) = parts.new_path {
         check_relocation(&change.who, RuleKind::Item, &item.path, &new, change.now)?;
-        check::root_path(&new, &account_now(tx, item.account)?)?;
+        warnings = check::root_path(&new, &account_now(tx, item.account)?)?;
         item.path = new;
         attest(tx, &item, parts.name_tag)?;
     }
@@ -75,7 +76,7 @@ fn edit(
     item.change_event = parts.change_event.unwrap_or(item.change_event);
     item.modified = change.now;
     stored::update(tx, &item)?;
-    Ok(Done)
+    Ok(Warned { warnings })
 }
 
 /// Stores what attests the new path, if that version is still the newest. What attested the old

@@ -9,10 +9,10 @@ use crate::claims::SubClaims;
 use crate::role::{Capabilities, Capability, Role, Rule, RuleKind};
 
 /// The present of all tests.
-pub(super) const NOW: Timestamp = Timestamp(1_000_000);
+pub(crate) const NOW: Timestamp = Timestamp(1_000_000);
 
 /// `"u=a,b g=x"` as claims.
-pub(super) fn claims(text: &str) -> SubClaims {
+pub(crate) fn claims(text: &str) -> SubClaims {
     let claim = |part: &str| {
         let (name, values) = part.split_once('=').unwrap();
         (name.to_owned(), values.split(',').map(str::to_owned).collect())
@@ -21,7 +21,7 @@ pub(super) fn claims(text: &str) -> SubClaims {
 }
 
 /// `"read,list"` as capabilities.
-pub(super) fn capabilities(text: &str) -> Capabilities {
+pub(crate) fn capabilities(text: &str) -> Capabilities {
     text.split(',')
         .filter(|name| !name.is_empty())
         .map(|name| Capability::from_name(name).unwrap())
@@ -29,12 +29,12 @@ pub(super) fn capabilities(text: &str) -> Capabilities {
 }
 
 /// A lasting rule.
-pub(super) fn rule(kind: RuleKind, path: &str, granted: &str) -> Rule {
+pub(crate) fn rule(kind: RuleKind, path: &str, granted: &str) -> Rule {
     Rule { kind, path: path.to_owned(), capabilities: capabilities(granted), expires: None }
 }
 
 /// `["/a/* read", "/a/b deny"]` as item rules.
-pub(super) fn item_rules(texts: &[&str]) -> Vec<Rule> {
+pub(crate) fn item_rules(texts: &[&str]) -> Vec<Rule> {
     let parse = |text: &&str| {
         let (path, granted) = text.rsplit_once(' ').unwrap();
         rule(RuleKind::Item, path, granted)
@@ -43,7 +43,7 @@ pub(super) fn item_rules(texts: &[&str]) -> Vec<Rule> {
 }
 
 /// A role with these rules.
-pub(super) fn role(id: i64, rules: Vec<Rule>) -> Role {
+pub(crate) fn role(id: i64, rules: Vec<Rule>) -> Role {
     Role {
         id,
         account: AccountId::default(),
@@ -58,12 +58,12 @@ pub(super) fn role(id: i64, rules: Vec<Rule>) -> Role {
 }
 
 /// The admin role.
-pub(super) fn admin_role() -> Role {
+pub(crate) fn admin_role() -> Role {
     Role { path: ItemPath::parse("admin").unwrap(), admin: true, ..role(0, Vec::new()) }
 }
 
 /// The rule set of a bearer with one role, in the case-sensitive way.
-pub(super) fn bearer(rules: Vec<Rule>, claims: &SubClaims) -> RuleSet {
+pub(crate) fn bearer(rules: Vec<Rule>, claims: &SubClaims) -> RuleSet {
     RuleSet::compile([(&role(1, rules), true)], claims)
 }
 
@@ -78,7 +78,7 @@ enum Token {
 
 /// Whether `pattern` matches `path` for the bearer of `claims`: the definition, spelled out by
 /// writing down the path for each choice of values and comparing character by character.
-pub(super) fn defined_match(
+pub(crate) fn defined_match(
     pattern: &str,
     path: &str,
     claims: &SubClaims,

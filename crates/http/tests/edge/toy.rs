@@ -174,7 +174,7 @@ static FAIL: Command<Call> =
 fn warn(_: Call, _: Args) -> Run {
     Box::pin(async {
         let warning = Some("the key is old\r\nX-Evil: 1\u{2764}".to_owned());
-        Ok(Answer::empty().with_warning(warning))
+        Ok(Answer::empty().with_warnings(warning))
     })
 }
 

@@ -1,7 +1,7 @@
 //! What every engine's store must do, one function per noun over an open store.
 
 use keysherd_base::{FaultKind, ItemId, Timestamp, Uid};
-use keysherd_domain::account::RootPathPolicy;
+use keysherd_domain::guard_rails::Policy;
 use keysherd_domain::item::ItemState;
 
 use super::fixture::*;
@@ -64,7 +64,7 @@ fn accounts_are_kept(store: &Store) {
 fn settings_change_only_as_expected(store: &Store) {
     let old = account(ACCOUNT).settings;
     let mut new = old.clone();
-    new.root_path = RootPathPolicy::Refuse;
+    new.root_path = Policy::Refuse;
     let (expected, wanted) = (old.clone(), new.clone());
     let swapped = done(store, move |tx| accounts::update_settings(tx, ACCOUNT, &expected, &wanted));
     assert!(swapped);

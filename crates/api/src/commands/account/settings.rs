@@ -4,7 +4,8 @@
 
 use keysherd_base::Fault;
 use keysherd_base::limits::VERSIONS_MAX;
-use keysherd_domain::account::{AccountSettings, RootPathPolicy};
+use keysherd_domain::account::AccountSettings;
+use keysherd_domain::guard_rails::Policy;
 use keysherd_wire::{Args, Field, Flag, Group, Int, List, Text};
 
 use crate::commands::auth_methods::networks;
@@ -157,13 +158,8 @@ pub(super) fn apply(args: &Args, mut settings: AccountSettings) -> Result<Accoun
         settings.gateway_bound_ips = networks("gw-bound-ips", Some(networks_given))?;
     }
     set(&mut settings.allowed_client_types, args.get(&ALLOWED_CLIENT_TYPE)?);
-    let policy = args.get(&ROOT_PATH_POLICY)?.map(|policy| {
-        if policy.eq_ignore_ascii_case("refuse") {
-            RootPathPolicy::Refuse
-        } else {
-            RootPathPolicy::Warn
-        }
-    });
+    let policy = args.get(&ROOT_PATH_POLICY)?;
+    let policy = policy.and_then(|policy| Policy::from_name(&policy.to_ascii_lowercase()));
     set(&mut settings.root_path, policy);
     for field in KEPT {
         if let Some(text) = args.get(field)? {

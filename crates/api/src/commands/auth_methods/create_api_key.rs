@@ -51,9 +51,10 @@ async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
     };
     let create = MethodCreate { path: path.clone(), shared: shared::read(&args)?, detail };
     let created = ctx.ask(create).await?;
-    Answer::json(&Reply {
+    let reply = Answer::json(&Reply {
         name: path.bare(),
         access_id: created.access_id.as_str(),
         access_key: key.text().expose(),
-    })
+    })?;
+    Ok(reply.with_warnings(created.warnings))
 }

@@ -91,7 +91,7 @@ async fn create(
     let create = MethodCreate { path: path.clone(), shared: shared::read(&args)?, detail };
     let created = ctx.ask(create).await?;
     let key = private_key.as_ref().map(|key| key.expose().as_str());
-    answer(spelling, &path, &created.access_id, key)
+    Ok(answer(spelling, &path, &created.access_id, key)?.with_warnings(created.warnings))
 }
 
 async fn update(
@@ -112,7 +112,8 @@ async fn update(
     };
     let updated = ctx.ask(update).await?;
     let key = private_key.as_ref().map(|key| key.expose().as_str());
-    answer(spelling, &new_path.unwrap_or(path), &updated.access_id, key)
+    let reply = answer(spelling, &new_path.unwrap_or(path), &updated.access_id, key)?;
+    Ok(reply.with_warnings(updated.warnings))
 }
 
 /// Of what is known, the fields that the spelling's reply has.

@@ -45,6 +45,7 @@ async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
         kind: "api_key".to_owned(),
         settings: None,
     };
-    ctx.ask(update).await?;
-    Answer::json(&Reply { name: new_path.unwrap_or(path).bare() })
+    let warned = ctx.ask(update).await?;
+    let reply = Answer::json(&Reply { name: new_path.unwrap_or(path).bare() })?;
+    Ok(reply.with_warnings(warned.warnings))
 }

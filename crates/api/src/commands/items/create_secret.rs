@@ -98,5 +98,5 @@ async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
     let created = ctx.ask(create).await?;
     ctx.crypt().recorded(&sealed);
     let reply = Reply { name: created.item.path.as_str() };
-    Ok(Answer::json(&reply)?.with_warning(created.warning))
+    Ok(Answer::json(&reply)?.with_warnings(created.warnings))
 }

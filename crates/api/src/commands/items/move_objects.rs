@@ -38,6 +38,6 @@ async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
         _ => MovedObjects::Items,
     };
     let (source, target) = (args.folder(&SOURCE)?, args.folder(&TARGET)?);
-    ctx.ask(ObjectsMove { objects, source, target }).await?;
-    Ok(Answer::empty())
+    let moved = ctx.ask(ObjectsMove { objects, source, target }).await?;
+    Ok(Answer::empty().with_warnings(moved.warnings))
 }

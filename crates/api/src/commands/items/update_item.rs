@@ -71,6 +71,6 @@ async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
     if let Some(new) = parts.new_path.as_ref().filter(|new| **new != path) {
         parts.name_tag = ctx.crypt().attest_name(&ctx, path.clone(), new).await;
     }
-    ctx.ask(ItemUpdate { path, parts }).await?;
-    Answer::json(&Reply { updated: true })
+    let warned = ctx.ask(ItemUpdate { path, parts }).await?;
+    Ok(Answer::json(&Reply { updated: true })?.with_warnings(warned.warnings))
 }

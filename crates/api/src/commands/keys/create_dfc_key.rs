@@ -97,13 +97,15 @@ async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
         delete_protection,
         sealed: made.sealed,
     };
-    let item = ctx.ask(create).await?.item;
+    let created = ctx.ask(create).await?;
+    let item = created.item;
     let older = &*ctx.caller().command == "create-key";
-    Answer::json(&Reply {
+    let reply = Answer::json(&Reply {
         fragment_results: made.manager_millis,
         item_id: older.then_some(item.id),
         display_id: older.then_some(&*item.display_id.0),
-    })
+    })?;
+    Ok(reply.with_warnings(created.warnings))
 }
 
 /// Reads the id of a customer fragment.

@@ -46,5 +46,6 @@ async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
         case_sensitive: args.get_or(&CASE_SENSITIVE, true)?,
     };
     let created = ctx.ask(create).await?;
-    Answer::json(&Reply { assoc_id: &created.id.0 })
+    let reply = Answer::json(&Reply { assoc_id: &created.id.0 })?;
+    Ok(reply.with_warnings(created.warnings))
 }

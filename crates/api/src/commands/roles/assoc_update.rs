@@ -32,6 +32,6 @@ async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
         sub_claims: condition::sub_claims(&args)?,
         case_sensitive: args.get(&CASE_SENSITIVE)?,
     };
-    ctx.ask(update).await?;
-    Ok(Answer::empty())
+    let warned = ctx.ask(update).await?;
+    Ok(Answer::empty().with_warnings(warned.warnings))
 }

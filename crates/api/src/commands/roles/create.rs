@@ -36,6 +36,6 @@ async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
         delete_protection: args.get(&DELETE_PROTECTION)?,
         rules: rules.into_iter().filter(|rule| !rule.capabilities.is_empty()).collect(),
     };
-    ctx.ask(create).await?;
-    Ok(Answer::empty())
+    let warned = ctx.ask(create).await?;
+    Ok(Answer::empty().with_warnings(warned.warnings))
 }

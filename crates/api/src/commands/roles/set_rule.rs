@@ -46,6 +46,6 @@ async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
         capabilities: rule::capabilities(&args.need(&CAPABILITY)?)?,
         expires: (minutes > 0).then_some(ends),
     };
-    ctx.ask(RuleSet { role: args.path(&ROLE_NAME)?, rule }).await?;
-    Ok(Answer::empty())
+    let warned = ctx.ask(RuleSet { role: args.path(&ROLE_NAME)?, rule }).await?;
+    Ok(Answer::empty().with_warnings(warned.warnings))
 }

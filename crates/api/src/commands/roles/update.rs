@@ -51,6 +51,6 @@ async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
         delete_protection: args.get(&DELETE_PROTECTION)?,
         rules: administrative::rules(&args)?,
     };
-    ctx.ask(update).await?;
-    Answer::json(&Reply { updated: true })
+    let warned = ctx.ask(update).await?;
+    Ok(Answer::json(&Reply { updated: true })?.with_warnings(warned.warnings))
 }

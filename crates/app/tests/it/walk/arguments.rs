@@ -32,6 +32,7 @@ fn optional(command: &str) -> &'static [&'static str] {
         "reencrypt" => &["names"],
         "encrypt" | "decrypt" => &["key-name"],
         "update-account-settings" => &["phone"],
+        "update-guard-rails" => &["rail"],
         _ => &[],
     }
 }
@@ -69,6 +70,7 @@ fn value(spec: &Spec, name: &str, field: &str, objects: &Objects) -> Value {
         ("Session", "current-password") => json!(objects.owner_password),
         ("Session", "new-password") => json!("a password of many characters"),
         ("Account", "phone") => json!("1234"),
+        ("Account", "rail") => json!({"items-at-root": "warn"}),
         ("Gateway", "order") => json!(objects.order),
         ("Gateway", "name") => json!(objects.key),
         _ => panic!(

@@ -1,7 +1,7 @@
 //! The account's policies on new items: the root path, the default key, delete protection.
 
 use keysherd_base::FaultKind;
-use keysherd_domain::account::RootPathPolicy;
+use keysherd_domain::guard_rails::Policy;
 use keysherd_domain::item::{ItemState, KeyAlgorithm};
 use keysherd_plane::grants::WriteTarget;
 use keysherd_plane::items::{ItemStateSet, ItemUpdate, ItemUpdateParts};
@@ -15,9 +15,9 @@ const GCM: KeyAlgorithm = KeyAlgorithm::Aes256Gcm;
 async fn items_at_the_root_are_warned_of_or_refused() {
     let world = World::new().await;
     let created = world.create(&world.admin, secret("/top")).await.unwrap();
-    assert!(created.warning.unwrap().contains("/top"));
-    assert_eq!(world.create(&world.admin, secret("/a/b")).await.unwrap().warning, None);
-    world.settings(None, |settings| settings.root_path = RootPathPolicy::Refuse).await;
+    assert!(created.warnings[0].contains("/top"));
+    assert_eq!(world.create(&world.admin, secret("/a/b")).await.unwrap().warnings, [""; 0]);
+    world.settings(None, |settings| settings.root_path = Policy::Refuse).await;
     let outcome = world.create(&world.admin, secret("/other")).await;
     assert_eq!(kind(outcome), FaultKind::Forbidden);
     assert_eq!(kind(world.key(&world.admin, "/key", GCM).await), FaultKind::Forbidden);
