@@ -10,6 +10,7 @@ mod ctx;
 mod fields;
 mod replies;
 mod secure_access;
+mod strength;
 
 pub mod commands;
 pub mod passwords;

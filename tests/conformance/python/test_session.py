@@ -54,7 +54,7 @@ class Session(unittest.TestCase):
     def test_a_password_is_changed_only_by_who_knows_it(self):
         credential = identities.owner_credential()
         old = credential["admin-password"]
-        new = "a new password of some length"
+        new = "plinth gazebo ovation turnip kelp"
         token = sdk.call("auth", credential).token
         wrong = {"current-password": "y" * 20, "new-password": new}
         self.assertEqual(sdk.refusal("change-admin-account-password", wrong, token)[0], 401)

@@ -199,7 +199,7 @@ fn a_new_password_ends_the_old_one() {
     let server = site.start();
     let owner = server.owner();
     let (email, old) = (&server.bootstrap.owner_email, server.bootstrap.owner_password());
-    let new = "correct horse battery staple";
+    let new = "plinth gazebo ovation turnip";
     let change =
         |current: &str, new: &str| json!({"current-password": current, "new-password": new});
     let command = "change-admin-account-password";

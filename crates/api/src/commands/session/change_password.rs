@@ -11,13 +11,12 @@ use crate::commands::ApiCommand;
 use crate::ctx::Ctx;
 use crate::fields::SESSION;
 use crate::passwords;
+use crate::strength;
 
 const CURRENT: Field<Text> =
     Field::text("current-password", "The password in force.").required().secret();
 const NEW: Field<Text> =
     Field::text("new-password", "The new password, at least 16 characters.").required().secret();
-/// Shortest password of a person; length counts for more than kinds of characters.
-const PASSWORD_CHARS_MIN: usize = 16;
 
 /// The command.
 pub(super) static COMMAND: ApiCommand = Command {
@@ -39,12 +38,8 @@ pub(super) static COMMAND: ApiCommand = Command {
 async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
     let current = SecretString::new(args.need(&CURRENT)?);
     let new = SecretString::new(args.need(&NEW)?);
-    if new.expose().chars().count() < PASSWORD_CHARS_MIN {
-        return Err(Fault::bad_request(format!(
-            "the new password is too short: at least {PASSWORD_CHARS_MIN} characters are needed"
-        )));
-    }
     let email = ctx.ask(OwnEmail).await?.email;
+    let new = strength::strong(new, vec![email.clone()]).await?;
     let params = ctx.ask(PasswordParams { email: email.clone(), account: None }).await?;
     let key = login::stretched(&ctx, current, params).await?;
     let subject = LoginSubject::Email { email, account: None };

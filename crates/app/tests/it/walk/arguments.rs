@@ -68,7 +68,7 @@ fn value(spec: &Spec, name: &str, field: &str, objects: &Objects) -> Value {
         ("Roles", "type") => json!("item"),
         ("Roles", "capability") => json!(["read"]),
         ("Session", "current-password") => json!(objects.owner_password),
-        ("Session", "new-password") => json!("a password of many characters"),
+        ("Session", "new-password") => json!("wrinkle mascot overjoyed tubular"),
         ("Account", "phone") => json!("1234"),
         ("Account", "rail") => json!({"items-at-root": "warn"}),
         ("Gateway", "order") => json!(objects.order),
