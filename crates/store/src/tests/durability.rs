@@ -117,7 +117,7 @@ fn closing_leaves_no_log_behind() {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     names.sort();
-    assert_eq!(names, ["control.db", "reserve.bin", "store.lock"]);
+    assert_eq!(names, ["audit-index.db", "control.db", "reserve.bin", "store.lock"]);
 }
 
 #[test]
