@@ -4,6 +4,7 @@
 //! where to look, and each record found is compared with the [`Filter`] itself.
 
 use keysherd_base::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::brief::Brief;
 
@@ -11,7 +12,8 @@ use crate::brief::Brief;
 pub type Term = u32;
 
 /// Which outcomes are looked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum StatusFilter {
     /// Exactly this HTTP status.
     Exactly(u16),
@@ -20,7 +22,7 @@ pub enum StatusFilter {
 }
 
 /// What is looked for: records that fit every part that is given.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Filter {
     /// Recorded at this time or later.
     pub from: Option<Timestamp>,
@@ -60,6 +62,11 @@ impl Filter {
             && is(&self.action, record.action())
             && self.item.as_ref().is_none_or(|item| record.places().any(|at| at.path() == item))
             && self.folder.as_ref().is_none_or(|folder| record.places().any(|at| at.is_in(folder)))
+    }
+
+    /// The filter as a text: the same for the same filter only.
+    pub fn text(&self) -> String {
+        serde_json::to_string(self).expect("invariant: texts and numbers always serialize")
     }
 
     /// The terms that every record looked for has. What they leave out, such as times, is to be

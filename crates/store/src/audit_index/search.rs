@@ -2,7 +2,7 @@
 //! what is not indexed yet. What it costs does not grow with what lies between two finds by more
 //! than a look for each 65,536 records.
 
-use keysherd_audit::{Brief, Filter, Term};
+use keysherd_audit::{Brief, Filter, SignedHead, Term};
 use keysherd_base::{AccountId, Fault};
 
 use super::{file, segments};
@@ -13,6 +13,8 @@ use crate::query::Reader;
 const RECORDS_MAX: usize = 20_000;
 /// Segments looked at in one search at most.
 const SEGMENTS_MAX: usize = 20_000;
+/// Bytes of records found in one search; the record that goes beyond it is the last.
+const FOUND_BYTES_MAX: usize = 8 << 20;
 /// Records that are not indexed, read at a time.
 const TAIL_PAGE: usize = 256;
 
@@ -48,8 +50,9 @@ pub struct AuditPage {
     /// Where to go on; `None` when there is nothing more. A page may be short, even empty, and
     /// still go on: a search ends when it has looked at a good many records.
     pub next: Option<u64>,
-    /// The chain's newest record when the search was made: all up to it were considered.
-    pub newest: u64,
+    /// The head of the chain when the search was made: all records up to it were considered.
+    /// `None` while there are none.
+    pub head: Option<SignedHead>,
     /// Records that were read to find these.
     pub records_read: usize,
     /// Segments of the index that were looked at.
@@ -91,13 +94,14 @@ pub(crate) fn search(
         at,
         group: None,
         found: Vec::new(),
+        bytes: 0,
         records: 0,
         looked: 0,
     };
     let next = walk.run()?;
     Ok(AuditPage {
         next,
-        newest,
+        head: Some(head),
         records_read: walk.records,
         segments_read: walk.looked,
         records: walk.found,
@@ -119,6 +123,7 @@ struct Walk<'a> {
     /// The last group that was asked, and whether it may have the terms.
     group: Option<(u64, bool)>,
     found: Vec<StoredRecord>,
+    bytes: usize,
     records: usize,
     looked: usize,
 }
@@ -219,9 +224,10 @@ impl Walk<'_> {
         if !self.wanted.filter.matches(&brief) || !(self.accept)(&brief) {
             return Step::On;
         }
-        if self.found.len() >= self.wanted.limit {
+        if self.found.len() >= self.wanted.limit || self.bytes >= FOUND_BYTES_MAX {
             return Step::Full(record.seq);
         }
+        self.bytes += record.bytes.len();
         self.found.push(record);
         Step::On
     }
