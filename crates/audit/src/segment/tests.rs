@@ -1,3 +1,5 @@
+//! Tests of segments: what is put in is found, and bad bytes do no harm.
+
 use super::*;
 
 fn built(records: &[&[Term]]) -> Vec<u8> {

@@ -1,3 +1,5 @@
+//! Who sees what of the audit log: scopes, page tokens, accounts.
+
 use keysherd_audit::{Filter, Param, Record, StatusFilter};
 use keysherd_base::{AccessId, FaultKind};
 use keysherd_crypto::sign::SigningKey;

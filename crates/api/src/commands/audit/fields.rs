@@ -73,7 +73,8 @@ fn time(args: &Args, field: &Field<Text>) -> Result<Option<Timestamp>, Fault> {
     let time = Timestamp::parse_rfc3339(&text).or_else(seconds);
     time.map(Some).ok_or_else(|| {
         Fault::bad_request(format!(
-            "invalid value of '{}': give a time such as 2026-01-05T10:11:12Z, or seconds since 1970",
+            "invalid value of '{}': give a time such as 2026-01-05T10:11:12Z, or seconds since \
+             1970",
             field.name()
         ))
     })
