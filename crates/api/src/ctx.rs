@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use keysherd_authn::Desk;
 use keysherd_base::{ClockHandle, Fault, FaultKind, RngHandle, SecretString};
-use keysherd_plane::{Ask, Caller, PlaneHandle};
+use keysherd_plane::{Ask, Caller, Client, PlaneHandle};
 
+use crate::browser::BrowserLogins;
 use crate::budget::AnswerBudget;
 use crate::crypt::Crypt;
 use crate::passwords::Turns;
@@ -25,6 +26,8 @@ pub struct Services {
     pub answers: AnswerBudget,
     /// This gateway's own configuration.
     pub configs: Arc<dyn Configs>,
+    /// The logins that browsers finish.
+    pub browser_logins: BrowserLogins,
     /// Turns for stretching passwords, so that logins cannot exhaust memory.
     pub stretching: Turns,
 }
@@ -115,6 +118,15 @@ impl Ctx {
             Err(fault) => self.mark_fault(fault),
         }
         outcome
+    }
+
+    /// The same on behalf of another client, for whom this request only brings something.
+    ///
+    /// # Errors
+    /// The plane's [`Fault`].
+    pub async fn ask_for<A: Ask>(&self, client: Client, message: A) -> Result<A::Reply, Fault> {
+        let caller = Caller { client, ..self.caller.clone() };
+        Self { caller, ..self.clone() }.ask(message).await
     }
 
     /// Remembers that the audit log says `recorded` about this request.

@@ -4,6 +4,7 @@
 //! in the V2 shape. Plaintext exists here and in the gateway that implements [`Crypt`], nowhere
 //! below.
 
+mod browser;
 mod budget;
 mod crypt;
 mod ctx;
@@ -15,6 +16,7 @@ mod strength;
 pub mod commands;
 pub mod passwords;
 
+pub use browser::{BrowserLogins, pages};
 pub use budget::AnswerBudget;
 pub use crypt::{
     Crypt, GeneratedKey, HeldFragment, KeyWish, ManagerSaid, OpenedItem, OpenedValue, RotateWish,

@@ -11,6 +11,7 @@
 //! **control half** checks evidence against settings and nothing else: no gateway's word counts
 //! unless the settings hold a key whose private half only that gateway has.
 
+mod browser;
 mod claims;
 mod conformance;
 pub mod fields;
@@ -20,6 +21,7 @@ mod methods;
 mod replay;
 mod world;
 
+pub use browser::{Browser, Callback, Departure, Trip};
 pub use claims::{CLAIMS_MAX, VALUES_MAX, claims_of, text_values};
 pub use conformance::complaints;
 pub use kind::{Kind, Spelling};

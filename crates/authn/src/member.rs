@@ -8,7 +8,7 @@ use keysherd_domain::claims::SubClaims;
 use keysherd_wire::{Args, FieldSpec, Group};
 
 use crate::world::World;
-use crate::{BoxFuture, Kind};
+use crate::{BoxFuture, Browser, Kind};
 
 /// Settings read from the arguments of a create or update command.
 pub struct Prepared {
@@ -143,6 +143,11 @@ pub trait Method: Send + Sync {
         given: &'a Args,
         desk: &'a dyn Desk,
     ) -> BoxFuture<'a, Result<String, Fault>>;
+
+    /// How its bearers sign in with a browser; `None` when they do not.
+    fn browser(&self) -> Option<&'static dyn Browser> {
+        None
+    }
 
     /// Control half: who presented the evidence.
     ///

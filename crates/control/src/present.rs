@@ -1,14 +1,14 @@
 //! Signing in with what somebody else made: the control half of every family member is called here.
 
-use keysherd_authn::{Attempt, EVIDENCE_BYTES_MAX, Identity, Method};
-use keysherd_base::{Fault, FaultKind, Timestamp};
+use keysherd_authn::{EVIDENCE_BYTES_MAX, Identity, Method};
+use keysherd_base::{AccessId, Fault, FaultKind, Timestamp};
 use keysherd_domain::auth_method::{AuthMethod, MethodDetail};
 use keysherd_plane::Caller;
 use keysherd_plane::auth::{LoginReply, LoginSubject, Present};
 use keysherd_store::auth_methods;
 
 use crate::control::Control;
-use crate::guard::Tried;
+use crate::guard::{Attempt, Tried};
 use crate::issue::issue;
 
 /// Signs in with evidence.
@@ -22,15 +22,7 @@ pub(crate) async fn present(
     message: Present,
 ) -> Result<LoginReply, Fault> {
     let now = control.now();
-    let who = Tried::Machine(&message.access_id);
-    // Checking evidence may mean asking somebody else, which a flood must not make us do.
-    let attempt = match control.guard.admit(who, caller.client.address, true, now) {
-        Ok(attempt) => attempt,
-        Err(refused) => {
-            let subject = LoginSubject::AccessId(message.access_id);
-            return Err(control.login_not_tried(caller, &subject, *refused).await);
-        }
-    };
+    let attempt = admitted(control, caller, &message.access_id, now).await?;
     let method =
         control.store.read(|reader| auth_methods::by_access_id(reader, &message.access_id))?;
     let proven = match &method {
@@ -42,13 +34,44 @@ pub(crate) async fn present(
             attempt.good(now);
             issue(control, caller, &method, identity, now).await
         }
-        (method, Err(fault)) if fault.kind() == FaultKind::Unauthorized => {
-            Err(control.wrong_login(caller, attempt, method.as_ref(), fault).await)
-        }
         (method, Err(fault)) => {
-            Err(control.refused_login(caller, attempt, method.as_ref(), fault).await)
+            Err(refused(control, caller, attempt, method.as_ref(), fault).await)
         }
         (None, Ok(_)) => Err(Fault::internal("an unknown method proved an identity")),
+    }
+}
+
+/// Lets something that only a machine can prove be tried.
+///
+/// # Errors
+/// A rate limit: checking evidence may mean asking somebody else, which a flood must not make us
+/// do.
+pub(crate) async fn admitted<'c>(
+    control: &'c Control,
+    caller: &Caller,
+    access_id: &AccessId,
+    now: Timestamp,
+) -> Result<Attempt<'c>, Fault> {
+    match control.guard.admit(Tried::Machine(access_id), caller.client.address, true, now) {
+        Ok(attempt) => Ok(attempt),
+        Err(refused) => {
+            let subject = LoginSubject::AccessId(access_id.clone());
+            Err(control.login_not_tried(caller, &subject, *refused).await)
+        }
+    }
+}
+
+/// Records a refusal; one for a credential that is not good counts against its address.
+pub(crate) async fn refused(
+    control: &Control,
+    caller: &Caller,
+    attempt: Attempt<'_>,
+    method: Option<&AuthMethod>,
+    fault: Fault,
+) -> Fault {
+    match fault.kind() {
+        FaultKind::Unauthorized => control.wrong_login(caller, attempt, method, fault).await,
+        _ => control.refused_login(caller, attempt, method, fault).await,
     }
 }
 
@@ -67,7 +90,7 @@ async fn verify(
     if *kind != message.kind || message.evidence.len() > EVIDENCE_BYTES_MAX {
         return Err(not_good().with_private("the evidence is for another kind, or too long"));
     }
-    let attempt = Attempt {
+    let attempt = keysherd_authn::Attempt {
         settings,
         evidence: &message.evidence,
         access_id: &method.access_id,
@@ -93,7 +116,8 @@ fn checked(member: &dyn Method, outcome: Result<Identity, Fault>) -> Result<Iden
     Ok(identity)
 }
 
-fn not_good() -> Fault {
+/// The one refusal of evidence.
+pub(crate) fn not_good() -> Fault {
     Fault::unauthorized(
         "authentication failed; check the access id and its type, and get a fresh credential",
     )

@@ -8,8 +8,8 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use keysherd_api::commands::{ApiCommand, all};
 use keysherd_api::passwords::Turns;
 use keysherd_api::{
-    Crypt, Ctx, GeneratedKey, HeldFragment, KeyWish, ManagerSaid, NoConfigs, OpenedItem,
-    RotateWish, SealedWrite, Services, TakenOrder, TransitMessage, TransitResult,
+    BrowserLogins, Crypt, Ctx, GeneratedKey, HeldFragment, KeyWish, ManagerSaid, NoConfigs,
+    OpenedItem, RotateWish, SealedWrite, Services, TakenOrder, TransitMessage, TransitResult,
 };
 use keysherd_base::{Fault, ItemPath, ManualClock, SecretBytes, Timestamp, Uid};
 use keysherd_domain::item::NameTag;
@@ -114,6 +114,7 @@ fn check(command: &ApiCommand, args: Args) {
         clock: Arc::new(ManualClock::new(NOW)),
         rng: Arc::new(Sequence::new(1)),
         configs: Arc::new(NoConfigs),
+        browser_logins: BrowserLogins::default(),
         stretching: Turns::new(1),
     };
     let outcome = RUNTIME.with(|runtime| {

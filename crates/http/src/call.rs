@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use keysherd_base::{Fault, FaultKind, RequestId};
-use keysherd_wire::{Answer, Args, Body, Command};
+use keysherd_wire::{Answer, Args, Body, Command, Page, PageAnswer, PageRequest};
 use tokio::runtime::Handle;
 
 use crate::host::{BoxFuture, Host, RequestInfo};
@@ -101,20 +101,41 @@ pub(crate) async fn run<H: Host>(
     info: RequestInfo,
     args: Args,
 ) -> Result<Answer, Fault> {
+    let work = async move |call| {
+        check(command, &args)?;
+        perform(|| (command.run)(call, args)).await
+    };
+    recorded(host, info, command.spec.name, work).await
+}
+
+/// The same for a page.
+pub(crate) async fn show<H: Host>(
+    host: Arc<H>,
+    page: &'static Page<H::Call>,
+    info: RequestInfo,
+    request: PageRequest,
+) -> Result<PageAnswer, Fault> {
+    let work = async move |call| perform(|| (page.run)(call, request)).await;
+    recorded(host, info, page.path, work).await
+}
+
+async fn recorded<H: Host, T, F: Future<Output = Result<T, Fault>>>(
+    host: Arc<H>,
+    info: RequestInfo,
+    name: &str,
+    work: impl FnOnce(H::Call) -> F,
+) -> Result<T, Fault> {
     let request = info.request;
     let call = host.open(info);
-    let outcome = match check(command, &args) {
-        Ok(()) => perform(command, call.clone(), args).await,
-        Err(fault) => Err(fault),
-    };
+    let outcome = work(call.clone()).await;
     if let Err(fault) = &outcome {
-        log(request, command.spec.name, fault);
+        log(request, name, fault);
     }
     let recorded = host.finish(&call, outcome.as_ref().map(|_| ())).await;
     match recorded {
         Ok(()) => outcome,
         Err(unrecorded) => {
-            log(request, command.spec.name, &unrecorded);
+            log(request, name, &unrecorded);
             Err(Fault::unavailable(
                 "the call could not be recorded, so its answer is withheld; try again",
             ))
@@ -122,11 +143,10 @@ pub(crate) async fn run<H: Host>(
     }
 }
 
-async fn perform<C>(command: &'static Command<C>, call: C, args: Args) -> Result<Answer, Fault>
-where
-    C: Send + 'static,
-{
-    let outcome = match catch_unwind(AssertUnwindSafe(|| (command.run)(call, args))) {
+async fn perform<T>(
+    begin: impl FnOnce() -> BoxFuture<'static, Result<T, Fault>>,
+) -> Result<T, Fault> {
+    let outcome = match catch_unwind(AssertUnwindSafe(begin)) {
         Ok(running) => Caught(running).await,
         Err(payload) => Err(Panicked::new(&*payload)),
     };

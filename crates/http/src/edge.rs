@@ -9,16 +9,20 @@ use http::request::Parts;
 use http::{Method, Request, StatusCode};
 use hyper::body::{Body as _, Incoming};
 use keysherd_base::{Fault, FaultKind, RequestId};
-use keysherd_wire::{Answer, Args, Command, Spec};
+use keysherd_wire::{
+    Answer, Args, Command, Page, PageAnswer, PageMethod, PageRequest, Pages, Spec,
+};
 use serde_json::json;
 use tokio_util::task::TaskTracker;
 
 use crate::body::{self, Bodies};
 use crate::call::{self, Unstoppable};
 use crate::config::Surroundings;
-use crate::host::{Host, RequestInfo};
+use crate::form;
+use crate::host::{BoxFuture, Host, RequestInfo};
 use crate::json::parse_body;
 use crate::origin::{ClientKinds, client_address};
+use crate::pages::{FoundPage, PageRoutes};
 use crate::reply::{self, Reply};
 use crate::request_ids::RequestIds;
 use crate::route::{Found, Routes, Target, route, shown};
@@ -45,11 +49,18 @@ pub(crate) trait Handler: Send + Sync + 'static {
 pub struct Edge<H: Host> {
     host: Arc<H>,
     routes: Routes<H::Call>,
+    pages: PageRoutes<H::Call>,
     surroundings: Surroundings,
     bodies: Bodies,
     ids: RequestIds,
     kinds: ClientKinds,
     running: Running,
+}
+
+/// What a request asks for.
+enum Wanted<C: 'static> {
+    Command(Found<C>),
+    Page(&'static Page<C>),
 }
 
 impl<H: Host> fmt::Debug for Edge<H> {
@@ -68,10 +79,24 @@ impl<H: Host> Edge<H> {
         commands: &'static [&'static Command<H::Call>],
         surroundings: Surroundings,
     ) -> Result<Arc<Self>, Fault> {
+        Self::with_pages(host, commands, Pages::default(), surroundings)
+    }
+
+    /// An edge that serves `pages` of `host` too.
+    ///
+    /// # Errors
+    /// As [`Edge::new`]; also when two pages share a path and a method.
+    pub fn with_pages(
+        host: Arc<H>,
+        commands: &'static [&'static Command<H::Call>],
+        pages: Pages<H::Call>,
+        surroundings: Surroundings,
+    ) -> Result<Arc<Self>, Fault> {
         let limits = &surroundings.limits;
         Ok(Arc::new(Self {
             host,
             routes: Routes::new(commands)?,
+            pages: PageRoutes::new(pages)?,
             bodies: Bodies::new(limits.bodies_bytes_max, limits.body_timeout),
             ids: RequestIds::new(surroundings.rng.clone()),
             kinds: ClientKinds::new(),
@@ -80,7 +105,7 @@ impl<H: Host> Edge<H> {
         }))
     }
 
-    fn find(&self, head: &Parts) -> Result<Found<H::Call>, Box<Reply>> {
+    fn find(&self, head: &Parts) -> Result<Wanted<H::Call>, Box<Reply>> {
         let target = route(head.uri.path());
         let posted = head.method == Method::POST;
         let reply = match target {
@@ -88,9 +113,13 @@ impl<H: Host> Edge<H> {
             Target::Base if posted => reply::unknown_command(""),
             Target::Base => reply::wrong_method("request", "POST"),
             Target::Command(name) => match self.routes.find(name) {
-                Some(found) if posted => return Ok(found),
+                Some(found) if posted => return Ok(Wanted::Command(found)),
                 Some(found) => reply::wrong_method(found.name, "POST"),
-                None => reply::unknown_command(&shown(name)),
+                None => match self.pages.find(&head.method, head.uri.path()) {
+                    Some(FoundPage::Page(page)) => return Ok(Wanted::Page(page)),
+                    Some(FoundPage::WrongMethod(reply)) => reply,
+                    None => reply::unknown_command(&shown(name)),
+                },
             },
         };
         Err(Box::new(reply))
@@ -148,25 +177,97 @@ impl<H: Host> Edge<H> {
             Ok((args, token))
         });
         let (args, token) = prepared.inspect_err(|fault| call::log(request, spec.name, fault))?;
-        // A client could otherwise start calls without end by leaving each at once.
-        let trusted = &*self.surroundings.trusted_proxy;
-        let client_address = client_address(peer, &head.headers, trusted);
-        let most = self.surroundings.limits.calls_per_address_max;
-        let share = self.running.begin(client_address, most)?;
+        let client_address = self.client(peer, head);
+        let client_kind = self.kinds.of(&head.headers);
+        let command = found.name;
+        let info = RequestInfo { token, client_address, client_kind, command, request, received };
+        let run = call::run(self.host.clone(), found.command, info, args);
+        self.to_its_end(client_address, request, spec.name, Box::pin(run)).await
+    }
+
+    async fn page(
+        &self,
+        page: &'static Page<H::Call>,
+        peer: IpAddr,
+        head: Parts,
+        body: Incoming,
+    ) -> Reply {
+        match self.ids.next() {
+            Ok(request) => {
+                let outcome = self.shown(page, peer, request, &head, body).await;
+                self.pages.reply(outcome, Some(request))
+            }
+            Err(failed) => self.pages.reply(Err(failed.into()), None),
+        }
+    }
+
+    async fn shown(
+        &self,
+        page: &'static Page<H::Call>,
+        peer: IpAddr,
+        request: RequestId,
+        head: &Parts,
+        body: Incoming,
+    ) -> Result<PageAnswer, Fault> {
+        let received = self.surroundings.clock.now();
+        let fields = self.fields(page, head, body).await;
+        let fields = fields.inspect_err(|fault| call::log(request, page.path, fault))?;
+        let sent = PageRequest { fields, cookies: form::cookies(&head.headers) };
+        let client_address = self.client(peer, head);
         let info = RequestInfo {
-            token,
+            token: None,
             client_address,
-            client_kind: self.kinds.of(&head.headers),
-            command: found.name,
+            client_kind: self.kinds.browser(),
+            command: page.path,
             request,
             received,
         };
-        let run = call::run(self.host.clone(), found.command, info, args);
-        match Unstoppable::new(Box::pin(run), &self.running, share).await {
+        let show = call::show(self.host.clone(), page, info, sent);
+        self.to_its_end(client_address, request, page.path, Box::pin(show)).await
+    }
+
+    async fn fields(
+        &self,
+        page: &Page<H::Call>,
+        head: &Parts,
+        body: Incoming,
+    ) -> Result<Vec<(String, String)>, Fault> {
+        if page.method == PageMethod::Get {
+            self.bodies.discard(&head.headers, body).await;
+            return form::parse_form(head.uri.query().unwrap_or_default().as_bytes());
+        }
+        if !form::is_form(&head.headers) {
+            self.bodies.discard(&head.headers, body).await;
+            return Err(Fault::new(FaultKind::UnsupportedType, "the body must be a form"));
+        }
+        let received = self.bodies.receive(&head.headers, body).await?;
+        if received.as_ref().len() > page.form_bytes_max {
+            let most = page.form_bytes_max;
+            let text = format!("the form is larger than {most} bytes; start again");
+            return Err(Fault::new(FaultKind::TooLarge, text));
+        }
+        form::parse_form(received.as_ref())
+    }
+
+    fn client(&self, peer: IpAddr, head: &Parts) -> IpAddr {
+        client_address(peer, &head.headers, &*self.surroundings.trusted_proxy)
+    }
+
+    /// Runs `work`, whether or not its client stays.
+    async fn to_its_end<T: Send + 'static>(
+        &self,
+        client: IpAddr,
+        request: RequestId,
+        name: &str,
+        work: BoxFuture<'static, Result<T, Fault>>,
+    ) -> Result<T, Fault> {
+        // A client could otherwise start calls without end by leaving each at once.
+        let share = self.running.begin(client, self.surroundings.limits.calls_per_address_max)?;
+        match Unstoppable::new(work, &self.running, share).await {
             Ok(outcome) => outcome,
             Err(panicked) => {
                 let fault = Fault::internal(panicked);
-                call::log(request, spec.name, &fault);
+                call::log(request, name, &fault);
                 Err(fault)
             }
         }
@@ -190,7 +291,8 @@ impl<H: Host> Handler for Edge<H> {
     async fn handle(self: Arc<Self>, peer: IpAddr, request: Request<Incoming>) -> Reply {
         let (head, body) = request.into_parts();
         match self.find(&head) {
-            Ok(found) => self.call(found, peer, head, body).await,
+            Ok(Wanted::Command(found)) => self.call(found, peer, head, body).await,
+            Ok(Wanted::Page(page)) => self.page(page, peer, head, body).await,
             Err(reply) => {
                 self.bodies.discard(&head.headers, body).await;
                 *reply

@@ -52,11 +52,17 @@ fn parse_hop(hop: &[u8]) -> Option<IpAddr> {
 pub(crate) struct ClientKinds {
     sdk: Arc<str>,
     cli: Arc<str>,
+    browser: Arc<str>,
 }
 
 impl ClientKinds {
     pub(crate) fn new() -> Self {
-        Self { sdk: "sdk".into(), cli: CLIENT_TYPE_CLI.into() }
+        Self { sdk: "sdk".into(), cli: CLIENT_TYPE_CLI.into(), browser: "browser".into() }
+    }
+
+    /// Who asks for pages.
+    pub(crate) fn browser(&self) -> Arc<str> {
+        self.browser.clone()
     }
 
     /// What kind of program calls: what it says of itself, else what its user agent tells.

@@ -135,7 +135,8 @@ fn retry_after(fault: &Fault) -> Option<Duration> {
     Some(Duration::from_secs(seconds))
 }
 
-fn insert_id(reply: &mut Reply, request: RequestId) {
+/// Says under which id the log knows the request.
+pub(crate) fn insert_id(reply: &mut Reply, request: RequestId) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut text = [0; 32];
     for (pair, byte) in text.chunks_exact_mut(2).zip(request.as_bytes()) {

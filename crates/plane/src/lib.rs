@@ -12,9 +12,9 @@ mod warned;
 
 pub mod accounts;
 pub mod alerts;
-pub mod audit_log;
 pub mod auth;
 pub mod auth_methods;
+pub mod browser;
 pub mod confirm;
 pub mod explain;
 pub mod grants;

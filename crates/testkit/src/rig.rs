@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use keysherd_api::passwords::Turns;
-use keysherd_api::{AnswerBudget, Ctx, NoConfigs, Services, commands};
+use keysherd_api::{AnswerBudget, BrowserLogins, Ctx, NoConfigs, Services, commands};
 use keysherd_audit::HEAD_LABEL;
 use keysherd_base::{
     AccessId, AccountId, Clock, Fault, ManualClock, RequestId, Rng, Timestamp, Uid,
@@ -13,9 +13,7 @@ use keysherd_base::{
 use keysherd_control::{
     Control, ControlConfig, ControlKeys, GatewayIdentity, Gateways, NewAccount, OriginalKey,
 };
-use keysherd_crypto::hash::sha256;
-use keysherd_crypto::random::SystemRng;
-use keysherd_crypto::sign::SigningKey;
+use keysherd_crypto::{hash::sha256, random::SystemRng, sign::SigningKey};
 use keysherd_fragments::bundle::pinned::PinnedBundle;
 use keysherd_fragments::bundle::{Bundle, Caps, Cluster, KeyGroup, ManagerEntry, PermitKey};
 use keysherd_fragments::encoding::Encoding;
@@ -362,6 +360,7 @@ fn start_gateway(parts: GatewayParts<'_>, settings: Settings) -> (Arc<Gateway>, 
         rng: SystemRng::handle(),
         answers: AnswerBudget::default(),
         configs: Arc::new(NoConfigs),
+        browser_logins: BrowserLogins::default(),
         stretching: Turns::new(1),
     };
     (gateway, Arc::new(services))

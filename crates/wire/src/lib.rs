@@ -10,6 +10,7 @@ mod command;
 mod field;
 mod lint;
 mod openapi;
+mod page;
 mod reference;
 #[cfg(test)]
 mod samples;
@@ -24,6 +25,7 @@ pub use command::{Access, Alias, Body, Command, Run, Show, Spec};
 pub use field::{Field, FieldSpec, Flag, Group, Int, Kind, List, Map, Shape, Text};
 pub use lint::{lint, lint_all};
 pub use openapi::{About, openapi};
+pub use page::{PAGE_FIELDS_MAX, Page, PageAnswer, PageMethod, PageRequest, PageRun, Pages};
 pub use reference::{command_page, group_page, index_page};
 pub use schema::request_schema;
 pub use topic::{by_topic, topic};

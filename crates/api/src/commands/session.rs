@@ -2,6 +2,7 @@
 
 mod auth;
 mod change_password;
+mod complete_auth;
 mod configure;
 mod describe_sub_claims;
 mod login;
@@ -13,7 +14,8 @@ use crate::commands::ApiCommand;
 
 /// The commands, by name.
 pub(super) fn commands() -> Vec<&'static ApiCommand> {
-    let mut commands: Vec<&'static ApiCommand> = vec![&auth::COMMAND, &configure::COMMAND];
+    let mut commands: Vec<&'static ApiCommand> =
+        vec![&auth::COMMAND, &complete_auth::COMMAND, &configure::COMMAND];
     commands.extend_from_slice(COMMANDS);
     commands
 }

@@ -24,6 +24,8 @@ pub(crate) struct ServingSettings {
     pub(crate) listen: SocketAddr,
     /// Further names and addresses for the certificate.
     pub(crate) tls_names: Vec<String>,
+    /// Where browsers find it, when that is not the address it listens at.
+    pub(crate) public_url: Option<String>,
     /// Where customer fragments come from.
     pub(crate) customer_fragments: FragmentSource,
     /// The hardware module of those that are kept in one.
@@ -51,6 +53,12 @@ pub(super) fn serving(command: Command) -> Command {
             "tls-name",
             "NAME",
             "A further name or address for the certificate; repeatable",
+        ))
+        .arg(option(
+            "public-url",
+            "URL",
+            "KEYSHERD_PUBLIC_URL",
+            "Where browsers find it, to sign in [default: https:// and the address of --listen]",
         ))
         .arg(option(
             "key-cache-seconds",
@@ -99,6 +107,7 @@ impl ServingSettings {
         let serving = Self {
             listen: settings.parsed("listen", LISTEN_DEFAULT, what)?,
             tls_names: settings.texts("tls-name")?,
+            public_url: settings.text("public-url")?,
             customer_fragments: FragmentSource::choose(settings.flags, file, env),
             fragment_module: ModuleSource::choose(&|name| settings.text(name), env)?,
             strict: Strictness {
@@ -112,6 +121,10 @@ impl ServingSettings {
         if let Some(name) = serving.tls_names.iter().find(|name| !is_tls_name(name)) {
             return Err(wrong("tls-name", name, "a DNS name or an IP address"));
         }
+        if let Some(url) = serving.public_url.as_deref().filter(|url| !is_public_url(url)) {
+            let what = "https:// and a host, without a slash at the end, a user or a query";
+            return Err(wrong("public-url", url, what));
+        }
         Ok(serving)
     }
 
@@ -121,6 +134,17 @@ impl ServingSettings {
         paths.extend(self.fragment_module.iter().flat_map(ModuleSource::paths));
         paths
     }
+}
+
+/// Providers compare it byte by byte, and cookies that browsers bind to one host need TLS.
+fn is_public_url(url: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-._~:/[]%".contains(&b);
+    let rest = url.strip_prefix("https://").unwrap_or_default();
+    url.len() <= 512
+        && rest.bytes().all(allowed)
+        && !rest.starts_with(['/', ':'])
+        && !rest.is_empty()
+        && !rest.ends_with('/')
 }
 
 fn is_tls_name(name: &str) -> bool {

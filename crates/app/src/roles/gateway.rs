@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use keysherd_api::passwords::Turns;
-use keysherd_api::{AnswerBudget, NoConfigs, Services};
+use keysherd_api::{AnswerBudget, BrowserLogins, NoConfigs, Services};
 use keysherd_base::{ClockHandle, RngHandle};
 use keysherd_crypto::sign::SigningKey;
 use keysherd_fragments::bundle::pinned::PinnedBundle;
@@ -90,6 +90,7 @@ impl GatewayRole {
             rng,
             answers: AnswerBudget::default(),
             configs: Arc::new(NoConfigs),
+            browser_logins: BrowserLogins::default(),
             stretching: Turns::new(STRETCHING_MAX),
         });
         Ok(Self { gateway, services })

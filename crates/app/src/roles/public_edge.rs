@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use keysherd_api::{Ctx, Services, commands};
+use keysherd_api::{Ctx, Services, commands, pages};
 use keysherd_base::ClockHandle;
 use keysherd_crypto::random::SystemRng;
 use keysherd_gateway::GatewayHost;
@@ -23,6 +23,8 @@ pub(crate) struct PublicAddress<'a> {
     pub(crate) listen: SocketAddr,
     /// Further names and addresses for the certificate.
     pub(crate) tls_names: &'a [String],
+    /// Where browsers find it, when that is not the address it listens at.
+    pub(crate) public_url: Option<&'a str>,
     /// Seconds running requests may take after the signal to stop.
     pub(crate) drain_seconds: u64,
 }
@@ -34,6 +36,7 @@ pub(crate) struct PublicEdge {
     limits: Limits,
     /// Where clients find it.
     pub(crate) url: String,
+    public_url: Option<String>,
     /// The certificate of the authority that they must trust.
     pub(crate) ca_file: String,
 }
@@ -58,7 +61,8 @@ impl PublicEdge {
         let names = tls::names(address, public.tls_names);
         let certificate = tls::open(&tls_dir, &names, &**clock, &*SystemRng::handle())?;
         let ca_file = tls_dir.join(tls::CA_FILE).display().to_string();
-        Ok(Self { listener, certificate, limits, url: tls::url(address), ca_file })
+        let (url, public_url) = (tls::url(address), public.public_url.map(str::to_owned));
+        Ok(Self { listener, certificate, limits, url, public_url, ca_file })
     }
 
     /// Serves until a signal to stop, then drains.
@@ -69,6 +73,7 @@ impl PublicEdge {
         mut stop: StopSignals,
     ) -> Result<(), Exit> {
         let ready = Arc::new(AtomicBool::new(true));
+        services.browser_logins.announce(self.public_url.unwrap_or_else(|| self.url.clone()));
         let edge = edge(services, status, self.limits, ready.clone())?;
         tracing::info!(url = self.url, "ready");
         let shutdown = async move {
@@ -101,5 +106,6 @@ fn edge(
         trusted_proxy: Arc::new(|_| false),
         limits,
     };
-    Ok(Edge::new(Arc::new(GatewayHost::new(services)), list.leak(), surroundings)?)
+    let host = Arc::new(GatewayHost::new(services));
+    Ok(Edge::with_pages(host, list.leak(), pages(), surroundings)?)
 }

@@ -34,6 +34,7 @@ pub(crate) async fn run(config: ServerConfig) -> Result<(), Exit> {
     let public = PublicAddress {
         listen: config.serving.listen,
         tls_names: &config.serving.tls_names,
+        public_url: config.serving.public_url.as_deref(),
         drain_seconds: config.serving.drain_seconds,
     };
     let edge = PublicEdge::bind(&public, &dir, &clock).await?;

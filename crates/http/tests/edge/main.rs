@@ -7,6 +7,7 @@ mod hostile;
 mod http2;
 mod identity;
 mod lifecycle;
+mod pages;
 mod routes;
 mod support;
 mod tls;

@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::toy::{COMMANDS, State, Toy};
+use crate::toy::{COMMANDS, State, Toy, pages};
 
 /// Fails a test that hangs.
 pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
@@ -90,7 +90,7 @@ impl Server {
             trusted_proxy: Arc::new(options.trusted),
             limits: options.limits,
         };
-        let edge = Edge::new(Arc::new(toy), COMMANDS, surroundings).unwrap();
+        let edge = Edge::with_pages(Arc::new(toy), COMMANDS, pages(), surroundings).unwrap();
         let bound = options.address.parse().unwrap();
         let listener = Listener::bind(bound, options.limits, options.workers).await.unwrap();
         let address = listener.address();

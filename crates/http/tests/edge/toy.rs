@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use keysherd_base::{Fault, FaultKind};
 use keysherd_http::{BoxFuture, Host, RequestInfo};
 use keysherd_wire::{
-    Access, Alias, Answer, Args, Body, Command, Field, FieldSpec, Group, Run, Show, Spec,
+    Access, Alias, Answer, Args, Body, Command, Field, FieldSpec, Group, Page, PageAnswer,
+    PageMethod, PageRequest, Pages, Run, Show, Spec,
 };
 use serde_json::json;
 use tokio::sync::Semaphore;
@@ -216,3 +217,43 @@ static LARGE: Command<Call> = Command { spec: spec("large", &[], Body::Object), 
 /// The list.
 pub(crate) static COMMANDS: &[&Command<Call>] =
     &[&GET_THING, &ENCRYPT_ROWS, &FAIL, &WARN, &PANIC_LATE, &PANIC_EARLY, &WAIT, &LARGE];
+
+fn document(html: String) -> PageAnswer {
+    let policy = String::new();
+    PageAnswer { status: 200, html, location: None, cookies: Vec::new(), policy }
+}
+
+async fn page(call: Call, request: PageRequest) -> Result<PageAnswer, Fault> {
+    let PageRequest { fields, cookies } = request;
+    Ok(PageAnswer {
+        cookies: vec!["k=v; Secure".to_owned()],
+        policy: "default-src 'self'".to_owned(),
+        ..document(format!("{fields:?} {cookies:?} {}", call.info.client_kind))
+    })
+}
+
+async fn form(_: Call, request: PageRequest) -> Result<PageAnswer, Fault> {
+    let to = request.field("to").ok_or_else(|| Fault::bad_request("where to?"))?;
+    Ok(PageAnswer { location: Some(to.to_owned()), ..document(String::new()) })
+}
+
+static PAGES: [Page<Call>; 2] = [
+    Page {
+        path: "toy/page",
+        method: PageMethod::Get,
+        form_bytes_max: 0,
+        run: &|call, request| Box::pin(page(call, request)),
+    },
+    Page {
+        path: "toy/form",
+        method: PageMethod::Post,
+        form_bytes_max: 1_000,
+        run: &|call, request| Box::pin(form(call, request)),
+    },
+];
+
+/// All toy pages.
+pub(crate) fn pages() -> Pages<Call> {
+    let failed = |fault: &Fault| document(format!("sorry: {}", fault.public()));
+    Pages { list: PAGES.iter().collect(), failed }
+}

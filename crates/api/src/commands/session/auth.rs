@@ -6,7 +6,7 @@ use keysherd_base::Fault;
 use keysherd_wire::{Access, Answer, Args, Body, Command, Show, Spec};
 use serde::Serialize;
 
-use super::login::{self, CREDENTIAL};
+use super::login::{self, CREDENTIAL, Progress};
 use crate::commands::ApiCommand;
 use crate::ctx::Ctx;
 use crate::fields::JSON;
@@ -15,6 +15,8 @@ use crate::fields::JSON;
 struct Reply {
     token: String,
     expiration: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    complete_auth_link: Option<String>,
 }
 
 /// The command.
@@ -35,6 +37,16 @@ pub(super) static COMMAND: LazyLock<ApiCommand> = LazyLock::new(|| Command {
 });
 
 async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
-    let login = login::login(&ctx, &args).await?;
-    Answer::json(&Reply { token: login.token, expiration: login.expires.rfc3339() })
+    Answer::json(&match login::begin(&ctx, &args).await? {
+        Progress::Done(login) => Reply {
+            token: login.token,
+            expiration: login.expires.rfc3339(),
+            complete_auth_link: None,
+        },
+        Progress::Browser(begun) => Reply {
+            token: begun.token,
+            expiration: begun.expires.rfc3339(),
+            complete_auth_link: Some(begun.link),
+        },
+    })
 }

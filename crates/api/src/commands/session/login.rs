@@ -13,6 +13,7 @@ use keysherd_plane::auth::{
 };
 use keysherd_wire::{Args, Field, FieldSpec, Flag, Group, Text};
 
+use crate::browser::{self, Begun};
 use crate::ctx::Ctx;
 use crate::passwords::{self, wrong_credential};
 
@@ -52,6 +53,34 @@ pub(super) static CREDENTIAL: LazyLock<Group> = LazyLock::new(|| {
     Group { title: "Credential", fields: fields.leak() }
 });
 
+/// How a login went on.
+pub(super) enum Progress {
+    /// It is over.
+    Done(LoginReply),
+    /// A browser has to finish it.
+    Browser(Begun),
+}
+
+/// Signs in with the credential in `args`, or lets a browser do it.
+///
+/// # Errors
+/// As [`login`].
+pub(super) async fn begin(ctx: &Ctx, args: &Args) -> Result<Progress, Fault> {
+    let kind = args.get(&ACCESS_TYPE)?.unwrap_or_default();
+    if let Some(member) = keysherd_authn::by_access_type(&kind)
+        && let Some(browser) = member.browser()
+        && browser.wanted(args)?
+    {
+        let access_id = access_id(args)?;
+        return browser::begin(ctx, member, browser, access_id).await.map(Progress::Browser);
+    }
+    login(ctx, args).await.map(Progress::Done)
+}
+
+fn access_id(args: &Args) -> Result<AccessId, Fault> {
+    AccessId::parse(&args.need(&ACCESS_ID)?).map_err(|_| wrong_credential())
+}
+
 /// Signs in with the credential in `args`.
 ///
 /// # Errors
@@ -78,7 +107,7 @@ async fn login_member(
     args: &Args,
     member: &'static dyn Method,
 ) -> Result<LoginReply, Fault> {
-    let access_id = AccessId::parse(&args.need(&ACCESS_ID)?).map_err(|_| wrong_credential())?;
+    let access_id = access_id(args)?;
     let evidence = member.prove(args, ctx).await?;
     let kind = member.kind().name.to_owned();
     ctx.ask(Present { access_id, kind, evidence }).await
