@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use keysherd_authn::Desk;
-use keysherd_base::{ClockHandle, Fault, FaultKind, RngHandle, SecretString};
+use keysherd_authn::{BoxFuture, Desk};
+use keysherd_base::{AccessId, ClockHandle, Fault, FaultKind, RngHandle, SecretString};
+use keysherd_plane::challenges::ChallengeMake;
 use keysherd_plane::{Ask, Caller, Client, PlaneHandle};
 
 use crate::browser::BrowserLogins;
@@ -43,6 +44,15 @@ impl Desk for Ctx {
 
     fn config(&self, kind: &str, name: &str) -> Result<Option<SecretString>, Fault> {
         self.services.configs.get(kind, name)
+    }
+
+    fn challenge<'a>(
+        &'a self,
+        access_id: &'a AccessId,
+        subject: [u8; 32],
+    ) -> BoxFuture<'a, Result<Vec<u8>, Fault>> {
+        let access_id = access_id.clone();
+        Box::pin(async move { Ok(self.ask(ChallengeMake { access_id, subject }).await?.challenge) })
     }
 }
 

@@ -101,7 +101,7 @@ impl Record {
     }
 }
 
-pub(crate) fn bad(why: &str) -> BadRecord {
+fn bad(why: &str) -> BadRecord {
     BadRecord(why.into())
 }
 

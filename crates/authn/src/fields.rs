@@ -10,6 +10,8 @@ pub const SUBCLAIMS_DELIMITERS: Field<List> = Field::list(
     "subclaims-delimiters",
     "Characters at which claim values are split, beside the comma.",
 );
+/// The public name of an auth method.
+pub const ACCESS_ID: Field<Text> = Field::text("access-id", "Access id of the auth method.");
 /// What a cloud says about a workload.
 pub const CLOUD_ID: Field<Text> =
     Field::text("cloud-id", "The cloud identity, as get-cloud-identity prints it.").secret();

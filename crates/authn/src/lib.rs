@@ -12,22 +12,30 @@
 //! unless the settings hold a key whose private half only that gateway has.
 
 mod browser;
+mod challenge;
 mod claims;
 mod conformance;
 pub mod fields;
 mod kind;
 mod member;
 mod methods;
+mod pem;
 mod replay;
 mod world;
 
 pub use browser::{Browser, Callback, Departure, Trip};
+pub use challenge::CHALLENGE_SECONDS;
 pub use claims::{CLAIMS_MAX, VALUES_MAX, claims_of, text_values};
 pub use conformance::complaints;
 pub use kind::{Kind, Spelling};
 pub use member::{Attempt, Desk, Identity, Method, Prepared, Rules, Wanted};
 pub use methods::{all, by_access_type, by_kind};
 pub use world::World;
+
+/// The parts of certificate logins that the command `get-cert-challenge` needs as well.
+pub mod cert {
+    pub use crate::methods::cert::{CERT_DATA, challenge_subject, presented};
+}
 
 /// A future that a member answers with.
 pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -64,6 +64,17 @@ pub trait Desk: Send + Sync {
     /// # Errors
     /// When it cannot be read.
     fn config(&self, kind: &str, name: &str) -> Result<Option<SecretString>, Fault>;
+
+    /// A challenge of the control plane, for the method `access_id` and the thing whose hash is
+    /// `subject`.
+    ///
+    /// # Errors
+    /// When control does not answer.
+    fn challenge<'a>(
+        &'a self,
+        access_id: &'a AccessId,
+        subject: [u8; 32],
+    ) -> BoxFuture<'a, Result<Vec<u8>, Fault>>;
 }
 
 /// One login as the control half sees it.

@@ -1,10 +1,11 @@
 //! The members, each in its own file.
 
+pub(crate) mod cert;
 mod oauth2;
 
 use crate::Method;
 
-static METHODS: &[&dyn Method] = &[&oauth2::OAuth2];
+static METHODS: &[&dyn Method] = &[&cert::Cert, &oauth2::OAuth2];
 
 /// Every member.
 pub fn all() -> &'static [&'static dyn Method] {

@@ -1,7 +1,8 @@
 //! What the control half of the members shares: time, randomness, and what was used up.
 
-use keysherd_base::{ClockHandle, Fault, RngHandle, Timestamp};
+use keysherd_base::{AccessId, ClockHandle, Fault, RngHandle, Timestamp};
 
+use crate::challenge::Challenges;
 use crate::replay::Replays;
 
 /// What checks of evidence may use. One for the whole control plane.
@@ -9,6 +10,7 @@ pub struct World {
     clock: ClockHandle,
     rng: RngHandle,
     replays: Replays,
+    challenges: Challenges,
     /// What was made before this time is refused: whether it was used is not known.
     started: Timestamp,
 }
@@ -17,7 +19,8 @@ impl World {
     /// A world with nothing remembered.
     pub fn new(clock: ClockHandle, rng: RngHandle) -> Self {
         let started = clock.now();
-        Self { clock, rng, replays: Replays::default(), started }
+        let (replays, challenges) = (Replays::default(), Challenges::default());
+        Self { clock, rng, replays, challenges, started }
     }
 
     /// Time.
@@ -43,6 +46,34 @@ impl World {
             ));
         }
         self.replays.take(what, self.clock.now(), until)
+    }
+
+    /// A challenge for whoever wants to come in at `access_id` with the thing whose hash is
+    /// `subject`; good for a minute and one use.
+    ///
+    /// # Errors
+    /// When the random source fails.
+    pub fn challenge(&self, access_id: &AccessId, subject: &[u8; 32]) -> Result<Vec<u8>, Fault> {
+        self.challenges.make(access_id, subject, self.clock.now(), &*self.rng)
+    }
+
+    /// Uses a challenge up. To be called only when the answer to it is good.
+    ///
+    /// # Errors
+    /// [`Fault::unauthorized`] when it is not of this method, subject and minute, or was used.
+    pub fn answered(
+        &self,
+        challenge: &[u8],
+        access_id: &AccessId,
+        subject: &[u8; 32],
+    ) -> Result<(), Fault> {
+        let now = self.clock.now();
+        let until = self.challenges.good_until(challenge, access_id, subject, now);
+        let until = until.ok_or_else(|| {
+            Fault::unauthorized("the challenge is over or for another; ask for a new one")
+        })?;
+        // No challenge of an earlier process is good, so there is no need to look at its time.
+        self.replays.take(&[b"challenge", challenge].concat(), now, until)
     }
 }
 

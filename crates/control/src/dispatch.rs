@@ -6,8 +6,8 @@ use keysherd_plane::{Caller, Reply as A, Request as Q};
 use crate::control::Control;
 use crate::gateways::GatewayIdentity;
 use crate::{
-    accounts, assocs, audit_log, auth, auth_methods, browser, confirm, explain, folders, grants,
-    items, keys, login, note, permissions, present, roles, rotation, rules, setup,
+    accounts, assocs, auth, auth_methods, browser, confirm, explain, folders, grants, items, keys,
+    login, note, permissions, present, roles, rotation, rules, setup,
 };
 
 type Answered = Result<A, Fault>;
@@ -19,6 +19,7 @@ pub(crate) async fn dispatch(c: &Control, at: &GatewayIdentity, by: &Caller, q: 
         Q::PasswordParams(m) => A::PasswordParams(login::password_params(c, by, m).await?),
         Q::Login(m) => A::Login(login::login(c, by, m).await?),
         Q::Present(m) => A::Present(present::present(c, by, m).await?),
+        Q::ChallengeMake(m) => A::ChallengeMake(present::challenge(c, &m)?),
         Q::ValidateToken(m) => A::ValidateToken(auth::validate(c, by, m).await?),
         Q::RevokeToken(m) => A::RevokeToken(auth::revoke(c, by, m).await?),
         Q::DescribeClaims(m) => A::DescribeClaims(auth::claims(c, by, m).await?),
@@ -80,7 +81,6 @@ pub(crate) async fn dispatch(c: &Control, at: &GatewayIdentity, by: &Caller, q: 
         Q::ConfirmBegin(m) => A::ConfirmBegin(confirm::begin(c, at, by, m).await?),
         Q::ConfirmDone(m) => A::ConfirmDone(confirm::done(c, by, m).await?),
         Q::AccessExplain(m) => A::AccessExplain(explain::explain(c, by, m).await?),
-        Q::AuditSearch(m) => A::AuditSearch(audit_log::search::search(c, by, m).await?),
         Q::BrowserDepart(m) => A::BrowserDepart(browser::depart(c, by, m).await?),
         Q::BrowserRefused(m) => A::BrowserRefused(browser::turned_away(c, by, m).await?),
     })

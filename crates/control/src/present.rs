@@ -5,6 +5,7 @@ use keysherd_base::{AccessId, Fault, FaultKind, Timestamp};
 use keysherd_domain::auth_method::{AuthMethod, MethodDetail};
 use keysherd_plane::Caller;
 use keysherd_plane::auth::{LoginReply, LoginSubject, Present};
+use keysherd_plane::challenges::{ChallengeMake, ChallengeMakeReply};
 use keysherd_store::auth_methods;
 
 use crate::control::Control;
@@ -73,6 +74,18 @@ pub(crate) async fn refused(
         FaultKind::Unauthorized => control.wrong_login(caller, attempt, method, fault).await,
         _ => control.refused_login(caller, attempt, method, fault).await,
     }
+}
+
+/// A challenge for a later login.
+///
+/// # Errors
+/// When the random source fails.
+pub(crate) fn challenge(
+    control: &Control,
+    message: &ChallengeMake,
+) -> Result<ChallengeMakeReply, Fault> {
+    let challenge = control.world.challenge(&message.access_id, &message.subject)?;
+    Ok(ChallengeMakeReply { challenge })
 }
 
 async fn verify(

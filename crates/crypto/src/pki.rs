@@ -18,12 +18,18 @@ use zeroize::Zeroize;
 
 use crate::sign::SigningKey;
 
+mod client;
+mod client_key;
 mod inspect;
+mod names;
 
 #[cfg(test)]
 mod tests;
 
+pub use client::{CHAIN_MAX, ClientAuthorities, ClientCert, ClientRefused, certificates_of_pem};
+pub use client_key::ClientKey;
 pub use inspect::{certificate_spki, certificate_validity, certificate_validity_der};
+pub use names::{ClientNames, serial_of_text};
 
 /// Most names of one certificate.
 pub const NAMES_MAX: usize = 100;

@@ -12,10 +12,10 @@ mod warned;
 
 pub mod accounts;
 pub mod alerts;
-pub mod audit_log;
 pub mod auth;
 pub mod auth_methods;
 pub mod browser;
+pub mod challenges;
 pub mod confirm;
 pub mod explain;
 pub mod grants;

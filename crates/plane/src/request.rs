@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::caller::{Audited, Note};
 use crate::warned::Warned;
 use crate::{
-    accounts, alerts, audit_log, auth, auth_methods, browser, confirm, explain, grants, items,
+    accounts, alerts, auth, auth_methods, browser, challenges, confirm, explain, grants, items,
     keys, refresh, roles, rotation, setup,
 };
 
@@ -134,7 +134,7 @@ messages! {
     ConfirmBegin: confirm::ConfirmBegin => confirm::ConfirmBeginReply, unrecorded;
     ConfirmDone: confirm::ConfirmDone => Done;
     AccessExplain: explain::AccessExplain => explain::AccessExplainReply;
-    AuditSearch: audit_log::AuditSearch => audit_log::AuditSearchReply;
     BrowserDepart: browser::BrowserDepart => browser::BrowserDepartReply, unrecorded;
     BrowserRefused: browser::BrowserRefused => Done;
+    ChallengeMake: challenges::ChallengeMake => challenges::ChallengeMakeReply, unrecorded;
 }

@@ -1,6 +1,5 @@
 //! Tests of the store as a whole.
 
-mod audit_index;
 mod behavior;
 mod chain;
 mod commit;

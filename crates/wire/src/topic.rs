@@ -47,8 +47,7 @@ const TOPICS: &[(&str, &[&str])] = &[
             "rsa",
         ],
     ),
-    ("Audit and analytics", &["audit", "analytics", "unused"]),
-    ("Accounts", &["account", "admin"]),
+    ("Accounts", &["account", "admin", "analytics"]),
     ("Folders", &["folder"]),
     ("External stores", &["usc", "esm"]),
     ("Policies", &["policy"]),
@@ -107,7 +106,6 @@ mod tests {
             ("tokenize-batch", "Keys and cryptography"),
             ("create-dfc-key", "Keys and cryptography"),
             ("calc-password-security-info", "Items and secrets"),
-            ("audit-search", "Audit and analytics"),
             ("doctor", "Other commands"),
         ];
         for (name, title) in cases {

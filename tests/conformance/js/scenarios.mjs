@@ -75,6 +75,28 @@ const owner = () => readFileSync(bootstrap.owner_password_file, 'utf8').trim();
 const credential = () =>
   ({ 'access-id': bootstrap.access_id, 'access-key': bootstrap.access_key });
 
+// What each kind of the auth-method family needs; written once for all suites.
+const members = JSON.parse(readFileSync(new URL('../members.json', import.meta.url), 'utf8'));
+const certificate = () => readFileSync(bootstrap.ca_file).toString('base64');
+const member = (kind) => {
+  const own = Object.entries(members[kind])
+    .map(([field, value]) => [field, value === '@authority' ? certificate() : value]);
+  return { name: fresh('method'), ...Object.fromEntries(own) };
+};
+const existing = async (kind) => {
+  const fields = member(kind);
+  await act(`auth-method-create-${kind}`, fields);
+  return fields;
+};
+const ofMembers = () => Object.fromEntries(Object.keys(members).flatMap((kind) => {
+  const create = { fields: () => member(kind), twice: true };
+  const update = { fields: () => existing(kind), absent: absentName };
+  return [
+    [`auth-method-create-${kind}`, create], [`create-auth-method-${kind}`, create],
+    [`auth-method-update-${kind}`, update], [`update-auth-method-${kind}`, update],
+  ];
+}));
+
 const absentName = { name: '/conformance/absent' };
 const absentRole = { 'role-name': '/conformance/absent' };
 const absentAssociation = { 'assoc-id': `ass-${'0'.repeat(20)}` };
@@ -82,6 +104,10 @@ const absentAssociation = { 'assoc-id': `ass-${'0'.repeat(20)}` };
 /** By current name: the fields of a good call, what is different for an absent object (404),
  * whether the same call again is a conflict (409), and whose token it takes. */
 export const scenarios = {
+  ...ofMembers(),
+  'get-cert-challenge': {
+    fields: () => ({ 'access-id': bootstrap.access_id, 'cert-data': certificate() }), open: true,
+  },
   auth: { fields: credential, open: true },
   configure: { fields: credential, open: true },
   'validate-token': { fields: () => ({}) },

@@ -4,8 +4,10 @@ A scenario is made anew for every test, so tests do not depend on each other. A 
 served and has no scenario here fails the suite.
 """
 
+import base64
 import functools
 import json
+import os
 
 import identities
 import sdk
@@ -145,6 +147,41 @@ def create_method():
 def update_method():
     return Scenario({"name": method(), "description": "new", "jwt-ttl": 30},
                     {"name": absent("method")})
+
+
+# The family: what each kind needs is written once for all suites.
+
+with open(os.path.join(os.path.dirname(__file__), "..", "members.json"), encoding="utf-8") as file:
+    MEMBERS = json.load(file)
+
+
+def certificate():
+    with open(world().bootstrap["ca_file"], "rb") as file:
+        return base64.b64encode(file.read()).decode()
+
+
+def member(kind, name):
+    own = {field: certificate() if value == "@authority" else value
+           for field, value in MEMBERS[kind].items()}
+    return {"name": name, **own}
+
+
+def update_member(kind):
+    fields = member(kind, world().name("method"))
+    do(f"auth-method-create-{kind}", **fields)
+    return Scenario(fields, {"name": absent("method")})
+
+
+for _kind in MEMBERS:
+    scenario(f"auth-method-create-{_kind}", f"create-auth-method-{_kind}", twice=True)(
+        lambda kind=_kind: Scenario(member(kind, world().name("method"))))
+    scenario(f"auth-method-update-{_kind}", f"update-auth-method-{_kind}", with_absent=True)(
+        functools.partial(update_member, _kind))
+
+
+@scenario("get-cert-challenge")
+def cert_challenge():
+    return Scenario({"access-id": world().bootstrap["access_id"], "cert-data": certificate()})
 
 
 @scenario("auth-method-get", "auth-method-delete", "reset-access-key", with_absent=True)

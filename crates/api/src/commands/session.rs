@@ -5,6 +5,7 @@ mod change_password;
 mod complete_auth;
 mod configure;
 mod describe_sub_claims;
+mod get_cert_challenge;
 mod login;
 mod revoke_creds;
 mod static_creds_auth;
@@ -23,6 +24,7 @@ pub(super) fn commands() -> Vec<&'static ApiCommand> {
 static COMMANDS: &[&ApiCommand] = &[
     &change_password::COMMAND,
     &describe_sub_claims::COMMAND,
+    &get_cert_challenge::COMMAND,
     &revoke_creds::COMMAND,
     &static_creds_auth::COMMAND,
     &validate_token::COMMAND,

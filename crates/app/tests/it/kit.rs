@@ -6,6 +6,7 @@ mod commands;
 mod http;
 mod liar;
 mod needles;
+pub(crate) mod openssl;
 mod orders;
 mod poll;
 mod proxy;

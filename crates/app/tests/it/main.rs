@@ -8,9 +8,9 @@ mod softhsm;
 
 mod audit_log;
 mod audit_records;
-mod audit_search;
 mod bad_arguments;
 mod canary;
+mod certificates;
 mod cluster;
 mod cluster_attacks;
 mod cluster_by_hand;

@@ -46,7 +46,7 @@ pub(super) fn is_authority_with_key(der: &[u8], spki: &[u8]) -> bool {
     certificate.is_ca() && may_sign && certificate.tbs_certificate.subject_pki.raw == spki
 }
 
-fn parse(der: &[u8]) -> Option<X509Certificate<'_>> {
+pub(super) fn parse(der: &[u8]) -> Option<X509Certificate<'_>> {
     let (rest, certificate) = x509_parser::parse_x509_certificate(der).ok()?;
     rest.is_empty().then_some(certificate)
 }

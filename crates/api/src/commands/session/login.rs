@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use keysherd_authn::Method;
-use keysherd_authn::fields::GATEWAY_URL;
+use keysherd_authn::fields::{ACCESS_ID, GATEWAY_URL};
 use keysherd_base::{AccessId, AccountId, Fault, Secret, SecretString};
 use keysherd_crypto::access_key::AccessKey;
 use keysherd_crypto::sign::SigningKey;
@@ -17,7 +17,6 @@ use crate::browser::{self, Begun};
 use crate::ctx::Ctx;
 use crate::passwords::{self, wrong_credential};
 
-const ACCESS_ID: Field<Text> = Field::text("access-id", "Access id of the auth method.");
 const ACCESS_KEY: Field<Text> =
     Field::text("access-key", "The access key of an API-key method.").secret();
 const ACCESS_TYPE: Field<Text> =

@@ -2,16 +2,20 @@
 //!
 //! Whoever adds a command with a field that is not in the table is told so by the walk.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+use super::members::{kind_of, own_arguments};
 use super::objects::Objects;
 use crate::kit::Spec;
 
 /// The body of a call of `spec` under `name`.
 pub(crate) fn arguments(spec: &Spec, name: &str, objects: &Objects) -> Value {
-    let mut body = Map::new();
+    let own = kind_of(name).map(|kind| own_arguments(kind, &objects.authority));
+    let mut body = own.unwrap_or_default();
     for field in spec.fields.iter().filter(|field| field.required) {
-        body.insert(field.documented.clone(), value(spec, name, &field.name, objects));
+        if !body.contains_key(&field.documented) {
+            body.insert(field.documented.clone(), value(spec, name, &field.name, objects));
+        }
     }
     for field in optional(&spec.name) {
         assert!(spec.has(field), "{} has no field {field} any more", spec.name);

@@ -7,6 +7,7 @@ use keysherd_base::{AccountId, Uid};
 use keysherd_fragments::order::{FreezeScope, OrderAction};
 use serde_json::{Value, json};
 
+use super::members::{base64, kind_of, own_arguments};
 use crate::kit::{Api, Server, Spec, order, owner_key, random};
 
 /// What the arguments need to know.
@@ -19,6 +20,8 @@ pub(crate) struct Objects {
     /// An association for each name of a command about one.
     pub(crate) assocs: BTreeMap<String, String>,
     pub(crate) owner_password: String,
+    /// The certificate of an authority, in base64.
+    pub(crate) authority: String,
     /// An order of the owner that changes nothing.
     pub(crate) order: String,
 }
@@ -38,6 +41,7 @@ impl Objects {
             ciphertext: encrypted["result"].as_str().unwrap().to_owned(),
             assocs: BTreeMap::new(),
             owner_password: server.bootstrap.owner_password(),
+            authority: base64(&std::fs::read(&server.bootstrap.ca_file).unwrap()),
             order: harmless_order(server),
         };
         for spec in list {
@@ -63,7 +67,12 @@ impl Objects {
             }
             "Folders" => drop(admin.ok("folder-create", described(at("folder")))),
             "Auth methods" => {
-                admin.ok("auth-method-create-api-key", described(at("method")));
+                let mut args = described(at("method"));
+                let kind = kind_of(name).filter(|_| name.contains("update")).unwrap_or("api-key");
+                if kind != "api-key" {
+                    args.as_object_mut().unwrap().extend(own_arguments(kind, &self.authority));
+                }
+                admin.ok(&format!("auth-method-create-{kind}"), args);
             }
             "Roles" => {
                 admin.ok("create-role", described(at("role")));

@@ -1,0 +1,38 @@
+//! What the kinds of the auth-method family need to be made.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value};
+
+/// The same table that the suites of the SDKs read.
+const MEMBERS: &str = include_str!("../../../../../tests/conformance/members.json");
+
+/// The kind that `command` creates or updates, as it is spelled in names of commands.
+pub(crate) fn kind_of(command: &str) -> Option<&str> {
+    let prefixes = [
+        "auth-method-create-",
+        "auth-method-update-",
+        "create-auth-method-",
+        "update-auth-method-",
+    ];
+    let kind = prefixes.iter().find_map(|prefix| command.strip_prefix(prefix))?;
+    (kind != "api-key").then_some(kind)
+}
+
+/// The arguments of a kind beside its name; `authority` is a certificate in base64.
+pub(crate) fn own_arguments(kind: &str, authority: &str) -> Map<String, Value> {
+    let mut members: Value = serde_json::from_str(MEMBERS).unwrap();
+    let mut own = match members[kind].take() {
+        Value::Object(own) => own,
+        _ => panic!("tests/conformance/members.json has no arguments for the kind {kind}"),
+    };
+    for value in own.values_mut().filter(|value| **value == "@authority") {
+        *value = authority.into();
+    }
+    own
+}
+
+/// In base64.
+pub(crate) fn base64(bytes: &[u8]) -> String {
+    STANDARD.encode(bytes)
+}
