@@ -1,6 +1,7 @@
 //! The registry: every public command, by noun. Adding one is one file and two lines.
 
 mod account;
+mod audit;
 mod auth_methods;
 mod folders;
 mod gateway;
@@ -28,6 +29,7 @@ static NOUNS: LazyLock<Vec<(&str, Vec<&ApiCommand>)>> = LazyLock::new(|| {
         ("Auth methods", auth_methods::commands()),
         ("Roles", roles::COMMANDS.to_vec()),
         ("Account", account::COMMANDS.to_vec()),
+        ("Audit", audit::COMMANDS.to_vec()),
         ("Gateway", gateway::COMMANDS.to_vec()),
     ]
 });

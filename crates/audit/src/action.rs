@@ -113,3 +113,13 @@ pub const REFUSED_REQUEST: &str = "refused_request";
 pub const ALERT_MANAGERS: &str = "alert_fragment_managers";
 /// Ours: a value that was written while a fragment manager was missing was confirmed.
 pub const CONFIRM_VALUE: &str = "confirm_value";
+/// Ours: the audit log was searched.
+pub const SEARCH_AUDIT: &str = "search_audit";
+/// Ours: audit records were exported.
+pub const EXPORT_AUDIT: &str = "export_audit";
+/// Ours: the signed head of the audit chain was read.
+pub const CHECKPOINT_AUDIT: &str = "checkpoint_audit";
+/// Ours: sums over the audit log and the account's objects were read.
+pub const GET_ANALYTICS: &str = "get_analytics";
+/// Ours: somebody asked what was not used for a while.
+pub const LIST_UNUSED: &str = "list_unused";

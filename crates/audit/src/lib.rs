@@ -5,15 +5,21 @@
 //! No IO, no cryptographic library: hash function, signer and verifier are handed in.
 
 pub mod action;
+mod brief;
 pub mod chain;
 mod draft;
+mod filter;
 mod line;
 mod permits;
 mod record;
+mod segment;
 mod verify;
 
+pub use brief::{Brief, Place};
 pub use chain::{HEAD_LABEL, HashFn, Head, LINK_LABEL, Link, NO_LINK, SignedHead};
 pub use draft::{Draft, Failure, Param, Prepared, TEXT_BYTES_MAX};
+pub use filter::{Filter, StatusFilter, Term, terms_of};
 pub use permits::{ExplainedPermits, PERMITS_PARAM};
 pub use record::{BadRecord, Record};
+pub use segment::{SEGMENT_LEN, Segment, SegmentBuilder};
 pub use verify::{ChainVerifier, Finding, Verified};

@@ -101,7 +101,7 @@ impl Record {
     }
 }
 
-fn bad(why: &str) -> BadRecord {
+pub(crate) fn bad(why: &str) -> BadRecord {
     BadRecord(why.into())
 }
 

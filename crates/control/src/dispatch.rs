@@ -6,8 +6,8 @@ use keysherd_plane::{Caller, Reply as A, Request as Q};
 use crate::control::Control;
 use crate::gateways::GatewayIdentity;
 use crate::{
-    accounts, assocs, auth, auth_methods, browser, confirm, explain, folders, grants, items, keys,
-    login, note, permissions, present, roles, rotation, rules, setup,
+    accounts, assocs, audit_log, auth, auth_methods, browser, confirm, explain, folders, grants,
+    items, keys, login, note, permissions, present, roles, rotation, rules, setup,
 };
 
 type Answered = Result<A, Fault>;
@@ -81,6 +81,7 @@ pub(crate) async fn dispatch(c: &Control, at: &GatewayIdentity, by: &Caller, q: 
         Q::ConfirmBegin(m) => A::ConfirmBegin(confirm::begin(c, at, by, m).await?),
         Q::ConfirmDone(m) => A::ConfirmDone(confirm::done(c, by, m).await?),
         Q::AccessExplain(m) => A::AccessExplain(explain::explain(c, by, m).await?),
+        Q::AuditSearch(m) => A::AuditSearch(audit_log::search::search(c, by, m).await?),
         Q::BrowserDepart(m) => A::BrowserDepart(browser::depart(c, by, m).await?),
         Q::BrowserRefused(m) => A::BrowserRefused(browser::turned_away(c, by, m).await?),
     })

@@ -10,6 +10,7 @@ mod accounts;
 mod admission;
 mod assocs;
 mod audit;
+mod audit_log;
 mod auth;
 mod auth_methods;
 mod authorize;

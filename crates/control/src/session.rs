@@ -110,6 +110,17 @@ impl Sessions {
         Ok(self.key.seal(TOKEN_PREFIX, &body.to_bytes()?))
     }
 
+    /// A text only this control plane can make and read back, such as a page token. It is no
+    /// secret: `body` must hold nothing its bearer may not see.
+    pub(crate) fn seal_text(&self, prefix: &'static str, body: &[u8]) -> String {
+        self.key.seal(prefix, body).expose().to_owned()
+    }
+
+    /// The body of [`Self::seal_text`].
+    pub(crate) fn open_text(&self, prefix: &'static str, text: &str) -> Option<Vec<u8>> {
+        self.key.open(prefix, text)
+    }
+
     /// The bearer of the caller's token, if it is good at `now` for this client.
     ///
     /// # Errors

@@ -12,6 +12,7 @@ mod warned;
 
 pub mod accounts;
 pub mod alerts;
+pub mod audit_log;
 pub mod auth;
 pub mod auth_methods;
 pub mod browser;

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::caller::{Audited, Note};
 use crate::warned::Warned;
 use crate::{
-    accounts, alerts, auth, auth_methods, browser, challenges, confirm, explain, grants, items,
-    keys, refresh, roles, rotation, setup,
+    accounts, alerts, audit_log, auth, auth_methods, browser, challenges, confirm, explain, grants,
+    items, keys, refresh, roles, rotation, setup,
 };
 
 /// A message that can be asked, with the type of its reply.
@@ -134,6 +134,7 @@ messages! {
     ConfirmBegin: confirm::ConfirmBegin => confirm::ConfirmBeginReply, unrecorded;
     ConfirmDone: confirm::ConfirmDone => Done;
     AccessExplain: explain::AccessExplain => explain::AccessExplainReply;
+    AuditSearch: audit_log::AuditSearch => audit_log::AuditSearchReply;
     BrowserDepart: browser::BrowserDepart => browser::BrowserDepartReply, unrecorded;
     BrowserRefused: browser::BrowserRefused => Done;
     ChallengeMake: challenges::ChallengeMake => challenges::ChallengeMakeReply, unrecorded;

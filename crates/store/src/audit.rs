@@ -15,6 +15,11 @@ pub(crate) const PUT_HEAD: &str = "INSERT INTO audit_heads \
 const LAST_CHAIN: &str = "SELECT COALESCE(MAX(chain), 0) FROM audit_heads";
 const LAST_ROW: &str = "SELECT COALESCE(MAX(id), 0) FROM audit";
 const NEXT_ROW: &str = "SELECT id, record FROM audit WHERE id >= ?1 ORDER BY id LIMIT 1";
+const ONE_RECORD: &str = "SELECT id, link, record FROM audit WHERE id = ?1";
+const RECORDS_DOWN: &str = "SELECT id, link, record FROM audit WHERE id <= ?1 AND id > ?2 \
+                            ORDER BY id DESC LIMIT ?3";
+const LINK: &str = "SELECT link FROM audit WHERE id = ?1";
+const CHAINS: &str = "SELECT account, chain, seq FROM audit_heads ORDER BY chain";
 const NEWEST_ROW: &str = "SELECT id, link FROM audit WHERE id < ?1 ORDER BY id DESC LIMIT 1";
 const HAS_HEAD: &str = "SELECT 1 FROM audit_heads WHERE chain = ?1";
 const HEAD: &str = "SELECT account, seq, time, link, signature, chain FROM audit_heads \
@@ -217,20 +222,53 @@ pub(crate) fn row_id(chain: i64, seq: u64) -> i64 {
     (chain << SEQ_BITS).saturating_add(seq)
 }
 
-fn records_of_chain(
+/// As [`records`], of the chain with this number.
+pub(crate) fn records_of_chain(
     q: &dyn Query,
     chain: i64,
     after: u64,
     limit: usize,
 ) -> Result<Vec<StoredRecord>, Fault> {
     let args = [row_id(chain, after).into(), row_id(chain + 1, 0).into(), limit.into()];
-    all(q, RECORDS, &args, |row| {
-        Ok(StoredRecord {
-            seq: row.number::<u64>(0)? & ((1 << SEQ_BITS) - 1),
-            // A field of another type or length was altered: the verifier names the record.
-            link: row.array(1).unwrap_or_default(),
-            bytes: row.blob(2).map(<[u8]>::to_vec).unwrap_or_default(),
-        })
+    all(q, RECORDS, &args, record_of)
+}
+
+/// At most `limit` records from the number `at` down, without `floor` and what is before it.
+pub(crate) fn records_down(
+    q: &dyn Query,
+    chain: i64,
+    (floor, at): (u64, u64),
+    limit: usize,
+) -> Result<Vec<StoredRecord>, Fault> {
+    let args = [row_id(chain, at).into(), row_id(chain, floor).into(), limit.into()];
+    all(q, RECORDS_DOWN, &args, record_of)
+}
+
+/// One record of a chain.
+pub(crate) fn record_at(
+    q: &dyn Query,
+    chain: i64,
+    seq: u64,
+) -> Result<Option<StoredRecord>, Fault> {
+    first(q, ONE_RECORD, &[row_id(chain, seq).into()], record_of)
+}
+
+/// The link of the record in a row, if there is one.
+pub(crate) fn link_at(q: &dyn Query, row: i64) -> Result<Option<Link>, Fault> {
+    first(q, LINK, &[row.into()], |row| Ok(row.array(0).unwrap_or_default()))
+}
+
+/// All chains: account, number, newest record.
+pub(crate) fn chains(q: &dyn Query) -> Result<Vec<(AccountId, i64, u64)>, Fault> {
+    all(q, CHAINS, &[], |row| Ok((AccountId(Uid(row.array(0)?)), row.int(1)?, row.number(2)?)))
+}
+
+fn record_of(row: &Row<'_>) -> Result<StoredRecord, Fault> {
+    Ok(StoredRecord {
+        seq: row.number::<u64>(0)? & ((1 << SEQ_BITS) - 1),
+        // A field of another type or length was altered: the verifier names the record.
+        link: row.array(1).unwrap_or_default(),
+        bytes: row.blob(2).map(<[u8]>::to_vec).unwrap_or_default(),
     })
 }
 

@@ -26,6 +26,7 @@ pub mod meta;
 pub mod revoked_tokens;
 pub mod roles;
 
+mod audit_index;
 mod audit_reader;
 mod ballast;
 mod batch;
@@ -44,6 +45,10 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use audit_index::{
+    AuditOrder, AuditPage, AuditSearch, DayRow, DaySums, LastUse, days_since, last_use_of_item,
+    last_use_of_method,
+};
 pub use audit_reader::AuditReader;
 pub use config::{HeadSigner, StoreConfig};
 pub use query::{Query, Reader, Tx};

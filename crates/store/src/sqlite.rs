@@ -59,6 +59,19 @@ impl Connection {
         Ok(connection)
     }
 
+    /// Opens the index of the audit log for its one writer. What a crash takes from it is worked
+    /// out again, so its commits need not be durable.
+    pub(crate) fn open_index(file: &Path) -> Result<Self, Fault> {
+        let connection = Self::open(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        connection.setup(
+            "PRAGMA journal_mode = WAL;
+             PRAGMA synchronous = NORMAL;
+             PRAGMA journal_size_limit = 4194304;
+             PRAGMA temp_store = MEMORY;",
+        )?;
+        Ok(connection)
+    }
+
     /// Opens the file for reading.
     pub(crate) fn open_reader(file: &Path) -> Result<Self, Fault> {
         let connection = Self::open(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;

@@ -8,10 +8,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
-use keysherd_audit::{Draft, Failure};
+use keysherd_audit::{Brief, Draft, Failure};
 use keysherd_base::{Fault, FaultKind};
 use tokio::sync::{Semaphore, oneshot};
 
+use crate::audit_index::search::{self, AuditPage, AuditSearch};
+use crate::audit_index::{AuditIndex, IndexState};
 use crate::ballast::Ballast;
 use crate::config::StoreConfig;
 use crate::job::{ClosureJob, Work};
@@ -56,6 +58,7 @@ struct Inner {
     shared: Arc<Shared>,
     pool: Pool,
     scans: Semaphore,
+    index: AuditIndex,
     // Given back last, when nothing writes any more.
     _lock: StoreLock,
 }
@@ -84,6 +87,8 @@ impl Store {
             tx = open_for_writing(&file);
         }
         let tx = tx?;
+        let index =
+            AuditIndex::start(&folder, file.clone(), config.clock.clone(), Arc::clone(&shared))?;
         let readers = config.readers.max(2);
         let queue_max = config.queue_max;
         let (queue, waiting) = mpsc::channel();
@@ -100,6 +105,7 @@ impl Store {
                 shared,
                 pool: Pool::new(file, readers),
                 scans: Semaphore::new(readers - 1),
+                index,
                 _lock: lock,
             }),
         })
@@ -181,6 +187,38 @@ impl Store {
         }
     }
 
+    /// Searches an audit chain, on a thread for blocking work; `accept` has the last word on each
+    /// record that fits. Complete up to the newest record of the moment, indexed or not.
+    ///
+    /// # Errors
+    /// Only when the store is broken.
+    pub async fn search_audit(
+        &self,
+        wanted: AuditSearch,
+        mut accept: impl FnMut(&Brief<'_>) -> bool + Send + 'static,
+    ) -> Result<AuditPage, Fault> {
+        let store = self.clone();
+        self.read_blocking(move |chains| {
+            let index = store.inner.index.state.reader();
+            search::search(chains, index.as_deref(), &wanted, &mut accept)
+        })
+        .await
+    }
+
+    /// Has everything that was recorded so far indexed and summed up, and waits for it; at most
+    /// `limit`, since others must not wait for ever where there is much to do.
+    pub async fn index_audit(&self, limit: std::time::Duration) {
+        let done = self.inner.index.catch_up();
+        // Whoever is hung up on need not wait either.
+        let waited = tokio::task::spawn_blocking(move || done.recv_timeout(limit).is_ok());
+        drop(waited.await);
+    }
+
+    /// What the index has, for whoever asks for uses and sums.
+    pub(crate) fn audit_index(&self) -> &IndexState {
+        &self.inner.index.state
+    }
+
     /// Whether the disk is full: reads go on, changes are refused. Ends by itself within a second
     /// of the first change that is tried after space was freed.
     pub fn is_low_on_space(&self) -> bool {
@@ -217,6 +255,7 @@ impl Store {
 
 impl Drop for Inner {
     fn drop(&mut self) {
+        self.index.stop();
         self.pool.close();
         // The writer ends when it has written everything and nobody can queue more.
         self.queue = None;

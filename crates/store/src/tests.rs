@@ -1,5 +1,6 @@
 //! Tests of the store as a whole.
 
+mod audit_index;
 mod behavior;
 mod chain;
 mod commit;

@@ -47,7 +47,8 @@ const TOPICS: &[(&str, &[&str])] = &[
             "rsa",
         ],
     ),
-    ("Accounts", &["account", "admin", "analytics"]),
+    ("Audit and analytics", &["audit", "analytics", "unused"]),
+    ("Accounts", &["account", "admin"]),
     ("Folders", &["folder"]),
     ("External stores", &["usc", "esm"]),
     ("Policies", &["policy"]),
@@ -106,6 +107,7 @@ mod tests {
             ("tokenize-batch", "Keys and cryptography"),
             ("create-dfc-key", "Keys and cryptography"),
             ("calc-password-security-info", "Items and secrets"),
+            ("audit-search", "Audit and analytics"),
             ("doctor", "Other commands"),
         ];
         for (name, title) in cases {

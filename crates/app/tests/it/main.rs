@@ -8,6 +8,7 @@ mod softhsm;
 
 mod audit_log;
 mod audit_records;
+mod audit_search;
 mod bad_arguments;
 mod canary;
 mod certificates;

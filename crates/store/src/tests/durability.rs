@@ -111,13 +111,14 @@ fn closing_writes_everything_that_was_queued() {
 fn closing_leaves_no_log_behind() {
     let Fixture { store, folder, .. } = Fixture::new();
     assert!(see(&store, |q| meta::get(q, "color")).is_none());
+    wait(store.index_audit(std::time::Duration::from_secs(60)));
     drop(store);
     let mut names: Vec<_> = std::fs::read_dir(folder.path())
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     names.sort();
-    assert_eq!(names, ["control.db", "reserve.bin", "store.lock"]);
+    assert_eq!(names, ["audit-index.db", "control.db", "reserve.bin", "store.lock"]);
 }
 
 #[test]
