@@ -9,6 +9,7 @@ mod items;
 mod keys;
 mod roles;
 mod session;
+mod uid;
 
 use std::sync::LazyLock;
 
@@ -27,6 +28,7 @@ static NOUNS: LazyLock<Vec<(&str, Vec<&ApiCommand>)>> = LazyLock::new(|| {
         ("Folders", folders::COMMANDS.to_vec()),
         ("Keys", keys::COMMANDS.to_vec()),
         ("Auth methods", auth_methods::commands()),
+        ("Universal identity", uid::COMMANDS.to_vec()),
         ("Roles", roles::COMMANDS.to_vec()),
         ("Account", account::COMMANDS.to_vec()),
         ("Audit", audit::COMMANDS.to_vec()),

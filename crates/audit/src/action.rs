@@ -123,3 +123,19 @@ pub const CHECKPOINT_AUDIT: &str = "checkpoint_audit";
 pub const GET_ANALYTICS: &str = "get_analytics";
 /// Ours: somebody asked what was not used for a while.
 pub const LIST_UNUSED: &str = "list_unused";
+/// Ours: a universal-identity tree got its root.
+pub const UID_GENERATE_TOKEN: &str = "uid_generate_token";
+/// Ours: a universal-identity token got a new value.
+pub const UID_ROTATE_TOKEN: &str = "uid_rotate_token";
+/// Ours: the new value of a rotation was acknowledged.
+pub const UID_ACKNOWLEDGE_TOKEN: &str = "uid_acknowledge_token";
+/// Ours: a universal-identity token got a child.
+pub const UID_CREATE_CHILD_TOKEN: &str = "uid_create_child_token";
+/// Ours: a universal-identity token was revoked.
+pub const UID_REVOKE_TOKEN: &str = "uid_revoke_token";
+/// Ours: a universal-identity tree was listed.
+pub const UID_LIST_CHILDREN: &str = "uid_list_children";
+/// Ours, an event: a value that another one had replaced was presented; its branch was revoked.
+pub const UID_TOKEN_REUSE: &str = "uid-token-reuse";
+/// Ours, an event: a part of the life of a universal-identity token has passed without rotation.
+pub const UID_TOKEN_EXPIRING: &str = "uid-token-expiring";

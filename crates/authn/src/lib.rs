@@ -29,7 +29,7 @@ pub use claims::{CLAIMS_MAX, VALUES_MAX, claims_of, text_values};
 pub use conformance::complaints;
 pub use kind::{Kind, Spelling};
 pub use member::{Attempt, Desk, Identity, Method, Prepared, Rules, Wanted};
-pub use methods::{all, by_access_type, by_kind};
+pub use methods::{all, by_access_type, by_kind, uid_settings};
 pub use world::World;
 
 /// The parts of certificate logins that the command `get-cert-challenge` needs as well.

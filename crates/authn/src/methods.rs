@@ -2,10 +2,14 @@
 
 pub(crate) mod cert;
 mod oauth2;
+mod universal_identity;
 
 use crate::Method;
 
-static METHODS: &[&dyn Method] = &[&cert::Cert, &oauth2::OAuth2];
+pub use universal_identity::uid_settings;
+
+static METHODS: &[&dyn Method] =
+    &[&cert::Cert, &oauth2::OAuth2, &universal_identity::UniversalIdentity];
 
 /// Every member.
 pub fn all() -> &'static [&'static dyn Method] {

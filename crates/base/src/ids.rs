@@ -120,7 +120,7 @@ impl fmt::Display for ItemId {
 const BASE36: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
 
 /// Random text of `length` characters of `[a-z0-9]`, without modulo bias.
-fn random_base36(rng: &dyn Rng, length: usize) -> Result<String, RngFailed> {
+pub(crate) fn random_base36(rng: &dyn Rng, length: usize) -> Result<String, RngFailed> {
     let mut text = String::with_capacity(length);
     while text.len() < length {
         for byte in rng.array::<32>()? {

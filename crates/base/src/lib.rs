@@ -11,6 +11,7 @@ mod network;
 mod path;
 mod rng;
 mod secret;
+mod uid_token_id;
 
 pub use clock::{Clock, ClockHandle, ManualClock, SystemClock, Timestamp};
 pub use fault::{Fault, FaultKind};
@@ -19,3 +20,4 @@ pub use network::client_network;
 pub use path::{BadPath, FolderPath, ItemPath};
 pub use rng::{Rng, RngFailed, RngHandle};
 pub use secret::{Secret, SecretBuffer, SecretBytes, SecretString};
+pub use uid_token_id::{UID_TREE_LEVELS_MAX, UidTokenId};

@@ -89,3 +89,9 @@ pub const LOCK_MINUTES_MAX: u32 = 30 * 24 * 60;
 pub const READ_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Metadata that one listing may return, in bytes; the rest is on further pages.
 pub const LISTING_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Universal-identity tokens of one auth method, those that ended included.
+pub const UID_TOKENS_PER_METHOD_MAX: usize = 10_000;
+/// Longest life of a universal-identity token between two rotations, in minutes: a year.
+pub const UID_TTL_MINUTES_MAX: u32 = 365 * 24 * 60;
+/// Longest comment of a universal-identity token; it goes into audit records.
+pub const UID_COMMENT_BYTES_MAX: usize = 512;

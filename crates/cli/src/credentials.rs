@@ -76,6 +76,13 @@ pub(crate) fn explicit_token(context: &Context<'_, '_>) -> Option<SecretString> 
         .map(Secret::new)
 }
 
+/// The universal-identity token of the flags or of the environment.
+pub(crate) fn uid_token(context: &Context<'_, '_>) -> Option<SecretString> {
+    let flag = context.globals.uid_token.as_ref();
+    let flag = flag.map(|token| Secret::new(token.expose().clone()));
+    flag.or_else(|| context.env_any(&["KEYSHERD_UID_TOKEN", "AKEYLESS_UID_TOKEN"]).map(Secret::new))
+}
+
 /// Credentials of the environment, for machines without a profile.
 pub(crate) fn environment_credentials(context: &Context<'_, '_>) -> Option<Profile> {
     let id = context.env_any(&["KEYSHERD_ACCESS_ID", "AKEYLESS_ACCESS_ID"])?;

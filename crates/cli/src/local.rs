@@ -6,6 +6,7 @@ mod completions;
 mod configure;
 mod profiles;
 mod status;
+mod uid_rotator;
 mod version;
 
 use keysherd_wire::{Access, Body, FieldSpec, Show, Spec};
@@ -39,6 +40,8 @@ pub(crate) const ALL: &[LocalVerb] = &[
     profiles::UNCONFIGURE,
     completions::VERB,
     status::VERB,
+    uid_rotator::VERB,
+    uid_rotator::OTHER_NAME,
     version::VERB,
 ];
 

@@ -39,17 +39,27 @@ pub(crate) fn is_open_to_others(path: &Path) -> bool {
 /// Makes `bytes` the content of the file, for its owner only. The directory is made when it is
 /// missing, and closed to others. After a crash the file is the old one or the new one.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let directory = path.parent().unwrap_or(Path::new("."));
-    make_directory(directory)?;
-    let draft = draft_path(path);
-    // Left behind by a run that was killed under the same process id.
-    remove(&draft)?;
-    let written = write_draft(&draft, bytes).and_then(|()| fs::rename(&draft, path));
+    make_directory(directory_of(path))?;
+    let draft = draft_path(path, &format!(".{}", std::process::id()));
+    place(path, &draft, bytes)
+}
+
+/// As [`write`], in a directory that is there and stays as it is. The caller sees to it that
+/// nobody else writes the file, so a run that was killed leaves nothing that the next does not
+/// clear away.
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    place(path, &draft_path(path, ""), bytes)
+}
+
+fn place(path: &Path, draft: &Path, bytes: &[u8]) -> io::Result<()> {
+    // Left behind by a run that was killed.
+    remove(draft)?;
+    let written = write_draft(draft, bytes).and_then(|()| fs::rename(draft, path));
     if written.is_err() {
-        let _ = remove(&draft);
+        let _ = remove(draft);
         return written;
     }
-    File::open(directory)?.sync_all()
+    File::open(directory_of(path))?.sync_all()
 }
 
 /// Removes a file; whether it was there.
@@ -75,9 +85,14 @@ fn write_draft(draft: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-fn draft_path(path: &Path) -> PathBuf {
+fn directory_of(path: &Path) -> &Path {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    parent.unwrap_or(Path::new("."))
+}
+
+fn draft_path(path: &Path, middle: &str) -> PathBuf {
     let mut name = std::ffi::OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
-    name.push(format!(".{}.draft", std::process::id()));
+    name.push(format!("{middle}.draft"));
     path.with_file_name(name)
 }

@@ -89,6 +89,16 @@ impl Session {
         Ok(self.runtime.block_on(self.client.probe(name))?)
     }
 
+    /// Calls a command whose fields carry all that it needs.
+    pub(crate) fn call(
+        &self,
+        context: &mut Context<'_, '_>,
+        command: &str,
+        body: Value,
+    ) -> Result<Response, Failure> {
+        self.send(context, command, body, None)
+    }
+
     /// Runs a server command as `name`. A kept token that is refused is replaced once.
     pub(crate) fn run(
         &self,

@@ -9,3 +9,4 @@ mod logins;
 mod parsing;
 mod profiles;
 mod specs;
+mod uid_rotator;

@@ -18,6 +18,8 @@ use crate::credential::check_password;
 use crate::guard::Tried;
 use crate::proof::is_signed_by;
 use crate::session::Principal;
+use crate::uid::is_uid_token;
+use crate::uid::tree::revoke_alone;
 
 /// Whether the caller's token is good. A token that leads to no account is answered without a
 /// record.
@@ -31,9 +33,8 @@ pub(crate) async fn validate(
 ) -> Result<ValidateTokenReply, Fault> {
     let (draft, reply) = match control.authenticate(caller) {
         Ok(principal) => {
-            let expires = Some(principal.token_expires);
             let draft = audit_draft(caller, &principal, action::VALIDATE_TOKEN, "", Vec::new());
-            (Some(draft), ValidateTokenReply { expires, reason: None })
+            (Some(draft), good(caller, &principal))
         }
         Err(rejection) if rejection.fault.kind() != FaultKind::Unauthorized => {
             return Err(control.reject(caller, *rejection).await);
@@ -43,7 +44,7 @@ pub(crate) async fn validate(
                 draft_of(caller, account, method.as_deref(), action::VALIDATE_TOKEN)
             });
             let reason = Some(rejection.fault.public().to_owned());
-            (draft, ValidateTokenReply { expires: rejection.expires, reason })
+            (draft, ValidateTokenReply { expires: rejection.expires, reason, ..Default::default() })
         }
     };
     match draft {
@@ -53,6 +54,21 @@ pub(crate) async fn validate(
         }
         None => Ok(reply),
     }
+}
+
+fn good(caller: &Caller, principal: &Principal) -> ValidateTokenReply {
+    let uid = principal.uid.as_ref().filter(|_| is_of_uid(caller));
+    let life = principal.token_expires.millis_since(principal.token_issued) / 60_000;
+    ValidateTokenReply {
+        expires: Some(principal.token_expires),
+        ttl_minutes: uid.map_or(u32::try_from(life).ok(), |uid| Some(uid.ttl_minutes)),
+        last_rotate: uid.map(|uid| uid.last_rotate),
+        reason: None,
+    }
+}
+
+fn is_of_uid(caller: &Caller) -> bool {
+    caller.token.as_deref().is_some_and(is_uid_token)
 }
 
 /// Kills the caller's token for good.
@@ -67,6 +83,11 @@ pub(crate) async fn revoke(
     let principal = control.principal(caller).await?;
     let now = control.now();
     let draft = audit_draft(caller, &principal, action::REVOKE_TOKEN, "", Vec::new());
+    if let Some(uid) = principal.uid.as_ref().filter(|_| is_of_uid(caller)) {
+        let id = uid.id;
+        let job = move |tx: &keysherd_store::Tx| revoke_alone(tx, id, now).map(|()| Done);
+        return control.change(draft, Ok(job)).await;
+    }
     if let Err(full) = control.sessions.revoked.make_room(now) {
         return control.recorded(draft, Err(full)).await;
     }

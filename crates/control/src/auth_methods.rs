@@ -320,7 +320,7 @@ fn plan_delete(
 }
 
 /// The method at `path`, when the bearer may use `capability` on it.
-fn find(
+pub(crate) fn find(
     control: &Control,
     principal: &Principal,
     path: &ItemPath,
@@ -350,7 +350,7 @@ fn keep_owner_safe(
 
 /// A method that may do more than the caller is not theirs to change: they could take it over, or
 /// lock its bearers out. Everyone's own method is, whatever sub-claims its roles demand.
-fn keep_greater_safe(
+pub(crate) fn keep_greater_safe(
     tx: &Tx,
     principal: &Principal,
     method: &AuthMethod,

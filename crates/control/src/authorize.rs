@@ -20,6 +20,7 @@ use keysherd_plane::Caller;
 use crate::audit::draft_of;
 use crate::control::Control;
 use crate::session::{Principal, Rejection};
+use crate::uid::{bearer, is_uid_token};
 
 impl Control {
     /// The bearer of the caller's token.
@@ -38,18 +39,35 @@ impl Control {
     /// # Errors
     /// [`Rejection`].
     pub(crate) fn authenticate(&self, caller: &Caller) -> Result<Principal, Box<Rejection>> {
-        self.sessions.verify(&self.directory, caller, self.now())
+        let now = self.now();
+        match caller.token.as_deref() {
+            Some(text) if is_uid_token(text) => bearer::authenticate(self, caller, text, now),
+            _ => {
+                let principal = self.sessions.verify(&self.directory, caller, now)?;
+                bearer::check_origin(self, principal)
+            }
+        }
     }
 
     /// Records that a token was not accepted, if it leads to an account. Gives what the caller is
     /// told.
     pub(crate) async fn reject(&self, caller: &Caller, rejection: Rejection) -> Fault {
+        self.reject_as(caller, rejection, action::REFUSED_REQUEST).await
+    }
+
+    /// As [`Control::reject`], for a request whose action is known.
+    pub(crate) async fn reject_as(
+        &self,
+        caller: &Caller,
+        rejection: Rejection,
+        action: &'static str,
+    ) -> Fault {
         let Rejection { bearer, fault, .. } = rejection;
         let Some((account, method)) = bearer else {
             log_unrecorded(caller, &fault);
             return fault;
         };
-        let draft = draft_of(caller, account, method.as_deref(), action::REFUSED_REQUEST);
+        let draft = draft_of(caller, account, method.as_deref(), action);
         match self.recorded::<()>(draft, Err(fault)).await {
             Err(fault) => fault,
             Ok(()) => Fault::internal("a failure was recorded and came back as a success"),

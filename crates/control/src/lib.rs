@@ -50,6 +50,7 @@ mod rotation;
 mod rules;
 mod session;
 mod setup;
+mod uid;
 
 #[cfg(test)]
 mod testing;

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 
 use keysherd_base::limits::TOKEN_BYTES_MAX;
-use keysherd_base::{AccessId, AccountId, Fault, SecretString, Timestamp, Uid};
+use keysherd_base::{AccessId, AccountId, Fault, SecretString, Timestamp, Uid, UidTokenId};
 use keysherd_crypto::hash::sha256;
 use keysherd_crypto::token::TokenKey;
 use keysherd_domain::account::Account;
@@ -50,6 +50,8 @@ pub struct Principal {
     pub audited_claims: Arc<BTreeMap<String, Vec<String>>>,
     /// The rules that bind the bearer.
     pub rules: Arc<RuleSet>,
+    /// When the login was.
+    pub token_issued: Timestamp,
     /// When the token ends.
     pub token_expires: Timestamp,
     /// What a revocation of the token names.
@@ -58,6 +60,21 @@ pub struct Principal {
     pub token_sha256: [u8; 32],
     /// Whether this is the account's owner, who may do everything.
     pub owner: bool,
+    /// The universal-identity token that this is, or that it was exchanged for.
+    pub uid: Option<UidOrigin>,
+}
+
+/// A universal-identity token behind a bearer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UidOrigin {
+    /// Its number in the store.
+    pub id: i64,
+    /// Its public id.
+    pub token_id: UidTokenId,
+    /// Its life between two rotations, in minutes.
+    pub ttl_minutes: u32,
+    /// When it was rotated last, or made.
+    pub last_rotate: Timestamp,
 }
 
 impl Principal {
@@ -100,6 +117,11 @@ impl Sessions {
     /// Sessions under `key`, with the revocations that are in force.
     pub(crate) fn new(key: TokenKey, revoked: Revoked) -> Self {
         Self { key, verified: Cache::new(VERIFIED_MAX), revoked }
+    }
+
+    /// The key that seals tokens.
+    pub(crate) const fn key(&self) -> &TokenKey {
+        &self.key
     }
 
     /// The token that says `body`.
@@ -195,19 +217,42 @@ impl Sessions {
                 (verified, rules)
             }
         };
-        Principal {
-            account: verified.body.account,
-            settings: Arc::clone(&account.account),
-            method: Arc::clone(method),
-            unique_id: Arc::clone(&verified.unique_id),
-            claims: Arc::clone(&verified.claims),
-            audited_claims: Arc::clone(&verified.audited_claims),
-            rules,
-            token_expires: verified.body.expires,
-            token_id: verified.body.id,
-            token_sha256: hash,
-            owner: account.is_owner(method),
-        }
+        assemble(account, method, hash, verified, rules)
+    }
+
+    /// The bearer of a token that says `body` and was checked elsewhere. Nothing is kept.
+    pub(crate) fn principal_of(
+        account: &AccountDirectory,
+        method: &Arc<AuthMethod>,
+        hash: [u8; 32],
+        body: TokenBody,
+    ) -> Principal {
+        let (verified, rules) = work_out(account, method, Arc::new(body));
+        assemble(account, method, hash, verified, rules)
+    }
+}
+
+fn assemble(
+    account: &AccountDirectory,
+    method: &Arc<AuthMethod>,
+    hash: [u8; 32],
+    verified: Arc<Verified>,
+    rules: Arc<RuleSet>,
+) -> Principal {
+    Principal {
+        account: verified.body.account,
+        settings: Arc::clone(&account.account),
+        method: Arc::clone(method),
+        unique_id: Arc::clone(&verified.unique_id),
+        claims: Arc::clone(&verified.claims),
+        audited_claims: Arc::clone(&verified.audited_claims),
+        rules,
+        token_issued: verified.body.issued,
+        token_expires: verified.body.expires,
+        token_id: verified.body.id,
+        token_sha256: hash,
+        owner: account.is_owner(method),
+        uid: None,
     }
 }
 
@@ -234,7 +279,8 @@ fn audited(method: &AuthMethod, claims: &SubClaims) -> BTreeMap<String, Vec<Stri
     method.shared.audit_claims.iter().filter_map(wanted).collect()
 }
 
-fn unknown(text: &'static str) -> Box<Rejection> {
+/// The refusal of a token that proves nothing.
+pub(crate) fn unknown(text: &'static str) -> Box<Rejection> {
     Box::new(Rejection { bearer: None, expires: None, fault: Fault::unauthorized(text) })
 }
 

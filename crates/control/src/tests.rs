@@ -16,3 +16,4 @@ mod records;
 mod roles;
 mod setup;
 mod tokens;
+mod uid;

@@ -11,3 +11,4 @@ pub mod guard_rails;
 pub mod item;
 pub mod policy;
 pub mod role;
+pub mod uid;

@@ -142,10 +142,14 @@ impl std::fmt::Debug for LoginReply {
 pub struct ValidateToken;
 
 /// What is known of a token.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct ValidateTokenReply {
     /// When it ends, if it is genuine.
     pub expires: Option<Timestamp>,
+    /// How long it lives from login or rotation, in minutes, if it is good.
+    pub ttl_minutes: Option<u32>,
+    /// When it was rotated last, for universal identity.
+    pub last_rotate: Option<Timestamp>,
     /// Why it is not good; `None` when it is.
     pub reason: Option<String>,
 }

@@ -26,6 +26,7 @@ pub mod refresh;
 pub mod roles;
 pub mod rotation;
 pub mod setup;
+pub mod uid;
 
 use std::future::Future;
 use std::pin::Pin;

@@ -6,7 +6,7 @@ use crate::caller::{Audited, Note};
 use crate::warned::Warned;
 use crate::{
     accounts, alerts, audit_log, auth, auth_methods, browser, challenges, confirm, explain, grants,
-    items, keys, refresh, roles, rotation, setup,
+    items, keys, refresh, roles, rotation, setup, uid,
 };
 
 /// A message that can be asked, with the type of its reply.
@@ -138,4 +138,12 @@ messages! {
     BrowserDepart: browser::BrowserDepart => browser::BrowserDepartReply, unrecorded;
     BrowserRefused: browser::BrowserRefused => Done;
     ChallengeMake: challenges::ChallengeMake => challenges::ChallengeMakeReply, unrecorded;
+    AuditSearch: audit_log::AuditSearch => audit_log::AuditSearchReply;
+    UidLogin: uid::UidLogin => auth::LoginReply;
+    UidGenerate: uid::UidGenerate => uid::UidTokenReply;
+    UidRotate: uid::UidRotate => uid::UidTokenReply;
+    UidAcknowledge: uid::UidAcknowledge => Done;
+    UidChild: uid::UidChild => uid::UidTokenReply;
+    UidRevoke: uid::UidRevoke => Done;
+    UidList: uid::UidList => uid::UidListReply;
 }

@@ -25,6 +25,7 @@ pub mod login_guards;
 pub mod meta;
 pub mod revoked_tokens;
 pub mod roles;
+pub mod uid_tokens;
 
 mod audit_index;
 mod audit_reader;

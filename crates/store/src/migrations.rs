@@ -10,6 +10,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (1, include_str!("../migrations/0001_initial.sql")),
     (2, include_str!("../migrations/0002_key_rotations.sql")),
     (4, include_str!("../migrations/0004_owner.sql")),
+    (5, include_str!("../migrations/0005_uid.sql")),
 ];
 
 /// Name of the schema's version in [`meta`].

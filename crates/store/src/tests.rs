@@ -10,3 +10,4 @@ mod fixture;
 mod listing;
 mod moving;
 mod space;
+mod uid_tokens;

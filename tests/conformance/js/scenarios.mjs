@@ -51,6 +51,22 @@ const method = async () => {
   await act('auth-method-create-api-key', { name });
   return name;
 };
+/** A universal identity: its name, and its root token. */
+const universal = async () => {
+  const name = fresh('uid');
+  await act('auth-method-create-universal-identity', { name });
+  const { token } = await act('uid-generate-token', { 'auth-method-name': name });
+  return { name, token };
+};
+const tree = {
+  fields: async () => ({ 'auth-method-name': (await universal()).name }),
+  absent: { 'auth-method-name': '/conformance/absent' },
+};
+const newUniversal = { fields: () => ({ name: fresh('uid'), ttl: 30 }), twice: true };
+const changedUniversal = {
+  fields: async () => ({ name: (await universal()).name, ttl: 30 }),
+  absent: { name: '/conformance/absent' },
+};
 const folder = async () => {
   const name = fresh('folder');
   await act('folder-create', { name });
@@ -132,6 +148,30 @@ export const scenarios = {
   'auth-method-delete': { fields: async () => ({ name: await method() }), absent: absentName },
   'reset-access-key': { fields: async () => ({ name: await method() }), absent: absentName },
   'auth-method-list': { fields: () => ({}) },
+  'auth-method-create-universal-identity': newUniversal,
+  'create-auth-method-universal-identity': newUniversal,
+  'auth-method-update-universal-identity': changedUniversal,
+  'update-auth-method-universal-identity': changedUniversal,
+  'uid-generate-token': tree,
+  'uid-list-children': tree,
+  'uid-create-child-token': {
+    fields: async () => {
+      const { name } = await universal();
+      const { root } = await act('uid-list-children', { 'auth-method-name': name });
+      return { 'auth-method-name': name, 'uid-token-id': root.id, 'child-ttl': 5 };
+    },
+    absent: tree.absent,
+  },
+  'uid-revoke-token': {
+    fields: async () => {
+      const { name, token } = await universal();
+      return { 'auth-method-name': name, 'revoke-token': token, 'revoke-type': 'revokeAll' };
+    },
+    absent: tree.absent,
+  },
+  'uid-rotate-token': {
+    fields: async () => ({ 'uid-token': (await universal()).token }), open: true,
+  },
   'create-role': { fields: () => ({ name: fresh('role') }), twice: true },
   'update-role': {
     fields: async () => ({ name: await role(), description: 'new' }), absent: absentName,

@@ -57,3 +57,10 @@ def viewer():
 def throw_away():
     """A token that may be spoiled."""
     return login(world().bootstrap["access_id"], world().bootstrap["access_key"])
+
+
+def universal():
+    """A new universal identity: its name, and its root token."""
+    name = world().name("uid")
+    sdk.call("auth-method-create-universal-identity", {"name": name}, admin())
+    return name, sdk.call("uid-generate-token", {"auth-method-name": name}, admin()).token

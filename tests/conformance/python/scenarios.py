@@ -194,6 +194,48 @@ def all_of_a_kind():
     return Scenario({"filter": "/conformance/"})
 
 
+# Universal identity.
+
+@scenario("auth-method-create-universal-identity", "create-auth-method-universal-identity",
+          twice=True)
+def create_universal_identity():
+    return Scenario({"name": world().name("uid"), "ttl": 30, "deny-rotate": False})
+
+
+@scenario("auth-method-update-universal-identity", "update-auth-method-universal-identity",
+          with_absent=True)
+def update_universal_identity():
+    return Scenario({"name": identities.universal()[0], "ttl": 30},
+                    {"name": absent("method")})
+
+
+@scenario("uid-generate-token", "uid-list-children", with_absent=True)
+def one_tree():
+    return Scenario({"auth-method-name": identities.universal()[0]},
+                    {"auth-method-name": absent("method")})
+
+
+@scenario("uid-create-child-token", with_absent=True)
+def create_child():
+    name, _ = identities.universal()
+    tree = do("uid-list-children", auth_method_name=name)
+    return Scenario({"auth-method-name": name, "uid-token-id": tree.root.id, "child-ttl": 5},
+                    {"auth-method-name": absent("method")})
+
+
+@scenario("uid-revoke-token", with_absent=True)
+def revoke_uid_token():
+    name, token = identities.universal()
+    return Scenario({"auth-method-name": name, "revoke-token": token,
+                     "revoke-type": "revokeSelf"},
+                    {"auth-method-name": absent("method")})
+
+
+@scenario("uid-rotate-token")
+def rotate_uid_token():
+    return Scenario({"uid-token": identities.universal()[1]})
+
+
 # Roles.
 
 @scenario("create-role", twice=True)

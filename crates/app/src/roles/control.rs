@@ -75,6 +75,9 @@ pub(crate) async fn purge(control: &Control, clock: &ClockHandle) {
     if let Err(fault) = control.purge_due(clock.now()).await {
         tracing::warn!(%fault, "deletions that are due did not take place");
     }
+    if let Err(fault) = control.tend_uid_tokens(clock.now()).await {
+        tracing::warn!(%fault, "events of universal-identity tokens were not raised");
+    }
     if let Err(fault) = control.record_refused_logins(clock.now()).await {
         tracing::warn!(%fault, "refused logins could not be recorded");
     }

@@ -15,8 +15,14 @@ pub(crate) use objects::Objects;
 use objects::everything;
 
 /// Commands that take no token. A new one needs a test of what it gives to strangers.
-pub(crate) const OPEN: &[&str] =
-    &["auth", "configure", "get-cert-challenge", "static-creds-auth", "validate-token"];
+pub(crate) const OPEN: &[&str] = &[
+    "auth",
+    "configure",
+    "get-cert-challenge",
+    "static-creds-auth",
+    "uid-rotate-token",
+    "validate-token",
+];
 /// The kinds of rules about paths, with all they can grant.
 const KINDS: &[&str] = &["item-rule", "role-rule", "auth-method-rule"];
 const ALL: &[&str] = &["read", "create", "update", "delete", "list"];

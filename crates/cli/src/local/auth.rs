@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::{LocalVerb, spec};
 use crate::body::Fields;
 use crate::context::Context;
-use crate::credentials::{identity, login_fields};
+use crate::credentials::{identity, login_fields, uid_token};
 use crate::failure::Failure;
 use crate::globals::Format;
 use crate::session::Session;
@@ -43,6 +43,7 @@ fn run(context: &mut Context<'_, '_>, given: Fields) -> Result<(), Failure> {
     for (name, value) in given.iter() {
         fields.put(name, value.clone());
     }
+    add_uid_token(context, &mut fields);
     complete(context, &mut fields)?;
     let logged_in = who(&fields);
     let login = session.log_in_with(context, fields)?;
@@ -63,6 +64,15 @@ fn run(context: &mut Context<'_, '_>, given: Fields) -> Result<(), Failure> {
 fn who(fields: &Fields) -> Option<String> {
     let text = fields.text("access-id").or_else(|| fields.text("admin-email"))?;
     Some(text.to_owned())
+}
+
+/// A universal-identity token is a flag of every command; here it is the credential.
+fn add_uid_token(context: &Context<'_, '_>, fields: &mut Fields) {
+    if fields.text("access-type") == Some("universal_identity")
+        && let Some(token) = uid_token(context)
+    {
+        fields.put("uid-token", Value::from(token.expose().as_str()));
+    }
 }
 
 /// Asks for the access key when it is all that is missing.

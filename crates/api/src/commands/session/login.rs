@@ -11,10 +11,12 @@ use keysherd_plane::auth::{
     LOGIN_LABEL, Login, LoginProof, LoginReply, LoginSubject, PURPOSE_LOGIN, PasswordParams,
     PasswordParamsReply, Present,
 };
+use keysherd_plane::uid::UidLogin;
 use keysherd_wire::{Args, Field, FieldSpec, Flag, Group, Text};
 
 use crate::browser::{self, Begun};
 use crate::ctx::Ctx;
+use crate::fields::UID_TOKEN;
 use crate::passwords::{self, wrong_credential};
 
 const ACCESS_KEY: Field<Text> =
@@ -89,6 +91,7 @@ pub(super) async fn login(ctx: &Ctx, args: &Args) -> Result<LoginReply, Fault> {
     match kind.to_ascii_lowercase().as_str() {
         "access_key" | "api_key" => login_access_key(ctx, args).await,
         "password" => login_password(ctx, args).await,
+        "universal_identity" => login_uid(ctx, args).await,
         other => match keysherd_authn::by_access_type(other) {
             Some(member) => login_member(ctx, args, member).await,
             // Some clients try one type after the other until one works: this must fail like a
@@ -110,6 +113,16 @@ async fn login_member(
     let evidence = member.prove(args, ctx).await?;
     let kind = member.kind().name.to_owned();
     ctx.ask(Present { access_id, kind, evidence }).await
+}
+
+/// The token itself travels with the request; an access id that is sent along has to be its own.
+async fn login_uid(ctx: &Ctx, args: &Args) -> Result<LoginReply, Fault> {
+    args.need(&UID_TOKEN)?;
+    let reply = ctx.ask(UidLogin).await?;
+    match args.get(&ACCESS_ID)? {
+        Some(id) if id != reply.access_id.as_str() => Err(wrong_credential()),
+        _ => Ok(reply),
+    }
 }
 
 async fn login_access_key(ctx: &Ctx, args: &Args) -> Result<LoginReply, Fault> {

@@ -15,6 +15,10 @@ struct Reply {
     #[serde(skip_serializing_if = "Option::is_none")]
     expiration: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    ttl: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_rotate: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
 }
 
@@ -41,6 +45,8 @@ async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
     Answer::json(&Reply {
         is_valid: known.reason.is_none(),
         expiration: known.expires.map(|at| at.rfc3339()),
+        ttl: known.ttl_minutes,
+        last_rotate: known.last_rotate.map(|at| at.rfc3339()),
         reason: known.reason,
     })
 }

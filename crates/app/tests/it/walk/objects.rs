@@ -19,6 +19,8 @@ pub(crate) struct Objects {
     pub(crate) ciphertext: String,
     /// An association for each name of a command about one.
     pub(crate) assocs: BTreeMap<String, String>,
+    /// The root of a tree for each name of a command about one.
+    pub(crate) uid_roots: BTreeMap<String, String>,
     pub(crate) owner_password: String,
     /// The certificate of an authority, in base64.
     pub(crate) authority: String,
@@ -40,6 +42,7 @@ impl Objects {
             key_id: admin.describe(key)["item_id"].as_i64().unwrap(),
             ciphertext: encrypted["result"].as_str().unwrap().to_owned(),
             assocs: BTreeMap::new(),
+            uid_roots: BTreeMap::new(),
             owner_password: server.bootstrap.owner_password(),
             authority: base64(&std::fs::read(&server.bootstrap.ca_file).unwrap()),
             order: harmless_order(server),
@@ -66,6 +69,17 @@ impl Objects {
                 }
             }
             "Folders" => drop(admin.ok("folder-create", described(at("folder")))),
+            "Auth methods" if name.ends_with("-universal-identity") => {
+                admin.ok("auth-method-create-universal-identity", described(at("method")));
+            }
+            "Universal identity" => {
+                admin.ok("auth-method-create-universal-identity", described(at("method")));
+                let method = json!({"auth-method-name": at("method")});
+                admin.ok("uid-generate-token", method.clone());
+                let tree = admin.ok("uid-list-children", method);
+                let id = tree["root"]["id"].as_str().unwrap().to_owned();
+                self.uid_roots.insert(name.to_owned(), id);
+            }
             "Auth methods" => {
                 let mut args = described(at("method"));
                 let kind = kind_of(name).filter(|_| name.contains("update")).unwrap_or("api-key");
