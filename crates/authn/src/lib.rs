@@ -21,6 +21,7 @@ mod member;
 mod methods;
 mod pem;
 mod replay;
+mod saml;
 mod world;
 
 pub use browser::{Browser, Callback, Departure, Trip};

@@ -31,6 +31,7 @@ pub mod sign;
 pub mod siv;
 pub mod token;
 pub mod vault;
+pub mod xmldsig;
 
 /// A ciphertext did not open: wrong key, wrong context, or changed bytes. Which one is never said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
