@@ -17,6 +17,7 @@ pub mod fingerprint;
 pub mod hash;
 pub mod hpke;
 pub mod jwt;
+pub mod kerberos;
 pub mod labels;
 pub mod memory;
 pub mod note;
