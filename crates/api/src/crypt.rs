@@ -154,6 +154,9 @@ pub type TransitResult = Result<SecretBytes, Fault>;
 
 /// The gateway's cryptography.
 pub trait Crypt: Send + Sync {
+    /// In how many trust domains the fragment managers are, by the owner's bundle.
+    fn trust_domains(&self) -> usize;
+
     /// The customer fragments this gateway holds.
     fn customer_fragments(&self) -> Vec<HeldFragment>;
 

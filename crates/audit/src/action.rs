@@ -85,6 +85,8 @@ pub const DESCRIBE_PERMISSIONS: &str = "describe_permissions";
 pub const REVERSE_RBAC: &str = "reverse_rbac";
 /// Ours: somebody asked why they or somebody else may do something or not.
 pub const EXPLAIN_ACCESS: &str = "explain_access";
+/// Ours: somebody had the account judged by the advisor.
+pub const ADVISE: &str = "advise";
 /// Ours: the account was read.
 pub const GET_ACCOUNT_SETTINGS: &str = "get_account_settings";
 /// Ours: the account changed.

@@ -6,8 +6,8 @@ use keysherd_plane::{Caller, Reply as A, Request as Q};
 use crate::control::Control;
 use crate::gateways::GatewayIdentity;
 use crate::{
-    accounts, assocs, audit_log, auth, auth_methods, browser, confirm, explain, folders, grants,
-    items, keys, login, note, permissions, present, roles, rotation, rules, setup, uid,
+    accounts, advisor, assocs, audit_log, auth, auth_methods, browser, confirm, explain, folders,
+    grants, items, keys, login, note, permissions, present, roles, rotation, rules, setup, uid,
 };
 
 type Answered = Result<A, Fault>;
@@ -15,6 +15,39 @@ type Answered = Result<A, Fault>;
 /// Answers one request, asked of `c` by `by` through the gateway `at`.
 pub(crate) async fn dispatch(c: &Control, at: &GatewayIdentity, by: &Caller, q: Q) -> Answered {
     Ok(match q {
+        Q::Note(m) => A::Note(note::note(c, by, m).await?),
+        Q::PasswordParams(m) => A::PasswordParams(login::password_params(c, by, m).await?),
+        Q::Login(m) => A::Login(login::login(c, by, m).await?),
+        Q::Present(m) => A::Present(present::present(c, by, m).await?),
+        Q::ChallengeMake(m) => A::ChallengeMake(present::challenge(c, &m)?),
+        Q::ValidateToken(m) => A::ValidateToken(auth::validate(c, by, m).await?),
+        Q::RevokeToken(m) => A::RevokeToken(auth::revoke(c, by, m).await?),
+        Q::DescribeClaims(m) => A::DescribeClaims(auth::claims(c, by, m).await?),
+        Q::OwnEmail(m) => A::OwnEmail(auth::own_email(c, by, m).await?),
+        Q::ChangePassword(m) => A::ChangePassword(auth::change_password(c, by, m).await?),
+        Q::MethodCreate(m) => A::MethodCreate(auth_methods::create(c, by, m).await?),
+        Q::MethodUpdate(m) => A::MethodUpdate(auth_methods::update(c, by, m).await?),
+        Q::AccessKeyReset(m) => A::AccessKeyReset(auth_methods::reset_key(c, by, m).await?),
+        Q::MethodGet(m) => A::MethodGet(auth_methods::get(c, by, m).await?),
+        Q::MethodList(m) => A::MethodList(auth_methods::list(c, by, m).await?),
+        Q::MethodDelete(m) => A::MethodDelete(auth_methods::delete(c, by, m).await?),
+        Q::RoleCreate(m) => A::RoleCreate(roles::create(c, by, m).await?),
+        Q::RoleUpdate(m) => A::RoleUpdate(roles::update(c, by, m).await?),
+        Q::RoleGet(m) => A::RoleGet(roles::get(c, by, m).await?),
+        Q::RoleList(m) => A::RoleList(roles::list(c, by, m).await?),
+        Q::RoleDelete(m) => A::RoleDelete(roles::delete(c, by, m).await?),
+        Q::RuleSet(m) => A::RuleSet(rules::set(c, by, m).await?),
+        Q::RuleDelete(m) => A::RuleDelete(rules::delete(c, by, m).await?),
+        Q::AssocCreate(m) => A::AssocCreate(assocs::create(c, by, m).await?),
+        Q::AssocUpdate(m) => A::AssocUpdate(assocs::update(c, by, m).await?),
+        Q::AssocDelete(m) => A::AssocDelete(assocs::delete(c, by, m).await?),
+        Q::AssocGet(m) => A::AssocGet(assocs::get(c, by, m).await?),
+        Q::PermissionsDescribe(m) => A::PermissionsDescribe(permissions::describe(c, by, m).await?),
+        Q::ReverseRbac(m) => A::ReverseRbac(permissions::reverse_rbac(c, by, m).await?),
+        Q::AccountGet(m) => A::AccountGet(accounts::get(c, by, m).await?),
+        Q::AccountEdit(m) => A::AccountEdit(accounts::edit(c, by, m).await?),
+        Q::AccountUpdate(m) => A::AccountUpdate(accounts::update(c, by, m).await?),
+        Q::Advise(m) => A::Advise(advisor::advise(c, by, m).await?),
         Q::ManifestGet(m) => A::ManifestGet(keys::manifest(c, by, m).await?),
         Q::KeyBegin(m) => A::KeyBegin(keys::begin(c, at, by, m).await?),
         Q::KeyCreate(m) => A::KeyCreate(keys::create(c, at, by, m).await?),

@@ -8,6 +8,7 @@
 
 mod accounts;
 mod admission;
+mod advisor;
 mod assocs;
 mod audit;
 mod audit_log;

@@ -4,6 +4,7 @@
 //! names; the edges translate.
 
 pub mod account;
+pub mod advice;
 pub mod auth_method;
 pub mod claims;
 pub mod folder;

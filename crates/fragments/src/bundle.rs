@@ -3,6 +3,8 @@
 //! The control plane stores and relays it and cannot change it. That is what makes "the control
 //! plane cannot derive" true.
 
+use std::collections::BTreeSet;
+
 use keysherd_base::{AccountId, Timestamp, Uid};
 use keysherd_crypto::sign::PublicKey;
 
@@ -159,6 +161,15 @@ impl Caps {
 }
 
 impl Bundle {
+    /// How many machines would have to be broken into, by what the bundle says of them. Managers
+    /// on one machine are one trust domain, under however many users they run.
+    pub fn trust_domains(&self) -> usize {
+        let host = |address: &str| address.rsplit_once(':').map_or("", |(host, _)| host).to_owned();
+        let hosts: BTreeSet<String> =
+            self.managers.iter().map(|entry| host(&entry.address)).collect();
+        hosts.len().max(1)
+    }
+
     /// The group called `name`.
     pub fn group(&self, name: &str) -> Option<&KeyGroup> {
         let found = self.groups.binary_search_by(|group| group.name.as_str().cmp(name)).ok()?;

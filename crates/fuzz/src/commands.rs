@@ -160,6 +160,10 @@ impl Plane for RefusingPlane {
 struct MadeUpCrypt;
 
 impl Crypt for MadeUpCrypt {
+    fn trust_domains(&self) -> usize {
+        1
+    }
+
     fn customer_fragments(&self) -> Vec<HeldFragment> {
         Vec::new()
     }

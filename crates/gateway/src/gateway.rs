@@ -269,6 +269,10 @@ impl Gateway {
 }
 
 impl Crypt for Gateway {
+    fn trust_domains(&self) -> usize {
+        self.managers.bundle.load().bundle().trust_domains()
+    }
+
     fn customer_fragments(&self) -> Vec<HeldFragment> {
         self.keys.derivations.fragments().list()
     }

@@ -11,6 +11,7 @@ mod request;
 mod warned;
 
 pub mod accounts;
+pub mod advice;
 pub mod alerts;
 pub mod audit_log;
 pub mod auth;

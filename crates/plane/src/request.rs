@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::caller::{Audited, Note};
 use crate::warned::Warned;
 use crate::{
-    accounts, alerts, audit_log, auth, auth_methods, browser, challenges, confirm, explain, grants,
-    items, keys, refresh, roles, rotation, setup, uid,
+    accounts, advice, alerts, audit_log, auth, auth_methods, browser, challenges, confirm, explain,
+    grants, items, keys, refresh, roles, rotation, setup, uid,
 };
 
 /// A message that can be asked, with the type of its reply.
@@ -146,4 +146,5 @@ messages! {
     UidChild: uid::UidChild => uid::UidTokenReply;
     UidRevoke: uid::UidRevoke => Done;
     UidList: uid::UidList => uid::UidListReply;
+    Advise: advice::Advise => advice::AdviseReply;
 }

@@ -1,5 +1,6 @@
 //! The account and its settings.
 
+mod advisor;
 mod get;
 mod guard_rails;
 mod settings;
@@ -9,4 +10,4 @@ use crate::commands::ApiCommand;
 
 /// The commands, by name.
 pub(super) static COMMANDS: &[&ApiCommand] =
-    &[&get::COMMAND, &guard_rails::GET, &guard_rails::UPDATE, &update::COMMAND];
+    &[&advisor::COMMAND, &get::COMMAND, &guard_rails::GET, &guard_rails::UPDATE, &update::COMMAND];

@@ -1,7 +1,6 @@
 //! `keysherd gateway`: serves clients; asks control and the managers over links.
 
 use std::collections::BTreeMap;
-use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -317,14 +316,9 @@ fn status(trusted: Arc<Trusted>, gateway: Arc<Gateway>) -> StatusText {
     })
 }
 
-/// How many machines would have to be broken into, by what the bundle says of them. Managers on
-/// one machine are one trust domain, under however many users they run.
 fn trust_domains(bundle: &PinnedBundle) -> String {
-    let host = |address: &str| address.rsplit_once(':').map_or("", |(host, _)| host).to_owned();
-    let managers = &bundle.bundle().managers;
-    let hosts: BTreeSet<String> = managers.iter().map(|entry| host(&entry.address)).collect();
-    match hosts.len() {
-        0 | 1 => "1 trust domain".to_owned(),
+    match bundle.bundle().trust_domains() {
+        1 => "1 trust domain".to_owned(),
         count => format!("{count} trust domains"),
     }
 }

@@ -1,0 +1,89 @@
+//! The advisor: gathers what the checks look at. The checks themselves are the domain's.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use keysherd_audit::{Param, action};
+use keysherd_base::{Fault, FolderPath};
+use keysherd_domain::advice::{Estate, KindFacts, PLACES_MAX, Verdict, judge};
+use keysherd_plane::Caller;
+use keysherd_plane::advice::{Advise, AdviseReply};
+use keysherd_store::{items, keys};
+
+use crate::audit::audit_draft;
+use crate::control::Control;
+use crate::session::Principal;
+
+/// Kinds of auth methods whose bearers are people who sign in at a provider of identities.
+const FEDERATED: &[&str] = &["saml2", "oidc", "ldap", "kerberos"];
+
+/// Judges the account. Looks at everything in it, so it is for administrators.
+///
+/// # Errors
+/// [`Fault::unauthorized`] for all but administrators.
+pub(crate) async fn advise(
+    control: &Control,
+    caller: &Caller,
+    _message: Advise,
+) -> Result<AdviseReply, Fault> {
+    let principal = control.principal(caller).await?;
+    let judged = principal
+        .require_admin()
+        .and_then(|()| estate(control, &principal))
+        .map(|estate| AdviseReply { advice: judge(&estate) });
+    let mut params = Vec::new();
+    if let Ok(reply) = &judged {
+        let found = |verdict| reply.advice.iter().filter(|it| it.verdict == verdict).count();
+        params.push(Param::public("warnings", found(Verdict::Warn).to_string()));
+        params.push(Param::public("failures", found(Verdict::Fail).to_string()));
+    }
+    let draft = audit_draft(caller, &principal, action::ADVISE, "", params);
+    control.recorded(draft, judged).await
+}
+
+fn estate(control: &Control, principal: &Principal) -> Result<Estate, Fault> {
+    let directory = control.directory_of(principal)?;
+    let account = Arc::clone(&directory.account);
+    let roles: Vec<_> = directory.roles_after(None).map(Arc::clone).collect();
+    let assocs =
+        roles.iter().flat_map(|role| directory.assocs_of_role(role.id)).map(Arc::clone).collect();
+    let root = FolderPath::parse("/")?;
+    let (root_items, default_key_has_customer_fragment) = control.store.read(|reader| {
+        let page = items::Page {
+            scope: items::Scope::Directly(&root),
+            after: None,
+            modified_after: None,
+            limit: PLACES_MAX + 1,
+        };
+        let paths = items::page(reader, account.id, &page)?;
+        let paths = paths.into_iter().map(|item| item.path.to_string()).collect();
+        let named = match account.settings.default_key {
+            Some(item) => items::by_id(reader, account.id, item)?.and_then(|item| item.key),
+            None => None,
+        };
+        let key = keys::latest(reader, named.map_or(account.original_key, |key| key.key_id))?;
+        Ok((paths, key.is_some_and(|key| key.customer_fragment.is_some())))
+    })?;
+    Ok(Estate {
+        methods: directory.methods_after(None).map(Arc::clone).collect(),
+        roles,
+        assocs,
+        kinds: kinds(),
+        root_items,
+        default_key_has_customer_fragment,
+        owner_has_second_factor: false,
+        owner_sealed: false,
+        owner_signed_in: None,
+        now: control.now(),
+        account,
+    })
+}
+
+fn kinds() -> BTreeMap<String, KindFacts> {
+    let facts = |member: &&'static dyn keysherd_authn::Method| {
+        let kind = member.kind();
+        let federated = FEDERATED.contains(&kind.name);
+        (kind.name.to_owned(), KindFacts { shared: kind.shared, federated })
+    };
+    keysherd_authn::all().iter().map(facts).collect()
+}
