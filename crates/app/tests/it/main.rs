@@ -6,6 +6,7 @@ mod kit;
 #[path = "../../../crypto/tests/softhsm/mod.rs"]
 mod softhsm;
 
+mod advisor;
 mod audit_log;
 mod audit_records;
 mod audit_search;
