@@ -21,7 +21,7 @@ mod member;
 mod methods;
 mod pem;
 mod replay;
-#[allow(dead_code, reason = "the member comes with the flows of browsers")]
+#[expect(dead_code, reason = "the member comes with the flows of browsers")]
 mod saml;
 mod world;
 

@@ -5,7 +5,7 @@ use super::{Check, Estate, Place, Verdict};
 pub(super) const CHECKS: &[Check<Estate>] = &[Check {
     name: "default-key-has-a-customer-fragment",
     rows: "G9, G14",
-    practice: "The key that protects items by default needs a fragment that only your gateways have.",
+    practice: "The key used by default needs a fragment that only your gateways have.",
     severity: Verdict::Warn,
     find: no_customer_fragment,
 }];
