@@ -138,7 +138,6 @@ messages! {
     BrowserDepart: browser::BrowserDepart => browser::BrowserDepartReply, unrecorded;
     BrowserRefused: browser::BrowserRefused => Done;
     ChallengeMake: challenges::ChallengeMake => challenges::ChallengeMakeReply, unrecorded;
-    AuditSearch: audit_log::AuditSearch => audit_log::AuditSearchReply;
     UidLogin: uid::UidLogin => auth::LoginReply;
     UidGenerate: uid::UidGenerate => uid::UidTokenReply;
     UidRotate: uid::UidRotate => uid::UidTokenReply;
