@@ -10,6 +10,7 @@ mod data_dir;
 pub(crate) mod enroll;
 pub(crate) mod fragments;
 pub(crate) mod gateway;
+mod identity;
 pub(crate) mod manager_logs;
 pub(crate) mod owner_key;
 pub(crate) mod recovery;

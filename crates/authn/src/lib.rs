@@ -15,7 +15,9 @@ mod browser;
 mod challenge;
 mod claims;
 mod conformance;
+mod fetched;
 pub mod fields;
+mod issuer;
 mod kind;
 mod member;
 mod methods;
@@ -23,15 +25,20 @@ mod pem;
 mod replay;
 #[expect(dead_code, reason = "the member comes with the flows of browsers")]
 mod saml;
+mod tokens;
+mod web;
 mod world;
 
 pub use browser::{Browser, Callback, Departure, Trip};
 pub use challenge::CHALLENGE_SECONDS;
 pub use claims::{CLAIMS_MAX, VALUES_MAX, claims_of, text_values};
 pub use conformance::complaints;
+pub use fetched::{FRESH_SECONDS, Fetched, RETRY_SECONDS, STALE_SECONDS};
+pub use issuer::IssuerDocument;
 pub use kind::{Kind, Spelling};
 pub use member::{Attempt, Desk, Identity, Method, Prepared, Rules, Wanted};
 pub use methods::{all, by_access_type, by_kind, uid_settings};
+pub use web::{ANSWER_BYTES_MAX, Web, WebReply, WebRequest, WebSettings, outside_url};
 pub use world::World;
 
 /// The parts of certificate logins that the command `get-cert-challenge` needs as well.

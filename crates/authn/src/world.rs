@@ -1,9 +1,16 @@
-//! What the control half of the members shares: time, randomness, and what was used up.
+//! What the control half of the members shares: time, randomness, what was used up, the way out.
+
+use std::sync::Arc;
 
 use keysherd_base::{AccessId, ClockHandle, Fault, RngHandle, Timestamp};
+use keysherd_crypto::jwt::{self, Expected, JwtClaims, JwtKeys, JwtRefused};
 
 use crate::challenge::Challenges;
+use crate::fetched::Fetched;
+use crate::issuer::{self, IssuerDocument};
 use crate::replay::Replays;
+use crate::tokens::refused;
+use crate::web::Web;
 
 /// What checks of evidence may use. One for the whole control plane.
 pub struct World {
@@ -13,14 +20,24 @@ pub struct World {
     challenges: Challenges,
     /// What was made before this time is refused: whether it was used is not known.
     started: Timestamp,
+    web: Web,
+    key_sets: Fetched<JwtKeys>,
+    issuers: Fetched<IssuerDocument>,
 }
 
 impl World {
     /// A world with nothing remembered.
-    pub fn new(clock: ClockHandle, rng: RngHandle) -> Self {
-        let started = clock.now();
-        let (replays, challenges) = (Replays::default(), Challenges::default());
-        Self { clock, rng, replays, challenges, started }
+    pub fn new(clock: ClockHandle, rng: RngHandle, web: Web) -> Self {
+        Self {
+            started: clock.now(),
+            replays: Replays::default(),
+            challenges: Challenges::default(),
+            key_sets: Fetched::new(web.clone(), clock.clone(), read_keys),
+            issuers: Fetched::new(web.clone(), clock.clone(), issuer::read),
+            clock,
+            rng,
+            web,
+        }
     }
 
     /// Time.
@@ -75,6 +92,51 @@ impl World {
         // No challenge of an earlier process is good, so there is no need to look at its time.
         self.replays.take(&[b"challenge", challenge].concat(), now, until)
     }
+
+    /// The way out.
+    pub fn web(&self) -> &Web {
+        &self.web
+    }
+
+    /// What an issuer says about itself.
+    ///
+    /// # Errors
+    /// [`Fault::unavailable`] when it does not answer, or with something else.
+    pub async fn issuer(&self, issuer: &str) -> Result<Arc<IssuerDocument>, Fault> {
+        self.issuers.get(&issuer::document_url(issuer), None).await
+    }
+
+    /// Verifies a token with the keys at `keys_uri`. When none of them can have signed it, they
+    /// are fetched again, unless that was done a moment ago: issuers change their keys.
+    ///
+    /// # Errors
+    /// [`Fault::unauthorized`] with the reason in the private half; [`Fault::unavailable`] when
+    /// there are no keys.
+    pub async fn verify_jwt(
+        &self,
+        token: &str,
+        keys_uri: &str,
+        expected: &Expected<'_>,
+    ) -> Result<JwtClaims, Fault> {
+        // What is no token makes nobody ask the issuer.
+        jwt::glance(token).map_err(refused)?;
+        let keys = self.key_sets.get(keys_uri, None).await?;
+        match jwt::verify(token, &keys, expected) {
+            Err(JwtRefused::UnknownKey) => {
+                let newer = self.key_sets.get(keys_uri, Some(&keys)).await?;
+                if Arc::ptr_eq(&keys, &newer) {
+                    return Err(refused(JwtRefused::UnknownKey));
+                }
+                jwt::verify(token, &newer, expected).map_err(refused)
+            }
+            outcome => outcome.map_err(refused),
+        }
+    }
+}
+
+fn read_keys(_: &str, bytes: &[u8]) -> Result<JwtKeys, String> {
+    let text = std::str::from_utf8(bytes).map_err(|error| error.to_string())?;
+    JwtKeys::from_key_set(text).map_err(|_| "it has no signing key that can be used".to_owned())
 }
 
 impl std::fmt::Debug for World {

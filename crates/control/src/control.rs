@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use keysherd_authn::World;
+use keysherd_authn::{Web, World};
 use keysherd_base::{ClockHandle, Fault, RngHandle, Timestamp};
 use keysherd_crypto::hash::HmacKey;
 use keysherd_crypto::sign::{PublicKey, SigningKey};
@@ -36,6 +36,8 @@ pub struct ControlConfig {
     /// The file with the token that lets a gateway make an account; `None`: none is made through
     /// the plane.
     pub setup_token: Option<PathBuf>,
+    /// The way to identity providers.
+    pub web: Web,
 }
 
 /// The control plane. Cheap to clone; all clones are one.
@@ -83,7 +85,7 @@ impl Control {
     /// # Errors
     /// [`Fault::internal`] when the store cannot be read or the random source fails.
     pub fn open(config: ControlConfig) -> Result<Self, Fault> {
-        let ControlConfig { store, clock, rng, keys, gateways, setup_token } = config;
+        let ControlConfig { store, clock, rng, keys, gateways, setup_token, web } = config;
         let started = clock.now();
         let revoked = store.read(|reader| revoked_tokens::unexpired(reader, started))?;
         let revoked = revoked.into_iter().map(|revoked| (revoked.token, revoked.expires));
@@ -103,7 +105,7 @@ impl Control {
             gateways,
             setup_token,
             rewraps: RewrapLeases::default(),
-            world: World::new(clock.clone(), rng.clone()),
+            world: World::new(clock.clone(), rng.clone(), web),
             started,
             store,
             clock,

@@ -64,5 +64,6 @@ pub use control_keys::ControlKeys;
 pub use credential::checked_email;
 pub use gateways::{GatewayIdentity, GatewayPlane, Gateways};
 pub use grants::GrantStats;
+pub use keysherd_authn::{Web, WebSettings};
 pub use permits::PERMIT_LABEL;
 pub use session::Principal;

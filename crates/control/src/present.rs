@@ -121,7 +121,12 @@ fn checked(member: &dyn Method, outcome: Result<Identity, Fault>) -> Result<Iden
             tracing::info!(kind = member.kind().name, ?fault, "evidence was refused");
             return Err(not_good().with_private(format!("{fault:?}")));
         }
-        other => other?,
+        Err(fault) => {
+            // Its private half does not travel to the gateway.
+            tracing::warn!(kind = member.kind().name, ?fault, "evidence could not be checked");
+            return Err(fault);
+        }
+        Ok(identity) => identity,
     };
     if identity.unique_id.is_empty() {
         return Err(not_good().with_private("the identity has no unique id"));

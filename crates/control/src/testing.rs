@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use keysherd_audit::Record;
+use keysherd_authn::Web;
 use keysherd_base::{
     AccessId, AccountId, Clock, ClockHandle, Fault, FaultKind, ItemPath, ManualClock, Timestamp,
     Uid,
@@ -320,8 +321,9 @@ fn open(home: &Path, clock: ClockHandle) -> (Control, PublicKey) {
     let store = Store::open(config).unwrap();
     let rng = SystemRng::handle();
     let setup_token = Some(home.join("setup-token"));
-    let control =
-        Control::open(ControlConfig { store, clock, rng, keys, gateways, setup_token }).unwrap();
+    let web = Web::default();
+    let config = ControlConfig { store, clock, rng, keys, gateways, setup_token, web };
+    let control = Control::open(config).unwrap();
     (control, audit_key)
 }
 

@@ -8,10 +8,22 @@
 
 use std::fmt;
 
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, PublicKeyUse};
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
-use keysherd_base::{SecretString, Timestamp};
+use base64::Engine as _;
+use jsonwebtoken::Algorithm;
+use keysherd_base::Timestamp;
 use serde_json::{Map, Value};
+
+use self::keys::Key;
+use self::strict::object;
+
+mod keys;
+mod signer;
+mod strict;
+#[cfg(test)]
+mod tests;
+
+pub use self::keys::{BadKeys, JwtKeys};
+pub use self::signer::JwtSigner;
 
 /// Longest token that is looked at, in bytes. Tokens with many groups have some ten thousand.
 pub const JWT_BYTES_MAX: usize = 32 * 1024;
@@ -61,108 +73,6 @@ impl fmt::Display for JwtRefused {
     }
 }
 
-/// A text that holds no usable keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BadKeys;
-
-/// The public keys an issuer signs with.
-#[derive(Clone)]
-pub struct JwtKeys(Vec<Key>);
-
-#[derive(Clone)]
-struct Key {
-    id: Option<String>,
-    algorithms: Vec<Algorithm>,
-    key: DecodingKey,
-}
-
-impl fmt::Debug for JwtKeys {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|key| &key.id)).finish()
-    }
-}
-
-impl JwtKeys {
-    /// The signing keys of a JSON Web Key Set (RFC 7517); those of other uses or kinds are passed
-    /// over.
-    ///
-    /// # Errors
-    /// [`BadKeys`] when the text is no set, is too large, or has no key that can be used.
-    pub fn from_key_set(text: &str) -> Result<Self, BadKeys> {
-        if text.len() > KEY_SET_BYTES_MAX {
-            return Err(BadKeys);
-        }
-        let set: JwkSet = serde_json::from_str(text).map_err(|_| BadKeys)?;
-        if set.keys.len() > KEYS_MAX {
-            return Err(BadKeys);
-        }
-        let keys: Vec<_> = set.keys.iter().filter_map(signing_key).collect();
-        if keys.is_empty() { Err(BadKeys) } else { Ok(Self(keys)) }
-    }
-
-    /// One public key in PEM (`PUBLIC KEY`): RSA, elliptic curve or Ed25519.
-    ///
-    /// # Errors
-    /// [`BadKeys`] when it is none of these, or a short RSA key.
-    pub fn from_public_pem(pem: &str) -> Result<Self, BadKeys> {
-        let bytes = pem.as_bytes();
-        let kinds: [(fn(&[u8]) -> jsonwebtoken::errors::Result<DecodingKey>, &[Algorithm]); 3] = [
-            (DecodingKey::from_rsa_pem, RSA),
-            (DecodingKey::from_ec_pem, &[Algorithm::ES256, Algorithm::ES384]),
-            (DecodingKey::from_ed_pem, &[Algorithm::EdDSA]),
-        ];
-        let key = kinds.iter().find_map(|(read, algorithms)| Some((read(bytes).ok()?, algorithms)));
-        let (key, algorithms) = key.ok_or(BadKeys)?;
-        if algorithms.contains(&Algorithm::RS256) && rsa_der_bits(&key) < RSA_BITS_MIN {
-            return Err(BadKeys);
-        }
-        Ok(Self(vec![Key { id: None, algorithms: algorithms.to_vec(), key }]))
-    }
-}
-
-const RSA: &[Algorithm] = &[
-    Algorithm::RS256,
-    Algorithm::RS384,
-    Algorithm::RS512,
-    Algorithm::PS256,
-    Algorithm::PS384,
-    Algorithm::PS512,
-];
-
-/// Size of an RSA public key; the DER of a key has a few dozen bytes beside its modulus.
-fn rsa_der_bits(key: &DecodingKey) -> usize {
-    key.try_get_as_bytes().map_or(0, |der| der.len().saturating_sub(8) * 8)
-}
-
-fn signing_key(jwk: &Jwk) -> Option<Key> {
-    if !matches!(jwk.common.public_key_use, None | Some(PublicKeyUse::Signature)) {
-        return None;
-    }
-    let mut algorithms = match &jwk.algorithm {
-        AlgorithmParameters::RSA(rsa) if modulus_bits(&rsa.n) >= RSA_BITS_MIN => RSA.to_vec(),
-        AlgorithmParameters::EllipticCurve(ec) => match ec.curve {
-            EllipticCurve::P256 => vec![Algorithm::ES256],
-            EllipticCurve::P384 => vec![Algorithm::ES384],
-            _ => return None,
-        },
-        AlgorithmParameters::OctetKeyPair(pair) if pair.curve == EllipticCurve::Ed25519 => {
-            vec![Algorithm::EdDSA]
-        }
-        _ => return None,
-    };
-    if let Some(named) = jwk.common.key_algorithm {
-        let named = named.to_string();
-        algorithms.retain(|algorithm| format!("{algorithm:?}") == named);
-    }
-    let key = DecodingKey::from_jwk(jwk).ok()?;
-    (!algorithms.is_empty()).then(|| Key { id: jwk.common.key_id.clone(), algorithms, key })
-}
-
-/// Bits of a modulus in base64url, counted generously by less than one byte.
-fn modulus_bits(text: &str) -> usize {
-    text.trim_end_matches('=').len() * 6 / 8 * 8
-}
-
 /// What a token must say.
 #[derive(Clone, Copy, Debug)]
 pub struct Expected<'a> {
@@ -186,48 +96,93 @@ pub fn verify(
     keys: &JwtKeys,
     expected: &Expected<'_>,
 ) -> Result<JwtClaims, JwtRefused> {
-    if token.len() > JWT_BYTES_MAX {
-        return Err(JwtRefused::Malformed);
-    }
-    let header = header(token)?;
-    let fits = |key: &&Key| key.algorithms.contains(&header.alg);
-    let named = |key: &&Key| match (&header.kid, &key.id) {
-        (Some(wanted), Some(id)) => wanted == id,
-        _ => true,
-    };
+    let parts = Parts::of(token)?;
+    // Without an id any key of the right type may have signed; that none did may mean that the
+    // issuer has new ones. With one it means that the signature is wrong.
     let mut refused = JwtRefused::UnknownKey;
-    for key in keys.0.iter().filter(fits).filter(named) {
-        match jsonwebtoken::decode::<JwtClaims>(token, &key.key, &signature_only(header.alg)) {
-            Ok(data) => return check(data.claims, expected),
-            Err(_) => refused = JwtRefused::Signature,
+    for key in keys.0.iter().filter(|key| parts.may_be_signed_by(key)) {
+        if parts.is_signed_by(key) {
+            return check(parts.claims()?, expected);
+        }
+        if parts.key_id.is_some() && parts.key_id == key.id {
+            refused = JwtRefused::Signature;
         }
     }
     Err(refused)
 }
 
-/// The header, whose algorithm is one of those that exist here.
-fn header(token: &str) -> Result<Header, JwtRefused> {
-    let head = token.split('.').next().unwrap_or_default();
-    let bytes = base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, head);
-    let fields: Map<String, Value> =
-        serde_json::from_slice(&bytes.map_err(|_| JwtRefused::Malformed)?)
-            .map_err(|_| JwtRefused::Malformed)?;
-    if fields.contains_key("crit") || token.split('.').count() != 3 {
-        return Err(JwtRefused::Malformed);
-    }
-    // An unknown name, `none` among them, is an algorithm that is not accepted.
-    let header = jsonwebtoken::decode_header(token).map_err(|_| JwtRefused::Algorithm)?;
-    let hmac = [Algorithm::HS256, Algorithm::HS384, Algorithm::HS512];
-    if hmac.contains(&header.alg) { Err(JwtRefused::Algorithm) } else { Ok(header) }
+/// Whether `token` looks like one that could be verified, with whatever keys.
+///
+/// # Errors
+/// [`JwtRefused::Malformed`] or [`JwtRefused::Algorithm`].
+pub fn glance(token: &str) -> Result<(), JwtRefused> {
+    Parts::of(token).map(drop)
 }
 
-/// The library checks the signature; claims are checked here, against the time handed in.
-fn signature_only(algorithm: Algorithm) -> Validation {
-    let mut validation = Validation::new(algorithm);
-    validation.validate_exp = false;
-    validation.validate_aud = false;
-    validation.required_spec_claims.clear();
-    validation
+/// A token taken apart; nothing in it is verified.
+struct Parts<'a> {
+    /// What is signed: header and claims as they were sent.
+    signed: &'a str,
+    claims: &'a str,
+    signature: &'a str,
+    algorithm: Algorithm,
+    key_id: Option<String>,
+}
+
+impl<'a> Parts<'a> {
+    fn of(token: &'a str) -> Result<Self, JwtRefused> {
+        if token.len() > JWT_BYTES_MAX {
+            return Err(JwtRefused::Malformed);
+        }
+        let (signed, signature) = token.rsplit_once('.').ok_or(JwtRefused::Malformed)?;
+        let (header, claims) = signed.split_once('.').ok_or(JwtRefused::Malformed)?;
+        if claims.contains('.') {
+            return Err(JwtRefused::Malformed);
+        }
+        let header = part(header)?;
+        // Extensions that must be understood: none is.
+        if header.contains_key("crit") {
+            return Err(JwtRefused::Malformed);
+        }
+        let text = |name: &str| match header.get(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.as_str())),
+            Some(_) => Err(JwtRefused::Malformed),
+        };
+        // An unknown name, `none` among them, is an algorithm that is not accepted.
+        let algorithm = text("alg")?.and_then(|name| name.parse().ok());
+        let algorithm = algorithm.filter(|known| !HMAC.contains(known));
+        let algorithm = algorithm.ok_or(JwtRefused::Algorithm)?;
+        let key_id = text("kid")?.map(str::to_owned);
+        Ok(Self { signed, claims, signature, algorithm, key_id })
+    }
+
+    fn may_be_signed_by(&self, key: &Key) -> bool {
+        let named = match (&self.key_id, &key.id) {
+            (Some(wanted), Some(id)) => wanted == id,
+            _ => true,
+        };
+        named && key.algorithms.contains(&self.algorithm)
+    }
+
+    fn is_signed_by(&self, key: &Key) -> bool {
+        let (signature, signed) = (self.signature, self.signed.as_bytes());
+        // An error is a signature or a key that is not well-formed.
+        jsonwebtoken::crypto::verify(signature, signed, &key.key, self.algorithm).unwrap_or(false)
+    }
+
+    fn claims(&self) -> Result<JwtClaims, JwtRefused> {
+        part(self.claims)
+    }
+}
+
+/// Algorithms whose keys are secrets: no issuer's public key may be taken for one.
+const HMAC: [Algorithm; 3] = [Algorithm::HS256, Algorithm::HS384, Algorithm::HS512];
+
+/// One part of a token: an object in base64url.
+fn part(text: &str) -> Result<JwtClaims, JwtRefused> {
+    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(text);
+    bytes.ok().and_then(|bytes| object(&bytes)).ok_or(JwtRefused::Malformed)
 }
 
 fn check(claims: JwtClaims, expected: &Expected<'_>) -> Result<JwtClaims, JwtRefused> {
@@ -271,32 +226,5 @@ fn seconds(claims: &JwtClaims, name: &str) -> Result<Option<i64>, JwtRefused> {
             let seconds = whole.or_else(|| value.as_f64().map(|seconds| seconds as i64));
             seconds.map(Some).ok_or(JwtRefused::Malformed)
         }
-    }
-}
-
-/// An RSA private key that signs tokens with RS256.
-pub struct JwtSigner(EncodingKey);
-
-impl fmt::Debug for JwtSigner {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JwtSigner([secret])")
-    }
-}
-
-impl JwtSigner {
-    /// Reads an RSA private key in PEM (PKCS #8 or PKCS #1).
-    ///
-    /// # Errors
-    /// [`BadKeys`].
-    pub fn from_rsa_pem(pem: &SecretString) -> Result<Self, BadKeys> {
-        EncodingKey::from_rsa_pem(pem.expose().as_bytes()).map(Self).map_err(|_| BadKeys)
-    }
-
-    /// The signed token that says `claims`.
-    ///
-    /// # Errors
-    /// [`BadKeys`] when the key cannot sign.
-    pub fn sign(&self, claims: &JwtClaims) -> Result<String, BadKeys> {
-        jsonwebtoken::encode(&Header::new(Algorithm::RS256), claims, &self.0).map_err(|_| BadKeys)
     }
 }

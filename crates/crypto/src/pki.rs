@@ -28,7 +28,9 @@ mod tests;
 
 pub use client::{CHAIN_MAX, ClientAuthorities, ClientCert, ClientRefused, certificates_of_pem};
 pub use client_key::ClientKey;
-pub use inspect::{certificate_spki, certificate_validity, certificate_validity_der};
+pub use inspect::{
+    certificate_der, certificate_spki, certificate_validity, certificate_validity_der,
+};
 pub use names::{ClientNames, serial_of_text};
 
 /// Most names of one certificate.

@@ -415,6 +415,7 @@ fn open_control(dir: PathBuf, keys: ControlKeys, clock: &Arc<ManualClock>) -> (C
         keys,
         gateways: Arc::new(OneGroup),
         setup_token: None,
+        web: keysherd_control::Web::default(),
     });
     (control.expect("a control plane"), store)
 }

@@ -4,13 +4,14 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Arg, ArgMatches, Command};
+use keysherd_control::WebSettings;
 use keysherd_crypto::sign::PublicKey;
 
 use super::addresses::{self, ManagerAddresses};
 use super::enroll::{self, EnrollSettings};
 use super::owner_key::{owner_key, owner_option};
 use super::settings::{Settings, common, option};
-use super::{confinement, data_dir};
+use super::{confinement, data_dir, identity};
 use crate::exit::Exit;
 use crate::hardening::Confinement;
 
@@ -28,6 +29,8 @@ pub(crate) struct ControlSettings {
     pub(crate) owner_key: Option<PublicKey>,
     /// Where managers are, for the relay.
     pub(crate) managers: ManagerAddresses,
+    /// How it reaches identity providers.
+    pub(crate) web: WebSettings,
     /// What it gives up.
     pub(crate) confinement: Confinement,
     /// Whether log lines are JSON.
@@ -65,7 +68,7 @@ pub(crate) fn command() -> Command {
 }
 
 fn run_options(command: Command) -> Command {
-    common(command)
+    identity::identity(common(command))
         .arg(option(
             "listen",
             "ADDRESS:PORT",
@@ -95,6 +98,7 @@ impl ControlSettings {
             listen: settings.parsed("listen", LISTEN_DEFAULT, what)?,
             owner_key: owner_key(&settings)?,
             managers: addresses::managers(&settings)?,
+            web: identity::load(&settings)?,
             log_json: settings.is_set("log-json")?,
         })
     }

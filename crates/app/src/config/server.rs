@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use clap::{ArgMatches, Command};
+use keysherd_control::WebSettings;
 
 use super::at_rest::{self, AtRest};
 use super::serving::{ServingSettings, serving};
 use super::settings::{Settings, common};
-use super::{confinement, data_dir};
+use super::{confinement, data_dir, identity};
 use crate::exit::Exit;
 use crate::hardening::Confinement;
 
@@ -20,6 +21,8 @@ pub(crate) struct ServerConfig {
     pub(crate) serving: ServingSettings,
     /// What keeps the keys of the managers' stores.
     pub(crate) at_rest: AtRest,
+    /// How it reaches identity providers.
+    pub(crate) web: WebSettings,
     /// What it gives up.
     pub(crate) confinement: Confinement,
     /// Whether log lines are JSON.
@@ -28,7 +31,7 @@ pub(crate) struct ServerConfig {
 
 /// The command line of `keysherd server`.
 pub(crate) fn command() -> Command {
-    serving(at_rest::at_rest(common(Command::new("server"))))
+    identity::identity(serving(at_rest::at_rest(common(Command::new("server")))))
         .about("Run control plane, fragment managers and gateway on this machine.")
 }
 
@@ -51,8 +54,9 @@ impl ServerConfig {
         let mut confinement = confinement::load(&settings, &data_dir, serving.paths())?;
         confinement.starts_programs = at_rest.starts_programs();
         confinement.readable.extend(at_rest.paths(env));
+        let web = identity::load(&settings)?;
         let log_json = settings.is_set("log-json")?;
-        Ok(Self { data_dir, serving, at_rest, confinement, log_json })
+        Ok(Self { data_dir, serving, at_rest, web, confinement, log_json })
     }
 }
 
@@ -86,6 +90,9 @@ mod tests {
             (&["--drain-seconds", "soon"], "drain-seconds", "soon"),
             (&["--tls-name", "a b"], "tls-name", "a b"),
             (&["--config", "/nonexistent.toml"], "/nonexistent.toml", "cannot read"),
+            (&["--identity-ca-file", "/nonexistent.pem"], "/nonexistent.pem", "cannot read"),
+            (&["--identity-ca-file", "/dev/null"], "identity-ca-file", "/dev/null"),
+            (&["--google-keys-uri", "http://example.com/"], "google-keys-uri", "example.com"),
         ] {
             let text = load(args).unwrap_err().to_string();
             assert!(text.contains(setting) && text.contains(value), "{text}");

@@ -47,7 +47,8 @@ pub(crate) async fn run(settings: ControlSettings) -> Result<(), Exit> {
     let permit_key = keys.permit.public();
     let trusted = Trusted::open(dir.clone(), owner)?;
     let announced = Announced::new(trusted.clone());
-    let role = ControlRole::open(&dir, keys, announced.clone(), clock.clone(), rng.clone())?;
+    let web = &settings.web;
+    let role = ControlRole::open(&dir, keys, announced.clone(), web, clock.clone(), rng.clone())?;
     if !role.control.has_accounts()? && dir.read(SETUP_TOKEN)?.is_none() {
         control::write_setup_token(&dir, &rng)?;
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use keysherd_audit::HEAD_LABEL;
 use keysherd_base::{ClockHandle, RngHandle};
-use keysherd_control::{Control, ControlConfig, ControlKeys, Gateways};
+use keysherd_control::{Control, ControlConfig, ControlKeys, Gateways, Web, WebSettings};
 use keysherd_crypto::hash::sha256;
 use keysherd_plane::setup::SetupToken;
 use keysherd_store::{Store, StoreConfig};
@@ -38,11 +38,13 @@ pub(crate) fn keys(dir: &DataDir, rng: &RngHandle) -> Result<ControlKeys, Exit> 
 }
 
 impl ControlRole {
-    /// Opens the control plane in `dir` for the gateways that `gateways` names.
+    /// Opens the control plane in `dir` for the gateways that `gateways` names; identity providers
+    /// are reached as `web` says.
     pub(crate) fn open(
         dir: &DataDir,
         keys: ControlKeys,
         gateways: Arc<dyn Gateways>,
+        web: &WebSettings,
         clock: ClockHandle,
         rng: RngHandle,
     ) -> Result<Self, Exit> {
@@ -57,6 +59,7 @@ impl ControlRole {
             keys,
             gateways,
             setup_token: Some(dir.join(SETUP_TOKEN)),
+            web: Web::new(web)?,
         })?;
         Ok(Self { control, store })
     }

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use keysherd_base::{ClockHandle, RngHandle, SystemClock};
-use keysherd_control::{Control, GatewayIdentity};
+use keysherd_control::{Control, GatewayIdentity, WebSettings};
 use keysherd_crypto::random::SystemRng;
 use keysherd_crypto::sign::PublicKey;
 use keysherd_fragments::bundle::ManagerEntry;
@@ -62,12 +62,14 @@ pub(super) struct Opening<'a> {
     pub(super) strict: Strictness,
     /// What keeps the keys of the managers' stores.
     pub(super) at_rest: &'a AtRest,
+    /// How control reaches identity providers.
+    pub(super) web: &'a WebSettings,
 }
 
 impl Roles {
     /// Opens everything, making what is missing. Call it on the runtime that will serve.
     pub(super) async fn open(dir: &DataDir, opening: Opening<'_>) -> Result<Self, Exit> {
-        let Opening { fragments, strict, at_rest, .. } = opening;
+        let Opening { fragments, strict, at_rest, web, .. } = opening;
         let clock: ClockHandle = Arc::new(SystemClock);
         let rng = SystemRng::handle();
         let instance = gateway::instance_key(&dir.subdir("gateway")?, &rng)?;
@@ -89,7 +91,7 @@ impl Roles {
             manager.accept_bundle(&bundle.signed().to_bytes()).await?;
         }
         let ControlRole { control, store } =
-            ControlRole::open(&control_dir, keys, trusted, clock.clone(), rng.clone())?;
+            ControlRole::open(&control_dir, keys, trusted, web, clock.clone(), rng.clone())?;
         let plane = control.plane_for(GatewayIdentity { spki_sha256: gateway_spki_sha256 });
         let links = links(&managers, gateway_spki_sha256);
         let gateway = GatewayRole::open(GatewayParts {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keysherd_base::{ClockHandle, SystemClock};
-use keysherd_control::checked_email;
+use keysherd_control::{WebSettings, checked_email};
 use keysherd_gateway::{CustomerFragments, Strictness};
 use serde_json::json;
 
@@ -46,6 +46,7 @@ pub(crate) async fn run(config: ServerConfig) -> Result<(), Exit> {
         fragments,
         strict: config.serving.strict,
         at_rest: &config.at_rest,
+        web: &config.web,
     };
     let roles = Roles::open(&dir, opening).await?;
     let (bootstrap, first) = account(&roles, &dir, &edge).await?;
@@ -87,6 +88,7 @@ pub(crate) async fn create_account(config: AccountConfig) -> Result<(), Exit> {
         fragments: Arc::new(CustomerFragments::new(None)),
         strict: Strictness::default(),
         at_rest: &config.at_rest,
+        web: &WebSettings::default(),
     };
     let roles = Roles::open(&dir, opening).await?;
     bootstrap::finish(&roles.gateway.services, &out).await?;

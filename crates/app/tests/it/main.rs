@@ -55,4 +55,5 @@ mod secrets;
 mod stolen;
 mod stopping;
 mod tampering;
+mod tokens;
 mod walk;

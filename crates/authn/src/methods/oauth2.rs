@@ -1,27 +1,44 @@
-//! OAuth2/JWT: bearers of a JSON Web Token that an issuer signed whose keys the settings name.
+//! OAuth2/JWT: bearers of a JSON Web Token that an issuer signed. Its keys stand in the settings,
+//! or at an address, or where the issuer's own document says.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use keysherd_base::Fault;
-use keysherd_crypto::jwt::{self, Expected, JwtKeys};
+use keysherd_base::{Fault, Timestamp};
+use keysherd_crypto::jwt::{self, BadKeys, Expected, JwtClaims, JwtKeys};
+use keysherd_crypto::pki::certificate_validity;
 use keysherd_wire::{Args, Field, FieldSpec, Group, List, Text};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::fields::{GATEWAY_URL, JWT, UNIQUE_IDENTIFIER};
+use crate::pem::pem_text;
+use crate::tokens::{SKEW_SECONDS, identity, refused};
+use crate::web::outside_url;
 use crate::{
     Attempt, BoxFuture, Desk, Identity, Kind, Method, Prepared, Rules, Spelling, Wanted, World,
-    claims_of,
 };
 
-const ISSUER: Field<Text> = Field::text("issuer", "The issuer that tokens must name.");
+#[cfg(test)]
+mod tests;
+
+const ISSUER: Field<Text> = Field::text(
+    "issuer",
+    "The issuer that tokens must name; its own document says where its keys are, unless one of \
+     the other fields does.",
+);
 const AUDIENCE: Field<Text> = Field::text("audience", "The audience that tokens must name.");
 const BOUND_CLIENT_IDS: Field<List> =
     Field::list("bound-client-ids", "Client ids whose tokens are accepted; none: any.");
+const JWKS_URI: Field<Text> = Field::text("jwks-uri", "Address of the issuer's JSON Web Key Set.")
+    .sentinel("default_jwks_url");
 const JWKS_JSON_DATA: Field<Text> =
     Field::text("jwks-json-data", "The issuer's keys: a JSON Web Key Set in base64.");
-
-/// Clock skew of issuers, in seconds.
-const SKEW_SECONDS: i64 = 60;
+const CERT: Field<Text> =
+    Field::text("cert", "The issuer's certificate or public key in PEM, as cert-file-data.");
+const CERT_FILE_DATA: Field<Text> = Field::text(
+    "cert-file-data",
+    "The issuer's certificate or public key in PEM, in base64 or as it is.",
+);
 
 static KIND: Kind = Kind {
     name: "oauth2/jwt",
@@ -50,7 +67,10 @@ static FIELDS: Group = Group {
         ISSUER.spec(),
         AUDIENCE.spec(),
         BOUND_CLIENT_IDS.spec(),
+        JWKS_URI.spec(),
         JWKS_JSON_DATA.spec(),
+        CERT.spec(),
+        CERT_FILE_DATA.spec(),
         GATEWAY_URL.spec(),
     ],
 };
@@ -62,7 +82,21 @@ struct Settings {
     issuer: Option<String>,
     audience: Option<String>,
     bound_client_ids: Vec<String>,
-    key_set: String,
+    keys: KeySource,
+}
+
+/// Where the issuer's keys come from.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum KeySource {
+    /// This key set, as JSON.
+    KeySet(String),
+    /// This certificate or public key, in PEM.
+    Pem(String),
+    /// The key set at this address.
+    Uri(String),
+    /// The key set that the issuer's document names.
+    Discovery,
 }
 
 /// The member.
@@ -78,42 +112,44 @@ impl Method for OAuth2 {
     }
 
     fn settings(&self, given: &Args, _: Wanted, _: &dyn Desk) -> Result<Prepared, Fault> {
-        let bad = || {
-            Fault::bad_request(
-                "invalid value of 'jwks-json-data': it must be a JSON Web Key Set in base64",
-            )
-        };
-        let key_set = STANDARD.decode(given.need(&JWKS_JSON_DATA)?).map_err(|_| bad())?;
         Prepared::of(&Settings {
             unique_identifier: given.need(&UNIQUE_IDENTIFIER)?,
             issuer: given.get(&ISSUER)?,
             audience: given.get(&AUDIENCE)?,
             bound_client_ids: given.get(&BOUND_CLIENT_IDS)?.unwrap_or_default(),
-            key_set: String::from_utf8(key_set).map_err(|_| bad())?,
+            keys: KeySource::of(given)?,
         })
     }
 
     fn check(&self, settings: &str) -> Result<(), Fault> {
-        let settings =
-            read(settings).map_err(|_| Fault::bad_request("the settings are no JSON"))?;
+        let settings: Settings = serde_json::from_str(settings)
+            .map_err(|_| Fault::bad_request("the settings are no JSON of this kind"))?;
         if settings.unique_identifier.is_empty() {
             return Err(Fault::bad_request("unique-identifier is empty; name a claim"));
         }
-        keys(&settings).map(drop)
+        settings.keys.check(settings.issuer.as_deref())
     }
 
     fn show(&self, settings: &str) -> Result<Rules, Fault> {
         let settings = read(settings)?;
-        Ok(Rules {
-            field: "oauth2_access_rules",
-            content: serde_json::json!({
-                "unique_identifier": settings.unique_identifier,
-                "issuer": settings.issuer.unwrap_or_default(),
-                "audience": settings.audience.unwrap_or_default(),
-                "bound_clients_id": settings.bound_client_ids,
-                "jwks_json_data": STANDARD.encode(settings.key_set),
-            }),
-        })
+        let mut content = json!({
+            "unique_identifier": settings.unique_identifier,
+            "bound_clients_id": settings.bound_client_ids,
+        });
+        let (field, keys) = match settings.keys {
+            KeySource::KeySet(set) => ("jwks_json_data", Some(STANDARD.encode(set))),
+            KeySource::Pem(pem) => ("certificate", Some(STANDARD.encode(pem))),
+            KeySource::Uri(uri) => ("jwks_uri", Some(uri)),
+            KeySource::Discovery => ("jwks_uri", None),
+        };
+        let optional =
+            [("issuer", settings.issuer), ("audience", settings.audience), (field, keys)];
+        for (name, value) in optional {
+            if let Some(value) = value {
+                content[name] = value.into();
+            }
+        }
+        Ok(Rules { field: "oauth2_access_rules", content })
     }
 
     fn credential(&self) -> &'static [FieldSpec] {
@@ -131,9 +167,9 @@ impl Method for OAuth2 {
     fn verify<'a>(
         &'a self,
         attempt: Attempt<'a>,
-        _: &'a World,
+        world: &'a World,
     ) -> BoxFuture<'a, Result<Identity, Fault>> {
-        Box::pin(async move { verify(&attempt) })
+        Box::pin(verify(attempt, world))
     }
 }
 
@@ -141,21 +177,76 @@ fn read(settings: &str) -> Result<Settings, Fault> {
     serde_json::from_str(settings).map_err(Fault::internal)
 }
 
-fn keys(settings: &Settings) -> Result<JwtKeys, Fault> {
-    JwtKeys::from_key_set(&settings.key_set).map_err(|_| {
-        Fault::bad_request(
-            "jwks-json-data has no signing key that can be used; give a JSON Web Key Set with RSA \
-             keys of 2048 bits or more, P-256, P-384 or Ed25519 keys",
-        )
+impl KeySource {
+    fn of(given: &Args) -> Result<Self, Fault> {
+        let mut sources = Vec::new();
+        if let Some(data) = given.get(&JWKS_JSON_DATA)? {
+            sources.push(Self::KeySet(key_set_text(&data)?));
+        }
+        for field in [&CERT_FILE_DATA, &CERT] {
+            if let Some(data) = given.get(field)? {
+                sources.push(Self::Pem(pem_text(field.name(), &data)?));
+            }
+        }
+        if let Some(uri) = given.get(&JWKS_URI)? {
+            sources.push(Self::Uri(uri));
+        }
+        match (sources.pop(), sources.is_empty()) {
+            (Some(source), true) => Ok(source),
+            (None, _) => Ok(Self::Discovery),
+            (Some(_), false) => Err(Fault::bad_request(
+                "the issuer's keys come from one place: give only one of jwks-uri, \
+                 jwks-json-data, cert-file-data and cert",
+            )),
+        }
+    }
+
+    fn check(&self, issuer: Option<&str>) -> Result<(), Fault> {
+        match (self, issuer) {
+            (Self::KeySet(set), _) => JwtKeys::from_key_set(set).map(drop).map_err(|_| {
+                Fault::bad_request(
+                    "jwks-json-data has no signing key that can be used; give a JSON Web Key Set \
+                     with RSA keys of 2048 bits or more, P-256, P-384 or Ed25519 keys",
+                )
+            }),
+            (Self::Pem(pem), _) => pem_keys(pem).map(drop).map_err(|_| {
+                Fault::bad_request(
+                    "cert-file-data has no key that can be used; give a certificate or public key \
+                     in PEM: RSA of 2048 bits or more, P-256, P-384 or Ed25519",
+                )
+            }),
+            (Self::Uri(uri), _) => address("jwks-uri", uri),
+            (Self::Discovery, Some(issuer)) => address("issuer", issuer),
+            (Self::Discovery, None) => Err(Fault::bad_request(
+                "nothing says where the issuer's keys are; give jwks-uri, jwks-json-data, \
+                 cert-file-data, or the issuer's address as issuer",
+            )),
+        }
+    }
+}
+
+fn address(field: &str, url: &str) -> Result<(), Fault> {
+    let bad = |why| Fault::bad_request(format!("'{field}' is '{}': {why}", url.escape_default()));
+    outside_url(url).map(drop).map_err(bad)
+}
+
+fn key_set_text(data: &str) -> Result<String, Fault> {
+    let bytes = STANDARD.decode(data.split_whitespace().collect::<String>());
+    let text = bytes.ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    text.ok_or_else(|| {
+        Fault::bad_request("jwks-json-data is not base64 of a JSON Web Key Set; encode the file")
     })
 }
 
-fn verify(attempt: &Attempt<'_>) -> Result<Identity, Fault> {
+fn pem_keys(pem: &str) -> Result<JwtKeys, BadKeys> {
+    match certificate_validity(pem) {
+        Some(_) => JwtKeys::from_certificate_pem(pem),
+        None => JwtKeys::from_public_pem(pem),
+    }
+}
+
+async fn verify(attempt: Attempt<'_>, world: &World) -> Result<Identity, Fault> {
     let settings = read(attempt.settings)?;
-    let refuse = |why: &str| {
-        Fault::unauthorized("authentication failed; get a fresh token from the issuer")
-            .with_private(why)
-    };
     let issuers: Vec<&str> = settings.issuer.as_deref().into_iter().collect();
     let audiences: Vec<&str> = settings.audience.as_deref().into_iter().collect();
     let expected = Expected {
@@ -164,15 +255,48 @@ fn verify(attempt: &Attempt<'_>) -> Result<Identity, Fault> {
         now: attempt.now,
         skew_seconds: SKEW_SECONDS,
     };
-    let claims = jwt::verify(attempt.evidence, &keys(&settings)?, &expected)
-        .map_err(|refused| refuse(&refused.to_string()))?;
-    let clients = &settings.bound_client_ids;
-    let client = ["azp", "client_id", "cid"].iter().find_map(|name| claims.get(*name)?.as_str());
-    if !clients.is_empty() && !client.is_some_and(|id| clients.iter().any(|bound| bound == id)) {
-        return Err(refuse("the client id is not among bound-client-ids"));
+    let token = attempt.evidence;
+    let with = |keys: &JwtKeys| jwt::verify(token, keys, &expected).map_err(refused);
+    let claims = match &settings.keys {
+        KeySource::KeySet(set) => with(&JwtKeys::from_key_set(set).map_err(unreadable)?)?,
+        KeySource::Pem(pem) => {
+            in_its_time(pem, attempt.now)?;
+            with(&pem_keys(pem).map_err(unreadable)?)?
+        }
+        KeySource::Uri(uri) => world.verify_jwt(token, uri, &expected).await?,
+        KeySource::Discovery => {
+            // What is no token makes nobody ask the issuer.
+            jwt::glance(token).map_err(refused)?;
+            let document = world.issuer(settings.issuer.as_deref().unwrap_or_default()).await?;
+            // The exact name: the setting may have a slash at its end that the document has not.
+            let issuers = [document.issuer.as_str()];
+            let expected = Expected { issuers: &issuers, ..expected };
+            world.verify_jwt(token, &document.jwks_uri, &expected).await?
+        }
+    };
+    check_client(&claims, &settings.bound_client_ids)?;
+    identity(&claims, &settings.unique_identifier, attempt.delimiters)
+}
+
+/// A certificate counts from its first second to its last.
+fn in_its_time(pem: &str, now: Timestamp) -> Result<(), Fault> {
+    match certificate_validity(pem) {
+        Some((begin, end)) if now < begin || now > end => {
+            Err(refused("the issuer's certificate in the settings is not valid now"))
+        }
+        _ => Ok(()),
     }
-    let claims = claims_of(&claims, attempt.delimiters)?;
-    let unique_id = claims.values(&settings.unique_identifier).first().cloned();
-    let unique_id = unique_id.ok_or_else(|| refuse("the claim of unique-identifier is missing"))?;
-    Ok(Identity { unique_id, claims, ends: None })
+}
+
+fn check_client(claims: &JwtClaims, bound: &[String]) -> Result<(), Fault> {
+    let names = ["azp", "client_id", "cid", "appid"];
+    let client = names.iter().find_map(|name| claims.get(*name)?.as_str());
+    if bound.is_empty() || client.is_some_and(|id| bound.iter().any(|known| known == id)) {
+        return Ok(());
+    }
+    Err(refused("the client id is not among bound-client-ids"))
+}
+
+fn unreadable(_: BadKeys) -> Fault {
+    Fault::internal("the keys in the settings of an auth method were checked and cannot be read")
 }

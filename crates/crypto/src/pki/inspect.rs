@@ -25,6 +25,12 @@ pub fn certificate_validity_der(der: &[u8]) -> Option<(Timestamp, Timestamp)> {
     Some((timestamp(validity.not_before.timestamp()), timestamp(validity.not_after.timestamp())))
 }
 
+/// The DER of the first certificate in a PEM text; `None` when it begins with none. Nothing about
+/// it is verified.
+pub fn certificate_der(pem: &str) -> Option<Vec<u8>> {
+    der_of_pem(pem)
+}
+
 /// The DER of the first certificate block of a PEM text.
 pub(super) fn der_of_pem(pem: &str) -> Option<Vec<u8>> {
     if pem.len() > PEM_BYTES_MAX {

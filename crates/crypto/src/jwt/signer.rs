@@ -1,0 +1,35 @@
+//! Tokens that a gateway signs.
+
+use std::fmt;
+
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use keysherd_base::SecretString;
+
+use super::{BadKeys, JwtClaims};
+
+/// An RSA private key that signs tokens with RS256.
+pub struct JwtSigner(EncodingKey);
+
+impl fmt::Debug for JwtSigner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JwtSigner([secret])")
+    }
+}
+
+impl JwtSigner {
+    /// Reads an RSA private key in PEM (PKCS #8 or PKCS #1).
+    ///
+    /// # Errors
+    /// [`BadKeys`].
+    pub fn from_rsa_pem(pem: &SecretString) -> Result<Self, BadKeys> {
+        EncodingKey::from_rsa_pem(pem.expose().as_bytes()).map(Self).map_err(|_| BadKeys)
+    }
+
+    /// The signed token that says `claims`.
+    ///
+    /// # Errors
+    /// [`BadKeys`] when the key cannot sign.
+    pub fn sign(&self, claims: &JwtClaims) -> Result<String, BadKeys> {
+        jsonwebtoken::encode(&Header::new(Algorithm::RS256), claims, &self.0).map_err(|_| BadKeys)
+    }
+}
