@@ -5,6 +5,7 @@ mod audit;
 mod auth_methods;
 mod folders;
 mod gateway;
+mod groups;
 mod items;
 mod keys;
 mod roles;
@@ -30,6 +31,7 @@ static NOUNS: LazyLock<Vec<(&str, Vec<&ApiCommand>)>> = LazyLock::new(|| {
         ("Auth methods", auth_methods::commands()),
         ("Universal identity", uid::COMMANDS.to_vec()),
         ("Roles", roles::COMMANDS.to_vec()),
+        ("Groups", groups::COMMANDS.to_vec()),
         ("Account", account::COMMANDS.to_vec()),
         ("Audit", audit::COMMANDS.to_vec()),
         ("Gateway", gateway::COMMANDS.to_vec()),

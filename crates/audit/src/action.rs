@@ -83,6 +83,16 @@ pub const GET_ASSOC: &str = "get_assoc_role_auth_method";
 pub const DESCRIBE_PERMISSIONS: &str = "describe_permissions";
 /// Ours: somebody asked who may do what on a path.
 pub const REVERSE_RBAC: &str = "reverse_rbac";
+/// Ours: a group was created.
+pub const CREATE_GROUP: &str = "create_group";
+/// Ours: a group changed.
+pub const UPDATE_GROUP: &str = "update_group";
+/// Ours: a group was read.
+pub const GET_GROUP: &str = "get_group";
+/// Ours: groups were listed.
+pub const LIST_GROUPS: &str = "list_groups";
+/// Ours: a group was deleted.
+pub const DELETE_GROUP: &str = "delete_group";
 /// Ours: somebody asked why they or somebody else may do something or not.
 pub const EXPLAIN_ACCESS: &str = "explain_access";
 /// Ours: somebody had the account judged by the advisor.

@@ -66,6 +66,8 @@ pub const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub const METHODS_PER_ACCOUNT_MAX: usize = 50_000;
 /// Roles of one account; all are kept in memory.
 pub const ROLES_PER_ACCOUNT_MAX: usize = 20_000;
+/// Groups of one account; a listing reads all of them.
+pub const GROUPS_PER_ACCOUNT_MAX: i64 = 2_000;
 /// Rules of all roles of one account together; all are kept in memory.
 pub const RULES_PER_ACCOUNT_MAX: usize = 1_000_000;
 /// Longest client type.

@@ -7,7 +7,8 @@ use crate::control::Control;
 use crate::gateways::GatewayIdentity;
 use crate::{
     accounts, advisor, assocs, audit_log, auth, auth_methods, browser, confirm, explain, folders,
-    grants, items, keys, login, note, permissions, present, roles, rotation, rules, setup, uid,
+    grants, groups, items, keys, login, note, permissions, present, roles, rotation, rules, setup,
+    uid,
 };
 
 type Answered = Result<A, Fault>;
@@ -102,5 +103,11 @@ async fn dispatch_identities(c: &Control, by: &Caller, q: Q) -> Answered {
         other => {
             return Err(Fault::internal(format!("no use case answers {}", other.name())));
         }
+        Q::RolesDelete(m) => A::RolesDelete(roles::delete_below(c, by, m).await?),
+        Q::GroupCreate(m) => A::GroupCreate(groups::create(c, by, m).await?),
+        Q::GroupUpdate(m) => A::GroupUpdate(groups::update(c, by, m).await?),
+        Q::GroupGet(m) => A::GroupGet(groups::get(c, by, m).await?),
+        Q::GroupList(m) => A::GroupList(groups::list(c, by, m).await?),
+        Q::GroupDelete(m) => A::GroupDelete(groups::delete(c, by, m).await?),
     })
 }

@@ -29,6 +29,7 @@ mod explain;
 mod folders;
 mod gateways;
 mod grants;
+mod groups;
 mod guard;
 mod issue;
 mod items;

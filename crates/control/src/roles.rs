@@ -1,5 +1,7 @@
 //! Roles: creating, changing, reading, deleting.
 
+mod delete_below;
+
 use std::sync::Arc;
 
 use keysherd_audit::{Param, action};
@@ -24,6 +26,8 @@ use crate::rails::Rails;
 use crate::relocation::check_relocation;
 use crate::rules::{checked_rule, rule_params};
 use crate::session::Principal;
+
+pub(crate) use delete_below::delete_below;
 
 const KIND: RuleKind = RuleKind::Role;
 
@@ -253,19 +257,21 @@ fn plan_delete(
     let found = find(control, principal, path, Capability::Delete, now)?;
     keep_admin_role(&found)?;
     let principal = principal.clone();
-    Ok(move |tx: &Tx| {
-        let role = fresh(tx, &found)?;
-        if role.delete_protection {
-            return Err(Fault::forbidden(format!(
-                "role {} has delete protection; switch it off first",
-                role.path
-            ))
-            .with_code("DeleteProtection"));
-        }
-        principal.may_take_role(&role, now)?;
-        stored::delete(tx, role.id)?;
-        Ok(Done)
-    })
+    Ok(move |tx: &Tx| delete_one(tx, &principal, &found, now).map(|()| Done))
+}
+
+/// Deletes the role as it is now, if nothing protects it.
+fn delete_one(tx: &Tx, principal: &Principal, found: &Role, now: Timestamp) -> Result<(), Fault> {
+    let role = fresh(tx, found)?;
+    if role.delete_protection {
+        return Err(Fault::forbidden(format!(
+            "role {} has delete protection; switch it off first",
+            role.path
+        ))
+        .with_code("DeleteProtection"));
+    }
+    principal.may_take_role(&role, now)?;
+    stored::delete(tx, role.id).map(drop)
 }
 
 /// The role at `path`, when the bearer may change it and it is not built in.

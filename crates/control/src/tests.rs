@@ -6,6 +6,7 @@ mod directory;
 mod escalation;
 mod existence;
 mod explain;
+mod groups;
 mod guard_rails;
 mod lockout;
 mod login;

@@ -8,6 +8,7 @@ pub mod advice;
 pub mod auth_method;
 pub mod claims;
 pub mod folder;
+pub mod group;
 pub mod guard_rails;
 pub mod item;
 pub mod policy;

@@ -38,7 +38,7 @@ thread_local! {
 }
 
 /// Values of fields, when the bytes choose among them.
-static VALUES: LazyLock<[Value; 20]> = LazyLock::new(|| {
+static VALUES: LazyLock<[Value; 21]> = LazyLock::new(|| {
     [
         json!("/a/b"),
         json!("/*"),
@@ -47,6 +47,7 @@ static VALUES: LazyLock<[Value; 20]> = LazyLock::new(|| {
         json!("x".repeat(2_000)),
         json!("{\"a\":\"b\"}"),
         json!("[1,"),
+        json!(r#"[{"access_id":"p-abcdefghijkl","sub_claims":{"a":["b","c"],"d":"e"}}]"#),
         json!("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
         json!("p-abcdefghijkl"),
         json!("a@b.org"),

@@ -21,6 +21,7 @@ pub mod challenges;
 pub mod confirm;
 pub mod explain;
 pub mod grants;
+pub mod groups;
 pub mod items;
 pub mod keys;
 pub mod refresh;

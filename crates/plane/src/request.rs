@@ -1,12 +1,13 @@
 //! The closed list of messages: [`Request`], [`Reply`], and which reply answers which request.
 
+use keysherd_domain::group::Group;
 use serde::{Deserialize, Serialize};
 
 use crate::caller::{Audited, Note};
 use crate::warned::Warned;
 use crate::{
     accounts, advice, alerts, audit_log, auth, auth_methods, browser, challenges, confirm, explain,
-    grants, items, keys, refresh, roles, rotation, setup, uid,
+    grants, groups, items, keys, refresh, roles, rotation, setup, uid,
 };
 
 /// A message that can be asked, with the type of its reply.
@@ -146,4 +147,10 @@ messages! {
     UidRevoke: uid::UidRevoke => Done;
     UidList: uid::UidList => uid::UidListReply;
     Advise: advice::Advise => advice::AdviseReply;
+    RolesDelete: roles::RolesDelete => Done;
+    GroupCreate: groups::GroupCreate => Group;
+    GroupUpdate: groups::GroupUpdate => Group;
+    GroupGet: groups::GroupGet => Group;
+    GroupList: groups::GroupList => groups::GroupListReply;
+    GroupDelete: groups::GroupDelete => Done;
 }

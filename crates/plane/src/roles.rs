@@ -1,6 +1,6 @@
 //! Roles, their rules and associations, and questions about permissions.
 
-use keysherd_base::{AssocId, ItemPath};
+use keysherd_base::{AssocId, FolderPath, ItemPath};
 use keysherd_domain::auth_method::AuthMethod;
 use keysherd_domain::claims::SubClaims;
 use keysherd_domain::role::{Assoc, Capabilities, Role, Rule, RuleKind};
@@ -77,6 +77,13 @@ pub struct RoleListReply {
 pub struct RoleDelete {
     /// Its path.
     pub path: ItemPath,
+}
+
+/// Deletes every role below a folder with its associations, all or none.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RolesDelete {
+    /// The folder.
+    pub folder: FolderPath,
 }
 
 /// Sets one rule; the same kind and path is replaced.

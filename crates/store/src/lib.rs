@@ -16,6 +16,7 @@ pub mod assocs;
 pub mod audit;
 pub mod auth_methods;
 pub mod folders;
+pub mod groups;
 pub mod item_versions;
 pub mod items;
 pub mod key_rotations;

@@ -11,6 +11,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (2, include_str!("../migrations/0002_key_rotations.sql")),
     (4, include_str!("../migrations/0004_owner.sql")),
     (5, include_str!("../migrations/0005_uid.sql")),
+    (6, include_str!("../migrations/0006_roles.sql")),
 ];
 
 /// Name of the schema's version in [`meta`].

@@ -46,6 +46,12 @@ const role = async () => {
   await act('create-role', { name });
   return name;
 };
+const alias = () => fresh('group').replaceAll('/', '-').replace(/^-/, '');
+const group = async () => {
+  const name = fresh('group');
+  await act('create-group', { name, 'group-alias': alias() });
+  return name;
+};
 const method = async () => {
   const name = fresh('method');
   await act('auth-method-create-api-key', { name });
@@ -179,6 +185,23 @@ export const scenarios = {
   'get-role': { fields: async () => ({ name: await role() }), absent: absentName },
   'delete-role': { fields: async () => ({ name: await role() }), absent: absentName },
   'list-roles': { fields: () => ({}) },
+  'delete-roles': {
+    fields: async () => {
+      const path = fresh('roles');
+      await act('create-role', { name: `${path}/one` });
+      return { path };
+    },
+    absent: { path: '/no/such/roles' },
+  },
+  'create-group': {
+    fields: () => ({ name: fresh('group'), 'group-alias': alias() }), twice: true,
+  },
+  'update-group': {
+    fields: async () => ({ name: await group(), 'group-alias': alias() }), absent: absentName,
+  },
+  'get-group': { fields: async () => ({ name: await group() }), absent: absentName },
+  'delete-group': { fields: async () => ({ name: await group() }), absent: absentName },
+  'list-group': { fields: () => ({}) },
   'set-role-rule': {
     fields: async () => ({ 'role-name': await role(), path: '/a/*', capability: ['read'] }),
     absent: absentRole,

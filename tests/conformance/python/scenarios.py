@@ -253,6 +253,49 @@ def one_role():
     return Scenario({"name": role()}, {"name": absent("role")})
 
 
+@scenario("delete-roles", with_absent=True)
+def roles_below():
+    folder_name = world().name("roles")
+    do("create-role", name=folder_name + "/one")
+    return Scenario({"path": folder_name}, {"path": absent("roles")})
+
+
+# Groups.
+
+def alias():
+    return world().name("group").replace("/", "-").strip("-")
+
+
+def group():
+    name = world().name("group")
+    do("create-group", name=name, group_alias=alias())
+    return name
+
+
+@scenario("create-group", twice=True)
+def create_group():
+    member = {"access_id": identities.new_identity("method")[1], "sub_claims": {"team": ["a"]}}
+    return Scenario({"name": world().name("group"), "group-alias": alias(),
+                     "user-assignment": json.dumps([member])})
+
+
+@scenario("update-group", with_absent=True)
+def update_group():
+    return Scenario({"name": group(), "group-alias": alias(), "description": "new"},
+                    {"name": absent("group")})
+
+
+@scenario("get-group", "delete-group", with_absent=True)
+def one_group():
+    return Scenario({"name": group()}, {"name": absent("group")})
+
+
+@scenario("list-group")
+def all_groups():
+    group()
+    return Scenario({"filter": "/conformance/"})
+
+
 @scenario("set-role-rule", with_absent=True)
 def set_rule():
     fields = {"role-name": role(), "path": "/conformance/*", "capability": ["read", "list"]}

@@ -8,6 +8,7 @@ mod assoc_update;
 mod condition;
 mod create;
 mod delete;
+mod delete_below;
 mod delete_rule;
 mod describe_permissions;
 mod explain;
@@ -29,6 +30,7 @@ pub(super) static COMMANDS: &[&ApiCommand] = &[
     &assoc_update::COMMAND,
     &create::COMMAND,
     &delete::COMMAND,
+    &delete_below::COMMAND,
     &delete_rule::COMMAND,
     &describe_permissions::COMMAND,
     &explain::COMMAND,

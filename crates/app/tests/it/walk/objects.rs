@@ -101,6 +101,11 @@ impl Objects {
                     self.assocs.insert(name.to_owned(), id);
                 }
             }
+            "Groups" => {
+                let mut args = described(at("group"));
+                args["group-alias"] = format!("walk-{name}").into();
+                admin.ok("create-group", args);
+            }
             "Keys" if spec.has("name") && spec.right().is_some_and(|(_, c)| c != "create") => {
                 let mut args = described(at("key"));
                 args["alg"] = "AES256GCM".into();
@@ -123,6 +128,7 @@ pub(crate) fn everything(admin: &Api) -> Value {
         "items": items,
         "folders": admin.ok("list-items", json!({"path": "/walk/"}))["folders"],
         "roles": admin.ok("list-roles", json!({})),
+        "groups": admin.ok("list-group", json!({})),
         "methods": admin.ok("auth-method-list", json!({})),
         "settings": admin.ok("get-account-settings", json!({})),
     })

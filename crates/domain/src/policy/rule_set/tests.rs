@@ -4,6 +4,7 @@ use super::*;
 use crate::policy::testing::{NOW, admin_role, bearer, claims, item_rules, role, rule};
 
 mod attacks;
+mod model;
 mod properties;
 mod scaling;
 

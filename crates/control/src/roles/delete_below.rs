@@ -1,0 +1,66 @@
+//! Deleting every role below a folder, all or none.
+
+use std::sync::Arc;
+
+use keysherd_audit::{Param, action};
+use keysherd_base::{Fault, Timestamp};
+use keysherd_domain::role::{Capability, Role};
+use keysherd_plane::roles::RolesDelete;
+use keysherd_plane::{Caller, Done};
+use keysherd_store::Tx;
+
+use super::{KIND, delete_one, keep_admin_role};
+use crate::audit::audit_draft;
+use crate::control::Control;
+use crate::session::Principal;
+
+/// Deletes the roles below a folder with their associations. Those that the caller may not see are
+/// left alone and not spoken of.
+///
+/// # Errors
+/// [`Fault::unauthorized`] unless the caller may delete each of them, [`Fault::not_found`] when
+/// there is none; otherwise as [`super::delete`].
+pub(crate) async fn delete_below(
+    control: &Control,
+    caller: &Caller,
+    message: RolesDelete,
+) -> Result<Done, Fault> {
+    let principal = control.principal(caller).await?;
+    let now = control.now();
+    let found = find(control, &principal, &message, now);
+    let count = found.as_ref().map_or(0, Vec::len).to_string();
+    let params =
+        vec![Param::public("path", message.folder.to_string()), Param::public("roles", count)];
+    let draft = audit_draft(caller, &principal, action::DELETE_ROLES, "", params);
+    let account = principal.account;
+    let plan = found.map(|roles| {
+        move |tx: &Tx| {
+            roles.iter().try_for_each(|role| delete_one(tx, &principal, role, now))?;
+            Ok(Done)
+        }
+    });
+    control.change_identities(account, draft, plan).await
+}
+
+fn find(
+    control: &Control,
+    principal: &Principal,
+    message: &RolesDelete,
+    now: Timestamp,
+) -> Result<Vec<Arc<Role>>, Fault> {
+    let folder = &message.folder;
+    let directory = control.directory_of(principal)?;
+    let below = directory.roles_after(None).filter(|role| folder.contains(&role.path));
+    let sees = |role: &&Arc<Role>| principal.may(KIND, role.path.as_str(), Capability::List, now);
+    let roles: Vec<_> = below.filter(sees).map(Arc::clone).collect();
+    if roles.is_empty() {
+        let nothing: Option<()> = None;
+        let path = folder.as_str();
+        principal.require_found(KIND, path, Capability::Delete, now, nothing)?;
+    }
+    for role in &roles {
+        principal.require(KIND, role.path.as_str(), Capability::Delete, now)?;
+        keep_admin_role(role)?;
+    }
+    Ok(roles)
+}
