@@ -23,7 +23,6 @@ mod member;
 mod methods;
 mod pem;
 mod replay;
-#[expect(dead_code, reason = "the member comes with the flows of browsers")]
 mod saml;
 mod tokens;
 mod web;

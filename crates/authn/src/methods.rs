@@ -2,6 +2,7 @@
 
 pub(crate) mod cert;
 mod oauth2;
+mod saml;
 mod universal_identity;
 
 use crate::Method;
@@ -9,7 +10,7 @@ use crate::Method;
 pub use universal_identity::uid_settings;
 
 static METHODS: &[&dyn Method] =
-    &[&cert::Cert, &oauth2::OAuth2, &universal_identity::UniversalIdentity];
+    &[&cert::Cert, &oauth2::OAuth2, &saml::Saml, &universal_identity::UniversalIdentity];
 
 /// Every member.
 pub fn all() -> &'static [&'static dyn Method] {

@@ -9,6 +9,7 @@ use crate::challenge::Challenges;
 use crate::fetched::Fetched;
 use crate::issuer::{self, IssuerDocument};
 use crate::replay::Replays;
+use crate::saml::metadata::{self, Provider};
 use crate::tokens::refused;
 use crate::web::Web;
 
@@ -23,6 +24,7 @@ pub struct World {
     web: Web,
     key_sets: Fetched<JwtKeys>,
     issuers: Fetched<IssuerDocument>,
+    saml_providers: Fetched<Provider>,
 }
 
 impl World {
@@ -34,6 +36,7 @@ impl World {
             challenges: Challenges::default(),
             key_sets: Fetched::new(web.clone(), clock.clone(), read_keys),
             issuers: Fetched::new(web.clone(), clock.clone(), issuer::read),
+            saml_providers: Fetched::new(web.clone(), clock.clone(), read_provider),
             clock,
             rng,
             web,
@@ -98,6 +101,14 @@ impl World {
         &self.web
     }
 
+    /// What a SAML identity provider says about itself at `url`.
+    ///
+    /// # Errors
+    /// [`Fault::unavailable`] when it does not answer, or with something else.
+    pub(crate) async fn saml_provider(&self, url: &str) -> Result<Arc<Provider>, Fault> {
+        self.saml_providers.get(url, None).await
+    }
+
     /// What an issuer says about itself.
     ///
     /// # Errors
@@ -132,6 +143,11 @@ impl World {
             outcome => outcome.map_err(refused),
         }
     }
+}
+
+fn read_provider(_: &str, bytes: &[u8]) -> Result<Provider, String> {
+    let text = std::str::from_utf8(bytes).map_err(|error| error.to_string())?;
+    metadata::read(text).map_err(|fault| fault.public().to_owned())
 }
 
 fn read_keys(_: &str, bytes: &[u8]) -> Result<JwtKeys, String> {
