@@ -100,14 +100,14 @@ async fn dispatch_identities(c: &Control, by: &Caller, q: Q) -> Answered {
         Q::UidChild(m) => A::UidChild(uid::tree::child(c, by, m).await?),
         Q::UidRevoke(m) => A::UidRevoke(uid::tree::revoke(c, by, m).await?),
         Q::UidList(m) => A::UidList(uid::tree::list(c, by, m).await?),
-        other => {
-            return Err(Fault::internal(format!("no use case answers {}", other.name())));
-        }
         Q::RolesDelete(m) => A::RolesDelete(roles::delete_below(c, by, m).await?),
         Q::GroupCreate(m) => A::GroupCreate(groups::create(c, by, m).await?),
         Q::GroupUpdate(m) => A::GroupUpdate(groups::update(c, by, m).await?),
         Q::GroupGet(m) => A::GroupGet(groups::get(c, by, m).await?),
         Q::GroupList(m) => A::GroupList(groups::list(c, by, m).await?),
         Q::GroupDelete(m) => A::GroupDelete(groups::delete(c, by, m).await?),
+        other => {
+            return Err(Fault::internal(format!("no use case answers {}", other.name())));
+        }
     })
 }
