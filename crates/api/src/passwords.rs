@@ -90,6 +90,19 @@ pub async fn new_password(rng: &dyn Rng, password: SecretString) -> Result<NewPa
     Ok(NewPassword { params, public_key })
 }
 
+/// The verifier of a random password that was just made, when it is its turn.
+///
+/// # Errors
+/// As [`Turns::take`] and [`new_password`].
+pub(crate) async fn random_password(
+    ctx: &crate::ctx::Ctx,
+    password: &SecretString,
+) -> Result<NewPassword, Fault> {
+    let services = ctx.services();
+    let _turn = services.stretching.take().await?;
+    new_password(&*services.rng, SecretString::new(password.expose().clone())).await
+}
+
 /// One text for every credential that does not fit.
 pub(crate) fn wrong_credential() -> Fault {
     Fault::unauthorized("the credential is not valid; check access id and access key")

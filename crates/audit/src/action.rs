@@ -63,6 +63,20 @@ pub const AUTHENTICATE: &str = "authenticate";
 pub const LOGIN_LOCKED: &str = "login_locked";
 /// Ours: further logins that were refused within a minute, with their number.
 pub const LOGINS_REFUSED: &str = "logins_refused";
+/// Ours: the account's owner signed in, beside the record of the login.
+pub const OWNER_SIGN_IN: &str = "owner_sign_in";
+/// Ours: a person got the seed of a second factor.
+pub const ENROLL_SECOND_FACTOR: &str = "enroll_second_factor";
+/// Ours: a second factor was put in force.
+pub const CONFIRM_SECOND_FACTOR: &str = "confirm_second_factor";
+/// Ours: a second factor was taken away.
+pub const REMOVE_SECOND_FACTOR: &str = "remove_second_factor";
+/// Ours: the account got another owner.
+pub const TRANSFER_OWNERSHIP: &str = "transfer_ownership";
+/// Ours: the owner was sealed.
+pub const SEAL_OWNER: &str = "seal_owner";
+/// Ours: the owner's seal was opened.
+pub const UNSEAL_OWNER: &str = "unseal_owner";
 /// Ours: a token was checked.
 pub const VALIDATE_TOKEN: &str = "validate_token";
 /// Ours: a token was revoked.

@@ -154,6 +154,7 @@ impl Session {
         let mut answer: Value = serde_json::from_slice(response.body.expose())
             .map_err(|_| Failure::new(Exit::ServerError, "the login's answer is no JSON"))?;
         let expires = token_cache::expiration(&answer);
+        let factor = answer.pointer("/creds/need_mfa_app_first_config").and_then(Value::as_bool);
         let link = answer.get("complete_auth_link").and_then(Value::as_str).map(str::to_owned);
         let token = answer.get_mut("token").map(Value::take);
         wipe(answer);
@@ -161,12 +162,21 @@ impl Session {
             Some(Value::String(token)) if !token.is_empty() => {
                 Ok(Login { token: Secret::new(token), expires, answer: response.body })
             }
-            _ => Err(match link {
-                Some(link) => Failure::new(
+            _ => Err(match (link, factor) {
+                (_, Some(true)) => {
+                    Failure::new(Exit::Unauthorized, "a second factor is demanded and not set up")
+                        .hint("run 'keysherd mfa-enroll', then 'keysherd mfa-confirm'")
+                }
+                (_, Some(false)) => Failure::new(
+                    Exit::Unauthorized,
+                    "a one-time code is needed beside the password",
+                )
+                .hint("give the code of your app, or a recovery code, with --otp-file or --otp-fd"),
+                (Some(link), None) => Failure::new(
                     Exit::Unauthorized,
                     format!("the login must be completed in a browser: {link}"),
                 ),
-                None => Failure::new(
+                (None, None) => Failure::new(
                     Exit::ServerError,
                     "the server accepted the login and sent no token",
                 ),

@@ -12,12 +12,12 @@ use keysherd_plane::auth_methods::{
     MethodListReply, MethodUpdate, MethodUpdateReply, MethodView,
 };
 use keysherd_plane::{Caller, Done};
-use keysherd_store::{Tx, assocs, auth_methods as stored, roles};
+use keysherd_store::{Tx, accounts, assocs, auth_methods as stored, roles, second_factors};
 
 use crate::audit::audit_draft;
 use crate::authorize::absent;
 use crate::control::Control;
-use crate::credential::{check_public_key, checked_detail, replaced_detail};
+use crate::credential::{checked_detail, demand_factor, replaced_credential, replaced_detail};
 use crate::directory::AccountDirectory;
 use crate::issue::token_ttl_minutes;
 use crate::method_shared::check_shared;
@@ -133,7 +133,13 @@ fn plan_update(
     if let Some(new) = &new_path {
         check_relocation(principal, KIND, &found.path, new, now)?;
     }
-    let MethodUpdate { shared, settings, .. } = message;
+    let MethodUpdate { shared, settings, demand_second_factor: demanded, .. } = message;
+    if demanded == Some(false) && found.id == principal.method.id {
+        return Err(Fault::forbidden(
+            "your own second factor is taken away with mfa-remove, which takes the password and a \
+             code",
+        ));
+    }
     let detail = settings.map(|new| replaced_detail(&found.detail, new)).transpose()?;
     let principal = principal.clone();
     Ok(move |tx: &Tx| {
@@ -148,12 +154,18 @@ fn plan_update(
         edit(tx, &found, now, |method| {
             method.shared = shared.unwrap_or_else(|| method.shared.clone());
             method.path = new_path.unwrap_or_else(|| method.path.clone());
+            if let Some(demanded) = demanded {
+                demand_factor(method, demanded);
+            }
             if let Some(detail) = detail.filter(|detail| *detail != method.detail) {
                 // Who was let in under other settings has to come in again.
                 method.detail = detail;
                 method.generation = method.generation.saturating_add(1);
             }
         })?;
+        if demanded == Some(false) {
+            second_factors::remove(tx, found.id)?;
+        }
         let warnings = guard.warned().warnings;
         Ok(MethodUpdateReply { access_id: found.access_id, warnings })
     })
@@ -172,14 +184,14 @@ fn check_forced(tx: &Tx, method: &AuthMethod) -> Result<(), Fault> {
     }
 }
 
-/// Replaces the access key of an API-key method.
+/// Replaces the access key of an API-key method, or the password of a person.
 ///
 /// Whoever may do this gets everything the method may do, so it is refused to those who do not
 /// hold all of that themselves.
 ///
 /// # Errors
 /// [`Fault::unauthorized`] without `update` on the path; [`Fault::forbidden`] for another kind of
-/// method, or one that may do more than the caller.
+/// method, one's own password, or a method that may do more than the caller.
 pub(crate) async fn reset_key(
     control: &Control,
     caller: &Caller,
@@ -200,15 +212,13 @@ fn plan_reset(
     let now = control.now();
     let found = find(control, principal, &message.path, Capability::Update, now)?;
     keep_owner_safe(principal, &found, "reset")?;
-    if !matches!(found.detail, MethodDetail::ApiKey { .. }) {
-        return Err(Fault::forbidden(format!(
-            "auth method {} is of type {} and has no access key",
-            found.path,
-            found.detail.kind_name()
-        )));
+    if found.id == principal.method.id && found.detail.email().is_some() {
+        return Err(Fault::forbidden(
+            "your own password is changed with change-admin-account-password, which takes the one \
+             in force",
+        ));
     }
-    check_public_key(&message.public_key)?;
-    let detail = MethodDetail::ApiKey { public_key: message.public_key, key_created: now };
+    let detail = replaced_credential(&found, &message, now)?;
     let principal = principal.clone();
     Ok(move |tx: &Tx| {
         keep_greater_safe(tx, &principal, &found, now)?;
@@ -298,15 +308,16 @@ fn plan_delete(
     let now = control.now();
     let found = find(control, principal, path, Capability::Delete, now)?;
     if principal.settings.owner_method == found.id {
-        return Err(Fault::forbidden(format!(
-            "auth method {} is that of the account's owner and cannot be deleted",
-            found.path
-        )));
+        return Err(owners(&found));
     }
     let principal = principal.clone();
     Ok(move |tx: &Tx| {
         keep_greater_safe(tx, &principal, &found, now)?;
         let method = fresh(tx, &found)?;
+        // Once more, because they may have become the owner since.
+        if accounts::get(tx, method.account)?.is_some_and(|it| it.owner_method == method.id) {
+            return Err(owners(&method));
+        }
         if method.shared.delete_protection {
             return Err(Fault::forbidden(format!(
                 "auth method {} has delete protection; switch it off first",
@@ -317,6 +328,13 @@ fn plan_delete(
         stored::delete(tx, method.id)?;
         Ok(Done)
     })
+}
+
+fn owners(method: &AuthMethod) -> Fault {
+    Fault::forbidden(format!(
+        "auth method {} is that of the account's owner and cannot be deleted",
+        method.path
+    ))
 }
 
 /// The method at `path`, when the bearer may use `capability` on it.

@@ -19,6 +19,7 @@ use keysherd_plane::Caller;
 
 use crate::audit::draft_of;
 use crate::control::Control;
+use crate::owner::seal_hint;
 use crate::session::{Principal, Rejection};
 use crate::uid::{bearer, is_uid_token};
 
@@ -163,7 +164,8 @@ impl Principal {
         let (id, noun, capability) = (self.access_id(), noun(kind), capability.name());
         Fault::unauthorized(format!(
             "unauthorized access for access id {id}: '{capability}' on {noun} {path} is not \
-             granted; ask an administrator for a role that grants it"
+             granted; ask an administrator for a role that grants it{}",
+            seal_hint(self.settings.owner_sealed.filter(|_| self.owner))
         ))
     }
 }

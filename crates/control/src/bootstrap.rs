@@ -5,7 +5,7 @@ use std::sync::Arc;
 use keysherd_audit::Draft;
 use keysherd_base::{AccessId, AccountId, AssocId, Fault, ItemPath, KeyId, Timestamp, Uid};
 use keysherd_domain::account::{Account, AccountSettings};
-use keysherd_domain::auth_method::{AuthMethod, MethodDetail, MethodShared};
+use keysherd_domain::auth_method::{AuthMethod, MethodDetail, MethodShared, SecondFactor};
 use keysherd_domain::claims::SubClaims;
 use keysherd_domain::item::ItemState;
 use keysherd_domain::role::{Assoc, Role};
@@ -111,6 +111,7 @@ impl Control {
             iterations: password.params.iterations,
             parallelism: password.params.parallelism,
             password_set: now,
+            second_factor: SecondFactor::None,
         };
         let admin = MethodDetail::ApiKey { public_key: new.admin_public_key, key_created: now };
         let method = |path, access_id, detail, description: &str| -> Result<AuthMethod, Fault> {
@@ -136,6 +137,7 @@ impl Control {
                 original_key: new.original_key.key_id,
                 settings: AccountSettings { email: new.owner_email, ..AccountSettings::default() },
                 created: now,
+                owner_sealed: None,
             },
             owner: method("/owner", AccessId::random(rng)?, owner, "The account's owner")?,
             admin: method("/cli-admin", new.admin_access_id, admin, "The first administrator")?,

@@ -1,10 +1,11 @@
 //! Whether what a gateway made of a new credential can be a verifier.
 
 use keysherd_authn::{Method, SETTINGS_BYTES_MAX};
-use keysherd_base::Fault;
+use keysherd_base::{Fault, Timestamp};
 use keysherd_crypto::password::PasswordParams;
-use keysherd_domain::auth_method::MethodDetail;
+use keysherd_domain::auth_method::{AuthMethod, MethodDetail, SecondFactor};
 use keysherd_plane::auth::{NewPassword, PasswordParamsReply};
+use keysherd_plane::auth_methods::AccessKeyReset;
 
 use crate::login::EMAIL_BYTES_MAX;
 
@@ -50,6 +51,7 @@ pub(crate) fn checked_detail(detail: MethodDetail) -> Result<MethodDetail, Fault
         iterations,
         parallelism,
         password_set,
+        second_factor,
     } = detail
     else {
         return Ok(detail);
@@ -64,6 +66,7 @@ pub(crate) fn checked_detail(detail: MethodDetail) -> Result<MethodDetail, Fault
         iterations,
         parallelism,
         password_set,
+        second_factor,
     })
 }
 
@@ -89,6 +92,54 @@ fn member_of(kind: &str, settings: &str) -> Result<&'static dyn Method, Fault> {
     }
     keysherd_authn::by_kind(kind)
         .ok_or_else(|| Fault::bad_request("this kind of auth method is not known here"))
+}
+
+/// What a reset makes of a method's credential.
+///
+/// # Errors
+/// [`Fault::bad_request`] for a bad verifier, [`Fault::forbidden`] for a method that has none.
+pub(crate) fn replaced_credential(
+    found: &AuthMethod,
+    reset: &AccessKeyReset,
+    now: Timestamp,
+) -> Result<MethodDetail, Fault> {
+    match found.detail.clone() {
+        MethodDetail::ApiKey { .. } => {
+            check_public_key(&reset.public_key)?;
+            Ok(MethodDetail::ApiKey { public_key: reset.public_key, key_created: now })
+        }
+        MethodDetail::Email { email, second_factor, .. } => {
+            check_password(&reset.password)?;
+            let NewPassword { params, public_key } = reset.password;
+            Ok(MethodDetail::Email {
+                email,
+                public_key,
+                salt: params.salt,
+                memory_kib: params.memory_kib,
+                iterations: params.iterations,
+                parallelism: params.parallelism,
+                password_set: now,
+                second_factor,
+            })
+        }
+        MethodDetail::Member { .. } => Err(Fault::forbidden(format!(
+            "auth method {} is of type {} and has no access key",
+            found.path,
+            found.detail.kind_name()
+        ))),
+    }
+}
+
+/// Demands a second factor of a person, or demands none. Tokens that were given under other
+/// demands die.
+pub(crate) fn demand_factor(method: &mut AuthMethod, demanded: bool) {
+    if let MethodDetail::Email { second_factor, .. } = &mut method.detail {
+        let wanted = if demanded { SecondFactor::Demanded } else { SecondFactor::None };
+        if *second_factor != wanted {
+            *second_factor = wanted;
+            method.generation = method.generation.saturating_add(1);
+        }
+    }
 }
 
 /// The address in the one spelling it is kept in.

@@ -7,8 +7,8 @@ use crate::control::Control;
 use crate::gateways::GatewayIdentity;
 use crate::{
     accounts, advisor, assocs, audit_log, auth, auth_methods, browser, confirm, explain, folders,
-    grants, groups, items, keys, login, note, permissions, present, roles, rotation, rules, setup,
-    uid,
+    grants, groups, items, keys, login, note, owner, permissions, present, roles, rotation, rules,
+    second_factor, setup, uid,
 };
 
 type Answered = Result<A, Fault>;
@@ -100,6 +100,11 @@ async fn dispatch_identities(c: &Control, by: &Caller, q: Q) -> Answered {
         Q::UidChild(m) => A::UidChild(uid::tree::child(c, by, m).await?),
         Q::UidRevoke(m) => A::UidRevoke(uid::tree::revoke(c, by, m).await?),
         Q::UidList(m) => A::UidList(uid::tree::list(c, by, m).await?),
+        Q::FactorEnroll(m) => A::FactorEnroll(second_factor::enroll(c, by, m).await?),
+        Q::FactorConfirm(m) => A::FactorConfirm(second_factor::confirm(c, by, m).await?),
+        Q::FactorRemove(m) => A::FactorRemove(second_factor::remove(c, by, m).await?),
+        Q::OwnerTransfer(m) => A::OwnerTransfer(owner::transfer(c, by, m).await?),
+        Q::OwnerSeal(m) => A::OwnerSeal(owner::seal(c, by, m).await?),
         Q::RolesDelete(m) => A::RolesDelete(roles::delete_below(c, by, m).await?),
         Q::GroupCreate(m) => A::GroupCreate(groups::create(c, by, m).await?),
         Q::GroupUpdate(m) => A::GroupUpdate(groups::update(c, by, m).await?),

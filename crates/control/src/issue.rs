@@ -1,6 +1,6 @@
 //! From a proven identity to its token: what every way of signing in ends in.
 
-use keysherd_audit::action;
+use keysherd_audit::{Draft, action};
 use keysherd_authn::Identity;
 use keysherd_base::{Fault, Timestamp, Uid};
 use keysherd_domain::account::Account;
@@ -44,6 +44,10 @@ pub(crate) async fn issue(
         Ok((_, body)) => draft.with("token-expires", body.expires.rfc3339()),
         Err(_) => draft,
     };
+    if issued.is_ok() && account.is_owner(method) {
+        let event = Draft { action: action::OWNER_SIGN_IN.into(), ..draft.clone() };
+        control.recorded(event, Ok(())).await?;
+    }
     let (token, body) = control.recorded(draft, issued).await?;
     Ok(LoginReply {
         token: token.expose().clone(),

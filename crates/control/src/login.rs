@@ -11,12 +11,12 @@ use keysherd_domain::auth_method::{AuthMethod, MethodDetail};
 use keysherd_domain::claims::SubClaims;
 use keysherd_plane::Caller;
 use keysherd_plane::auth::{
-    Login, LoginReply, LoginSubject, PURPOSE_LOGIN, PasswordParams, PasswordParamsReply,
+    Login, LoginProof, LoginReply, LoginSubject, PURPOSE_LOGIN, PasswordParams, PasswordParamsReply,
 };
 use keysherd_store::auth_methods;
 
 use crate::control::Control;
-use crate::guard::Tried;
+use crate::guard::{Attempt, Tried};
 use crate::issue::issue;
 use crate::proof::is_signed_by;
 
@@ -86,31 +86,63 @@ pub(crate) async fn login(
     caller: &Caller,
     message: Login,
 ) -> Result<LoginReply, Fault> {
+    let Login { subject, proof, otp } = message;
+    let (method, attempt) = proven(control, caller, PURPOSE_LOGIN, subject, &proof).await?;
+    let attempt = control.demand_factor(caller, attempt, &method, otp.as_deref()).await?;
     let now = control.now();
-    let subject = canonical(message.subject);
-    let message = Login { subject, ..message };
-    let admitted = control.guard.admit(tried(&message.subject), caller.client.address, false, now);
-    let attempt = match admitted {
-        Ok(attempt) => attempt,
-        Err(refused) => {
-            return Err(control.login_not_tried(caller, &message.subject, *refused).await);
-        }
-    };
-    let named = candidates(control, &message.subject)?;
-    let method = match prove(control, &message, &named, now) {
-        Ok(method) => method,
-        Err(NotProven::Wrong) => {
-            let fault = wrong_credentials(&message.subject);
-            return Err(control.wrong_login(caller, attempt, named.first(), fault).await);
-        }
-        Err(NotProven::Other(fault)) => {
-            return Err(control.refused_login(caller, attempt, named.first(), fault).await);
-        }
-    };
     let kept = control.keep_cleared(attempt.good(now));
-    let reply = issue(control, caller, method, identity(method), now).await?;
+    let reply = issue(control, caller, &method, identity(&method), now).await?;
     kept.await?;
     Ok(reply)
+}
+
+/// As [`proven`], of a person.
+///
+/// # Errors
+/// As [`proven`]; [`Fault::bad_request`] for another subject.
+pub(crate) async fn proven_person<'c>(
+    control: &'c Control,
+    caller: &Caller,
+    purpose: &'static str,
+    subject: LoginSubject,
+    proof: &LoginProof,
+) -> Result<(AuthMethod, Attempt<'c>), Fault> {
+    if matches!(subject, LoginSubject::AccessId(_)) {
+        return Err(Fault::bad_request("only people have a second factor; name an e-mail address"));
+    }
+    proven(control, caller, purpose, subject, proof).await
+}
+
+/// The method whose credential made the proof, which is then used up, and the attempt, which the
+/// caller settles.
+///
+/// # Errors
+/// What the caller is told; counted and recorded.
+async fn proven<'c>(
+    control: &'c Control,
+    caller: &Caller,
+    purpose: &'static str,
+    subject: LoginSubject,
+    proof: &LoginProof,
+) -> Result<(AuthMethod, Attempt<'c>), Fault> {
+    let now = control.now();
+    let subject = canonical(subject);
+    let admitted = control.guard.admit(tried(&subject), caller.client.address, false, now);
+    let attempt = match admitted {
+        Ok(attempt) => attempt,
+        Err(refused) => return Err(control.login_not_tried(caller, &subject, *refused).await),
+    };
+    let named = candidates(control, &subject)?;
+    match prove(control, purpose, &subject, proof, &named, now) {
+        Ok(method) => Ok((method.clone(), attempt)),
+        Err(NotProven::Wrong) => {
+            let fault = wrong_credentials(&subject);
+            Err(control.wrong_login(caller, attempt, named.first(), fault).await)
+        }
+        Err(NotProven::Other(fault)) => {
+            Err(control.refused_login(caller, attempt, named.first(), fault).await)
+        }
+    }
 }
 
 /// The subject in the one spelling that everything counts it under.
@@ -170,15 +202,16 @@ impl From<Fault> for NotProven {
 /// The one method among those named whose credential made the proof; the proof is then used up.
 fn prove<'m>(
     control: &Control,
-    message: &Login,
+    purpose: &str,
+    subject: &LoginSubject,
+    proof: &LoginProof,
     named: &'m [AuthMethod],
     now: Timestamp,
 ) -> Result<&'m AuthMethod, NotProven> {
-    control.check_time_of_proof(message.proof.signed_at, now)?;
-    let signed =
-        |key: &[u8; 32]| is_signed_by(key, PURPOSE_LOGIN, &message.subject, &message.proof);
+    control.check_time_of_proof(proof.signed_at, now)?;
+    let signed = |key: &[u8; 32]| is_signed_by(key, purpose, subject, proof);
     // As many signatures are looked at as there may be methods, however many there are.
-    let wanted = match message.subject {
+    let wanted = match subject {
         LoginSubject::AccessId(_) => 1,
         LoginSubject::Email { .. } => ACCOUNTS_PER_EMAIL_MAX,
     };
@@ -191,7 +224,7 @@ fn prove<'m>(
     match proven.as_slice() {
         [] => Err(NotProven::Wrong),
         [method] => {
-            control.use_up(&message.proof, now)?;
+            control.use_up(proof, now)?;
             Ok(method)
         }
         _ => Err(NotProven::Other(Fault::unauthorized(
@@ -201,14 +234,20 @@ fn prove<'m>(
 }
 
 fn wrong_credentials(subject: &LoginSubject) -> Fault {
-    Fault::unauthorized(match subject {
-        LoginSubject::AccessId(_) => {
-            "authentication failed; check the access id and the access key, or have the key reset"
-        }
-        LoginSubject::Email { .. } => {
-            "authentication failed; check the e-mail address, the password and the account id"
-        }
-    })
+    match subject {
+        LoginSubject::AccessId(_) => Fault::unauthorized(
+            "authentication failed; check the access id and the access key, or have the key reset",
+        ),
+        LoginSubject::Email { .. } => wrong_person(),
+    }
+}
+
+/// One text for a wrong address, password, account and one-time code.
+pub(crate) fn wrong_person() -> Fault {
+    Fault::unauthorized(
+        "authentication failed; check the e-mail address, the password, the account id and the \
+         one-time code",
+    )
 }
 
 /// Who the bearer of a credential that signs is.

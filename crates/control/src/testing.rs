@@ -21,7 +21,7 @@ use keysherd_plane::auth::{
     LOGIN_LABEL, Login, LoginProof, LoginReply, LoginSubject, NewPassword, PURPOSE_LOGIN,
     PasswordParamsReply,
 };
-use keysherd_plane::auth_methods::MethodCreate;
+use keysherd_plane::auth_methods::{AccessKeyReset, MethodCreate};
 use keysherd_plane::roles::{AssocCreate, RoleCreate, RuleSet};
 use keysherd_plane::{Ask, Caller, Client};
 use keysherd_store::{Reader, Store, StoreConfig, Tx, audit, auth_methods, roles};
@@ -145,7 +145,7 @@ impl World {
     ) -> Result<LoginReply, Fault> {
         let subject = LoginSubject::AccessId(access_id.clone());
         let proof = self.proof(PURPOSE_LOGIN, &subject, key);
-        self.ask("", Login { subject, proof }).await
+        self.ask("", Login { subject, proof, otp: None }).await
     }
 
     /// Signs in with an e-mail address.
@@ -157,7 +157,7 @@ impl World {
     ) -> Result<LoginReply, Fault> {
         let subject = LoginSubject::Email { email: email.to_owned(), account };
         let proof = self.proof(PURPOSE_LOGIN, &subject, key);
-        self.ask("", Login { subject, proof }).await
+        self.ask("", Login { subject, proof, otp: None }).await
     }
 
     /// A proof signed now.
@@ -264,6 +264,11 @@ pub(crate) fn client(address: &str, kind: &str) -> Client {
 pub(crate) fn method(path: &str, shared: MethodShared, key: &SigningKey) -> MethodCreate {
     let detail = MethodDetail::ApiKey { public_key: key.public().0, key_created: START };
     MethodCreate { path: item(path), shared, detail }
+}
+
+/// The message that replaces a method's credential by this key.
+pub(crate) fn key_reset(path: &str, key: &SigningKey) -> AccessKeyReset {
+    AccessKeyReset { path: item(path), public_key: key.public().0, password: password(key) }
 }
 
 /// The message that makes an empty role.

@@ -31,6 +31,7 @@ pub mod shamir;
 pub mod sign;
 pub mod siv;
 pub mod token;
+pub mod totp;
 pub mod vault;
 pub mod xmldsig;
 

@@ -102,4 +102,7 @@ pub struct Account {
     pub settings: AccountSettings,
     /// When it was created.
     pub created: Timestamp,
+    /// Since when its owner is sealed: let in, and kept from everything that is kept in it.
+    #[serde(default)]
+    pub owner_sealed: Option<Timestamp>,
 }

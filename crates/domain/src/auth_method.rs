@@ -132,6 +132,9 @@ pub enum MethodDetail {
         parallelism: u32,
         /// When the password was last set.
         password_set: Timestamp,
+        /// What a login shows beside the password.
+        #[serde(default)]
+        second_factor: SecondFactor,
     },
     /// What somebody else made proves who the bearer is; a member of the family in `authn` knows
     /// how.
@@ -141,6 +144,18 @@ pub enum MethodDetail {
         /// Its settings: JSON in the member's own form, without secrets of bearers.
         settings: String,
     },
+}
+
+/// Whether a person shows a one-time code beside the password.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SecondFactor {
+    /// The password is enough.
+    #[default]
+    None,
+    /// The person set one up and may take it away.
+    Chosen,
+    /// An administrator demands one.
+    Demanded,
 }
 
 impl MethodDetail {

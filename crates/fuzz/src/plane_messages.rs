@@ -74,7 +74,7 @@ pub(crate) fn requests() -> Vec<Request> {
     let parts = ItemUpdateParts { new_path: Some(path("/c")), ..ItemUpdateParts::default() };
     vec![
         Note { failure: Some(FaultKind::TooLarge), detail: "too large".to_owned() }.into(),
-        Login { subject: LoginSubject::AccessId(access_id), proof }.into(),
+        Login { subject: LoginSubject::AccessId(access_id), proof, otp: None }.into(),
         Grant { wishes: wishes(), with_permit: true }.into(),
         RoleCreate {
             path: path("r"),

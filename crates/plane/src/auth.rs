@@ -91,6 +91,8 @@ pub struct Login {
     pub subject: LoginSubject,
     /// The proof, for [`PURPOSE_LOGIN`].
     pub proof: LoginProof,
+    /// A person's one-time or recovery code, where one is demanded.
+    pub otp: Option<String>,
 }
 
 /// Signs in with what somebody else made: what the gateway half of a family member calls evidence.

@@ -5,6 +5,8 @@ use keysherd_domain::auth_method::{AuthMethod, MethodDetail, MethodShared};
 use keysherd_domain::role::{Assoc, Capabilities, Role};
 use serde::{Deserialize, Serialize};
 
+use crate::auth::NewPassword;
+
 /// Creates an auth method. The verifier in `detail` was made at the gateway.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct MethodCreate {
@@ -38,6 +40,8 @@ pub struct MethodUpdate {
     pub kind: String,
     /// Replaces a family member's settings; tokens of other settings die.
     pub settings: Option<String>,
+    /// Whether logins of a person show a second factor; `false` also forgets the one there is.
+    pub demand_second_factor: Option<bool>,
 }
 
 /// The changed method.
@@ -49,13 +53,16 @@ pub struct MethodUpdateReply {
     pub warnings: Vec<String>,
 }
 
-/// Replaces the access key of an API-key method. Tokens of the old key die.
+/// Replaces the access key of an API-key method, or the password of a person, by the same random
+/// text. Tokens of the old one die.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AccessKeyReset {
     /// The method's path.
     pub path: ItemPath,
-    /// The new verifier.
+    /// The new verifier of an API-key method.
     pub public_key: [u8; 32],
+    /// The new verifier of a person.
+    pub password: NewPassword,
 }
 
 /// Reads an auth method.

@@ -27,6 +27,7 @@ pub mod keys;
 pub mod refresh;
 pub mod roles;
 pub mod rotation;
+pub mod second_factor;
 pub mod setup;
 pub mod uid;
 

@@ -7,7 +7,7 @@ use crate::caller::{Audited, Note};
 use crate::warned::Warned;
 use crate::{
     accounts, advice, alerts, audit_log, auth, auth_methods, browser, challenges, confirm, explain,
-    grants, groups, items, keys, refresh, roles, rotation, setup, uid,
+    grants, groups, items, keys, refresh, roles, rotation, second_factor, setup, uid,
 };
 
 /// A message that can be asked, with the type of its reply.
@@ -153,4 +153,9 @@ messages! {
     GroupGet: groups::GroupGet => Group;
     GroupList: groups::GroupList => groups::GroupListReply;
     GroupDelete: groups::GroupDelete => Done;
+    FactorEnroll: second_factor::FactorEnroll => second_factor::FactorEnrollReply;
+    FactorConfirm: second_factor::FactorConfirm => second_factor::FactorConfirmReply;
+    FactorRemove: second_factor::FactorRemove => Done;
+    OwnerTransfer: second_factor::OwnerTransfer => Done;
+    OwnerSeal: second_factor::OwnerSeal => Done;
 }

@@ -26,6 +26,7 @@ pub mod login_guards;
 pub mod meta;
 pub mod revoked_tokens;
 pub mod roles;
+pub mod second_factors;
 pub mod uid_tokens;
 
 mod audit_index;

@@ -323,7 +323,7 @@ impl Rig {
         let signature = key.sign(LOGIN_LABEL, &body).0;
         let proof = LoginProof { signed_at, nonce, signature };
         let plane: PlaneHandle = self.plane.clone();
-        let reply = plane.ask(self.caller("auth"), Login { subject, proof }).await;
+        let reply = plane.ask(self.caller("auth"), Login { subject, proof, otp: None }).await;
         self.token = reply.expect("a token").token.as_str().into();
     }
 }

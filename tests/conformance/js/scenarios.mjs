@@ -73,6 +73,10 @@ const changedUniversal = {
   fields: async () => ({ name: (await universal()).name, ttl: 30 }),
   absent: { name: '/conformance/absent' },
 };
+const person = () => {
+  const name = fresh('person');
+  return { name, email: `${name.split('/').pop()}@example.com` };
+};
 const folder = async () => {
   const name = fresh('folder');
   await act('folder-create', { name });
@@ -147,6 +151,15 @@ export const scenarios = {
     })).token,
   },
   'auth-method-create-api-key': { fields: () => ({ name: fresh('method') }), twice: true },
+  'auth-method-create-email': { fields: () => person(), twice: true },
+  'create-auth-method-email': { fields: () => person(), twice: true },
+  'auth-method-update-email': {
+    fields: async () => {
+      const { name } = await act('auth-method-create-email', person());
+      return { name, 'enable-mfa': 'true', 'mfa-type': 'auth-app' };
+    },
+    absent: absentName,
+  },
   'auth-method-update-api-key': {
     fields: async () => ({ name: await method(), description: 'new' }), absent: absentName,
   },

@@ -143,6 +143,21 @@ def create_method():
     return Scenario({"name": world().name("method")})
 
 
+@scenario("auth-method-create-email", "create-auth-method-email", twice=True)
+def create_person():
+    name = world().name("person")
+    return Scenario({"name": name, "email": f"{name.strip('/').replace('/', '.')}@example.com"})
+
+
+@scenario("auth-method-update-email", with_absent=True)
+def update_person():
+    name = world().name("person")
+    email = f"{name.strip('/').replace('/', '.')}@example.com"
+    do("auth-method-create-email", name=name, email=email)
+    return Scenario({"name": name, "enable-mfa": "true", "mfa-type": "auth-app"},
+                    {"name": absent("method")})
+
+
 @scenario("auth-method-update-api-key", with_absent=True)
 def update_method():
     return Scenario({"name": method(), "description": "new", "jwt-ttl": 30},

@@ -2,6 +2,7 @@
 
 mod create_api_key;
 mod delete;
+mod email;
 mod family;
 mod get;
 mod list;
@@ -25,6 +26,9 @@ pub(super) fn commands() -> Vec<&'static ApiCommand> {
 static COMMANDS: &[&ApiCommand] = &[
     &create_api_key::COMMAND,
     &delete::COMMAND,
+    &email::CREATE,
+    &email::CREATE_OLDER,
+    &email::UPDATE,
     &get::COMMAND,
     &list::COMMAND,
     &reset_access_key::COMMAND,

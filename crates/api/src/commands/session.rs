@@ -6,8 +6,9 @@ mod complete_auth;
 mod configure;
 mod describe_sub_claims;
 mod get_cert_challenge;
-mod login;
+pub(super) mod login;
 mod revoke_creds;
+mod second_factor;
 mod static_creds_auth;
 mod validate_token;
 
@@ -26,6 +27,9 @@ static COMMANDS: &[&ApiCommand] = &[
     &describe_sub_claims::COMMAND,
     &get_cert_challenge::COMMAND,
     &revoke_creds::COMMAND,
+    &second_factor::CONFIRM,
+    &second_factor::ENROLL,
+    &second_factor::REMOVE,
     &static_creds_auth::COMMAND,
     &validate_token::COMMAND,
 ];

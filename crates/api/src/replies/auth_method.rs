@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use keysherd_domain::auth_method::{IpNetwork, MethodDetail};
+use keysherd_domain::auth_method::{IpNetwork, MethodDetail, SecondFactor};
 use keysherd_domain::policy::sub_claims::uses_operators;
 use keysherd_domain::role::{Assoc, Role};
 use keysherd_plane::auth_methods::MethodView;
@@ -73,6 +73,8 @@ struct EmailRules<'a> {
     alg: &'static str,
     email: &'a str,
     last_reset_password: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mfa_type: Option<&'static str>,
 }
 
 /// The model `AuthMethodRoleAssociation`.
@@ -150,9 +152,11 @@ fn access_info(view: &MethodView) -> AccessInfo<'_> {
                 ApiKeyRules { alg: "Ed25519", key, modification_date: key_created.rfc3339() };
             (Some(rules), None)
         }
-        MethodDetail::Email { email, password_set, .. } => {
+        MethodDetail::Email { email, password_set, second_factor, .. } => {
             let last_reset_password = password_set.rfc3339();
-            (None, Some(EmailRules { alg: "Argon2id-Ed25519", email, last_reset_password }))
+            let mfa_type = (*second_factor != SecondFactor::None).then_some("auth-app");
+            let alg = "Argon2id-Ed25519";
+            (None, Some(EmailRules { alg, email, last_reset_password, mfa_type }))
         }
         MethodDetail::Member { kind, settings } => {
             // Settings that no member of this release can read are shown as none.

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Command;
+use keysherd_domain::auth_method::IpNetwork;
 use keysherd_gateway::Strictness;
 
 use super::settings::{Settings, option, options, switch, wrong};
@@ -24,6 +25,8 @@ pub(crate) struct ServingSettings {
     pub(crate) listen: SocketAddr,
     /// Further names and addresses for the certificate.
     pub(crate) tls_names: Vec<String>,
+    /// The networks of proxies whose `X-Forwarded-For` is believed.
+    pub(crate) trusted_proxies: Vec<IpNetwork>,
     /// Where browsers find it, when that is not the address it listens at.
     pub(crate) public_url: Option<String>,
     /// Where customer fragments come from.
@@ -53,6 +56,11 @@ pub(super) fn serving(command: Command) -> Command {
             "tls-name",
             "NAME",
             "A further name or address for the certificate; repeatable",
+        ))
+        .arg(options(
+            "trusted-proxy",
+            "NETWORK",
+            "A network of proxies whose X-Forwarded-For is believed, such as 10.0.0.0/8; repeatable",
         ))
         .arg(option(
             "public-url",
@@ -107,6 +115,7 @@ impl ServingSettings {
         let serving = Self {
             listen: settings.parsed("listen", LISTEN_DEFAULT, what)?,
             tls_names: settings.texts("tls-name")?,
+            trusted_proxies: trusted_proxies(&settings.texts("trusted-proxy")?)?,
             public_url: settings.text("public-url")?,
             customer_fragments: FragmentSource::choose(settings.flags, file, env),
             fragment_module: ModuleSource::choose(&|name| settings.text(name), env)?,
@@ -145,6 +154,16 @@ fn is_public_url(url: &str) -> bool {
         && !rest.starts_with(['/', ':'])
         && !rest.is_empty()
         && !rest.ends_with('/')
+}
+
+/// Whole families of addresses are refused: everybody would be believed about everybody.
+fn trusted_proxies(given: &[String]) -> Result<Vec<IpNetwork>, Exit> {
+    let what = "a network smaller than all addresses, such as 10.0.0.0/8 or 192.0.2.7";
+    let network = |text: &String| {
+        let network = IpNetwork::parse(text).filter(|network| network.prefix() > 0);
+        network.ok_or_else(|| wrong("trusted-proxy", text, what))
+    };
+    given.iter().map(network).collect()
 }
 
 fn is_tls_name(name: &str) -> bool {

@@ -44,6 +44,7 @@ pub(crate) async fn run(settings: GatewaySettings) -> Result<(), Exit> {
     let public = PublicAddress {
         listen: settings.serving.listen,
         tls_names: &settings.serving.tls_names,
+        trusted_proxies: &settings.serving.trusted_proxies,
         public_url: settings.serving.public_url.as_deref(),
         drain_seconds: settings.serving.drain_seconds,
     };

@@ -8,6 +8,7 @@ use std::time::Duration;
 use keysherd_api::{Ctx, Services, commands, pages};
 use keysherd_base::ClockHandle;
 use keysherd_crypto::random::SystemRng;
+use keysherd_domain::auth_method::IpNetwork;
 use keysherd_gateway::GatewayHost;
 use keysherd_http::{Edge, Limits, Listener, Surroundings, TlsReload, Transport, Workers};
 use keysherd_wire::Command;
@@ -23,6 +24,8 @@ pub(crate) struct PublicAddress<'a> {
     pub(crate) listen: SocketAddr,
     /// Further names and addresses for the certificate.
     pub(crate) tls_names: &'a [String],
+    /// The networks of proxies whose `X-Forwarded-For` is believed.
+    pub(crate) trusted_proxies: &'a [IpNetwork],
     /// Where browsers find it, when that is not the address it listens at.
     pub(crate) public_url: Option<&'a str>,
     /// Seconds running requests may take after the signal to stop.
@@ -34,6 +37,7 @@ pub(crate) struct PublicEdge {
     listener: Listener,
     certificate: TlsReload,
     limits: Limits,
+    trusted_proxies: Vec<IpNetwork>,
     /// Where clients find it.
     pub(crate) url: String,
     public_url: Option<String>,
@@ -62,7 +66,8 @@ impl PublicEdge {
         let certificate = tls::open(&tls_dir, &names, &**clock, &*SystemRng::handle())?;
         let ca_file = tls_dir.join(tls::CA_FILE).display().to_string();
         let (url, public_url) = (tls::url(address), public.public_url.map(str::to_owned));
-        Ok(Self { listener, certificate, limits, url, public_url, ca_file })
+        let trusted_proxies = public.trusted_proxies.to_vec();
+        Ok(Self { listener, certificate, limits, trusted_proxies, url, public_url, ca_file })
     }
 
     /// Serves until a signal to stop, then drains.
@@ -74,7 +79,8 @@ impl PublicEdge {
     ) -> Result<(), Exit> {
         let ready = Arc::new(AtomicBool::new(true));
         services.browser_logins.announce(self.public_url.unwrap_or_else(|| self.url.clone()));
-        let edge = edge(services, status, self.limits, ready.clone())?;
+        let proxies = self.trusted_proxies;
+        let edge = edge(services, status, self.limits, proxies, ready.clone())?;
         tracing::info!(url = self.url, "ready");
         let shutdown = async move {
             stop.wait().await;
@@ -94,6 +100,7 @@ fn edge(
     services: Arc<Services>,
     status: StatusText,
     limits: Limits,
+    proxies: Vec<IpNetwork>,
     ready: Arc<AtomicBool>,
 ) -> Result<Arc<Edge<GatewayHost>>, Exit> {
     // The registry lives as long as the process.
@@ -103,7 +110,7 @@ fn edge(
         rng: services.rng.clone(),
         ready: Arc::new(move || ready.load(Ordering::Acquire)),
         status: Some(status),
-        trusted_proxy: Arc::new(|_| false),
+        trusted_proxy: Arc::new(move |peer| proxies.iter().any(|network| network.contains(peer))),
         limits,
     };
     let host = Arc::new(GatewayHost::new(services));

@@ -34,6 +34,7 @@ pub(crate) async fn run(config: ServerConfig) -> Result<(), Exit> {
     let public = PublicAddress {
         listen: config.serving.listen,
         tls_names: &config.serving.tls_names,
+        trusted_proxies: &config.serving.trusted_proxies,
         public_url: config.serving.public_url.as_deref(),
         drain_seconds: config.serving.drain_seconds,
     };

@@ -9,10 +9,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use keysherd_base::ItemPath;
 use keysherd_domain::claims::SubClaims;
+use keysherd_domain::policy::kinds::settable;
 use keysherd_domain::policy::pattern::RulePattern;
 use keysherd_domain::policy::rule_set::RuleSet;
 use keysherd_domain::policy::sub_claims;
-use keysherd_domain::role::Role;
+use keysherd_domain::role::{Capabilities, Capability, Role, Rule, RuleKind};
 use quick_cache::sync::Cache;
 use quick_cache::{OptionsBuilder, Weighter};
 
@@ -25,6 +26,8 @@ const RULE_SETS_EXPECTED: usize = 1_024;
 
 /// A method and its bearer's claims, as far as they matter.
 type Key = (i64, BTreeMap<String, Vec<String>>);
+const DENY: Capabilities = Capabilities::NONE.with(Capability::Deny);
+
 type ClaimNames = Arc<BTreeSet<Box<str>>>;
 
 /// The compiled rule sets.
@@ -112,10 +115,26 @@ fn claims_that_matter(directory: &AccountDirectory, method: i64) -> BTreeSet<Box
 
 fn compile(directory: &AccountDirectory, method: i64, claims: &SubClaims) -> RuleSet {
     let owner = (directory.account.owner_method == method).then(|| owner_role(directory));
+    if let Some(owner) = owner.as_ref().filter(|_| directory.account.owner_sealed.is_some()) {
+        // The seal covers what roles of the owner's method grant, too.
+        return RuleSet::compile([(&sealed(owner), true)].into_iter(), claims);
+    }
     let matching = roles(directory, method)
         .filter(|(assoc, _)| sub_claims::matches(&assoc.sub_claims, assoc.case_sensitive, claims))
         .map(|(assoc, role)| (&**role, assoc.case_sensitive));
     RuleSet::compile(owner.as_ref().map(|role| (role, true)).into_iter().chain(matching), claims)
+}
+
+/// What a sealed owner may do: look after roles and auth methods.
+fn sealed(owner: &Role) -> Role {
+    let rule = |kind| Rule {
+        kind,
+        path: "/*".to_owned(),
+        capabilities: Capabilities(settable(kind).0 & !DENY.0),
+        expires: None,
+    };
+    let rules = vec![rule(RuleKind::Role), rule(RuleKind::AuthMethod)];
+    Role { admin: false, rules, ..owner.clone() }
 }
 
 /// What makes the owner an admin whatever becomes of the owner's associations.

@@ -35,7 +35,7 @@ async fn bearers_share_rules_unless_their_claims_matter() {
     let subject = LoginSubject::AccessId(access_id);
     let login = || {
         let proof = world.proof(PURPOSE_LOGIN, &subject, &key);
-        (subject.clone(), Login { subject: subject.clone(), proof })
+        (subject.clone(), Login { subject: subject.clone(), proof, otp: None })
     };
     let here = rules_from(&world, &login(), "192.0.2.7").await;
     let there = rules_from(&world, &login(), "192.0.2.8").await;

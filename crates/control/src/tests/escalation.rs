@@ -7,12 +7,12 @@ use keysherd_domain::auth_method::MethodShared;
 use keysherd_domain::claims::SubClaims;
 use keysherd_domain::role::{Rule, RuleKind};
 use keysherd_plane::accounts::{AccountGet, AccountUpdate};
-use keysherd_plane::auth_methods::{AccessKeyReset, MethodDelete, MethodGet, MethodUpdate};
+use keysherd_plane::auth_methods::{MethodDelete, MethodGet, MethodUpdate};
 use keysherd_plane::roles::{
     AssocDelete, AssocUpdate, RoleCreate, RoleDelete, RoleGet, RoleUpdate, RuleDelete, RuleSet,
 };
 
-use crate::testing::{START, World, assoc, item, kind, method, role, rule};
+use crate::testing::{START, World, assoc, item, key_reset, kind, method, role, rule};
 
 const ALL: &str = "read,create,update,delete,list";
 
@@ -160,7 +160,7 @@ async fn nobody_takes_over_a_stronger_method() {
     let world = World::new().await;
     let governor = governor(&world).await;
     let key = SigningKey::generate(&SystemRng).unwrap();
-    let reset = |path| AccessKeyReset { path: item(path), public_key: key.public().0 };
+    let reset = |path| key_reset(path, &key);
     refused(world.ask(&governor, reset("/cli-admin")).await, "the administrator's key");
     assert_eq!(kind(world.ask(&governor, reset("/owner")).await), FaultKind::Forbidden);
     let created = method("/fresh", MethodShared::default(), &key);
@@ -203,6 +203,7 @@ async fn nobody_strips_a_stronger_method_to_take_it_over() {
             new_path,
             shared,
             settings: None,
+            demand_second_factor: None,
         };
         let renamed = update(Some(item("/elsewhere")), None);
         refused(world.ask(&governor, renamed).await, "renaming it");
@@ -226,7 +227,7 @@ async fn users_without_rules_change_nothing() {
     assert_eq!(kind(world.ask(&user, role("/mine")).await), FaultKind::Unauthorized);
     let created = method("/mine", MethodShared::default(), &key);
     assert_eq!(kind(world.ask(&user, created).await), FaultKind::Unauthorized);
-    let reset = AccessKeyReset { path: item("/users/u"), public_key: key.public().0 };
+    let reset = key_reset("/users/u", &key);
     assert_eq!(kind(world.ask(&user, reset).await), FaultKind::Unauthorized);
     let joins = assoc("/admin", "/users/u", SubClaims::default());
     assert_eq!(kind(world.ask(&user, joins).await), FaultKind::Unauthorized);

@@ -118,6 +118,7 @@ async fn api_keys_are_kept_out_of_production() {
         shared: None,
         kind: "api_key".to_owned(),
         settings: None,
+        demand_second_factor: None,
     };
     refused(world.ask(&world.admin, rename).await, rail);
     let moved = ObjectsMove {

@@ -29,7 +29,7 @@ async fn email_from(
     let proof = world.proof(PURPOSE_LOGIN, &subject, key);
     let mut caller = world.caller("");
     caller.client = client(address, "sdk");
-    world.ask_as(caller, Login { subject, proof }).await.map(drop)
+    world.ask_as(caller, Login { subject, proof, otp: None }).await.map(drop)
 }
 
 fn of_action<'r>(records: &'r [Record], action: &str) -> Vec<&'r Record> {

@@ -41,7 +41,7 @@ async fn a_proof_is_accepted_once() {
     let world = World::new().await;
     let subject = LoginSubject::AccessId(world.first.created.admin_access_id.clone());
     let proof = world.proof(PURPOSE_LOGIN, &subject, &world.first.admin_key);
-    let login = Login { subject, proof };
+    let login = Login { subject, proof, otp: None };
     world.ask("", login.clone()).await.unwrap();
     assert_eq!(kind(world.ask("", login.clone()).await), FaultKind::Unauthorized);
     world.clock.advance_seconds(50);
@@ -56,7 +56,7 @@ async fn a_proof_is_accepted_within_a_minute_both_ways() {
     for (offset, accepted) in [(-61, false), (-60, true), (0, true), (60, true), (61, false)] {
         let at = world.now().plus_seconds(offset);
         let proof = signed(PURPOSE_LOGIN, &subject, &world.first.admin_key, at);
-        let outcome = world.ask("", Login { subject: subject.clone(), proof }).await;
+        let outcome = world.ask("", Login { subject: subject.clone(), proof, otp: None }).await;
         assert_eq!(outcome.is_ok(), accepted, "{offset} seconds");
     }
 }
@@ -66,7 +66,7 @@ async fn a_proof_made_before_a_restart_is_not_accepted_after_it() {
     let world = World::new().await;
     let subject = LoginSubject::AccessId(world.first.created.admin_access_id.clone());
     let proof = world.proof(PURPOSE_LOGIN, &subject, &world.first.admin_key);
-    let login = Login { subject, proof };
+    let login = Login { subject, proof, otp: None };
     world.ask("", login.clone()).await.unwrap();
     world.clock.advance_seconds(5);
     let world = world.restarted();
@@ -99,11 +99,14 @@ async fn a_proof_for_another_purpose_or_subject_does_not_sign_in() {
     let world = World::new().await;
     let subject = LoginSubject::AccessId(world.first.created.admin_access_id.clone());
     let proof = world.proof(PURPOSE_CHANGE_PASSWORD, &subject, &world.first.admin_key);
-    let outcome = world.ask("", Login { subject: subject.clone(), proof }).await;
+    let outcome = world.ask("", Login { subject: subject.clone(), proof, otp: None }).await;
     assert_eq!(kind(outcome), FaultKind::Unauthorized);
     let other = LoginSubject::AccessId(AccessId::random(&SystemRng).unwrap());
     let proof = world.proof(PURPOSE_LOGIN, &other, &world.first.admin_key);
-    assert_eq!(kind(world.ask("", Login { subject, proof }).await), FaultKind::Unauthorized);
+    assert_eq!(
+        kind(world.ask("", Login { subject, proof, otp: None }).await),
+        FaultKind::Unauthorized
+    );
 }
 
 #[tokio::test]
@@ -154,7 +157,7 @@ async fn a_method_is_bound_to_networks_client_types_and_its_end() {
         let proof = world.proof(PURPOSE_LOGIN, &subject, &key);
         let mut caller = world.caller("");
         caller.client = client(address, kind);
-        world.ask_as(caller, Login { subject: subject.clone(), proof }).await
+        world.ask_as(caller, Login { subject: subject.clone(), proof, otp: None }).await
     };
     assert_eq!(kind(login("192.0.2.7", "cli").await), FaultKind::Unauthorized);
     assert_eq!(kind(login("198.51.100.9", "sdk").await), FaultKind::Unauthorized);

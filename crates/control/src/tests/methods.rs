@@ -3,15 +3,15 @@
 use keysherd_base::FaultKind;
 use keysherd_crypto::random::SystemRng;
 use keysherd_crypto::sign::SigningKey;
-use keysherd_domain::auth_method::{MethodDetail, MethodShared};
+use keysherd_domain::auth_method::{MethodDetail, MethodShared, SecondFactor};
 use keysherd_domain::claims::SubClaims;
 use keysherd_domain::role::{Capability, RuleKind};
 use keysherd_plane::auth_methods::{
-    AccessKeyReset, MethodCreate, MethodDelete, MethodGet, MethodList, MethodUpdate,
+    MethodCreate, MethodDelete, MethodGet, MethodList, MethodUpdate,
 };
 use keysherd_plane::items::{MovedObjects, ObjectsMove};
 
-use crate::testing::{OWNER_EMAIL, START, World, item, kind, method, rule};
+use crate::testing::{OWNER_EMAIL, START, World, item, key_reset, kind, method, rule};
 
 fn update(path: &str) -> MethodUpdate {
     MethodUpdate {
@@ -20,6 +20,7 @@ fn update(path: &str) -> MethodUpdate {
         shared: None,
         kind: "api_key".to_owned(),
         settings: None,
+        demand_second_factor: None,
     }
 }
 
@@ -37,6 +38,7 @@ fn person(path: &str, email: &str) -> MethodCreate {
         iterations: 2,
         parallelism: 1,
         password_set: START,
+        second_factor: SecondFactor::None,
     };
     MethodCreate { path: item(path), shared: MethodShared::default(), detail }
 }
@@ -199,9 +201,13 @@ async fn forcing_sub_claims_needs_all_associations_to_have_some() {
 }
 
 #[tokio::test]
-async fn only_access_keys_are_reset() {
+async fn a_token_alone_does_not_reset_ones_own_password() {
     let world = World::new().await;
     let owner = world.login_email(OWNER_EMAIL, None, &world.first.owner_key).await.unwrap().token;
-    let reset = AccessKeyReset { path: item("/owner"), public_key: [9; 32] };
-    assert_eq!(kind(world.ask(&owner, reset).await), FaultKind::Forbidden);
+    let new = SigningKey::generate(&SystemRng).unwrap();
+    assert_eq!(kind(world.ask(&owner, key_reset("/owner", &new)).await), FaultKind::Forbidden);
+    // An administrator resets that of others, who have to sign in again.
+    world.ask(&world.admin, person("/dana", "dana@example.com")).await.unwrap();
+    world.ask(&world.admin, key_reset("/dana", &new)).await.unwrap();
+    world.login_email("dana@example.com", None, &new).await.unwrap();
 }

@@ -4,12 +4,10 @@ use keysherd_base::FaultKind;
 use keysherd_domain::auth_method::MethodShared;
 use keysherd_plane::accounts::AccountGet;
 use keysherd_plane::auth::{RevokeToken, ValidateToken};
-use keysherd_plane::auth_methods::{
-    AccessKeyReset, MethodDelete, MethodGet, MethodList, MethodUpdate,
-};
+use keysherd_plane::auth_methods::{MethodDelete, MethodGet, MethodList, MethodUpdate};
 use keysherd_plane::roles::RoleGet;
 
-use crate::testing::{START, World, item, kind};
+use crate::testing::{START, World, item, key_reset, kind};
 
 #[tokio::test]
 async fn a_token_ends() {
@@ -70,7 +68,7 @@ async fn a_new_access_key_kills_the_tokens_of_the_old_one() {
     let (access_id, key) = world.api_key("/ci", MethodShared::default()).await;
     let token = world.login(&access_id, &key).await.unwrap().token;
     let (_, new_key) = world.api_key("/other", MethodShared::default()).await;
-    let reset = AccessKeyReset { path: item("/ci"), public_key: new_key.public().0 };
+    let reset = key_reset("/ci", &new_key);
     world.ask(&world.admin, reset).await.unwrap();
     assert_eq!(kind(world.ask(&token, AccountGet).await), FaultKind::Unauthorized);
     assert_eq!(kind(world.login(&access_id, &key).await), FaultKind::Unauthorized);
@@ -90,6 +88,7 @@ async fn shortening_a_methods_access_binds_tokens_at_once() {
         shared: Some(shared),
         kind: "api_key".to_owned(),
         settings: None,
+        demand_second_factor: None,
     };
     world.ask(&world.admin, update).await.unwrap();
     world.ask(&token, AccountGet).await.unwrap();

@@ -11,7 +11,7 @@ use keysherd_base::{
     ManualClock, Timestamp, Uid,
 };
 use keysherd_domain::account::{Account, AccountSettings};
-use keysherd_domain::auth_method::{AuthMethod, MethodDetail, MethodShared};
+use keysherd_domain::auth_method::{AuthMethod, MethodDetail, MethodShared, SecondFactor};
 use keysherd_domain::claims::SubClaims;
 use keysherd_domain::folder::Folder;
 use keysherd_domain::item::{Item, ItemKind, ItemState, ItemVersion, SecretKind, ValueFormat};
@@ -125,6 +125,7 @@ pub(super) fn account(id: AccountId) -> Account {
         original_key: KEY,
         settings: AccountSettings::default(),
         created: NOW,
+        owner_sealed: None,
     }
 }
 
@@ -151,6 +152,7 @@ pub(super) fn email_method(name: &str, access_id: &str, email: &str) -> AuthMeth
         iterations: 2,
         parallelism: 1,
         password_set: NOW,
+        second_factor: SecondFactor::None,
     };
     AuthMethod { detail, ..method(name, access_id) }
 }

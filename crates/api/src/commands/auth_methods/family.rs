@@ -109,6 +109,7 @@ async fn update(
         shared: Some(shared::read(&args)?),
         kind: member.kind().name.to_owned(),
         settings: Some(settings),
+        demand_second_factor: None,
     };
     let updated = ctx.ask(update).await?;
     let key = private_key.as_ref().map(|key| key.expose().as_str());

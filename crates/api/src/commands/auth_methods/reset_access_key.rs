@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::commands::ApiCommand;
 use crate::ctx::Ctx;
 use crate::fields::{NAME, SESSION};
+use crate::passwords;
 
 #[derive(Serialize)]
 struct Reply<'a> {
@@ -21,7 +22,7 @@ pub(super) static COMMAND: ApiCommand = Command {
         name: "reset-access-key",
         aliases: &[],
         success: 200,
-        summary: "Replace the access key of an auth method; tokens of the old one die.",
+        summary: "Replace the access key or password of an auth method; its tokens die.",
         groups: &[&SESSION],
         fields: &[NAME.spec()],
         reply: "ResetAuthMethodAccessKeyOutput",
@@ -34,7 +35,9 @@ pub(super) static COMMAND: ApiCommand = Command {
 
 async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
     let key = AccessKey::generate(&*ctx.services().rng)?;
-    let public_key = key.signing_key().public().0;
-    ctx.ask(AccessKeyReset { path: args.path(&NAME)?, public_key }).await?;
-    Answer::json(&Reply { access_key: key.text().expose() })
+    let (public_key, text) = (key.signing_key().public().0, key.text());
+    // Of what type the method is, control knows: the same text serves both.
+    let password = passwords::random_password(&ctx, &text).await?;
+    ctx.ask(AccessKeyReset { path: args.path(&NAME)?, public_key, password }).await?;
+    Answer::json(&Reply { access_key: text.expose() })
 }

@@ -44,6 +44,7 @@ async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
         shared: Some(shared::read(&args)?),
         kind: "api_key".to_owned(),
         settings: None,
+        demand_second_factor: None,
     };
     let warned = ctx.ask(update).await?;
     let reply = Answer::json(&Reply { name: new_path.unwrap_or(path).bare() })?;

@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 
 use keysherd_base::Fault;
+use keysherd_plane::second_factor::{CODE_NOT_SET_UP, CODE_WANTED};
 use keysherd_wire::{Access, Answer, Args, Body, Command, Show, Spec};
 use serde::Serialize;
 
@@ -17,6 +18,18 @@ struct Reply {
     expiration: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     complete_auth_link: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Wanted {
+    creds: Creds,
+}
+
+/// The model `SystemAccessCredentialsReplyObj`, as far as it says what is missing.
+#[derive(Serialize)]
+struct Creds {
+    required_mfa: &'static str,
+    need_mfa_app_first_config: bool,
 }
 
 /// The command.
@@ -37,16 +50,29 @@ pub(super) static COMMAND: LazyLock<ApiCommand> = LazyLock::new(|| Command {
 });
 
 async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
-    Answer::json(&match login::begin(&ctx, &args).await? {
-        Progress::Done(login) => Reply {
+    let reply = match login::begin(&ctx, &args).await {
+        Ok(Progress::Done(login)) => Reply {
             token: login.token,
             expiration: login.expires.rfc3339(),
             complete_auth_link: None,
         },
-        Progress::Browser(begun) => Reply {
+        Ok(Progress::Browser(begun)) => Reply {
             token: begun.token,
             expiration: begun.expires.rfc3339(),
             complete_auth_link: Some(begun.link),
         },
-    })
+        Err(fault) => return second_factor_wanted(fault),
+    };
+    Answer::json(&reply)
+}
+
+/// A password that is right and not enough is answered with what is missing, and no token.
+fn second_factor_wanted(fault: Fault) -> Result<Answer, Fault> {
+    let need_mfa_app_first_config = match fault.code() {
+        CODE_WANTED => false,
+        CODE_NOT_SET_UP => true,
+        _ => return Err(fault),
+    };
+    let creds = Creds { required_mfa: "auth-app", need_mfa_app_first_config };
+    Answer::json(&Wanted { creds })
 }

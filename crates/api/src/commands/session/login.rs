@@ -24,11 +24,17 @@ const ACCESS_KEY: Field<Text> =
 const ACCESS_TYPE: Field<Text> =
     Field::text("access-type", "The kind of auth method: access_key, password, jwt and so on.")
         .default("access_key");
-const ADMIN_EMAIL: Field<Text> = Field::text("admin-email", "E-mail address, for password.");
-const ADMIN_PASSWORD: Field<Text> =
+pub(super) const ADMIN_EMAIL: Field<Text> =
+    Field::text("admin-email", "E-mail address, for password.");
+pub(super) const ADMIN_PASSWORD: Field<Text> =
     Field::text("admin-password", "The password, for password.").secret();
-const ACCOUNT_ID: Field<Text> =
+pub(super) const ACCOUNT_ID: Field<Text> =
     Field::text("account-id", "The account, when the address belongs to several.");
+const OTP: Field<Text> = Field::text(
+    "otp",
+    "The code of the authenticator app, or a recovery code, for password where one is demanded.",
+)
+.secret();
 const DEBUG: Field<Flag> = Field::flag("debug", "Nothing more is shown.").inert();
 
 const OWN: &[FieldSpec] = &[
@@ -38,6 +44,7 @@ const OWN: &[FieldSpec] = &[
     ADMIN_EMAIL.spec(),
     ADMIN_PASSWORD.spec(),
     ACCOUNT_ID.spec(),
+    OTP.spec(),
     GATEWAY_URL.spec(),
     DEBUG.spec(),
 ];
@@ -133,10 +140,23 @@ async fn login_access_key(ctx: &Ctx, args: &Args) -> Result<LoginReply, Fault> {
     };
     let subject = LoginSubject::AccessId(id);
     let proof = proof(ctx, PURPOSE_LOGIN, &subject, &key.signing_key())?;
-    ctx.ask(Login { subject, proof }).await
+    ctx.ask(Login { subject, proof, otp: None }).await
 }
 
 async fn login_password(ctx: &Ctx, args: &Args) -> Result<LoginReply, Fault> {
+    let (subject, proof) = prove_person(ctx, args, PURPOSE_LOGIN).await?;
+    ctx.ask(Login { subject, proof, otp: args.get(&OTP)? }).await
+}
+
+/// Proves the password in `args`, for `purpose`.
+///
+/// # Errors
+/// A bad request when a part is missing; too many when the password would not be tried.
+pub(super) async fn prove_person(
+    ctx: &Ctx,
+    args: &Args,
+    purpose: &str,
+) -> Result<(LoginSubject, LoginProof), Fault> {
     let email = args.need(&ADMIN_EMAIL)?;
     let password = SecretString::new(args.need(&ADMIN_PASSWORD)?);
     let account = args
@@ -147,15 +167,15 @@ async fn login_password(ctx: &Ctx, args: &Args) -> Result<LoginReply, Fault> {
     let params = ctx.ask(PasswordParams { email: email.clone(), account }).await?;
     let key = stretched(ctx, password, params).await?;
     let subject = LoginSubject::Email { email, account };
-    let proof = proof(ctx, PURPOSE_LOGIN, &subject, &key)?;
-    ctx.ask(Login { subject, proof }).await
+    let proof = proof(ctx, purpose, &subject, &key)?;
+    Ok((subject, proof))
 }
 
 /// The signing key a password stands for; a few at a time, the rest waits.
 ///
 /// # Errors
 /// Unauthorized when the password cannot be one.
-pub(super) async fn stretched(
+pub(in crate::commands) async fn stretched(
     ctx: &Ctx,
     password: SecretString,
     params: PasswordParamsReply,
@@ -168,7 +188,7 @@ pub(super) async fn stretched(
 ///
 /// # Errors
 /// When the random source fails.
-pub(super) fn proof(
+pub(in crate::commands) fn proof(
     ctx: &Ctx,
     purpose: &str,
     subject: &LoginSubject,
