@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use keysherd_authn::{BoxFuture, Desk};
+use keysherd_authn::{BoxFuture, Desk, Outward};
 use keysherd_base::{AccessId, ClockHandle, Fault, FaultKind, RngHandle, SecretString};
 use keysherd_plane::challenges::ChallengeMake;
 use keysherd_plane::{Ask, Caller, Client, PlaneHandle};
 
 use crate::browser::BrowserLogins;
 use crate::budget::AnswerBudget;
+use crate::configs::Configs;
 use crate::crypt::Crypt;
 use crate::passwords::Turns;
 
@@ -27,6 +28,8 @@ pub struct Services {
     pub answers: AnswerBudget,
     /// This gateway's own configuration.
     pub configs: Arc<dyn Configs>,
+    /// The way out to the clusters and directories that it names.
+    pub outward: Outward,
     /// The logins that browsers finish.
     pub browser_logins: BrowserLogins,
     /// Turns for stretching passwords, so that logins cannot exhaust memory.
@@ -42,8 +45,17 @@ impl Desk for Ctx {
         &self.services.rng
     }
 
-    fn config(&self, kind: &str, name: &str) -> Result<Option<SecretString>, Fault> {
-        self.services.configs.get(kind, name)
+    fn outward(&self) -> &Outward {
+        &self.services.outward
+    }
+
+    fn config(
+        &self,
+        kind: &str,
+        name: &str,
+        access_id: &AccessId,
+    ) -> Result<Option<SecretString>, Fault> {
+        self.services.configs.of_method(kind, name, access_id)
     }
 
     fn challenge<'a>(
@@ -53,25 +65,6 @@ impl Desk for Ctx {
     ) -> BoxFuture<'a, Result<Vec<u8>, Fault>> {
         let access_id = access_id.clone();
         Box::pin(async move { Ok(self.ask(ChallengeMake { access_id, subject }).await?.challenge) })
-    }
-}
-
-/// The configuration that only this gateway has: of clusters and directories it signs for.
-pub trait Configs: Send + Sync {
-    /// The configuration of `kind` called `name`, as JSON.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    fn get(&self, kind: &str, name: &str) -> Result<Option<SecretString>, Fault>;
-}
-
-/// A gateway without any.
-#[derive(Debug)]
-pub struct NoConfigs;
-
-impl Configs for NoConfigs {
-    fn get(&self, _: &str, _: &str) -> Result<Option<SecretString>, Fault> {
-        Ok(None)
     }
 }
 

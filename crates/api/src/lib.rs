@@ -6,6 +6,7 @@
 
 mod browser;
 mod budget;
+mod configs;
 mod crypt;
 mod ctx;
 mod fields;
@@ -18,8 +19,9 @@ pub mod passwords;
 
 pub use browser::{BrowserLogins, pages};
 pub use budget::AnswerBudget;
+pub use configs::{Config, Configs, NoConfigs};
 pub use crypt::{
     Crypt, GeneratedKey, HeldFragment, KeyWish, ManagerSaid, OpenedItem, OpenedValue, RotateWish,
     SealedWrite, TakenOrder, TransitMessage, TransitResult,
 };
-pub use ctx::{Configs, Ctx, NoConfigs, Recorded, Services};
+pub use ctx::{Ctx, Recorded, Services};

@@ -11,6 +11,7 @@
 //! **control half** checks evidence against settings and nothing else: no gateway's word counts
 //! unless the settings hold a key whose private half only that gateway has.
 
+mod assertion;
 mod browser;
 mod challenge;
 mod claims;
@@ -20,10 +21,14 @@ pub mod fields;
 mod issuer;
 mod kind;
 mod member;
+mod method_key;
 mod methods;
+mod outward;
 mod pem;
 mod replay;
 mod saml;
+#[cfg(test)]
+mod testing;
 mod tokens;
 mod web;
 mod world;
@@ -36,7 +41,10 @@ pub use fetched::{FRESH_SECONDS, Fetched, RETRY_SECONDS, STALE_SECONDS};
 pub use issuer::IssuerDocument;
 pub use kind::{Kind, Spelling};
 pub use member::{Attempt, Desk, Identity, Method, Prepared, Rules, Wanted};
+pub use method_key::{pem_text, signing_key};
+pub use methods::k8s::{Api as K8sApi, K8S_CONFIG, K8sConfig};
 pub use methods::{all, by_access_type, by_kind, uid_settings};
+pub use outward::Outward;
 pub use web::{ANSWER_BYTES_MAX, Web, WebReply, WebRequest, WebSettings, outside_url};
 pub use world::World;
 

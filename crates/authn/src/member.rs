@@ -7,6 +7,7 @@ use keysherd_base::{AccessId, ClockHandle, Fault, RngHandle, SecretString, Times
 use keysherd_domain::claims::SubClaims;
 use keysherd_wire::{Args, FieldSpec, Group};
 
+use crate::outward::Outward;
 use crate::world::World;
 use crate::{BoxFuture, Browser, Kind};
 
@@ -59,11 +60,19 @@ pub trait Desk: Send + Sync {
     fn clock(&self) -> &ClockHandle;
     /// Randomness.
     fn rng(&self) -> &RngHandle;
-    /// This gateway's own configuration of `kind` called `name`, as JSON; `None` when it has none.
+    /// The way out to clusters and directories.
+    fn outward(&self) -> &Outward;
+    /// This gateway's own configuration of `kind` called `name` for the method `access_id`, as
+    /// JSON; `None` when it has none.
     ///
     /// # Errors
     /// When it cannot be read.
-    fn config(&self, kind: &str, name: &str) -> Result<Option<SecretString>, Fault>;
+    fn config(
+        &self,
+        kind: &str,
+        name: &str,
+        access_id: &AccessId,
+    ) -> Result<Option<SecretString>, Fault>;
 
     /// A challenge of the control plane, for the method `access_id` and the thing whose hash is
     /// `subject`.

@@ -1,6 +1,7 @@
 //! The members, each in its own file.
 
 pub(crate) mod cert;
+pub(crate) mod k8s;
 mod oauth2;
 mod saml;
 mod universal_identity;
@@ -10,7 +11,7 @@ use crate::Method;
 pub use universal_identity::uid_settings;
 
 static METHODS: &[&dyn Method] =
-    &[&cert::Cert, &oauth2::OAuth2, &saml::Saml, &universal_identity::UniversalIdentity];
+    &[&cert::Cert, &k8s::K8s, &oauth2::OAuth2, &saml::Saml, &universal_identity::UniversalIdentity];
 
 /// Every member.
 pub fn all() -> &'static [&'static dyn Method] {

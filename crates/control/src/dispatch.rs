@@ -7,8 +7,8 @@ use crate::control::Control;
 use crate::gateways::GatewayIdentity;
 use crate::{
     accounts, advisor, assocs, audit_log, auth, auth_methods, browser, confirm, explain, folders,
-    grants, groups, items, keys, login, note, owner, permissions, present, roles, rotation, rules,
-    second_factor, setup, uid,
+    gateway_configs, grants, groups, items, keys, login, note, owner, permissions, present, roles,
+    rotation, rules, second_factor, setup, uid,
 };
 
 type Answered = Result<A, Fault>;
@@ -111,6 +111,8 @@ async fn dispatch_identities(c: &Control, by: &Caller, q: Q) -> Answered {
         Q::GroupGet(m) => A::GroupGet(groups::get(c, by, m).await?),
         Q::GroupList(m) => A::GroupList(groups::list(c, by, m).await?),
         Q::GroupDelete(m) => A::GroupDelete(groups::delete(c, by, m).await?),
+        Q::GatewayConfigure(m) => A::GatewayConfigure(gateway_configs::configure(c, by, m).await?),
+        Q::PresentRefused(m) => A::PresentRefused(present::refused_at_gateway(c, by, m).await?),
         other => {
             return Err(Fault::internal(format!("no use case answers {}", other.name())));
         }

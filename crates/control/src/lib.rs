@@ -27,6 +27,7 @@ mod dispatch;
 mod escalation;
 mod explain;
 mod folders;
+mod gateway_configs;
 mod gateways;
 mod grants;
 mod groups;

@@ -3,14 +3,17 @@
 use keysherd_authn::{EVIDENCE_BYTES_MAX, Identity, Method};
 use keysherd_base::{AccessId, Fault, FaultKind, Timestamp};
 use keysherd_domain::auth_method::{AuthMethod, MethodDetail};
-use keysherd_plane::Caller;
-use keysherd_plane::auth::{LoginReply, LoginSubject, Present};
+use keysherd_plane::auth::{LoginReply, LoginSubject, Present, PresentRefused};
 use keysherd_plane::challenges::{ChallengeMake, ChallengeMakeReply};
+use keysherd_plane::{Caller, Done};
 use keysherd_store::auth_methods;
 
 use crate::control::Control;
 use crate::guard::{Attempt, Tried};
 use crate::issue::issue;
+
+/// Longest reason of a gateway that is taken over, in characters.
+const WHY_CHARS_MAX: usize = 200;
 
 /// Signs in with evidence.
 ///
@@ -86,6 +89,24 @@ pub(crate) fn challenge(
 ) -> Result<ChallengeMakeReply, Fault> {
     let challenge = control.world.challenge(&message.access_id, &message.subject)?;
     Ok(ChallengeMakeReply { challenge })
+}
+
+/// Records that a gateway's own check refused a bearer.
+///
+/// # Errors
+/// Always: [`Fault::unauthorized`], the same as for evidence that is not good.
+pub(crate) async fn refused_at_gateway(
+    control: &Control,
+    caller: &Caller,
+    message: PresentRefused,
+) -> Result<Done, Fault> {
+    let attempt = admitted(control, caller, &message.access_id, control.now()).await?;
+    let method =
+        control.store.read(|reader| auth_methods::by_access_id(reader, &message.access_id))?;
+    let why = message.why.chars().take(WHY_CHARS_MAX).collect::<String>();
+    tracing::info!(kind = message.kind, why, "a gateway refused a bearer");
+    let fault = not_good().with_private(why);
+    Err(control.wrong_login(caller, attempt, method.as_ref(), fault).await)
 }
 
 async fn verify(

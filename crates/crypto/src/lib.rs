@@ -27,6 +27,7 @@ pub mod permit;
 pub mod pkcs11;
 pub mod pki;
 pub mod random;
+pub mod rsa;
 pub mod shamir;
 pub mod sign;
 pub mod siv;

@@ -116,6 +116,7 @@ fn check(command: &ApiCommand, args: Args) {
         rng: Arc::new(Sequence::new(1)),
         configs: Arc::new(NoConfigs),
         browser_logins: BrowserLogins::default(),
+        outward: Default::default(),
         stretching: Turns::new(1),
     };
     let outcome = RUNTIME.with(|runtime| {

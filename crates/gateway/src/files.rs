@@ -5,6 +5,8 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
+use keysherd_base::{Rng, Secret};
+
 /// Ending of a file that is being written.
 const UNFINISHED: &str = ".part";
 
@@ -22,6 +24,24 @@ pub(crate) fn write(dir: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()?;
     fs::rename(&unfinished, dir.join(name))?;
     File::open(dir)?.sync_all()
+}
+
+/// The key in a file of `dir`, made at the first use.
+pub(crate) fn key(dir: &Path, name: &str, rng: &dyn Rng) -> io::Result<Secret<[u8; 32]>> {
+    let mut key = Secret::new([0; 32]);
+    match fs::read(dir.join(name)) {
+        Ok(bytes) => {
+            let bytes = Secret::new(bytes);
+            let damaged = |_| io::Error::other(format!("{name} is damaged"));
+            *key.expose_mut() = bytes.expose().as_slice().try_into().map_err(damaged)?;
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            rng.fill(key.expose_mut()).map_err(|_| io::Error::other("the random source failed"))?;
+            write(dir, name, key.expose())?;
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(key)
 }
 
 /// Removes a file durably; it need not be there.

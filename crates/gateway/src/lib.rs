@@ -4,6 +4,7 @@
 //! hosts the public commands. It keeps no store, but for values that wait for confirmation.
 
 mod batcher;
+mod configs;
 mod confirming;
 mod customer;
 mod derive;
@@ -27,6 +28,7 @@ mod tenants;
 mod transit;
 mod writer;
 
+pub use configs::ConfigStore;
 pub use confirming::Confirmed;
 pub use customer::{
     CustomerFragments, FRAGMENT_BINDING, FRAGMENT_DAMAGED, FRAGMENT_MISSING, FRAGMENT_REQUIRED,

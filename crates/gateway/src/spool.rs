@@ -81,19 +81,7 @@ impl Spool {
         };
         let dir = home.join(DIRECTORY);
         files::make_dir(&dir).map_err(failed)?;
-        let mut key = Secret::new([0; 32]);
-        match std::fs::read(home.join(KEY_FILE)) {
-            Ok(bytes) => {
-                let wrong = || failed(io::Error::other(format!("{KEY_FILE} is damaged")));
-                let bytes = Secret::new(bytes);
-                *key.expose_mut() = bytes.expose().as_slice().try_into().map_err(|_| wrong())?;
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                rng.fill(key.expose_mut())?;
-                files::write(home, KEY_FILE, key.expose()).map_err(failed)?;
-            }
-            Err(error) => return Err(failed(error)),
-        }
+        let key = files::key(home, KEY_FILE, rng).map_err(failed)?;
         let waiting = AtomicUsize::new(files::count(&dir));
         Ok(Self { dir, key, waiting })
     }

@@ -117,6 +117,18 @@ impl std::fmt::Debug for Present {
     }
 }
 
+/// Says that a gateway's own check found a bearer not good, so that the refusal is recorded. It
+/// always comes back as a refusal.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PresentRefused {
+    /// The auth method, as the bearer said.
+    pub access_id: AccessId,
+    /// Its kind.
+    pub kind: String,
+    /// What is wrong, for the audit record. Nothing secret.
+    pub why: String,
+}
+
 /// A fresh token.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct LoginReply {

@@ -18,6 +18,7 @@ pub mod auth;
 pub mod auth_methods;
 pub mod browser;
 pub mod challenges;
+pub mod configs;
 pub mod confirm;
 pub mod explain;
 pub mod grants;

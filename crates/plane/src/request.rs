@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use crate::caller::{Audited, Note};
 use crate::warned::Warned;
 use crate::{
-    accounts, advice, alerts, audit_log, auth, auth_methods, browser, challenges, confirm, explain,
-    grants, groups, items, keys, refresh, roles, rotation, second_factor, setup, uid,
+    accounts, advice, alerts, audit_log, auth, auth_methods, browser, challenges, configs, confirm,
+    explain, grants, groups, items, keys, refresh, roles, rotation, second_factor, setup, uid,
 };
 
 /// A message that can be asked, with the type of its reply.
@@ -158,4 +158,6 @@ messages! {
     FactorRemove: second_factor::FactorRemove => Done;
     OwnerTransfer: second_factor::OwnerTransfer => Done;
     OwnerSeal: second_factor::OwnerSeal => Done;
+    GatewayConfigure: configs::GatewayConfigure => configs::GatewayConfigureReply, unrecorded;
+    PresentRefused: auth::PresentRefused => Done;
 }

@@ -18,7 +18,6 @@ use keysherd_fragments::bundle::pinned::PinnedBundle;
 use keysherd_fragments::bundle::{Bundle, Caps, Cluster, KeyGroup, ManagerEntry, PermitKey};
 use keysherd_fragments::encoding::Encoding;
 use keysherd_fragments::manager_set::{ManagerIndex, Threshold};
-use keysherd_fragments::permit::Op;
 use keysherd_gateway::{
     CustomerFragments, Gateway, GatewayConfig, Links, ManagerLink, OriginalKey as KeyToMake,
     Strictness,
@@ -361,6 +360,7 @@ fn start_gateway(parts: GatewayParts<'_>, settings: Settings) -> (Arc<Gateway>, 
         answers: AnswerBudget::default(),
         configs: Arc::new(NoConfigs),
         browser_logins: BrowserLogins::default(),
+        outward: Default::default(),
         stretching: Turns::new(1),
     };
     (gateway, Arc::new(services))
@@ -458,7 +458,7 @@ fn bundle(managers: &[Arc<Manager>], permit_key: &SigningKey, gateway: [u8; 32])
             cluster_key: None,
             groups: vec![GROUP.to_owned()],
             fragments: vec![FRAGMENT],
-            ops: Op::ALL.to_vec(),
+            ops: keysherd_fragments::permit::Op::ALL.to_vec(),
             caps: Caps::UNLIMITED,
         }],
         groups: vec![KeyGroup {

@@ -76,6 +76,23 @@ const changedUniversal = {
 const person = () => {
   const name = fresh('person');
   return { name, email: `${name.split('/').pop()}@example.com` };
+const cluster = async () => {
+  const made = await act('auth-method-create-k8s', { name: fresh('method') });
+  return {
+    name: fresh('cluster'),
+    'access-id': made.access_id,
+    'signing-key': made.prv_key,
+    'k8s-host': 'https://127.0.0.1:6443',
+  };
+};
+const configuredCluster = async () => {
+  const fields = await cluster();
+  await act('gateway-create-k8s-auth-config', fields);
+  return fields;
+};
+const namesCluster = {
+  fields: async () => ({ name: (await configuredCluster()).name }),
+  absent: { name: '/conformance/absent' },
 };
 const folder = async () => {
   const name = fresh('folder');
@@ -163,6 +180,16 @@ export const scenarios = {
   'auth-method-update-api-key': {
     fields: async () => ({ name: await method(), description: 'new' }), absent: absentName,
   },
+  'gateway-create-k8s-auth-config': { fields: cluster, twice: true },
+  'gateway-update-k8s-auth-config': {
+    fields: async () => {
+      const fields = await configuredCluster();
+      return { ...fields, 'new-name': fields.name };
+    },
+    absent: { name: '/conformance/absent' },
+  },
+  'gateway-get-k8s-auth-config': namesCluster,
+  'gateway-delete-k8s-auth-config': namesCluster,
   'auth-method-get': { fields: async () => ({ name: await method() }), absent: absentName },
   'auth-method-delete': { fields: async () => ({ name: await method() }), absent: absentName },
   'reset-access-key': { fields: async () => ({ name: await method() }), absent: absentName },

@@ -97,6 +97,24 @@ def association():
     return do("assoc-role-am", role_name=role(), am_name=method()).assoc_id
 
 
+def k8s_method():
+    name = world().name("method")
+    return name, do("auth-method-create-k8s", name=name)
+
+
+def cluster():
+    """The fields of a gateway's configuration of a cluster."""
+    made = k8s_method()[1]
+    return {"name": world().name("cluster"), "access-id": made.access_id,
+            "signing-key": made.prv_key, "k8s-host": "https://127.0.0.1:6443"}
+
+
+def configured_cluster():
+    fields = cluster()
+    sdk.call("gateway-create-k8s-auth-config", fields, identities.admin())
+    return fields
+
+
 def folder():
     name = world().name("folder")
     do("folder-create", name=name)
@@ -494,3 +512,22 @@ def bad_values(field):
         "map": ["text", [1]],
     }
     return [json.loads(json.dumps(value)) for value in wrong[field["shape"]]]
+
+
+# This gateway's own configuration.
+
+@scenario("gateway-create-k8s-auth-config", twice=True)
+def create_cluster():
+    return Scenario(cluster())
+
+
+@scenario("gateway-update-k8s-auth-config", with_absent=True)
+def update_cluster():
+    fields = configured_cluster()
+    return Scenario({**fields, "new-name": fields["name"], "k8s-host": "https://127.0.0.1:6444"},
+                    {"name": absent("cluster")})
+
+
+@scenario("gateway-get-k8s-auth-config", "gateway-delete-k8s-auth-config", with_absent=True)
+def read_cluster():
+    return Scenario({"name": configured_cluster()["name"]}, {"name": absent("cluster")})

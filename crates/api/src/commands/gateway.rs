@@ -1,9 +1,14 @@
 //! Commands about the gateway that answers.
 
 mod apply_owner_order;
+mod create_k8s_auth_config;
+mod delete_k8s_auth_config;
 mod describe_key_fragments;
 mod download_customer_fragments;
+mod get_k8s_auth_config;
+mod k8s_auth_config;
 mod list_customer_fragments;
+mod update_k8s_auth_config;
 
 use crate::commands::ApiCommand;
 
@@ -13,4 +18,8 @@ pub(super) static COMMANDS: &[&ApiCommand] = &[
     &download_customer_fragments::COMMAND,
     &apply_owner_order::COMMAND,
     &describe_key_fragments::COMMAND,
+    &create_k8s_auth_config::COMMAND,
+    &get_k8s_auth_config::COMMAND,
+    &update_k8s_auth_config::COMMAND,
+    &delete_k8s_auth_config::COMMAND,
 ];

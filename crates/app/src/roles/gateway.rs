@@ -5,14 +5,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use keysherd_api::passwords::Turns;
-use keysherd_api::{AnswerBudget, BrowserLogins, NoConfigs, Services};
+use keysherd_api::{AnswerBudget, BrowserLogins, Services};
+use keysherd_authn::Outward;
 use keysherd_base::{ClockHandle, RngHandle};
 use keysherd_crypto::sign::SigningKey;
 use keysherd_fragments::bundle::pinned::PinnedBundle;
 use keysherd_fragments::manager_set::ManagerIndex;
 use keysherd_gateway::{
-    CustomerFragments, Gateway, GatewayConfig, GatewayHealth, Links, LogFinding, ManagerHealth,
-    Strictness,
+    ConfigStore, CustomerFragments, Gateway, GatewayConfig, GatewayHealth, Links, LogFinding,
+    ManagerHealth, Strictness,
 };
 use keysherd_plane::PlaneHandle;
 use serde_json::json;
@@ -70,6 +71,7 @@ impl GatewayRole {
     pub(crate) fn open(parts: GatewayParts) -> Result<Self, Exit> {
         let GatewayParts { plane, clock, rng, .. } = &parts;
         let (plane, clock, rng) = (plane.clone(), clock.clone(), rng.clone());
+        let configs = Arc::new(ConfigStore::open(&parts.home, rng.clone())?);
         let gateway = Arc::new(Gateway::start(GatewayConfig {
             plane: parts.plane,
             instance: parts.instance,
@@ -89,8 +91,9 @@ impl GatewayRole {
             clock,
             rng,
             answers: AnswerBudget::default(),
-            configs: Arc::new(NoConfigs),
             browser_logins: BrowserLogins::default(),
+            configs,
+            outward: Outward::default(),
             stretching: Turns::new(STRETCHING_MAX),
         });
         Ok(Self { gateway, services })

@@ -14,6 +14,7 @@ mod records;
 mod run;
 mod server;
 mod stolen;
+mod stub;
 
 pub(crate) use api::{Api, Person, Rule, rule_args};
 pub(crate) use cluster::{Cluster, Node, Wish as ClusterWish};
@@ -28,3 +29,4 @@ pub(crate) use records::{records, records_of};
 pub(crate) use run::{Finished, KEYSHERD, finish, keysherd};
 pub(crate) use server::{Bootstrap, Process, Server, Site, announced_url, audit};
 pub(crate) use stolen::{Share, documents_in, open_document, project, question, shares_in};
+pub(crate) use stub::{Asked, Stub, json as json_answer};

@@ -36,6 +36,7 @@ mod interrupted;
 mod items;
 mod keys;
 mod keys_at_rest;
+mod kubernetes;
 mod large_answers;
 mod lenient;
 mod listing;

@@ -4,12 +4,12 @@ use std::sync::LazyLock;
 
 use keysherd_authn::Method;
 use keysherd_authn::fields::{ACCESS_ID, GATEWAY_URL};
-use keysherd_base::{AccessId, AccountId, Fault, Secret, SecretString};
+use keysherd_base::{AccessId, AccountId, Fault, FaultKind, Secret, SecretString};
 use keysherd_crypto::access_key::AccessKey;
 use keysherd_crypto::sign::SigningKey;
 use keysherd_plane::auth::{
     LOGIN_LABEL, Login, LoginProof, LoginReply, LoginSubject, PURPOSE_LOGIN, PasswordParams,
-    PasswordParamsReply, Present,
+    PasswordParamsReply, Present, PresentRefused,
 };
 use keysherd_plane::uid::UidLogin;
 use keysherd_wire::{Args, Field, FieldSpec, Flag, Group, Text};
@@ -117,9 +117,18 @@ async fn login_member(
     member: &'static dyn Method,
 ) -> Result<LoginReply, Fault> {
     let access_id = access_id(args)?;
-    let evidence = member.prove(args, ctx).await?;
     let kind = member.kind().name.to_owned();
-    ctx.ask(Present { access_id, kind, evidence }).await
+    match member.prove(args, ctx).await {
+        Ok(evidence) => ctx.ask(Present { access_id, kind, evidence }).await,
+        Err(fault) if fault.kind() == FaultKind::Unauthorized => {
+            let why = fault.private().unwrap_or_else(|| fault.public()).to_owned();
+            match ctx.ask(PresentRefused { access_id, kind, why }).await {
+                Err(refused) => Err(refused),
+                Ok(_) => Err(fault),
+            }
+        }
+        Err(fault) => Err(fault),
+    }
 }
 
 /// The token itself travels with the request; an access id that is sent along has to be its own.

@@ -89,7 +89,10 @@ fn value(spec: &Spec, name: &str, field: &str, objects: &Objects) -> Value {
         ("Account", "phone") => json!("1234"),
         ("Account", "rail") => json!({"items-at-root": "warn"}),
         ("Gateway", "order") => json!(objects.order),
+        ("Gateway", "name") if name.contains("create") => json!(format!("{name} again")),
+        ("Gateway", "name") if name.contains("auth-config") => json!(name),
         ("Gateway", "name") => json!(objects.key),
+        ("Gateway", "access-id" | "signing-key" | "k8s-host") => objects.signer[field].clone(),
         _ => panic!(
             "the walk has no value to try for field {field} of command {}: add one to the table \
              in {}",

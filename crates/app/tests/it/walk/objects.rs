@@ -22,6 +22,8 @@ pub(crate) struct Objects {
     /// The root of a tree for each name of a command about one.
     pub(crate) uid_roots: BTreeMap<String, String>,
     pub(crate) owner_password: String,
+    /// What gateways' configurations have to say.
+    pub(crate) signer: Value,
     /// The certificate of an authority, in base64.
     pub(crate) authority: String,
     /// An order of the owner that changes nothing.
@@ -43,6 +45,7 @@ impl Objects {
             ciphertext: encrypted["result"].as_str().unwrap().to_owned(),
             assocs: BTreeMap::new(),
             uid_roots: BTreeMap::new(),
+            signer: signer(admin),
             owner_password: server.bootstrap.owner_password(),
             authority: base64(&std::fs::read(&server.bootstrap.ca_file).unwrap()),
             order: harmless_order(server),
@@ -111,6 +114,11 @@ impl Objects {
                 args["alg"] = "AES256GCM".into();
                 admin.ok("create-dfc-key", args);
             }
+            "Gateway" if name.contains("k8s-auth-config") => {
+                let mut args = self.signer.clone();
+                args["name"] = name.into();
+                admin.ok("gateway-create-k8s-auth-config", args);
+            }
             "Keys" | "Session" | "Account" | "Gateway" => {}
             noun => panic!("the walk makes no objects for commands about {noun}: add some"),
         }
@@ -131,6 +139,15 @@ pub(crate) fn everything(admin: &Api) -> Value {
         "groups": admin.ok("list-group", json!({})),
         "methods": admin.ok("auth-method-list", json!({})),
         "settings": admin.ok("get-account-settings", json!({})),
+    })
+}
+
+/// An auth method that a gateway signs for, its key, and a cluster that is not asked.
+fn signer(admin: &Api) -> Value {
+    let made = admin.ok("auth-method-create-k8s", json!({"name": "/walk-k8s"}));
+    json!({
+        "access-id": made["access_id"], "signing-key": made["prv_key"],
+        "k8s-host": "https://127.0.0.1:6443",
     })
 }
 
