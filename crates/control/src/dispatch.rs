@@ -7,8 +7,8 @@ use crate::control::Control;
 use crate::gateways::GatewayIdentity;
 use crate::{
     accounts, advisor, assocs, audit_log, auth, auth_methods, browser, confirm, explain, folders,
-    gateway_configs, grants, groups, items, keys, login, note, owner, permissions, present, roles,
-    rotation, rules, second_factor, setup, uid,
+    gateway_configs, grants, groups, items, keys, login, merge, note, owner, permissions, present,
+    roles, rotation, rules, second_factor, setup, uid,
 };
 
 type Answered = Result<A, Fault>;
@@ -113,6 +113,7 @@ async fn dispatch_identities(c: &Control, by: &Caller, q: Q) -> Answered {
         Q::GroupDelete(m) => A::GroupDelete(groups::delete(c, by, m).await?),
         Q::GatewayConfigure(m) => A::GatewayConfigure(gateway_configs::configure(c, by, m).await?),
         Q::PresentRefused(m) => A::PresentRefused(present::refused_at_gateway(c, by, m).await?),
+        Q::RolesMerge(m) => A::RolesMerge(merge::merge(c, by, m).await?),
         other => {
             return Err(Fault::internal(format!("no use case answers {}", other.name())));
         }

@@ -36,6 +36,7 @@ mod issue;
 mod items;
 mod keys;
 mod login;
+mod merge;
 mod method_shared;
 mod moves;
 mod nonces;

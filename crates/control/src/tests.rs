@@ -10,6 +10,7 @@ mod groups;
 mod guard_rails;
 mod lockout;
 mod login;
+mod merge;
 mod methods;
 mod owner;
 mod password;

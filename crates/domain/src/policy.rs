@@ -7,6 +7,7 @@
 pub mod escalation;
 pub mod explain;
 pub mod kinds;
+pub mod merge;
 pub mod path_set;
 pub mod pattern;
 pub mod rule_set;

@@ -25,6 +25,7 @@ pub mod grants;
 pub mod groups;
 pub mod items;
 pub mod keys;
+pub mod merge;
 pub mod refresh;
 pub mod roles;
 pub mod rotation;

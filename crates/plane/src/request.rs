@@ -7,7 +7,8 @@ use crate::caller::{Audited, Note};
 use crate::warned::Warned;
 use crate::{
     accounts, advice, alerts, audit_log, auth, auth_methods, browser, challenges, configs, confirm,
-    explain, grants, groups, items, keys, refresh, roles, rotation, second_factor, setup, uid,
+    explain, grants, groups, items, keys, merge, refresh, roles, rotation, second_factor, setup,
+    uid,
 };
 
 /// A message that can be asked, with the type of its reply.
@@ -160,4 +161,5 @@ messages! {
     OwnerSeal: second_factor::OwnerSeal => Done;
     GatewayConfigure: configs::GatewayConfigure => configs::GatewayConfigureReply, unrecorded;
     PresentRefused: auth::PresentRefused => Done;
+    RolesMerge: merge::RolesMerge => merge::RolesMergeReply;
 }

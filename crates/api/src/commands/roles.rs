@@ -14,6 +14,7 @@ mod describe_permissions;
 mod explain;
 mod get;
 mod list;
+mod merge;
 mod object_kind;
 mod reverse_rbac;
 mod rule;
@@ -36,6 +37,7 @@ pub(super) static COMMANDS: &[&ApiCommand] = &[
     &explain::COMMAND,
     &get::COMMAND,
     &list::COMMAND,
+    &merge::COMMAND,
     &reverse_rbac::COMMAND,
     &set_rule::COMMAND,
     &update::COMMAND,
