@@ -76,6 +76,7 @@ const changedUniversal = {
 const person = () => {
   const name = fresh('person');
   return { name, email: `${name.split('/').pop()}@example.com` };
+};
 const cluster = async () => {
   const made = await act('auth-method-create-k8s', { name: fresh('method') });
   return {
