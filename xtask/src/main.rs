@@ -26,7 +26,8 @@ usage: cargo xtask <task>
   docs [--check]        write docs/reference, or say what is stale
   census                how much of the V2 API is served
   conformance [SUITE]   the official SDKs against a live server
-  bench [ARGUMENT...]   measure a release build; `bench apart`: five processes beside one";
+  bench [ARGUMENT...]   measure a release build; `bench apart`: five processes beside one;
+                          `bench audit`: searches of a long audit log";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();

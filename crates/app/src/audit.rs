@@ -1,5 +1,6 @@
 //! `keysherd audit list` and `keysherd audit verify`: the log of a data directory, running or not.
 
+mod exported;
 mod remembered;
 
 use std::io::{BufWriter, Write};
@@ -22,6 +23,9 @@ const PAGE_LEN: usize = 1_000;
 
 /// Lists or verifies.
 pub(crate) fn run(flags: &ArgMatches) -> Result<(), Exit> {
+    if let Some(("verify-export", flags)) = flags.subcommand() {
+        return exported::run(flags);
+    }
     let env = |name: &str| std::env::var(name).ok();
     let config = AuditConfig::load(flags, &env)?;
     // Control on a machine of its own has a data directory of its own.
@@ -36,7 +40,9 @@ pub(crate) fn run(flags: &ArgMatches) -> Result<(), Exit> {
         heads.retain(|head| head.head.account == wanted);
     }
     let mut out = BufWriter::new(std::io::stdout().lock());
-    let outcome = if config.verify {
+    let outcome = if config.checkpoint {
+        checkpoint(&heads, &ControlKeys::load(&control.join("keys"))?.audit.public(), &mut out)
+    } else if config.verify {
         let key = ControlKeys::audit_public(&control.join("keys"))?;
         verify(&config, &reader, &heads, &key, &mut out)
     } else {
@@ -48,6 +54,19 @@ pub(crate) fn run(flags: &ArgMatches) -> Result<(), Exit> {
         (Ok(()), _) => Ok(()),
         (Err(exit), _) => Err(exit),
     }
+}
+
+fn checkpoint(heads: &[SignedHead], key: &PublicKey, out: &mut impl Write) -> Result<(), Exit> {
+    for head in heads {
+        let (account, link) = (head.head.account, hex::encode(head.head.link));
+        let line = json!({
+            "account_id": account.to_string(), "seq_num": head.head.seq, "link": link,
+            "time": head.head.time.0, "signature": hex::encode(head.signature),
+            "key": key.to_string(), "head": format!("{account}:{}:{link}", head.head.seq),
+        });
+        let _closed = writeln!(out, "{line}");
+    }
+    Ok(())
 }
 
 fn list(

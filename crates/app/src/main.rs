@@ -40,7 +40,7 @@ const ROLES: &[(&str, &str)] = &[
     ("account", "Create a further account in a data directory whose server is stopped."),
     ("gen-customer-fragment", "Make a customer fragment and add it to a file."),
     ("customer-fragment", "List customer fragments; make, verify and use recovery shares."),
-    ("audit", "List or verify the audit log of a data directory."),
+    ("audit", "List or verify the audit log of a data directory, or verify an export of it."),
 ];
 
 fn main() -> ExitCode {

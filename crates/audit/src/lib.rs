@@ -8,6 +8,7 @@ pub mod action;
 mod brief;
 pub mod chain;
 mod draft;
+mod export;
 mod filter;
 mod line;
 mod permits;
@@ -18,6 +19,10 @@ mod verify;
 pub use brief::{Brief, Place};
 pub use chain::{HEAD_LABEL, HashFn, Head, LINK_LABEL, Link, NO_LINK, SignedHead};
 pub use draft::{Draft, Failure, Param, Prepared, TEXT_BYTES_MAX};
+pub use export::{
+    BadExport, EXPORT_LABEL, EXPORT_LINE_BYTES_MAX, ExportHeader, ExportReader, ExportSeal,
+    ExportVerdict, HeadFields, NO_DIGEST, export_digest, export_line,
+};
 pub use filter::{Filter, StatusFilter, Term, terms_of};
 pub use permits::{ExplainedPermits, PERMITS_PARAM};
 pub use record::{BadRecord, Record};

@@ -8,7 +8,7 @@ use crate::chain::{HashFn, Link, NO_LINK, SignedHead, link};
 use crate::record::write_prefix;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 /// The first thing wrong with a chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

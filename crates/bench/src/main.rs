@@ -7,6 +7,7 @@
 
 mod actor;
 mod apart;
+mod audit_log;
 mod connection;
 mod console;
 mod cores;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
     let outcome = match matches.subcommand() {
         Some(("echo", flags)) => echo::serve(flags),
         Some(("apart", flags)) => in_runtime(apart::run(flags)),
+        Some(("audit", flags)) => in_runtime(audit_log::run(flags)),
         Some(("link", flags)) => link::run(flags),
         _ => settings::Settings::of(&matches).and_then(|settings| measure(&settings)),
     };

@@ -44,6 +44,7 @@ pub(crate) fn command() -> Command {
         .about("Measures a running server beside a bare TLS echo and a bare disk.")
         .args_conflicts_with_subcommands(true)
         .subcommand(crate::apart::command())
+        .subcommand(crate::audit_log::command())
         .subcommand(crate::echo::command())
         .subcommand(crate::link::command())
 }

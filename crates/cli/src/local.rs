@@ -1,6 +1,7 @@
 //! Verbs that work on this machine. They are specified like the server's commands, so flags,
 //! help and completions come from the same place.
 
+mod audit_export;
 mod auth;
 mod completions;
 mod configure;
@@ -34,6 +35,7 @@ pub(crate) struct LocalVerb {
 pub(crate) const ALL: &[LocalVerb] = &[
     configure::VERB,
     auth::VERB,
+    audit_export::VERB,
     profiles::LIST,
     profiles::GET_DEFAULT,
     profiles::SET_DEFAULT,

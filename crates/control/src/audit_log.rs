@@ -6,6 +6,7 @@
 //! | scoped | those, and records that name items or folders, if the caller may list all of them |
 //! | all | every record of the account |
 
+pub(crate) mod export;
 pub(crate) mod page;
 pub(crate) mod search;
 
@@ -46,6 +47,11 @@ impl Sight {
             )));
         }
         Ok(Self { who: who.clone(), scope, now })
+    }
+
+    /// How far it reaches.
+    pub(crate) const fn scope(&self) -> Scope {
+        self.scope
     }
 
     /// The filter within what may be seen, as far as a filter can say it; `None` when nothing can

@@ -246,7 +246,9 @@ pub(crate) async fn get(
         let found = directory.method(&message.path);
         let path = message.path.as_str();
         let method = principal.require_found(KIND, path, Capability::List, now, found)?;
-        Ok(view(&directory, &principal, method, now))
+        let mut view = view(&directory, &principal, method, now);
+        control.fill_method_uses(std::slice::from_mut(&mut view));
+        Ok(view)
     });
     control.recorded(draft, outcome).await
 }
@@ -278,7 +280,9 @@ pub(crate) async fn list(
         let found = directory.methods_after(after.as_ref()).filter(wanted);
         let Page { members, more } = page(found, message.limit);
         let views = members.into_iter().map(|method| view(&directory, &principal, method, now));
-        Ok(MethodListReply { methods: views.collect(), more })
+        let mut methods: Vec<_> = views.collect();
+        control.fill_method_uses(&mut methods);
+        Ok(MethodListReply { methods, more })
     };
     control.recorded(draft, listing()).await
 }
@@ -421,5 +425,6 @@ fn view(
         permissions: principal.permissions(KIND, method.path.as_str(), now),
         token_ttl_minutes: token_ttl_minutes(&directory.account, method),
         method: method.clone(),
+        last_used: None,
     }
 }

@@ -51,6 +51,8 @@ pub struct Parts {
     pub(crate) clock: ClockHandle,
     pub(crate) rng: RngHandle,
     pub(crate) permit_key: Arc<SigningKey>,
+    /// Signs what of the audit log leaves.
+    pub(crate) audit_key: Arc<SigningKey>,
     pub(crate) decoy_key: HmacKey,
     /// Seals what control itself has to read again. Context: account and row, see its callers.
     pub vault: VaultKey,
@@ -99,6 +101,7 @@ impl Control {
             decoy_public: SigningKey::generate(&*rng)?.public(),
             decoy_key: keys.decoy,
             vault: keys.vault,
+            audit_key: keys.audit,
             permit_key: keys.permit,
             items: ItemState::default(),
             grants: GrantState::default(),

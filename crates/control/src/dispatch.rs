@@ -6,9 +6,9 @@ use keysherd_plane::{Caller, Reply as A, Request as Q};
 use crate::control::Control;
 use crate::gateways::GatewayIdentity;
 use crate::{
-    accounts, advisor, assocs, audit_log, auth, auth_methods, browser, confirm, explain, folders,
-    gateway_configs, grants, groups, items, keys, login, merge, note, owner, permissions, present,
-    roles, rotation, rules, second_factor, setup, uid,
+    accounts, advisor, analytics, assocs, audit_log, auth, auth_methods, browser, confirm, explain,
+    folders, gateway_configs, grants, groups, items, keys, login, merge, note, owner, permissions,
+    present, roles, rotation, rules, second_factor, setup, uid,
 };
 
 type Answered = Result<A, Fault>;
@@ -91,6 +91,11 @@ async fn dispatch_identities(c: &Control, by: &Caller, q: Q) -> Answered {
     Ok(match q {
         Q::AccessExplain(m) => A::AccessExplain(explain::explain(c, by, m).await?),
         Q::AuditSearch(m) => A::AuditSearch(audit_log::search::search(c, by, m).await?),
+        Q::AuditExport(m) => A::AuditExport(audit_log::export::export(c, by, m).await?),
+        Q::AuditCheckpoint(m) => A::AuditCheckpoint(audit_log::export::checkpoint(c, by, m).await?),
+        Q::AnalyticsGet(m) => A::AnalyticsGet(analytics::get(c, by, m).await?),
+        Q::UnusedItems(m) => A::UnusedItems(analytics::unused::items(c, by, m).await?),
+        Q::UnusedRights(m) => A::UnusedRights(analytics::rights::rights(c, by, m).await?),
         Q::BrowserDepart(m) => A::BrowserDepart(browser::depart(c, by, m).await?),
         Q::BrowserRefused(m) => A::BrowserRefused(browser::turned_away(c, by, m).await?),
         Q::UidLogin(m) => A::UidLogin(uid::bearer::login(c, by, m).await?),

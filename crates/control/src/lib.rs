@@ -9,6 +9,7 @@
 mod accounts;
 mod admission;
 mod advisor;
+mod analytics;
 mod assocs;
 mod audit;
 mod audit_log;
@@ -35,6 +36,7 @@ mod guard;
 mod issue;
 mod items;
 mod keys;
+mod last_use;
 mod login;
 mod merge;
 mod method_shared;

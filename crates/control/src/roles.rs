@@ -196,7 +196,9 @@ pub(crate) async fn get(
         let found = directory.role(&message.path);
         let path = message.path.as_str();
         let role = principal.require_found(KIND, path, Capability::List, now, found)?;
-        Ok(view(&directory, &principal, role, now))
+        let mut view = view(&directory, &principal, role, now);
+        control.fill_role_uses(std::slice::from_mut(&mut view));
+        Ok(view)
     });
     control.recorded(draft, outcome).await
 }
@@ -226,7 +228,9 @@ pub(crate) async fn list(
         let found = directory.roles_after(after.as_ref()).filter(wanted);
         let Page { members, more } = page(found, message.limit);
         let views = members.into_iter().map(|role| view(&directory, &principal, role, now));
-        Ok(RoleListReply { roles: views.collect(), more })
+        let mut roles: Vec<_> = views.collect();
+        control.fill_role_uses(&mut roles);
+        Ok(RoleListReply { roles, more })
     };
     control.recorded(draft, listing()).await
 }
@@ -360,5 +364,6 @@ fn view(
         methods: methods.collect(),
         permissions: principal.permissions(KIND, role.path.as_str(), now),
         role: role.clone(),
+        last_used: None,
     }
 }

@@ -12,6 +12,7 @@
 mod access_keys;
 mod addresses;
 mod audit_chains;
+mod audit_exports;
 mod audit_records;
 mod certificates;
 mod ciphertexts;
@@ -44,6 +45,7 @@ mod tokens;
 pub use access_keys::access_keys;
 pub use addresses::addresses;
 pub use audit_chains::audit_chains;
+pub use audit_exports::audit_exports;
 pub use audit_records::audit_records;
 pub use certificates::certificates;
 pub use ciphertexts::ciphertexts;
@@ -98,6 +100,7 @@ targets! {
     access_keys from access_keys, seeds, 10_000;
     addresses from addresses, seeds, 10_000;
     audit_chains from audit_chains, seeds, 10_000;
+    audit_exports from audit_exports, seeds, 3_000;
     audit_records from audit_records, seeds, 3_000;
     certificates from certificates, seeds, 3_000;
     ciphertexts from ciphertexts, seeds, 3_000;

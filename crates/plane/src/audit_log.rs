@@ -1,7 +1,13 @@
 //! Searching and exporting the account's audit log.
 
-use keysherd_audit::Filter;
+use std::collections::BTreeMap;
+
+use keysherd_audit::{Filter, HeadFields};
+use keysherd_base::{AccountId, ItemPath, Timestamp};
+use keysherd_domain::role::Capability;
 use serde::{Deserialize, Serialize};
+
+use crate::items::ItemView;
 
 /// Searches the audit log, as far as the caller's scope reaches.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -26,4 +32,150 @@ pub struct AuditSearchReply {
     pub next: Option<String>,
     /// The number of the newest record: the search considered all records up to it.
     pub newest: u64,
+}
+
+/// Exports records, oldest first, page by page, as far as the caller's scope reaches.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AuditExport {
+    /// Which records.
+    pub filter: Filter,
+    /// Only records after this number.
+    pub after: u64,
+    /// The token of this page, as the page before gave it.
+    pub page: Option<String>,
+}
+
+/// A part of an export.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AuditExportReply {
+    /// Whole lines ([`keysherd_audit::ExportReader`] reads them), without line breaks.
+    pub lines: Vec<String>,
+    /// How many records were exported so far.
+    pub records: u64,
+    /// The token of the next page; `None` after the line with the seal.
+    pub next: Option<String>,
+}
+
+/// Asks for the signed head of the account's chain.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct AuditCheckpoint;
+
+/// A signed head.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AuditCheckpointReply {
+    /// The head.
+    pub head: HeadFields,
+    /// The public key it is signed with, in hex.
+    pub key: String,
+}
+
+/// Asks for sums over the audit log, and for what the account has.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct AnalyticsGet;
+
+/// Sums over the last days.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Analytics {
+    /// Up to when.
+    pub time: Timestamp,
+    /// The account.
+    pub account: AccountId,
+    /// Requests by day, bearer, action and outcome, as far as the caller's scope reaches.
+    pub days: Vec<DaySum>,
+    /// What the account has; only with usage-reports-access.
+    pub usage: Option<Usage>,
+}
+
+/// Requests of one kind on one day.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DaySum {
+    /// Days since the epoch, UTC.
+    pub day: i64,
+    /// The auth method's access id; empty: unknown.
+    pub access_id: String,
+    /// Who it was within the method; empty: unknown.
+    pub unique_id: String,
+    /// The kind of the auth method; empty: unknown.
+    pub access_type: String,
+    /// The action.
+    pub action: String,
+    /// The outcome as an HTTP status.
+    pub status: u16,
+    /// How many requests.
+    pub requests: u64,
+    /// Microseconds of all of them together.
+    pub micros: u64,
+}
+
+/// What an account has.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Usage {
+    /// Items by `item_type`.
+    pub items: BTreeMap<String, u64>,
+    /// Those who used the account in the last days.
+    pub clients: Vec<UsageClient>,
+}
+
+/// One who used the account.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct UsageClient {
+    /// The auth method's access id.
+    pub access_id: String,
+    /// The name of the auth method; empty when it was deleted.
+    pub method: String,
+    /// The kind of the auth method.
+    pub access_type: String,
+    /// Who it was within the method.
+    pub unique_id: String,
+}
+
+/// Asks for items whose values nobody used for a while.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct UnusedItems {
+    /// Not since this time.
+    pub since: Timestamp,
+    /// Only paths after this one.
+    pub after: Option<String>,
+    /// At most this many.
+    pub limit: usize,
+}
+
+/// Items nobody used.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct UnusedItemsReply {
+    /// The items.
+    pub items: Vec<ItemView>,
+    /// The path after which to go on; `None` when there are no more.
+    pub next: Option<String>,
+}
+
+/// Asks for rules of roles that nobody made use of for a while.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct UnusedRights {
+    /// Not since this time.
+    pub since: Timestamp,
+    /// The role's path and the number of its rule to begin with.
+    pub after: Option<(String, u32)>,
+}
+
+/// Rules that nobody made use of.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct UnusedRightsReply {
+    /// The rules.
+    pub rules: Vec<UnusedRule>,
+    /// Where to go on; `None` when there are no more.
+    pub next: Option<(String, u32)>,
+}
+
+/// A rule that grants what nobody made use of.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct UnusedRule {
+    /// The role's path.
+    pub role: ItemPath,
+    /// The rule's path.
+    pub rule: String,
+    /// The capabilities that were not used.
+    pub unused: Vec<Capability>,
+    /// How many associations the role has.
+    pub methods: usize,
 }

@@ -1,6 +1,6 @@
 //! Auth methods.
 
-use keysherd_base::{AccessId, ItemPath};
+use keysherd_base::{AccessId, ItemPath, Timestamp};
 use keysherd_domain::auth_method::{AuthMethod, MethodDetail, MethodShared};
 use keysherd_domain::role::{Assoc, Capabilities, Role};
 use serde::{Deserialize, Serialize};
@@ -83,6 +83,8 @@ pub struct MethodView {
     pub permissions: Capabilities,
     /// Its effective token lifetime in minutes.
     pub token_ttl_minutes: u32,
+    /// When a request with it last succeeded, as far as that is known.
+    pub last_used: Option<Timestamp>,
 }
 
 /// Lists auth methods the caller may see, by path.

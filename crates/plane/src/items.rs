@@ -145,6 +145,8 @@ pub struct ItemView {
     pub permissions: Capabilities,
     /// Its versions, newest first, without ciphertext, when they were asked for.
     pub versions: Vec<ItemVersion>,
+    /// When its value was last used, as far as that is known.
+    pub last_used: Option<Timestamp>,
 }
 
 /// Lists items the caller may see.

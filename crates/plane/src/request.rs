@@ -162,4 +162,9 @@ messages! {
     GatewayConfigure: configs::GatewayConfigure => configs::GatewayConfigureReply, unrecorded;
     PresentRefused: auth::PresentRefused => Done;
     RolesMerge: merge::RolesMerge => merge::RolesMergeReply;
+    AuditExport: audit_log::AuditExport => audit_log::AuditExportReply;
+    AuditCheckpoint: audit_log::AuditCheckpoint => audit_log::AuditCheckpointReply;
+    AnalyticsGet: audit_log::AnalyticsGet => audit_log::Analytics;
+    UnusedItems: audit_log::UnusedItems => audit_log::UnusedItemsReply;
+    UnusedRights: audit_log::UnusedRights => audit_log::UnusedRightsReply;
 }

@@ -1,6 +1,6 @@
 //! Roles, their rules and associations, and questions about permissions.
 
-use keysherd_base::{AssocId, FolderPath, ItemPath};
+use keysherd_base::{AssocId, FolderPath, ItemPath, Timestamp};
 use keysherd_domain::auth_method::AuthMethod;
 use keysherd_domain::claims::SubClaims;
 use keysherd_domain::role::{Assoc, Capabilities, Role, Rule, RuleKind};
@@ -50,6 +50,8 @@ pub struct RoleView {
     pub methods: Vec<(Assoc, AuthMethod)>,
     /// What the caller may do with it.
     pub permissions: Capabilities,
+    /// When one of `methods` was last used, as far as that is known.
+    pub last_used: Option<Timestamp>,
 }
 
 /// Lists roles the caller may see, by path.

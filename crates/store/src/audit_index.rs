@@ -32,28 +32,31 @@ pub use search::{AuditOrder, AuditPage, AuditSearch};
 pub use uses::LastUse;
 use uses::Overlay;
 
-/// When an item's value was last used; a second or so behind the requests.
+/// When the values of items were last used, in the order of `ids`; a second or so behind the
+/// requests. What nobody used, or not since it is counted, is `None`.
 ///
 /// # Errors
 /// Only when the index is broken.
-pub fn last_use_of_item(
+pub fn last_uses_of_items(
     store: &Store,
     account: AccountId,
-    id: ItemId,
-) -> Result<Option<LastUse>, Fault> {
-    store.audit_index().last_use(account, uses::item(id.0))
+    ids: impl IntoIterator<Item = ItemId>,
+) -> Result<Vec<Option<LastUse>>, Fault> {
+    let objects = ids.into_iter().map(|id| uses::item(id.0));
+    store.audit_index().last_uses(account, objects)
 }
 
-/// When an auth method was last used for a request that succeeded; a second or so behind.
+/// When auth methods were last used for a request that succeeded, as [`last_uses_of_items`].
 ///
 /// # Errors
 /// Only when the index is broken.
-pub fn last_use_of_method(
+pub fn last_uses_of_methods<'a>(
     store: &Store,
     account: AccountId,
-    access_id: &AccessId,
-) -> Result<Option<LastUse>, Fault> {
-    store.audit_index().last_use(account, uses::method(access_id.as_str()))
+    ids: impl IntoIterator<Item = &'a AccessId>,
+) -> Result<Vec<Option<LastUse>>, Fault> {
+    let objects = ids.into_iter().map(|id| uses::method(id.as_str()));
+    store.audit_index().last_uses(account, objects)
 }
 
 /// The requests of an account by day, those of the last `days` days up to `now`, by day and
@@ -147,16 +150,22 @@ impl IndexState {
         }
     }
 
-    fn last_use(&self, account: AccountId, object: String) -> Result<Option<LastUse>, Fault> {
-        let key = (account, object);
+    fn last_uses(
+        &self,
+        account: AccountId,
+        objects: impl Iterator<Item = String>,
+    ) -> Result<Vec<Option<LastUse>>, Fault> {
+        let keys: Vec<_> = objects.map(|object| (account, object)).collect();
         // First what is newer; what leaves the overlay is in the index before.
-        if let Some(last) = self.overlay().uses.get(&key) {
-            return Ok(Some(last.clone()));
-        }
-        match self.reader() {
-            Some(index) => uses::stored(&*index, key.0, &key.1),
-            None => Ok(None),
-        }
+        let overlay = self.overlay();
+        let newer: Vec<_> = keys.iter().map(|key| overlay.uses.get(key).cloned()).collect();
+        drop(overlay);
+        let Some(index) = self.reader() else { return Ok(newer) };
+        let found = newer.into_iter().zip(&keys).map(|(newer, (account, object))| match newer {
+            Some(newer) => Ok(Some(newer)),
+            None => uses::stored(&*index, *account, object),
+        });
+        found.collect()
     }
 
     fn days(&self, account: AccountId, since: i64) -> Result<Vec<(DayRow, DaySums)>, Fault> {

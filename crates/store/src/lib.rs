@@ -49,8 +49,8 @@ mod writer;
 mod tests;
 
 pub use audit_index::{
-    AuditOrder, AuditPage, AuditSearch, DayRow, DaySums, LastUse, days_since, last_use_of_item,
-    last_use_of_method,
+    AuditOrder, AuditPage, AuditSearch, DayRow, DaySums, LastUse, days_since, last_uses_of_items,
+    last_uses_of_methods,
 };
 pub use audit_reader::AuditReader;
 pub use config::{HeadSigner, StoreConfig};

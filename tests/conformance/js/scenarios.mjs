@@ -336,5 +336,6 @@ export const scenarios = {
   'gateway-download-customer-fragments': { fields: () => ({}) },
   'gateway-list-customer-fragments': { fields: () => ({}) },
   'get-account-settings': { fields: () => ({}) },
+  'get-analytics-data': { fields: () => ({}) },
   'update-account-settings': { fields: () => ({ 'company-name': 'Conformance' }) },
 };

@@ -486,7 +486,7 @@ def decrypt_batch():
 
 # Account.
 
-@scenario("get-account-settings", "gateway-list-customer-fragments",
+@scenario("get-account-settings", "get-analytics-data", "gateway-list-customer-fragments",
           "gateway-download-customer-fragments")
 def get_settings():
     return Scenario({})

@@ -10,6 +10,7 @@ use keysherd_domain::role::{Assoc, Role};
 use keysherd_plane::auth_methods::MethodView;
 use serde::Serialize;
 
+use super::LastUsed;
 use crate::replies::role::RulesReply;
 
 /// The model `AuthMethod`.
@@ -24,6 +25,8 @@ pub(crate) struct AuthMethodReply<'a> {
     client_permissions: Vec<&'static str>,
     creation_date: String,
     modification_date: String,
+    #[serde(flatten)]
+    last_used: LastUsed,
     delete_protection: bool,
     description: &'a str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -131,6 +134,7 @@ impl<'a> AuthMethodReply<'a> {
             client_permissions: view.permissions.iter().map(|cap| cap.name()).collect(),
             creation_date: method.created.rfc3339(),
             modification_date: method.modified.rfc3339(),
+            last_used: LastUsed::at(view.last_used),
             delete_protection: shared.delete_protection,
             description: &shared.description,
             expiration_events: shared

@@ -8,6 +8,8 @@ use keysherd_domain::item::{Item, ItemKind, ItemLock, ItemState, ItemVersion};
 use keysherd_plane::items::ItemView;
 use serde::Serialize;
 
+use super::LastUsed;
+
 /// The model `Item`.
 #[derive(Serialize)]
 pub(crate) struct ItemReply<'a> {
@@ -38,6 +40,8 @@ pub(crate) struct ItemReply<'a> {
     delete_protection: bool,
     creation_date: String,
     modification_date: String,
+    #[serde(flatten)]
+    last_used: LastUsed,
     #[serde(skip_serializing_if = "Option::is_none")]
     deletion_date: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -147,6 +151,7 @@ impl<'a> ItemReply<'a> {
             delete_protection: item.delete_protection,
             creation_date: item.created.rfc3339(),
             modification_date: item.modified.rfc3339(),
+            last_used: LastUsed::at(view.last_used),
             deletion_date: item.deletion_at.map(|at| at.rfc3339()),
             item_versions: view
                 .versions

@@ -8,6 +8,8 @@ use keysherd_domain::role::{Assoc, Capability, Role, Rule, RuleKind};
 use keysherd_plane::roles::RoleView;
 use serde::Serialize;
 
+use super::LastUsed;
+
 /// The model `Role`.
 #[derive(Serialize)]
 pub(crate) struct RoleReply<'a> {
@@ -20,6 +22,8 @@ pub(crate) struct RoleReply<'a> {
     delete_protection: bool,
     creation_date: String,
     modification_date: String,
+    #[serde(flatten)]
+    last_used: LastUsed,
 }
 
 /// The model `Rules`.
@@ -102,6 +106,7 @@ impl<'a> RoleReply<'a> {
             delete_protection: role.delete_protection,
             creation_date: role.created.rfc3339(),
             modification_date: role.modified.rfc3339(),
+            last_used: LastUsed::at(view.last_used),
         }
     }
 }

@@ -15,8 +15,10 @@ use crate::exit::Exit;
 pub(crate) struct Remembered {
     /// Whose chain it is.
     pub(crate) account: AccountId,
-    seq: u64,
-    link: Link,
+    /// Its number.
+    pub(super) seq: u64,
+    /// Its link.
+    pub(super) link: Link,
 }
 
 impl Remembered {

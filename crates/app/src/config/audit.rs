@@ -15,6 +15,8 @@ pub(crate) struct AuditConfig {
     pub(crate) data_dir: PathBuf,
     /// Whether the log is verified instead of listed.
     pub(crate) verify: bool,
+    /// Whether only the signed heads are printed.
+    pub(crate) checkpoint: bool,
     /// Whether records are printed as JSON lines.
     pub(crate) json: bool,
     /// Only this account.
@@ -48,23 +50,44 @@ pub(crate) fn command() -> Command {
                 .arg(number("limit", "At most this many records of each account", "1000")),
         )
         .subcommand(
+            Command::new("checkpoint")
+                .about("Print the signed head of each chain and the public key, as JSON lines.")
+                .args([data_dir::flag(), account.clone()]),
+        )
+        .subcommand(
+            Command::new("verify-export")
+                .about(
+                    "Verify a file of audit-export with nothing but the public key; exit code 70 \
+                     if anything was changed.",
+                )
+                .args([
+                    Arg::new("file").value_name("FILE").required(true).help("The file"),
+                    Arg::new("key")
+                        .long("key")
+                        .value_name("HEX")
+                        .required(true)
+                        .help("The public key, as audit checkpoint and audit-checkpoint print it"),
+                    json.clone(),
+                    head(),
+                ]),
+        )
+        .subcommand(
             Command::new("verify")
                 .about(
                     "Find any altered, missing or reordered record; exit code 70 if there is one.",
                 )
                 .args([data_dir::flag(), json, account])
-                .arg(
-                    Arg::new("head")
-                        .long("head")
-                        .value_name("HEAD")
-                        .action(ArgAction::Append)
-                        .value_parser(clap::value_parser!(Remembered))
-                        .help(
-                            "A head that an earlier verify printed: the log must still lead \
-                             through it",
-                        ),
-                ),
+                .arg(head()),
         )
+}
+
+fn head() -> Arg {
+    Arg::new("head")
+        .long("head")
+        .value_name("HEAD")
+        .action(ArgAction::Append)
+        .value_parser(clap::value_parser!(Remembered))
+        .help("A head that an earlier verify printed: the log must still lead through it")
 }
 
 fn number(name: &'static str, help: &'static str, default: &'static str) -> Arg {
@@ -88,15 +111,16 @@ impl AuditConfig {
         let (verb, flags) = flags.subcommand().ok_or_else(|| {
             Exit::Configuration("say what to do: audit list or audit verify".to_owned())
         })?;
-        let verify = verb == "verify";
-        let count = |name: &str| match verify {
-            true => None,
-            false => flags.get_one::<u64>(name).copied(),
+        let (verify, list) = (verb == "verify", verb == "list");
+        let count = |name: &str| match list {
+            true => flags.get_one::<u64>(name).copied(),
+            false => None,
         };
         Ok(Self {
             data_dir: data_dir::of(flags, env)?,
             verify,
-            json: flags.get_flag("json"),
+            checkpoint: verb == "checkpoint",
+            json: (verify || list) && flags.get_flag("json"),
             account: flags.get_one::<String>("account").cloned(),
             heads: match verify {
                 true => flags.get_many("head").into_iter().flatten().copied().collect(),

@@ -7,9 +7,11 @@ mod kit;
 mod softhsm;
 
 mod advisor;
+mod audit_export;
 mod audit_log;
 mod audit_records;
 mod audit_search;
+mod audit_uses;
 mod bad_arguments;
 mod canary;
 mod certificates;

@@ -10,7 +10,7 @@ type Stored = (u64, Vec<u8>, Link);
 const ACCOUNT: AccountId = AccountId(Uid([1; 16]));
 
 /// Not a cryptographic hash, but one whose output changes with every input byte: four FNV-1a lanes.
-fn toy_hash(parts: &[&[u8]]) -> [u8; 32] {
+pub(crate) fn toy_hash(parts: &[&[u8]]) -> [u8; 32] {
     let mut out = [0; 32];
     for (lane, chunk) in out.chunks_exact_mut(8).enumerate() {
         let mut state = 0xcbf2_9ce4_8422_2325_u64 ^ (lane as u64);
@@ -22,7 +22,7 @@ fn toy_hash(parts: &[&[u8]]) -> [u8; 32] {
     out
 }
 
-fn toy_sign(body: &[u8]) -> [u8; 64] {
+pub(crate) fn toy_sign(body: &[u8]) -> [u8; 64] {
     let half = toy_hash(&[b"key", body]);
     let mut signature = [0; 64];
     signature[..32].copy_from_slice(&half);

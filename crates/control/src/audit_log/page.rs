@@ -29,7 +29,7 @@ pub(crate) struct PageState {
 pub(crate) struct PageOf<'a> {
     pub(crate) who: &'a Principal,
     /// What tells different uses of the same filter apart.
-    pub(crate) purpose: &'static str,
+    pub(crate) purpose: &'a str,
     pub(crate) filter: &'a Filter,
 }
 

@@ -26,7 +26,10 @@ pub(crate) async fn describe(
     message: ItemDescribe,
 ) -> Result<ItemView, Fault> {
     let who = control.principal(caller).await?;
-    let outcome = control.store.read(|reader| read(reader, control, &who, &message));
+    let mut outcome = control.store.read(|reader| read(reader, control, &who, &message));
+    if let Ok(view) = &mut outcome {
+        control.fill_item_uses(std::slice::from_mut(view));
+    }
     let item_type = outcome.as_ref().map_or("", |view| view.item.kind.type_name());
     let mut params = vec![ref_param(&message.item)];
     if let (Ok(view), ItemRef::Id(_) | ItemRef::Display(_)) = (&outcome, &message.item) {

@@ -38,7 +38,12 @@ pub(crate) async fn list(
     let who = control.principal(caller).await?;
     let draft = audit_draft(caller, &who, action::LIST_ITEMS, "", params(&message));
     let now = control.now();
-    let outcome = control.store.read_blocking(move |reader| walk(reader, &who, &message, now));
+    let filling = control.clone();
+    let outcome = control.store.read_blocking(move |reader| {
+        let mut listed = walk(reader, &who, &message, now)?;
+        filling.fill_item_uses(&mut listed.items);
+        Ok(listed)
+    });
     let outcome = outcome.await;
     control.recorded(draft, outcome).await
 }

@@ -69,6 +69,7 @@ impl<'a> Viewer<'a> {
             customer_fragment: key.customer_fragment,
             permissions: held,
             versions: Vec::new(),
+            last_used: None,
         })
     }
 

@@ -4,12 +4,12 @@ use std::fs;
 use std::time::Duration;
 
 use keysherd_audit::{Brief, Draft, Failure, Filter, StatusFilter};
-use keysherd_base::{AccessId, AccountId, FaultKind, Timestamp};
+use keysherd_base::{AccessId, AccountId, FaultKind, ItemId, Timestamp};
 
 use super::fixture::*;
 use crate::{
-    AuditOrder, AuditPage, AuditSearch, Store, audit, days_since, items, last_use_of_item,
-    last_use_of_method,
+    AuditOrder, AuditPage, AuditSearch, LastUse, Store, audit, days_since, items,
+    last_uses_of_items, last_uses_of_methods,
 };
 
 const LONG: Duration = Duration::from_secs(60);
@@ -249,14 +249,14 @@ fn last_uses_and_sums_follow_the_records() {
     .unwrap();
     let look = |store: &Store| {
         wait(store.index_audit(LONG));
-        let last = last_use_of_item(store, ACCOUNT, used).unwrap().unwrap();
+        let last = last_use_of_item(store, ACCOUNT, used).unwrap();
         assert_eq!((last.time, last.access_id.as_str()), (NOW, access(1).as_str()));
         assert_eq!(last.unique_id, "alice");
-        assert_eq!(last_use_of_item(store, ACCOUNT, unused).unwrap(), None);
-        assert_eq!(last_use_of_item(store, ACCOUNT, late).unwrap(), None, "made after the use");
-        assert_eq!(last_use_of_item(store, OTHER, used).unwrap(), None);
-        assert!(last_use_of_method(store, ACCOUNT, &access(1)).unwrap().is_some());
-        assert_eq!(last_use_of_method(store, ACCOUNT, &access(2)).unwrap(), None);
+        assert_eq!(last_use_of_item(store, ACCOUNT, unused), None);
+        assert_eq!(last_use_of_item(store, ACCOUNT, late), None, "made after the use");
+        assert_eq!(last_use_of_item(store, OTHER, used), None);
+        assert!(last_use_of_method(store, ACCOUNT, &access(1)).is_some());
+        assert_eq!(last_use_of_method(store, ACCOUNT, &access(2)), None);
         assert_eq!(days(store), 4);
         assert!(days_since(store, OTHER, NOW, 30).unwrap().is_empty());
     };
@@ -264,6 +264,14 @@ fn last_uses_and_sums_follow_the_records() {
     let Fixture { store, clock, folder } = fixture;
     drop(store);
     look(&Store::open(config(folder.path(), &clock)).unwrap());
+}
+
+fn last_use_of_item(store: &Store, of: AccountId, id: ItemId) -> Option<LastUse> {
+    last_uses_of_items(store, of, [id]).unwrap().remove(0)
+}
+
+fn last_use_of_method(store: &Store, of: AccountId, id: &AccessId) -> Option<LastUse> {
+    last_uses_of_methods(store, of, [id]).unwrap().remove(0)
 }
 
 fn items_created_later() -> keysherd_domain::item::Item {
