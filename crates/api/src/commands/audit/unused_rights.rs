@@ -35,8 +35,8 @@ pub(super) static COMMAND: ApiCommand = Command {
         name: "unused-rights",
         aliases: &[],
         success: 200,
-        summary: "List item rules of roles whose capabilities nobody made use of for a while; takes \
-                  audit-access all. Ours, not of the V2 API.",
+        summary: "List item rules of roles whose capabilities nobody made use of for a while; \
+                  takes audit-access all. Ours, not of the V2 API.",
         groups: &[&SESSION],
         fields: &[DAYS.spec(), PAGINATION_TOKEN.spec()],
         reply: "object",
