@@ -101,6 +101,11 @@ impl World {
         Self { home, clock, control, audit_key, first, admin }
     }
 
+    /// Where everything is kept.
+    pub(crate) fn home(&self) -> &Path {
+        self.home.path()
+    }
+
     /// The file of the setup token.
     pub(crate) fn setup_token(&self) -> PathBuf {
         self.home.path().join("setup-token")

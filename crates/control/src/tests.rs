@@ -10,6 +10,7 @@ mod groups;
 mod guard_rails;
 mod lockout;
 mod login;
+mod logins;
 mod merge;
 mod methods;
 mod owner;

@@ -1,6 +1,6 @@
 //! Identifiers in their public spellings.
 
-use keysherd_base::{AccessId, AccountId, Uid};
+use keysherd_base::{AccessId, AccountId, Uid, UidTokenId};
 
 /// Reads the bytes as each kind of identifier: what is accepted is written the same way, but for
 /// the letter case of hex digits.
@@ -22,6 +22,15 @@ pub fn identifiers(data: &[u8]) {
         }
         Err(bad) => assert_eq!(bad.to_string(), "not a valid account id"),
     }
+    if let Ok(id) = UidTokenId::parse(text) {
+        assert_eq!(id.as_str(), text);
+        assert_eq!(usize::try_from(id.depth()), Ok((text.len() - 8) / 4));
+        assert!(id.has_in_branch(&id));
+        assert!(
+            id.parent()
+                .is_none_or(|above| { above.has_in_branch(&id) && !id.has_in_branch(&above) })
+        );
+    }
     let uid = Uid::parse(text);
     assert_eq!(uid.ok(), Uid::from_hex(text), "both readers agree");
     match uid {
@@ -40,6 +49,8 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         "sixteen-byte-id!",
         "acc-",
         "p-",
+        "ywzsub3u4tbu",
+        "ywzsub3u4tbunvco",
     ]
     .map(|text| text.as_bytes().to_vec())
     .to_vec()

@@ -59,4 +59,5 @@ mod stolen;
 mod stopping;
 mod tampering;
 mod tokens;
+mod universal_identity;
 mod walk;
