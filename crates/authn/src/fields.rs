@@ -5,6 +5,9 @@ use keysherd_wire::{Field, List, Text};
 /// The claim that distinguishes the bearers of a method.
 pub const UNIQUE_IDENTIFIER: Field<Text> =
     Field::text("unique-identifier", "The claim that tells the bearers of the method apart.");
+/// The same where a kind has a usual one.
+pub const OPTIONAL_UNIQUE_IDENTIFIER: Field<Text> =
+    UNIQUE_IDENTIFIER.default("the id that the issuer gave");
 /// Delimiters beside the comma.
 pub const SUBCLAIMS_DELIMITERS: Field<List> = Field::list(
     "subclaims-delimiters",

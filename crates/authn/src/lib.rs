@@ -28,6 +28,8 @@ mod pem;
 mod replay;
 mod saml;
 #[cfg(test)]
+mod scene;
+#[cfg(test)]
 mod testing;
 mod tokens;
 mod web;

@@ -1,6 +1,8 @@
 //! The members, each in its own file.
 
+mod azure_ad;
 pub(crate) mod cert;
+mod gcp;
 pub(crate) mod k8s;
 mod oauth2;
 mod saml;
@@ -10,8 +12,15 @@ use crate::Method;
 
 pub use universal_identity::uid_settings;
 
-static METHODS: &[&dyn Method] =
-    &[&cert::Cert, &k8s::K8s, &oauth2::OAuth2, &saml::Saml, &universal_identity::UniversalIdentity];
+static METHODS: &[&dyn Method] = &[
+    &azure_ad::AzureAd,
+    &cert::Cert,
+    &gcp::Gcp,
+    &k8s::K8s,
+    &oauth2::OAuth2,
+    &saml::Saml,
+    &universal_identity::UniversalIdentity,
+];
 
 /// Every member.
 pub fn all() -> &'static [&'static dyn Method] {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use keysherd_base::Fault;
 use keysherd_base::limits::CLAIM_VALUE_BYTES_MAX;
 use keysherd_crypto::jwt::JwtClaims;
@@ -17,6 +19,19 @@ pub(crate) const SKEW_SECONDS: i64 = 60;
 pub(crate) fn refused(why: impl fmt::Display) -> Fault {
     Fault::unauthorized("authentication failed; get a fresh token from the issuer")
         .with_private(why)
+}
+
+/// The token in a cloud identity: base64 of it, or the token itself.
+///
+/// # Errors
+/// [`Fault::unauthorized`] when it is neither: some clients try one kind after the other.
+pub(crate) fn token_of(cloud_id: &str) -> Result<String, Fault> {
+    if cloud_id.split('.').count() == 3 {
+        return Ok(cloud_id.to_owned());
+    }
+    let compact: String = cloud_id.split_whitespace().collect();
+    let text = STANDARD.decode(compact).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    text.ok_or_else(|| refused("the cloud identity is no token in base64"))
 }
 
 /// The bearer of a token with these claims.

@@ -212,6 +212,15 @@ pub fn outside_url(text: &str) -> Result<Url, &'static str> {
     }
 }
 
+/// Whether `url`, the value of `field`, is the address of an identity provider.
+///
+/// # Errors
+/// [`Fault::bad_request`] names the field, its value and what is wrong.
+pub(crate) fn address(field: &str, url: &str) -> Result<(), Fault> {
+    let bad = |why| Fault::bad_request(format!("'{field}' is '{}': {why}", url.escape_default()));
+    outside_url(url).map(drop).map_err(bad)
+}
+
 fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())

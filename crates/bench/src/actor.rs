@@ -7,6 +7,7 @@ use keysherd_base::SecretString;
 use serde_json::{Value, json};
 
 use crate::connection::{Connection, Endpoint};
+use crate::issuer;
 use crate::names::FOLDERS;
 use crate::template::Template;
 
@@ -19,6 +20,8 @@ pub(crate) struct Actor {
     pub(crate) access_id: String,
     /// Its secret half.
     pub(crate) access_key: SecretString,
+    /// The method that trusts the issuer of the bench; empty for the administrator.
+    pub(crate) token_access_id: String,
 }
 
 impl Actor {
@@ -46,7 +49,16 @@ impl Actor {
             calls.call("set-role-rule", rule).await?;
         }
         calls.call("assoc-role-am", json!({ "role-name": ROLE, "am-name": method })).await?;
-        Self::of(&made)
+        let trusting = json!({
+            "name": format!("/bench/tokens-{run}"),
+            "unique-identifier": "sub",
+            "issuer": "https://idp.example",
+            "audience": "bench",
+            "jwks-json-data": issuer::KEY_SET,
+        });
+        let trusting = calls.call("auth-method-create-oauth2", trusting).await?;
+        let token_access_id = trusting["access_id"].as_str().unwrap_or_default().to_owned();
+        Ok(Self { token_access_id, ..Self::of(&made)? })
     }
 
     /// The administrator whose credentials are in `data_dir`.
@@ -66,7 +78,8 @@ impl Actor {
             text.ok_or_else(|| format!("credentials without {name}"))
         };
         let access_key = SecretString::new(text("access_key")?);
-        Ok(Self { access_id: text("access_id")?, access_key })
+        let token_access_id = String::new();
+        Ok(Self { access_id: text("access_id")?, access_key, token_access_id })
     }
 
     /// A new token.

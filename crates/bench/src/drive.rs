@@ -223,6 +223,9 @@ impl Scripts<'_> {
                 (0..of).map(|number| Box::new(update(number)) as Box<_>).collect()
             }
             Work::Login => (0..of).map(|_| Box::new(self.login()) as Box<_>).collect(),
+            Work::TokenLogin(token) => {
+                (0..of).map(|_| Box::new(self.token_login(token)) as Box<_>).collect()
+            }
         }
     }
 
@@ -249,11 +252,16 @@ impl Scripts<'_> {
         Login::new(&actor.access_id, actor.access_key.expose())
     }
 
+    fn token_login(&self, token: &str) -> Login {
+        Login::with_token(&self.bench.actor.token_access_id, token)
+    }
+
     fn request_bytes(&self) -> u64 {
         let bytes = match self.row.work {
             Work::Get(count) => self.read(Arc::new(Walk::in_order(0..0)), count).body_bytes(),
             Work::Update => self.update(Turn { number: 0, of: 1 }, 0).body_bytes(),
             Work::Login => self.login().body_bytes(),
+            Work::TokenLogin(token) => self.token_login(token).body_bytes(),
         };
         u64::try_from(bytes).unwrap_or_default()
     }

@@ -14,6 +14,7 @@ mod cores;
 mod drive;
 mod echo;
 mod generator;
+mod issuer;
 mod link;
 mod load;
 mod machine;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::generator::{Fleet, Outcome};
+use crate::issuer;
 use crate::machine;
 use crate::scripts::Script;
 use crate::served::Served;
@@ -17,6 +18,8 @@ pub(crate) enum Work {
     Update,
     /// Exchange an access key for a token.
     Login,
+    /// Exchange this token of an issuer for one of the server's.
+    TokenLogin(&'static str),
 }
 
 /// A number that something is aimed at.
@@ -63,6 +66,8 @@ const BULK_WARM: (&str, &str) = ("B2", "get 100, warm");
 const BULK_COLD: (&str, &str) = ("B2", "get 100, cold");
 const UPDATE: (&str, &str) = ("B3", "update, durable");
 const LOGIN: (&str, &str) = ("B6", "login, access key");
+const LOGIN_ES256: (&str, &str) = ("B6", "login, JWT ES256");
+const LOGIN_RS256: (&str, &str) = ("B6", "login, JWT RS256");
 
 /// All rows in their order. Those that are warm share one server; each cold one has a server of
 /// its own, which has opened nothing before.
@@ -75,6 +80,8 @@ pub(crate) const ROWS: &[Row] = &[
     row(UPDATE, Work::Update, true, 16, &[]),
     row(UPDATE, Work::Update, true, 128, &[Aim::RateToRaw(0.6)]),
     row(LOGIN, Work::Login, true, 16, &[]),
+    row(LOGIN_ES256, Work::TokenLogin(issuer::ES256), true, 16, &[]),
+    row(LOGIN_RS256, Work::TokenLogin(issuer::RS256), true, 16, &[]),
     row(GET_COLD, Work::Get(1), false, 1, &[]),
     row(GET_COLD, Work::Get(1), false, 16, &[Aim::Cpu(200.0)]),
     row(BULK_COLD, Work::Get(100), false, 1, &[]),

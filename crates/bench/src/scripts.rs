@@ -223,6 +223,17 @@ impl Login {
         Self { template: Template::post("/auth", &body.to_string()) }
     }
 
+    /// Signs in with the token of an issuer.
+    pub(crate) fn with_token(access_id: &str, token: &str) -> Self {
+        let body = json!({
+            "access-id": access_id,
+            "access-type": "jwt",
+            "json": false,
+            "jwt": token,
+        });
+        Self { template: Template::post("/auth", &body.to_string()) }
+    }
+
     /// Bytes of a request's body.
     pub(crate) const fn body_bytes(&self) -> usize {
         self.template.body_bytes()

@@ -41,6 +41,7 @@ mod randomness;
 mod routes;
 mod sub_claims;
 mod tokens;
+mod web_tokens;
 
 pub use access_keys::access_keys;
 pub use addresses::addresses;
@@ -70,6 +71,7 @@ pub use plane_messages::plane_messages;
 pub use routes::routes;
 pub use sub_claims::sub_claims;
 pub use tokens::tokens;
+pub use web_tokens::{key_sets, web_tokens};
 
 /// A target: what to run, and where to begin.
 #[derive(Clone, Copy, Debug)]
@@ -112,6 +114,7 @@ targets! {
     fragment_messages from fragment_messages, seeds, 10_000;
     identifiers from identifiers, seeds, 10_000;
     json_edge from json_edge, seeds, 3_000;
+    key_sets from web_tokens, key_seeds, 10_000;
     link_messages from link_messages, seeds, 10_000;
     log_entries from log_entries, seeds, 10_000;
     log_segments from log_segments, seeds, 3_000;
@@ -127,4 +130,5 @@ targets! {
     sealed_envelopes from envelopes, sealed_seeds, 10_000;
     sub_claims from sub_claims, seeds, 10_000;
     tokens from tokens, seeds, 10_000;
+    web_tokens from web_tokens, token_seeds, 10_000;
 }

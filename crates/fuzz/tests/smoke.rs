@@ -127,6 +127,7 @@ smoke_tests!(
     fragment_messages,
     identifiers,
     json_edge,
+    key_sets,
     link_messages,
     log_entries,
     log_segments,
@@ -142,6 +143,7 @@ smoke_tests!(
     sealed_envelopes,
     sub_claims,
     tokens,
+    web_tokens,
 );
 
 #[test]

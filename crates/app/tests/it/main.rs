@@ -15,6 +15,7 @@ mod audit_uses;
 mod bad_arguments;
 mod canary;
 mod certificates;
+mod cloud_tokens;
 mod cluster;
 mod cluster_attacks;
 mod cluster_by_hand;

@@ -3,13 +3,13 @@
 use keysherd_base::{Clock, SystemClock};
 use serde_json::{Value, json};
 
-use crate::kit::{Api, Server, Site, records, records_of};
+use crate::kit::{Api, OidcProvider, Server, Site, records, records_of, wait_until};
 use crate::walk::foreign_account;
 
 #[path = "../../../authn/tests/provider/mod.rs"]
-mod provider;
+pub(crate) mod provider;
 #[path = "../../../crypto/tests/tokens/mod.rs"]
-mod tokens;
+pub(crate) mod tokens;
 
 use provider::Provider;
 use tokens::{TokenKey, key_set, sign_hs256, unsigned};
@@ -166,7 +166,7 @@ fn forged_tokens_are_refused_and_recorded() {
         assert_eq!(reply.status, 401, "{what}: {}", reply.text());
         sent.push((what.to_owned(), reply));
     };
-    // Each has a method of its own: of many refusals of one in a minute only the first has a record.
+    // Each has a method of its own: of many refusals of one in a minute the first has a record.
     for (n, (what, token)) in forgeries(&key, &evil, &good).iter().enumerate() {
         let id = new_method(&admin, &format!("/ours/{n}"), args("/keys"));
         signed_in(&server, &id, &honest);
@@ -263,4 +263,35 @@ fn methods_say_back_what_they_were_made_with_and_refuse_what_cannot_be() {
         assert!(text.contains(words), "{args}: {text}");
     }
     admin.refused(404, "auth-method-get", json!({"name": "/bad"}));
+}
+
+#[test]
+fn a_real_provider_s_tokens_sign_in_and_its_old_keys_stop() {
+    let (site, provider) = (Site::new(), OidcProvider::start());
+    let server = site.start_with(LOOPBACK);
+    let args = json!({
+        "issuer": provider.issuer, "audience": "vault", "bound-client-ids": ["our-client"],
+    });
+    let id = new_method(&server.admin(), "/m", args);
+    let old = ["ES256", "RS256"].map(|algorithm| provider.token(algorithm));
+    for token in &old {
+        let api = signed_in(&server, &id, token);
+        let seen = api.ok("describe-sub-claims", json!({}))["sub_claims"].take();
+        assert_eq!(seen["client_unique_id"], json!(["our-client"]), "{seen}");
+    }
+    let provider = provider.with_other_keys();
+    for algorithm in ["ES256", "RS256"] {
+        // Control asks the provider at most every ten seconds.
+        let token = provider.token(algorithm);
+        let login = || server.nobody().call("auth", login(&id, &token));
+        wait_until("new keys to count", || login().status == 200);
+    }
+    for token in &old {
+        // So many tries have used this address's budget of wrong logins up (429).
+        wait_until("an old key to be refused", || {
+            let status = server.nobody().call("auth", login(&id, token)).status;
+            assert!(matches!(status, 401 | 429), "{status}");
+            status == 401
+        });
+    }
 }

@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::fields::{GATEWAY_URL, JWT, UNIQUE_IDENTIFIER};
 use crate::pem::pem_text;
 use crate::tokens::{SKEW_SECONDS, identity, refused};
-use crate::web::outside_url;
+use crate::web::address;
 use crate::{
     Attempt, BoxFuture, Desk, Identity, Kind, Method, Prepared, Rules, Spelling, Wanted, World,
 };
@@ -223,11 +223,6 @@ impl KeySource {
             )),
         }
     }
-}
-
-fn address(field: &str, url: &str) -> Result<(), Fault> {
-    let bad = |why| Fault::bad_request(format!("'{field}' is '{}': {why}", url.escape_default()));
-    outside_url(url).map(drop).map_err(bad)
 }
 
 fn key_set_text(data: &str) -> Result<String, Fault> {

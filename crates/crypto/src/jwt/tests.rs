@@ -135,7 +135,7 @@ fn key_ids_are_compared_and_nothing_else() {
         "../../etc/passwd",
         "/dev/null",
         "k1' OR '1'='1",
-        "k1; DROP TABLE keys",
+        "k1; -- ",
         "k1\0",
         "K1",
         " k1",

@@ -1,74 +1,25 @@
 //! OAuth2 methods against an issuer on this machine.
 
-use std::sync::Arc;
-
-use keysherd_base::{ClockHandle, FaultKind, ManualClock, Rng, RngFailed};
+use keysherd_base::FaultKind;
 use rcgen::CertificateParams;
 use serde_json::Value;
 
 use super::*;
-use crate::RETRY_SECONDS;
-use crate::web::tests::{Provider, open};
+use crate::scene::tokens::{TokenKey, key_set};
+use crate::scene::{REFUSED, Scene};
+use crate::{FRESH_SECONDS, RETRY_SECONDS};
 
-#[path = "../../../../crypto/tests/tokens/mod.rs"]
-#[expect(dead_code, reason = "forged tokens are a matter of the crate that verifies them")]
-mod tokens;
+const NOW: i64 = Scene::NOW;
 
-use tokens::{TokenKey, key_set};
-
-const NOW: i64 = 1_800_000_000;
-
-struct NoRng;
-
-impl Rng for NoRng {
-    fn fill(&self, _: &mut [u8]) -> Result<(), RngFailed> {
-        Err(RngFailed)
+fn with_keys(scene: &Scene, more: Value) -> String {
+    let mut settings = json!({
+        "unique_identifier": "sub", "issuer": "https://idp.example", "audience": "vault",
+        "bound_client_ids": [], "keys": {"uri": scene.keys_uri()},
+    });
+    for (name, value) in more.as_object().unwrap() {
+        settings[name] = value.clone();
     }
-}
-
-struct Scene {
-    issuer: Provider,
-    clock: Arc<ManualClock>,
-    world: World,
-}
-
-impl Scene {
-    fn new() -> Self {
-        let clock = Arc::new(ManualClock::new(Timestamp::from_seconds(NOW)));
-        let world = World::new(clock.clone(), Arc::new(NoRng), open());
-        Self { issuer: Provider::new(), clock, world }
-    }
-
-    fn publish(&self, keys: &[&TokenKey]) {
-        self.issuer.answer("/keys", 200, &key_set(keys));
-    }
-
-    fn settings(&self, more: Value) -> Settings {
-        let mut settings = json!({
-            "unique_identifier": "sub", "issuer": "https://idp.example", "audience": "vault",
-            "bound_client_ids": [], "keys": {"uri": format!("{}/keys", self.issuer.url)},
-        });
-        for (name, value) in more.as_object().unwrap() {
-            settings[name] = value.clone();
-        }
-        serde_json::from_value(settings).unwrap()
-    }
-
-    async fn login(&self, settings: &Settings, token: &str) -> Result<String, FaultKind> {
-        let settings = serde_json::to_string(settings).unwrap();
-        OAuth2.check(&settings).unwrap();
-        let clock: &ClockHandle = self.world.clock();
-        let attempt = Attempt {
-            settings: &settings,
-            evidence: token,
-            access_id: &keysherd_base::AccessId::parse("p-aaaaaaaaaaaaaa").unwrap(),
-            client: "127.0.0.1".parse().unwrap(),
-            delimiters: &[],
-            now: clock.now(),
-        };
-        let outcome = OAuth2.verify(attempt, &self.world).await;
-        outcome.map(|identity| identity.unique_id).map_err(|fault| fault.kind())
-    }
+    settings.to_string()
 }
 
 fn claims() -> Value {
@@ -81,7 +32,6 @@ fn with(name: &str, value: &str) -> Value {
     claims
 }
 
-const REFUSED: Result<String, FaultKind> = Err(FaultKind::Unauthorized);
 const UNREACHABLE: Result<String, FaultKind> = Err(FaultKind::Unavailable);
 
 fn alice() -> Result<String, FaultKind> {
@@ -90,48 +40,49 @@ fn alice() -> Result<String, FaultKind> {
 
 #[tokio::test]
 async fn new_keys_count_and_old_ones_stop() {
-    let scene = Scene::new();
+    let scene = Scene::new("ES256");
     let (old, new) = (TokenKey::new("ES256", "old"), TokenKey::new("ES256", "new"));
     scene.publish(&[&old]);
-    let settings = scene.settings(json!({}));
+    let settings = with_keys(&scene, json!({}));
     let (by_old, by_new) = (old.sign(&claims()), new.sign(&claims()));
-    assert_eq!(scene.login(&settings, &by_old).await, alice());
+    assert_eq!(scene.login(&OAuth2, &settings, &by_old).await, alice());
     // The issuer changes its keys. Nobody asks it again at once, however often they try.
     scene.publish(&[&new]);
     for _ in 0..20 {
-        assert_eq!(scene.login(&settings, &by_new).await, REFUSED);
+        assert_eq!(scene.login(&OAuth2, &settings, &by_new).await, REFUSED);
     }
     assert_eq!(scene.issuer.asked("/keys"), 1);
     scene.clock.advance_seconds(RETRY_SECONDS);
-    assert_eq!(scene.login(&settings, &by_new).await, alice());
-    assert_eq!(scene.login(&settings, &by_old).await, REFUSED);
+    assert_eq!(scene.login(&OAuth2, &settings, &by_new).await, alice());
+    assert_eq!(scene.login(&OAuth2, &settings, &by_old).await, REFUSED);
     assert_eq!(scene.issuer.asked("/keys"), 2);
     // With no new key to look for, the old one is gone when the set is looked at again.
     scene.publish(&[&old]);
-    scene.clock.advance_seconds(crate::FRESH_SECONDS);
-    assert_eq!(scene.login(&settings, &by_new).await, REFUSED);
+    scene.clock.advance_seconds(FRESH_SECONDS);
+    assert_eq!(scene.login(&OAuth2, &settings, &by_new).await, REFUSED);
 }
 
 #[tokio::test]
 async fn nothing_that_is_no_token_reaches_the_issuer() {
-    let scene = Scene::new();
-    let settings = scene.settings(json!({}));
+    let scene = Scene::new("ES256");
+    let settings = with_keys(&scene, json!({}));
     let discovery =
-        scene.settings(json!({"keys": "discovery", "issuer": scene.issuer.url.clone()}));
+        with_keys(&scene, json!({"keys": "discovery", "issuer": scene.issuer.url.clone()}));
     for token in ["", "x", "a.b.c", "eyJhbGciOiJub25lIn0.e30.", "eyJhbGciOiJIUzI1NiJ9.e30.AAAA"] {
-        assert_eq!(scene.login(&settings, token).await, REFUSED);
-        assert_eq!(scene.login(&discovery, token).await, REFUSED);
+        assert_eq!(scene.login(&OAuth2, &settings, token).await, REFUSED);
+        assert_eq!(scene.login(&OAuth2, &discovery, token).await, REFUSED);
     }
     assert_eq!(scene.issuer.asked("/keys"), 0);
     assert_eq!(scene.issuer.asked("/.well-known/openid-configuration"), 0);
+    scene.issuer.answer("/keys", 500, "");
     let token = TokenKey::new("ES256", "k").sign(&claims());
-    assert_eq!(scene.login(&settings, &token).await, UNREACHABLE);
-    assert_eq!(scene.login(&discovery, &token).await, UNREACHABLE);
+    assert_eq!(scene.login(&OAuth2, &settings, &token).await, UNREACHABLE);
+    assert_eq!(scene.login(&OAuth2, &discovery, &token).await, UNREACHABLE);
 }
 
 #[tokio::test]
 async fn an_issuer_s_document_says_where_its_keys_are() {
-    let scene = Scene::new();
+    let scene = Scene::new("ES256");
     let key = TokenKey::new("RS256", "k");
     scene.publish(&[&key]);
     let url = scene.issuer.url.clone();
@@ -139,25 +90,31 @@ async fn an_issuer_s_document_says_where_its_keys_are() {
     let path = "/.well-known/openid-configuration";
     scene.issuer.answer(path, 200, &document.to_string());
     for issuer in [url.clone(), format!("{url}/")] {
-        let settings = scene.settings(json!({"keys": "discovery", "issuer": issuer}));
-        assert_eq!(scene.login(&settings, &key.sign(&with("iss", &url))).await, alice());
+        let settings = with_keys(&scene, json!({"keys": "discovery", "issuer": issuer}));
+        assert_eq!(scene.login(&OAuth2, &settings, &key.sign(&with("iss", &url))).await, alice());
         for other in ["https://idp.example", &format!("{url}/"), ""] {
-            assert_eq!(scene.login(&settings, &key.sign(&with("iss", other))).await, REFUSED);
+            assert_eq!(
+                scene.login(&OAuth2, &settings, &key.sign(&with("iss", other))).await,
+                REFUSED
+            );
         }
     }
     // A document about somebody else is none.
-    let scene = Scene::new();
+    let scene = Scene::new("ES256");
     let document = json!({"issuer": url, "jwks_uri": format!("{}/keys", scene.issuer.url)});
     scene.issuer.answer(path, 200, &document.to_string());
     scene.publish(&[&key]);
     let issuer = scene.issuer.url.clone();
-    let settings = scene.settings(json!({"keys": "discovery", "issuer": issuer}));
-    assert_eq!(scene.login(&settings, &key.sign(&with("iss", &issuer))).await, UNREACHABLE);
+    let settings = with_keys(&scene, json!({"keys": "discovery", "issuer": issuer}));
+    assert_eq!(
+        scene.login(&OAuth2, &settings, &key.sign(&with("iss", &issuer))).await,
+        UNREACHABLE
+    );
 }
 
 #[tokio::test]
 async fn key_sets_certificates_and_clients_bind() {
-    let scene = Scene::new();
+    let scene = Scene::new("ES256");
     let (key, other) = (TokenKey::new("ES256", "k"), TokenKey::new("ES256", "k"));
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.not_before = rcgen::date_time_ymd(2026, 1, 1);
@@ -170,14 +127,15 @@ async fn key_sets_certificates_and_clients_bind() {
         json!({"pem": key.public_pem()}),
         json!({ "pem": current }),
     ] {
-        let settings = scene.settings(json!({ "keys": source }));
-        assert_eq!(scene.login(&settings, &key.sign(&claims())).await, alice());
-        assert_eq!(scene.login(&settings, &other.sign(&claims())).await, REFUSED);
+        let settings = with_keys(&scene, json!({ "keys": source }));
+        assert_eq!(scene.login(&OAuth2, &settings, &key.sign(&claims())).await, alice());
+        assert_eq!(scene.login(&OAuth2, &settings, &other.sign(&claims())).await, REFUSED);
     }
-    let settings = scene.settings(json!({"keys": {"pem": ended}}));
-    assert_eq!(scene.login(&settings, &key.sign(&claims())).await, REFUSED);
+    let settings = with_keys(&scene, json!({"keys": {"pem": ended}}));
+    assert_eq!(scene.login(&OAuth2, &settings, &key.sign(&claims())).await, REFUSED);
     let source = json!({"key-set": key_set(&[&key])});
-    let settings = scene.settings(json!({"keys": source, "bound_client_ids": ["ours", "theirs"]}));
+    let settings =
+        with_keys(&scene, json!({"keys": source, "bound_client_ids": ["ours", "theirs"]}));
     for (name, id, outcome) in [
         ("azp", "ours", alice()),
         ("client_id", "theirs", alice()),
@@ -186,15 +144,19 @@ async fn key_sets_certificates_and_clients_bind() {
         ("azp", "", REFUSED),
         ("sub", "ours", REFUSED),
     ] {
-        assert_eq!(scene.login(&settings, &key.sign(&with(name, id))).await, outcome, "{name}");
+        assert_eq!(
+            scene.login(&OAuth2, &settings, &key.sign(&with(name, id))).await,
+            outcome,
+            "{name}"
+        );
     }
 }
 
 #[test]
 fn sources_of_keys_are_checked() {
-    let scene = Scene::new();
+    let scene = Scene::new("ES256");
     let check = |more: Value| {
-        OAuth2.check(&serde_json::to_string(&scene.settings(more)).unwrap()).map_err(|fault| {
+        OAuth2.check(&with_keys(&scene, more)).map_err(|fault| {
             assert_eq!(fault.kind(), FaultKind::BadRequest);
             fault.public().to_owned()
         })
