@@ -6,12 +6,14 @@ use std::sync::Arc;
 use keysherd_audit::{Param, action};
 use keysherd_base::{Fault, FolderPath};
 use keysherd_domain::advice::{Estate, KindFacts, PLACES_MAX, Verdict, judge};
+use keysherd_domain::auth_method::SecondFactor;
 use keysherd_plane::Caller;
 use keysherd_plane::advice::{Advise, AdviseReply};
 use keysherd_store::{items, keys};
 
 use crate::audit::audit_draft;
 use crate::control::Control;
+use crate::second_factor::second_factor;
 use crate::session::Principal;
 
 /// Kinds of auth methods whose bearers are people who sign in at a provider of identities.
@@ -71,8 +73,10 @@ fn estate(control: &Control, principal: &Principal) -> Result<Estate, Fault> {
         kinds: kinds(),
         root_items,
         default_key_has_customer_fragment,
-        owner_has_second_factor: false,
-        owner_sealed: false,
+        owner_has_second_factor: directory
+            .method_by_id(account.owner_method)
+            .is_some_and(|owner| second_factor(owner) != SecondFactor::None),
+        owner_sealed: account.owner_sealed.is_some(),
         owner_signed_in: None,
         now: control.now(),
         account,

@@ -4,7 +4,7 @@ use keysherd_base::{AccessId, AccountId, AssocId, ItemPath, Uid};
 
 use super::*;
 use crate::account::AccountSettings;
-use crate::auth_method::{IpNetwork, MethodDetail, MethodShared};
+use crate::auth_method::{IpNetwork, MethodDetail, MethodShared, SecondFactor};
 use crate::claims::SubClaims;
 use crate::guard_rails::{Policy, Rail};
 use crate::role::{Capabilities, Capability, Rule, RuleKind};
@@ -19,6 +19,7 @@ fn account() -> Account {
         original_key: Uid([2; 16]),
         settings: AccountSettings::default(),
         created: NOW,
+        owner_sealed: None,
     }
 }
 
@@ -45,6 +46,7 @@ fn email(days: i64) -> MethodDetail {
         iterations: 1,
         parallelism: 1,
         password_set: NOW.plus_seconds(-days * DAY),
+        second_factor: SecondFactor::None,
     }
 }
 
