@@ -11,6 +11,7 @@ mod guard_rails;
 mod lockout;
 mod login;
 mod logins;
+mod matrix;
 mod merge;
 mod methods;
 mod owner;

@@ -235,3 +235,26 @@ async fn sub_claims_decide_who_gets_a_role() {
     world.associate("/viewer", "/shared", claims).await;
     world.ask(&token, get).await.unwrap();
 }
+
+#[tokio::test]
+async fn rules_that_are_set_at_the_same_time_are_all_kept() {
+    let world = World::new().await;
+    world.role("/r", &[rule(RuleKind::Item, "/old", "read")]).await;
+    let plane = world.control.plane_for(crate::testing::GATEWAY);
+    let mut changes = tokio::task::JoinSet::new();
+    for number in 0..40 {
+        let (plane, caller) = (plane.clone(), world.caller(&world.admin));
+        changes.spawn(async move {
+            let change = set("/r", rule(RuleKind::Item, &format!("/n/{number}"), "read"));
+            plane.call(caller, change.into()).await.map(drop)
+        });
+    }
+    let rename = RoleUpdate { comment: Some("c".to_owned()), ..update("/r") };
+    let described = world.ask(&world.admin, rename).await;
+    while let Some(done) = changes.join_next().await {
+        done.unwrap().unwrap();
+    }
+    described.unwrap();
+    let role = read(&world, "/r").await;
+    assert_eq!((role.rules.len(), role.comment.as_str()), (41, "c"));
+}
