@@ -60,7 +60,7 @@ pub(super) fn serving(command: Command) -> Command {
         .arg(options(
             "trusted-proxy",
             "NETWORK",
-            "A network of proxies whose X-Forwarded-For is believed, such as 10.0.0.0/8; repeatable",
+            "Network of proxies whose X-Forwarded-For is believed, such as 10.0.0.0/8; repeatable",
         ))
         .arg(option(
             "public-url",
