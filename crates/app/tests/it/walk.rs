@@ -17,6 +17,7 @@ use objects::everything;
 /// Commands that take no token. A new one needs a test of what it gives to strangers.
 pub(crate) const OPEN: &[&str] = &[
     "auth",
+    "complete-auth",
     "configure",
     "get-cert-challenge",
     "mfa-confirm",
