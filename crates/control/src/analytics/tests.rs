@@ -1,9 +1,9 @@
 //! Whose requests are counted for whom, and what is called unused.
 
 use keysherd_audit::Param;
-use keysherd_base::FaultKind;
-use keysherd_domain::role::RuleKind;
-use keysherd_plane::audit_log::{Analytics, AnalyticsGet};
+use keysherd_base::{FaultKind, Timestamp};
+use keysherd_domain::role::{Capability, RuleKind};
+use keysherd_plane::audit_log::{Analytics, AnalyticsGet, UnusedRights};
 
 use crate::audit::audit_draft;
 use crate::testing::{World, kind, rule};
@@ -59,4 +59,52 @@ async fn without_the_right_and_in_other_accounts_nothing_is_counted() {
     let foreign = world.first.created.admin_access_id.as_str();
     assert!(!access_ids(&told).contains(&foreign));
     assert!(told.usage.unwrap().clients.iter().all(|client| client.access_id != foreign));
+}
+
+#[tokio::test]
+async fn a_right_is_unused_until_somebody_makes_use_of_it() {
+    let world = World::new().await;
+    let user = world
+        .user(
+            "user",
+            &[
+                rule(RuleKind::Item, "/team/*", "read,update"),
+                rule(RuleKind::Item, "/team/+/deep", "read"),
+                rule(RuleKind::Item, "/idle/*", "read"),
+                rule(RuleKind::Item, "/idle/x", "deny"),
+            ],
+        )
+        .await;
+    let ask = || UnusedRights { since: Timestamp(0), after: None };
+    let unused = async || {
+        let told = world.ask(&world.admin, ask()).await.unwrap();
+        assert_eq!(told.next, None);
+        let rules = told.rules.into_iter().filter(|rule| rule.role.as_str() == "/roles/user");
+        rules.map(|rule| (rule.rule, rule.unused)).collect::<Vec<_>>()
+    };
+    let (read, update) = (Capability::Read, Capability::Update);
+    let all = [
+        ("/team/*".to_owned(), vec![read, update]),
+        ("/team/+/deep".to_owned(), vec![read]),
+        ("/idle/*".to_owned(), vec![read]),
+    ];
+    assert_eq!(unused().await, all);
+    used(&world, &user, "/team/db").await;
+    // Somebody else's use is none of this role.
+    used(&world, &world.admin, "/idle/y").await;
+    let mut left = all.clone();
+    left[0].1 = vec![update];
+    assert_eq!(unused().await, left);
+    used(&world, &user, "/team/db/deep").await;
+    left[1].1.clear();
+    assert_eq!(unused().await, [left[0].clone(), left[2].clone()]);
+
+    // Only those who may read the whole log are told.
+    let own = world.user("own", &[rule(RuleKind::Search, "/self", "read")]).await;
+    for token in [&user, &own] {
+        assert_eq!(kind(world.ask(token, ask()).await), FaultKind::Unauthorized);
+    }
+    // And of roles only those that they may list.
+    let auditor = world.user("auditor", &[rule(RuleKind::Search, "/*", "read")]).await;
+    assert!(world.ask(&auditor, ask()).await.unwrap().rules.is_empty());
 }
