@@ -279,7 +279,8 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
             let body = in_shape(command, body).to_string();
             seeds.push([&[choice], body.as_bytes()].concat());
         }
-        let choices: Vec<u8> = (0..120_u8).map(|at| at.wrapping_mul(choice * 2 + 7)).collect();
+        let choices: Vec<u8> =
+            (0..120_u8).map(|at| at.wrapping_mul(choice.wrapping_mul(2).wrapping_add(7))).collect();
         seeds.push([&[choice, 0], choices.as_slice()].concat());
     }
     seeds

@@ -116,6 +116,7 @@ smoke_tests!(
     access_keys,
     addresses,
     audit_chains,
+    audit_exports,
     audit_records,
     certificates,
     ciphertexts,
