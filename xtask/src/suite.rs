@@ -82,6 +82,7 @@ fn tools_step(_: &Run) -> Result<Counts, String> {
     tools::need_python()?;
     tools::need_node()?;
     tools::need_softhsm()?;
+    tools::need_xmlsec()?;
     Ok(Counts::one(true))
 }
 

@@ -61,6 +61,14 @@ pub(crate) fn need_softhsm() -> Result<(), String> {
     need(there, "SoftHSM2", &["softhsm2"])
 }
 
+/// What the identity provider of the SAML tests signs with.
+///
+/// # Errors
+/// Says what to install.
+pub(crate) fn need_xmlsec() -> Result<(), String> {
+    need(|| process::works(Command::new("xmlsec1").arg("--version")), "xmlsec1", &["xmlsec1"])
+}
+
 /// Node and npm.
 ///
 /// # Errors

@@ -54,6 +54,7 @@ mod role_configuration;
 mod roles;
 mod rotation;
 mod routes;
+mod saml;
 mod second;
 mod secrets;
 mod stolen;

@@ -178,6 +178,7 @@ fn attributes(assertion: &Element, subject: &Element) -> Map<String, Value> {
     let mut found: BTreeMap<String, Vec<Value>> = BTreeMap::new();
     let statements = assertion.all(ASSERTION, "AttributeStatement");
     for attribute in statements.flat_map(|statement| statement.all(ASSERTION, "Attribute")) {
+        // `FriendlyName` is for people, and identifies nothing (SAML core section 2.7.3.1).
         let Some(name) = attribute.attribute("Name") else { continue };
         let values = attribute.all(ASSERTION, "AttributeValue");
         let texts = values.map(|value| Value::from(value.text.trim()));
