@@ -15,6 +15,8 @@ pub struct IssuerDocument {
     pub authorization_endpoint: Option<String>,
     /// Where codes are exchanged for tokens.
     pub token_endpoint: Option<String>,
+    /// How clients may show who they are when they exchange codes; absent: by HTTP Basic.
+    pub token_endpoint_auth_methods_supported: Option<Vec<String>>,
     /// Whether its redirects name it (RFC 9207).
     #[serde(default)]
     pub authorization_response_iss_parameter_supported: bool,

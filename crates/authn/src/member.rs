@@ -1,5 +1,6 @@
 //! What a member is.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -9,7 +10,7 @@ use keysherd_wire::{Args, FieldSpec, Group};
 
 use crate::outward::Outward;
 use crate::world::World;
-use crate::{BoxFuture, Browser, Kind};
+use crate::{BoxFuture, Browser, Kept, Kind};
 
 /// Settings read from the arguments of a create or update command.
 pub struct Prepared {
@@ -44,6 +45,9 @@ pub struct Rules {
     /// Only fields that the V2 model has; those without value are left out.
     pub content: serde_json::Value,
 }
+
+/// What control does to each secret among settings: seals it or opens it.
+pub type EachSecret<'a> = &'a dyn Fn(Kept) -> Result<Kept, Fault>;
 
 /// Why settings are being read: a member may keep what only a create command makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,6 +139,19 @@ pub trait Method: Send + Sync {
     /// [`Fault::bad_request`] when they do not go together.
     fn replace(&self, _old: &str, new: String) -> Result<String, Fault> {
         Ok(new)
+    }
+
+    /// Control half: the settings after `each` was done to every secret among them. A member
+    /// without secrets leaves this as it is.
+    ///
+    /// # Errors
+    /// Those of `each`.
+    fn with_secrets<'s>(
+        &self,
+        settings: &'s str,
+        _each: EachSecret<'_>,
+    ) -> Result<Cow<'s, str>, Fault> {
+        Ok(Cow::Borrowed(settings))
     }
 
     /// Control half: whether a login can be checked against these settings, which came from a

@@ -5,6 +5,7 @@ pub(crate) mod cert;
 mod gcp;
 pub(crate) mod k8s;
 mod oauth2;
+mod oidc;
 mod saml;
 mod universal_identity;
 
@@ -18,6 +19,7 @@ static METHODS: &[&dyn Method] = &[
     &gcp::Gcp,
     &k8s::K8s,
     &oauth2::OAuth2,
+    &oidc::Oidc,
     &saml::Saml,
     &universal_identity::UniversalIdentity,
 ];

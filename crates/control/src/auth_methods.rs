@@ -64,7 +64,8 @@ fn plan_create(
         )));
     }
     shared.delete_protection |= principal.settings.settings.protect_items_by_default;
-    let mut detail = checked_detail(detail)?;
+    let access_id = AccessId::random(&*control.rng)?;
+    let mut detail = control.sealed_detail(&access_id, checked_detail(detail)?)?;
     match &mut detail {
         MethodDetail::ApiKey { key_created, .. } => *key_created = now,
         MethodDetail::Email { password_set, .. } => *password_set = now,
@@ -73,7 +74,7 @@ fn plan_create(
     let method = AuthMethod {
         id: 0,
         account: principal.account,
-        access_id: AccessId::random(&*control.rng)?,
+        access_id,
         path,
         shared,
         detail,
@@ -133,14 +134,20 @@ fn plan_update(
     if let Some(new) = &new_path {
         check_relocation(principal, KIND, &found.path, new, now)?;
     }
-    let MethodUpdate { shared, settings, demand_second_factor: demanded, .. } = message;
+    let MethodUpdate { shared, settings, kind, demand_second_factor: demanded, .. } = message;
     if demanded == Some(false) && found.id == principal.method.id {
         return Err(Fault::forbidden(
             "your own second factor is taken away with mfa-remove, which takes the password and a \
              code",
         ));
     }
-    let detail = settings.map(|new| replaced_detail(&found.detail, new)).transpose()?;
+    let detail = match settings {
+        Some(new) => {
+            let sealed = control.sealed_settings(&kind, &found.access_id, &new)?;
+            Some(replaced_detail(&found.detail, sealed)?)
+        }
+        None => None,
+    };
     let principal = principal.clone();
     Ok(move |tx: &Tx| {
         keep_greater_safe(tx, &principal, &found, now)?;

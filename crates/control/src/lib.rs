@@ -39,6 +39,7 @@ mod keys;
 mod last_use;
 mod login;
 mod merge;
+mod method_secrets;
 mod method_shared;
 mod moves;
 mod nonces;

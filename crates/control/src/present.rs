@@ -124,8 +124,9 @@ async fn verify(
     if *kind != message.kind || message.evidence.len() > EVIDENCE_BYTES_MAX {
         return Err(not_good().with_private("the evidence is for another kind, or too long"));
     }
+    let settings = control.opened_settings(member, &method.access_id, settings)?;
     let attempt = keysherd_authn::Attempt {
-        settings,
+        settings: settings.expose(),
         evidence: &message.evidence,
         access_id: &method.access_id,
         client: caller.client.address,
