@@ -32,6 +32,7 @@ pub(crate) struct Globals {
     pub(crate) format: Format,
     pub(crate) debug: bool,
     pub(crate) no_warn: bool,
+    pub(crate) no_browser: bool,
 }
 
 /// A flag as data: it feeds the parser, the search for the command's words, and the help text.
@@ -67,6 +68,7 @@ pub(crate) const GLOBALS: &[GlobalFlag] = &[
     text("output", "FORMAT", "How to show results: text, json or table."),
     flag("debug", "Print addresses, statuses and request ids on standard error."),
     flag("no-warn", "Print no warnings of this program."),
+    flag("no-browser", "Open no browser for logins that need one; print the link only."),
     flag("no-creds-cleanup", "Accepted for compatibility, no effect."),
 ];
 
@@ -139,6 +141,7 @@ pub(crate) fn read(matches: &ArgMatches) -> Result<Globals, Failure> {
         format,
         debug: flag("debug").unwrap_or_default(),
         no_warn: flag("no-warn").unwrap_or_default(),
+        no_browser: flag("no-browser").unwrap_or_default(),
     };
     if globals.token.is_some() && globals.uid_token.is_some() {
         return Err(Failure::usage("give --token or --uid-token, not both"));

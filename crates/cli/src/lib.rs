@@ -9,6 +9,7 @@
 //! one call, answer -> text.
 
 mod body;
+mod browser;
 mod command_line;
 mod context;
 mod credentials;

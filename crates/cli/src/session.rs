@@ -8,6 +8,7 @@ use keysherd_wire::{Access, Spec, wipe};
 use serde_json::Value;
 
 use crate::body::Fields;
+use crate::browser;
 use crate::context::Context;
 use crate::credentials::{
     AUTH, chosen_profile, environment_credentials, explicit_token, identity, login_fields,
@@ -151,36 +152,13 @@ impl Session {
                 }
                 _ => failure,
             })?;
-        let mut answer: Value = serde_json::from_slice(response.body.expose())
-            .map_err(|_| Failure::new(Exit::ServerError, "the login's answer is no JSON"))?;
-        let expires = token_cache::expiration(&answer);
-        let factor = answer.pointer("/creds/need_mfa_app_first_config").and_then(Value::as_bool);
-        let link = answer.get("complete_auth_link").and_then(Value::as_str).map(str::to_owned);
-        let token = answer.get_mut("token").map(Value::take);
-        wipe(answer);
-        match token {
-            Some(Value::String(token)) if !token.is_empty() => {
-                Ok(Login { token: Secret::new(token), expires, answer: response.body })
+        let (login, link) = read_login(response)?;
+        match link {
+            None => Ok(login),
+            Some(link) => {
+                let response = browser::complete(self, context, &link, &login.token)?;
+                read_login(response).map(|(login, _)| login)
             }
-            _ => Err(match (link, factor) {
-                (_, Some(true)) => {
-                    Failure::new(Exit::Unauthorized, "a second factor is demanded and not set up")
-                        .hint("run 'keysherd mfa-enroll', then 'keysherd mfa-confirm'")
-                }
-                (_, Some(false)) => Failure::new(
-                    Exit::Unauthorized,
-                    "a one-time code is needed beside the password",
-                )
-                .hint("give the code of your app, or a recovery code, with --otp-file or --otp-fd"),
-                (Some(link), None) => Failure::new(
-                    Exit::Unauthorized,
-                    format!("the login must be completed in a browser: {link}"),
-                ),
-                (None, None) => Failure::new(
-                    Exit::ServerError,
-                    "the server accepted the login and sent no token",
-                ),
-            }),
         }
     }
 
@@ -261,6 +239,36 @@ impl Session {
                 Err(error.into())
             }
         }
+    }
+}
+
+/// The login in an answer, and the link that a browser has to finish it with.
+fn read_login(response: Response) -> Result<(Login, Option<String>), Failure> {
+    let mut answer: Value = serde_json::from_slice(response.body.expose())
+        .map_err(|_| Failure::new(Exit::ServerError, "the login's answer is no JSON"))?;
+    let expires = token_cache::expiration(&answer);
+    let factor = answer.pointer("/creds/need_mfa_app_first_config").and_then(Value::as_bool);
+    let link = answer.get("complete_auth_link").and_then(Value::as_str).map(str::to_owned);
+    let token = answer.get_mut("token").map(Value::take);
+    wipe(answer);
+    match token {
+        Some(Value::String(token)) if !token.is_empty() => {
+            Ok((Login { token: Secret::new(token), expires, answer: response.body }, link))
+        }
+        _ => Err(match factor {
+            Some(true) => {
+                Failure::new(Exit::Unauthorized, "a second factor is demanded and not set up")
+                    .hint("run 'keysherd mfa-enroll', then 'keysherd mfa-confirm'")
+            }
+            Some(false) => Failure::new(
+                Exit::Unauthorized,
+                "a one-time code is needed beside the password",
+            )
+            .hint("give the code of your app, or a recovery code, with --otp-file or --otp-fd"),
+            None => {
+                Failure::new(Exit::ServerError, "the server accepted the login and sent no token")
+            }
+        }),
     }
 }
 

@@ -13,6 +13,7 @@ mod audit_records;
 mod audit_search;
 mod audit_uses;
 mod bad_arguments;
+mod browser_logins;
 mod canary;
 mod certificates;
 mod cloud_tokens;

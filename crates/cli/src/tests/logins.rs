@@ -211,13 +211,20 @@ fn auth_as_someone_else_uses_none_of_the_profiles_secrets_and_keeps_nothing() {
 }
 
 #[test]
-fn a_login_that_needs_a_browser_says_where() {
-    let body = json!({ "complete_auth_link": "https://idp.example/x" }).to_string();
-    let fake = Fake::new([Reply(200, "", body)]);
+fn a_login_that_needs_a_browser_says_where_and_waits_for_it() {
+    let begun = json!({ "token": "l-BCDFGHJK0123", "complete_auth_link": "https://gw/x" });
+    let waiting = json!({ "complete": false }).to_string();
+    let done = json!({ "complete": true, "token": "t-7" }).to_string();
+    let fake = Fake::new([begun.to_string(), waiting, done].map(|body| Reply(200, "", body)));
     let mut machine = Machine::new();
     machine.set("KEYSHERD_URL", &fake.url);
-    let outcome = machine.run(&["auth", "--access-type", "saml"]);
-    assert_eq!(outcome.code, 4);
-    assert!(outcome.err.contains("https://idp.example/x"), "{outcome:?}");
-    drop(fake.finish());
+    let outcome = machine.run(&["auth", "--access-type", "saml", "--no-browser"]);
+    for part in ["https://gw/x", "BCDF-GHJK"] {
+        assert!(outcome.err.contains(part), "{outcome:?}");
+    }
+    assert!(!outcome.err.contains("l-BCDF"), "{outcome:?}");
+    assert!(outcome.ok().contains("t-7"));
+    let requests = fake.finish();
+    assert_eq!(requests.len(), 3);
+    assert_eq!(requests[2].body["login-token"], "l-BCDFGHJK0123");
 }
