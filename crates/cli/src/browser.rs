@@ -30,8 +30,8 @@ pub(crate) fn complete(
     let opened = opens(context) && open(link);
     let ask = if opened { "A browser was opened" } else { "Open this link in a browser" };
     context.terminal.note(&format!(
-        "{ask} to sign in:\n  {link}\nAgree there only if it shows the code {left}-{right}. Waiting \
-         for it ..."
+        "{ask} to sign in:\n  {link}\nAgree there only if it shows the code {left}-{right}. \
+         Waiting for it ..."
     ));
     loop {
         let body = json!({ "login-token": token.expose(), "wait": WAIT_SECONDS });
