@@ -43,12 +43,12 @@ pub(crate) async fn merge(
         return control.recorded(draft, found).await;
     }
     let account = who.account;
-    let plan = who.require_admin().and_then(|()| check(&message)).and_then(|()| {
+    let plan = who.require_admin().and_then(|()| check(&message)).map(|()| {
         let rng = control.rng.clone();
-        Ok(move |tx: &Tx| {
+        move |tx: &Tx| {
             let fresh = || AssocId::random(&*rng).map_err(Fault::from);
             make(tx, &who, &message, now, fresh)
-        })
+        }
     });
     control.change_identities(account, draft, plan).await
 }
