@@ -30,6 +30,7 @@ mod replay;
 mod saml;
 #[cfg(test)]
 mod scene;
+mod signed_request;
 #[cfg(test)]
 mod testing;
 mod tokens;

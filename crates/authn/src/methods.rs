@@ -1,10 +1,14 @@
 //! The members, each in its own file.
 
+mod alicloud;
+mod aws_iam;
 mod azure_ad;
 pub(crate) mod cert;
 mod gcp;
+mod huawei;
 pub(crate) mod k8s;
 mod oauth2;
+mod oci;
 mod oidc;
 mod saml;
 mod universal_identity;
@@ -14,12 +18,16 @@ use crate::Method;
 pub use universal_identity::uid_settings;
 
 static METHODS: &[&dyn Method] = &[
+    &alicloud::AliCloud,
+    &aws_iam::AwsIam,
     &azure_ad::AzureAd,
     &cert::Cert,
     &gcp::Gcp,
+    &huawei::Huawei,
     &k8s::K8s,
     &oauth2::OAuth2,
     &oidc::Oidc,
+    &oci::Oci,
     &saml::Saml,
     &universal_identity::UniversalIdentity,
 ];

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use keysherd_base::{AccessId, ClockHandle, Fault, RngHandle, Timestamp};
 use keysherd_crypto::jwt::{self, Expected, JwtClaims, JwtKeys, JwtRefused};
+use keysherd_crypto::pki::ClientCrl;
 
 use crate::challenge::Challenges;
 use crate::fetched::Fetched;
@@ -25,6 +26,7 @@ pub struct World {
     key_sets: Fetched<JwtKeys>,
     issuers: Fetched<IssuerDocument>,
     saml_providers: Fetched<Provider>,
+    revocations: Fetched<ClientCrl>,
 }
 
 impl World {
@@ -37,6 +39,7 @@ impl World {
             key_sets: Fetched::new(web.clone(), clock.clone(), read_keys),
             issuers: Fetched::new(web.clone(), clock.clone(), issuer::read),
             saml_providers: Fetched::new(web.clone(), clock.clone(), read_provider),
+            revocations: Fetched::new(web.clone(), clock.clone(), read_revocations),
             clock,
             rng,
             web,
@@ -117,6 +120,14 @@ impl World {
         self.issuers.get(&issuer::document_url(issuer), None).await
     }
 
+    /// What an authority says at `url` that it revoked. It is not verified yet.
+    ///
+    /// # Errors
+    /// [`Fault::unavailable`] when nothing is there that can be read.
+    pub async fn revocations(&self, url: &str) -> Result<Arc<ClientCrl>, Fault> {
+        self.revocations.get(url, None).await
+    }
+
     /// Verifies a token with the keys at `keys_uri`. When none of them can have signed it, they
     /// are fetched again, unless that was done a moment ago: issuers change their keys.
     ///
@@ -153,6 +164,10 @@ fn read_provider(_: &str, bytes: &[u8]) -> Result<Provider, String> {
 fn read_keys(_: &str, bytes: &[u8]) -> Result<JwtKeys, String> {
     let text = std::str::from_utf8(bytes).map_err(|error| error.to_string())?;
     JwtKeys::from_key_set(text).map_err(|_| "it has no signing key that can be used".to_owned())
+}
+
+fn read_revocations(_: &str, bytes: &[u8]) -> Result<ClientCrl, String> {
+    ClientCrl::read(bytes).map_err(|refused| refused.to_string())
 }
 
 impl std::fmt::Debug for World {

@@ -26,7 +26,9 @@ mod names;
 #[cfg(test)]
 mod tests;
 
-pub use client::{CHAIN_MAX, ClientAuthorities, ClientCert, ClientRefused, certificates_of_pem};
+pub use client::{
+    CHAIN_MAX, ClientAuthorities, ClientCert, ClientCrl, ClientRefused, certificates_of_pem,
+};
 pub use client_key::ClientKey;
 pub use inspect::{
     certificate_der, certificate_spki, certificate_validity, certificate_validity_der,

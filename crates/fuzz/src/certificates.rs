@@ -5,7 +5,10 @@ use std::sync::LazyLock;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use keysherd_base::{Secret, SecretString, Timestamp};
-use keysherd_crypto::pki::{LocalCa, certificate_spki, certificate_validity, self_signed};
+use keysherd_crypto::pki::{
+    ClientAuthorities, ClientCrl, ClientKey, LocalCa, certificate_spki, certificate_validity,
+    certificates_of_pem, self_signed,
+};
 use keysherd_crypto::sign::{PublicKey, SigningKey};
 
 use crate::randomness::Sequence;
@@ -29,7 +32,17 @@ pub fn certificates(data: &[u8]) {
     if let Some(key) = PublicKey::from_spki_der(data) {
         assert_eq!(key.spki_der(), data);
     }
+    let authorities = ClientAuthorities::from_pem(AUTHORITY.cert_pem());
+    let authorities = authorities.expect("invariant: it is an authority's");
+    let list = ClientCrl::read(data).ok();
+    assert!(
+        authorities.verify(&[data.to_vec()], list.as_ref(), FROM).is_err(),
+        "nobody was let in"
+    );
     let Ok(text) = std::str::from_utf8(data) else { return };
+    if ClientAuthorities::from_pem(text).is_ok() {
+        assert!(certificates_of_pem(text).is_some());
+    }
     if let Some((from, until)) = certificate_validity(text) {
         // Both are years of four digits or what a two-digit year becomes.
         assert!(from.seconds().abs() < 1 << 40 && until.seconds().abs() < 1 << 40);
@@ -38,6 +51,7 @@ pub fn certificates(data: &[u8]) {
         assert_eq!(authority.cert_pem(), text);
     }
     let as_key: SecretString = Secret::new(text.to_owned());
+    drop(ClientKey::from_pem(&as_key));
     if let Err(refused) = LocalCa::from_pem(AUTHORITY.cert_pem(), &as_key) {
         assert!(text.len() < 40 || !refused.to_string().contains(text));
     }

@@ -7,7 +7,8 @@
 //! mutations of [`Target::seeds`] in this crate's own tests.
 //!
 //! Not reached, because private to their crates: the gateway's transit messages and its files of
-//! unconfirmed values, the body of a session token, the frames of the manager's store.
+//! unconfirmed values, answers of clouds about their identities, the body of a session token, the
+//! frames of the manager's store.
 
 mod access_keys;
 mod addresses;
@@ -20,6 +21,7 @@ mod command_line;
 mod commands;
 mod decisions;
 mod envelopes;
+mod evidence;
 mod fragment_files;
 mod fragment_messages;
 mod fragment_samples;
@@ -54,6 +56,7 @@ pub use command_line::command_line;
 pub use commands::commands;
 pub use decisions::decisions;
 pub use envelopes::{envelopes, sealed_envelopes};
+pub use evidence::evidence;
 pub use fragment_files::{fragment_files, recovery_shares};
 pub use fragment_messages::fragment_messages;
 pub use identifiers::identifiers;
@@ -110,6 +113,7 @@ targets! {
     commands from commands, seeds, 10_000;
     decisions from decisions, seeds, 10_000;
     envelopes from envelopes, seeds, 10_000;
+    evidence from evidence, seeds, 1_000;
     fragment_files from fragment_files, file_seeds, 10_000;
     fragment_messages from fragment_messages, seeds, 10_000;
     identifiers from identifiers, seeds, 10_000;

@@ -1,7 +1,10 @@
 //! Signing in with certificates of an authority that OpenSSL made, and the attacks on that.
 
+use std::sync::{Arc, Mutex};
+
 use serde_json::{Value, json};
 
+use crate::kit::answering::Answering;
 use crate::kit::openssl::{Authority, CLIENT, Issued, Order};
 use crate::kit::{Server, Site, records, wait_until};
 
@@ -228,4 +231,41 @@ fn t_certificate_bounds() {
             }
         }
     }
+}
+
+#[test]
+fn t_certificate_revocation_lists() {
+    let site = Site::new();
+    let server = site.start_with(&["--identity-loopback-http"]);
+    let (ca, other_ca) = (Authority::new("/CN=Test authority"), Authority::new("/CN=Another"));
+    let lists = Arc::new(Mutex::new(Vec::new()));
+    let answer = lists.clone();
+    let publisher = Answering::new(move |_| (200, answer.lock().unwrap().clone()));
+    let access_id = method(&server, "/certs", &ca, json!({"require-crl-dp": true}));
+    let door = Door { server, ca, access_id };
+    // Each place is fetched once in a while only, so each certificate names one of its own.
+    let issue = |name: &str| {
+        let point = format!("crlDistributionPoints=URI:{}/{name}\n", publisher.url);
+        let extensions = format!("{CLIENT}{point}");
+        let order = Order { extensions: &extensions, ..Order::client("/CN=alice") };
+        door.ca.issue(name, &order)
+    };
+    let publish = |ca: &Authority, revoked: &[&Issued]| {
+        *lists.lock().unwrap() = ca.revocations(revoked);
+    };
+    let (good, bad) = (issue("good"), issue("bad"));
+    publish(&door.ca, &[&bad]);
+    door.enters(door.login(&good));
+    door.refused("revoked", door.login(&bad));
+    let nowhere = door.ca.issue("nowhere", &Order::client("/CN=alice"));
+    door.refused("no place of revocations", door.login(&nowhere));
+    publish(&other_ca, &[]);
+    door.refused("the list of another authority", door.login(&issue("foreign")));
+    *lists.lock().unwrap() = b"no list".to_vec();
+    door.server.nobody().refused(503, "auth", door.login(&issue("garbage")));
+    let (wrong, asked) = (issue("wrong"), publisher.asked().len());
+    let mut login = door.login(&wrong);
+    login["key-data"] = good.key_text().into();
+    door.refused("another key", login);
+    assert_eq!(publisher.asked().len(), asked, "who has no key makes nobody ask");
 }

@@ -1,11 +1,13 @@
 //! What the tests share: servers as processes, a client, waiting with deadlines.
 
+pub(crate) mod answering;
 mod api;
 mod cluster;
 mod commands;
 mod http;
 mod liar;
 mod login_provider;
+pub(crate) mod moto;
 mod needles;
 mod node;
 mod oidc_provider;

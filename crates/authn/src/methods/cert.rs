@@ -2,12 +2,15 @@
 //! a fresh challenge with its key. The private key never comes to control: a client that gives it
 //! to its gateway has the gateway sign.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use keysherd_base::{AccessId, Fault, SecretString};
 use keysherd_crypto::hash::sha256;
 use keysherd_crypto::pki::{
-    ClientAuthorities, ClientCert, ClientKey, ClientNames, certificates_of_pem, serial_of_text,
+    ClientAuthorities, ClientCert, ClientCrl, ClientKey, ClientNames, certificates_of_pem,
+    serial_of_text,
 };
 use keysherd_domain::claims::SubClaims;
 use keysherd_domain::policy::sub_claims::fits_pattern;
@@ -59,6 +62,8 @@ const CERT_CHALLENGE: Field<Text> =
 const SIGNED_CERT_CHALLENGE: Field<Text> =
     Field::text("signed-cert-challenge", "The signature of the challenge, in base64.");
 
+/// Most places of one certificate where revocations are looked for.
+const CRL_URLS_MAX: usize = 3;
 /// Most characters of one bound value.
 const BOUND_CHARS_MAX: usize = 1_024;
 
@@ -228,7 +233,7 @@ impl Method for Cert {
         attempt: Attempt<'a>,
         world: &'a World,
     ) -> BoxFuture<'a, Result<Identity, Fault>> {
-        Box::pin(async move { verify(&attempt, world) })
+        Box::pin(verify(attempt, world))
     }
 }
 
@@ -303,11 +308,6 @@ fn check(settings: &Settings) -> Result<(), Fault> {
     ClientAuthorities::from_pem(&settings.authorities).map_err(|refused| {
         Fault::bad_request(format!("invalid value of 'certificate-data': {refused}"))
     })?;
-    if settings.require_crl {
-        return Err(Fault::bad_request(
-            "require-crl-dp is not served yet; list revoked serial numbers in revoked-cert-ids",
-        ));
-    }
     for serial in &settings.revoked {
         if serial_of_text(serial).is_none() {
             return Err(Fault::bad_request(format!(
@@ -366,7 +366,7 @@ fn claims(names: &ClientNames) -> SubClaims {
     SubClaims(claims.map(|(name, values)| (name.to_owned(), values.clone())).collect())
 }
 
-fn verify(attempt: &Attempt<'_>, world: &World) -> Result<Identity, Fault> {
+async fn verify(attempt: Attempt<'_>, world: &World) -> Result<Identity, Fault> {
     let settings = read(attempt.settings)?;
     let refuse = |why: String| {
         Fault::unauthorized("authentication failed; check the certificate and its key")
@@ -380,12 +380,21 @@ fn verify(attempt: &Attempt<'_>, world: &World) -> Result<Identity, Fault> {
     let authorities =
         ClientAuthorities::from_pem(&settings.authorities).map_err(Fault::internal)?;
     let client = authorities
-        .verify(&certificates, attempt.now)
+        .verify(&certificates, None, attempt.now)
         .map_err(|refused| refuse(refused.to_string()))?;
     if !client.signed(&challenge, &signature) {
         return Err(refuse("its key did not sign the challenge".to_owned()));
     }
     admit(&settings, &client).map_err(refuse)?;
+    if settings.require_crl {
+        let urls = &client.names.crl_urls;
+        let list = revocations(urls, world).await?;
+        let list =
+            list.ok_or_else(|| refuse("it does not say where revocations are".to_owned()))?;
+        authorities
+            .verify(&certificates, Some(&list), attempt.now)
+            .map_err(|refused| refuse(refused.to_string()))?;
+    }
     let claims = claims(&client.names);
     let unique_id =
         claims.values(&settings.unique_identifier).first().cloned().ok_or_else(|| {
@@ -394,6 +403,18 @@ fn verify(attempt: &Attempt<'_>, world: &World) -> Result<Identity, Fault> {
     let subject = challenge_subject(certificates.first().map_or(&[], Vec::as_slice));
     world.answered(&challenge, attempt.access_id, &subject)?;
     Ok(Identity { unique_id, claims, ends: Some(client.not_after) })
+}
+
+/// The first list of revocations that is to be had at one of `urls`; `None` when there are none.
+async fn revocations(urls: &[String], world: &World) -> Result<Option<Arc<ClientCrl>>, Fault> {
+    let mut missing = None;
+    for url in urls.iter().take(CRL_URLS_MAX) {
+        match world.revocations(url).await {
+            Ok(list) => return Ok(Some(list)),
+            Err(fault) => missing = Some(fault),
+        }
+    }
+    missing.map_or(Ok(None), Err)
 }
 
 /// Whether the settings admit this certificate; else why not.

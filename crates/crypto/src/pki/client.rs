@@ -11,7 +11,10 @@ use std::fmt;
 use keysherd_base::Timestamp;
 use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm, UnixTime};
 use webpki::aws_lc_rs as algorithms;
-use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
+use webpki::{
+    CertRevocationList, EndEntityCert, ExpirationPolicy, KeyUsage, OwnedCertRevocationList,
+    RevocationCheckDepth, RevocationOptionsBuilder, UnknownStatusPolicy, anchor_from_trusted_cert,
+};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::time::ASN1Time;
 
@@ -71,6 +74,29 @@ pub fn certificates_of_pem(pem: &str) -> Option<Vec<Vec<u8>>> {
     (1..=CHAIN_MAX).contains(&found.len()).then_some(found)
 }
 
+/// What an authority says that it revoked. Whether it is the authority that says so shows when a
+/// certificate is checked against it.
+#[derive(Debug)]
+pub struct ClientCrl(CertRevocationList<'static>);
+
+impl ClientCrl {
+    /// Reads a list in DER or PEM.
+    ///
+    /// # Errors
+    /// [`ClientRefused`] says what is wrong.
+    pub fn read(bytes: &[u8]) -> Result<Self, ClientRefused> {
+        let from_pem = || {
+            let block = x509_parser::pem::Pem::iter_from_buffer(bytes).next()?.ok()?;
+            (block.label == "X509 CRL").then_some(block.contents)
+        };
+        let from_pem = bytes.starts_with(b"-----BEGIN").then(from_pem).flatten();
+        match OwnedCertRevocationList::from_der(from_pem.as_deref().unwrap_or(bytes)) {
+            Ok(list) => Ok(Self(list.into())),
+            Err(error) => refuse(format!("it is no list of revocations: {error}")),
+        }
+    }
+}
+
 /// Authorities whose word counts.
 #[derive(Debug)]
 pub struct ClientAuthorities(Vec<CertificateDer<'static>>);
@@ -99,11 +125,17 @@ impl ClientAuthorities {
         Ok(Self(authorities))
     }
 
-    /// Checks the client's certificate, the first of `chain`, whose others may be intermediate.
+    /// Checks the client's certificate, the first of `chain`, whose others may be intermediate. With
+    /// `revocations`, its issuer must have signed it, and not list the certificate.
     ///
     /// # Errors
     /// [`ClientRefused`] says why.
-    pub fn verify(&self, chain: &[Vec<u8>], now: Timestamp) -> Result<ClientCert, ClientRefused> {
+    pub fn verify(
+        &self,
+        chain: &[Vec<u8>],
+        revocations: Option<&ClientCrl>,
+        now: Timestamp,
+    ) -> Result<ClientCert, ClientRefused> {
         let Some((leaf, others)) = chain.split_first().filter(|_| chain.len() <= CHAIN_MAX) else {
             return refuse(format!("it is not 1 to {CHAIN_MAX} certificates"));
         };
@@ -123,7 +155,8 @@ impl ClientAuthorities {
             .filter(|der| parse(der).is_some_and(|certificate| may_issue(&certificate)))
             .map(|der| CertificateDer::from(der.as_slice()))
             .collect();
-        self.verify_path(&CertificateDer::from(leaf.as_slice()), &intermediate, now)?;
+        let leaf_der = CertificateDer::from(leaf.as_slice());
+        self.verify_path(&leaf_der, &intermediate, revocations, now)?;
         let not_after = Timestamp::from_seconds(read.validity().not_after.timestamp());
         Ok(ClientCert { der: leaf.clone(), names, not_after })
     }
@@ -132,6 +165,7 @@ impl ClientAuthorities {
         &self,
         leaf: &CertificateDer<'_>,
         intermediate: &[CertificateDer<'_>],
+        revocations: Option<&ClientCrl>,
         now: Timestamp,
     ) -> Result<(), ClientRefused> {
         let Ok(at) = ASN1Time::from_timestamp(now.seconds()) else {
@@ -151,7 +185,16 @@ impl ClientAuthorities {
         let usage = KeyUsage::client_auth();
         let now = UnixTime::since_unix_epoch(since);
         let accepted = webpki::ALL_VERIFICATION_ALGS;
-        end.verify_for_usage(accepted, &anchors, intermediate, now, usage, None, None)
+        let lists: Vec<_> = revocations.iter().map(|list| &list.0).collect();
+        // An outdated list, or one that is not about this certificate, is as bad as none.
+        let options = RevocationOptionsBuilder::new(&lists).ok().map(|builder| {
+            builder
+                .with_depth(RevocationCheckDepth::EndEntity)
+                .with_status_policy(UnknownStatusPolicy::Deny)
+                .with_expiration_policy(ExpirationPolicy::Enforce)
+                .build()
+        });
+        end.verify_for_usage(accepted, &anchors, intermediate, now, usage, options, None)
             .map(drop)
             .map_err(|error| ClientRefused(format!("no valid path to an authority: {error}")))
     }

@@ -55,7 +55,7 @@ fn trusting(ca: &Ca) -> ClientAuthorities {
 }
 
 fn refusal(authorities: &ClientAuthorities, chain: &[Vec<u8>], now: Timestamp) -> String {
-    authorities.verify(chain, now).map(drop).unwrap_err().0
+    authorities.verify(chain, None, now).map(drop).unwrap_err().0
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn a_certificate_of_the_authority_says_who_it_is() {
         SanType::URI("spiffe://x/y".try_into().unwrap()),
     ];
     params.serial_number = Some(vec![0, 0xa1, 0xb2].into());
-    let client = trusting(&ca).verify(&[issue(&ca, &params)], NOW).unwrap();
+    let client = trusting(&ca).verify(&[issue(&ca, &params)], None, NOW).unwrap();
     assert_eq!(client.names.common_names, ["ops-7"]);
     assert_eq!(client.names.organizational_units, ["ops"]);
     assert_eq!(client.names.dns, ["host.example.com"]);
@@ -84,7 +84,7 @@ fn what_is_not_of_the_authority_or_not_for_clients_is_refused() {
     let (ca, other) = (root(ca_params("root")), root(ca_params("root")));
     let authorities = trusting(&ca);
     let good = issue(&ca, &client_params("c"));
-    authorities.verify(std::slice::from_ref(&good), NOW).unwrap();
+    authorities.verify(std::slice::from_ref(&good), None, NOW).unwrap();
 
     let mut no_usage = client_params("c");
     no_usage.extended_key_usages.clear();
@@ -119,7 +119,7 @@ fn what_is_not_of_the_authority_or_not_for_clients_is_refused() {
         ("nothing", Vec::new()),
         ("too many", vec![good.clone(); CHAIN_MAX + 1]),
     ] {
-        assert!(authorities.verify(&chain, NOW).is_err(), "{what}");
+        assert!(authorities.verify(&chain, None, NOW).is_err(), "{what}");
     }
     for at in [NOW.plus_seconds(-DAY - 1), NOW.plus_seconds(DAY + 1)] {
         assert!(refusal(&authorities, std::slice::from_ref(&good), at).contains("valid now"));
@@ -134,10 +134,10 @@ fn an_intermediate_authority_is_one_only_when_its_issuer_said_so() {
     };
     let chain = |between: &Ca| vec![issue(between, &client_params("c")), between.der().to_vec()];
     let authorities = trusting(&ca);
-    authorities.verify(&chain(&between(ca_params("sub"))), NOW).unwrap();
+    authorities.verify(&chain(&between(ca_params("sub"))), None, NOW).unwrap();
     let mut alone = chain(&between(ca_params("sub")));
     alone.pop();
-    assert!(authorities.verify(&alone, NOW).is_err());
+    assert!(authorities.verify(&alone, None, NOW).is_err());
 
     let mut no_signing = ca_params("sub");
     no_signing.key_usages = vec![KeyUsagePurpose::DigitalSignature];
@@ -160,11 +160,11 @@ fn an_intermediate_authority_is_one_only_when_its_issuer_said_so() {
             vec![issue(&elsewhere, &outside), elsewhere.der().to_vec()],
         ),
     ] {
-        assert!(authorities.verify(&chain, NOW).is_err(), "{what}");
+        assert!(authorities.verify(&chain, None, NOW).is_err(), "{what}");
     }
     let mut inside = client_params("c");
     inside.subject_alt_names = vec![SanType::DnsName("a.inside.example".try_into().unwrap())];
-    authorities.verify(&[issue(&elsewhere, &inside), elsewhere.der().to_vec()], NOW).unwrap();
+    authorities.verify(&[issue(&elsewhere, &inside), elsewhere.der().to_vec()], None, NOW).unwrap();
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn only_the_certificates_own_key_signs_for_it() {
     for kind in kinds {
         let [key, other] = [(); 2].map(|()| KeyPair::generate_for(kind).unwrap());
         let der = client_params("c").signed_by(&key, &ca).unwrap().der().to_vec();
-        let client = trusting(&ca).verify(&[der], NOW).unwrap();
+        let client = trusting(&ca).verify(&[der], None, NOW).unwrap();
         let [key, other] = [key, other]
             .map(|pair| ClientKey::from_pem(&SecretString::new(pair.serialize_pem())).unwrap());
         let signature = key.sign(b"challenge").unwrap();

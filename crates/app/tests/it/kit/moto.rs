@@ -1,0 +1,77 @@
+//! A stand-in for AWS that checks signatures: moto, from PyPI.
+
+use std::fs::{self, File};
+use std::path::PathBuf;
+use std::process::{Child, Command};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::poll::wait_for;
+use super::python::python;
+use super::run::finish;
+
+const PACKAGES: &[&str] = &[
+    "moto[iam,sts]==5.2.5",
+    "flask==3.1.3",
+    "flask-cors==6.0.5",
+    "boto3==1.44.5",
+    "akeyless-cloud-id==0.3.2",
+];
+/// Calls that `identities.py setup` makes, before which nobody could have signed.
+const CALLS_OF_SETUP: &str = "6";
+const IDENTITIES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/kit/moto/identities.py");
+
+/// The server, with a user `/team/alice` and a session `i-0123` of the role `deploy`; ended on
+/// drop.
+pub(crate) struct Moto {
+    /// Its address.
+    pub(crate) url: String,
+    python: PathBuf,
+    credentials: String,
+    child: Child,
+    _dir: TempDir,
+}
+
+impl Moto {
+    /// Starts it on a free port.
+    pub(crate) fn start() -> Self {
+        let python = python("moto-5.2.5", PACKAGES);
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join("log");
+        let [out, err] = [(); 2].map(|()| File::options().append(true).create(true).open(&log));
+        let mut command = Command::new(&python);
+        command.args(["-u", "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]);
+        command.env("INITIAL_NO_AUTH_ACTION_COUNT", CALLS_OF_SETUP).current_dir(dir.path());
+        let child = command.stdout(out.unwrap()).stderr(err.unwrap()).spawn().unwrap();
+        let mut moto =
+            Self { url: String::new(), python, credentials: String::new(), child, _dir: dir };
+        moto.url = wait_for("moto to listen", || {
+            let text = fs::read_to_string(&log).unwrap();
+            assert!(moto.child.try_wait().unwrap().is_none(), "moto ended: {text}");
+            let url = text.split_whitespace().find(|word| word.starts_with("http://"))?;
+            text.contains("CTRL").then(|| url.trim_end_matches('/').to_owned())
+        });
+        moto.credentials = moto.identities("setup");
+        moto
+    }
+
+    /// Fresh cloud-ids by what they are; see `identities.py`.
+    pub(crate) fn cloud_ids(&self) -> Value {
+        serde_json::from_str(&self.identities("sign")).unwrap()
+    }
+
+    fn identities(&self, what: &str) -> String {
+        let mut command = Command::new(&self.python);
+        command.arg(IDENTITIES).args([self.url.as_str(), what]);
+        finish(&mut command, self.credentials.as_bytes()).expect(0).out
+    }
+}
+
+impl Drop for Moto {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
