@@ -25,8 +25,8 @@ use crate::session::Principal;
 /// Makes somebody else the owner.
 ///
 /// # Errors
-/// [`Fault::forbidden`] for all but the owner; [`Fault::unauthorized`] for a wrong password or
-/// code; [`Fault::not_found`] or [`Fault::bad_request`] for a next owner who is none or has no
+/// [`Fault::forbidden`] for administrators who are not the owner; [`Fault::unauthorized`] for
+/// everybody else, and for a wrong password or code; [`Fault::not_found`] or [`Fault::bad_request`] for a next owner who is none or has no
 /// password.
 pub(crate) async fn transfer(
     control: &Control,
@@ -140,6 +140,7 @@ async fn prove_factor(
 }
 
 fn demand_owner(who: &Principal) -> Result<(), Fault> {
+    who.require_admin()?;
     if who.owner {
         return Ok(());
     }

@@ -1,6 +1,7 @@
 //! `transfer-ownership`, `owner-seal`, `owner-unseal`: what the account's owner alone may do.
 
 use keysherd_base::{Fault, SecretString};
+use keysherd_plane::accounts::AccountEdit;
 use keysherd_plane::auth::{LoginSubject, OwnEmail, PasswordParams};
 use keysherd_plane::second_factor::{OwnerSeal, OwnerTransfer, PURPOSE_TRANSFER};
 use keysherd_wire::{Access, Answer, Args, Body, Command, Field, FieldSpec, Show, Spec, Text};
@@ -53,6 +54,8 @@ pub(super) static TRANSFER: ApiCommand = Command {
 async fn transfer(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
     let path = args.path(&NAME)?;
     let current = SecretString::new(args.need(&CURRENT)?);
+    // Refuses whoever is no administrator before anything about passwords is said.
+    ctx.ask(AccountEdit).await?;
     let email = ctx.ask(OwnEmail).await?.email;
     let params = ctx.ask(PasswordParams { email: email.clone(), account: None }).await?;
     let key = login::stretched(&ctx, current, params).await?;
