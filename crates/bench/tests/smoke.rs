@@ -19,6 +19,8 @@ const ROWS: &[(&str, &str, u64)] = &[
     ("B3", "update, durable", 16),
     ("B3", "update, durable", 128),
     ("B6", "login, access key", 16),
+    ("B6", "login, JWT ES256", 16),
+    ("B6", "login, JWT RS256", 16),
 ];
 
 fn run(words: &[&str]) -> Value {
