@@ -48,6 +48,7 @@ pub use kind::{Kind, Spelling};
 pub use member::{Attempt, Desk, EachSecret, Identity, Method, Prepared, Rules, Wanted};
 pub use method_key::{pem_text, signing_key};
 pub use methods::k8s::{Api as K8sApi, K8S_CONFIG, K8sConfig};
+pub use methods::ldap::{LDAP_CONFIG, LdapConfig};
 pub use methods::{all, by_access_type, by_kind, uid_settings};
 pub use outward::Outward;
 pub use web::{ANSWER_BYTES_MAX, Web, WebReply, WebRequest, WebSettings, outside_url};

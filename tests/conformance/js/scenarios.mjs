@@ -189,6 +189,18 @@ export const scenarios = {
     },
     absent: { name: '/conformance/absent' },
   },
+  'gateway-update-ldap-auth-config': {
+    fields: async () => {
+      const made = await act('auth-method-create-ldap', { name: fresh('method') });
+      return {
+        'access-id': made.access_id,
+        'signing-key-data': made.prv_key,
+        'ldap-url': 'ldaps://127.0.0.1:6360',
+        'user-dn': 'ou=people',
+      };
+    },
+  },
+  'gateway-get-ldap-auth-config': { fields: () => ({}) },
   'gateway-get-k8s-auth-config': namesCluster,
   'gateway-delete-k8s-auth-config': namesCluster,
   'auth-method-get': { fields: async () => ({ name: await method() }), absent: absentName },

@@ -531,3 +531,15 @@ def update_cluster():
 @scenario("gateway-get-k8s-auth-config", "gateway-delete-k8s-auth-config", with_absent=True)
 def read_cluster():
     return Scenario({"name": configured_cluster()["name"]}, {"name": absent("cluster")})
+
+
+@scenario("gateway-update-ldap-auth-config")
+def update_directory():
+    made = do("auth-method-create-ldap", name=world().name("method"))
+    return Scenario({"access-id": made.access_id, "signing-key-data": made.prv_key,
+                     "ldap-url": "ldaps://127.0.0.1:6360", "user-dn": "ou=people"})
+
+
+@scenario("gateway-get-ldap-auth-config")
+def read_directory():
+    return Scenario({})

@@ -6,9 +6,12 @@ mod delete_k8s_auth_config;
 mod describe_key_fragments;
 mod download_customer_fragments;
 mod get_k8s_auth_config;
+mod get_ldap_auth_config;
 mod k8s_auth_config;
+mod ldap_auth_config;
 mod list_customer_fragments;
 mod update_k8s_auth_config;
+mod update_ldap_auth_config;
 
 use crate::commands::ApiCommand;
 
@@ -22,4 +25,6 @@ pub(super) static COMMANDS: &[&ApiCommand] = &[
     &get_k8s_auth_config::COMMAND,
     &update_k8s_auth_config::COMMAND,
     &delete_k8s_auth_config::COMMAND,
+    &get_ldap_auth_config::COMMAND,
+    &update_ldap_auth_config::COMMAND,
 ];

@@ -20,6 +20,7 @@ mod records;
 mod run;
 pub(crate) mod saml;
 mod server;
+mod slapd;
 mod stolen;
 mod stub;
 
@@ -37,5 +38,6 @@ pub(crate) use proxy::Proxy;
 pub(crate) use records::{records, records_of};
 pub(crate) use run::{Finished, KEYSHERD, finish, keysherd};
 pub(crate) use server::{Bootstrap, Process, Server, Site, announced_url, audit};
+pub(crate) use slapd::Slapd;
 pub(crate) use stolen::{Share, documents_in, open_document, project, question, shares_in};
 pub(crate) use stub::{Asked, Stub, json as json_answer};

@@ -44,6 +44,7 @@ mod keys;
 mod keys_at_rest;
 mod kubernetes;
 mod large_answers;
+mod ldap;
 mod lenient;
 mod listing;
 mod manager_logs;

@@ -39,6 +39,9 @@ fn optional(command: &str) -> &'static [&'static str] {
         "uid-list-children" | "uid-revoke-token" => &["auth-method-name"],
         "update-account-settings" => &["phone"],
         "update-guard-rails" => &["rail"],
+        "gateway-update-ldap-auth-config" => {
+            &["access-id", "signing-key-data", "ldap-url", "user-dn"]
+        }
         _ => &[],
     }
 }
@@ -92,6 +95,7 @@ fn value(spec: &Spec, name: &str, field: &str, objects: &Objects) -> Value {
         ("Gateway", "name") if name.contains("create") => json!(format!("{name} again")),
         ("Gateway", "name") if name.contains("auth-config") => json!(name),
         ("Gateway", "name") => json!(objects.key),
+        ("Gateway", field) if name.contains("ldap") => objects.directory[field].clone(),
         ("Gateway", "access-id" | "signing-key" | "k8s-host") => objects.signer[field].clone(),
         _ => panic!(
             "the walk has no value to try for field {field} of command {}: add one to the table \

@@ -24,6 +24,8 @@ pub(crate) struct Objects {
     pub(crate) owner_password: String,
     /// What gateways' configurations have to say.
     pub(crate) signer: Value,
+    /// The same for a directory.
+    pub(crate) directory: Value,
     /// The certificate of an authority, in base64.
     pub(crate) authority: String,
     /// An order of the owner that changes nothing.
@@ -46,6 +48,7 @@ impl Objects {
             assocs: BTreeMap::new(),
             uid_roots: BTreeMap::new(),
             signer: signer(admin),
+            directory: directory(admin),
             owner_password: server.bootstrap.owner_password(),
             authority: base64(&std::fs::read(&server.bootstrap.ca_file).unwrap()),
             order: harmless_order(server),
@@ -139,6 +142,15 @@ pub(crate) fn everything(admin: &Api) -> Value {
         "groups": admin.ok("list-group", json!({})),
         "methods": without_uses(admin.ok("auth-method-list", json!({}))),
         "settings": admin.ok("get-account-settings", json!({})),
+    })
+}
+
+/// The same for a directory that is not asked.
+fn directory(admin: &Api) -> Value {
+    let made = admin.ok("auth-method-create-ldap", json!({"name": "/walk-ldap"}));
+    json!({
+        "access-id": made["access_id"], "signing-key-data": made["prv_key"],
+        "ldap-url": "ldaps://127.0.0.1:6360", "user-dn": "ou=people",
     })
 }
 

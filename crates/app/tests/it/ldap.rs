@@ -1,0 +1,133 @@
+//! People of a directory, a real OpenLDAP: the gateway binds as them and tells control who it was.
+
+use serde_json::{Value, json};
+
+use crate::kit::{Api, Server, Site, Slapd};
+
+const ENTRIES: &str = "\
+dn: dc=example\nobjectClass: dcObject\nobjectClass: organization\ndc: example\no: example\n\n\
+dn: ou=people,dc=example\nobjectClass: organizationalUnit\nou: people\n\n\
+dn: ou=groups,dc=example\nobjectClass: organizationalUnit\nou: groups\n\n\
+dn: uid=alice,ou=people,dc=example\nobjectClass: inetOrgPerson\nuid: alice\nuid: al\n\
+cn: Alice\nsn: A\nuserPassword: alice-password\n\n\
+dn: uid=bob,ou=people,dc=example\nobjectClass: inetOrgPerson\nuid: bob\ncn: Bob\nsn: B\n\
+userPassword: bob-password\n\n\
+dn: cn=ops,ou=groups,dc=example\nobjectClass: groupOfNames\ncn: ops\n\
+member: uid=alice,ou=people,dc=example\n";
+
+struct Setting {
+    _site: Site,
+    server: Server,
+    admin: Api,
+    directory: Slapd,
+    access_id: String,
+    signing_key: String,
+}
+
+impl Setting {
+    fn new() -> Self {
+        let site = Site::new();
+        let server = site.start();
+        let admin = server.admin();
+        let directory = Slapd::with(ENTRIES);
+        let made = admin.ok("auth-method-create-ldap", json!({"name": "/ldap/people"}));
+        let text = |name: &str| made[name].as_str().unwrap().to_owned();
+        let (access_id, signing_key) = (text("access_id"), text("prv_key"));
+        let setting = Self { _site: site, server, admin, directory, access_id, signing_key };
+        setting.configure(&setting.directory.tls_url);
+        setting
+    }
+
+    fn config(&self, url: &str) -> Value {
+        json!({
+            "access-id": self.access_id, "signing-key-data": self.signing_key, "ldap-url": url,
+            "ldap-ca-cert": self.directory.ca_pem, "user-dn": "ou=people,dc=example",
+            "bind-dn": "cn=root,dc=example", "bind-dn-password": "rootpw",
+            "group-dn": "ou=groups,dc=example",
+        })
+    }
+
+    fn configure(&self, url: &str) {
+        self.admin.ok("gateway-update-ldap-auth-config", self.config(url));
+    }
+
+    fn login(&self, name: &str, password: &str) -> Value {
+        json!({
+            "access-type": "ldap", "access-id": self.access_id, "username": name,
+            "ldap-password": password,
+        })
+    }
+
+    #[track_caller]
+    fn claims(&self, name: &str, password: &str) -> Value {
+        let answer = self.server.nobody().ok("auth", self.login(name, password));
+        let bearer = self.server.nobody().with_token(answer["token"].as_str().unwrap());
+        bearer.ok("describe-sub-claims", json!({}))["sub_claims"].take()
+    }
+}
+
+#[test]
+fn people_sign_in_with_the_name_and_groups_of_the_directory() {
+    let setting = Setting::new();
+    for url in [&setting.directory.tls_url, &setting.directory.plain_url] {
+        setting.configure(url);
+        // All spellings and aliases are one person.
+        for name in ["alice", "ALICE", "al", " Al "] {
+            let claims = setting.claims(name, "alice-password");
+            assert_eq!(claims["users"], json!(["al"]), "{claims}");
+            assert_eq!(claims["client_unique_id"], json!(["al"]), "{claims}");
+            assert_eq!(claims["groups"], json!(["ops"]), "{claims}");
+            assert_eq!(claims["dn"], json!(["uid=alice,ou=people,dc=example"]));
+        }
+        assert!(setting.claims("bob", "bob-password").get("groups").is_none());
+    }
+    let shown = setting.admin.ok("gateway-get-ldap-auth-config", json!({}));
+    assert_eq!(shown["ldap_user_dn"], "ou=people,dc=example");
+    let text = shown.to_string();
+    assert!(!text.contains("rootpw") && !text.contains("PRIVATE"), "{text}");
+    // A name that is put into the distinguished name needs no search.
+    let mut config = setting.config(&setting.directory.tls_url);
+    config["user-dn"] = "uid={{.Username}},ou=people,dc=example".into();
+    setting.admin.ok("gateway-update-ldap-auth-config", config);
+    assert_eq!(setting.claims("Bob", "bob-password")["users"], json!(["bob"]));
+    let injected = setting.login("bob,ou=people,dc=example", "bob-password");
+    setting.server.nobody().refused(401, "auth", injected);
+}
+
+#[test]
+fn wrong_passwords_empty_ones_and_injections_are_refused() {
+    let setting = Setting::new();
+    setting.claims("bob", "bob-password");
+    for (name, password) in [
+        ("alice", "wrong"),
+        ("alice", "bob-password"),
+        ("nobody", "alice-password"),
+        ("*", "alice-password"),
+        ("al*", "alice-password"),
+        ("alice)(uid=*", "alice-password"),
+        ("*)(|(uid=*", "alice-password"),
+        ("alice\\", "alice-password"),
+        ("uid=alice,ou=people,dc=example", "alice-password"),
+        ("alice\u{0}", "alice-password"),
+        ("", "alice-password"),
+    ] {
+        let reply = setting.server.nobody().call("auth", setting.login(name, password));
+        assert!(matches!(reply.status, 400 | 401), "{name:?}: {} {}", reply.status, reply.text());
+    }
+    // With an empty password a directory takes everybody for nobody, and says yes.
+    for password in ["", "\u{0}"] {
+        let reply = setting.server.nobody().call("auth", setting.login("alice", password));
+        assert!(matches!(reply.status, 400 | 401), "{password:?}: {}", reply.text());
+    }
+    // Another authority's certificate, and a directory that is not there.
+    let mut config = setting.config(&setting.directory.tls_url);
+    let other = Slapd::with(ENTRIES);
+    config["ldap-ca-cert"] = other.ca_pem.as_str().into();
+    setting.admin.ok("gateway-update-ldap-auth-config", config);
+    let login = setting.login("bob", "bob-password");
+    setting.server.nobody().refused(503, "auth", login.clone());
+    setting.configure("ldaps://127.0.0.1:1");
+    setting.server.nobody().refused(503, "auth", login.clone());
+    setting.admin.ok("gateway-update-ldap-auth-config", json!({"ldap-enable": "false"}));
+    setting.server.nobody().refused(401, "auth", login);
+}
