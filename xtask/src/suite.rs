@@ -83,6 +83,9 @@ fn tools_step(_: &Run) -> Result<Counts, String> {
     tools::need_node()?;
     tools::need_softhsm()?;
     tools::need_xmlsec()?;
+    tools::need_slapd()?;
+    tools::need_openssl()?;
+    tools::need_chromium()?;
     Ok(Counts::one(true))
 }
 

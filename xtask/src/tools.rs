@@ -69,6 +69,36 @@ pub(crate) fn need_xmlsec() -> Result<(), String> {
     need(|| process::works(Command::new("xmlsec1").arg("--version")), "xmlsec1", &["xmlsec1"])
 }
 
+/// The directory of the LDAP tests.
+///
+/// # Errors
+/// Says what to install.
+pub(crate) fn need_slapd() -> Result<(), String> {
+    let there = || Path::new("/usr/sbin/slapd").is_file() && works("ldapsearch", "-VV");
+    need(there, "OpenLDAP with its tools", &["slapd", "ldap-utils"])
+}
+
+/// What makes the certificates of the tests.
+///
+/// # Errors
+/// Says what to install.
+pub(crate) fn need_openssl() -> Result<(), String> {
+    need(|| works("openssl", "version"), "OpenSSL", &["openssl"])
+}
+
+/// The browser of the tests of browser logins.
+///
+/// # Errors
+/// Says what to install.
+pub(crate) fn need_chromium() -> Result<(), String> {
+    let there = || ["chromium", "chromium-browser"].iter().any(|name| works(name, "--version"));
+    need(there, "Chromium", &["chromium"])
+}
+
+fn works(program: &str, flag: &str) -> bool {
+    process::works(Command::new(program).arg(flag))
+}
+
 /// Node and npm.
 ///
 /// # Errors
@@ -97,6 +127,8 @@ fn need(there: impl Fn() -> bool, what: &str, packages: &[&str]) -> Result<(), S
     say(&format!("installing {}", packages.join(", ")));
     let apt = || {
         let mut apt = Command::new("apt-get");
+        // Servers are started by the tests that need them, not by their packages.
+        apt.env("RUNLEVEL", "1");
         apt.env("DEBIAN_FRONTEND", "noninteractive").args(["-o", "DPkg::Lock::Timeout=600"]);
         apt
     };

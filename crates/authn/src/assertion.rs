@@ -52,7 +52,8 @@ fn audience(kind: &Kind, access_id: &AccessId) -> String {
     format!("keysherd:{}:{}", kind.name, access_id.as_str())
 }
 
-/// Asserts that `identity` was found to be the bearer, for the method `access_id` alone.
+/// Asserts that `identity` was found to be the bearer, for the method `access_id` alone, and for
+/// `seconds` where that is shorter than the minute that is the most.
 ///
 /// # Errors
 /// [`Fault::internal`] when `key` cannot sign or the random source fails.
@@ -61,6 +62,7 @@ pub(crate) fn sign(
     access_id: &AccessId,
     identity: Identity,
     key: &SecretString,
+    seconds: u32,
     desk: &dyn Desk,
 ) -> Result<String, Fault> {
     let made = desk.clock().now();
@@ -69,7 +71,7 @@ pub(crate) fn sign(
         iss: ISSUER.to_owned(),
         aud: audience(kind, access_id),
         iat: made.seconds(),
-        exp: made.seconds().saturating_add(LIFETIME_SECONDS),
+        exp: made.seconds().saturating_add(i64::from(seconds).clamp(1, LIFETIME_SECONDS)),
         jti: URL_SAFE_NO_PAD.encode(jti),
         made,
         unique_id: identity.unique_id,

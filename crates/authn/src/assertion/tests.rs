@@ -23,7 +23,7 @@ fn somebody() -> Identity {
 }
 
 fn signed(desk: &TestDesk) -> String {
-    sign(kind("k8s"), &access_id(0), somebody(), &PAIR.private_pem, desk).unwrap()
+    sign(kind("k8s"), &access_id(0), somebody(), &PAIR.private_pem, 300, desk).unwrap()
 }
 
 /// An assertion of which some fields say something else, well signed.
@@ -125,4 +125,16 @@ fn what_no_gateway_signs_is_refused_although_the_signature_is_good() {
     for text in ["", "a.b.c", &"x".repeat(100_000)] {
         assert_eq!(told(&desk, &world, text), Err(FaultKind::Unauthorized));
     }
+}
+
+#[test]
+fn a_configuration_can_shorten_the_life_of_its_assertions() {
+    let desk = TestDesk::new();
+    let world = desk.world();
+    let pem = &PAIR.private_pem;
+    let evidence = sign(kind("k8s"), &access_id(0), somebody(), pem, 10, &desk).unwrap();
+    desk.time.advance_seconds(10 + SKEW_SECONDS);
+    assert_eq!(told(&desk, &world, &evidence), Err(FaultKind::Unauthorized));
+    desk.time.advance_seconds(-1);
+    assert_eq!(told(&desk, &world, &evidence), Ok(somebody()));
 }

@@ -197,7 +197,7 @@ async fn prove(given: &Args, desk: &dyn Desk) -> Result<String, Fault> {
     let reviewed = review::review(&config, &token, desk).await?;
     let key = Secret::new(config.signing_key.clone());
     let identity = identity(reviewed, name.trim_matches('/'), &config.id);
-    assertion::sign(&KIND, &access_id, identity, &key, desk)
+    assertion::sign(&KIND, &access_id, identity, &key, config.assertion_seconds, desk)
 }
 
 fn identity(reviewed: Reviewed, config: &str, config_id: &str) -> Identity {

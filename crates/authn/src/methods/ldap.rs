@@ -186,7 +186,7 @@ async fn prove(given: &Args, desk: &dyn Desk) -> Result<String, Fault> {
     })?;
     let person = directory::login(&config, username, &password, desk).await?;
     let key = Secret::new(config.signing_key.clone());
-    assertion::sign(&KIND, &access_id, identity(person), &key, desk)
+    assertion::sign(&KIND, &access_id, identity(person), &key, u32::MAX, desk)
 }
 
 fn identity(person: Person) -> Identity {
