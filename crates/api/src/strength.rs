@@ -65,6 +65,10 @@ pub(crate) fn check(password: &SecretString, about: &[&str]) -> Result<(), Fault
     about.push("keysherd");
     let parts = about.iter().flat_map(|text| text.split(['@', '.', '-', '_', ' ', '/']));
     let about: Vec<&str> = about.iter().copied().chain(parts).filter(|t| t.len() > 2).collect();
+    let names: Vec<String> = about.iter().map(|text| plain(text)).collect();
+    if little_is_left(password, &names) {
+        return Err(weak("it can be guessed too easily: it is made of your own names".to_owned()));
+    }
     let looked_at = SecretString::new(password.chars().take(CHARS_LOOKED_AT).collect());
     let estimate = zxcvbn(looked_at.expose(), &about);
     if estimate.score() < Score::Four {
@@ -85,9 +89,14 @@ fn weak(why: String) -> Fault {
 
 /// Whether little is left of the password when everything known is taken out of it.
 fn is_known(password: &str) -> bool {
+    little_is_left(password, &KNOWN)
+}
+
+/// Whether little is left when `known` texts, in the form of [`plain`], are taken out.
+fn little_is_left(password: &str, known: &[String]) -> bool {
     let mut rest = SecretString::new(plain(password));
     let whole = rest.expose().len();
-    for known in KNOWN.iter() {
+    for known in known.iter().filter(|known| !known.is_empty()) {
         if rest.expose().contains(known.as_str()) {
             rest = SecretString::new(rest.expose().replace(known.as_str(), ""));
         }

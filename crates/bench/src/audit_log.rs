@@ -110,7 +110,7 @@ fn filters(records: u64) -> Vec<(&'static str, Filter)> {
     let text = |text: String| Some(text);
     let base = Filter::default();
     let middle = START.plus_seconds(i64::try_from(records / BATCH / 2).unwrap_or(0));
-    let item = spread(records / 2 | 1) % 1_000_000;
+    let item = spread((records / 2) | 1) % 1_000_000;
     vec![
         ("newest", base.clone()),
         ("busy item", Filter { item: text("/team-0/app/0".to_owned()), ..base.clone() }),

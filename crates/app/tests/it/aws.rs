@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::kit::moto::Moto;
-use crate::kit::{Server, Site, records};
+use crate::kit::{Server, Site, next_second, records};
 
 const ACCOUNT: &str = "123456789012";
 
@@ -34,6 +34,7 @@ fn aws_identities_sign_in() {
     let (moto, site) = (Moto::start(), Site::new());
     let server = site.start_with(&["--identity-loopback-http"]);
     let access_id = create(&server, &moto, "/aws", json!({}));
+    next_second();
     let ids = moto.cloud_ids();
     let user = enters(&server, &access_id, &ids["vendor-user"]);
     assert_eq!(user["account_id"], json!([ACCOUNT]));
@@ -59,6 +60,7 @@ fn t_aws_attacks() {
     let (moto, site) = (Moto::start(), Site::new());
     let server = site.start_with(&["--identity-loopback-http"]);
     let access_id = create(&server, &moto, "/aws", json!({}));
+    next_second();
     let ids = moto.cloud_ids();
     let refused = |what: &str, access_id: &str, cloud_id: &Value| {
         let text = server.nobody().refused(401, "auth", login(access_id, cloud_id));
@@ -100,6 +102,7 @@ fn a_service_that_does_not_answer_is_no_wrong_credential() {
     let (moto, site) = (Moto::start(), Site::new());
     let server = site.start_with(&["--identity-loopback-http"]);
     let access_id = create(&server, &moto, "/aws", json!({}));
+    next_second();
     let ids = moto.cloud_ids();
     drop(moto);
     server.nobody().refused(503, "auth", login(&access_id, &ids["vendor-user"]));

@@ -8,9 +8,9 @@ use base64::engine::general_purpose::STANDARD;
 use keysherd_base::{Clock, SystemClock};
 use serde_json::{Value, json};
 
+use crate::issued_tokens::provider::Provider;
+use crate::issued_tokens::tokens::{TokenKey, key_set};
 use crate::kit::{Api, Server, Site};
-use crate::tokens::provider::Provider;
-use crate::tokens::tokens::{TokenKey, key_set};
 
 const TENANT: &str = "72f988bf-86f1-41af-91ab-2d7cd011db47";
 

@@ -8,7 +8,7 @@ use keysherd_base::{Clock as _, SystemClock};
 use serde_json::{Value, json};
 
 use crate::kit::answering::Answering;
-use crate::kit::{Server, Site};
+use crate::kit::{Server, Site, next_second};
 
 /// The form of a `cloud-id`.
 fn cloud_id(method: &str, url: &str, headers: &Value) -> String {
@@ -60,6 +60,7 @@ fn alibaba_identities_sign_in_once_for_each_request() {
     });
     let site = Site::new();
     let server = site.start_with(&["--identity-loopback-http"]);
+    next_second();
     let args = json!({"name": "/ali", "sts-url": stub.url, "bound-role-name": ["deploy"],
                       "bound-account-id": ["1234567890123456"]});
     let id = access_id(&server.admin().ok("auth-method-create-alicloud", args));
@@ -101,6 +102,7 @@ fn huawei_tokens_sign_in_until_they_end() {
     });
     let site = Site::new();
     let server = site.start_with(&["--identity-loopback-http"]);
+    next_second();
     let auth_url = format!("{}/v3", stub.url);
     let create = |name: &str, domain: &str| {
         let args = json!({"name": name, "auth-url": auth_url, "bound-domain-id": [domain]});

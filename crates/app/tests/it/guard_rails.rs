@@ -25,7 +25,7 @@ fn the_strict_profile_refuses_what_the_default_one_warns_of() {
     let dfc = admin.call("create-dfc-key", json!({"name": "/key", "alg": "AES256GCM"}));
     assert!(dfc.header(WARNING).unwrap().contains("/key"), "{}", dfc.text());
 
-    admin.ok("update-guard-rails", json!({"profile": "strict"}));
+    admin.ok("update-guard-rails", json!({"preset": "strict"}));
     for (command, args) in [
         ("set-role-rule", rule_args("/watched", ("auth-method-rule", "/team/*", "create"))),
         ("auth-method-create-api-key", json!({"name": "/prod/other"})),

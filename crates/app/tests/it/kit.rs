@@ -33,7 +33,7 @@ pub(crate) use login_provider::{LoginProvider, chromium};
 pub(crate) use needles::Needles;
 pub(crate) use oidc_provider::OidcProvider;
 pub(crate) use orders::{order, owner_key};
-pub(crate) use poll::{LONG, in_full, random, wait_for, wait_until};
+pub(crate) use poll::{LONG, in_full, next_second, random, wait_for, wait_until};
 pub(crate) use proxy::Proxy;
 pub(crate) use records::{records, records_of};
 pub(crate) use run::{Finished, KEYSHERD, finish, keysherd};

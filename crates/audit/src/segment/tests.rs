@@ -23,7 +23,7 @@ fn finds_the_records_that_have_all_terms() {
 
 #[test]
 fn agrees_with_a_naive_index_for_rare_and_for_common_terms() {
-    let terms: Vec<Vec<Term>> = (0..SEGMENT_LEN as u32)
+    let terms: Vec<Vec<Term>> = (0..u32::try_from(SEGMENT_LEN).unwrap())
         .map(|n| {
             [2, 3, 64, 65, 1_000].into_iter().filter(|d| n % d == 0).chain([n << 16]).collect()
         })

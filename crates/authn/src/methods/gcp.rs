@@ -135,7 +135,7 @@ impl Method for Gcp {
                  of every Google customer could sign in",
             ));
         }
-        if !settings.machines && !(settings.zones.is_empty() && settings.regions.is_empty()) {
+        if !(settings.machines || settings.zones.is_empty() && settings.regions.is_empty()) {
             return Err(Fault::bad_request(
                 "bound-zones and bound-regions are for type gce: other tokens name no place",
             ));

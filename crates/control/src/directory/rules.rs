@@ -117,7 +117,7 @@ fn compile(directory: &AccountDirectory, method: i64, claims: &SubClaims) -> Rul
     let owner = (directory.account.owner_method == method).then(|| owner_role(directory));
     if let Some(owner) = owner.as_ref().filter(|_| directory.account.owner_sealed.is_some()) {
         // The seal covers what roles of the owner's method grant, too.
-        return RuleSet::compile([(&sealed(owner), true)].into_iter(), claims);
+        return RuleSet::compile([(&sealed(owner), true)], claims);
     }
     let matching = roles(directory, method)
         .filter(|(assoc, _)| sub_claims::matches(&assoc.sub_claims, assoc.case_sensitive, claims))

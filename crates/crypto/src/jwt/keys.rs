@@ -73,7 +73,7 @@ impl JwtKeys {
     /// [`BadKeys`] when it is none of these, or a short RSA key.
     pub fn from_public_pem(pem: &str) -> Result<Self, BadKeys> {
         let bytes = pem.as_bytes();
-        let kinds: [(fn(&[u8]) -> jsonwebtoken::errors::Result<DecodingKey>, &[Algorithm]); 3] = [
+        let kinds: [(ReadPem, &[Algorithm]); 3] = [
             (DecodingKey::from_rsa_pem, RSA),
             (DecodingKey::from_ec_pem, &[Algorithm::ES256, Algorithm::ES384]),
             (DecodingKey::from_ed_pem, &[Algorithm::EdDSA]),
@@ -86,6 +86,9 @@ impl JwtKeys {
         Ok(Self(vec![Key { id: None, algorithms: algorithms.to_vec(), key }]))
     }
 }
+
+/// How one kind of key is read from PEM.
+type ReadPem = fn(&[u8]) -> jsonwebtoken::errors::Result<DecodingKey>;
 
 const RSA: &[Algorithm] = &[
     Algorithm::RS256,

@@ -13,8 +13,8 @@ use crate::commands::ApiCommand;
 use crate::ctx::Ctx;
 use crate::fields::SESSION;
 
-const PROFILE: Field<Text> =
-    Field::text("profile", "Sets all guard rails: off, default (warn) or strict (refuse).")
+const PRESET: Field<Text> =
+    Field::text("preset", "Sets all guard rails: off, default (warn) or strict (refuse).")
         .choices(&["off", "default", "strict"]);
 const RAIL: Field<Map> =
     Field::map("rail", "One guard rail and its policy: off, warn or refuse, as NAME=POLICY.");
@@ -56,7 +56,7 @@ pub(super) static UPDATE: ApiCommand = Command {
         summary: "Change what is warned of and what is refused because it is better left undone. \
                   Ours, not of the V2 API.",
         groups: &[&SESSION],
-        fields: &[PROFILE.spec(), RAIL.spec(), PRODUCTION_PATH.spec()],
+        fields: &[PRESET.spec(), RAIL.spec(), PRODUCTION_PATH.spec()],
         reply: "object",
         access: Access::Admin,
         body: Body::Object,
@@ -87,7 +87,7 @@ fn reply(settings: &AccountSettings) -> Reply<'_> {
 }
 
 fn apply(args: &Args, mut settings: AccountSettings) -> Result<AccountSettings, Fault> {
-    if let Some(profile) = args.get(&PROFILE)? {
+    if let Some(profile) = args.get(&PRESET)? {
         let policy = match profile.to_ascii_lowercase().as_str() {
             "off" => Policy::Off,
             "strict" => Policy::Refuse,

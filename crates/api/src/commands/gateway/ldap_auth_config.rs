@@ -28,8 +28,10 @@ const LDAP_CA_CERT: Field<Text> =
     Field::text("ldap-ca-cert", "The directory's CA certificate: PEM, or that in base64.");
 const LDAP_ENABLE: Field<Flag> =
     Field::flag("ldap-enable", "Whether logins are checked.").default("true");
-const LDAP_URL: Field<Text> =
-    Field::text("ldap-url", "ldaps://host:port, or ldap://host:port, where StartTLS follows.");
+const LDAP_URL: Field<Text> = Field::text(
+    "ldap-url",
+    "Address of the directory: ldaps://host:port, or ldap://host:port with StartTLS.",
+);
 const SIGNING_KEY_DATA: Field<Text> = Field::text(
     "signing-key-data",
     "The private key that was shown when the auth method was made: PEM, or that in base64.",

@@ -13,7 +13,7 @@ const REVOKE_TOKEN: Field<Text> =
     Field::text("revoke-token", "The token to revoke, or its id.").required().secret();
 const REVOKE_TYPE: Field<Text> = Field::text(
     "revoke-type",
-    "revokeSelf: this token alone; revokeAll: with everything below it.",
+    "Revoke this token alone (revokeSelf), or everything below it as well (revokeAll).",
 )
 .required()
 .choices(&["revokeSelf", "revokeAll"]);

@@ -3,6 +3,8 @@
 use std::sync::{Condvar, Mutex};
 use std::time::{Duration, Instant};
 
+use keysherd_base::{Clock, SystemClock};
+
 /// Long enough for anything that happens at all, even on a machine that does other work.
 pub(crate) const LONG: Duration = Duration::from_secs(90);
 
@@ -22,6 +24,14 @@ pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T 
 /// Looks until `holds` does.
 pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     wait_for(what, || holds().then_some(()));
+}
+
+/// Waits for the next whole second: what is dated to the second and was made in the one in which
+/// a server started counts as made before it.
+pub(crate) fn next_second() {
+    let second = || SystemClock.now().seconds();
+    let before = second();
+    wait_until("the next second", || second() > before);
 }
 
 /// Whether tests that have a short form take the long one: with `cargo xtask test --all`.

@@ -32,7 +32,7 @@ impl<'a> Resource<'a> {
         let path: Vec<&str> = parts.collect();
         // Types and names take turns.
         let (&name, &kind) = (path.last()?, path.get(path.len().checked_sub(2)?)?);
-        let whole = path.len() % 2 == 0 && !id.contains("//") && !name.is_empty();
+        let whole = path.len().is_multiple_of(2) && !id.contains("//") && !name.is_empty();
         whole.then_some(Self { id, subscription, group, provider, kind, name })
     }
 }

@@ -7,14 +7,9 @@ use keysherd_wire::PageRequest;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::scene::tokens::{TokenKey, key_set};
 use crate::web::tests::{Provider, open};
 use crate::{Departure, Kept, Trip};
-
-#[path = "../../../../crypto/tests/tokens/mod.rs"]
-#[expect(dead_code, reason = "forged tokens are a matter of the crate that verifies them")]
-mod tokens;
-
-use tokens::{TokenKey, key_set};
 
 const NOW: i64 = 1_800_000_000;
 const CALLBACK: &str = "https://gw.example/login/callback";
