@@ -26,7 +26,8 @@ use crate::session::Principal;
 ///
 /// # Errors
 /// [`Fault::forbidden`] for administrators who are not the owner; [`Fault::unauthorized`] for
-/// everybody else, and for a wrong password or code; [`Fault::not_found`] or [`Fault::bad_request`] for a next owner who is none or has no
+/// everybody else, and for a wrong password or code; [`Fault::not_found`] or
+/// [`Fault::bad_request`] for a next owner who is none or has no
 /// password.
 pub(crate) async fn transfer(
     control: &Control,

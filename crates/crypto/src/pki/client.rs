@@ -125,8 +125,8 @@ impl ClientAuthorities {
         Ok(Self(authorities))
     }
 
-    /// Checks the client's certificate, the first of `chain`, whose others may be intermediate. With
-    /// `revocations`, its issuer must have signed it, and not list the certificate.
+    /// Checks the client's certificate, the first of `chain`, whose others may be intermediate.
+    /// With `revocations`, its issuer must have signed it, and not list the certificate.
     ///
     /// # Errors
     /// [`ClientRefused`] says why.
