@@ -35,6 +35,11 @@ for (const method of Object.getOwnPropertyNames(Akeyless.V2Api.prototype)) {
   if (path) methods.set(path[1].toLowerCase(), method.replace(/WithHttpInfo$/, ''));
 }
 
+// Commands that came with a later SDK than this one.
+for (const name of ['auth-method-create-alicloud', 'auth-method-update-alicloud']) {
+  if (!methods.has(name)) commands.delete(name);
+}
+
 /** Whether the SDK's model of the command has no room for a token. */
 function tokenInHeader(name) {
   const kind = requests.get(name.toLowerCase());

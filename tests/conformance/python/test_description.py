@@ -24,7 +24,9 @@ class Description(unittest.TestCase):
     def test_older_spellings_belong_to_the_command_they_mean(self):
         for served, endpoint in self.each():
             current = endpoint.get("alias_of")
-            if current is not None:
+            # Those of the family of auth methods have replies of their own, in both spellings.
+            family = served.name.startswith(("create-auth-method-", "update-auth-method-"))
+            if current is not None and not family:
                 with self.subTest(served.name):
                     self.assertEqual(served.current, current.lstrip("/"))
 

@@ -1,8 +1,11 @@
 """The server under test, the commands it serves, and what was seen of them so far."""
 
+import inspect
 import json
 import os
 import ssl
+
+import akeyless
 
 from models import Models
 
@@ -45,10 +48,16 @@ def own_commands():
         return set(json.load(file))
 
 
+# Commands that came with a later SDK than the oldest one tested.
+LATER = {"auth-method-create-alicloud", "auth-method-update-alicloud"}
+
+
 def served(specs):
     """Every name of every command that the SDK must know."""
     found = {}
-    own = own_commands()
+    with open(inspect.getsourcefile(akeyless.V2Api), encoding="utf-8") as file:
+        source = file.read()
+    own = own_commands() | {name for name in LATER if f"'/{name}'" not in source}
     for spec in (spec for spec in specs if spec["name"] not in own):
         found[spec["name"]] = Served(spec, spec["name"], spec["success"], spec["reply"])
         for alias in spec["aliases"]:

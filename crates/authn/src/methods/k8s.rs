@@ -57,11 +57,7 @@ static KIND: Kind = Kind {
     ],
     update: &[
         Spelling::update("auth-method-update-k8s"),
-        Spelling::older(
-            "update-auth-method-k8s",
-            "UpdateAuthMethodK8SOutput",
-            &["name", "prv_key"],
-        ),
+        Spelling::older("update-auth-method-k8s", "UpdateAuthMethodK8SOutput", &["prv_key"]),
     ],
     shared: true,
     delimited: false,

@@ -55,11 +55,7 @@ static KIND: Kind = Kind {
     ],
     update: &[
         Spelling::update("auth-method-update-ldap"),
-        Spelling::older(
-            "update-auth-method-ldap",
-            "UpdateAuthMethodLDAPOutput",
-            &["name", "prv_key"],
-        ),
+        Spelling::older("update-auth-method-ldap", "UpdateAuthMethodLDAPOutput", &["prv_key"]),
     ],
     shared: true,
     delimited: false,
