@@ -66,6 +66,7 @@ fn estate(control: &Control, principal: &Principal) -> Result<Estate, Fault> {
         let key = keys::latest(reader, named.map_or(account.original_key, |key| key.key_id))?;
         Ok((paths, key.is_some_and(|key| key.customer_fragment.is_some())))
     })?;
+    let owner = directory.method_by_id(account.owner_method);
     Ok(Estate {
         methods: directory.methods_after(None).map(Arc::clone).collect(),
         roles,
@@ -73,11 +74,10 @@ fn estate(control: &Control, principal: &Principal) -> Result<Estate, Fault> {
         kinds: kinds(),
         root_items,
         default_key_has_customer_fragment,
-        owner_has_second_factor: directory
-            .method_by_id(account.owner_method)
+        owner_has_second_factor: owner
             .is_some_and(|owner| second_factor(owner) != SecondFactor::None),
         owner_sealed: account.owner_sealed.is_some(),
-        owner_signed_in: None,
+        owner_signed_in: owner.and_then(|owner| control.last_use_of(owner)),
         now: control.now(),
         account,
     })

@@ -2,6 +2,7 @@
 //! a second or so behind the requests; nothing is refused when it cannot be read.
 
 use keysherd_base::{Fault, Timestamp};
+use keysherd_domain::auth_method::AuthMethod;
 use keysherd_plane::auth_methods::MethodView;
 use keysherd_plane::items::ItemView;
 use keysherd_plane::roles::RoleView;
@@ -28,6 +29,14 @@ impl Control {
         for (view, last) in views.iter_mut().zip(uses) {
             view.last_used = last;
         }
+    }
+
+    /// When an auth method was last used.
+    pub(crate) fn last_use_of(&self, method: &AuthMethod) -> Option<Timestamp> {
+        known(last_uses_of_methods(&self.store, method.account, [&method.access_id]))
+            .into_iter()
+            .flatten()
+            .next()
     }
 
     /// Fills in when roles, all of one account, were last used: the latest use of a method that is

@@ -56,7 +56,7 @@ pub struct Estate {
     pub owner_has_second_factor: bool,
     /// Whether the owner is sealed.
     pub owner_sealed: bool,
-    /// When the owner last signed in, as far as the audit log was looked at.
+    /// When the owner last did something, as the index of the audit log knows it.
     pub owner_signed_in: Option<Timestamp>,
     /// The time.
     pub now: Timestamp,

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::kit::{Api, Site};
+use crate::kit::{Api, Site, wait_until};
 
 /// What the advisor finds, by check.
 fn findings(admin: &Api, check: &str) -> Vec<Value> {
@@ -75,6 +75,11 @@ fn the_advisor_is_for_administrators_and_says_what_a_new_account_lacks() {
     }
     let counted = ["passed", "warnings", "failures"].map(|name| answer[name].as_u64().unwrap());
     assert!(counted.iter().all(|count| *count > 0), "{counted:?}");
+    // Known a second or so after the fact.
+    server.owner().ok("describe-sub-claims", json!({}));
+    wait_until("the owner's work to be noticed", || {
+        !findings(&admin, "owner-is-not-used").is_empty()
+    });
     let person = admin.person_who_may("/work", &[("item-rule", "/*", "read")]);
     person.api.refused(401, "advisor", json!({}));
 }

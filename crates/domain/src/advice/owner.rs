@@ -50,7 +50,7 @@ fn used_lately(estate: &Estate) -> Vec<Place> {
         |at: &keysherd_base::Timestamp| estate.now.millis_since(*at) < LATELY_SECONDS * 1_000;
     let signed_in = estate.owner_signed_in.filter(lately);
     let place = signed_in.map(|at| {
-        let wrong = format!("the owner signed in at {at}");
+        let wrong = format!("the owner was last at work at {at}");
         Place::new(owner(estate), wrong, "keysherd assoc-role-am --role-name admin --am-name NAME")
     });
     place.into_iter().collect()
