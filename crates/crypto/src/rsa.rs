@@ -77,7 +77,7 @@ mod tests {
         let read = verify(&token, &keys(&pair.public_pem), &expected).unwrap();
         assert_eq!(read["sub"], "it");
         let refused = verify(&token, &keys(&other.public_pem), &expected);
-        assert_eq!(refused, Err(JwtRefused::Signature));
+        assert_eq!(refused, Err(JwtRefused::UnknownKey));
         assert!(pair.private_pem.expose().lines().all(|line| line.len() <= LINE_CHARS));
         assert!(!format!("{pair:?}").contains("PRIVATE"));
     }
