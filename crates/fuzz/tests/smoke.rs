@@ -124,6 +124,7 @@ smoke_tests!(
     commands,
     decisions,
     envelopes,
+    evidence,
     fragment_files,
     fragment_messages,
     identifiers,
