@@ -8,6 +8,7 @@ mod conformance;
 mod console;
 mod counts;
 mod docs;
+mod kube;
 mod process;
 mod product;
 mod root;
@@ -26,6 +27,7 @@ usage: cargo xtask <task>
   docs [--check]        write docs/reference, or say what is stale
   census                how much of the V2 API is served
   conformance [SUITE]   the official SDKs against a live server
+  kube                  build the Kubernetes API server of the tests; test --all does it too
   bench [ARGUMENT...]   measure a release build; `bench apart`: five processes beside one;
                           `bench audit`: searches of a long audit log";
 
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         "docs" => docs::run(rest),
         "census" => census::run(),
         "conformance" => conformance::run(rest),
+        "kube" => kube::build(),
         "bench" => bench(rest),
         "help" | "--help" | "-h" => {
             console::say(USAGE);

@@ -216,16 +216,24 @@ pub(crate) fn cargo_deny(install: bool) -> Result<Option<PathBuf>, String> {
 
 const MARK: &str = ".keysherd-ready";
 
-fn is_ready(directory: &Path, wanted: &str) -> bool {
+/// Whether `directory` was made, to its end, for `wanted`.
+pub(crate) fn is_ready(directory: &Path, wanted: &str) -> bool {
     std::fs::read_to_string(directory.join(MARK)).is_ok_and(|made_for| made_for == wanted)
 }
 
 /// Written last, so that a half-made directory is made again.
-fn mark_ready(directory: &Path, wanted: &str) -> Result<(), String> {
+///
+/// # Errors
+/// When it cannot be written.
+pub(crate) fn mark_ready(directory: &Path, wanted: &str) -> Result<(), String> {
     root::write(&directory.join(MARK), wanted)
 }
 
-fn start_over(directory: &Path) -> Result<(), String> {
+/// An empty directory in place of whatever was there.
+///
+/// # Errors
+/// When it cannot be made.
+pub(crate) fn start_over(directory: &Path) -> Result<(), String> {
     let failed = |error| format!("cannot make {}: {error}", directory.display());
     if directory.exists() {
         std::fs::remove_dir_all(directory).map_err(failed)?;

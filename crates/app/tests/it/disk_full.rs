@@ -10,44 +10,13 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
+use crate::kit::mounts::Way;
 use crate::kit::{Api, KEYSHERD, Process, Server, Site, finish, random, wait_until};
 
 /// Room for the reserves of the control plane and three managers, and a little more.
 const SIZE: &str = "size=40m";
 /// Secrets there are before the disk is full.
 const SECRETS: usize = 40;
-
-/// A way into a mount namespace: to make one, and to enter one that is there.
-#[derive(Clone, Copy)]
-struct Way {
-    unshare: &'static [&'static str],
-    nsenter: &'static [&'static str],
-}
-
-const WAYS: [Way; 2] = [
-    Way { unshare: &["--mount"], nsenter: &["--mount"] },
-    Way {
-        unshare: &["--mount", "--map-root-user"],
-        nsenter: &["--user", "--preserve-credentials", "--mount"],
-    },
-];
-
-/// How a mount namespace can be had here.
-fn way() -> Option<Way> {
-    let works = |way: &Way| {
-        let mut command = Command::new("unshare");
-        command.args(way.unshare).args(["mount", "-t", "tmpfs", "tmpfs", "/mnt"]);
-        command.output().is_ok_and(|output| output.status.success())
-    };
-    let found = WAYS.into_iter().find(works);
-    if found.is_none() {
-        let why = "no small disk: neither root nor unprivileged user namespaces mount a tmpfs here";
-        assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{why}");
-        // Past the capture of a test that passes: whoever runs it should know.
-        let _ = writeln!(std::io::stderr(), "NOT TESTED: {why}");
-    }
-    found
-}
 
 /// A small disk, there as long as the process that holds its mount namespace.
 struct Disk {
@@ -59,7 +28,7 @@ struct Disk {
 
 impl Disk {
     fn new(site: &Site, options: &str) -> Option<Self> {
-        let way = way()?;
+        let way = Way::find()?;
         let inside = site.path("disk");
         fs::create_dir(&inside).unwrap();
         let script =

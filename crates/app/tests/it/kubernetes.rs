@@ -1,105 +1,50 @@
 //! Service accounts of Kubernetes: their tokens are reviewed at the gateway and go no further.
 //!
-//! The cluster is a stand-in that speaks TokenReview; `kubernetes_real` has a real API server.
+//! The cluster is a stand-in that speaks TokenReview and misbehaves on request; `real` has an API
+//! server, and holds the stand-in's answers against its.
 
 use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use crate::kit::{Api, Asked, Server, Site, Stub, json_answer};
+use crate::kit::{Stub, json_answer};
+use logins::{Cluster, Logins};
+use stand_in::{OWN_AUDIENCE, REVIEWER, pod_token, review, token};
 
-/// What the API server's own audience is.
-const OWN_AUDIENCE: &str = "https://kubernetes.default.svc";
-/// The token that may ask for reviews.
-const REVIEWER: &str = "cmV2aWV3ZXI.b2Y.cmV2aWV3cw";
+mod logins;
+mod real;
+mod stand_in;
 
-/// A token with these claims; nobody but the stand-in says whether it is good.
-fn token(claims: &Value) -> String {
-    let claims = URL_SAFE_NO_PAD.encode(claims.to_string());
-    format!("{}.{claims}.c2lnbmF0dXJl", URL_SAFE_NO_PAD.encode(r#"{"alg":"RS256"}"#))
-}
-
-/// The token of a pod's service account, as projected.
-fn pod_token(namespace: &str, account: &str, audience: &str) -> String {
-    let pod = format!("{account}-7d9f-x");
-    token(&json!({
-        "iss": OWN_AUDIENCE, "aud": [audience], "exp": 4_000_000_000_u64,
-        "sub": format!("system:serviceaccount:{namespace}:{account}"),
-        "kubernetes.io": {"namespace": namespace, "pod": {"name": pod, "uid": "pod-uid"}},
-    }))
-}
-
-/// What a real API server answers: it believes the claims of the tokens it knows.
-fn review(known: &[String], asked: &Asked) -> (u16, Value) {
-    if asked.header("authorization") != Some(&format!("Bearer {REVIEWER}")) {
-        return (401, json!({"kind": "Status", "code": 401}));
-    }
-    assert_eq!(asked.line, "POST /apis/authentication.k8s.io/v1/tokenreviews");
-    let mut review = asked.json();
-    let token = review["spec"]["token"].as_str().unwrap().to_owned();
-    let claims = token.split('.').nth(1).unwrap();
-    let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap();
-    let own = vec![json!(OWN_AUDIENCE)];
-    let wanted = review["spec"]["audiences"].as_array().cloned().unwrap_or(own);
-    let held = claims["aud"].as_array().cloned().unwrap_or_default();
-    let both: Vec<Value> = wanted.into_iter().filter(|name| held.contains(name)).collect();
-    review["status"] = if known.contains(&token) && !both.is_empty() {
-        let pod = &claims["kubernetes.io"]["pod"];
-        let extra = json!({
-            "authentication.kubernetes.io/pod-name": [pod["name"]],
-            "authentication.kubernetes.io/pod-uid": [pod["uid"]],
-        });
-        json!({
-            "authenticated": true, "audiences": both,
-            "user": {
-                "username": claims["sub"], "uid": "account-uid",
-                "groups": ["system:serviceaccounts", "system:authenticated"],
-                "extra": if pod.is_null() { json!({}) } else { extra },
-            },
-        })
-    } else {
-        json!({"user": {}, "error": "[invalid bearer token, Token has been invalidated]"})
-    };
-    (201, review)
-}
-
-/// A server with a method and a configuration for a stand-in of a cluster.
+/// A server whose method and configuration are for a stand-in of a cluster.
 struct Setting {
-    _site: Site,
-    server: Server,
-    admin: Api,
+    logins: Logins,
     cluster: Stub,
     known: Arc<Mutex<Vec<String>>>,
-    access_id: String,
-    signing_key: String,
+}
+
+impl std::ops::Deref for Setting {
+    type Target = Logins;
+
+    fn deref(&self) -> &Logins {
+        &self.logins
+    }
 }
 
 impl Setting {
     fn new(method: Value) -> Self {
-        let site = Site::new();
-        let server = site.start();
-        let admin = server.admin();
         let known: Arc<Mutex<Vec<String>>> = Arc::default();
         let believed = known.clone();
         let cluster = Stub::json(move |asked| review(&believed.lock().unwrap(), asked));
-        let mut args = method;
-        args["name"] = "/k8s/apps".into();
-        let made = admin.ok("auth-method-create-k8s", args);
-        let text = |name: &str| made[name].as_str().unwrap().to_owned();
-        let (access_id, signing_key) = (text("access_id"), text("prv_key"));
-        let setting = Self { _site: site, server, admin, cluster, known, access_id, signing_key };
+        let setting = Self { logins: Logins::new(method), cluster, known };
         setting.admin.ok("gateway-create-k8s-auth-config", setting.config("prod"));
         setting
     }
 
     fn config(&self, name: &str) -> Value {
-        json!({
-            "name": name, "access-id": self.access_id, "signing-key": self.signing_key,
-            "k8s-host": self.cluster.url, "k8s-ca-cert": STANDARD.encode(&self.cluster.ca_pem),
-            "token-reviewer-jwt": REVIEWER,
-        })
+        let Stub { url, ca_pem, .. } = &self.cluster;
+        self.logins.config(name, &Cluster { url, ca_pem, reviewer: Some(REVIEWER) })
     }
 
     /// A token that the cluster knows.
@@ -107,26 +52,6 @@ impl Setting {
         let token = pod_token(namespace, account, audience);
         self.known.lock().unwrap().push(token.clone());
         token
-    }
-
-    fn login(&self, token: &str) -> Value {
-        json!({
-            "access-type": "k8s", "access-id": self.access_id, "k8s-auth-config-name": "prod",
-            "k8s-service-account-token": token,
-        })
-    }
-
-    /// The claims of whoever signs in with `token`.
-    #[track_caller]
-    fn claims(&self, token: &str) -> Value {
-        let answer = self.server.nobody().ok("auth", self.login(token));
-        let bearer = self.server.nobody().with_token(answer["token"].as_str().unwrap());
-        bearer.ok("describe-sub-claims", json!({}))["sub_claims"].take()
-    }
-
-    #[track_caller]
-    fn refused(&self, status: u16, token: &str) -> String {
-        self.server.nobody().refused(status, "auth", self.login(token))
     }
 }
 
@@ -157,13 +82,9 @@ fn a_service_account_signs_in_with_claims_that_roles_can_ask_for() {
         "sub-claims": {"namespace": "prod", "service_account_name": "billing"},
     });
     admin.ok("assoc-role-am", assoc);
-    let login = |token: &str| {
-        let answer = setting.server.nobody().ok("auth", setting.login(token));
-        setting.server.nobody().with_token(answer["token"].as_str().unwrap())
-    };
-    assert_eq!(login(&token).read("/prod/db"), "value");
+    assert_eq!(setting.enter(&token).read("/prod/db"), "value");
     let other = setting.issue("test-1", "billing", OWN_AUDIENCE);
-    assert_eq!(login(&other).try_read("/prod/db"), None);
+    assert_eq!(setting.enter(&other).try_read("/prod/db"), None);
 }
 
 #[test]

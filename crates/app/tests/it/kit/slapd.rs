@@ -1,15 +1,12 @@
 //! OpenLDAP's server in a directory of its own.
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use keysherd_base::{Clock as _, SystemClock};
-use keysherd_crypto::pki::LocalCa;
-use keysherd_crypto::random::SystemRng;
 use tempfile::TempDir;
 
+use super::loopback::{free_port, write_certificates};
 use super::poll::wait_until;
 
 const SLAPD: &str = "/usr/sbin/slapd";
@@ -31,7 +28,7 @@ impl Slapd {
     pub(crate) fn with(entries: &str) -> Self {
         assert!(Path::new(SLAPD).exists(), "slapd is missing; on Debian: apt-get install slapd");
         let dir = TempDir::with_prefix("keysherd-slapd-").unwrap();
-        let ca_pem = write_certificates(dir.path());
+        let ca_pem = write_certificates(dir.path(), "a directory's authority");
         write_configuration(dir.path());
         fs::write(dir.path().join("entries.ldif"), entries).unwrap();
         let mut add = Command::new("/usr/sbin/slapadd");
@@ -63,17 +60,6 @@ impl Drop for Slapd {
     }
 }
 
-fn write_certificates(dir: &Path) -> String {
-    let (now, rng) = (SystemClock.now(), SystemRng::handle());
-    let (begin, end) = (now.plus_seconds(-60), now.plus_seconds(86_400));
-    let ca = LocalCa::create("a directory's authority", begin, end, &*rng).unwrap();
-    let issued = ca.issue_server(&[Ipv4Addr::LOCALHOST.to_string()], begin, end, &*rng).unwrap();
-    fs::write(dir.join("cert.pem"), issued.cert_pem).unwrap();
-    fs::write(dir.join("key.pem"), issued.key_pem.expose()).unwrap();
-    fs::write(dir.join("ca.pem"), ca.cert_pem()).unwrap();
-    ca.cert_pem().to_owned()
-}
-
 fn write_configuration(dir: &Path) {
     let at = dir.display();
     fs::create_dir(dir.join("data")).unwrap();
@@ -86,8 +72,4 @@ fn write_configuration(dir: &Path) {
          directory {at}/data\nindex objectClass eq\n"
     );
     fs::write(dir.join("slapd.conf"), text).unwrap();
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
