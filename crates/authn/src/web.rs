@@ -41,7 +41,7 @@ pub struct WebSettings {
 }
 
 /// A request.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct WebRequest<'a> {
     /// Where it goes.
     pub url: &'a str,
@@ -52,12 +52,26 @@ pub struct WebRequest<'a> {
 }
 
 /// An answer, whatever its status.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct WebReply {
     /// HTTP status.
     pub status: u16,
     /// At most [`ANSWER_BYTES_MAX`].
     pub body: Vec<u8>,
+}
+
+// By hand, because client secrets, signatures and tokens travel in queries, headers and bodies.
+
+impl fmt::Debug for WebRequest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebRequest").field("url", &without_query(self.url)).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for WebReply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebReply").field("status", &self.status).finish_non_exhaustive()
+    }
 }
 
 /// The way out. Cheap to clone; clones share connections and bounds.
@@ -156,10 +170,10 @@ impl Web {
         for (name, value) in request.headers {
             sending = sending.header(name, value);
         }
-        let mut response = sending.send().await.map_err(|error| innermost(&error))?;
+        let mut response = sending.send().await.map_err(innermost)?;
         let status = response.status().as_u16();
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| innermost(&error))? {
+        while let Some(chunk) = response.chunk().await.map_err(innermost)? {
             if body.len() + chunk.len() > ANSWER_BYTES_MAX {
                 return Err(format!("its answer is larger than {ANSWER_BYTES_MAX} bytes"));
             }
@@ -180,7 +194,7 @@ impl Web {
             if !self.0.extra.is_empty() {
                 builder = builder.tls_certs_merge(self.0.extra.clone());
             }
-            builder.build().map_err(|error| innermost(&error))
+            builder.build().map_err(innermost)
         });
         made.as_ref().map_err(Clone::clone)
     }
@@ -239,11 +253,18 @@ pub(crate) fn unreachable(url: &str, why: &str) -> Fault {
         "the identity provider of this auth method does not answer; try again in a minute, and if \
          that does not help, control's log says what is wrong",
     )
-    .with_private(format!("{url}: {why}"))
+    .with_private(format!("{}: {why}", without_query(url)))
 }
 
-fn innermost(error: &reqwest::Error) -> String {
-    let mut cause: &dyn Error = error;
+/// What of an address may be printed: some clouds sign in the query, and what did not arrive
+/// there is still good.
+fn without_query(url: &str) -> &str {
+    url.split(['?', '#']).next().unwrap_or_default()
+}
+
+fn innermost(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut cause: &dyn Error = &error;
     while let Some(next) = cause.source() {
         cause = next;
     }

@@ -1,7 +1,11 @@
-//! From a message to its use case: one line each.
+//! From a message to its use case: one line each, and a match for each group that the compiler
+//! finds complete.
 
 use keysherd_base::Fault;
-use keysherd_plane::{Caller, Reply as A, Request as Q};
+use keysherd_plane::{
+    AccessReply, AccessRequest, Caller, ItemReply, ItemRequest, KeyReply, KeyRequest, RecordReply,
+    RecordRequest, Reply, Request, SessionReply, SessionRequest,
+};
 
 use crate::control::Control;
 use crate::gateways::GatewayIdentity;
@@ -11,21 +15,57 @@ use crate::{
     present, roles, rotation, rules, second_factor, setup, uid,
 };
 
-type Answered = Result<A, Fault>;
+type At<'a> = &'a GatewayIdentity;
 
 /// Answers one request, asked of `c` by `by` through the gateway `at`.
-pub(crate) async fn dispatch(c: &Control, at: &GatewayIdentity, by: &Caller, q: Q) -> Answered {
+pub(crate) async fn dispatch(
+    c: &Control,
+    at: At<'_>,
+    by: &Caller,
+    q: Request,
+) -> Result<Reply, Fault> {
     Ok(match q {
-        Q::Note(m) => A::Note(note::note(c, by, m).await?),
+        Request::Session(q) => Reply::Session(session(c, by, q).await?),
+        Request::Access(q) => Reply::Access(access(c, by, q).await?),
+        Request::Items(q) => Reply::Items(items(c, at, by, q).await?),
+        Request::Keys(q) => Reply::Keys(keys(c, at, by, q).await?),
+        Request::Records(q) => Reply::Records(records(c, by, q).await?),
+    })
+}
+
+async fn session(c: &Control, by: &Caller, q: SessionRequest) -> Result<SessionReply, Fault> {
+    use SessionReply as A;
+    use SessionRequest as Q;
+    Ok(match q {
         Q::PasswordParams(m) => A::PasswordParams(login::password_params(c, by, m).await?),
         Q::Login(m) => A::Login(login::login(c, by, m).await?),
         Q::Present(m) => A::Present(present::present(c, by, m).await?),
-        Q::ChallengeMake(m) => A::ChallengeMake(present::challenge(c, &m)?),
         Q::ValidateToken(m) => A::ValidateToken(auth::validate(c, by, m).await?),
         Q::RevokeToken(m) => A::RevokeToken(auth::revoke(c, by, m).await?),
         Q::DescribeClaims(m) => A::DescribeClaims(auth::claims(c, by, m).await?),
         Q::OwnEmail(m) => A::OwnEmail(auth::own_email(c, by, m).await?),
         Q::ChangePassword(m) => A::ChangePassword(auth::change_password(c, by, m).await?),
+        Q::BrowserDepart(m) => A::BrowserDepart(browser::depart(c, by, m).await?),
+        Q::BrowserRefused(m) => A::BrowserRefused(browser::turned_away(c, by, m).await?),
+        Q::ChallengeMake(m) => A::ChallengeMake(present::challenge(c, &m)?),
+        Q::UidLogin(m) => A::UidLogin(uid::bearer::login(c, by, m).await?),
+        Q::UidGenerate(m) => A::UidGenerate(uid::tree::generate(c, by, m).await?),
+        Q::UidRotate(m) => A::UidRotate(uid::rotate::rotate(c, by, m).await?),
+        Q::UidAcknowledge(m) => A::UidAcknowledge(uid::rotate::acknowledge(c, by, m).await?),
+        Q::UidChild(m) => A::UidChild(uid::tree::child(c, by, m).await?),
+        Q::UidRevoke(m) => A::UidRevoke(uid::tree::revoke(c, by, m).await?),
+        Q::UidList(m) => A::UidList(uid::tree::list(c, by, m).await?),
+        Q::FactorEnroll(m) => A::FactorEnroll(second_factor::enroll(c, by, m).await?),
+        Q::FactorConfirm(m) => A::FactorConfirm(second_factor::confirm(c, by, m).await?),
+        Q::FactorRemove(m) => A::FactorRemove(second_factor::remove(c, by, m).await?),
+        Q::PresentRefused(m) => A::PresentRefused(present::refused_at_gateway(c, by, m).await?),
+    })
+}
+
+async fn access(c: &Control, by: &Caller, q: AccessRequest) -> Result<AccessReply, Fault> {
+    use AccessReply as A;
+    use AccessRequest as Q;
+    Ok(match q {
         Q::MethodCreate(m) => A::MethodCreate(auth_methods::create(c, by, m).await?),
         Q::MethodUpdate(m) => A::MethodUpdate(auth_methods::update(c, by, m).await?),
         Q::AccessKeyReset(m) => A::AccessKeyReset(auth_methods::reset_key(c, by, m).await?),
@@ -48,18 +88,25 @@ pub(crate) async fn dispatch(c: &Control, at: &GatewayIdentity, by: &Caller, q: 
         Q::AccountGet(m) => A::AccountGet(accounts::get(c, by, m).await?),
         Q::AccountEdit(m) => A::AccountEdit(accounts::edit(c, by, m).await?),
         Q::AccountUpdate(m) => A::AccountUpdate(accounts::update(c, by, m).await?),
+        Q::AccessExplain(m) => A::AccessExplain(explain::explain(c, by, m).await?),
         Q::Advise(m) => A::Advise(advisor::advise(c, by, m).await?),
-        Q::ManifestGet(m) => A::ManifestGet(keys::manifest(c, by, m).await?),
-        Q::KeyBegin(m) => A::KeyBegin(keys::begin(c, at, by, m).await?),
-        Q::KeyCreate(m) => A::KeyCreate(keys::create(c, at, by, m).await?),
-        Q::KeyRotateBegin(m) => A::KeyRotateBegin(rotation::begin(c, at, by, m).await?),
-        Q::KeyRotate(m) => A::KeyRotate(rotation::rotate(c, by, m).await?),
-        Q::KeyRefresh(m) => A::KeyRefresh(rotation::refresh::permit(c, at, by, m).await?),
-        Q::RewrapTake(m) => A::RewrapTake(rotation::take::take(c, at, m).await?),
-        Q::RewrapPut(m) => A::RewrapPut(rotation::put::put(c, m).await?),
-        Q::KeyValues(m) => A::KeyValues(rotation::reseal::values(c, by, m).await?),
-        Q::ValueReseal(m) => A::ValueReseal(rotation::reseal::reseal(c, by, m).await?),
-        Q::RewrapStatus(m) => A::RewrapStatus(rotation::status::status(c, by, m).await?),
+        Q::RolesDelete(m) => A::RolesDelete(roles::delete_below(c, by, m).await?),
+        Q::GroupCreate(m) => A::GroupCreate(groups::create(c, by, m).await?),
+        Q::GroupUpdate(m) => A::GroupUpdate(groups::update(c, by, m).await?),
+        Q::GroupGet(m) => A::GroupGet(groups::get(c, by, m).await?),
+        Q::GroupList(m) => A::GroupList(groups::list(c, by, m).await?),
+        Q::GroupDelete(m) => A::GroupDelete(groups::delete(c, by, m).await?),
+        Q::OwnerTransfer(m) => A::OwnerTransfer(owner::transfer(c, by, m).await?),
+        Q::OwnerSeal(m) => A::OwnerSeal(owner::seal(c, by, m).await?),
+        Q::GatewayConfigure(m) => A::GatewayConfigure(gateway_configs::configure(c, by, m).await?),
+        Q::RolesMerge(m) => A::RolesMerge(merge::merge(c, by, m).await?),
+    })
+}
+
+async fn items(c: &Control, at: At<'_>, by: &Caller, q: ItemRequest) -> Result<ItemReply, Fault> {
+    use ItemReply as A;
+    use ItemRequest as Q;
+    Ok(match q {
         Q::Grant(m) => A::Grant(grants::grant(c, at, m).await?),
         Q::SecretCreate(m) => A::SecretCreate(items::create::create(c, by, m).await?),
         Q::ValuePut(m) => A::ValuePut(items::value::put(c, by, m).await?),
@@ -76,51 +123,43 @@ pub(crate) async fn dispatch(c: &Control, at: &GatewayIdentity, by: &Caller, q: 
         Q::FolderGet(m) => A::FolderGet(folders::get(c, by, m).await?),
         Q::FolderUpdate(m) => A::FolderUpdate(folders::update(c, by, m).await?),
         Q::FolderDelete(m) => A::FolderDelete(folders::delete(c, by, m).await?),
+    })
+}
+
+async fn keys(c: &Control, at: At<'_>, by: &Caller, q: KeyRequest) -> Result<KeyReply, Fault> {
+    use KeyReply as A;
+    use KeyRequest as Q;
+    Ok(match q {
+        Q::ManifestGet(m) => A::ManifestGet(keys::manifest(c, by, m).await?),
+        Q::KeyBegin(m) => A::KeyBegin(keys::begin(c, at, by, m).await?),
+        Q::KeyCreate(m) => A::KeyCreate(keys::create(c, at, by, m).await?),
+        Q::KeyRotateBegin(m) => A::KeyRotateBegin(rotation::begin(c, at, by, m).await?),
+        Q::KeyRotate(m) => A::KeyRotate(rotation::rotate(c, by, m).await?),
+        Q::KeyRefresh(m) => A::KeyRefresh(rotation::refresh::permit(c, at, by, m).await?),
+        Q::RewrapTake(m) => A::RewrapTake(rotation::take::take(c, at, m).await?),
+        Q::RewrapPut(m) => A::RewrapPut(rotation::put::put(c, m).await?),
+        Q::KeyValues(m) => A::KeyValues(rotation::reseal::values(c, by, m).await?),
+        Q::ValueReseal(m) => A::ValueReseal(rotation::reseal::reseal(c, by, m).await?),
+        Q::RewrapStatus(m) => A::RewrapStatus(rotation::status::status(c, by, m).await?),
         Q::SetupLook(m) => A::SetupLook(setup::look(c, m)?),
         Q::SetupBegin(m) => A::SetupBegin(setup::begin(c, at, m)?),
         Q::SetupComplete(m) => A::SetupComplete(setup::complete(c, at, m).await?),
         Q::ManagerAlert(m) => A::ManagerAlert(confirm::alert(c, by, m).await?),
         Q::ConfirmBegin(m) => A::ConfirmBegin(confirm::begin(c, at, by, m).await?),
         Q::ConfirmDone(m) => A::ConfirmDone(confirm::done(c, by, m).await?),
-        identities => return dispatch_identities(c, by, identities).await,
     })
 }
 
-/// Those about who may come in and what they may do: not one more than is left above.
-async fn dispatch_identities(c: &Control, by: &Caller, q: Q) -> Answered {
+async fn records(c: &Control, by: &Caller, q: RecordRequest) -> Result<RecordReply, Fault> {
+    use RecordReply as A;
+    use RecordRequest as Q;
     Ok(match q {
-        Q::AccessExplain(m) => A::AccessExplain(explain::explain(c, by, m).await?),
+        Q::Note(m) => A::Note(note::note(c, by, m).await?),
         Q::AuditSearch(m) => A::AuditSearch(audit_log::search::search(c, by, m).await?),
         Q::AuditExport(m) => A::AuditExport(audit_log::export::export(c, by, m).await?),
         Q::AuditCheckpoint(m) => A::AuditCheckpoint(audit_log::export::checkpoint(c, by, m).await?),
         Q::AnalyticsGet(m) => A::AnalyticsGet(analytics::get(c, by, m).await?),
         Q::UnusedItems(m) => A::UnusedItems(analytics::unused::items(c, by, m).await?),
         Q::UnusedRights(m) => A::UnusedRights(analytics::rights::rights(c, by, m).await?),
-        Q::BrowserDepart(m) => A::BrowserDepart(browser::depart(c, by, m).await?),
-        Q::BrowserRefused(m) => A::BrowserRefused(browser::turned_away(c, by, m).await?),
-        Q::UidLogin(m) => A::UidLogin(uid::bearer::login(c, by, m).await?),
-        Q::UidGenerate(m) => A::UidGenerate(uid::tree::generate(c, by, m).await?),
-        Q::UidRotate(m) => A::UidRotate(uid::rotate::rotate(c, by, m).await?),
-        Q::UidAcknowledge(m) => A::UidAcknowledge(uid::rotate::acknowledge(c, by, m).await?),
-        Q::UidChild(m) => A::UidChild(uid::tree::child(c, by, m).await?),
-        Q::UidRevoke(m) => A::UidRevoke(uid::tree::revoke(c, by, m).await?),
-        Q::UidList(m) => A::UidList(uid::tree::list(c, by, m).await?),
-        Q::FactorEnroll(m) => A::FactorEnroll(second_factor::enroll(c, by, m).await?),
-        Q::FactorConfirm(m) => A::FactorConfirm(second_factor::confirm(c, by, m).await?),
-        Q::FactorRemove(m) => A::FactorRemove(second_factor::remove(c, by, m).await?),
-        Q::OwnerTransfer(m) => A::OwnerTransfer(owner::transfer(c, by, m).await?),
-        Q::OwnerSeal(m) => A::OwnerSeal(owner::seal(c, by, m).await?),
-        Q::RolesDelete(m) => A::RolesDelete(roles::delete_below(c, by, m).await?),
-        Q::GroupCreate(m) => A::GroupCreate(groups::create(c, by, m).await?),
-        Q::GroupUpdate(m) => A::GroupUpdate(groups::update(c, by, m).await?),
-        Q::GroupGet(m) => A::GroupGet(groups::get(c, by, m).await?),
-        Q::GroupList(m) => A::GroupList(groups::list(c, by, m).await?),
-        Q::GroupDelete(m) => A::GroupDelete(groups::delete(c, by, m).await?),
-        Q::GatewayConfigure(m) => A::GatewayConfigure(gateway_configs::configure(c, by, m).await?),
-        Q::PresentRefused(m) => A::PresentRefused(present::refused_at_gateway(c, by, m).await?),
-        Q::RolesMerge(m) => A::RolesMerge(merge::merge(c, by, m).await?),
-        other => {
-            return Err(Fault::internal(format!("no use case answers {}", other.name())));
-        }
     })
 }

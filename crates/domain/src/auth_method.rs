@@ -1,6 +1,7 @@
 //! Auth methods: the ways into an account. Credentials here are verifiers only, never secrets.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::net::IpAddr;
 
 use keysherd_base::{AccessId, AccountId, ItemPath, Timestamp};
@@ -107,7 +108,7 @@ pub struct MethodShared {
 }
 
 /// What is specific to one kind: verifiers and bounds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MethodDetail {
     /// An access key; the key itself is the seed of this Ed25519 public key and is stored nowhere.
     ApiKey {
@@ -141,7 +142,9 @@ pub enum MethodDetail {
     Member {
         /// The member's `rules_type`.
         kind: String,
-        /// Its settings: JSON in the member's own form, without secrets of bearers.
+        /// Its settings: JSON in the member's own form, without secrets of bearers. On the way
+        /// to control they may hold one of the member's own, such as that of an OpenID Connect
+        /// client.
         settings: String,
     },
 }
@@ -195,6 +198,14 @@ impl MethodDetail {
     }
 }
 
+impl fmt::Debug for MethodDetail {
+    // By hand, because settings hold secrets of members, and passwords can be guessed at by a
+    // verifier.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MethodDetail({})", self.kind_name())
+    }
+}
+
 /// An auth method.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuthMethod {
@@ -221,6 +232,15 @@ pub struct AuthMethod {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_debug_text_shows_settings_or_verifiers() {
+        let settings = "{\"client_secret\":\"canary\"}".to_owned();
+        let member = MethodDetail::Member { kind: "oidc".to_owned(), settings };
+        assert_eq!(format!("{member:?}"), "MethodDetail(oidc)");
+        let key = MethodDetail::ApiKey { public_key: [217; 32], key_created: Timestamp(1) };
+        assert_eq!(format!("{key:#?}"), "MethodDetail(api_key)");
+    }
 
     #[test]
     fn networks_contain_what_they_should() {

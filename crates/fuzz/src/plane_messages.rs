@@ -14,7 +14,9 @@ use keysherd_plane::grants::{Grant, ItemRef, KeyRef, VersionWish, Wish, WriteTar
 use keysherd_plane::items::{ItemUpdate, ItemUpdateParts, ItemsDelete, SealedValue, SecretCreate};
 use keysherd_plane::roles::{AssocCreate, RoleCreate, RuleSet};
 use keysherd_plane::rotation::{RewrapPut, RewrapTake, RewrappedValue};
-use keysherd_plane::{Caller, Note, Reply, Request, Warned};
+use keysherd_plane::{
+    AccessReply, Caller, ItemReply, KeyReply, Note, Reply, Request, SessionReply, Warned,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -148,23 +150,25 @@ pub(crate) fn replies() -> Vec<Reply> {
     let mut claims = SubClaims::default();
     claims.set("client_ip", address.to_string());
     vec![
-        Reply::RoleCreate(Warned { warnings: vec!["w".to_owned()] }),
-        Reply::DescribeClaims(keysherd_plane::auth::DescribeClaimsReply { claims }),
-        Reply::PasswordParams(PasswordParamsReply {
+        Reply::Access(AccessReply::RoleCreate(Warned { warnings: vec!["w".to_owned()] })),
+        Reply::Session(SessionReply::DescribeClaims(keysherd_plane::auth::DescribeClaimsReply {
+            claims,
+        })),
+        Reply::Session(SessionReply::PasswordParams(PasswordParamsReply {
             salt: [0; 16],
             memory_kib: 19_456,
             iterations: 2,
             parallelism: 1,
-        }),
-        Reply::Grant(keysherd_plane::grants::GrantReply {
+        })),
+        Reply::Items(ItemReply::Grant(keysherd_plane::grants::GrantReply {
             outcomes: vec![Err(keysherd_base::Fault::forbidden("no").with_private("because"))],
             permits: Vec::new(),
-        }),
-        Reply::KeyBegin(keysherd_plane::keys::KeyBeginReply {
+        })),
+        Reply::Keys(KeyReply::KeyBegin(keysherd_plane::keys::KeyBeginReply {
             account: Uid([6; 16]),
             key_id: Uid([7; 16]),
             group: KeyAlgorithm::Aes256Gcm.name().to_owned(),
             permit: keysherd_plane::grants::SignedPermit { bytes: Arc::from([8; 4]) },
-        }),
+        })),
     ]
 }

@@ -7,7 +7,10 @@ use std::time::Duration;
 use keysherd_base::limits::READ_BYTES_MAX;
 use keysherd_base::{Fault, SecretBytes};
 use keysherd_plane::grants::{Grant, GrantReply};
-use keysherd_plane::{BoxFuture, Caller, Plane, PlaneHandle, Reply, Request};
+use keysherd_plane::{
+    AccessRequest, BoxFuture, Caller, ItemReply, ItemRequest, KeyRequest, Plane, PlaneHandle,
+    Reply, Request, SessionRequest,
+};
 
 use crate::channel::Channel;
 use crate::error::LinkError;
@@ -69,7 +72,7 @@ impl Service for PlaneService {
                 .ok_or_else(|| Fault::bad_request("not a message to the control plane"))?;
             drop(request);
             let mut reply = plane.call(caller, message).await?;
-            if let Reply::Grant(grant) = &mut reply {
+            if let Reply::Items(ItemReply::Grant(grant)) = &mut reply {
                 portions::trim(grant, GRANT_BYTES_MAX);
             }
             codec::write_reply(&reply).map(SecretBytes::new)
@@ -90,22 +93,27 @@ impl RemotePlane {
 
     async fn ask(&self, caller: Caller, request: Request) -> Result<Reply, Fault> {
         match request {
-            Request::Grant(grant) => self.grant(caller, grant).await.map(Reply::Grant),
+            Request::Items(ItemRequest::Grant(grant)) => {
+                self.grant(caller, grant).await.map(|reply| Reply::Items(ItemReply::Grant(reply)))
+            }
             request => self.exchange(&caller, &request).await,
         }
     }
 
     /// Asks until every wish has its outcome.
     async fn grant(&self, caller: Caller, grant: Grant) -> Result<GrantReply, Fault> {
-        let mut asked = Request::Grant(grant);
+        let mut asked = Request::Items(ItemRequest::Grant(grant));
         let mut all: Option<GrantReply> = None;
         // Where the outcomes of the message under way belong.
         let mut places: Vec<usize> = Vec::new();
         loop {
-            let Reply::Grant(reply) = self.exchange(&caller, &asked).await? else {
+            let Reply::Items(ItemReply::Grant(reply)) = self.exchange(&caller, &asked).await?
+            else {
                 return Err(Fault::internal("the plane answered another question"));
             };
-            let Request::Grant(wishes) = &asked else { return Err(Fault::internal("no grant")) };
+            let Request::Items(ItemRequest::Grant(wishes)) = &asked else {
+                return Err(Fault::internal("no grant"));
+            };
             let rest = portions::rest(wishes, &reply);
             let joined = match all.take() {
                 None => reply,
@@ -119,7 +127,7 @@ impl RemotePlane {
                 [] => of_wishes,
                 before => of_wishes.iter().filter_map(|at| before.get(*at).copied()).collect(),
             };
-            asked = Request::Grant(grant);
+            asked = Request::Items(ItemRequest::Grant(grant));
             all = Some(joined);
         }
     }
@@ -161,24 +169,27 @@ impl Plane for RemotePlane {
 /// Whether a message changes nothing but the audit log, where a second record is no lie: it was
 /// asked twice. New messages are not repeated unless they are named here.
 fn only_reads(request: &Request) -> bool {
-    matches!(
-        request,
-        Request::PasswordParams(_)
-            | Request::ValidateToken(_)
-            | Request::DescribeClaims(_)
-            | Request::OwnEmail(_)
-            | Request::MethodGet(_)
-            | Request::MethodList(_)
-            | Request::RoleGet(_)
-            | Request::RoleList(_)
-            | Request::AssocGet(_)
-            | Request::PermissionsDescribe(_)
-            | Request::ReverseRbac(_)
-            | Request::AccountGet(_)
-            | Request::ManifestGet(_)
-            | Request::Grant(_)
-            | Request::ItemDescribe(_)
-            | Request::ItemList(_)
-            | Request::FolderGet(_)
-    )
+    use {AccessRequest as A, ItemRequest as I, SessionRequest as S};
+    match request {
+        Request::Session(q) => matches!(
+            q,
+            S::PasswordParams(_) | S::ValidateToken(_) | S::DescribeClaims(_) | S::OwnEmail(_)
+        ),
+        Request::Access(q) => matches!(
+            q,
+            A::MethodGet(_)
+                | A::MethodList(_)
+                | A::RoleGet(_)
+                | A::RoleList(_)
+                | A::AssocGet(_)
+                | A::PermissionsDescribe(_)
+                | A::ReverseRbac(_)
+                | A::AccountGet(_)
+        ),
+        Request::Items(q) => {
+            matches!(q, I::Grant(_) | I::ItemDescribe(_) | I::ItemList(_) | I::FolderGet(_))
+        }
+        Request::Keys(q) => matches!(q, KeyRequest::ManifestGet(_)),
+        Request::Records(_) => false,
+    }
 }

@@ -22,7 +22,7 @@ pub enum LoginSubject {
 }
 
 /// A signature with the key whose seed is the access key (or the stretched password).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LoginProof {
     /// When it was signed; accepted within 60 s of control's clock.
     pub signed_at: Timestamp,
@@ -85,7 +85,7 @@ pub struct PasswordParamsReply {
 }
 
 /// Signs in.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Login {
     /// Who.
     pub subject: LoginSubject,
@@ -104,17 +104,6 @@ pub struct Present {
     pub kind: String,
     /// The evidence. Never a password or a private key.
     pub evidence: String,
-}
-
-impl std::fmt::Debug for Present {
-    // By hand, because evidence may be good for another login until it ends.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Present")
-            .field("access_id", &self.access_id)
-            .field("kind", &self.kind)
-            .field("evidence", &"[secret]")
-            .finish()
-    }
 }
 
 /// Says that a gateway's own check found a bearer not good, so that the refusal is recorded. It
@@ -138,17 +127,6 @@ pub struct LoginReply {
     pub expires: Timestamp,
     /// The auth method.
     pub access_id: AccessId,
-}
-
-impl std::fmt::Debug for LoginReply {
-    // By hand, because the token must not be printed.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LoginReply")
-            .field("token", &"[secret]")
-            .field("expires", &self.expires)
-            .field("access_id", &self.access_id)
-            .finish()
-    }
 }
 
 /// Asks whether the caller's token is good. Never fails for a bad one.
@@ -184,7 +162,7 @@ pub struct DescribeClaimsReply {
 }
 
 /// A new verifier for a password.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct NewPassword {
     /// How it was stretched.
     pub params: PasswordParamsReply,

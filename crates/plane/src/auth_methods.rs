@@ -28,7 +28,7 @@ pub struct MethodCreateReply {
 }
 
 /// Changes an auth method; `None` leaves a part as it is.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct MethodUpdate {
     /// Its path.
     pub path: ItemPath,

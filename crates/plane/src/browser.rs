@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// Asks where a browser has to go to sign in. Nothing is recorded when it succeeds: nobody has
 /// signed in yet.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct BrowserDepart {
     /// The auth method.
     pub access_id: AccessId,
@@ -22,7 +22,7 @@ pub struct BrowserDepart {
 }
 
 /// Where the browser goes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BrowserDepartReply {
     /// A URL of the provider, `https` or on a loopback address.
     pub url: String,

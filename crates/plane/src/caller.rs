@@ -1,6 +1,5 @@
 //! Who asks: what travels with every request to the control plane.
 
-use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -45,19 +44,6 @@ pub struct Note {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Audited;
 
-impl fmt::Debug for Caller {
-    // By hand, because the token must not be printed.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Caller")
-            .field("token", &self.token.as_ref().map(|_| "[secret]"))
-            .field("client", &self.client)
-            .field("command", &self.command)
-            .field("request", &self.request)
-            .field("received", &self.received)
-            .finish()
-    }
-}
-
 impl Caller {
     /// The server itself, for the little it does before an account exists.
     pub fn of_the_server(request: RequestId) -> Self {
@@ -75,17 +61,5 @@ impl Note {
     /// The note for a request that failed with `fault`.
     pub fn failure(fault: &Fault) -> Self {
         Self { failure: Some(fault.kind()), detail: fault.public().to_owned() }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_debug_text_shows_a_token() {
-        let mut caller = Caller::of_the_server(RequestId::default());
-        caller.token = Some("t-canary".into());
-        assert!(!format!("{caller:?}").contains("canary"));
     }
 }

@@ -8,6 +8,7 @@
 mod caller;
 mod octets;
 mod request;
+mod unprinted;
 mod warned;
 
 pub mod accounts;
@@ -40,7 +41,10 @@ use std::sync::Arc;
 use keysherd_base::Fault;
 
 pub use caller::{Audited, Caller, Client, Note};
-pub use request::{Ask, Done, Reply, Request};
+pub use request::{
+    AccessReply, AccessRequest, Ask, Done, ItemReply, ItemRequest, KeyReply, KeyRequest,
+    RecordReply, RecordRequest, Reply, Request, SessionReply, SessionRequest,
+};
 pub use warned::Warned;
 
 /// A boxed future, as object-safe traits return it.

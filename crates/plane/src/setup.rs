@@ -3,7 +3,6 @@
 //! What stands for a login here is a token that control's own machine wrote into a file: whoever
 //! can read that file installs the deployment. It is good for one account.
 
-use std::fmt;
 use std::sync::Arc;
 
 use keysherd_base::{AccessId, KeyId, Uid};
@@ -15,12 +14,6 @@ use crate::grants::SignedPermit;
 /// The content of control's file. Never printed.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SetupToken(pub Arc<str>);
-
-impl fmt::Debug for SetupToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SetupToken([secret])")
-    }
-}
 
 /// Asks whether an account exists: a setup that was cut off goes on from there. Writes no audit
 /// record.
@@ -86,14 +79,4 @@ pub struct SetupComplete {
     pub threshold: u8,
     /// The customer fragment it is bound to.
     pub customer_fragment: Option<Uid>,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_debug_text_shows_a_setup_token() {
-        assert!(!format!("{:?}", SetupToken("canary".into())).contains("canary"));
-    }
 }

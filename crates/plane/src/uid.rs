@@ -1,8 +1,6 @@
 //! Universal identity: tokens that live by being rotated. The token that a message is about is the
 //! caller's own ([`crate::Caller::token`]) unless the message names another one.
 
-use std::fmt;
-
 use keysherd_base::{ItemPath, Timestamp, UidTokenId};
 use serde::{Deserialize, Serialize};
 
@@ -106,27 +104,4 @@ pub struct UidTokenView {
 pub struct UidListReply {
     /// The tokens, each after the one above it.
     pub tokens: Vec<UidTokenView>,
-}
-
-// By hand, because values must not be printed.
-
-impl fmt::Debug for UidAcknowledge {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("UidAcknowledge([secret])")
-    }
-}
-
-impl fmt::Debug for UidNamed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Id(id) => write!(f, "Id({id})"),
-            Self::Value(_) => f.write_str("Value([secret])"),
-        }
-    }
-}
-
-impl fmt::Debug for UidTokenReply {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("UidTokenReply([secret])")
-    }
 }

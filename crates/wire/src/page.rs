@@ -55,7 +55,6 @@ impl fmt::Debug for PageRequest {
 }
 
 /// What a browser is answered.
-#[derive(Debug)]
 pub struct PageAnswer {
     /// HTTP status.
     pub status: u16,
@@ -67,6 +66,13 @@ pub struct PageAnswer {
     pub cookies: Vec<String>,
     /// The `Content-Security-Policy` of the document.
     pub policy: String,
+}
+
+impl fmt::Debug for PageAnswer {
+    // By hand, because cookies and forms hold what binds a login to its browser.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PageAnswer").field("status", &self.status).finish_non_exhaustive()
+    }
 }
 
 /// The future of a page.

@@ -24,7 +24,7 @@ pub(crate) const OWNER_PASSWORD: &str = "owner-password";
 const OWNER_EMAIL: &str = "owner@keysherd.local";
 
 /// What `bootstrap.json` says.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Bootstrap {
     /// Where the server listens.
     pub(crate) url: String,

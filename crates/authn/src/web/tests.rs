@@ -72,6 +72,24 @@ async fn answers_are_bounded_and_redirects_are_not_followed() {
 }
 
 #[tokio::test]
+async fn what_did_not_arrive_is_not_printed() {
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let headers = [("authorization".to_owned(), "canary".to_owned())];
+    for url in [
+        format!("http://{closed}/?Signature=canary"),
+        format!("https://{closed}/?Signature=canary"),
+        "https://?Signature=canary".to_owned(),
+    ] {
+        let request = || WebRequest { url: &url, headers: &headers, body: Some(b"canary".into()) };
+        assert!(!format!("{:?}", request()).contains("canary"), "{:?}", request());
+        let fault = open().send(request()).await.unwrap_err();
+        assert!(!fault.private().unwrap().contains("canary"), "{fault:?}");
+    }
+    let reply = WebReply { status: 200, body: b"canary".to_vec() };
+    assert_eq!(format!("{reply:?}"), "WebReply { status: 200, .. }");
+}
+
+#[tokio::test]
 async fn without_the_setting_nothing_goes_out_in_plain() {
     let provider = Provider::new();
     let web = Web::new(&WebSettings::default()).unwrap();

@@ -10,7 +10,10 @@ use keysherd_plane::grants::{
     Grant, GrantReply, Granted, GrantedItem, GrantedTo, GrantedVersion, ItemRef, KeyRef, Outcome,
     PermitSlot, SignedPermit, VersionWish, Wish,
 };
-use keysherd_plane::{Audited, BoxFuture, Caller, Done, Note, Plane, PlaneHandle, Reply, Request};
+use keysherd_plane::{
+    Audited, BoxFuture, Caller, Done, ItemReply, ItemRequest, Note, Plane, PlaneHandle,
+    RecordReply, RecordRequest, Reply, Request, SessionReply, SessionRequest,
+};
 use tokio::sync::watch;
 
 use crate::tests::proxy::Proxy;
@@ -34,11 +37,15 @@ impl Plane for At {
             self.0.asked.lock().unwrap().push((name, caller, self.1));
             self.0.open.subscribe().wait_for(|open| *open).await.map_err(Fault::internal)?;
             match request {
-                Request::Note(_) => Ok(Reply::Note(Audited)),
-                Request::RevokeToken(_) => Ok(Reply::RevokeToken(Done)),
-                Request::Grant(grant) => {
+                Request::Records(RecordRequest::Note(_)) => {
+                    Ok(Reply::Records(RecordReply::Note(Audited)))
+                }
+                Request::Session(SessionRequest::RevokeToken(_)) => {
+                    Ok(Reply::Session(SessionReply::RevokeToken(Done)))
+                }
+                Request::Items(ItemRequest::Grant(grant)) => {
                     let round = self.0.grants.fetch_add(1, Ordering::SeqCst);
-                    Ok(Reply::Grant(granted(&grant, round)))
+                    Ok(Reply::Items(ItemReply::Grant(granted(&grant, round))))
                 }
                 _ => Err(Fault::forbidden("not you").with_code("NotYou").with_private("secret")),
             }
@@ -124,7 +131,7 @@ async fn requests_and_replies_arrive_as_they_were_sent() {
     let rig = rig().await;
     let note = Note { failure: Some(FaultKind::NotFound), detail: "no such item".to_owned() };
     let reply = rig.plane.call(caller("t-1"), note.into()).await.unwrap();
-    assert!(matches!(reply, Reply::Note(Audited)), "{reply:?}");
+    assert!(matches!(reply, Reply::Records(RecordReply::Note(Audited))), "{reply:?}");
     let asked = rig.fake.asked.lock().unwrap();
     let (name, caller, gateway) = &asked[0];
     assert_eq!((name.as_str(), caller.token.as_deref()), ("Note", Some("t-1")));
@@ -150,7 +157,7 @@ async fn a_grant_too_large_for_one_answer_is_asked_for_in_parts() {
     wishes.insert(3, read(ItemRef::Display("unknown".to_owned())));
     let grant = Grant { wishes, with_permit: true };
     let reply = rig.plane.call(caller("t-1"), grant.into()).await.unwrap();
-    let Reply::Grant(reply) = reply else { panic!() };
+    let Reply::Items(ItemReply::Grant(reply)) = reply else { panic!() };
     assert_eq!(reply.outcomes.len(), 9);
     let refused = reply.outcomes[3].as_ref().unwrap_err();
     assert_eq!(refused.public(), "no such item");

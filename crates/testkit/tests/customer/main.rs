@@ -5,7 +5,7 @@ use keysherd_fragments::encoding::Encoding as _;
 use keysherd_fragments::fragment_file::{FragmentEntry, FragmentFile, FragmentKind, id_text};
 use keysherd_fragments::manifest::{Manifest, SignedManifest};
 use keysherd_plane::grants::{Granted, KeyRef};
-use keysherd_plane::{Reply, Request};
+use keysherd_plane::{ItemReply, KeyReply, KeyRequest, Reply, Request};
 use keysherd_testkit::{FRAGMENT, Rig, Settings};
 use serde_json::json;
 
@@ -41,7 +41,7 @@ async fn read(rig: &Rig) -> Result<String, Fault> {
 /// Changes every key that control grants something under.
 fn change_keys(rig: &Rig, change: impl Fn(&mut KeyRef) + Send + 'static) {
     rig.plane.tamper(move |_, reply| {
-        let Reply::Grant(reply) = reply else { return };
+        let Reply::Items(ItemReply::Grant(reply)) = reply else { return };
         for granted in reply.outcomes.iter_mut().flatten() {
             match &mut granted.granted {
                 Granted::Write { key, .. } | Granted::Transit { key, .. } => change(key),
@@ -75,7 +75,11 @@ async fn t_cf_downgrade_refused() {
     }
     // A manifest from which the fragment was taken out is not the one the managers signed.
     rig.plane.tamper(|request, reply| {
-        if let (Request::ManifestGet(_), Reply::ManifestGet(reply)) = (request, reply) {
+        if let (
+            Request::Keys(KeyRequest::ManifestGet(_)),
+            Reply::Keys(KeyReply::ManifestGet(reply)),
+        ) = (request, reply)
+        {
             let mut signed = SignedManifest::from_bytes(&reply.manifest).expect("a manifest");
             let mut manifest = Manifest::from_bytes(&signed.body).expect("a manifest");
             manifest.fragment = Uid::default();

@@ -9,7 +9,7 @@ use keysherd_fragments::encoding::Encoding;
 use keysherd_fragments::manifest::SignedManifest;
 use keysherd_gateway::Strictness;
 use keysherd_plane::grants::{Granted, GrantedItem, PermitSlot, SignedPermit};
-use keysherd_plane::{Reply, Request};
+use keysherd_plane::{ItemReply, KeyReply, KeyRequest, Reply, Request};
 use keysherd_testkit::{Rig, Settings};
 use serde_json::json;
 
@@ -73,7 +73,7 @@ impl Forger {
     pub(crate) fn serve(&self, rig: &Rig, item: GrantedItem) {
         let forger = self.clone();
         rig.plane.tamper(move |_, reply| {
-            let Reply::Grant(reply) = reply else { return };
+            let Reply::Items(ItemReply::Grant(reply)) = reply else { return };
             for outcome in reply.outcomes.iter_mut().flatten() {
                 let Granted::Read(items) = &mut outcome.granted else { continue };
                 let mut item = item.clone();
@@ -94,7 +94,7 @@ pub(crate) async fn granted(rig: &Rig, name: &str) -> GrantedItem {
     let taken: Arc<Mutex<Option<GrantedItem>>> = Arc::default();
     let take = taken.clone();
     rig.plane.tamper(move |_, reply| {
-        if let Reply::Grant(reply) = reply
+        if let Reply::Items(ItemReply::Grant(reply)) = reply
             && let Some(Ok(outcome)) = reply.outcomes.first()
             && let Granted::Read(items) = &outcome.granted
         {
@@ -295,7 +295,7 @@ async fn manifest(rig: &mut Rig, name: &str) -> Vec<u8> {
     let taken: Arc<Mutex<Vec<u8>>> = Arc::default();
     let take = taken.clone();
     rig.plane.tamper(move |_, reply| {
-        if let Reply::ManifestGet(reply) = reply {
+        if let Reply::Keys(KeyReply::ManifestGet(reply)) = reply {
             *take.lock().unwrap() = reply.manifest.to_vec();
         }
     });
@@ -309,7 +309,11 @@ async fn manifest(rig: &mut Rig, name: &str) -> Vec<u8> {
 fn offer(rig: &Rig, manifest: &[u8]) {
     let manifest: Arc<[u8]> = manifest.into();
     rig.plane.tamper(move |request, reply| {
-        if let (Request::ManifestGet(_), Reply::ManifestGet(reply)) = (request, reply) {
+        if let (
+            Request::Keys(KeyRequest::ManifestGet(_)),
+            Reply::Keys(KeyReply::ManifestGet(reply)),
+        ) = (request, reply)
+        {
             reply.manifest = manifest.clone();
         }
     });

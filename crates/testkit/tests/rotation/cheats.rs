@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use keysherd_base::{Secret, Uid};
 use keysherd_fragments::fragment_file::{FragmentEntry, FragmentFile, FragmentKind, id_text};
 use keysherd_plane::rotation::RewrapTakeReply;
-use keysherd_plane::{Reply, Request};
+use keysherd_plane::{KeyReply, KeyRequest, Reply, Request};
 use keysherd_testkit::{FRAGMENT, Rig};
 use serde_json::json;
 
@@ -42,7 +42,7 @@ async fn a_rotation_takes_no_customer_fragment_off_and_leaves_no_group() {
     ];
     for change in changes {
         rig.plane.tamper(move |_, reply| {
-            if let Reply::KeyRotateBegin(begun) = reply {
+            if let Reply::Keys(KeyReply::KeyRotateBegin(begun)) = reply {
                 change(begun);
             }
         });
@@ -69,7 +69,7 @@ async fn values_are_not_re_wrapped_by_another_key_or_an_older_version() {
     let (seen, puts): (Seen, Arc<Mutex<usize>>) = Default::default();
     let (seen_by, puts_by) = (seen.clone(), puts.clone());
     rig.plane.tamper(move |request, reply| match (request, reply) {
-        (_, Reply::RewrapTake(reply)) if reply.batch.is_some() => {
+        (_, Reply::Keys(KeyReply::RewrapTake(reply))) if reply.batch.is_some() => {
             let mut seen = seen_by.lock().unwrap();
             seen.push(reply.clone());
             let batch = reply.batch.as_mut().unwrap();
@@ -84,7 +84,9 @@ async fn values_are_not_re_wrapped_by_another_key_or_an_older_version() {
                 _ => batch.to.key_id = Uid([9; 16]),
             }
         }
-        (Request::RewrapPut(put), _) => *puts_by.lock().unwrap() += put.values.len(),
+        (Request::Keys(KeyRequest::RewrapPut(put)), _) => {
+            *puts_by.lock().unwrap() += put.values.len()
+        }
         _ => {}
     });
     rotate(&rig, "/keys/a").await.unwrap();
@@ -110,7 +112,7 @@ async fn heads_and_slots_of_other_values_are_not_re_wrapped() {
     let (count, puts) = (turns.clone(), Arc::new(Mutex::new(0)));
     let stored = puts.clone();
     rig.plane.tamper(move |request, reply| match (request, reply) {
-        (_, Reply::RewrapTake(reply)) if reply.batch.is_some() => {
+        (_, Reply::Keys(KeyReply::RewrapTake(reply))) if reply.batch.is_some() => {
             let mut turn = count.lock().unwrap();
             *turn += 1;
             let batch = reply.batch.as_mut().unwrap();
@@ -121,7 +123,9 @@ async fn heads_and_slots_of_other_values_are_not_re_wrapped() {
                 _ => std::mem::swap(&mut a.new_slot, &mut b.new_slot),
             }
         }
-        (Request::RewrapPut(put), _) => *stored.lock().unwrap() += put.values.len(),
+        (Request::Keys(KeyRequest::RewrapPut(put)), _) => {
+            *stored.lock().unwrap() += put.values.len()
+        }
         _ => {}
     });
     rotate(&rig, "/keys/a").await.unwrap();

@@ -1,5 +1,6 @@
 //! Re-wrapping waits for managers that are missing, and takes no wrong value from one that lies.
 
+use keysherd_plane::{KeyReply, Reply};
 use keysherd_testkit::Conduct;
 use serde_json::json;
 
@@ -14,7 +15,7 @@ async fn re_wrapping_waits_for_a_manager_and_says_so() {
     }
     // The version is recorded, and the manager is gone before the first batch is done.
     rig.plane.tamper(|_, reply| {
-        if let keysherd_plane::Reply::RewrapTake(reply) = reply {
+        if let Reply::Keys(KeyReply::RewrapTake(reply)) = reply {
             reply.batch = None;
         }
     });
