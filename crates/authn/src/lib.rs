@@ -31,6 +31,7 @@ mod saml;
 #[cfg(test)]
 mod scene;
 mod signed_request;
+mod stored;
 #[cfg(test)]
 mod testing;
 mod tokens;

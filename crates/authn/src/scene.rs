@@ -17,7 +17,8 @@ use tokens::{TokenKey, key_set};
 /// What a refused login gives.
 pub(crate) const REFUSED: Result<String, FaultKind> = Err(FaultKind::Unauthorized);
 
-struct NoRng;
+/// Randomness that nobody may ask for.
+pub(crate) struct NoRng;
 
 impl Rng for NoRng {
     fn fill(&self, _: &mut [u8]) -> Result<(), RngFailed> {

@@ -10,7 +10,7 @@ mod status;
 mod uid_rotator;
 mod version;
 
-use keysherd_wire::{Access, Body, FieldSpec, Show, Spec};
+use keysherd_wire::Spec;
 
 use crate::body::Fields;
 use crate::context::Context;
@@ -52,27 +52,6 @@ impl LocalVerb {
     pub(crate) fn spec_in(&self, server: &[&'static Spec]) -> &'static Spec {
         let same = server.iter().find(|spec| self.server_flags && spec.name == self.spec.name);
         same.copied().unwrap_or(self.spec)
-    }
-}
-
-/// The specification of a local verb.
-const fn spec(
-    name: &'static str,
-    summary: &'static str,
-    fields: &'static [FieldSpec],
-    show: Show,
-) -> Spec {
-    Spec {
-        name,
-        aliases: &[],
-        success: 200,
-        summary,
-        groups: &[],
-        fields,
-        reply: "object",
-        access: Access::Open,
-        body: Body::Object,
-        show,
     }
 }
 

@@ -34,7 +34,7 @@ pub struct Done;
 macro_rules! messages {
     ($(
         $(#[$doc:meta])*
-        $group:ident($request:ident, $reply:ident) {
+        $group:ident($(#[$lint:meta])* $request:ident, $reply:ident) {
             $($name:ident: $message:ty => $answer:ty $(, $unrecorded:ident)?;)*
         }
     )*) => {
@@ -45,7 +45,6 @@ macro_rules! messages {
 
         /// The answer to a [`Request`] of the same variant names.
         #[derive(Clone, Debug, Serialize, Deserialize)]
-        #[expect(clippy::large_enum_variant, reason = "moved once per request")]
         pub enum Reply { $($(#[$doc])* $group($reply),)* }
 
         impl Request {
@@ -59,6 +58,7 @@ macro_rules! messages {
             $(#[$doc])*
             #[derive(Clone, Debug, Serialize, Deserialize)]
             #[expect(missing_docs, reason = "each variant is documented at its message type")]
+            $(#[$lint])*
             pub enum $request { $($name($message),)* }
 
             /// The answer to a message of the same group and variant name.
@@ -85,7 +85,10 @@ macro_rules! messages {
                     $(const RECORDS_SUCCESS: bool = stringify!($unrecorded).is_empty();)?
 
                     fn from_reply(reply: Reply) -> Option<$answer> {
-                        if let Reply::$group($reply::$name(reply)) = reply { Some(reply) } else { None }
+                        match reply {
+                            Reply::$group($reply::$name(reply)) => Some(reply),
+                            _ => None,
+                        }
                     }
                 }
             )*
@@ -120,7 +123,10 @@ messages! {
         PresentRefused: auth::PresentRefused => Done;
     }
     /// Who may come in and what they may do: auth methods, roles, groups, the account.
-    Access(AccessRequest, AccessReply) {
+    Access(
+        #[expect(clippy::large_enum_variant, reason = "moved once per request")]
+        AccessRequest, AccessReply
+    ) {
         MethodCreate: auth_methods::MethodCreate => auth_methods::MethodCreateReply;
         MethodUpdate: auth_methods::MethodUpdate => auth_methods::MethodUpdateReply;
         AccessKeyReset: auth_methods::AccessKeyReset => Done;

@@ -104,6 +104,27 @@ pub struct Spec {
 }
 
 impl Spec {
+    /// A command of ours that anybody may call: it answers 200 with an object of its own.
+    pub const fn open(
+        name: &'static str,
+        summary: &'static str,
+        fields: &'static [FieldSpec],
+        show: Show,
+    ) -> Self {
+        Self {
+            name,
+            aliases: &[],
+            success: 200,
+            summary,
+            groups: &[],
+            fields,
+            reply: "object",
+            access: Access::Open,
+            body: Body::Object,
+            show,
+        }
+    }
+
     /// All fields: those of the groups, then its own.
     pub fn all_fields(&self) -> impl Iterator<Item = &'static FieldSpec> {
         self.groups.iter().flat_map(|group| group.fields).chain(self.fields)

@@ -5,6 +5,7 @@ mod api;
 mod cluster;
 mod commands;
 mod http;
+mod installed;
 pub(crate) mod kube;
 mod liar;
 mod login_provider;

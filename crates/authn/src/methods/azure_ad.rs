@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use self::cloud::Cloud;
 use self::resource::Resource;
 use crate::fields::{CLOUD_ID, OPTIONAL_UNIQUE_IDENTIFIER};
+use crate::stored::{offered, stored};
 use crate::tokens::{SKEW_SECONDS, identity, refused, token_of};
 use crate::web::address;
 use crate::{
@@ -152,8 +153,7 @@ impl Method for AzureAd {
     }
 
     fn check(&self, settings: &str) -> Result<(), Fault> {
-        let settings: Settings = serde_json::from_str(settings)
-            .map_err(|_| Fault::bad_request("the settings are no JSON of this kind"))?;
+        let settings: Settings = offered(settings)?;
         let is_id = |c: char| c.is_ascii_alphanumeric() || c == '-';
         let tenant = &settings.tenant;
         // It becomes part of the issuer's name.
@@ -168,7 +168,7 @@ impl Method for AzureAd {
     }
 
     fn show(&self, settings: &str) -> Result<Rules, Fault> {
-        let settings = read(settings)?;
+        let settings: Settings = stored(settings)?;
         let mut content = json!({
             "bound_tenant_id": settings.tenant,
             "ad_endpoint": settings.audience,
@@ -210,10 +210,6 @@ impl Method for AzureAd {
     }
 }
 
-fn read(settings: &str) -> Result<Settings, Fault> {
-    serde_json::from_str(settings).map_err(Fault::internal)
-}
-
 impl Settings {
     fn cloud(&self) -> &'static Cloud {
         Cloud::of_audience(&self.audience)
@@ -238,7 +234,7 @@ fn with_and_without_slash(text: &str) -> Vec<String> {
 }
 
 async fn verify(attempt: Attempt<'_>, world: &World) -> Result<Identity, Fault> {
-    let settings = read(attempt.settings)?;
+    let settings: Settings = stored(attempt.settings)?;
     let (issuers, audiences) = (settings.issuers(), with_and_without_slash(&settings.audience));
     let issuers: Vec<&str> = issuers.iter().map(String::as_str).collect();
     let audiences: Vec<&str> = audiences.iter().map(String::as_str).collect();

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fields::{ACCESS_ID, UNIQUE_IDENTIFIER};
 use crate::pem::pem_text;
+use crate::stored::{offered, stored};
 use crate::{
     Attempt, BoxFuture, Desk, Identity, Kind, Method, Prepared, Rules, Spelling, Wanted, World,
 };
@@ -163,22 +164,21 @@ impl Method for Cert {
     }
 
     fn replace(&self, old: &str, new: String) -> Result<String, Fault> {
-        let mut settings = read(&new)?;
+        let mut settings: Settings = stored(&new)?;
         if !settings.authorities.is_empty() {
             return Ok(new);
         }
-        settings.authorities = read(old)?.authorities;
+        settings.authorities = stored::<Settings>(old)?.authorities;
         serde_json::to_string(&settings).map_err(Fault::internal)
     }
 
     fn check(&self, settings: &str) -> Result<(), Fault> {
-        let settings =
-            read(settings).map_err(|_| Fault::bad_request("the settings are no JSON"))?;
+        let settings: Settings = offered(settings)?;
         check(&settings)
     }
 
     fn show(&self, settings: &str) -> Result<Rules, Fault> {
-        let settings = read(settings)?;
+        let settings: Settings = stored(settings)?;
         Ok(Rules {
             field: "cert_access_rules",
             content: serde_json::json!({
@@ -283,10 +283,6 @@ async fn sign(
     Ok((STANDARD.encode(challenge), STANDARD.encode(signature)))
 }
 
-fn read(settings: &str) -> Result<Settings, Fault> {
-    serde_json::from_str(settings).map_err(Fault::internal)
-}
-
 /// The claims that a certificate may give, which are also what may tell bearers apart.
 const CLAIMS: [&str; 7] = [
     "common_name",
@@ -367,7 +363,7 @@ fn claims(names: &ClientNames) -> SubClaims {
 }
 
 async fn verify(attempt: Attempt<'_>, world: &World) -> Result<Identity, Fault> {
-    let settings = read(attempt.settings)?;
+    let settings: Settings = stored(attempt.settings)?;
     let refuse = |why: String| {
         Fault::unauthorized("authentication failed; check the certificate and its key")
             .with_private(why)

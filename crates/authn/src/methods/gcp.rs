@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::fields::{CLOUD_ID, OPTIONAL_UNIQUE_IDENTIFIER};
+use crate::stored::{offered, stored};
 use crate::tokens::{SKEW_SECONDS, identity, refused, token_of};
 use crate::{
     Attempt, BoxFuture, Desk, Identity, Kind, Method, Prepared, Rules, Spelling, Wanted, World,
@@ -127,8 +128,7 @@ impl Method for Gcp {
     }
 
     fn check(&self, settings: &str) -> Result<(), Fault> {
-        let settings: Settings = serde_json::from_str(settings)
-            .map_err(|_| Fault::bad_request("the settings are no JSON of this kind"))?;
+        let settings: Settings = offered(settings)?;
         if settings.service_accounts.is_empty() && settings.projects.is_empty() {
             return Err(Fault::bad_request(
                 "give bound-service-accounts or bound-projects: without them every service account \
@@ -144,7 +144,7 @@ impl Method for Gcp {
     }
 
     fn show(&self, settings: &str) -> Result<Rules, Fault> {
-        let settings = read(settings)?;
+        let settings: Settings = stored(settings)?;
         let mut content = json!({
             "type": if settings.machines { GCE } else { IAM },
             "audience": settings.audience,
@@ -180,12 +180,8 @@ impl Method for Gcp {
     }
 }
 
-fn read(settings: &str) -> Result<Settings, Fault> {
-    serde_json::from_str(settings).map_err(Fault::internal)
-}
-
 async fn verify(attempt: Attempt<'_>, world: &World) -> Result<Identity, Fault> {
-    let settings = read(attempt.settings)?;
+    let settings: Settings = stored(attempt.settings)?;
     let expected = Expected {
         issuers: ISSUERS,
         audiences: &[&settings.audience],

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fields::CLOUD_ID;
 use crate::signed_request::{SignedRequest, Why, cloud_id_of, refused};
+use crate::stored::{offered, stored};
 use crate::web::outside_url;
 use crate::{
     Attempt, BoxFuture, Desk, Identity, Kind, Method, Prepared, Rules, Spelling, Wanted, World,
@@ -110,8 +111,7 @@ impl Method for Huawei {
     }
 
     fn check(&self, settings: &str) -> Result<(), Fault> {
-        let Settings { auth_url, bounds } = serde_json::from_str(settings)
-            .map_err(|_| Fault::bad_request("the settings are not of this kind of method"))?;
+        let Settings { auth_url, bounds } = offered(settings)?;
         outside_url(&auth_url)
             .map_err(|why| Fault::bad_request(format!("invalid value of 'auth-url': {why}")))?;
         if bounds.iter().flatten().any(|text| text.is_empty() || text.len() > BOUND_BYTES_MAX) {
@@ -133,7 +133,7 @@ impl Method for Huawei {
     }
 
     fn show(&self, settings: &str) -> Result<Rules, Fault> {
-        let Settings { auth_url, bounds } = read(settings)?;
+        let Settings { auth_url, bounds } = stored(settings)?;
         let mut content = serde_json::json!({ "auth_endpoint": auth_url });
         for (claim, bound) in CLAIMS.iter().zip(bounds) {
             content[*claim] = bound.into();
@@ -162,12 +162,8 @@ impl Method for Huawei {
     }
 }
 
-fn read(settings: &str) -> Result<Settings, Fault> {
-    serde_json::from_str(settings).map_err(Fault::internal)
-}
-
 async fn verify(attempt: Attempt<'_>, world: &World) -> Result<Identity, Fault> {
-    let settings = read(attempt.settings)?;
+    let settings: Settings = stored(attempt.settings)?;
     let request = SignedRequest::read(attempt.evidence).map_err(refused)?;
     check(&request, &settings.auth_url).map_err(refused)?;
     let answer = request.send(&request.headers_among(&HEADERS), world).await?;

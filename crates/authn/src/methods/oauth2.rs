@@ -12,6 +12,7 @@ use serde_json::json;
 
 use crate::fields::{GATEWAY_URL, JWT, UNIQUE_IDENTIFIER};
 use crate::pem::pem_text;
+use crate::stored::{offered, stored};
 use crate::tokens::{SKEW_SECONDS, identity, refused};
 use crate::web::address;
 use crate::{
@@ -122,8 +123,7 @@ impl Method for OAuth2 {
     }
 
     fn check(&self, settings: &str) -> Result<(), Fault> {
-        let settings: Settings = serde_json::from_str(settings)
-            .map_err(|_| Fault::bad_request("the settings are no JSON of this kind"))?;
+        let settings: Settings = offered(settings)?;
         if settings.unique_identifier.is_empty() {
             return Err(Fault::bad_request("unique-identifier is empty; name a claim"));
         }
@@ -131,7 +131,7 @@ impl Method for OAuth2 {
     }
 
     fn show(&self, settings: &str) -> Result<Rules, Fault> {
-        let settings = read(settings)?;
+        let settings: Settings = stored(settings)?;
         let mut content = json!({
             "unique_identifier": settings.unique_identifier,
             "bound_clients_id": settings.bound_client_ids,
@@ -171,10 +171,6 @@ impl Method for OAuth2 {
     ) -> BoxFuture<'a, Result<Identity, Fault>> {
         Box::pin(verify(attempt, world))
     }
-}
-
-fn read(settings: &str) -> Result<Settings, Fault> {
-    serde_json::from_str(settings).map_err(Fault::internal)
 }
 
 impl KeySource {
@@ -241,7 +237,7 @@ fn pem_keys(pem: &str) -> Result<JwtKeys, BadKeys> {
 }
 
 async fn verify(attempt: Attempt<'_>, world: &World) -> Result<Identity, Fault> {
-    let settings = read(attempt.settings)?;
+    let settings: Settings = stored(attempt.settings)?;
     let issuers: Vec<&str> = settings.issuer.as_deref().into_iter().collect();
     let audiences: Vec<&str> = settings.audience.as_deref().into_iter().collect();
     let expected = Expected {

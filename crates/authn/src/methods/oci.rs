@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fields::CLOUD_ID;
 use crate::signed_request::{SignedRequest, Why, cloud_id_of, fresh, refused, use_up};
+use crate::stored::{offered, stored};
 use crate::{
     Attempt, BoxFuture, Desk, Identity, Kind, Method, Prepared, Rules, Spelling, Wanted, World,
 };
@@ -80,8 +81,7 @@ impl Method for Oci {
     }
 
     fn check(&self, settings: &str) -> Result<(), Fault> {
-        let Settings { tenant, groups } = serde_json::from_str(settings)
-            .map_err(|_| Fault::bad_request("the settings are not of this kind of method"))?;
+        let Settings { tenant, groups } = offered(settings)?;
         if !is_ocid(&tenant, "tenancy") {
             return Err(Fault::bad_request(
                 "invalid value of 'tenant-ocid': it begins with ocid1.tenancy.",
@@ -98,7 +98,7 @@ impl Method for Oci {
     }
 
     fn show(&self, settings: &str) -> Result<Rules, Fault> {
-        let Settings { tenant, groups } = read(settings)?;
+        let Settings { tenant, groups } = stored(settings)?;
         let content = serde_json::json!({ "tenant_ocid": tenant, "group_ocids": groups });
         Ok(Rules { field: "oci_access_rules", content })
     }
@@ -132,10 +132,6 @@ impl Method for Oci {
     }
 }
 
-fn read(settings: &str) -> Result<Settings, Fault> {
-    serde_json::from_str(settings).map_err(Fault::internal)
-}
-
 /// `ocid1.KIND.REALM.[REGION].UNIQUE`.
 fn is_ocid(text: &str, kind: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c);
@@ -146,7 +142,7 @@ fn is_ocid(text: &str, kind: &str) -> bool {
 }
 
 async fn verify(attempt: Attempt<'_>, world: &World) -> Result<Identity, Fault> {
-    let settings = read(attempt.settings)?;
+    let settings: Settings = stored(attempt.settings)?;
     let asked = SignedRequest::read(attempt.evidence).map_err(refused)?;
     let signed = request::check(&asked, &settings.tenant, attempt.now).map_err(refused)?;
     let answer = asked.send(&signed.headers, world).await?;

@@ -12,6 +12,7 @@ use crate::fields::{GATEWAY_URL, UNIQUE_IDENTIFIER};
 use crate::saml::metadata::{self, Provider};
 use crate::saml::request::{self, Asker};
 use crate::saml::response::{self, Asked};
+use crate::stored::{offered, stored};
 use crate::tokens::identity;
 use crate::web::outside_url;
 use crate::{
@@ -134,8 +135,7 @@ impl Method for Saml {
     }
 
     fn check(&self, settings: &str) -> Result<(), Fault> {
-        let settings =
-            read(settings).map_err(|_| Fault::bad_request("the settings are damaged"))?;
+        let settings: Settings = offered(settings)?;
         let name = &settings.unique_identifier;
         if name.is_empty() || name.len() > CLAIM_NAME_BYTES_MAX {
             return Err(Fault::bad_request("unique-identifier must name an attribute, or NameID"));
@@ -149,7 +149,7 @@ impl Method for Saml {
     }
 
     fn show(&self, settings: &str) -> Result<Rules, Fault> {
-        let settings = read(settings)?;
+        let settings: Settings = stored(settings)?;
         let (url, xml) = match settings.metadata {
             Metadata::Url(url) => (url, String::new()),
             Metadata::Xml(xml) => (String::new(), xml),
@@ -206,7 +206,7 @@ impl Browser for SamlBrowser {
         world: &'a World,
     ) -> BoxFuture<'a, Result<String, Fault>> {
         Box::pin(async move {
-            let settings = read(departure.settings)?;
+            let settings: Settings = stored(departure.settings)?;
             let provider = provider(&settings, world, departure.now).await?;
             let entity_id = entity_id(&settings, departure.callback, departure.access_id);
             let asker = Asker { entity_id: &entity_id, consumer_url: departure.callback };
@@ -226,10 +226,6 @@ impl Browser for SamlBrowser {
         };
         serde_json::to_string(&evidence).map_err(Fault::internal)
     }
-}
-
-fn read(settings: &str) -> Result<Settings, Fault> {
-    serde_json::from_str(settings).map_err(Fault::internal)
 }
 
 /// XML identifiers do not begin with a digit.
@@ -261,7 +257,7 @@ async fn provider(settings: &Settings, world: &World, now: Timestamp) -> Result<
 
 async fn verify(attempt: Attempt<'_>, world: &World) -> Result<Identity, Fault> {
     let refused = |why: &str| Fault::unauthorized("authentication failed").with_private(why);
-    let settings = read(attempt.settings)?;
+    let settings: Settings = stored(attempt.settings)?;
     let evidence: Evidence =
         serde_json::from_str(attempt.evidence).map_err(|_| refused("it is no SAML evidence"))?;
     let provider = provider(&settings, world, attempt.now).await?;

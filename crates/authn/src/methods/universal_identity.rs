@@ -7,6 +7,7 @@ use keysherd_base::Fault;
 use keysherd_domain::uid::UidSettings;
 use keysherd_wire::{Args, Field, FieldSpec, Flag, Group, Int, List, Text};
 
+use crate::stored::{offered, stored};
 use crate::{
     Attempt, BoxFuture, Desk, Identity, Kind, Method, Prepared, Rules, Spelling, Wanted, World,
 };
@@ -96,8 +97,7 @@ impl Method for UniversalIdentity {
     }
 
     fn check(&self, settings: &str) -> Result<(), Fault> {
-        let settings = serde_json::from_str::<UidSettings>(settings);
-        let settings = settings.map_err(|_| Fault::bad_request("the settings are no JSON"))?;
+        let settings: UidSettings = offered(settings)?;
         settings.check().map_err(Fault::bad_request)
     }
 
@@ -137,7 +137,7 @@ impl Method for UniversalIdentity {
 /// # Errors
 /// [`Fault::internal`] for settings that were never checked.
 pub fn uid_settings(settings: &str) -> Result<UidSettings, Fault> {
-    serde_json::from_str(settings).map_err(Fault::internal)
+    stored(settings)
 }
 
 fn not_evidence() -> Fault {

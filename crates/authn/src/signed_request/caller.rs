@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::Why;
 use crate::Identity;
 use crate::fields::UNIQUE_IDENTIFIER;
+use crate::stored::{offered, stored};
 use crate::web::outside_url;
 
 #[cfg(test)]
@@ -83,7 +84,7 @@ impl CallerSettings {
     /// # Errors
     /// [`Fault::internal`] when it is something else.
     pub(crate) fn read(settings: &str) -> Result<Self, Fault> {
-        serde_json::from_str(settings).map_err(Fault::internal)
+        stored(settings)
     }
 
     /// Settings that a gateway sent, when a login can be checked against them.
@@ -91,8 +92,7 @@ impl CallerSettings {
     /// # Errors
     /// [`Fault::bad_request`] says what is wrong.
     pub(crate) fn checked(settings: &str) -> Result<Self, Fault> {
-        let settings: Self = serde_json::from_str(settings)
-            .map_err(|_| Fault::bad_request("the settings are not of this kind of method"))?;
+        let settings: Self = offered(settings)?;
         let bad = |why: String| Err(Fault::bad_request(why));
         match outside_url(&settings.sts_url) {
             Err(why) => return bad(format!("invalid value of 'sts-url': {why}")),

@@ -3,7 +3,7 @@
 use keysherd_wire::{Show, Spec};
 use serde_json::Value;
 
-use super::{LocalVerb, spec};
+use super::LocalVerb;
 use crate::body::Fields;
 use crate::context::Context;
 use crate::exit::Exit;
@@ -12,7 +12,7 @@ use crate::session::Session;
 
 const NAME: &str = "audit-export";
 
-static SPEC: Spec = spec(
+static SPEC: Spec = Spec::open(
     NAME,
     "Exports audit records as signed JSON lines, all pages of them, to standard output.",
     &[],

@@ -4,7 +4,7 @@ use keysherd_base::SecretString;
 use keysherd_wire::{Field, FieldSpec, Show, Spec};
 use serde_json::{Map, Value};
 
-use super::{LocalVerb, spec};
+use super::LocalVerb;
 use crate::body::Fields;
 use crate::context::Context;
 use crate::credentials::{identity, login_fields, uid_token};
@@ -20,7 +20,7 @@ const ACCESS_KEY: Field<keysherd_wire::Text> =
 /// Flags when the server's list has no command of this name.
 const FIELDS: &[FieldSpec] = &[ACCESS_ID.spec(), ACCESS_KEY.spec()];
 
-static SPEC: Spec = spec(
+static SPEC: Spec = Spec::open(
     "auth",
     "Logs in, prints the token and keeps it until it expires.",
     FIELDS,

@@ -4,7 +4,7 @@ use clap::Command;
 use clap_complete::Shell;
 use keysherd_wire::{Field, FieldSpec, Show, Spec};
 
-use super::{LocalVerb, spec};
+use super::LocalVerb;
 use crate::body::Fields;
 use crate::context::Context;
 use crate::failure::Failure;
@@ -16,7 +16,7 @@ const FIELDS: &[FieldSpec] = &[Field::text("shell", "The shell to write for.")
     .required()
     .spec()];
 
-static SPEC: Spec = spec(
+static SPEC: Spec = Spec::open(
     "completions",
     "Prints a script that completes commands and flags in a shell.",
     FIELDS,

@@ -6,8 +6,8 @@ use keysherd_base::SecretString;
 use keysherd_wire::{Field, FieldSpec, Show, Spec, wipe};
 use serde_json::{Value, json};
 
+use super::LocalVerb;
 use super::profiles::answer;
-use super::{LocalVerb, spec};
 use crate::body::Fields;
 use crate::context::Context;
 use crate::credentials::{chosen_profile, login_fields};
@@ -57,7 +57,7 @@ const ENTRIES: &[&str] = &[
     "public-key-file-path",
 ];
 
-static SPEC: Spec = spec(
+static SPEC: Spec = Spec::open(
     "configure",
     "Writes a profile: which server, and who logs in.",
     FIELDS,

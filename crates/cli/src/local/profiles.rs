@@ -4,7 +4,7 @@ use keysherd_base::SecretBytes;
 use keysherd_wire::{Field, FieldSpec, Show, Spec};
 use serde_json::{Map, Value, json};
 
-use super::{LocalVerb, spec};
+use super::LocalVerb;
 use crate::body::Fields;
 use crate::context::Context;
 use crate::credentials::{chosen_profile, no_profile};
@@ -13,7 +13,7 @@ use crate::profile::key;
 use crate::show;
 use crate::token_cache;
 
-static LIST_SPEC: Spec = spec(
+static LIST_SPEC: Spec = Spec::open(
     "list-profiles",
     "Lists the profiles of this machine.",
     &[],
@@ -33,7 +33,7 @@ static LIST_SPEC: Spec = spec(
 pub(super) const LIST: LocalVerb =
     LocalVerb { spec: &LIST_SPEC, positional: None, run: list, server_flags: false };
 
-static GET_DEFAULT_SPEC: Spec = spec(
+static GET_DEFAULT_SPEC: Spec = Spec::open(
     "get-default-profile",
     "Prints the name of the profile that is used when none is named.",
     &[],
@@ -53,7 +53,7 @@ pub(super) const GET_DEFAULT: LocalVerb = LocalVerb {
 
 const NAME: &[FieldSpec] = &[Field::text("name", "The profile.").short('n').required().spec()];
 
-static SET_DEFAULT_SPEC: Spec = spec(
+static SET_DEFAULT_SPEC: Spec = Spec::open(
     "set-default-profile",
     "Chooses the profile that is used when none is named.",
     NAME,
@@ -68,7 +68,7 @@ pub(super) const SET_DEFAULT: LocalVerb = LocalVerb {
     server_flags: false,
 };
 
-static UNCONFIGURE_SPEC: Spec = spec(
+static UNCONFIGURE_SPEC: Spec = Spec::open(
     "unconfigure",
     "Removes a profile and its token from this machine.",
     &[],

@@ -3,14 +3,14 @@
 use keysherd_wire::{Show, Spec};
 use serde_json::Map;
 
-use super::{LocalVerb, spec};
+use super::LocalVerb;
 use crate::body::Fields;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::session::Session;
 use crate::show;
 
-static SPEC: Spec = spec(
+static SPEC: Spec = Spec::open(
     "status",
     "Shows what the server says about itself: version, trust domains, space.",
     &[],

@@ -21,7 +21,7 @@ use keysherd_base::{Secret, SecretString};
 use keysherd_wire::{Field, FieldSpec, Show, Spec, wipe};
 use serde_json::{Value, json};
 
-use super::{LocalVerb, spec};
+use super::LocalVerb;
 use crate::body::Fields;
 use crate::context::Context;
 use crate::credentials::uid_token;
@@ -51,8 +51,8 @@ const FIELDS: &[FieldSpec] = &[
 
 const SUMMARY: &str = "Keeps a file with a universal-identity token fresh by rotating it.";
 const SHOW: Show = Show::Sentence("The token in {token_file} was rotated");
-static SPEC: Spec = spec("uid-rotator", SUMMARY, FIELDS, SHOW);
-static OTHER: Spec = spec("uid-auto-rotate", SUMMARY, FIELDS, SHOW);
+static SPEC: Spec = Spec::open("uid-rotator", SUMMARY, FIELDS, SHOW);
+static OTHER: Spec = Spec::open("uid-auto-rotate", SUMMARY, FIELDS, SHOW);
 
 /// `uid-rotator`.
 pub(super) const VERB: LocalVerb =

@@ -2,10 +2,10 @@
 
 use keysherd_wire::{Show, Spec};
 
-use super::{LocalVerb, spec};
+use super::LocalVerb;
 use crate::program::Program;
 
-static SPEC: Spec = spec("version", "Prints the version of this program.", &[], Show::Json);
+static SPEC: Spec = Spec::open("version", "Prints the version of this program.", &[], Show::Json);
 
 /// `version`.
 pub(super) const VERB: LocalVerb = LocalVerb {

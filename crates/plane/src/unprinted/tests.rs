@@ -1,3 +1,5 @@
+//! No message prints what somebody could sign in with.
+
 use std::fmt::Debug;
 use std::net::IpAddr;
 

@@ -5,7 +5,7 @@ use keysherd_base::Fault;
 use keysherd_plane::second_factor::{
     FactorConfirm, FactorEnroll, FactorRemove, PURPOSE_SECOND_FACTOR,
 };
-use keysherd_wire::{Access, Answer, Args, Body, Command, Field, FieldSpec, Show, Spec, Text};
+use keysherd_wire::{Answer, Args, Command, Field, FieldSpec, Show, Spec, Text};
 use serde::Serialize;
 
 use super::login::{self, ACCOUNT_ID, ADMIN_EMAIL, ADMIN_PASSWORD};
@@ -19,26 +19,6 @@ const PERSON: &[FieldSpec] = &[ADMIN_EMAIL.spec(), ADMIN_PASSWORD.spec(), ACCOUN
 const PERSON_WITH_CODE: &[FieldSpec] =
     &[ADMIN_EMAIL.spec(), ADMIN_PASSWORD.spec(), ACCOUNT_ID.spec(), OTP.spec()];
 
-const fn spec(
-    name: &'static str,
-    summary: &'static str,
-    fields: &'static [FieldSpec],
-    show: Show,
-) -> Spec {
-    Spec {
-        name,
-        aliases: &[],
-        success: 200,
-        summary,
-        groups: &[],
-        fields,
-        reply: "object",
-        access: Access::Open,
-        body: Body::Object,
-        show,
-    }
-}
-
 #[derive(Serialize)]
 struct Seed {
     secret: String,
@@ -47,7 +27,7 @@ struct Seed {
 
 /// Makes a seed.
 pub(super) static ENROLL: ApiCommand = Command {
-    spec: spec(
+    spec: Spec::open(
         "mfa-enroll",
         "Make the seed of a second factor; mfa-confirm puts it in force.",
         PERSON,
@@ -72,7 +52,7 @@ struct RecoveryCodes {
 
 /// Puts a seed in force.
 pub(super) static CONFIRM: ApiCommand = Command {
-    spec: spec(
+    spec: Spec::open(
         "mfa-confirm",
         "Put a second factor in force, and show its recovery codes once.",
         PERSON_WITH_CODE,
@@ -90,7 +70,7 @@ async fn confirm(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
 
 /// Takes a second factor away.
 pub(super) static REMOVE: ApiCommand = Command {
-    spec: spec(
+    spec: Spec::open(
         "mfa-remove",
         "Take your second factor away; where one is demanded, the next login asks for another.",
         PERSON_WITH_CODE,

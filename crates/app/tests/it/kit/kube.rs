@@ -14,7 +14,7 @@ use super::loopback::{free_port, write_certificates};
 use super::mounts::not_tested;
 use super::openssl::{Authority, Issued, Order};
 use super::poll::wait_for;
-use super::python::cache;
+use super::installed::cache;
 use super::run::finish;
 
 /// Both servers in one program; see `kube/main.go`.

@@ -10,6 +10,7 @@ use super::{
     REQUIRED_SCOPES_PREFIX,
 };
 use crate::fields::UNIQUE_IDENTIFIER;
+use crate::stored::{offered, stored};
 use crate::web::outside_url;
 use crate::{KEPT_BYTES_MAX, Kept};
 
@@ -47,7 +48,7 @@ impl Settings {
 
     /// Settings that were checked before.
     pub(super) fn read(settings: &str) -> Result<Self, Fault> {
-        serde_json::from_str(settings).map_err(Fault::internal)
+        stored(settings)
     }
 
     /// Settings from a gateway that may be anybody's.
@@ -55,8 +56,7 @@ impl Settings {
     /// # Errors
     /// [`Fault::bad_request`] names the field.
     pub(super) fn checked(settings: &str) -> Result<Self, Fault> {
-        let settings: Self = serde_json::from_str(settings)
-            .map_err(|_| Fault::bad_request("the settings are no JSON of this kind"))?;
+        let settings: Self = offered(settings)?;
         outside_url(&settings.issuer)
             .map_err(|why| settings.bad("issuer", &settings.issuer, why))?;
         let texts = [

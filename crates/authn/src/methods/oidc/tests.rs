@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use keysherd_base::{AccessId, FaultKind, ManualClock, Rng, RngFailed, Timestamp};
+use keysherd_base::{AccessId, FaultKind, ManualClock, Timestamp};
 use keysherd_wire::PageRequest;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::scene::NoRng;
 use crate::scene::tokens::{TokenKey, key_set};
 use crate::web::tests::{Provider, open};
 use crate::{Departure, Kept, Trip};
@@ -14,14 +15,6 @@ use crate::{Departure, Kept, Trip};
 const NOW: i64 = 1_800_000_000;
 const CALLBACK: &str = "https://gw.example/login/callback";
 const NONCE: &str = "0123456789abcdef0123456789abcdef";
-
-struct NoRng;
-
-impl Rng for NoRng {
-    fn fill(&self, _: &mut [u8]) -> Result<(), RngFailed> {
-        Err(RngFailed)
-    }
-}
 
 struct Scene {
     provider: Provider,
