@@ -1,10 +1,11 @@
 //! The context a command runs in: who asks, and the services that answer.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use keysherd_authn::{BoxFuture, Desk, Outward};
+use keysherd_authn::{BoxFuture, Desk, Entrant, Outward};
 use keysherd_base::{AccessId, ClockHandle, Fault, FaultKind, RngHandle, SecretString};
+use keysherd_plane::admission::{LoginAdmit, Ticket};
 use keysherd_plane::challenges::ChallengeMake;
 use keysherd_plane::{Ask, Caller, Client, PlaneHandle};
 
@@ -45,8 +46,22 @@ impl Desk for Ctx {
         &self.services.rng
     }
 
-    fn outward(&self) -> &Outward {
-        &self.services.outward
+    fn admit<'a>(
+        &'a self,
+        access_id: &'a AccessId,
+        entrant: Entrant<'a>,
+    ) -> BoxFuture<'a, Result<&'a Outward, Fault>> {
+        let person = match entrant {
+            Entrant::Machine => None,
+            Entrant::Person(name) => Some(name.to_owned()),
+        };
+        let instead = self.take_ticket();
+        let message = LoginAdmit { access_id: access_id.clone(), person, instead };
+        Box::pin(async move {
+            let admitted = self.ask(message).await?;
+            *self.ticket() = Some(admitted.ticket);
+            Ok(&self.services.outward)
+        })
     }
 
     fn config(
@@ -85,13 +100,21 @@ pub enum Recorded {
 pub struct Ctx {
     services: Arc<Services>,
     caller: Caller,
-    recorded: Arc<AtomicU8>,
+    so_far: Arc<SoFar>,
+}
+
+/// What became of a request so far.
+#[derive(Default)]
+struct SoFar {
+    recorded: AtomicU8,
+    /// What its login was admitted with.
+    ticket: Mutex<Option<Ticket>>,
 }
 
 impl Ctx {
     /// The context of a request by `caller`.
     pub fn new(services: Arc<Services>, caller: Caller) -> Self {
-        Self { services, caller, recorded: Arc::new(AtomicU8::new(Recorded::Nothing as u8)) }
+        Self { services, caller, so_far: Arc::default() }
     }
 
     /// What commands can use.
@@ -134,7 +157,7 @@ impl Ctx {
 
     /// Remembers that the audit log says `recorded` about this request.
     pub fn mark(&self, recorded: Recorded) {
-        self.recorded.store(recorded as u8, Ordering::Release);
+        self.so_far.recorded.store(recorded as u8, Ordering::Release);
     }
 
     /// Remembers that the plane refused with `fault`. A plane that does not answer has recorded
@@ -145,9 +168,19 @@ impl Ctx {
         }
     }
 
+    /// What this request's login was admitted with, to be brought back once.
+    pub(crate) fn take_ticket(&self) -> Option<Ticket> {
+        self.ticket().take()
+    }
+
+    /// Everything here is consistent between any two statements, so a poisoned lock is usable.
+    fn ticket(&self) -> MutexGuard<'_, Option<Ticket>> {
+        self.so_far.ticket.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// What the audit log says about this request.
     pub fn recorded(&self) -> Recorded {
-        match self.recorded.load(Ordering::Acquire) {
+        match self.so_far.recorded.load(Ordering::Acquire) {
             1 => Recorded::Success,
             2 => Recorded::Failure,
             _ => Recorded::Nothing,

@@ -96,6 +96,9 @@ pub(crate) fn verify(
     attempt: &Attempt<'_>,
     world: &World,
 ) -> Result<Identity, Fault> {
+    if attempt.admitted.is_none() {
+        return Err(refused("the gateway did not ask whether this login may be tried"));
+    }
     let audience = audience(kind, attempt.access_id);
     let expected = Expected {
         issuers: &[ISSUER],

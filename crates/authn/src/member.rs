@@ -58,14 +58,36 @@ pub enum Wanted {
     Changed,
 }
 
+/// Who is about to be tried, for control's login guard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entrant<'a> {
+    /// Somebody whose credential cannot be guessed.
+    Machine,
+    /// The person of this name, whose password could be guessed. The spelling does not matter, see
+    /// [`crate::folded`].
+    Person(&'a str),
+}
+
 /// What the gateway half may use.
 pub trait Desk: Send + Sync {
     /// Time.
     fn clock(&self) -> &ClockHandle;
     /// Randomness.
     fn rng(&self) -> &RngHandle;
-    /// The way out to clusters and directories.
-    fn outward(&self) -> &Outward;
+    /// The way out to clusters and directories, after control's login guard let `entrant` be
+    /// tried for the method `access_id`: there is no other, so whoever has to wait makes nobody
+    /// ask. To be asked again, before a password is tried, when the directory knows a person by
+    /// another name; the second question takes the place of the first.
+    ///
+    /// # Errors
+    /// [`keysherd_base::FaultKind::RateLimited`]; [`Fault::unavailable`] when control does not
+    /// answer.
+    fn admit<'a>(
+        &'a self,
+        access_id: &'a AccessId,
+        entrant: Entrant<'a>,
+    ) -> BoxFuture<'a, Result<&'a Outward, Fault>>;
+
     /// This gateway's own configuration of `kind` called `name` for the method `access_id`, as
     /// JSON; `None` when it has none.
     ///
@@ -99,6 +121,8 @@ pub struct Attempt<'a> {
     pub evidence: &'a str,
     /// The method's public name.
     pub access_id: &'a AccessId,
+    /// Whom the guard let be tried before the gateway asked others; `None`: it was not asked.
+    pub admitted: Option<Entrant<'a>>,
     /// The client, as far as its gateway is trusted to say.
     pub client: IpAddr,
     /// At these characters values are split, beside the comma.

@@ -77,6 +77,7 @@ impl Scene {
             settings,
             evidence: token,
             access_id: &AccessId::parse("p-aaaaaaaaaaaaaa").unwrap(),
+            admitted: None,
             client: "127.0.0.1".parse().unwrap(),
             delimiters: &[],
             now: self.world.clock().now(),

@@ -8,7 +8,7 @@ use keysherd_base::{
 };
 use keysherd_crypto::random::SystemRng;
 
-use crate::{Attempt, BoxFuture, Desk, Outward, Web, World};
+use crate::{Attempt, BoxFuture, Desk, Entrant, Outward, Web, World};
 
 /// The time at which tests begin.
 pub(crate) const NOW: Timestamp = Timestamp::from_seconds(1_700_000_000);
@@ -40,8 +40,15 @@ impl TestDesk {
         evidence: &'a str,
         access_id: &'a AccessId,
     ) -> Attempt<'a> {
-        let client = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        Attempt { settings, evidence, access_id, client, delimiters: &[], now: self.time.now() }
+        Attempt {
+            settings,
+            evidence,
+            access_id,
+            admitted: Some(Entrant::Machine),
+            client: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            delimiters: &[],
+            now: self.time.now(),
+        }
     }
 }
 
@@ -54,8 +61,12 @@ impl Desk for TestDesk {
         &self.rng
     }
 
-    fn outward(&self) -> &Outward {
-        &self.outward
+    fn admit<'a>(
+        &'a self,
+        _: &'a AccessId,
+        _: Entrant<'a>,
+    ) -> BoxFuture<'a, Result<&'a Outward, Fault>> {
+        Box::pin(async { Ok(&self.outward) })
     }
 
     fn config(&self, _: &str, _: &str, _: &AccessId) -> Result<Option<SecretString>, Fault> {

@@ -10,9 +10,9 @@ use keysherd_plane::{
 use crate::control::Control;
 use crate::gateways::GatewayIdentity;
 use crate::{
-    accounts, advisor, analytics, assocs, audit_log, auth, auth_methods, browser, confirm, explain,
-    folders, gateway_configs, grants, groups, items, keys, login, merge, note, owner, permissions,
-    present, roles, rotation, rules, second_factor, setup, uid,
+    accounts, advisor, analytics, assocs, audit_log, auth, auth_methods, browser, confirm,
+    entering, explain, folders, gateway_configs, grants, groups, items, keys, login, merge, note,
+    owner, permissions, present, roles, rotation, rules, second_factor, setup, uid,
 };
 
 type At<'a> = &'a GatewayIdentity;
@@ -58,6 +58,8 @@ async fn session(c: &Control, by: &Caller, q: SessionRequest) -> Result<SessionR
         Q::FactorEnroll(m) => A::FactorEnroll(second_factor::enroll(c, by, m).await?),
         Q::FactorConfirm(m) => A::FactorConfirm(second_factor::confirm(c, by, m).await?),
         Q::FactorRemove(m) => A::FactorRemove(second_factor::remove(c, by, m).await?),
+        Q::LoginAdmit(m) => A::LoginAdmit(entering::admit(c, by, m).await?),
+        Q::LoginAbandon(m) => A::LoginAbandon(entering::abandon(c, m)),
         Q::PresentRefused(m) => A::PresentRefused(present::refused_at_gateway(c, by, m).await?),
     })
 }

@@ -25,6 +25,7 @@ pub(crate) mod floods;
 pub(crate) mod people;
 #[cfg(test)]
 mod tests;
+pub(crate) mod tickets;
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -36,6 +37,7 @@ use keysherd_store::login_guards::{GuardRow, PlaceRow};
 use self::addresses::{Addresses, Budget};
 use self::floods::Floods;
 use self::people::People;
+use self::tickets::Tickets;
 
 /// Who is tried, whether they exist or not.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +46,13 @@ pub(crate) enum Tried<'a> {
     Machine(&'a AccessId),
     /// Somebody with a password, by their address in lower case.
     Person(&'a str),
+    /// Somebody with a password elsewhere, whom a gateway asks about.
+    PersonOf {
+        /// The auth method.
+        access_id: &'a AccessId,
+        /// The name, as [`keysherd_authn::folded`] makes it.
+        name: &'a str,
+    },
 }
 
 /// The code of the refusals of this module.
@@ -55,12 +64,23 @@ pub(crate) struct LoginGuard {
     people: People,
     addresses: Addresses,
     pub(crate) floods: Floods,
+    tickets: Tickets,
 }
 
 /// One login that was let in to be tried. Given back unused when it is dropped: an attempt that
 /// failed for other reasons than a wrong credential counts for nothing.
 pub(crate) struct Attempt<'g> {
     guard: &'g LoginGuard,
+    /// What it is.
+    pub(crate) trying: Trying,
+    /// The person's name, where the method has several people.
+    pub(crate) person: Option<String>,
+    settled: bool,
+}
+
+/// What an [`Attempt`] took, for whom.
+#[derive(Clone, Copy)]
+pub(crate) struct Trying {
     /// Keyed hash of who is tried.
     pub(crate) subject: [u8; 32],
     /// The client's network.
@@ -71,7 +91,6 @@ pub(crate) struct Attempt<'g> {
     taken: bool,
     /// What wrong logins of a person are counted under.
     person: Option<[u8; 32]>,
-    settled: bool,
 }
 
 /// What a wrong login changed.
@@ -107,6 +126,7 @@ impl LoginGuard {
             people: People::new(guards, places, now),
             addresses: Addresses::default(),
             floods: Floods::default(),
+            tickets: Tickets::default(),
         }
     }
 
@@ -129,7 +149,7 @@ impl LoginGuard {
         let (subject, place) = (self.subject(who), self.place(who, network));
         let refused = |until: Timestamp| Box::new(Refused { subject, network, until, now });
         let budget = match who {
-            Tried::Person(_) => Budget::People,
+            Tried::Person(_) | Tried::PersonOf { .. } => Budget::People,
             Tried::Machine(_) => Budget::Machines,
         };
         // A machine with a good key is let in even from an address that floods.
@@ -139,22 +159,20 @@ impl LoginGuard {
         {
             return Err(refused(until));
         }
-        let mut attempt = Attempt {
-            guard: self,
-            subject,
-            network,
-            place,
-            budget,
-            taken: taken.is_ok(),
-            person: None,
-            settled: false,
-        };
-        if let Tried::Person(_) = who {
+        let taken = taken.is_ok();
+        let trying = Trying { subject, network, place, budget, taken, person: None };
+        let mut attempt = self.attempt(trying);
+        if budget == Budget::People {
+            self.end_tickets(now);
             let counted = self.people.counted_under(subject, place, now);
             self.people.reserve(counted, now).map_err(refused)?;
-            attempt.person = Some(counted);
+            attempt.trying.person = Some(counted);
         }
         Ok(attempt)
+    }
+
+    fn attempt(&self, trying: Trying) -> Attempt<'_> {
+        Attempt { guard: self, trying, person: None, settled: false }
     }
 
     /// Refuses what [`LoginGuard::admit`] would refuse now, and counts nothing.
@@ -184,15 +202,21 @@ impl LoginGuard {
 
     /// Forgets what is over.
     pub(crate) fn forget(&self, now: Timestamp) {
+        self.end_tickets(now);
         self.people.forget(now);
     }
 
     fn subject(&self, who: Tried<'_>) -> [u8; 32] {
-        let (kind, name) = match who {
-            Tried::Machine(id) => (b"machine", id.as_str()),
-            Tried::Person(email) => (b"person\0", email),
+        let (kind, within, name) = match who {
+            Tried::Machine(id) => (b"machine", "", id.as_str()),
+            Tried::Person(email) => (b"person\0", "", email),
+            Tried::PersonOf { access_id, name } => (b"member\0", access_id.as_str(), name),
         };
-        self.key.tag(&[b"login-guard\0", kind, b"\0", name.as_bytes()])
+        // An access id has no zero byte.
+        let within = within.as_bytes();
+        let separator: &[u8] = if within.is_empty() { b"" } else { b"\0" };
+        let name = name.as_bytes();
+        self.key.tag(&[b"login-guard\0", kind, b"\0", within, separator, name])
     }
 
     fn place(&self, who: Tried<'_>, network: IpAddr) -> [u8; 32] {
@@ -208,21 +232,29 @@ impl Attempt<'_> {
     /// The credential was wrong.
     pub(crate) fn wrong(mut self, now: Timestamp) -> Counted {
         self.settled = true;
-        let row = self.person.map(|counted| self.guard.people.wrong(counted, now));
-        Counted { row, spent: self.guard.addresses.is_spent(self.network, self.budget, now) }
+        let Trying { network, budget, person, .. } = self.trying;
+        let row = person.map(|counted| self.guard.people.wrong(counted, now));
+        Counted { row, spent: self.guard.addresses.is_spent(network, budget, now) }
     }
 
     /// The credential was good.
     pub(crate) fn good(mut self, now: Timestamp) -> Cleared {
         self.settled = true;
         self.give_back();
-        let Some(counted) = self.person else { return Cleared::default() };
-        self.guard.people.good(counted, self.subject, self.place, now)
+        let Trying { subject, place, person, .. } = self.trying;
+        let Some(counted) = person else { return Cleared::default() };
+        self.guard.people.good(counted, subject, place, now)
+    }
+
+    /// What was taken, which somebody else gives back.
+    fn taken_over(mut self) -> Trying {
+        self.settled = true;
+        self.trying
     }
 
     fn give_back(&self) {
-        if self.taken {
-            self.guard.addresses.give_back(self.network, self.budget);
+        if self.trying.taken {
+            self.guard.addresses.give_back(self.trying.network, self.trying.budget);
         }
     }
 }
@@ -233,7 +265,7 @@ impl Drop for Attempt<'_> {
             return;
         }
         self.give_back();
-        if let Some(counted) = self.person {
+        if let Some(counted) = self.trying.person {
             self.guard.people.release(counted);
         }
     }

@@ -25,6 +25,7 @@ mod control_keys;
 mod credential;
 mod directory;
 mod dispatch;
+mod entering;
 mod escalation;
 mod explain;
 mod folders;

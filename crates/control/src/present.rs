@@ -1,6 +1,6 @@
 //! Signing in with what somebody else made: the control half of every family member is called here.
 
-use keysherd_authn::{EVIDENCE_BYTES_MAX, Identity, Method};
+use keysherd_authn::{EVIDENCE_BYTES_MAX, Entrant, Identity, Method};
 use keysherd_base::{AccessId, Fault, FaultKind, Timestamp};
 use keysherd_domain::auth_method::{AuthMethod, MethodDetail};
 use keysherd_plane::auth::{LoginReply, LoginSubject, Present, PresentRefused};
@@ -9,6 +9,7 @@ use keysherd_plane::{Caller, Done};
 use keysherd_store::auth_methods;
 
 use crate::control::Control;
+use crate::entering::resumed;
 use crate::guard::{Attempt, Tried};
 use crate::issue::issue;
 
@@ -26,17 +27,27 @@ pub(crate) async fn present(
     message: Present,
 ) -> Result<LoginReply, Fault> {
     let now = control.now();
-    let attempt = admitted(control, caller, &message.access_id, now).await?;
+    let attempt = match message.ticket {
+        Some(ticket) => resumed(control, ticket, &message.access_id, now)?,
+        None => admitted(control, caller, &message.access_id, now).await?,
+    };
     let method =
         control.store.read(|reader| auth_methods::by_access_id(reader, &message.access_id))?;
     let proven = match &method {
-        Some(method) => verify(control, caller, method, &message, now).await,
+        Some(method) => {
+            let person = attempt.person.as_deref();
+            let entrant = person.map_or(Entrant::Machine, Entrant::Person);
+            let asked = message.ticket.map(|_| entrant);
+            verify(control, caller, method, &message, asked, now).await
+        }
         None => Err(not_good()),
     };
     match (method, proven) {
         (Some(method), Ok(identity)) => {
-            attempt.good(now);
-            issue(control, caller, &method, identity, now).await
+            let kept = control.keep_cleared(attempt.good(now));
+            let reply = issue(control, caller, &method, identity, now).await?;
+            kept.await?;
+            Ok(reply)
         }
         (method, Err(fault)) => {
             Err(refused(control, caller, attempt, method.as_ref(), fault).await)
@@ -100,7 +111,12 @@ pub(crate) async fn refused_at_gateway(
     caller: &Caller,
     message: PresentRefused,
 ) -> Result<Done, Fault> {
-    let attempt = admitted(control, caller, &message.access_id, control.now()).await?;
+    let now = control.now();
+    let tried = message.ticket.map(|ticket| resumed(control, ticket, &message.access_id, now));
+    let attempt = match tried {
+        Some(attempt) => attempt?,
+        None => admitted(control, caller, &message.access_id, now).await?,
+    };
     let method =
         control.store.read(|reader| auth_methods::by_access_id(reader, &message.access_id))?;
     let why = message.why.chars().take(WHY_CHARS_MAX).collect::<String>();
@@ -114,6 +130,7 @@ async fn verify(
     caller: &Caller,
     method: &AuthMethod,
     message: &Present,
+    admitted: Option<Entrant<'_>>,
     now: Timestamp,
 ) -> Result<Identity, Fault> {
     let MethodDetail::Member { kind, settings } = &method.detail else {
@@ -129,6 +146,7 @@ async fn verify(
         settings: settings.expose(),
         evidence: &message.evidence,
         access_id: &method.access_id,
+        admitted,
         client: caller.client.address,
         delimiters: &method.shared.sub_claim_delimiters,
         now,

@@ -54,7 +54,8 @@ impl Control {
         fault: Fault,
     ) -> Fault {
         let now = self.now();
-        let (key, network) = (attempt.subject, attempt.network);
+        let (key, network) = (attempt.trying.subject, attempt.trying.network);
+        let person = attempt.person.clone();
         let Counted { row, spent } = attempt.wrong(now);
         if let Some(row) = row {
             let mut records = Vec::new();
@@ -63,6 +64,8 @@ impl Control {
                 let draft = draft
                     .with("wrong-logins", row.failures.to_string())
                     .with("until", row.locked_until.rfc3339());
+                // Of a method with one person, its own name says who.
+                let draft = person.into_iter().fold(draft, |draft, name| draft.with("user", name));
                 records.push((draft, None));
             }
             let kept = self.store.commit(Vec::new(), move |tx| login_guards::put(tx, &row));
@@ -89,7 +92,7 @@ impl Control {
         method: Option<&AuthMethod>,
         fault: Fault,
     ) -> Fault {
-        let (key, network) = (attempt.subject, attempt.network);
+        let (key, network) = (attempt.trying.subject, attempt.trying.network);
         drop(attempt);
         let named = || method.map(named_of);
         if self.guard.floods.count(key, network, named, self.now()) {

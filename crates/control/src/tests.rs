@@ -3,6 +3,7 @@
 mod accounts;
 mod assocs;
 mod directory;
+mod entering;
 mod escalation;
 mod existence;
 mod explain;

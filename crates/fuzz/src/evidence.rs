@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use keysherd_authn::{Attempt, Web, World};
+use keysherd_authn::{Attempt, Entrant, Web, World};
 use keysherd_base::{AccessId, FaultKind, ManualClock, Secret, Timestamp};
 use keysherd_crypto::pki::{LocalCa, self_signed};
 use keysherd_crypto::sign::SigningKey;
@@ -69,6 +69,7 @@ pub fn evidence(data: &[u8]) {
         settings: &settings,
         evidence: &text,
         access_id: &access_id,
+        admitted: Some(Entrant::Person("alice")),
         client: IpAddr::V4(Ipv4Addr::LOCALHOST),
         delimiters: &[],
         now: NOW,

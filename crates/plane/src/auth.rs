@@ -4,6 +4,8 @@ use keysherd_base::{AccessId, AccountId, Timestamp};
 use keysherd_domain::claims::SubClaims;
 use serde::{Deserialize, Serialize};
 
+use crate::admission::Ticket;
+
 /// Label under which a login proof is signed; the body is [`LoginProof::signed_body`].
 pub const LOGIN_LABEL: &str = "KS1-sig/login";
 
@@ -104,6 +106,8 @@ pub struct Present {
     pub kind: String,
     /// The evidence. Never a password or a private key.
     pub evidence: String,
+    /// Where the gateway asked others: what it was admitted with.
+    pub ticket: Option<Ticket>,
 }
 
 /// Says that a gateway's own check found a bearer not good, so that the refusal is recorded. It
@@ -114,8 +118,10 @@ pub struct PresentRefused {
     pub access_id: AccessId,
     /// Its kind.
     pub kind: String,
-    /// What is wrong, for the audit record. Nothing secret.
+    /// What is wrong, for the log. Nothing secret.
     pub why: String,
+    /// As in [`Present`]; without one, nothing was tried that could be guessed.
+    pub ticket: Option<Ticket>,
 }
 
 /// A fresh token.

@@ -12,6 +12,7 @@ mod unprinted;
 mod warned;
 
 pub mod accounts;
+pub mod admission;
 pub mod advice;
 pub mod alerts;
 pub mod audit_log;

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 use crate::caller::{Audited, Note};
 use crate::warned::Warned;
 use crate::{
-    accounts, advice, alerts, audit_log, auth, auth_methods, browser, challenges, configs, confirm,
-    explain, grants, groups, items, keys, merge, refresh, roles, rotation, second_factor, setup,
-    uid,
+    accounts, admission, advice, alerts, audit_log, auth, auth_methods, browser, challenges,
+    configs, confirm, explain, grants, groups, items, keys, merge, refresh, roles, rotation,
+    second_factor, setup, uid,
 };
 
 /// A message that can be asked, with the type of its reply.
@@ -120,6 +120,8 @@ messages! {
         FactorEnroll: second_factor::FactorEnroll => second_factor::FactorEnrollReply;
         FactorConfirm: second_factor::FactorConfirm => second_factor::FactorConfirmReply;
         FactorRemove: second_factor::FactorRemove => Done;
+        LoginAdmit: admission::LoginAdmit => admission::LoginAdmitReply, unrecorded;
+        LoginAbandon: admission::LoginAbandon => Done, unrecorded;
         PresentRefused: auth::PresentRefused => Done;
     }
     /// Who may come in and what they may do: auth methods, roles, groups, the account.

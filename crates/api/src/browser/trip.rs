@@ -73,6 +73,7 @@ pub(super) async fn exchange(
         access_id: login.access_id.clone(),
         kind: login.member.kind().name.to_owned(),
         evidence,
+        ticket: None,
     };
     // Who asked is bound and recorded, not the browser: it may be on another machine.
     ctx.ask_for(login.client.clone(), present).await

@@ -169,6 +169,14 @@ fn tokens_that_are_not_good_or_not_meant_for_the_method_are_refused() {
         setting.refused(401, &text);
         assert!(setting.cluster.asked().is_empty(), "{text:.50}");
     }
+    // The first refusal in a minute is recorded as it happened.
+    let args = json!({"access-id": setting.access_id, "status": "failed"});
+    let found = setting.admin.ok("audit-search", args)["records"].take();
+    let refused = &found[0];
+    assert_eq!((&refused["action"], &refused["status"]), (&json!("authenticate"), &json!(401)));
+    assert_eq!(refused["access_type"], "k8s", "{refused}");
+    assert_eq!(refused["remote_addr"], "127.0.0.1", "{refused}");
+    assert!(!found.to_string().contains(&issue("prod", "application")), "{found}");
 }
 
 #[test]

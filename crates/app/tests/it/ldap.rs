@@ -131,3 +131,53 @@ fn wrong_passwords_empty_ones_and_injections_are_refused() {
     setting.admin.ok("gateway-update-ldap-auth-config", json!({"ldap-enable": "false"}));
     setting.server.nobody().refused(401, "auth", login);
 }
+
+#[test]
+fn guesses_at_a_person_are_counted_whatever_they_are_called() {
+    let setting = Setting::new();
+    let nobody = setting.server.nobody();
+    for name in ["alice", "ALICE", "al", " al ", "alice"] {
+        nobody.refused(401, "auth", setting.login(name, "a-wrong-password"));
+    }
+    // Not even the right password is tried, under no name of hers.
+    for name in ["alice", "AL", "Alice", "al"] {
+        let reply = nobody.call("auth", setting.login(name, "alice-password"));
+        assert_eq!(reply.status, 429, "{name}: {}", reply.text());
+        let wait: u64 = reply.header("retry-after").unwrap().parse().unwrap();
+        assert!((1..=60).contains(&wait), "{wait}");
+    }
+    assert_eq!(setting.claims("bob", "bob-password")["users"], json!(["bob"]));
+    // A name that nobody has is locked just so.
+    for _ in 0..5 {
+        nobody.refused(401, "auth", setting.login("nobody", "a-wrong-password"));
+    }
+    nobody.refused(429, "auth", setting.login("Nobody", "a-wrong-password"));
+    // A directory that is away locks nobody.
+    setting.configure("ldaps://127.0.0.1:1");
+    for _ in 0..7 {
+        nobody.refused(503, "auth", setting.login("carol", "a-wrong-password"));
+    }
+    setting.configure(&setting.directory.tls_url);
+    nobody.refused(401, "auth", setting.login("carol", "a-wrong-password"));
+
+    let args = json!({"access-id": setting.access_id, "status": "failed", "limit": 1000});
+    let found = setting.admin.ok("audit-search", args)["records"].take();
+    let found = found.as_array().unwrap();
+    let refused = found.iter().find(|record| record["status"] == 401).unwrap();
+    assert_eq!(refused["action"], "authenticate", "{refused}");
+    assert_eq!(refused["access_type"], "ldap", "{refused}");
+    assert_eq!(refused["remote_addr"], "127.0.0.1", "{refused}");
+    assert!(found.iter().any(|record| record["status"] == 429), "{found:#?}");
+    let args = json!({"access-id": setting.access_id, "action": "login_locked"});
+    let locked = setting.admin.ok("audit-search", args)["records"].take();
+    assert_eq!(locked.as_array().unwrap().len(), 2, "{locked}");
+    let users: Vec<_> = locked.as_array().unwrap().iter().map(user_of).collect();
+    assert_eq!(users, ["nobody", "al"], "newest first");
+    let log = setting.admin.ok("audit-search", json!({"limit": 1000})).to_string();
+    assert!(log.contains("login_locked") && !log.contains("a-wrong-password"), "{log}");
+    assert!(!log.contains("alice-password"));
+}
+
+fn user_of(record: &Value) -> &str {
+    record["request_parameters"]["user"].as_str().unwrap()
+}

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use crate::fields::{ACCESS_ID, GATEWAY_URL};
 use crate::method_key::{self, GEN_KEY, MethodKey};
 use crate::{
-    Attempt, BoxFuture, Desk, Identity, Kind, Method, Prepared, Rules, Spelling, Wanted, World,
-    assertion,
+    Attempt, BoxFuture, Desk, Entrant, Identity, Kind, Method, Prepared, Rules, Spelling, Wanted,
+    World, assertion,
 };
 
 mod config;
@@ -179,6 +179,7 @@ async fn prove(given: &Args, desk: &dyn Desk) -> Result<String, Fault> {
         .map_err(|_| Fault::unauthorized("authentication failed"))?;
     let name = given.need(&K8S_AUTH_CONFIG_NAME)?;
     let token = Secret::new(given.need(&K8S_SERVICE_ACCOUNT_TOKEN)?);
+    let outward = desk.admit(&access_id, Entrant::Machine).await?;
     let config = desk.config(K8S_CONFIG, name.trim_matches('/'), &access_id)?.ok_or_else(|| {
         Fault::unauthorized("authentication failed").with_private(
             "this gateway has no configuration of that name for the access id; make one with \
@@ -190,7 +191,7 @@ async fn prove(given: &Args, desk: &dyn Desk) -> Result<String, Fault> {
         Fault::unauthorized("authentication failed")
             .with_private("the service account's token is not a token")
     })?;
-    let reviewed = review::review(&config, &token, desk).await?;
+    let reviewed = review::review(&config, &token, outward, desk.clock().now()).await?;
     let key = Secret::new(config.signing_key.clone());
     let identity = identity(reviewed, name.trim_matches('/'), &config.id);
     assertion::sign(&KIND, &access_id, identity, &key, config.assertion_seconds, desk)

@@ -11,15 +11,15 @@ use serde::{Deserialize, Serialize};
 use crate::fields::{ACCESS_ID, GATEWAY_URL};
 use crate::method_key::{self, GEN_KEY, MethodKey};
 use crate::{
-    Attempt, BoxFuture, Desk, Identity, Kind, Method, Prepared, Rules, Spelling, Wanted, World,
-    assertion,
+    Attempt, BoxFuture, Desk, Entrant, Identity, Kind, Method, Prepared, Rules, Spelling, Wanted,
+    World, assertion, folded,
 };
 
 mod config;
 mod directory;
 
 pub use config::LdapConfig;
-use directory::Person;
+use directory::{Claimant, Person};
 
 const PUBLIC_KEY_DATA: Field<Text> = Field::text(
     "public-key-data",
@@ -142,6 +142,7 @@ impl Method for Ldap {
         Box::pin(async move {
             let settings = read(attempt.settings)?;
             let asserted = assertion::verify(&KIND, settings.key.pem()?, &attempt, world)?;
+            check_admitted(&attempt, &asserted.claims)?;
             let named = asserted.claims.values(&settings.unique_identifier).first().cloned();
             let unique_id = named.ok_or_else(|| {
                 Fault::unauthorized("authentication failed")
@@ -170,8 +171,12 @@ async fn prove(given: &Args, desk: &dyn Desk) -> Result<String, Fault> {
     let fits = !username.is_empty()
         && username.len() <= USERNAME_BYTES_MAX
         && !username.chars().any(char::is_control);
-    if !fits || password.expose().len() > PASSWORD_BYTES_MAX {
-        return Err(refuse("the name or the password cannot be one"));
+    if !fits {
+        return Err(refuse("the name cannot be one"));
+    }
+    let outward = desk.admit(&access_id, Entrant::Person(username)).await?;
+    if password.expose().is_empty() || password.expose().len() > PASSWORD_BYTES_MAX {
+        return Err(refuse("the password cannot be one"));
     }
     let config = desk.config(LDAP_CONFIG, "", &access_id)?;
     let config = config.as_ref().map(LdapConfig::from_json).transpose()?;
@@ -180,9 +185,20 @@ async fn prove(given: &Args, desk: &dyn Desk) -> Result<String, Fault> {
             "this gateway has no directory for the access id; see gateway-update-ldap-auth-config",
         )
     })?;
-    let person = directory::login(&config, username, &password, desk).await?;
+    let claimant = Claimant { access_id: &access_id, name: username, password: &password };
+    let person = directory::login(&config, &claimant, outward, desk).await?;
     let key = Secret::new(config.signing_key.clone());
     assertion::sign(&KIND, &access_id, identity(person), &key, u32::MAX, desk)
+}
+
+/// Demands that the person who comes in is the one whose wrong logins were looked at.
+fn check_admitted(attempt: &Attempt<'_>, claims: &SubClaims) -> Result<(), Fault> {
+    let came = claims.values(USERS).first().map(|name| folded(name));
+    match attempt.admitted {
+        Some(Entrant::Person(name)) if came == Some(folded(name)) => Ok(()),
+        _ => Err(Fault::unauthorized("authentication failed")
+            .with_private("the gateway asked whether another name may be tried")),
+    }
 }
 
 fn identity(person: Person) -> Identity {

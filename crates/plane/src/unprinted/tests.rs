@@ -68,7 +68,8 @@ fn requests() -> Vec<Request> {
         nonce: canary(),
         challenge: canary(),
     };
-    let present = Present { access_id: id(), kind: "jwt".to_owned(), evidence: canary() };
+    let present =
+        Present { access_id: id(), kind: "jwt".to_owned(), evidence: canary(), ticket: None };
     let otp = canary;
     vec![
         Login { subject: subject(), proof: proof(), otp: Some(otp()) }.into(),

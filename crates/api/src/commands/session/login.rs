@@ -7,6 +7,7 @@ use keysherd_authn::fields::{ACCESS_ID, GATEWAY_URL};
 use keysherd_base::{AccessId, AccountId, Fault, FaultKind, Secret, SecretString};
 use keysherd_crypto::access_key::AccessKey;
 use keysherd_crypto::sign::SigningKey;
+use keysherd_plane::admission::LoginAbandon;
 use keysherd_plane::auth::{
     LOGIN_LABEL, Login, LoginProof, LoginReply, LoginSubject, PURPOSE_LOGIN, PasswordParams,
     PasswordParamsReply, Present, PresentRefused,
@@ -118,16 +119,24 @@ async fn login_member(
 ) -> Result<LoginReply, Fault> {
     let access_id = access_id(args)?;
     let kind = member.kind().name.to_owned();
-    match member.prove(args, ctx).await {
-        Ok(evidence) => ctx.ask(Present { access_id, kind, evidence }).await,
+    let proven = member.prove(args, ctx).await;
+    let ticket = ctx.take_ticket();
+    match proven {
+        Ok(evidence) => ctx.ask(Present { access_id, kind, evidence, ticket }).await,
         Err(fault) if fault.kind() == FaultKind::Unauthorized => {
             let why = fault.private().unwrap_or_else(|| fault.public()).to_owned();
-            match ctx.ask(PresentRefused { access_id, kind, why }).await {
+            match ctx.ask(PresentRefused { access_id, kind, why, ticket }).await {
                 Err(refused) => Err(refused),
                 Ok(_) => Err(fault),
             }
         }
-        Err(fault) => Err(fault),
+        Err(fault) => {
+            if let Some(ticket) = ticket {
+                // What stopped the login matters more; the ticket ends by itself as well.
+                let _ended = ctx.ask(LoginAbandon { ticket }).await;
+            }
+            Err(fault)
+        }
     }
 }
 

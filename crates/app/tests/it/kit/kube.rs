@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::http::{Connection, Http, Reply};
+use super::installed::cache;
 use super::loopback::{free_port, write_certificates};
 use super::mounts::not_tested;
 use super::openssl::{Authority, Issued, Order};
 use super::poll::wait_for;
-use super::installed::cache;
 use super::run::finish;
 
 /// Both servers in one program; see `kube/main.go`.

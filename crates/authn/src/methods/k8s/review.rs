@@ -9,8 +9,7 @@ use serde_json::json;
 
 use super::config::{Api, K8sConfig};
 use super::token::{AUDIENCES_MAX, Claims};
-use crate::Desk;
-use crate::outward::answer;
+use crate::outward::{Outward, answer};
 
 /// Where a pod finds its own service account.
 const OWN_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
@@ -69,12 +68,13 @@ struct User {
 pub(super) async fn review(
     config: &K8sConfig,
     token: &SecretString,
-    desk: &dyn Desk,
+    outward: &Outward,
+    now: Timestamp,
 ) -> Result<Reviewed, Fault> {
     let claims = Claims::of(token).ok_or_else(|| refused("it is no token with claims"))?;
-    check_unasked(config, &claims, desk.clock().now())?;
-    let _turn = desk.outward().turn().await?;
-    let asker = Asker::new(config, token, desk)?;
+    check_unasked(config, &claims, now)?;
+    let _turn = outward.turn().await?;
+    let asker = Asker::new(config, token, outward)?;
     let wanted = claims.audiences();
     let own = asker.ask(token, &[]).await?;
     let for_api_server = own.authenticated;
@@ -166,7 +166,11 @@ impl Bearer<'_> {
 }
 
 impl<'a> Asker<'a> {
-    fn new(config: &'a K8sConfig, token: &'a SecretString, desk: &dyn Desk) -> Result<Self, Fault> {
+    fn new(
+        config: &'a K8sConfig,
+        token: &'a SecretString,
+        outward: &Outward,
+    ) -> Result<Self, Fault> {
         let url = config.review_url()?;
         let mut trust = config.trust();
         let own;
@@ -183,7 +187,7 @@ impl<'a> Asker<'a> {
         } else {
             Some(Bearer::Given(token.expose()))
         };
-        let client = desk.outward().client(&trust)?;
+        let client = outward.client(&trust)?;
         Ok(Self { client, url, bearer })
     }
 

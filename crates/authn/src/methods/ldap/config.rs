@@ -113,6 +113,11 @@ impl LdapConfig {
         self.user_dn.contains(USERNAME).then(|| self.user_dn.replace(USERNAME, &escaped))
     }
 
+    /// Where somebody would be whom no search finds.
+    pub(super) fn nobody(&self, username: &str) -> String {
+        format!("{}={},{}", self.user_attribute, ldap3::dn_escape(username), self.user_dn)
+    }
+
     /// The filter that finds the user.
     pub(super) fn user_filter(&self, username: &str) -> String {
         format!("({}={})", self.user_attribute, ldap_escape(username))

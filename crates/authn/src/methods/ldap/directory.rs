@@ -1,15 +1,19 @@
 //! Asking a directory who somebody is: find the entry, bind as it with the password, read groups.
+//!
+//! No password is tried under a name that control's login guard was not asked about: when the
+//! entry has another name than was typed, the guard is asked again in between. For a name that
+//! nobody has, the directory is asked as much as for others, so that the time does not tell.
 
 use std::future::Future;
 use std::time::Duration;
 
 use keysherd_base::limits::CLAIM_VALUE_BYTES_MAX;
-use keysherd_base::{Fault, SecretString};
+use keysherd_base::{AccessId, Fault, SecretString};
 use ldap3::{Ldap, LdapConnAsync, LdapError, Scope, SearchEntry, SearchOptions};
 
 use super::config::LdapConfig;
-use crate::outward::ANSWER_PATIENCE;
-use crate::{Desk, VALUES_MAX};
+use crate::outward::{ANSWER_PATIENCE, Outward};
+use crate::{Desk, Entrant, VALUES_MAX, folded};
 
 /// How long everything together may take.
 const LOGIN_PATIENCE: Duration = Duration::from_secs(10);
@@ -38,24 +42,34 @@ pub(super) struct Person {
     pub(super) groups: Vec<String>,
 }
 
+/// Who says that they are somebody, and was admitted under that name.
+pub(super) struct Claimant<'a> {
+    /// The auth method.
+    pub(super) access_id: &'a AccessId,
+    /// The name as typed.
+    pub(super) name: &'a str,
+    /// The password; not empty.
+    pub(super) password: &'a SecretString,
+}
+
 struct Found {
     dn: String,
     name: String,
     groups: Vec<String>,
 }
 
-/// Who `username` with `password` is.
+/// Who `claimant` is.
 ///
 /// # Errors
 /// [`Fault::unauthorized`] when the directory refuses them, [`Fault::unavailable`] when it cannot
-/// be asked.
+/// be asked; those of [`Desk::admit`].
 pub(super) async fn login(
     config: &LdapConfig,
-    username: &str,
-    password: &SecretString,
+    claimant: &Claimant<'_>,
+    outward: &Outward,
     desk: &dyn Desk,
 ) -> Result<Person, Fault> {
-    let _turn = desk.outward().turn().await?;
+    let _turn = outward.turn().await?;
     let login = async {
         let settings = config.settings()?;
         let connecting = LdapConnAsync::with_settings(settings, &config.url);
@@ -65,7 +79,7 @@ pub(super) async fn login(
                 tracing::debug!(%error, "a connection to a directory ended");
             }
         });
-        let person = ask(config, username, password, &mut ldap).await;
+        let person = ask(config, claimant, desk, &mut ldap).await;
         // What is said at the end does not matter any more.
         let _ended = within(ldap.unbind()).await;
         driving.abort();
@@ -76,18 +90,28 @@ pub(super) async fn login(
 
 async fn ask(
     config: &LdapConfig,
-    username: &str,
-    password: &SecretString,
+    claimant: &Claimant<'_>,
+    desk: &dyn Desk,
     ldap: &mut Ldap,
 ) -> Result<Person, Fault> {
+    let username = claimant.name;
     let found = match config.dn_of(username) {
         Some(dn) => Found { dn, name: username.to_lowercase(), groups: Vec::new() },
         None => {
             bind_searcher(config, ldap).await?;
-            find(config, username, ldap).await?
+            match find(config, username, ldap).await? {
+                Ok(found) => found,
+                Err(why) => {
+                    bind_user(&config.nobody(username), claimant.password, ldap).await?;
+                    return Err(refused(why));
+                }
+            }
         }
     };
-    bind_user(&found.dn, password, ldap).await?;
+    if folded(&found.name) != folded(username) {
+        desk.admit(claimant.access_id, Entrant::Person(&found.name)).await?;
+    }
+    bind_user(&found.dn, claimant.password, ldap).await?;
     let Found { dn, name, mut groups } = found;
     if config.dn_of(username).is_some() {
         // The user may read their own entry, or has no groups.
@@ -138,8 +162,12 @@ async fn bind_user(dn: &str, password: &SecretString, ldap: &mut Ldap) -> Result
     }
 }
 
-/// The one entry with this name.
-async fn find(config: &LdapConfig, username: &str, ldap: &mut Ldap) -> Result<Found, Fault> {
+/// The one entry with this name, or why there is none.
+async fn find(
+    config: &LdapConfig,
+    username: &str,
+    ldap: &mut Ldap,
+) -> Result<Result<Found, &'static str>, Fault> {
     let groups = config.group_attribute.as_deref().unwrap_or(MEMBER_OF);
     let attributes = [config.user_attribute.as_str(), groups];
     let filter = config.user_filter(username);
@@ -147,15 +175,17 @@ async fn find(config: &LdapConfig, username: &str, ldap: &mut Ldap) -> Result<Fo
         search(ldap, &config.user_dn, Scope::Subtree, &filter, &attributes, 2).await?;
     let entry = match (entries.pop(), entries.pop()) {
         (Some(entry), None) if !entry.dn.is_empty() => entry,
-        (None, _) => return Err(refused("the directory has nobody of that name")),
-        _ => return Err(refused("the directory has several entries of that name")),
+        (None, _) => return Ok(Err("the directory has nobody of that name")),
+        _ => return Ok(Err("the directory has several entries of that name")),
     };
     let mut names = values(&entry, &config.user_attribute);
     // An entry may have several names, in any order: one of them stands for all.
     names.sort();
     let name = names.first().map(|name| name.to_lowercase());
-    let name = name.ok_or_else(|| refused("the entry does not show the attribute of its name"))?;
-    Ok(Found { groups: values(&entry, groups), dn: entry.dn, name })
+    let Some(name) = name else {
+        return Ok(Err("the entry does not show the attribute of its name"));
+    };
+    Ok(Ok(Found { groups: values(&entry, groups), dn: entry.dn, name }))
 }
 
 async fn own_groups(config: &LdapConfig, dn: &str, ldap: &mut Ldap) -> Result<Vec<String>, Fault> {

@@ -71,8 +71,15 @@ impl Scene {
         Oidc.check(settings).unwrap();
         let now = Timestamp::from_seconds(NOW);
         let client = "127.0.0.1".parse().unwrap();
-        let access_id = &self.id;
-        let attempt = Attempt { settings, evidence, access_id, client, delimiters: &[], now };
+        let attempt = Attempt {
+            settings,
+            evidence,
+            access_id: &self.id,
+            admitted: None,
+            client,
+            delimiters: &[],
+            now,
+        };
         let outcome = Oidc.verify(attempt, &self.world).await;
         outcome.map(|identity| identity.unique_id).map_err(|fault| fault.kind())
     }
