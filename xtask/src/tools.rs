@@ -78,6 +78,16 @@ pub(crate) fn need_slapd() -> Result<(), String> {
     need(there, "OpenLDAP with its tools", &["slapd", "ldap-utils"])
 }
 
+/// The database of the tests of many control nodes.
+///
+/// # Errors
+/// Says what to install.
+pub(crate) fn need_postgres() -> Result<(), String> {
+    let versions = || std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let there = || versions().any(|version| version.path().join("bin/initdb").is_file());
+    need(there, "PostgreSQL with its tools", &["postgresql"])
+}
+
 /// What makes the certificates of the tests.
 ///
 /// # Errors

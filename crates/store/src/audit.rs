@@ -7,7 +7,6 @@ use keysherd_base::{AccountId, Fault, Timestamp, Uid};
 
 use crate::query::{Arg, Query, Row, all, first};
 
-pub(crate) const INSERT: &str = "INSERT INTO audit (id, link, record) VALUES (?1, ?2, ?3)";
 pub(crate) const PUT_HEAD: &str = "INSERT INTO audit_heads \
     (account, chain, seq, time, link, signature) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
     ON CONFLICT (account) DO UPDATE SET seq = excluded.seq, time = excluded.time, \

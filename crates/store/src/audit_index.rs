@@ -17,12 +17,13 @@ mod segments;
 mod uses;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
 use std::thread::JoinHandle;
 
 use keysherd_base::{AccessId, AccountId, ClockHandle, Fault, ItemId, Timestamp};
 
+use crate::engine::Place;
 use crate::lock::cannot_open;
 use crate::pool::{Pool, Taken};
 use crate::store::{Shared, Store};
@@ -91,18 +92,17 @@ pub(crate) struct AuditIndex {
 }
 
 impl AuditIndex {
-    /// Starts the indexer of the store in `folder`, whose database is `database`.
+    /// Starts the indexer of the store in `folder`, whose chains are at `chains`.
     pub(crate) fn start(
         folder: &Path,
-        database: PathBuf,
+        chains: Place,
         clock: ClockHandle,
         shared: Arc<Shared>,
     ) -> Result<Self, Fault> {
         let state = Arc::new(IndexState { pool: OnceLock::new(), overlay: Mutex::default() });
         let (wake, woken) = mpsc::channel();
         let file = folder.join("audit-index.db");
-        let builder =
-            builder::Builder::new(file, database, clock, shared, Arc::clone(&state), woken);
+        let builder = builder::Builder::new(file, chains, clock, shared, Arc::clone(&state), woken);
         let thread = std::thread::Builder::new()
             .name("audit-index".to_owned())
             .spawn(move || builder.run())

@@ -7,8 +7,9 @@ use keysherd_audit::{ChainVerifier, Finding, HashFn, SignedHead, Verified};
 use keysherd_base::{AccountId, Fault, FaultKind};
 
 use crate::audit::{self, StoredRecord, VERIFY_PAGE_LEN};
+use crate::engine::Place;
+use crate::postgres::{PostgresSettings, Server};
 use crate::query::Reader;
-use crate::sqlite::Connection;
 use crate::store::database_file;
 
 /// Read-only access to the audit chains in a store's folder.
@@ -30,10 +31,24 @@ impl AuditReader {
                 format!("there is no store in {}", folder.display()),
             ));
         }
-        let connection = Connection::open_reader(&file).map_err(|fault| {
+        let connection = Place::File(file).open_reader().map_err(|fault| {
             let text = format!("cannot read the store in {}", folder.display());
             Fault::unavailable(text).with_private(format_args!("{fault:?}"))
         })?;
+        Ok(Self { reader: Reader::new(connection) })
+    }
+
+    /// As [`Self::open`], for a store on a server.
+    ///
+    /// # Errors
+    /// [`FaultKind::NotFound`] when there is no store in the database; [`FaultKind::Unavailable`]
+    /// when it cannot be reached.
+    pub fn open_database(settings: PostgresSettings) -> Result<Self, Fault> {
+        let shown = settings.shown().to_owned();
+        let connection = Place::Server(Server::new(settings)?).open_reader()?;
+        if !connection.has_table("audit_heads")? {
+            return Err(Fault::new(FaultKind::NotFound, format!("there is no store in {shown}")));
+        }
         Ok(Self { reader: Reader::new(connection) })
     }
 

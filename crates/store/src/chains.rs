@@ -8,7 +8,7 @@ use std::ops::Range;
 use keysherd_audit::{Failure, HashFn, Head, Link, NO_LINK, Prepared, SignedHead, chain};
 use keysherd_base::{AccountId, Fault, Timestamp};
 
-use crate::audit::{self, INSERT, PUT_HEAD, SEQ_BITS, row_id};
+use crate::audit::{self, PUT_HEAD, SEQ_BITS, row_id};
 use crate::config::HeadSigner;
 use crate::query::{Arg, Tx, run};
 
@@ -121,8 +121,14 @@ impl Chains {
         self.last_chain = 0;
     }
 
-    /// Makes sure that the account's chain may be continued. The first time in the life of a
-    /// process, it must end where its head says, and the head's signature must be the one this
+    /// Others may have written: what is remembered of the store is read again.
+    pub(crate) fn distrust(&mut self) {
+        self.committed.clear();
+        self.headless = None;
+    }
+
+    /// Makes sure that the account's chain may be continued. Unless this process wrote it last, it
+    /// must end where its head says, and the head's signature must be the one this
     /// process would make (Ed25519 is deterministic, RFC 8032): signing a new head over a chain
     /// that somebody has changed would make the change genuine.
     pub(crate) fn check(&mut self, tx: &Tx, account: AccountId) -> Result<(), Fault> {
@@ -142,7 +148,7 @@ impl Chains {
         Ok(())
     }
 
-    /// Nobody can remove a head while this process has the store, so looking once is enough.
+    /// Looking once is enough while nobody else writes.
     fn headless(&mut self, tx: &Tx) -> Result<&[AccountId], Fault> {
         if self.headless.is_none() {
             let found = audit::headless_chains(tx)?;
@@ -186,9 +192,9 @@ impl Rows {
         self.rows.sort_unstable_by_key(|(id, ..)| *id);
         let rows = self.rows.iter().map(|(id, link, range)| {
             let record = self.bytes.get(range.clone()).unwrap_or_default();
-            [Arg::Int(*id), Arg::Blob(link), Arg::Blob(record)]
+            (*id, link, record)
         });
-        tx.raw().run_many(INSERT, rows)?;
+        tx.raw().append_records(rows)?;
         self.clear();
         Ok(())
     }

@@ -6,14 +6,19 @@ use std::sync::Arc;
 use keysherd_audit::HashFn;
 use keysherd_base::ClockHandle;
 
+use crate::postgres::PostgresSettings;
+
 /// Signs the body of an audit head under [`keysherd_audit::HEAD_LABEL`].
 pub type HeadSigner = Arc<dyn Fn(&[u8]) -> [u8; 64] + Send + Sync>;
 
 /// How a store is opened.
 #[derive(Clone)]
 pub struct StoreConfig {
-    /// The store's folder; made (mode 0700) when it does not exist.
+    /// The store's folder; made (mode 0700) when it does not exist. With a database elsewhere it
+    /// has only what this process works out from that.
     pub path: PathBuf,
+    /// The database for many nodes; `None`: the embedded one, in the folder.
+    pub database: Option<PostgresSettings>,
     /// Bytes held in reserve on the disk, so that audit records can still be written when it is
     /// full; 8 MiB hold about ten thousand. 0: no reserve.
     pub reserve_bytes: u64,
@@ -39,6 +44,7 @@ impl StoreConfig {
     ) -> Self {
         Self {
             path: path.into(),
+            database: None,
             reserve_bytes: 8 << 20,
             readers: 4,
             queue_max: 16_384,

@@ -19,7 +19,7 @@ const PUT_PLACE: &str = "INSERT INTO login_places (subject, place, seen) VALUES 
 const REMOVE_PLACE: &str = "DELETE FROM login_places WHERE subject = ?1 AND place = ?2";
 const ALL_PLACES: &str = "SELECT subject, place, seen FROM login_places";
 const SURPLUS: &str = "DELETE FROM login_guards WHERE subject IN (SELECT subject FROM login_guards \
-                       ORDER BY failures DESC, last_failure DESC LIMIT -1 OFFSET ?1)";
+                       ORDER BY failures DESC, last_failure DESC LIMIT 1000000000 OFFSET ?1)";
 const FORGET_PLACES: &str = "DELETE FROM login_places WHERE seen < ?1";
 
 /// The wrong logins under one subject.

@@ -2,8 +2,9 @@
 
 use keysherd_base::{Fault, FaultKind};
 
+use crate::engine::NotCommitted;
 use crate::meta;
-use crate::query::{Tx, first};
+use crate::query::Tx;
 
 /// Number and text of each migration. Numbers only grow; a published text never changes.
 const MIGRATIONS: &[(i64, &str)] = &[
@@ -17,13 +18,24 @@ const MIGRATIONS: &[(i64, &str)] = &[
 /// Name of the schema's version in [`meta`].
 const VERSION: &str = "schema_version";
 
-const HAS_META: &str = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'meta'";
-
 /// Brings the schema up to date, all in one transaction.
 ///
 /// # Errors
 /// [`FaultKind::Unavailable`] when a newer program wrote the store.
 pub(crate) fn apply(tx: &Tx) -> Result<(), Fault> {
+    if is_up_to_date(tx)? {
+        return Ok(());
+    }
+    tx.raw().begin_definitions()?;
+    let outcome = apply_missing(tx);
+    if outcome.is_err() {
+        // The fault that made it necessary is the one to report.
+        let _ = tx.raw().roll_back();
+    }
+    outcome
+}
+
+fn is_up_to_date(tx: &Tx) -> Result<bool, Fault> {
     let newest = MIGRATIONS.last().map_or(0, |(number, _)| *number);
     let current = current(tx)?;
     if current > newest {
@@ -35,28 +47,21 @@ pub(crate) fn apply(tx: &Tx) -> Result<(), Fault> {
             ),
         ));
     }
-    if current == newest {
-        return Ok(());
-    }
-    tx.raw().setup("BEGIN IMMEDIATE")?;
-    let outcome = apply_after(tx, current).and_then(|()| tx.raw().setup("COMMIT"));
-    if outcome.is_err() {
-        // The fault that made it necessary is the one to report.
-        let _ = tx.raw().setup("ROLLBACK");
-    }
-    outcome
+    Ok(current == newest)
 }
 
-fn apply_after(tx: &Tx, current: i64) -> Result<(), Fault> {
+/// Within the transaction: another node may have been faster.
+fn apply_missing(tx: &Tx) -> Result<(), Fault> {
+    let current = current(tx)?;
     for (number, text) in MIGRATIONS.iter().filter(|(number, _)| *number > current) {
-        tx.raw().setup(text)?;
+        tx.raw().define(text)?;
         meta::put(tx, VERSION, &number.to_string())?;
     }
-    Ok(())
+    tx.raw().commit().map_err(NotCommitted::into_fault)
 }
 
 fn current(tx: &Tx) -> Result<i64, Fault> {
-    if first(tx, HAS_META, &[], |_| Ok(()))?.is_none() {
+    if !tx.raw().has_table("meta")? {
         return Ok(0);
     }
     let text = meta::get(tx, VERSION)?.unwrap_or_default();

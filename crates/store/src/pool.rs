@@ -1,17 +1,16 @@
 //! The read connections.
 
 use std::ops::Deref;
-use std::path::PathBuf;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use keysherd_base::Fault;
 
+use crate::engine::Place;
 use crate::query::Reader;
-use crate::sqlite::Connection;
 
 /// A pool of read connections, opened as they are needed.
 pub(crate) struct Pool {
-    file: PathBuf,
+    place: Place,
     readers_max: usize,
     state: Mutex<State>,
     returned: Condvar,
@@ -24,8 +23,8 @@ struct State {
 }
 
 impl Pool {
-    pub(crate) fn new(file: PathBuf, readers_max: usize) -> Self {
-        Self { file, readers_max, state: Mutex::default(), returned: Condvar::new() }
+    pub(crate) fn new(place: Place, readers_max: usize) -> Self {
+        Self { place, readers_max, state: Mutex::default(), returned: Condvar::new() }
     }
 
     /// Takes a connection; waits only when all of them are in use.
@@ -42,7 +41,7 @@ impl Pool {
             state = self.returned.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         drop(state);
-        match Connection::open_reader(&self.file) {
+        match self.place.open_reader() {
             Ok(connection) => Ok(Taken { pool: self, reader: Some(Reader::new(connection)) }),
             Err(fault) => {
                 self.forget_one();

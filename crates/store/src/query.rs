@@ -9,8 +9,8 @@ use keysherd_base::{AccountId, Fault, Uid};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::sqlite::Connection;
-pub(crate) use crate::sqlite::Row;
+use crate::engine::Connection;
+pub(crate) use crate::engine::Row;
 
 /// Anything that can be read from: a [`Reader`] or a [`Tx`].
 pub trait Query: sealed::Engine {}
@@ -21,7 +21,7 @@ mod sealed {
     /// Gives the connection.
     pub trait Engine {
         /// The connection.
-        fn connection(&self) -> &crate::sqlite::Connection;
+        fn connection(&self) -> &crate::engine::Connection;
     }
 }
 
@@ -37,15 +37,12 @@ impl Reader {
 
     /// From here on, changes by others are not seen.
     pub(crate) fn begin_snapshot(&self) -> Result<(), Fault> {
-        self.connection.command("BEGIN")
+        self.connection.begin_read()
     }
 
     /// Ends the snapshot, if there is one.
     pub(crate) fn end_snapshot(&self) -> Result<(), Fault> {
-        if self.connection.is_outside_transaction() {
-            return Ok(());
-        }
-        self.connection.command("COMMIT")
+        self.connection.end_read()
     }
 }
 

@@ -1,14 +1,19 @@
-//! The one file that names the SQLite driver: connections, statements, rows, errors.
+//! The embedded engine, and the one file that names its driver: connections, statements, rows,
+//! errors.
 
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use keysherd_base::{Fault, FaultKind, Uid};
+use keysherd_audit::Link;
+use keysherd_base::Fault;
 use rusqlite::ffi;
-use rusqlite::types::{ToSql, ToSqlOutput, Value, ValueRef};
+use rusqlite::types::{self, ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{ErrorCode, OpenFlags};
 
+use crate::engine::{self, Value, nothing_returned, storage_full};
 use crate::query::{Arg, Refused};
+
+const INSERT_RECORD: &str = "INSERT INTO audit (id, link, record) VALUES (?1, ?2, ?3)";
 
 /// Statements kept prepared per connection; there are fewer than this in the whole crate.
 const STATEMENTS_MAX: usize = 160;
@@ -37,7 +42,7 @@ pub(crate) struct Log {
     pub(crate) copied_pages: u32,
 }
 
-/// A connection to the store's file.
+/// A connection to a store's file.
 pub struct Connection(rusqlite::Connection);
 
 /// One row of an answer.
@@ -126,15 +131,15 @@ impl Connection {
         statement.execute(rusqlite::params_from_iter(args)).map_err(refused)
     }
 
-    /// Runs one statement once per row of arguments.
-    pub(crate) fn run_many<'a, const N: usize>(
+    /// Appends records to the audit log.
+    pub(crate) fn append_records<'a>(
         &self,
-        sql: &'static str,
-        rows: impl Iterator<Item = [Arg<'a>; N]>,
+        rows: impl Iterator<Item = (i64, &'a Link, &'a [u8])>,
     ) -> Result<(), Fault> {
-        let mut statement = self.0.prepare_cached(sql).map_err(fault)?;
-        for args in rows {
-            statement.execute(rusqlite::params_from_iter(args.iter())).map_err(fault)?;
+        let mut statement = self.0.prepare_cached(INSERT_RECORD).map_err(fault)?;
+        for (id, link, record) in rows {
+            let args = [Arg::Int(id), Arg::Blob(link), Arg::Blob(record)];
+            statement.execute(rusqlite::params_from_iter(args)).map_err(fault)?;
         }
         Ok(())
     }
@@ -143,12 +148,12 @@ impl Connection {
         &self,
         sql: &'static str,
         args: &[Arg<'_>],
-        each: &mut dyn FnMut(&Row<'_>) -> Result<ControlFlow<()>, Fault>,
+        each: &mut dyn FnMut(&engine::Row<'_>) -> Result<ControlFlow<()>, Fault>,
     ) -> Result<(), Fault> {
         let mut statement = self.0.prepare_cached(sql).map_err(fault)?;
         let mut rows = statement.query(rusqlite::params_from_iter(args)).map_err(fault)?;
         while let Some(row) = rows.next().map_err(fault)? {
-            if each(&Row(row))?.is_break() {
+            if each(&engine::Row::Sqlite(Row(row)))?.is_break() {
                 break;
             }
         }
@@ -159,70 +164,33 @@ impl Connection {
         &self,
         sql: &'static str,
         args: &[Arg<'_>],
-        map: &dyn Fn(&Row<'_>) -> Result<T, Fault>,
+        map: &dyn Fn(&engine::Row<'_>) -> Result<T, Fault>,
     ) -> Result<T, Refused> {
         let mut statement = self.0.prepare_cached(sql).map_err(refused)?;
         let mut rows = statement.query(rusqlite::params_from_iter(args)).map_err(refused)?;
-        let row = rows.next().map_err(refused)?;
-        let row = row.ok_or_else(|| Refused::Fault(Fault::internal("nothing was returned")))?;
-        map(&Row(row)).map_err(Refused::Fault)
+        let row = rows.next().map_err(refused)?.ok_or_else(nothing_returned)?;
+        map(&engine::Row::Sqlite(Row(row))).map_err(Refused::Fault)
     }
 }
 
 impl Row<'_> {
-    fn value(&self, column: usize) -> Result<ValueRef<'_>, Fault> {
-        self.0.get_ref(column).map_err(fault)
-    }
-
-    /// An integer column.
-    pub(crate) fn int(&self, column: usize) -> Result<i64, Fault> {
-        self.value(column)?.as_i64().map_err(Fault::internal)
-    }
-
-    /// An integer column as a smaller or unsigned type.
-    pub(crate) fn number<T: TryFrom<i64>>(&self, column: usize) -> Result<T, Fault> {
-        T::try_from(self.int(column)?)
-            .map_err(|_| Fault::internal("unreadable row in the store: a number is out of range"))
-    }
-
-    /// A text column.
-    pub(crate) fn text(&self, column: usize) -> Result<&str, Fault> {
-        self.value(column)?.as_str().map_err(Fault::internal)
-    }
-
-    /// A column of bytes.
-    pub(crate) fn blob(&self, column: usize) -> Result<&[u8], Fault> {
-        self.value(column)?.as_blob().map_err(Fault::internal)
-    }
-
-    /// A column of exactly `N` bytes.
-    pub(crate) fn array<const N: usize>(&self, column: usize) -> Result<[u8; N], Fault> {
-        self.blob(column)?
-            .try_into()
-            .map_err(|_| Fault::internal("unreadable row in the store: a field has another length"))
-    }
-
-    /// An integer, or nothing.
-    pub(crate) fn optional_int(&self, column: usize) -> Result<Option<i64>, Fault> {
-        match self.value(column)? {
-            ValueRef::Null => Ok(None),
-            _ => self.int(column).map(Some),
-        }
-    }
-
-    /// A 16-byte id, or nothing.
-    pub(crate) fn optional_uid(&self, column: usize) -> Result<Option<Uid>, Fault> {
-        match self.value(column)? {
-            ValueRef::Null => Ok(None),
-            _ => self.array(column).map(|bytes| Some(Uid(bytes))),
-        }
+    pub(crate) fn value(&self, column: usize) -> Result<Value<'_>, Fault> {
+        Ok(match self.0.get_ref(column).map_err(fault)? {
+            ValueRef::Null => Value::Null,
+            ValueRef::Integer(number) => Value::Int(number),
+            ValueRef::Text(bytes) => {
+                Value::Text(std::str::from_utf8(bytes).map_err(Fault::internal)?)
+            }
+            ValueRef::Blob(bytes) => Value::Blob(bytes),
+            ValueRef::Real(_) => Value::Strange,
+        })
     }
 }
 
 impl ToSql for Arg<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         Ok(match self {
-            Self::Null => ToSqlOutput::Owned(Value::Null),
+            Self::Null => ToSqlOutput::Owned(types::Value::Null),
             Self::Int(value) => ToSqlOutput::Borrowed(ValueRef::Integer(*value)),
             Self::Text(value) => ToSqlOutput::Borrowed(ValueRef::Text(value.as_bytes())),
             Self::Blob(value) => ToSqlOutput::Borrowed(ValueRef::Blob(value)),
@@ -246,12 +214,4 @@ pub(crate) fn fault(error: rusqlite::Error) -> Fault {
         }
         _ => Fault::internal(error),
     }
-}
-
-/// The fault of every change while the disk is full.
-pub(crate) fn storage_full() -> Fault {
-    Fault::new(
-        FaultKind::StorageFull,
-        "the control plane's storage is full: free space on its volume; reads go on",
-    )
 }

@@ -10,17 +10,19 @@ use std::thread::JoinHandle;
 
 use keysherd_audit::{Brief, Draft, Failure};
 use keysherd_base::{Fault, FaultKind};
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::audit_index::search::{self, AuditPage, AuditSearch};
 use crate::audit_index::{AuditIndex, IndexState};
 use crate::ballast::Ballast;
 use crate::config::StoreConfig;
+use crate::engine::Place;
 use crate::job::{ClosureJob, Work};
 use crate::lock::{StoreLock, cannot_open};
 use crate::pool::Pool;
+use crate::postgres::Server;
 use crate::query::{Reader, Tx};
-use crate::sqlite::Connection;
 use crate::writer::Writer;
 
 /// The control plane's store. A clone is the same store; it is closed with its last clone, after
@@ -59,6 +61,7 @@ struct Inner {
     pool: Pool,
     scans: Semaphore,
     index: AuditIndex,
+    place: Place,
     // Given back last, when nothing writes any more.
     _lock: StoreLock,
 }
@@ -71,24 +74,20 @@ impl Store {
     /// newer program wrote it.
     pub fn open(config: StoreConfig) -> Result<Self, Fault> {
         let folder = config.path.clone();
-        let file = database_file(&folder);
-        prepare_files(&folder, &file)?;
+        make_folder(&folder)?;
         let lock = StoreLock::take(&folder)?;
         let shared = Arc::new(Shared::default());
-        let ballast = Ballast::new(&folder, config.reserve_bytes);
-        if let Err(error) = ballast.take_aboard() {
-            tracing::warn!(%error, "no space for the store's reserve: only reads are served");
-            shared.low_on_space.store(true, Ordering::Release);
-        }
-        let mut tx = open_for_writing(&file);
-        if tx.is_err() && ballast.is_disk_full() {
-            shared.low_on_space.store(true, Ordering::Release);
-            ballast.throw_overboard().map_err(|error| cannot_open(&folder, &error))?;
-            tx = open_for_writing(&file);
-        }
-        let tx = tx?;
-        let index =
-            AuditIndex::start(&folder, file.clone(), config.clock.clone(), Arc::clone(&shared))?;
+        let (place, tx, ballast) = match &config.database {
+            None => open_embedded(&config, &shared)?,
+            Some(settings) => {
+                let server = Server::new(settings.clone())?;
+                let place = Place::Server(server);
+                let tx = open_for_writing(&place)?;
+                (place, tx, Ballast::new(&folder, 0))
+            }
+        };
+        let clock = config.clock.clone();
+        let index = AuditIndex::start(&folder, place.clone(), clock, Arc::clone(&shared))?;
         let readers = config.readers.max(2);
         let queue_max = config.queue_max;
         let (queue, waiting) = mpsc::channel();
@@ -103,9 +102,10 @@ impl Store {
                 queue_max,
                 writer: Some(thread),
                 shared,
-                pool: Pool::new(file, readers),
+                pool: Pool::new(place.clone(), readers),
                 scans: Semaphore::new(readers - 1),
                 index,
+                place,
                 _lock: lock,
             }),
         })
@@ -117,9 +117,12 @@ impl Store {
     /// # Errors
     /// What `read` gives, or [`Fault`] when the store is broken.
     pub fn read<T>(&self, read: impl FnOnce(&Reader) -> Result<T, Fault>) -> Result<T, Fault> {
-        let reader = self.inner.pool.take()?;
-        reader.begin_snapshot()?;
-        read(&reader)
+        let read = || {
+            let reader = self.inner.pool.take()?;
+            reader.begin_snapshot()?;
+            read(&reader)
+        };
+        if self.inner.place.is_shared() { waiting_for_others(read) } else { read() }
     }
 
     /// As [`Self::read`], on a thread for blocking work: for listings and scans. One connection
@@ -241,6 +244,9 @@ impl Store {
     }
 
     fn enqueue(&self, work: Work) -> Result<(), Fault> {
+        if let Place::Server(server) = &self.inner.place {
+            server.check_writable()?;
+        }
         let shared = &self.inner.shared;
         if shared.waiting.fetch_add(1, Ordering::Relaxed) >= self.inner.queue_max {
             shared.waiting.fetch_sub(1, Ordering::Relaxed);
@@ -269,10 +275,39 @@ impl Drop for Inner {
     }
 }
 
-fn open_for_writing(file: &Path) -> Result<Tx, Fault> {
-    let tx = Tx::new(Connection::open_writer(file)?);
+/// Opens the database in the folder.
+fn open_embedded(config: &StoreConfig, shared: &Shared) -> Result<(Place, Tx, Ballast), Fault> {
+    let folder = &config.path;
+    let file = database_file(folder);
+    make_file(folder, &file)?;
+    let place = Place::File(file);
+    let ballast = Ballast::new(folder, config.reserve_bytes);
+    if let Err(error) = ballast.take_aboard() {
+        tracing::warn!(%error, "no space for the store's reserve: only reads are served");
+        shared.low_on_space.store(true, Ordering::Release);
+    }
+    let mut tx = open_for_writing(&place);
+    if tx.is_err() && ballast.is_disk_full() {
+        shared.low_on_space.store(true, Ordering::Release);
+        ballast.throw_overboard().map_err(|error| cannot_open(folder, &error))?;
+        tx = open_for_writing(&place);
+    }
+    Ok((place, tx?, ballast))
+}
+
+fn open_for_writing(place: &Place) -> Result<Tx, Fault> {
+    let tx = Tx::new(place.open_writer()?);
     crate::migrations::apply(&tx)?;
     Ok(tx)
+}
+
+/// Waits for a server without keeping other tasks of this thread from going on.
+fn waiting_for_others<T>(wait: impl FnOnce() -> T) -> T {
+    let flavor = Handle::try_current().map(|handle| handle.runtime_flavor());
+    match flavor {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(wait),
+        _ => wait(),
+    }
 }
 
 fn writer_gone() -> Fault {
@@ -285,13 +320,17 @@ pub(crate) fn database_file(folder: &Path) -> PathBuf {
     folder.join("control.db")
 }
 
-/// Makes the folder and the file with their modes before anybody else can.
-fn prepare_files(folder: &Path, file: &Path) -> Result<(), Fault> {
+/// Makes the folder with its mode before anybody else can.
+fn make_folder(folder: &Path) -> Result<(), Fault> {
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(folder)
-        .map_err(|error| cannot_open(folder, &error))?;
+        .map_err(|error| cannot_open(folder, &error))
+}
+
+/// The same for the file.
+fn make_file(folder: &Path, file: &Path) -> Result<(), Fault> {
     OpenOptions::new()
         .write(true)
         .create(true)

@@ -9,5 +9,10 @@ mod durability;
 mod fixture;
 mod listing;
 mod moving;
+mod on_server;
+mod postgres;
+// One way to run a server for the tests of the store and of the binary.
+#[path = "../../app/tests/it/kit/postgres.rs"]
+mod server;
 mod space;
 mod uid_tokens;

@@ -14,9 +14,10 @@ use crate::ballast::Ballast;
 use crate::batch::Batch;
 use crate::chains::Chains;
 use crate::config::StoreConfig;
+use crate::engine::{NotCommitted, Others, storage_full};
 use crate::job::{Job, Work};
 use crate::query::Tx;
-use crate::sqlite::{Checkpoint, storage_full};
+use crate::sqlite::Checkpoint;
 use crate::store::Shared;
 
 /// Most pieces of work in one transaction.
@@ -82,8 +83,9 @@ impl Writer {
 
     fn write_batch(&mut self, first: Work) {
         let mut batch = Batch::default();
-        let mut durable = self.fill(&mut batch, first).and_then(|()| self.seal(&mut batch));
-        if let Err(fault) = durable {
+        let filled = self.fill(&mut batch, first).map_err(NotCommitted::TakenBack);
+        let mut durable = filled.and_then(|()| self.seal(&mut batch));
+        if let Err(NotCommitted::TakenBack(fault)) = durable {
             self.take_back();
             if fault.kind() == FaultKind::StorageFull {
                 self.enter_low_space();
@@ -92,8 +94,10 @@ impl Writer {
             }
             // The records must be written all the same: of what was read, and of what failed.
             batch.fail_changes(&fault);
-            durable = self.begin().and_then(|()| self.seal(&mut batch));
+            let begun = self.begin().map_err(NotCommitted::TakenBack);
+            durable = begun.and_then(|()| self.seal(&mut batch));
         }
+        let durable = durable.map_err(NotCommitted::into_fault);
         match &durable {
             Ok(()) => self.chains.accept(),
             Err(fault) => {
@@ -171,24 +175,36 @@ impl Writer {
 
     fn run_in_savepoint(&self, job: &mut dyn Job) -> Result<Result<(), Failure>, Fault> {
         let connection = self.tx.raw();
-        connection.command("SAVEPOINT job")?;
+        connection.begin_job()?;
         let outcome = job.run(&self.tx);
         if let Err(failure) = &outcome {
             if failure.kind == FaultKind::StorageFull {
                 return Err(storage_full());
             }
-            connection.command("ROLLBACK TO job")?;
+            connection.take_job_back()?;
         }
-        connection.command("RELEASE job")?;
+        connection.end_job()?;
         Ok(outcome)
     }
 
-    fn begin(&self) -> Result<(), Fault> {
-        self.tx.raw().command("BEGIN IMMEDIATE")
+    fn begin(&mut self) -> Result<(), Fault> {
+        if self.tx.raw().begin_write()? == Others::MayHaveWritten {
+            self.chains.distrust();
+        }
+        Ok(())
     }
 
     /// Appends the records of the batch, signs the heads and commits.
-    fn seal(&mut self, batch: &mut Batch) -> Result<(), Fault> {
+    fn seal(&mut self, batch: &mut Batch) -> Result<(), NotCommitted> {
+        let written = self.append_records(batch).map_err(NotCommitted::TakenBack)?;
+        self.tx.raw().commit()?;
+        self.shared.records.fetch_add(written, Ordering::Relaxed);
+        self.shared.commits.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Gives the number of the records.
+    fn append_records(&mut self, batch: &mut Batch) -> Result<u64, Fault> {
         let now = self.clock.now();
         let mut written = 0;
         for entry in &mut batch.entries {
@@ -200,19 +216,12 @@ impl Writer {
             }
         }
         self.chains.seal(&self.tx, now)?;
-        self.tx.raw().command("COMMIT")?;
-        self.shared.records.fetch_add(written, Ordering::Relaxed);
-        self.shared.commits.fetch_add(1, Ordering::Relaxed);
-        Ok(())
+        Ok(written)
     }
 
     fn take_back(&mut self) {
         self.chains.forget();
-        let connection = self.tx.raw();
-        if connection.is_outside_transaction() {
-            return;
-        }
-        if let Err(fault) = connection.command("ROLLBACK") {
+        if let Err(fault) = self.tx.raw().roll_back() {
             tracing::error!(?fault, "a transaction could not be taken back");
         }
     }

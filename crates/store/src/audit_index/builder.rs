@@ -12,12 +12,13 @@ use std::time::Duration;
 use keysherd_audit::Brief;
 use keysherd_base::{AccountId, ClockHandle, Fault, Timestamp};
 
-use super::file::{self, Position};
+use super::file::{self, Position, in_transaction};
+use super::uses::Items;
 use super::{IndexState, READERS, segments};
 use crate::audit;
+use crate::engine::Place;
 use crate::pool::Pool;
 use crate::query::{Reader, Tx};
-use crate::sqlite::Connection;
 use crate::store::Shared;
 
 /// How often new records are looked for.
@@ -36,7 +37,7 @@ const OVERLAY_MILLIS_MAX: i64 = 30_000;
 /// The indexer.
 pub(super) struct Builder {
     file: PathBuf,
-    database: PathBuf,
+    chains: Place,
     clock: ClockHandle,
     shared: Arc<Shared>,
     state: Arc<IndexState>,
@@ -59,13 +60,13 @@ struct Files {
 impl Builder {
     pub(super) fn new(
         file: PathBuf,
-        database: PathBuf,
+        chains: Place,
         clock: ClockHandle,
         shared: Arc<Shared>,
         state: Arc<IndexState>,
         woken: Receiver<Sender<()>>,
     ) -> Self {
-        Self { file, database, clock, shared, state, woken, waiting: Vec::new(), late: Vec::new() }
+        Self { file, chains, clock, shared, state, woken, waiting: Vec::new(), late: Vec::new() }
     }
 
     /// Works until the store is closed.
@@ -83,7 +84,9 @@ impl Builder {
             }
             wait = TICK;
             let records = self.shared.records.load(Ordering::Relaxed);
-            let idle = seen == Some(records) && self.waiting.is_empty();
+            // What others record is not counted here.
+            let known = seen == Some(records) && !self.chains.is_shared();
+            let idle = known && self.waiting.is_empty();
             // A full disk is for the records.
             if (idle && !self.has_old(files.as_ref()))
                 || self.shared.low_on_space.load(Ordering::Relaxed)
@@ -141,9 +144,9 @@ impl Builder {
 
     fn open(&self) -> Result<Files, Fault> {
         let tx = file::open(&self.file)?;
-        let chains = Reader::new(Connection::open_reader(&self.database)?);
+        let chains = Reader::new(self.chains.open_reader()?);
         file::check(&tx, &chains)?;
-        let _ = self.state.pool.set(Pool::new(self.file.clone(), READERS));
+        let _ = self.state.pool.set(Pool::new(Place::File(self.file.clone()), READERS));
         Ok(Files { tx, chains, positions: HashMap::new(), written: self.clock.now() })
     }
 
@@ -180,11 +183,12 @@ impl Builder {
             return Ok(false);
         }
         let records = audit::records_of_chain(&files.chains, at.chain, at.used, SLICE_RECORDS)?;
+        let mut items = Items::new(at.account, &files.chains);
         let mut overlay = self.state.overlay();
         for record in &records {
             // An altered record tells nothing.
             if let Ok(brief) = Brief::read(&record.bytes) {
-                overlay.take(at.account, &brief, &files.chains)?;
+                overlay.take(&brief, &mut items)?;
             }
         }
         let Some(last) = records.last() else { return Ok(false) };
@@ -244,14 +248,4 @@ fn index_segments(tx: &Tx, chains: &Reader, at: &mut Position, newest: u64) -> R
     })?;
     *at = next;
     Ok(until < whole)
-}
-
-fn in_transaction(tx: &Tx, work: impl FnOnce() -> Result<(), Fault>) -> Result<(), Fault> {
-    tx.raw().command("BEGIN IMMEDIATE")?;
-    let outcome = work().and_then(|()| tx.raw().command("COMMIT"));
-    if outcome.is_err() && !tx.raw().is_outside_transaction() {
-        // The fault that made it necessary is the one to report.
-        let _ = tx.raw().command("ROLLBACK");
-    }
-    outcome
 }

@@ -9,9 +9,10 @@ use keysherd_audit::Link;
 use keysherd_base::{AccountId, Fault, Uid};
 
 use crate::audit::{self, row_id};
+use crate::engine::{Connection, NotCommitted};
 use crate::meta;
 use crate::query::{Query, Reader, Row, Tx, all, first, run};
-use crate::sqlite::Connection;
+use crate::sqlite;
 
 use super::segments;
 
@@ -19,7 +20,6 @@ const SCHEMA: &str = include_str!("../../migrations/audit_index.sql");
 /// Grows with every change of the schema or of what a term is.
 const VERSION: &str = "1";
 const VERSION_NAME: &str = "index_version";
-const HAS_META: &str = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'meta'";
 
 const POSITIONS: &str = "SELECT chain, account, segments, segments_link, used, used_link \
                          FROM positions ORDER BY chain";
@@ -73,17 +73,31 @@ pub(super) fn open(file: &Path) -> Result<Tx, Fault> {
 fn open_as_it_is(file: &Path) -> Result<Tx, Fault> {
     let made = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(file);
     drop(made.map_err(Fault::internal)?);
-    let tx = Tx::new(Connection::open_index(file)?);
-    if first(&tx, HAS_META, &[], |_| Ok(()))?.is_none() {
-        tx.raw().setup("BEGIN IMMEDIATE")?;
-        tx.raw().setup(SCHEMA)?;
-        meta::put(&tx, VERSION_NAME, VERSION)?;
-        tx.raw().setup("COMMIT")?;
+    let tx = Tx::new(Connection::Sqlite(sqlite::Connection::open_index(file)?));
+    if !tx.raw().has_table("meta")? {
+        in_transaction(&tx, || {
+            tx.raw().define(SCHEMA)?;
+            meta::put(&tx, VERSION_NAME, VERSION)
+        })?;
     }
     match meta::get(&tx, VERSION_NAME)?.as_deref() {
         Some(VERSION) => Ok(tx),
         other => Err(Fault::internal(format_args!("its version is {other:?}"))),
     }
+}
+
+/// Does `work` in a transaction of the index.
+pub(super) fn in_transaction(
+    tx: &Tx,
+    work: impl FnOnce() -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    tx.raw().begin_write()?;
+    let outcome = work().and_then(|()| tx.raw().commit().map_err(NotCommitted::into_fault));
+    if outcome.is_err() {
+        // The fault that made it necessary is the one to report.
+        let _ = tx.raw().roll_back();
+    }
+    outcome
 }
 
 fn remove(file: &Path) -> io::Result<()> {
@@ -107,9 +121,7 @@ pub(super) fn check(tx: &Tx, chains: &Reader) -> Result<(), Fault> {
             && leads_through(chains, &position, position.used, &position.used_link)?;
         if !same {
             tracing::warn!(account = %position.account, "another audit chain; it is indexed anew");
-            tx.raw().setup("BEGIN IMMEDIATE")?;
-            forget(tx, &position)?;
-            tx.raw().setup("COMMIT")?;
+            in_transaction(tx, || forget(tx, &position))?;
         }
     }
     Ok(())

@@ -45,19 +45,41 @@ pub(super) fn method(access_id: &str) -> String {
     format!("m/{access_id}")
 }
 
+/// The items of an account by path, each looked up once.
+pub(super) struct Items<'a> {
+    account: AccountId,
+    chains: &'a Reader,
+    known: HashMap<String, Option<(i64, Timestamp)>>,
+}
+
+impl<'a> Items<'a> {
+    /// None looked up yet.
+    pub(super) fn new(account: AccountId, chains: &'a Reader) -> Self {
+        Self { account, chains, known: HashMap::new() }
+    }
+
+    /// The item that has the path now, and when it was made.
+    fn at(&mut self, path: &str) -> Result<Option<(i64, Timestamp)>, Fault> {
+        if let Some(known) = self.known.get(path) {
+            return Ok(*known);
+        }
+        let parsed = ItemPath::parse(path).ok();
+        let found = parsed.map(|path| items::by_path(self.chains, self.account, &path));
+        let found = found.transpose()?.flatten().map(|item| (item.id.0, item.created));
+        self.known.insert(path.to_owned(), found);
+        Ok(found)
+    }
+}
+
 impl Overlay {
     /// How much is in it.
     pub(super) fn len(&self) -> usize {
         self.uses.len() + self.days.len()
     }
 
-    /// Takes down what a record tells. `chains` is asked which item has a path now.
-    pub(super) fn take(
-        &mut self,
-        account: AccountId,
-        record: &Brief<'_>,
-        chains: &Reader,
-    ) -> Result<(), Fault> {
+    /// Takes down what a record tells.
+    pub(super) fn take(&mut self, record: &Brief<'_>, items: &mut Items<'_>) -> Result<(), Fault> {
+        let account = items.account;
         days::add(&mut self.days, account, record);
         if !record.succeeded() || record.access_id().is_empty() {
             return Ok(());
@@ -69,10 +91,9 @@ impl Overlay {
         for place in record.places() {
             // A path is looked up when the record is a second old or so; should the item be
             // another one by then, it was made later and has not been used.
-            let path = ItemPath::parse(place.path());
-            let found = path.ok().map(|path| items::by_path(chains, account, &path)).transpose()?;
-            if let Some(found) = found.flatten().filter(|item| item.created <= record.time()) {
-                self.put(account, item(found.id.0), record);
+            let found = items.at(place.path())?;
+            if let Some((id, _)) = found.filter(|(_, created)| *created <= record.time()) {
+                self.put(account, item(id), record);
             }
         }
         if let Some(Ok(id)) = record.param("item_id").map(str::parse::<i64>) {

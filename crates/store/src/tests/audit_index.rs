@@ -115,7 +115,7 @@ fn agrees(store: &Store) {
 }
 
 #[test]
-fn a_search_finds_what_looking_at_every_record_finds() {
+pub(super) fn a_search_finds_what_looking_at_every_record_finds() {
     let fixture = Fixture::new();
     agrees(&fixture.store);
     fill(&fixture, 0, 900);
@@ -133,7 +133,7 @@ fn a_search_finds_what_looking_at_every_record_finds() {
 }
 
 #[test]
-fn a_clock_that_was_set_back_hides_nothing() {
+pub(super) fn a_clock_that_was_set_back_hides_nothing() {
     let fixture = Fixture::new();
     fill(&fixture, 0, 1_500);
     fixture.clock.advance_seconds(-1_000);
@@ -143,7 +143,7 @@ fn a_clock_that_was_set_back_hides_nothing() {
 }
 
 #[test]
-fn the_index_is_made_anew_when_it_is_lost_damaged_or_of_another_chain() {
+pub(super) fn the_index_is_made_anew_when_it_is_lost_damaged_or_of_another_chain() {
     let fixture = Fixture::new();
     let folder = fixture.folder.path().to_owned();
     let (index, copy) = (folder.join("audit-index.db"), folder.join("copy.db"));
@@ -189,7 +189,7 @@ fn days(store: &Store) -> u64 {
 }
 
 #[test]
-fn a_rare_find_among_many_records_costs_few_looks() {
+pub(super) fn a_rare_find_among_many_records_costs_few_looks() {
     let fixture = Fixture::new();
     let rare = draft(ACCOUNT).with("item_name", "/rare/one");
     wait(fixture.store.record(vec![(rare, None)])).unwrap();
@@ -206,7 +206,7 @@ fn a_rare_find_among_many_records_costs_few_looks() {
 }
 
 #[test]
-fn a_search_that_finds_nothing_ends_after_a_while_and_goes_on() {
+pub(super) fn a_search_that_finds_nothing_ends_after_a_while_and_goes_on() {
     let fixture = Fixture::new();
     fill(&fixture, 0, 45_000);
     let wanted = search(&Filter::default(), AuditOrder::NewestFirst);
@@ -226,7 +226,7 @@ fn a_search_that_finds_nothing_ends_after_a_while_and_goes_on() {
 }
 
 #[test]
-fn last_uses_and_sums_follow_the_records() {
+pub(super) fn last_uses_and_sums_follow_the_records() {
     let fixture = Fixture::new();
     let store = &fixture.store;
     let used = done(store, |tx| items::insert(tx, &item("/team/used")));
@@ -279,7 +279,7 @@ fn items_created_later() -> keysherd_domain::item::Item {
 }
 
 #[test]
-fn accounts_do_not_meet_in_the_index() {
+pub(super) fn accounts_do_not_meet_in_the_index() {
     let fixture = Fixture::new();
     let of = |account: AccountId| Draft { account, ..nth(1) };
     for _ in 0..13 {

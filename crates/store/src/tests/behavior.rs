@@ -31,7 +31,7 @@ const SUITE: &[(&str, Check)] = &[
 ];
 
 #[test]
-fn the_embedded_store_behaves() {
+pub(super) fn the_embedded_store_behaves() {
     for (name, check) in SUITE {
         println!("{name}");
         check(&Fixture::new().store);

@@ -9,7 +9,7 @@ use super::fixture::*;
 use crate::{Store, items, meta};
 
 #[test]
-fn everything_that_waits_shares_one_commit() {
+pub(super) fn everything_that_waits_shares_one_commit() {
     let fixture = Fixture::new();
     let store = &fixture.store;
     let before = store.stats();
@@ -37,7 +37,7 @@ fn everything_that_waits_shares_one_commit() {
 }
 
 #[test]
-fn a_transaction_takes_at_most_512_jobs() {
+pub(super) fn a_transaction_takes_at_most_512_jobs() {
     let fixture = Fixture::new();
     let store = &fixture.store;
     let before = store.stats().commits;
@@ -51,7 +51,7 @@ fn a_transaction_takes_at_most_512_jobs() {
 }
 
 #[test]
-fn a_long_job_ends_the_transaction_by_the_clock() {
+pub(super) fn a_long_job_ends_the_transaction_by_the_clock() {
     let fixture = Fixture::new();
     let store = &fixture.store;
     let before = store.stats().commits;
@@ -64,7 +64,7 @@ fn a_long_job_ends_the_transaction_by_the_clock() {
 }
 
 #[test]
-fn a_failed_job_takes_back_only_itself_and_is_recorded() {
+pub(super) fn a_failed_job_takes_back_only_itself_and_is_recorded() {
     let fixture = Fixture::new();
     let store = &fixture.store;
     let release = hold_writer(store);
@@ -110,7 +110,7 @@ fn a_failed_job_takes_back_only_itself_and_is_recorded() {
 }
 
 #[test]
-fn a_job_runs_even_if_nobody_waits_for_it() {
+pub(super) fn a_job_runs_even_if_nobody_waits_for_it() {
     let fixture = Fixture::new();
     let store = &fixture.store;
     drop(store.commit(vec![draft(ACCOUNT)], |tx| meta::put(tx, "left", "alone")));
@@ -121,7 +121,7 @@ fn a_job_runs_even_if_nobody_waits_for_it() {
 }
 
 #[test]
-fn a_full_queue_refuses_and_recovers() {
+pub(super) fn a_full_queue_refuses_and_recovers() {
     let folder = tempfile::tempdir().unwrap();
     let clock = std::sync::Arc::new(keysherd_base::ManualClock::new(NOW));
     let mut config = config(folder.path(), &clock);
@@ -139,7 +139,7 @@ fn a_full_queue_refuses_and_recovers() {
 }
 
 #[test]
-fn a_reader_sees_one_moment() {
+pub(super) fn a_reader_sees_one_moment() {
     let fixture = Fixture::new();
     let store = &fixture.store;
     store
@@ -154,7 +154,7 @@ fn a_reader_sees_one_moment() {
 }
 
 #[test]
-fn a_panic_while_reading_leaves_the_connection_usable() {
+pub(super) fn a_panic_while_reading_leaves_the_connection_usable() {
     let folder = tempfile::tempdir().unwrap();
     let clock = std::sync::Arc::new(keysherd_base::ManualClock::new(NOW));
     let store = Store::open(config(folder.path(), &clock)).unwrap();
@@ -169,7 +169,7 @@ fn a_panic_while_reading_leaves_the_connection_usable() {
 }
 
 #[test]
-fn scans_leave_a_connection_for_point_reads() {
+pub(super) fn scans_leave_a_connection_for_point_reads() {
     let fixture = Fixture::new();
     let store = fixture.store.clone();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();

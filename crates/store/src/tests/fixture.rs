@@ -17,7 +17,8 @@ use keysherd_domain::folder::Folder;
 use keysherd_domain::item::{Item, ItemKind, ItemState, ItemVersion, SecretKind, ValueFormat};
 use keysherd_domain::role::{Assoc, Capabilities, Capability, Role, Rule, RuleKind};
 
-use crate::{Query, Store, StoreConfig, Tx, accounts, audit};
+use super::on_server;
+use crate::{AuditReader, Query, Store, StoreConfig, Tx, accounts, audit};
 
 pub(super) const NOW: Timestamp = Timestamp(1_767_607_872_000);
 pub(super) const ACCOUNT: AccountId = AccountId(Uid([1; 16]));
@@ -49,7 +50,16 @@ impl Fixture {
 pub(super) fn config(folder: &Path, clock: &Arc<ManualClock>) -> StoreConfig {
     let mut config = StoreConfig::new(folder, toy_hash, Arc::new(toy_sign), clock.clone());
     config.reserve_bytes = 256 * 1024;
+    config.database = on_server::is_meant().then(|| on_server::database_of(folder));
     config
+}
+
+/// Reads the chains without opening the store.
+pub(super) fn audit_reader(folder: &Path) -> AuditReader {
+    match on_server::is_meant() {
+        true => AuditReader::open_database(on_server::database_of(folder)).unwrap(),
+        false => AuditReader::open(folder).unwrap(),
+    }
 }
 
 /// Not a cryptographic hash, but one whose output changes with every input byte: four FNV-1a lanes.

@@ -25,7 +25,7 @@ fn insert(store: &Store, names: &'static [&str]) {
 }
 
 #[test]
-fn names_are_taken_literally() {
+pub(super) fn names_are_taken_literally() {
     // In the order of their bytes.
     const NAMES: &[&str] = &[
         "/\"quoted\"",
@@ -54,7 +54,7 @@ fn names_are_taken_literally() {
 }
 
 #[test]
-fn scopes_and_times_select() {
+pub(super) fn scopes_and_times_select() {
     let fixture = Fixture::new();
     let store = &fixture.store;
     insert(store, &["/a", "/a-b/x", "/a/1", "/a/b/2", "/a/b/c/3", "/a0", "/b"]);
@@ -74,7 +74,7 @@ fn scopes_and_times_select() {
 }
 
 #[test]
-fn a_hundred_thousand_items_are_listed_in_order() {
+pub(super) fn a_hundred_thousand_items_are_listed_in_order() {
     const COUNT: usize = 100_000;
     const FOLDERS: usize = 100;
     let fixture = Fixture::new();

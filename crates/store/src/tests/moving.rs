@@ -43,7 +43,7 @@ fn check(before: &'static [&str], (from, to): (&str, &str), after: &[&str]) {
 }
 
 #[test]
-fn everything_below_moves_and_nothing_else() {
+pub(super) fn everything_below_moves_and_nothing_else() {
     check(
         &["/a", "/a/1", "/a/b/2", "/ab/3", "/x/4"],
         ("/a", "/new/home"),
@@ -55,7 +55,7 @@ fn everything_below_moves_and_nothing_else() {
 }
 
 #[test]
-fn folders_move_into_and_out_of_one_another() {
+pub(super) fn folders_move_into_and_out_of_one_another() {
     check(&["/a/b/x", "/a/x"], ("/a", "/a/b"), &["/a/b/b/x", "/a/b/x"]);
     check(&["/a/b/b/x", "/a/b/x", "/a/y"], ("/a/b", "/a"), &["/a/b/x", "/a/x", "/a/y"]);
     check(&["/a/1", "/b/2"], ("/", "/all"), &["/all/a/1", "/all/b/2"]);
@@ -63,12 +63,12 @@ fn folders_move_into_and_out_of_one_another() {
 }
 
 #[test]
-fn names_beyond_ascii_and_with_patterns_move_whole() {
+pub(super) fn names_beyond_ascii_and_with_patterns_move_whole() {
     check(&["/日本/%_/é", "/日本語/x"], ("/日本", "/ä'b"), &["/ä'b/%_/é", "/日本語/x"]);
 }
 
 #[test]
-fn a_taken_path_stops_the_whole_move() {
+pub(super) fn a_taken_path_stops_the_whole_move() {
     let fixture = Fixture::new();
     let store = &fixture.store;
     let before = ["/a/1", "/a/2", "/a/3", "/b/2"];
@@ -82,7 +82,7 @@ fn a_taken_path_stops_the_whole_move() {
 }
 
 #[test]
-fn a_path_that_gets_too_long_or_too_deep_stops_the_whole_move() {
+pub(super) fn a_path_that_gets_too_long_or_too_deep_stops_the_whole_move() {
     let fixture = Fixture::new();
     let store = &fixture.store;
     let long = format!("/a/{}", vec!["s".repeat(200); 4].join("/"));
@@ -96,7 +96,7 @@ fn a_path_that_gets_too_long_or_too_deep_stops_the_whole_move() {
 }
 
 #[test]
-fn explicit_folders_move_with_themselves() {
+pub(super) fn explicit_folders_move_with_themselves() {
     let fixture = Fixture::new();
     let store = &fixture.store;
     change(store, |tx| {
@@ -126,7 +126,7 @@ fn explicit_folders_move_with_themselves() {
 }
 
 #[test]
-fn roles_and_methods_move_too() {
+pub(super) fn roles_and_methods_move_too() {
     let fixture = Fixture::new();
     let store = &fixture.store;
     let moved = change(store, |tx| {

@@ -29,7 +29,7 @@ fn a_database_that_cannot_grow_refuses_changes_and_recovers() {
     assert_eq!(reserve(folder), Some(256 * 1024));
     wait(store.record(vec![(draft(ACCOUNT), None)])).unwrap();
     // The least that is accepted is the present size.
-    change(store, |tx| tx.raw().setup("PRAGMA max_page_count = 1")).unwrap();
+    change(store, |tx| tx.raw().define("PRAGMA max_page_count = 1")).unwrap();
 
     let release = hold_writer(store);
     let innocent = store.commit(vec![draft(ACCOUNT)], |tx| meta::put(tx, "color", "red"));
@@ -57,7 +57,7 @@ fn a_database_that_cannot_grow_refuses_changes_and_recovers() {
 
     fixture.clock.advance_seconds(1);
     change(store, |tx| {
-        tx.raw().setup("PRAGMA max_page_count = 100000")?;
+        tx.raw().define("PRAGMA max_page_count = 100000")?;
         meta::put(tx, "big", &"x".repeat(BIG))
     })
     .unwrap();

@@ -43,7 +43,7 @@ const LEFT_CHILD: &str = "rootrootrootaaaazzzz";
 const RIGHT: &str = "rootrootrootaaab";
 
 #[test]
-fn branches_are_found_and_revoked_as_one() {
+pub(super) fn branches_are_found_and_revoked_as_one() {
     let fixture = Fixture::new();
     let store = &fixture.store;
     let (one, two) = (method("/uid", "p-aaaaaaaaaaaa"), method("/two", "p-bbbbbbbbbbbb"));
@@ -74,7 +74,7 @@ fn branches_are_found_and_revoked_as_one() {
 }
 
 #[test]
-fn a_tree_goes_with_its_method_and_events_come_due() {
+pub(super) fn a_tree_goes_with_its_method_and_events_come_due() {
     let fixture = Fixture::new();
     let store = &fixture.store;
     let one = method("/uid", "p-aaaaaaaaaaaa");

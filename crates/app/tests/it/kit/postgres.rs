@@ -1,0 +1,165 @@
+//! PostgreSQL in a directory of its own. The tests of the store use this file, too.
+
+use std::fs;
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::chown;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+
+use tempfile::TempDir;
+
+/// The password of its one user.
+const PASSWORD: &str = "test-password";
+
+/// A running server. It ends with the process that started it, however that ends.
+pub(crate) struct Postgres {
+    pub(crate) port: u16,
+    programs: PathBuf,
+    dir: PathBuf,
+    user: Option<(u32, u32)>,
+    // Stops the server when this end of its input is closed.
+    _keeper: Child,
+}
+
+/// The server that tests share which do not do anything to it. What it has is not durable.
+pub(crate) fn shared() -> &'static Postgres {
+    static SHARED: OnceLock<Postgres> = OnceLock::new();
+    SHARED.get_or_init(|| Postgres::start("-c fsync=off -c max_connections=300"))
+}
+
+impl Postgres {
+    /// A server with further options.
+    pub(crate) fn start(options: &str) -> Self {
+        let programs = programs();
+        let user = unprivileged();
+        let dir = TempDir::with_prefix("keysherd-postgres-").unwrap().keep();
+        if let Some((uid, gid)) = user {
+            chown(&dir, Some(uid), Some(gid)).unwrap();
+        }
+        let password = dir.join("password");
+        fs::write(&password, PASSWORD).unwrap();
+        if let Some((uid, gid)) = user {
+            chown(&password, Some(uid), Some(gid)).unwrap();
+        }
+        let port = free_port();
+        let keeper = keeper(&programs, &dir, user);
+        let server = Self { port, programs, dir, user, _keeper: keeper };
+        let mut init = server.program("initdb");
+        init.arg("-D").arg(server.data()).arg("--pwfile").arg(&password);
+        init.args(["-U", "postgres", "-A", "scram-sha-256", "-E", "UTF8", "--no-locale", "-N"]);
+        done(&mut init);
+        server.run(options);
+        server
+    }
+
+    /// Starts it, where it was started before, and waits until it is ready.
+    pub(crate) fn run(&self, options: &str) {
+        let options = format!(
+            "-p {} -c listen_addresses=127.0.0.1 -c unix_socket_directories={} \
+             -c shared_buffers=32MB {options}",
+            self.port,
+            self.dir.display()
+        );
+        let mut start = self.program("pg_ctl");
+        start.arg("-D").arg(self.data()).args(["-s", "-w", "-t", "80", "-o", &options]);
+        start.arg("-l").arg(self.dir.join("log")).arg("start");
+        done(&mut start);
+    }
+
+    /// Ends it as a crash does.
+    pub(crate) fn kill(&self) {
+        done(Command::new("kill").args(["-9", self.pid().as_str()]));
+        // The others it had started see to it that nothing is left, and then it may be started.
+        let mut stop = self.program("pg_ctl");
+        let _ = stop.arg("-D").arg(self.data()).args(["-s", "-m", "immediate", "stop"]).output();
+    }
+
+    fn pid(&self) -> String {
+        let file = fs::read_to_string(self.data().join("postmaster.pid")).unwrap();
+        file.lines().next().unwrap().to_owned()
+    }
+
+    fn data(&self) -> PathBuf {
+        self.dir.join("data")
+    }
+
+    /// The URL of a database, with the password.
+    pub(crate) fn url(&self, database: &str) -> String {
+        Self::url_at(self.port, database)
+    }
+
+    /// The same through whoever listens there.
+    pub(crate) fn url_at(port: u16, database: &str) -> String {
+        format!("postgres://postgres:{PASSWORD}@127.0.0.1:{port}/{database}?sslmode=disable")
+    }
+
+    /// Makes an empty database.
+    pub(crate) fn create(&self, database: &str) {
+        self.sql("postgres", &format!("CREATE DATABASE \"{database}\""));
+    }
+
+    /// Runs a statement as the superuser; gives what it answers, one row a line.
+    pub(crate) fn sql(&self, database: &str, statement: &str) -> String {
+        let mut psql = self.program("psql");
+        psql.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1"]);
+        psql.args(["-U", "postgres", "-p", &self.port.to_string(), "-d", database]);
+        done(psql.args(["-c", statement]).env("PGPASSWORD", PASSWORD))
+    }
+
+    fn program(&self, name: &str) -> Command {
+        command(&self.programs.join(name), self.user, &self.dir)
+    }
+}
+
+/// Where the programs are: the newest version, as Debian places them, or wherever they are found.
+fn programs() -> PathBuf {
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let there = versions.map(|version| version.path().join("bin"));
+    let newest = there.filter(|bin| bin.join("initdb").is_file()).max();
+    newest.expect("PostgreSQL is missing; on Debian: apt-get install postgresql")
+}
+
+/// The user it runs as when the tests run as root, which it refuses.
+fn unprivileged() -> Option<(u32, u32)> {
+    let id = |flag: &str| {
+        let output = Command::new("id").arg(flag).arg("postgres").output().unwrap();
+        String::from_utf8(output.stdout).unwrap().trim().parse::<u32>().unwrap()
+    };
+    let me = Command::new("id").arg("-u").output().unwrap().stdout;
+    (me == b"0\n").then(|| (id("-u"), id("-g")))
+}
+
+fn command(program: &Path, user: Option<(u32, u32)>, dir: &Path) -> Command {
+    let mut command = match user {
+        None => Command::new(program),
+        Some((uid, gid)) => {
+            let mut command = Command::new("setpriv");
+            command.args([&format!("--reuid={uid}"), &format!("--regid={gid}"), "--clear-groups"]);
+            command.arg(program);
+            command
+        }
+    };
+    // Somewhere that user may be.
+    command.current_dir(dir).env("LC_ALL", "C.UTF-8").stdin(Stdio::null());
+    command
+}
+
+/// A shell that waits for the end of this process, and then stops the server and tidies up.
+fn keeper(programs: &Path, dir: &Path, user: Option<(u32, u32)>) -> Child {
+    let mut keeper = command(Path::new("/bin/sh"), user, Path::new("/"));
+    keeper.args(["-c", "cat > /dev/null; \"$0\" -D \"$1/data\" -m immediate stop; rm -rf \"$1\""]);
+    keeper.arg(programs.join("pg_ctl")).arg(dir);
+    keeper.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+}
+
+fn done(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {text}");
+    String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+}
