@@ -26,6 +26,8 @@ pub(crate) const REQUEST_SECONDS: u64 = 5;
 pub(crate) const URL_BYTES_MAX: usize = 2_048;
 /// Where Google publishes the keys of its ID tokens.
 const GOOGLE_KEYS_URI: &str = "https://www.googleapis.com/oauth2/v3/certs";
+/// Where Oracle's identity service is; one of its regions stands for all of them.
+const OCI_IDENTITY_URL: &str = "https://identity.us-ashburn-1.oraclecloud.com";
 /// Most requests under way at once, over all accounts.
 const REQUESTS_MAX: usize = 64;
 
@@ -38,6 +40,8 @@ pub struct WebSettings {
     pub loopback_http: bool,
     /// Where Google's signing keys are, if not where Google publishes them.
     pub google_keys_uri: Option<String>,
+    /// Where Oracle's identity service is, if not at `identity.REGION.oraclecloud.com`.
+    pub oci_identity_url: Option<String>,
 }
 
 /// A request.
@@ -83,6 +87,7 @@ struct Parts {
     extra: Vec<Certificate>,
     loopback_http: bool,
     google_keys_uri: Option<String>,
+    oci_identity_url: Option<String>,
     // Made at the first request: reading the system's certificates takes time, and machines
     // without any serve methods that ask nobody.
     client: OnceLock<Result<reqwest::Client, String>>,
@@ -113,13 +118,14 @@ impl Web {
             None => Vec::new(),
             Some(pem) => certificates(pem)?,
         };
-        if let Some(url) = &settings.google_keys_uri {
+        for url in [&settings.google_keys_uri, &settings.oci_identity_url].into_iter().flatten() {
             outside_url(url).map_err(|why| Fault::bad_request(format!("'{url}': {why}")))?;
         }
         Ok(Self(Arc::new(Parts {
             extra,
             loopback_http: settings.loopback_http,
             google_keys_uri: settings.google_keys_uri.clone(),
+            oci_identity_url: settings.oci_identity_url.clone(),
             ..Parts::default()
         })))
     }
@@ -127,6 +133,11 @@ impl Web {
     /// Where Google's signing keys are.
     pub fn google_keys_uri(&self) -> &str {
         self.0.google_keys_uri.as_deref().unwrap_or(GOOGLE_KEYS_URI)
+    }
+
+    /// Where Oracle's identity service is. One of its regions stands for all of them.
+    pub fn oci_identity_url(&self) -> &str {
+        self.0.oci_identity_url.as_deref().unwrap_or(OCI_IDENTITY_URL)
     }
 
     /// What `url` answers with status 200.

@@ -34,6 +34,12 @@ pub(super) fn identity(command: Command) -> Command {
             "KEYSHERD_GOOGLE_KEYS_URI",
             "Where the keys of Google's ID tokens are, if not at www.googleapis.com",
         ))
+        .arg(option(
+            "oci-identity-url",
+            "URL",
+            "KEYSHERD_OCI_IDENTITY_URL",
+            "Oracle's identity service, if not at identity.REGION.oraclecloud.com",
+        ))
 }
 
 /// Reads the settings, and the file they name: later nothing outside the data directory is read.
@@ -42,26 +48,23 @@ pub(super) fn identity(command: Command) -> Command {
 /// [`Exit::Configuration`] names the setting, its value and what is allowed.
 pub(super) fn load(settings: &Settings<'_>) -> Result<WebSettings, Exit> {
     let file = settings.text("identity-ca-file")?;
-    let uri = settings.text("google-keys-uri")?;
     let found = WebSettings {
         extra_ca_pem: file.as_deref().map(Path::new).map(read).transpose()?,
         loopback_http: settings.is_set("identity-loopback-http")?,
-        google_keys_uri: uri,
+        google_keys_uri: settings.text("google-keys-uri")?,
+        oci_identity_url: settings.text("oci-identity-url")?,
     };
-    match (Web::new(&found), &found.google_keys_uri, file) {
-        (Ok(_), ..) => Ok(found),
-        (Err(fault), _, Some(file)) if certificates_are_bad(&found) => {
-            Err(Exit::Configuration(format!("identity-ca-file is '{file}': {fault}")))
-        }
-        (Err(_), uri, _) => {
-            let uri = uri.as_deref().unwrap_or_default();
-            Err(wrong("google-keys-uri", uri, "an address that begins with https://"))
+    let Err(fault) = Web::new(&found) else { return Ok(found) };
+    for name in ["google-keys-uri", "oci-identity-url"] {
+        let url = settings.text(name)?.unwrap_or_default();
+        // Any of the addresses: what is good for one is good for all.
+        let alone = WebSettings { google_keys_uri: Some(url.clone()), ..WebSettings::default() };
+        if !url.is_empty() && Web::new(&alone).is_err() {
+            return Err(wrong(name, &url, "an address that begins with https://"));
         }
     }
-}
-
-fn certificates_are_bad(settings: &WebSettings) -> bool {
-    Web::new(&WebSettings { google_keys_uri: None, ..settings.clone() }).is_err()
+    let file = file.unwrap_or_default();
+    Err(Exit::Configuration(format!("identity-ca-file is '{file}': {fault}")))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Exit> {

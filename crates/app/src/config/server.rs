@@ -93,6 +93,7 @@ mod tests {
             (&["--identity-ca-file", "/nonexistent.pem"], "/nonexistent.pem", "cannot read"),
             (&["--identity-ca-file", "/dev/null"], "identity-ca-file", "/dev/null"),
             (&["--google-keys-uri", "http://example.com/"], "google-keys-uri", "example.com"),
+            (&["--oci-identity-url", "ftp://example.com/"], "oci-identity-url", "example.com"),
         ] {
             let text = load(args).unwrap_err().to_string();
             assert!(text.contains(setting) && text.contains(value), "{text}");

@@ -49,6 +49,7 @@ mod ldap;
 mod lenient;
 mod listing;
 mod manager_logs;
+mod oracle;
 mod owner;
 mod owner_cluster;
 mod owner_orders;

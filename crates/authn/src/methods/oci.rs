@@ -144,7 +144,8 @@ fn is_ocid(text: &str, kind: &str) -> bool {
 async fn verify(attempt: Attempt<'_>, world: &World) -> Result<Identity, Fault> {
     let settings: Settings = stored(attempt.settings)?;
     let asked = SignedRequest::read(attempt.evidence).map_err(refused)?;
-    let signed = request::check(&asked, &settings.tenant, attempt.now).map_err(refused)?;
+    let service = world.web().oci_identity_url();
+    let signed = request::check(&asked, &settings.tenant, service, attempt.now).map_err(refused)?;
     let answer = asked.send(&signed.headers, world).await?;
     let groups = groups(&answer, &settings.tenant, &signed.user).map_err(refused)?;
     if !groups.iter().any(|group| settings.groups.contains(group)) {

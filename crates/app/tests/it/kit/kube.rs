@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -13,9 +13,8 @@ use super::http::{Connection, Http, Reply};
 use super::installed::cache;
 use super::loopback::{free_port, write_certificates};
 use super::mounts::not_tested;
-use super::openssl::{Authority, Issued, Order};
+use super::openssl::{self, Authority, Issued, Order, rsa_key};
 use super::poll::wait_for;
-use super::run::finish;
 
 /// Both servers in one program; see `kube/main.go`.
 const PROGRAM: &str = "tools/kube/kube";
@@ -61,7 +60,7 @@ impl Kube {
         let ca_pem = write_certificates(dir.path(), "a cluster's authority");
         let clients = Authority::new("/CN=clients of a cluster");
         fs::copy(clients.path("ca.pem"), dir.path().join("clients.pem")).unwrap();
-        make_key(&dir.path().join("accounts.key"));
+        rsa_key(&dir.path().join("accounts.key"));
         let admin = format!("{ADMIN},admin,admin-uid,\"system:masters\"\n");
         fs::write(dir.path().join("tokens.csv"), admin).unwrap();
         let etcd = spawn(&program, dir.path(), "etcd", &etcd_arguments());
@@ -196,21 +195,12 @@ impl Kube {
     }
 }
 
-/// Writes an RSA key of 2,048 bits.
-pub(crate) fn make_key(file: &Path) {
-    let mut openssl = Command::new("openssl");
-    openssl.args(["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out"]);
-    finish(openssl.arg(file), b"").expect(0);
-}
-
 /// A JSON Web Token, signed with an RSA key (RS256) whatever its header says.
 pub(crate) fn sign(key: &Path, header: &Value, claims: &Value) -> String {
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let signed = format!("{}.{}", part(header), part(claims));
-    let mut openssl = Command::new("sh");
-    openssl.args(["-c", "openssl dgst -sha256 -sign \"$0\" | base64 -w0"]).arg(key);
-    let signature = finish(&mut openssl, signed.as_bytes()).expect(0).out;
-    format!("{signed}.{}", URL_SAFE_NO_PAD.encode(STANDARD.decode(signature).unwrap()))
+    let signature = openssl::sign(key, signed.as_bytes());
+    format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
 }
 
 fn uid(object: &Value) -> String {

@@ -140,12 +140,7 @@ impl Issued {
 
     /// What OpenSSL signs `message` (in base64) to, with SHA-256, in base64.
     pub(crate) fn sign(&self, message: &str) -> String {
-        let dir = tempfile::tempdir().unwrap();
-        let out = dir.path().join("signature");
-        let mut command = Command::new("openssl");
-        command.args(["dgst", "-sha256", "-sign"]).arg(&self.key).arg("-out").arg(&out);
-        finish(&mut command, &STANDARD.decode(message).unwrap()).expect(0);
-        packed(&out)
+        STANDARD.encode(sign(&self.key, &STANDARD.decode(message).unwrap()))
     }
 
     /// The serial number in hex.
@@ -155,6 +150,20 @@ impl Issued {
         let out = finish(&mut command, b"").expect(0).out;
         out.trim().strip_prefix("serial=").unwrap().to_owned()
     }
+}
+
+/// Writes an RSA key of 2,048 bits.
+pub(crate) fn rsa_key(file: &Path) {
+    let mut openssl = Command::new("openssl");
+    openssl.args(["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out"]);
+    finish(openssl.arg(file), b"").expect(0);
+}
+
+/// What the key in a file signs `message` to, with SHA-256.
+pub(crate) fn sign(key: &Path, message: &[u8]) -> Vec<u8> {
+    let mut openssl = Command::new("sh");
+    openssl.args(["-c", "openssl dgst -sha256 -sign \"$0\" | base64 -w0"]).arg(key);
+    STANDARD.decode(finish(&mut openssl, message).expect(0).out).unwrap()
 }
 
 fn packed(file: &Path) -> String {

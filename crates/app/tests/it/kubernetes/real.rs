@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::logins::{Cluster, Logins};
 use super::stand_in::{self, OWN_AUDIENCE, REVIEWS};
 use crate::kit::mounts::Way;
+use crate::kit::openssl::{Authority, Issued, Order, rsa_key};
 use crate::kit::{KEYSHERD, Kube, Site, kube, wait_until};
 
 /// A cluster with namespaces, accounts and a pod, and logins over the configuration `prod`.
@@ -166,7 +167,7 @@ fn tokens_that_a_real_cluster_did_not_make_or_that_ended_open_nothing() {
     let none = URL_SAFE_NO_PAD.encode(r#"{"alg":"none","typ":"JWT"}"#);
     let dir = tempfile::tempdir().unwrap();
     let other_key = dir.path().join("other.key");
-    kube::make_key(&other_key);
+    rsa_key(&other_key);
     for (what, token) in [
         ("one of another cluster", elsewhere.token(("prod", "app"), &[], "")),
         ("one that another key signed", kube::sign(&other_key, &stand_in::header(&good), &claims)),
@@ -271,7 +272,7 @@ fn a_real_cluster_answers_only_those_who_may_ask_for_reviews() {
     setting.claims(&good);
     // By certificate: one that may, one that may not, one of an authority nobody knows.
     kube.may_review(json!({"kind": "User", "name": "gateway"}));
-    let with = |client: &crate::kit::openssl::Issued| {
+    let with = |client: &Issued| {
         let mut config = setting.config_of("prod", None);
         config["k8s-auth-type"] = "certificate".into();
         config["k8s-client-certificate"] = client.text().into();
@@ -284,8 +285,8 @@ fn a_real_cluster_answers_only_those_who_may_ask_for_reviews() {
     });
     setting.configure(with(&kube.client("somebody")));
     setting.refused(503, &good);
-    let stranger = crate::kit::openssl::Authority::new("/CN=strangers");
-    let order = crate::kit::openssl::Order::client("/CN=gateway");
+    let stranger = Authority::new("/CN=strangers");
+    let order = Order::client("/CN=gateway");
     setting.configure(with(&stranger.issue("gateway", &order)));
     setting.refused(503, &good);
 }

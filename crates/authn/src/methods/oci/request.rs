@@ -23,15 +23,18 @@ pub(super) struct Signed {
     pub(super) made: Timestamp,
 }
 
-/// Checks everything but the signature, which the service does.
+/// Checks everything but the signature, which the identity service does; `service` is where that
+/// is, or one of its regions.
 ///
 /// # Errors
 /// What is wrong.
-pub(super) fn check(request: &SignedRequest, tenant: &str, now: Timestamp) -> Result<Signed, Why> {
-    let host = request.url.host_str().unwrap_or_default();
-    if !is_identity_service(host) || request.url.port().is_some() {
-        return Err(format!("it goes to {host}, which is not the identity service"));
-    }
+pub(super) fn check(
+    request: &SignedRequest,
+    tenant: &str,
+    service: &str,
+    now: Timestamp,
+) -> Result<Signed, Why> {
+    request.goes_to(service, is_identity_service)?;
     if request.method != "GET" || request.url.path() != PATH || !request.body.is_empty() {
         return Err(format!("it is not a GET of {PATH}"));
     }

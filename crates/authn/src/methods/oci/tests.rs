@@ -1,5 +1,5 @@
-//! Questions that may go out, and answers. There is no server of Oracle's to be had: whether the
-//! identity service takes the question is not shown here.
+//! Questions that may go out, and answers. There is no server of Oracle's to be had; a stand-in
+//! that checks signatures is asked by a whole server in `it`.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -31,6 +31,15 @@ fn authorization() -> String {
 }
 
 fn checked(method: &str, url: &str, authorization: &str) -> Result<request::Signed, Why> {
+    checked_for(crate::Web::default().oci_identity_url(), method, url, authorization)
+}
+
+fn checked_for(
+    service: &str,
+    method: &str,
+    url: &str,
+    authorization: &str,
+) -> Result<request::Signed, Why> {
     let headers = json!({
         "Authorization": [authorization], "Date": ["Sun, 22 Nov 2026 03:14:00 GMT"],
         "Host": ["elsewhere.example"], "opc-obo-token": ["somebody"],
@@ -40,7 +49,7 @@ fn checked(method: &str, url: &str, authorization: &str) -> Result<request::Sign
         "sts_request_body": "", "sts_request_headers": STANDARD.encode(headers.to_string()),
     });
     let read = SignedRequest::read(&STANDARD.encode(form.to_string()))?;
-    request::check(&read, TENANT, now())
+    request::check(&read, TENANT, service, now())
 }
 
 #[test]
@@ -82,6 +91,12 @@ fn only_a_question_about_ones_own_groups_goes_out() {
         assert!(checked("GET", &url(), &altered).is_err(), "{altered:.200}");
     }
     assert!(checked("POST", &url(), &authorization()).is_err());
+    // Another place than Oracle's public cloud is that place alone.
+    let elsewhere = "https://identity.us-langley-1.oraclegovcloud.com";
+    let there = url().replace("https://identity.eu-frankfurt-1.oraclecloud.com", elsewhere);
+    assert!(checked_for(elsewhere, "GET", &there, &authorization()).is_ok());
+    assert!(checked_for(elsewhere, "GET", &url(), &authorization()).is_err());
+    assert!(checked("GET", &there, &authorization()).is_err());
 }
 
 #[test]
