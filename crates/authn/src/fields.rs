@@ -1,6 +1,7 @@
 //! Fields that several members share, each written once.
 
-use keysherd_wire::{Field, List, Text};
+use keysherd_base::Fault;
+use keysherd_wire::{Args, Field, List, Text};
 
 /// The claim that distinguishes the bearers of a method.
 pub const UNIQUE_IDENTIFIER: Field<Text> =
@@ -23,3 +24,32 @@ pub const JWT: Field<Text> = Field::text("jwt", "The JSON Web Token, for jwt and
 /// Inert: the gateway is the one that is called.
 pub const GATEWAY_URL: Field<Text> =
     Field::text("gateway-url", "The gateway is the one called.").inert();
+/// Provisioning by the identity provider: nothing but "no" is taken.
+pub(crate) const SCIM_ENABLED: Field<Text> =
+    Field::text("scim-enabled", "Provisioning is not served: only false is taken.");
+/// Without effect while provisioning is off, as it always is.
+pub(crate) const SCIM_ENDPOINT: Field<Text> = without_scim("scim-endpoint");
+/// As [`SCIM_ENDPOINT`].
+pub(crate) const SCIM_GATEWAY_URL: Field<Text> = without_scim("scim-gateway-url");
+/// As [`SCIM_ENDPOINT`].
+pub(crate) const SCIM_BEARER_ACCESS_ID: Field<Text> = without_scim("scim-bearer-access-id");
+
+const fn without_scim(name: &'static str) -> Field<Text> {
+    Field::text(name, "Provisioning is not served.").inert()
+}
+
+/// Refuses to turn provisioning on: whoever relies on it would believe that people whom the
+/// provider removed are removed here.
+///
+/// # Errors
+/// [`Fault::bad_request`].
+pub(crate) fn refuse_scim(given: &Args) -> Result<(), Fault> {
+    let wanted = given.get(&SCIM_ENABLED)?.unwrap_or_default();
+    if wanted.is_empty() || wanted.eq_ignore_ascii_case("false") {
+        return Ok(());
+    }
+    Err(Fault::bad_request(
+        "invalid value of 'scim-enabled': provisioning by the identity provider is not served; \
+         leave it out, and let sub-claims say who may do what",
+    ))
+}

@@ -38,7 +38,7 @@ fn settings() -> [(&'static str, Value); 4] {
     let cert = json!({
         "unique_identifier": "common_name", "authorities": AUTHORITY.cert_pem(),
         "common_names": [], "dns": [], "emails": [], "uris": [], "units": [], "extensions": [],
-        "revoked": ["1"], "require_crl": true, "allowed_cors": [],
+        "revoked": ["1"], "require_crl": true,
     });
     let bounds = json!([["d"], [], [], [], [], []]);
     [

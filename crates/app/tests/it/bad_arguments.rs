@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::kit::{Api, Site, commands};
-use crate::walk::{kind_of, own_arguments};
+use crate::walk::{base64, kind_of, own_arguments};
 
 /// Paths that are not one: each with a word of the reason.
 fn bad_paths() -> Vec<(String, &'static str)> {
@@ -352,5 +352,29 @@ fn what_a_caller_may_not_list_looks_like_what_does_not_exist() {
             (reply.status, text.split("with").next().unwrap().to_owned())
         };
         assert_eq!(answer(there), answer(absent));
+    }
+}
+
+#[test]
+fn settings_that_would_do_nothing_are_refused() {
+    let site = Site::new();
+    let server = site.start();
+    let admin = server.admin();
+    let authority = base64(&std::fs::read(&server.bootstrap.ca_file).unwrap());
+    for (command, field, value, harmless) in [
+        ("auth-method-create-oidc", "scim-enabled", "true", "false"),
+        ("auth-method-create-saml", "scim-enabled", "True", "False"),
+        ("auth-method-create-cert", "allowed-cors", "https://page.example", " "),
+        ("create-auth-method-cert", "allowed-cors", "*", ""),
+    ] {
+        let mut args = own_arguments(kind_of(command).unwrap(), &authority);
+        args.insert("name".to_owned(), "/not-served".into());
+        args.insert(field.to_owned(), value.into());
+        let text = admin.refused(400, command, args.clone().into());
+        assert!(text.contains(field) && text.contains("leave it out"), "{command}: {text}");
+        admin.refused(404, "auth-method-get", json!({"name": "/not-served"}));
+        args.insert(field.to_owned(), harmless.into());
+        admin.ok(command, args.into());
+        admin.ok("auth-method-delete", json!({"name": "/not-served"}));
     }
 }

@@ -178,6 +178,23 @@ fn guesses_at_a_person_are_counted_whatever_they_are_called() {
     assert!(!log.contains("alice-password"));
 }
 
+#[test]
+fn guesses_at_one_time_are_no_more_than_guesses_in_a_row() {
+    let setting = Setting::new();
+    let guess = || {
+        let login = setting.login("alice", "a-wrong-password");
+        setting.server.nobody().call("auth", login).status
+    };
+    let statuses: Vec<u16> = std::thread::scope(|scope| {
+        let guesses: Vec<_> = (0..25).map(|_| scope.spawn(guess)).collect();
+        guesses.into_iter().map(|guess| guess.join().unwrap()).collect()
+    });
+    let tried = statuses.iter().filter(|status| **status == 401).count();
+    assert_eq!(tried, 5, "{statuses:?}");
+    assert!(statuses.iter().all(|status| [401, 429].contains(status)), "{statuses:?}");
+    setting.server.nobody().refused(429, "auth", setting.login("alice", "alice-password"));
+}
+
 fn user_of(record: &Value) -> &str {
     record["request_parameters"]["user"].as_str().unwrap()
 }

@@ -54,6 +54,7 @@ mod owner;
 mod owner_cluster;
 mod owner_orders;
 mod packaging;
+mod people;
 mod recovery;
 mod refresh;
 mod role_configuration;

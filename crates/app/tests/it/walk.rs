@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::kit::{Api, Bootstrap, Person, Reply, Rule, Server, Site, Spec, commands, wait_until};
 pub(crate) use arguments::arguments;
-pub(crate) use members::{kind_of, own_arguments};
+pub(crate) use members::{base64, kind_of, own_arguments};
 pub(crate) use objects::Objects;
 use objects::everything;
 

@@ -51,7 +51,7 @@ const REQUIRE_CRL_DP: Field<Flag> = Field::flag(
     "Accept only certificates that say where their revocations are published, and look there.",
 );
 const ALLOWED_CORS: Field<Text> =
-    Field::text("allowed-cors", "Origins of browsers; kept and shown, not in force yet.");
+    Field::text("allowed-cors", "Not served: no page of another origin can use answers.");
 
 /// The certificate of a client, with intermediate ones behind it.
 pub const CERT_DATA: Field<Text> =
@@ -115,7 +115,6 @@ struct Settings {
     extensions: Vec<String>,
     revoked: Vec<String>,
     require_crl: bool,
-    allowed_cors: Vec<String>,
 }
 
 /// What a client shows; all in base64, certificates in DER.
@@ -140,14 +139,13 @@ impl Method for Cert {
     }
 
     fn settings(&self, given: &Args, wanted: Wanted, _: &dyn Desk) -> Result<Prepared, Fault> {
+        refuse_cors(given)?;
         let authorities = match given.get(&CERTIFICATE_DATA)? {
             Some(data) => pem_text(CERTIFICATE_DATA.name(), &data)?,
             None if wanted == Wanted::New => given.need(&CERTIFICATE_DATA)?,
             None => String::new(),
         };
         let list = |field| Ok::<_, Fault>(given.get(field)?.unwrap_or_default());
-        let cors = given.get(&ALLOWED_CORS)?.unwrap_or_default();
-        let cors = cors.split(',').map(str::trim).filter(|origin| !origin.is_empty());
         Prepared::of(&Settings {
             unique_identifier: given.need(&UNIQUE_IDENTIFIER)?,
             authorities,
@@ -159,7 +157,6 @@ impl Method for Cert {
             extensions: list(&BOUND_EXTENSIONS)?,
             revoked: list(&REVOKED_CERT_IDS)?,
             require_crl: given.get_or(&REQUIRE_CRL_DP, false)?,
-            allowed_cors: cors.map(str::to_owned).collect(),
         })
     }
 
@@ -192,7 +189,7 @@ impl Method for Cert {
                 "bound_extensions": settings.extensions,
                 "revoked_cert_ids": settings.revoked,
                 "require_crl_dp": settings.require_crl,
-                "allowed_cors": settings.allowed_cors,
+                "allowed_cors": [],
             }),
         })
     }
@@ -235,6 +232,19 @@ impl Method for Cert {
     ) -> BoxFuture<'a, Result<Identity, Fault>> {
         Box::pin(verify(attempt, world))
     }
+}
+
+/// Refuses origins: no answer says to a browser that pages of others may read it, so a list of
+/// those who may would do nothing.
+fn refuse_cors(given: &Args) -> Result<(), Fault> {
+    let origins = given.get(&ALLOWED_CORS)?.unwrap_or_default();
+    if origins.trim().is_empty() {
+        return Ok(());
+    }
+    Err(Fault::bad_request(
+        "invalid value of 'allowed-cors': pages of other origins cannot use answers of a gateway, \
+         so there is nothing to allow; leave it out",
+    ))
 }
 
 /// The certificates in `cert-data`, in DER, the client's own first.

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use self::browser::OidcBrowser;
 use self::settings::Settings;
-use crate::fields::{GATEWAY_URL, JWT, UNIQUE_IDENTIFIER};
+use crate::fields::{self, GATEWAY_URL, JWT, UNIQUE_IDENTIFIER};
 use crate::issuer::IssuerDocument;
 use crate::member::EachSecret;
 use crate::tokens::{SKEW_SECONDS, identity, refused};
@@ -55,7 +55,6 @@ const ALLOWED_REDIRECT_URI: Field<List> = Field::list(
     "allowed-redirect-uri",
     "Kept and shown; programs collect their token at the gateway, so none is led anywhere.",
 );
-const SCIM: &str = "Provisioning is not served.";
 
 static KIND: Kind = Kind {
     name: "oidc",
@@ -84,10 +83,10 @@ static FIELDS: Group = Group {
         REQUIRED_SCOPES.spec(),
         REQUIRED_SCOPES_PREFIX.spec(),
         ALLOWED_REDIRECT_URI.spec(),
-        Field::text("scim-enabled", SCIM).inert().spec(),
-        Field::text("scim-endpoint", SCIM).inert().spec(),
-        Field::text("scim-gateway-url", SCIM).inert().spec(),
-        Field::text("scim-bearer-access-id", SCIM).inert().spec(),
+        fields::SCIM_ENABLED.spec(),
+        fields::SCIM_ENDPOINT.spec(),
+        fields::SCIM_GATEWAY_URL.spec(),
+        fields::SCIM_BEARER_ACCESS_ID.spec(),
         GATEWAY_URL.spec(),
     ],
 };
@@ -127,6 +126,7 @@ impl Method for Oidc {
     }
 
     fn settings(&self, given: &Args, _: Wanted, _: &dyn Desk) -> Result<Prepared, Fault> {
+        fields::refuse_scim(given)?;
         Prepared::of(&Settings::of(given)?)
     }
 

@@ -8,7 +8,7 @@ use keysherd_base::{AccessId, Fault, Timestamp};
 use keysherd_wire::{Args, Field, FieldSpec, Flag, Group, List, PageMethod, PageRequest, Text};
 use serde::{Deserialize, Serialize};
 
-use crate::fields::{GATEWAY_URL, UNIQUE_IDENTIFIER};
+use crate::fields::{self, GATEWAY_URL, UNIQUE_IDENTIFIER};
 use crate::saml::metadata::{self, Provider};
 use crate::saml::request::{self, Asker};
 use crate::saml::response::{self, Asked};
@@ -37,7 +37,6 @@ const ALLOWED_REDIRECT_URI: Field<List> = Field::list(
     "allowed-redirect-uri",
     "Kept and shown; programs collect their token at the gateway, so none is led anywhere.",
 );
-const SCIM: &str = "Provisioning is not served.";
 
 /// Where responses are posted to, below the gateway's public URL.
 const CONSUMER: &str = "saml/acs";
@@ -68,10 +67,10 @@ static FIELDS: Group = Group {
         IDP_METADATA_XML.spec(),
         USE_DEDICATED_SAML_URLS.spec(),
         ALLOWED_REDIRECT_URI.spec(),
-        Field::text("scim-enabled", SCIM).inert().spec(),
-        Field::text("scim-endpoint", SCIM).inert().spec(),
-        Field::text("scim-gateway-url", SCIM).inert().spec(),
-        Field::text("scim-bearer-access-id", SCIM).inert().spec(),
+        fields::SCIM_ENABLED.spec(),
+        fields::SCIM_ENDPOINT.spec(),
+        fields::SCIM_GATEWAY_URL.spec(),
+        fields::SCIM_BEARER_ACCESS_ID.spec(),
         GATEWAY_URL.spec(),
     ],
 };
@@ -117,6 +116,7 @@ impl Method for Saml {
     }
 
     fn settings(&self, given: &Args, _: Wanted, _: &dyn Desk) -> Result<Prepared, Fault> {
+        fields::refuse_scim(given)?;
         let metadata = match (given.get(&IDP_METADATA_XML)?, given.get(&IDP_METADATA_URL)?) {
             (Some(xml), _) => Metadata::Xml(xml),
             (None, Some(url)) => Metadata::Url(url),
