@@ -13,7 +13,7 @@ pub struct Ticket(pub [u8; 16]);
 
 /// Asks whether a login may be tried. Whether there is such a method or person makes no
 /// difference. Writes no audit record unless it may not.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct LoginAdmit {
     /// The auth method, as the bearer said.
     pub access_id: AccessId,

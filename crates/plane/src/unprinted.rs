@@ -4,6 +4,7 @@
 
 use std::fmt::{Debug, Formatter, Result};
 
+use crate::admission::LoginAdmit;
 use crate::auth::{Login, LoginProof, LoginReply, NewPassword, Present};
 use crate::auth_methods::MethodUpdate;
 use crate::browser::{BrowserDepart, BrowserDepartReply};
@@ -45,6 +46,16 @@ impl Debug for Login {
             .field("proof", &self.proof)
             .field("otp", &self.otp.as_ref().map(|_| HIDDEN))
             .finish()
+    }
+}
+
+impl Debug for LoginAdmit {
+    // Somebody may have typed the password where the name belongs.
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("LoginAdmit")
+            .field("access_id", &self.access_id)
+            .field("person", &self.person.as_ref().map(|_| HIDDEN))
+            .finish_non_exhaustive()
     }
 }
 

@@ -12,7 +12,7 @@ use keysherd_plane::admission::{LoginAbandon, LoginAdmit, Ticket};
 use keysherd_plane::auth::{LoginReply, Present, PresentRefused};
 use keysherd_plane::auth_methods::MethodCreate;
 
-use crate::guard::tickets::TICKET_SECONDS;
+use crate::guard::tickets::{TICKET_SECONDS, TICKETS_MAX};
 use crate::testing::{World, client, item, kind};
 
 const HERE: &str = "203.0.113.5";
@@ -258,5 +258,24 @@ async fn whether_a_method_exists_shows_in_nothing() {
             told.push((fault.public().to_owned(), fault.retry_after_seconds(), waited));
         }
         assert_eq!(told[0], told[1], "round {round}");
+    }
+}
+
+#[tokio::test]
+async fn logins_that_are_being_tried_are_bounded_and_names_too() {
+    let scene = Scene::new().await;
+    let long = "a".repeat(1_025);
+    assert_eq!(kind(scene.admit(HERE, &scene.ldap, Some(&long)).await), FaultKind::BadRequest);
+    for number in 0..TICKETS_MAX {
+        let address = format!("10.{}.{}.1", number / 250, number % 250);
+        scene.admit(&address, &scene.k8s, None).await.unwrap();
+    }
+    let full = scene.admit(HERE, &scene.ldap, Some("alice")).await;
+    assert_eq!(kind(full), FaultKind::Unavailable);
+    // It took nothing: all tries are left when there is room again.
+    scene.world.clock.advance_seconds(TICKET_SECONDS);
+    for _ in 0..FREE_TRIES {
+        let refused = scene.wrong(HERE, &scene.ldap, Some("alice")).await;
+        assert_eq!(refused.kind(), FaultKind::Unauthorized);
     }
 }

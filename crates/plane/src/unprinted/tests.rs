@@ -74,6 +74,7 @@ fn requests() -> Vec<Request> {
     vec![
         Login { subject: subject(), proof: proof(), otp: Some(otp()) }.into(),
         present.into(),
+        LoginAdmit { access_id: id(), person: Some(canary()), instead: None }.into(),
         ChangePassword { proof: proof(), new: password() }.into(),
         MethodCreate { path: path(), shared, detail: member() }.into(),
         update.into(),
