@@ -13,6 +13,7 @@ use crate::kit::{Stub, json_answer};
 use logins::{Cluster, Logins};
 use stand_in::{OWN_AUDIENCE, REVIEWER, pod_token, review, token};
 
+mod canary;
 mod logins;
 mod real;
 mod stand_in;

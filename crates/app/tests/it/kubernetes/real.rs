@@ -132,6 +132,19 @@ fn tokens_of_a_real_cluster_for_an_audience_open_that_door_only() {
     setting.admin.ok("auth-method-update-k8s", json!({"name": "/k8s/apps"}));
     setting.claims(&token(&[]));
     setting.refused(401, &ours);
+    // The issuer is compared where one is named; what official clients send unasked is none.
+    let reviewer = setting.kube.token(("kube-system", "reviewer"), &[], "");
+    for (issuer, status) in [
+        (OWN_AUDIENCE, 200),
+        ("kubernetes/serviceaccount", 200),
+        ("https://kubernetes.default.svc.cluster.local", 401),
+    ] {
+        let mut config = setting.config_of("prod", Some(&reviewer));
+        config["k8s-issuer"] = issuer.into();
+        setting.configure(config);
+        let reply = setting.server.nobody().call("auth", setting.login(&token(&[])));
+        assert_eq!(reply.status, status, "{issuer}: {}", reply.text());
+    }
 }
 
 #[test]
