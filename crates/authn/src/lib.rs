@@ -25,6 +25,7 @@ mod kind;
 mod member;
 mod method_key;
 mod methods;
+pub mod outside;
 mod outward;
 mod pem;
 mod replay;

@@ -45,6 +45,7 @@ mod method_shared;
 mod moves;
 mod nonces;
 mod note;
+pub mod outside;
 mod owner;
 mod page;
 mod permissions;

@@ -11,7 +11,7 @@ pub(crate) mod bearer;
 mod chores;
 pub(crate) mod rotate;
 pub(crate) mod tree;
-mod value;
+pub(crate) mod value;
 
 use keysherd_authn::uid_settings;
 use keysherd_base::{Fault, Timestamp};

@@ -57,18 +57,22 @@ pub(crate) fn rule(path: &str, capability: Capability) -> Rule {
 
 /// The rules of a bearer whose one role has these.
 pub(crate) fn bearer(rules: &[Rule], claims: &SubClaims, case_sensitive: bool) -> RuleSet {
-    let role = Role {
-        id: 1,
+    RuleSet::compile([(&role(1, rules.to_vec()), case_sensitive)], claims)
+}
+
+/// A role with these rules.
+pub(crate) fn role(id: i64, rules: Vec<Rule>) -> Role {
+    Role {
+        id,
         account: AccountId::default(),
         path: ItemPath::parse("role").expect("invariant: a well-formed path"),
         comment: String::new(),
         admin: false,
-        rules: rules.to_vec(),
+        rules,
         delete_protection: false,
         created: NOW,
         modified: NOW,
-    };
-    RuleSet::compile([(&role, case_sensitive)], claims)
+    }
 }
 
 pub(crate) fn seeds() -> Vec<Vec<u8>> {

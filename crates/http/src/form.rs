@@ -5,8 +5,8 @@ use http::header::{CONTENT_TYPE, COOKIE};
 use keysherd_base::Fault;
 use keysherd_wire::PAGE_FIELDS_MAX;
 
-/// Most cookies that are looked at.
-const COOKIES_MAX: usize = 64;
+/// Most cookies of a request that is looked at for any.
+pub const COOKIES_MAX: usize = 64;
 
 /// Reads a query or a form (`application/x-www-form-urlencoded` of the URL standard). A name may
 /// come once: two values for one name would let two readers see two requests.
@@ -63,13 +63,21 @@ pub(crate) fn is_form(headers: &HeaderMap) -> bool {
     essence.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded")
 }
 
-/// The cookies (RFC 6265, section 4.2). Of a name that comes twice none counts, since a neighbor
-/// under the same domain may have planted the other.
+/// The cookies of a request.
 pub(crate) fn cookies(headers: &HeaderMap) -> Vec<(String, String)> {
-    let lines = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
+    parse_cookies(headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok()))
+}
+
+/// The cookies in `Cookie` headers (RFC 6265, section 4.2). Of a name that comes twice none counts,
+/// since a neighbor under the same domain may have planted the other; and of more than
+/// [`COOKIES_MAX`] none at all, since the other could be among those that are not looked at.
+pub fn parse_cookies<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<(String, String)> {
     let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.split_once('='));
-    let all: Vec<(&str, &str)> =
-        pairs.map(|(name, value)| (name.trim(), value.trim())).take(COOKIES_MAX).collect();
+    let pairs = pairs.map(|(name, value)| (name.trim(), value.trim()));
+    let all: Vec<(&str, &str)> = pairs.take(COOKIES_MAX + 1).collect();
+    if all.len() > COOKIES_MAX {
+        return Vec::new();
+    }
     let once = |name: &str| all.iter().filter(|(other, _)| *other == name).count() == 1;
     let kept = all.iter().filter(|(name, _)| once(name));
     kept.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
@@ -112,6 +120,19 @@ mod tests {
         headers.append(COOKIE, HeaderValue::from_static("a=1; b=2;a=3"));
         headers.append(COOKIE, HeaderValue::from_static("c = x=y ; odd"));
         assert_eq!(cookies(&headers), [pair("b", "2"), pair("c", "x=y")]);
+    }
+
+    #[test]
+    fn a_cookie_cannot_be_hidden_behind_many_others() {
+        let line = |others: usize| {
+            let others: String = (0..others).map(|n| format!("o{n}=;")).collect();
+            format!("a=planted;{others}a=own")
+        };
+        for others in [1, COOKIES_MAX - 2, COOKIES_MAX - 1, COOKIES_MAX, 3 * COOKIES_MAX] {
+            let found = parse_cookies(std::iter::once(line(others).as_str()));
+            assert!(found.iter().all(|(name, _)| name != "a"), "{others}");
+        }
+        assert_eq!(parse_cookies(["a=1", "b=2"].into_iter()).len(), 2);
     }
 
     proptest! {

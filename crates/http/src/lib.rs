@@ -31,7 +31,7 @@ mod workers;
 
 pub use config::{Limits, Surroundings, Transport, Workers};
 pub use edge::Edge;
-pub use form::parse_form;
+pub use form::{COOKIES_MAX, parse_cookies, parse_form};
 pub use host::{BoxFuture, Host, RequestInfo};
 pub use json::parse_body;
 pub use listener::{Drained, Listener};

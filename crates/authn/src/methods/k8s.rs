@@ -3,7 +3,7 @@
 //! The token never leaves the gateway. What control gets is an assertion of the claims, signed with
 //! the method's key; see [`crate::assertion`].
 
-use keysherd_base::{AccessId, Fault, Secret};
+use keysherd_base::{AccessId, Fault, Secret, SecretString};
 use keysherd_domain::claims::SubClaims;
 use keysherd_domain::policy::sub_claims::fits_pattern;
 use keysherd_wire::{Args, Field, FieldSpec, Group, List, Text};
@@ -195,6 +195,19 @@ async fn prove(given: &Args, desk: &dyn Desk) -> Result<String, Fault> {
     let key = Secret::new(config.signing_key.clone());
     let identity = identity(reviewed, name.trim_matches('/'), &config.id);
     assertion::sign(&KIND, &access_id, identity, &key, config.assertion_seconds, desk)
+}
+
+/// The token in a text that a bearer gave.
+pub(crate) fn given_token(text: &SecretString) -> Option<SecretString> {
+    token::plain(text)
+}
+
+/// Whom an API server's `answer` to a review of `token` names, by the configuration `cluster`.
+///
+/// # Errors
+/// As a login with it.
+pub(crate) fn named(token: &SecretString, answer: &[u8]) -> Result<Identity, Fault> {
+    Ok(identity(review::answered(token, answer)?, "cluster", ""))
 }
 
 fn identity(reviewed: Reviewed, config: &str, config_id: &str) -> Identity {

@@ -56,12 +56,7 @@ impl PageOf<'_> {
 
     /// The token of the page that `state` describes.
     pub(crate) fn token(&self, control: &Control, state: &PageState) -> String {
-        let mut body = vec![VERSION];
-        body.extend_from_slice(&self.binding());
-        body.extend_from_slice(&state.start.to_be_bytes());
-        body.extend_from_slice(&state.records.to_be_bytes());
-        body.extend_from_slice(&state.digest);
-        control.sessions.seal_text(PREFIX, &body)
+        control.sessions.seal_text(PREFIX, &state.to_bytes(&self.binding()))
     }
 
     /// What a token says.
@@ -70,21 +65,9 @@ impl PageOf<'_> {
     /// [`Fault::bad_request`] for anything but a token of this very search by this very caller.
     pub(crate) fn state(&self, control: &Control, token: &str) -> Result<PageState, Fault> {
         let body = control.sessions.open_text(PREFIX, token);
-        let read = |body: &[u8]| -> Option<([u8; 32], PageState)> {
-            let (&[version], rest) = body.split_first_chunk()?;
-            let (binding, rest) = rest.split_first_chunk()?;
-            let (start, rest) = rest.split_first_chunk()?;
-            let (records, rest) = rest.split_first_chunk()?;
-            let state = PageState {
-                start: u64::from_be_bytes(*start),
-                records: u64::from_be_bytes(*records),
-                digest: rest.try_into().ok()?,
-            };
-            (version == VERSION).then_some((*binding, state))
-        };
         let binding = self.binding();
         body.as_deref()
-            .and_then(read)
+            .and_then(PageState::from_bytes)
             .filter(|(bound, _)| *bound == binding)
             .map(|(_, s)| s)
             .ok_or_else(|| {
@@ -93,6 +76,32 @@ impl PageOf<'_> {
                      with the same login and the same search",
                 )
             })
+    }
+}
+
+impl PageState {
+    /// The body of a token that is bound to `binding`.
+    pub(crate) fn to_bytes(self, binding: &[u8; 32]) -> Vec<u8> {
+        let mut body = vec![VERSION];
+        body.extend_from_slice(binding);
+        body.extend_from_slice(&self.start.to_be_bytes());
+        body.extend_from_slice(&self.records.to_be_bytes());
+        body.extend_from_slice(&self.digest);
+        body
+    }
+
+    /// What [`Self::to_bytes`] wrote.
+    pub(crate) fn from_bytes(body: &[u8]) -> Option<([u8; 32], Self)> {
+        let (&[version], rest) = body.split_first_chunk()?;
+        let (binding, rest) = rest.split_first_chunk()?;
+        let (start, rest) = rest.split_first_chunk()?;
+        let (records, rest) = rest.split_first_chunk()?;
+        let state = Self {
+            start: u64::from_be_bytes(*start),
+            records: u64::from_be_bytes(*records),
+            digest: rest.try_into().ok()?,
+        };
+        (version == VERSION).then_some((*binding, state))
     }
 }
 

@@ -168,6 +168,10 @@ impl Cursor<'_> {
         let mut claims = SubClaims::default();
         for _ in 0..self.count()? {
             let name = self.text()?;
+            // As they were written: in order, so that no name comes twice.
+            if claims.0.last_key_value().is_some_and(|(last, _)| *last >= name) {
+                return None;
+            }
             // No capacity from the count: the bytes that are there bound the loop.
             let mut values = Vec::new();
             for _ in 0..self.count()? {

@@ -26,11 +26,11 @@ const BODY_BYTES: usize = 1 + 8 + 4 + SECRET_BYTES;
 
 /// A value that was given out here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Presented {
+pub(crate) struct Presented {
     /// The token's number in the store.
-    pub(super) token: i64,
+    pub(crate) token: i64,
     /// The value, as far as it is kept.
-    pub(super) value: UidValue,
+    pub(crate) value: UidValue,
 }
 
 /// Whether a text claims to be a value of a universal-identity token.
@@ -39,7 +39,7 @@ pub(crate) fn is_uid_token(text: &str) -> bool {
 }
 
 /// Recognizes a value; `None` when it was not given out here.
-pub(super) fn parse(key: &TokenKey, text: &str) -> Option<Presented> {
+pub(crate) fn parse(key: &TokenKey, text: &str) -> Option<Presented> {
     let body = Secret::new(key.open(PREFIX, text)?);
     let body: &[u8; BODY_BYTES] = body.expose().as_slice().try_into().ok()?;
     let (format, rest) = body.split_first()?;

@@ -90,13 +90,25 @@ pub(super) async fn review(
             status = Status { audiences, ..named };
         }
     }
-    if !status.authenticated {
-        return Err(refused(&format!("the API server does not accept it: {}", status.error)));
-    }
-    status.audiences.sort();
-    status.audiences.dedup();
-    status.audiences.truncate(AUDIENCES_MAX);
     reviewed(status, &claims, for_api_server)
+}
+
+/// What [`review`] makes of `answer`, had the API server given it to the first question.
+pub(super) fn answered(token: &SecretString, answer: &[u8]) -> Result<Reviewed, Fault> {
+    let claims = Claims::of(token).ok_or_else(|| refused("it is no token with claims"))?;
+    reviewed(status_of(answer)?, &claims, true)
+}
+
+/// The status of a review.
+fn status_of(answer: &[u8]) -> Result<Status, Fault> {
+    let review = serde_json::from_slice(answer).ok();
+    let review = review.filter(|review: &Review| review.kind == "TokenReview");
+    review.map(|review| review.status).ok_or_else(|| {
+        Fault::unavailable(
+            "the Kubernetes API server answers something else than a TokenReview; check k8s-host \
+             in the gateway's configuration",
+        )
+    })
 }
 
 /// What needs no question: another issuer, or a token that ended.
@@ -112,7 +124,13 @@ fn check_unasked(config: &K8sConfig, claims: &Claims, now: Timestamp) -> Result<
     Ok(())
 }
 
-fn reviewed(status: Status, claims: &Claims, for_api_server: bool) -> Result<Reviewed, Fault> {
+fn reviewed(mut status: Status, claims: &Claims, for_api_server: bool) -> Result<Reviewed, Fault> {
+    if !status.authenticated {
+        return Err(refused(&format!("the API server does not accept it: {}", status.error)));
+    }
+    status.audiences.sort();
+    status.audiences.dedup();
+    status.audiences.truncate(AUDIENCES_MAX);
     let user = status.user;
     let name = user.username.strip_prefix(ACCOUNT_PREFIX).and_then(|name| name.split_once(':'));
     let (namespace, account) = name
@@ -213,16 +231,7 @@ impl<'a> Asker<'a> {
         }
         let (status, body) = answer("the Kubernetes API server", request).await?;
         match status {
-            200 | 201 => {
-                let review = serde_json::from_slice(body.expose()).ok();
-                let review = review.filter(|review: &Review| review.kind == "TokenReview");
-                review.map(|review| review.status).ok_or_else(|| {
-                    Fault::unavailable(
-                        "the Kubernetes API server answers something else than a TokenReview; \
-                         check k8s-host in the gateway's configuration",
-                    )
-                })
-            }
+            200 | 201 => status_of(body.expose()),
             // Without a reviewer it is the bearer's own token that was refused.
             401 | 403 if self.asks_about_itself(token) => {
                 Err(refused("the API server does not let it ask about itself"))
