@@ -3,12 +3,15 @@
 
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use keysherd_base::SecretString;
 use serde_json::{Value, json};
 
 use crate::connection::{Connection, Endpoint};
 use crate::issuer;
 use crate::names::FOLDERS;
+use crate::reviewer;
 use crate::template::Template;
 
 /// The role of all runs.
@@ -22,6 +25,10 @@ pub(crate) struct Actor {
     pub(crate) access_key: SecretString,
     /// The method that trusts the issuer of the bench; empty for the administrator.
     pub(crate) token_access_id: String,
+    /// The method that trusts the cluster of the bench, and what the gateway calls it; empty for
+    /// the administrator.
+    pub(crate) cluster_access_id: String,
+    pub(crate) cluster: String,
 }
 
 impl Actor {
@@ -61,6 +68,37 @@ impl Actor {
         Ok(Self { token_access_id, ..Self::of(&made)? })
     }
 
+    /// Makes a method of the cluster at `reviewer`, which has the server's own certificate, and
+    /// tells the gateway about it.
+    ///
+    /// # Errors
+    /// When the credentials are gone, or the server refuses.
+    pub(crate) async fn join_cluster(
+        &mut self,
+        endpoint: &Endpoint,
+        data_dir: &Path,
+        run: u64,
+        reviewer: &Endpoint,
+    ) -> Result<(), String> {
+        let token = Self::administrator(data_dir)?.login(endpoint).await?;
+        let mut calls = Calls::new(endpoint, &token).await?;
+        self.cluster = format!("bench-{run}");
+        let name = format!("/bench/pods-{run}");
+        let made = calls.call("auth-method-create-k8s", json!({ "name": name })).await?;
+        self.cluster_access_id = made["access_id"].as_str().unwrap_or_default().to_owned();
+        let ca = data_dir.join("tls/ca.pem");
+        let ca = std::fs::read(&ca).map_err(|error| format!("{}: {error}", ca.display()))?;
+        let config = json!({
+            "name": self.cluster,
+            "access-id": self.cluster_access_id,
+            "signing-key": made["prv_key"],
+            "k8s-host": reviewer.url(),
+            "k8s-ca-cert": STANDARD.encode(ca),
+            "token-reviewer-jwt": reviewer::TOKEN,
+        });
+        calls.call("gateway-create-k8s-auth-config", config).await.map(drop)
+    }
+
     /// The administrator whose credentials are in `data_dir`.
     ///
     /// # Errors
@@ -78,8 +116,13 @@ impl Actor {
             text.ok_or_else(|| format!("credentials without {name}"))
         };
         let access_key = SecretString::new(text("access_key")?);
-        let token_access_id = String::new();
-        Ok(Self { access_id: text("access_id")?, access_key, token_access_id })
+        Ok(Self {
+            access_id: text("access_id")?,
+            access_key,
+            token_access_id: String::new(),
+            cluster_access_id: String::new(),
+            cluster: String::new(),
+        })
     }
 
     /// A new token.

@@ -51,6 +51,11 @@ impl Endpoint {
         Ok(Self { address, tls: Arc::new(tls) })
     }
 
+    /// Its address for others.
+    pub(crate) fn url(&self) -> String {
+        format!("https://{}", self.address)
+    }
+
     /// Opens a connection.
     ///
     /// # Errors

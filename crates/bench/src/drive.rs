@@ -17,9 +17,10 @@ use crate::place::Place;
 use crate::product;
 use crate::raw::{self, Raw};
 use crate::report::{Echo, Line, Report};
+use crate::reviewer;
 use crate::rewrap;
 use crate::row::{Measured, Part, ROWS, Row, Work, measure};
-use crate::scripts::{Login, Mirror, Read, Script, Turn, Update};
+use crate::scripts::{Login, Mirror, Read, Script, Turn, Update, Validate};
 use crate::served::{Served, Start};
 use crate::settings::{BULK, Settings};
 use crate::walk::Walk;
@@ -46,7 +47,7 @@ pub(crate) async fn run(settings: &Settings) -> Result<Report, String> {
         start_on_empty(&place, start, &mut report).await?;
     }
     let names = Arc::new(Names::new(settings.secrets));
-    let actor = prepare(&place, start, &names, &mut report).await?;
+    let (actor, reviewer) = prepare(&place, start, &names, &mut report).await?;
     let echo = Served::echo(&data_dir, cores).await?;
     let echoes = BTreeMap::new();
     let mut bench = Bench { settings, place: &place, names, actor, echo, echoes, report };
@@ -64,6 +65,8 @@ pub(crate) async fn run(settings: &Settings) -> Result<Report, String> {
     note(rewrapped.sentence().trim_end());
     bench.report.rewrapped = Some(rewrapped);
     server.stop()?;
+    // It ends with its input.
+    drop(reviewer);
     Ok(bench.report)
 }
 
@@ -80,25 +83,28 @@ async fn start_on_empty(
     place.empty().map(|_| ())
 }
 
-/// Fills the store with what it lacks, and makes who reads it.
+/// Fills the store with what it lacks, and makes who reads it and the cluster that knows them.
 async fn prepare(
     place: &Place,
     start: Start<'_>,
     names: &Arc<Names>,
     report: &mut Report,
-) -> Result<Actor, String> {
+) -> Result<(Actor, Served), String> {
     let server = Served::server(start).await?;
     let loaded = place.loaded();
     if loaded > 0 {
         report.started_again.push(server.ready_after);
     }
-    let actor = Actor::create(&server.endpoint, start.data_dir, run_number()).await?;
+    let run = run_number();
+    let mut actor = Actor::create(&server.endpoint, start.data_dir, run).await?;
+    let reviewer = Served::reviewer(start.data_dir).await?;
+    actor.join_cluster(&server.endpoint, start.data_dir, run, &reviewer.endpoint).await?;
     if loaded < names.count() {
         load(&server.endpoint, &actor, names, loaded).await?;
         place.note_loaded(names.count())?;
     }
     server.stop()?;
-    Ok(actor)
+    Ok((actor, reviewer))
 }
 
 /// A number that no earlier run had.
@@ -226,6 +232,12 @@ impl Scripts<'_> {
             Work::TokenLogin(token) => {
                 (0..of).map(|_| Box::new(self.token_login(token)) as Box<_>).collect()
             }
+            Work::ClusterLogin => {
+                (0..of).map(|_| Box::new(self.cluster_login()) as Box<_>).collect()
+            }
+            Work::Validate => {
+                (0..of).map(|_| Box::new(Validate::new(&self.token)) as Box<_>).collect()
+            }
         }
     }
 
@@ -256,12 +268,19 @@ impl Scripts<'_> {
         Login::with_token(&self.bench.actor.token_access_id, token)
     }
 
+    fn cluster_login(&self) -> Login {
+        let actor = &self.bench.actor;
+        Login::with_cluster(&actor.cluster_access_id, &actor.cluster, reviewer::TOKEN)
+    }
+
     fn request_bytes(&self) -> u64 {
         let bytes = match self.row.work {
             Work::Get(count) => self.read(Arc::new(Walk::in_order(0..0)), count).body_bytes(),
             Work::Update => self.update(Turn { number: 0, of: 1 }, 0).body_bytes(),
             Work::Login => self.login().body_bytes(),
             Work::TokenLogin(token) => self.token_login(token).body_bytes(),
+            Work::ClusterLogin => self.cluster_login().body_bytes(),
+            Work::Validate => Validate::new(&self.token).body_bytes(),
         };
         u64::try_from(bytes).unwrap_or_default()
     }

@@ -42,7 +42,8 @@ pub(crate) fn serve(flags: &ArgMatches) -> Result<(), String> {
     })
 }
 
-async fn input_end() {
+/// Ends with standard input.
+pub(crate) async fn input_end() {
     let (ended, end) = oneshot::channel();
     std::thread::spawn(move || {
         let _input = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());

@@ -11,6 +11,7 @@ mod audit_log;
 mod connection;
 mod console;
 mod cores;
+mod decide;
 mod drive;
 mod echo;
 mod generator;
@@ -24,6 +25,7 @@ mod process;
 mod product;
 mod raw;
 mod report;
+mod reviewer;
 mod rewrap;
 mod row;
 mod scripts;
@@ -44,7 +46,9 @@ fn main() -> ExitCode {
         Some(("echo", flags)) => echo::serve(flags),
         Some(("apart", flags)) => in_runtime(apart::run(flags)),
         Some(("audit", flags)) => in_runtime(audit_log::run(flags)),
+        Some(("decide", flags)) => decide::run(flags),
         Some(("link", flags)) => link::run(flags),
+        Some(("reviewer", flags)) => reviewer::serve(flags),
         _ => settings::Settings::of(&matches).and_then(|settings| measure(&settings)),
     };
     match outcome {

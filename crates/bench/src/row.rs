@@ -20,6 +20,10 @@ pub(crate) enum Work {
     Login,
     /// Exchange this token of an issuer for one of the server's.
     TokenLogin(&'static str),
+    /// Exchange a service account's token, which the gateway has reviewed by a cluster.
+    ClusterLogin,
+    /// Ask whether a token of the server's is good.
+    Validate,
 }
 
 /// A number that something is aimed at.
@@ -68,6 +72,8 @@ const UPDATE: (&str, &str) = ("B3", "update, durable");
 const LOGIN: (&str, &str) = ("B6", "login, access key");
 const LOGIN_ES256: (&str, &str) = ("B6", "login, JWT ES256");
 const LOGIN_RS256: (&str, &str) = ("B6", "login, JWT RS256");
+const LOGIN_K8S: (&str, &str) = ("B6", "login, Kubernetes");
+const VALIDATE: (&str, &str) = ("B6", "t- token checked");
 
 /// All rows in their order. Those that are warm share one server; each cold one has a server of
 /// its own, which has opened nothing before.
@@ -82,6 +88,8 @@ pub(crate) const ROWS: &[Row] = &[
     row(LOGIN, Work::Login, true, 16, &[]),
     row(LOGIN_ES256, Work::TokenLogin(issuer::ES256), true, 16, &[]),
     row(LOGIN_RS256, Work::TokenLogin(issuer::RS256), true, 16, &[]),
+    row(LOGIN_K8S, Work::ClusterLogin, true, 16, &[]),
+    row(VALIDATE, Work::Validate, true, 16, &[]),
     row(GET_COLD, Work::Get(1), false, 1, &[]),
     row(GET_COLD, Work::Get(1), false, 16, &[Aim::Cpu(200.0)]),
     row(BULK_COLD, Work::Get(100), false, 1, &[]),

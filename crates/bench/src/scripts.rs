@@ -234,6 +234,18 @@ impl Login {
         Self { template: Template::post("/auth", &body.to_string()) }
     }
 
+    /// Signs in as a service account whose token `cluster`, a configuration of the gateway, knows.
+    pub(crate) fn with_cluster(access_id: &str, cluster: &str, token: &str) -> Self {
+        let body = json!({
+            "access-id": access_id,
+            "access-type": "k8s",
+            "json": false,
+            "k8s-auth-config-name": cluster,
+            "k8s-service-account-token": token,
+        });
+        Self { template: Template::post("/auth", &body.to_string()) }
+    }
+
     /// Bytes of a request's body.
     pub(crate) const fn body_bytes(&self) -> usize {
         self.template.body_bytes()
@@ -249,6 +261,37 @@ impl Script for Login {
         match parse(answer)?["token"].as_str() {
             Some(token) if token.starts_with("t-") => Ok(()),
             _ => Err("a login brought no token".to_owned()),
+        }
+    }
+}
+
+/// Asks whether its own token is good: what every request does before anything else.
+pub(crate) struct Validate {
+    template: Template,
+}
+
+impl Validate {
+    /// Asks about `token`.
+    pub(crate) fn new(token: &str) -> Self {
+        let body = json!({ "json": false, "token": token });
+        Self { template: Template::post("/validate-token", &body.to_string()) }
+    }
+
+    /// Bytes of a request's body.
+    pub(crate) const fn body_bytes(&self) -> usize {
+        self.template.body_bytes()
+    }
+}
+
+impl Script for Validate {
+    fn next(&mut self) -> Option<&[u8]> {
+        Some(self.template.bytes())
+    }
+
+    fn check(&self, answer: &[u8]) -> Result<(), String> {
+        match parse(answer)?["is_valid"].as_bool() {
+            Some(true) => Ok(()),
+            _ => Err("a good token was called a bad one".to_owned()),
         }
     }
 }

@@ -91,13 +91,27 @@ impl Served {
     /// # Errors
     /// When it does not answer.
     pub(crate) async fn echo(data_dir: &Path, cores: Option<Cores>) -> Result<Self, String> {
+        Self::myself("echo", data_dir, cores).await
+    }
+
+    /// Starts the cluster of the bench, with the certificate of the server in `data_dir`. It has
+    /// no core of its own.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub(crate) async fn reviewer(data_dir: &Path) -> Result<Self, String> {
+        Self::myself("reviewer", data_dir, None).await
+    }
+
+    /// Starts a hidden command of this very program that serves.
+    async fn myself(name: &str, data_dir: &Path, cores: Option<Cores>) -> Result<Self, String> {
         let own = std::env::current_exe().map_err(|error| format!("no path to myself: {error}"))?;
         let tls = data_dir.join("tls");
         let mut command = Command::new(own);
-        command.args(["echo", "--certificate"]).arg(tls.join("server.pem"));
+        command.args([name, "--certificate"]).arg(tls.join("server.pem"));
         command.arg("--key").arg(tls.join("server.key"));
         command.stderr(Stdio::inherit());
-        begin("echo", &mut command, &tls.join("ca.pem"), cores).await
+        begin(name, &mut command, &tls.join("ca.pem"), cores).await
     }
 }
 

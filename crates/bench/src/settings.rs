@@ -45,8 +45,10 @@ pub(crate) fn command() -> Command {
         .args_conflicts_with_subcommands(true)
         .subcommand(crate::apart::command())
         .subcommand(crate::audit_log::command())
+        .subcommand(crate::decide::command())
         .subcommand(crate::echo::command())
         .subcommand(crate::link::command())
+        .subcommand(crate::reviewer::command())
 }
 
 /// What is measured, and how long.

@@ -21,6 +21,8 @@ const ROWS: &[(&str, &str, u64)] = &[
     ("B6", "login, access key", 16),
     ("B6", "login, JWT ES256", 16),
     ("B6", "login, JWT RS256", 16),
+    ("B6", "login, Kubernetes", 16),
+    ("B6", "t- token checked", 16),
 ];
 
 fn run(words: &[&str]) -> Value {
@@ -81,6 +83,22 @@ fn every_row_is_measured_and_the_store_can_be_used_again() {
     // The second run finds the store loaded.
     let again = run(&["--smoke", "--json", "--seconds", "0.01", "--data-dir", directory]);
     assert_eq!(again["start_ms"]["existing"].as_array().unwrap().len(), 6);
+}
+
+#[test]
+fn decisions_are_measured_at_every_number_of_rules() {
+    let report = run(&["decide", "--json", "--seconds", "0.05"]);
+    let rows = report["rows"].as_array().unwrap();
+    let rules: Vec<_> = rows.iter().map(|row| row["rules"].as_u64().unwrap()).collect();
+    assert_eq!(rules, [10, 1_000, 10_000]);
+    for row in rows {
+        for name in ["p50_us", "p99_us", "decisions", "ready_ms", "times_made_ready"] {
+            positive(row, name);
+        }
+    }
+    for name in ["characters", "opened_us", "seen_us"] {
+        positive(&report["tokens"], name);
+    }
 }
 
 #[test]

@@ -83,6 +83,15 @@ fn a_login_must_bring_a_token() {
 }
 
 #[test]
+fn a_token_must_be_called_good() {
+    let mut validate = Validate::new("t-1");
+    assert_eq!(body_of(validate.next().unwrap())["token"], "t-1");
+    assert_eq!(validate.check(br#"{"is_valid":true}"#), Ok(()));
+    assert!(validate.check(br#"{"is_valid":false}"#).is_err());
+    assert!(validate.check(b"{}").is_err());
+}
+
+#[test]
 fn an_echo_must_be_the_same() {
     let mirror = Mirror::new(3);
     assert_eq!(mirror.check(b"mmm"), Ok(()));
