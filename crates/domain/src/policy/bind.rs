@@ -48,16 +48,29 @@ impl BoundPattern {
         Self { segments: Vec::new(), tail: Some(BoundParts::Text("".into())) }
     }
 
-    /// The texts to sort by, so that a table of them is filled in order.
-    pub(super) fn sort_texts(&self) -> impl Iterator<Item = &str> {
+    /// What to sort by, so that a table of texts is filled in order: the segments one after the
+    /// other, each behind a character that is less than any other.
+    pub(super) fn sort_key(&self) -> Box<str> {
         let segments = self.segments.iter().map(|segment| match segment {
-            BoundSegment::Parts(BoundParts::Text(text)) => &**text,
-            _ => "",
+            BoundSegment::Parts(parts) => parts.sort_text(),
+            BoundSegment::Any => "",
         });
-        segments.chain(self.tail.iter().map(|tail| match tail {
-            BoundParts::Text(text) => &**text,
-            BoundParts::Template(_) => "",
-        }))
+        let texts = segments.chain(self.tail.iter().map(BoundParts::sort_text));
+        let mut key = String::with_capacity(texts.clone().map(|text| text.len() + 1).sum());
+        for text in texts {
+            key.push('\0');
+            key.push_str(text);
+        }
+        key.into_boxed_str()
+    }
+}
+
+impl BoundParts {
+    fn sort_text(&self) -> &str {
+        match self {
+            Self::Text(text) => text,
+            Self::Template(_) => "",
+        }
     }
 }
 
@@ -87,6 +100,9 @@ impl<'c> Binder<'c> {
         case: Case,
         deny: bool,
     ) -> Vec<BoundPattern> {
+        if pattern.is_plain() {
+            return self.bind_one(pattern, case, &Binding::new()).into_iter().collect();
+        }
         let bindings = match self.bindings(pattern) {
             Some(bindings) => bindings,
             None if deny => vec![Binding::new()],
@@ -139,6 +155,9 @@ impl<'c> Binder<'c> {
     }
 
     fn parts(&mut self, parts: &[Part], case: Case, binding: &Binding<'_>) -> Option<BoundParts> {
+        if let [Part::Text(text)] = parts {
+            return Some(BoundParts::Text(text.clone()));
+        }
         let mut text = String::new();
         let mut pieces = Vec::new();
         for part in parts {

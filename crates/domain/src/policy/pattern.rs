@@ -138,10 +138,10 @@ impl RulePattern {
         if body.len() >= PATH_BYTES_MAX {
             return Err(BadPattern::TooLong(body.len() + 1));
         }
-        if body.chars().any(char::is_control) {
+        if has_control(body) {
             return Err(BadPattern::Control);
         }
-        let text = format!("/{body}").into_boxed_str();
+        let text = ["/", body].concat().into_boxed_str();
         let mut pattern = Self { text, segments: Vec::new(), tail: None };
         let mut rest = Some(body);
         while let Some(current) = rest {
@@ -174,6 +174,11 @@ impl RulePattern {
         })
     }
 
+    /// Whether it has no template.
+    pub(super) fn is_plain(&self) -> bool {
+        self.claims().next().is_none()
+    }
+
     /// The claims that occur more than once: each must have one value throughout a path.
     pub(super) fn repeated_claims(&self) -> BTreeSet<&str> {
         let mut seen = BTreeSet::new();
@@ -198,8 +203,20 @@ impl fmt::Display for RulePattern {
     }
 }
 
+/// Most rules are ASCII, of which looking at the bytes is enough.
+fn has_control(text: &str) -> bool {
+    if text.is_ascii() {
+        text.bytes().any(|byte| byte.is_ascii_control())
+    } else {
+        text.chars().any(char::is_control)
+    }
+}
+
 /// The first segment, and what follows the slash after it. A slash between braces does not count.
 pub(super) fn split_segment(text: &str) -> (&str, Option<&str>) {
+    if !text.as_bytes().contains(&b'{') {
+        return text.split_once('/').map_or((text, None), |(segment, more)| (segment, Some(more)));
+    }
     let mut from = 0;
     while let Some(slash) = text[from..].find('/') {
         let template = text[from..from + slash].find("{{");
@@ -223,6 +240,9 @@ fn parse_segment(segment: &str) -> Result<Segment, BadPattern> {
 }
 
 fn parse_parts(segment: &str) -> Result<Vec<Part>, BadPattern> {
+    if !segment.bytes().any(|byte| matches!(byte, b'{' | b'}' | b'*')) {
+        return plain_part(segment);
+    }
     let mut parts = Vec::new();
     let mut rest = segment;
     while let Some((before, after)) = rest.split_once("{{") {
@@ -248,6 +268,15 @@ fn parse_parts(segment: &str) -> Result<Vec<Part>, BadPattern> {
         return Err(BadPattern::TooManyTemplates);
     }
     Ok(parts)
+}
+
+/// The only part of a segment without any template.
+fn plain_part(text: &str) -> Result<Vec<Part>, BadPattern> {
+    match text.len() {
+        0 => Ok(Vec::new()),
+        1..=SEGMENT_BYTES_MAX => Ok(vec![Part::Text(text.into())]),
+        long => Err(BadPattern::SegmentTooLong(long)),
+    }
 }
 
 fn push_text(parts: &mut Vec<Part>, text: &str) -> Result<(), BadPattern> {

@@ -1,5 +1,7 @@
 //! A sorted table of texts that finds an entry, and every entry that is a prefix of a text.
 
+use std::cmp::Ordering;
+
 use super::case::Case;
 
 /// Texts with a value each. Built once, then only read; no lookup allocates.
@@ -28,7 +30,7 @@ impl<T> TextTable<T> {
     ///
     /// Cheap when texts come in order; each one out of order moves those after it.
     pub(super) fn entry(&mut self, text: &str, absent: impl FnOnce() -> T) -> &mut T {
-        let index = match self.search(text) {
+        let index = match self.place(text) {
             Ok(index) => index,
             Err(index) => {
                 let text = self.case.canonical(text);
@@ -91,6 +93,16 @@ impl<T> TextTable<T> {
             .iter()
             .take_while(|entry| self.case.strip_prefix(&entry.text, prefix).is_some())
             .map(|entry| &entry.value)
+    }
+
+    /// As [`Self::search`], in one step where texts come in order.
+    fn place(&self, text: &str) -> Result<usize, usize> {
+        let Some(last) = self.entries.last() else { return Err(0) };
+        match self.case.compare(&last.text, text) {
+            Ordering::Less => Err(self.entries.len()),
+            Ordering::Equal => Ok(self.entries.len() - 1),
+            Ordering::Greater => self.search(text),
+        }
     }
 
     fn search(&self, text: &str) -> Result<usize, usize> {

@@ -57,7 +57,7 @@ struct Node {
 impl Trie {
     /// The trie of these patterns.
     pub(super) fn build(mut patterns: Vec<(BoundPattern, RuleId)>) -> Self {
-        patterns.sort_by(|(a, _), (b, _)| a.sort_texts().cmp(b.sort_texts()));
+        patterns.sort_by_cached_key(|(pattern, _)| pattern.sort_key());
         let mut trie = Self { nodes: vec![Node::new()] };
         for (pattern, rule) in patterns {
             trie.insert(pattern, rule);
