@@ -5,8 +5,9 @@
 //! Refused before anything is verified: document types and entities, processing instructions,
 //! documents that are too large or too deep, any transform but the enveloped signature and
 //! exclusive canonicalization without comments, SHA-1 and other old algorithms, references to
-//! anything but the element that the signature is a child of, two signatures in one element, and
-//! the same identifier twice. Text is put together across comments, which signatures do not cover.
+//! anything but the element that the signature is a child of, two signatures in one element, more
+//! than two in all, and the same identifier twice. Text is put together across comments, which
+//! signatures do not cover.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -27,6 +28,10 @@ pub const ELEMENTS_MAX: usize = 5_000;
 pub const DEPTH_MAX: usize = 64;
 /// Most signing certificates of one signer.
 pub const CERTIFICATES_MAX: usize = 16;
+
+/// Most signatures of a document: one of the response and one of its assertion (SAML profiles
+/// section 4.1.4.2). Each of them is paid for by digesting what it covers.
+pub const SIGNATURES_MAX: usize = 2;
 
 const DSIG: &str = "http://www.w3.org/2000/09/xmldsig#";
 const EXCLUSIVE: &str = "http://www.w3.org/2001/10/xml-exc-c14n#";
@@ -142,6 +147,9 @@ pub fn verify(xml: &str, certificates: &[Vec<u8>]) -> Result<Element, XmlRefused
     let root = document.document_element().ok_or(XmlRefused::Malformed)?;
     unique_identifiers(&document, root)?;
     let signatures = signatures(&document, root);
+    if signatures.len() > SIGNATURES_MAX {
+        return Err(XmlRefused::Form);
+    }
     let mut covered = HashSet::new();
     for signature in &signatures {
         let parent = acceptable(&document, *signature).ok_or(XmlRefused::Form)?;
