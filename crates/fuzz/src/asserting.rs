@@ -4,7 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, LazyLock};
 
-use keysherd_authn::{Attempt, Identity, Web, World};
+use keysherd_authn::{Attempt, Entrant, Identity, Web, World};
 use keysherd_base::{AccessId, Fault, ManualClock, Secret, Timestamp};
 use keysherd_crypto::jwt::{JwtClaims, JwtSigner};
 use serde_json::{Value, json};
@@ -58,6 +58,8 @@ pub(crate) struct Login<'a> {
     pub(crate) settings: &'a str,
     /// The method's access id.
     pub(crate) access_id: &'a str,
+    /// Whom the guard let be tried.
+    pub(crate) admitted: Option<Entrant<'a>>,
     /// What is presented.
     pub(crate) evidence: &'a str,
     /// The time.
@@ -73,6 +75,7 @@ impl Login<'_> {
             settings: self.settings,
             evidence: self.evidence,
             access_id: &access_id,
+            admitted: self.admitted,
             client: IpAddr::V4(Ipv4Addr::LOCALHOST),
             delimiters: &[],
             now: self.now,

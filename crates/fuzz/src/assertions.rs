@@ -1,6 +1,6 @@
 //! What gateways assert about bearers whom they alone can check.
 
-use keysherd_authn::{CLAIMS_MAX, VALUES_MAX, Web};
+use keysherd_authn::{CLAIMS_MAX, Entrant, VALUES_MAX, Web, folded};
 use keysherd_base::{FaultKind, Timestamp};
 use keysherd_crypto::jwt::JwtClaims;
 use serde_json::{Value, json};
@@ -10,6 +10,8 @@ use crate::asserting::{ACCESS_ID, Login, PUBLIC_PEM, sign, world};
 /// 2026-01-05T10:11:12Z
 const NOW: Timestamp = Timestamp::from_seconds(1_767_607_872);
 const LIFETIME_SECONDS: i64 = 60;
+/// Whose wrong logins were looked at.
+const PERSON: &str = "alice";
 const SKEW_SECONDS: i64 = 60;
 
 fn settings(kind: &str) -> String {
@@ -25,7 +27,8 @@ fn settings(kind: &str) -> String {
 }
 
 fn login<'a>(kind: &'static str, settings: &'a str, evidence: &'a str) -> Login<'a> {
-    Login { kind, settings, access_id: ACCESS_ID, evidence, now: NOW }
+    let admitted = Some(if kind == "ldap" { Entrant::Person(PERSON) } else { Entrant::Machine });
+    Login { kind, settings, access_id: ACCESS_ID, admitted, evidence, now: NOW }
 }
 
 /// Presents the bytes as they are, and signed by a gateway that has the method's key and may be
@@ -75,16 +78,18 @@ fn signed(kind: &'static str, claims: &JwtClaims, evidence: &str) {
             assert_eq!(identity.claims.values("for_api_server"), ["true"]);
             assert_eq!(claims["unique_id"], json!(identity.unique_id));
         }
-        _ => assert!(identity.claims.values("users").contains(&identity.unique_id)),
+        _ => assert_eq!(folded(&identity.unique_id), PERSON, "another person's locks count"),
     }
+    let unasked = Login { admitted: None, ..this };
+    let fresh = || crate::asserting::world(Web::default(), NOW);
+    assert!(unasked.verify(&fresh()).is_err(), "nobody asked the guard");
     let again = this.verify(&world).map_err(|fault| fault.kind());
     assert_eq!(again, Err(FaultKind::Unauthorized), "a replay");
     let elsewhere = Login { access_id: "p-bbbbbbbbbbbbbb", ..this };
-    let fresh = crate::asserting::world(Web::default(), NOW);
-    assert!(elsewhere.verify(&fresh).is_err(), "it was made for another method");
+    assert!(elsewhere.verify(&fresh()).is_err(), "it was made for another method");
     let (body, signature) = evidence.rsplit_once('.').expect("a token has three parts");
     let changed = format!("{body}.{}{}", &signature[1..], &signature[..1]);
-    assert!(changed == evidence || login(kind, &settings, &changed).verify(&fresh).is_err());
+    assert!(changed == evidence || login(kind, &settings, &changed).verify(&fresh()).is_err());
 }
 
 fn body(kind: &str, claims: &Value) -> Value {

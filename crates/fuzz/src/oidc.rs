@@ -104,8 +104,14 @@ fn present(provider: &StandIn, evidence: &str) -> Result<Identity, Fault> {
         "required_scopes_prefix": "", "allowed_redirect_uris": [],
     })
     .to_string();
-    let login =
-        Login { kind: "oidc", settings: &settings, access_id: ACCESS_ID, evidence, now: NOW };
+    let login = Login {
+        kind: "oidc",
+        settings: &settings,
+        access_id: ACCESS_ID,
+        admitted: None,
+        evidence,
+        now: NOW,
+    };
     login.verify(&world(StandIn::web(), NOW))
 }
 

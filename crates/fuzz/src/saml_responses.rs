@@ -66,6 +66,7 @@ fn present(xml: &str) -> Result<Identity, FaultKind> {
         kind: "saml2",
         settings: &settings,
         access_id: ACCESS_ID,
+        admitted: None,
         evidence: &evidence,
         now: NOW,
     };
