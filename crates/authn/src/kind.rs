@@ -57,6 +57,8 @@ pub struct Kind {
     pub update: &'static [Spelling],
     /// Whether one method lets several bearers in, so that roles should ask for sub-claims.
     pub shared: bool,
+    /// Whether its bearers are people who sign in at a provider of identities.
+    pub federated: bool,
     /// Whether its claims are texts with several values, split at the method's delimiters.
     pub delimited: bool,
 }

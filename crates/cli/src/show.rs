@@ -6,6 +6,7 @@ mod table;
 
 use keysherd_base::{Secret, SecretBytes, SecretString};
 use keysherd_wire::{Show, wipe};
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
 use crate::context::Context;
@@ -34,7 +35,14 @@ pub(crate) fn render(
     if format == Format::Json || (format == Format::Text && matches!(show, Show::Json)) {
         return Ok(Shown::text(json_text::indent(text)));
     }
-    let answer: Value = serde_json::from_str(text).map_err(|_| unreadable())?;
+    let answer: Value = match serde_json::from_str(text) {
+        Ok(answer) => answer,
+        // A tree of tokens can be nested deeper than a table shows.
+        Err(_) if serde_json::from_str::<IgnoredAny>(text).is_ok() => {
+            return Ok(Shown::text(json_text::indent(text)));
+        }
+        Err(_) => return Err(unreadable()),
+    };
     let shown = match (format, show) {
         (Format::Table, Show::Table(list, columns)) => in_table(list, columns, &answer),
         (Format::Table, _) => Shown::rows(table::of_anything(&answer)),

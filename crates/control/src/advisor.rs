@@ -16,9 +16,6 @@ use crate::control::Control;
 use crate::second_factor::second_factor;
 use crate::session::Principal;
 
-/// Kinds of auth methods whose bearers are people who sign in at a provider of identities.
-const FEDERATED: &[&str] = &["saml2", "oidc", "ldap", "kerberos"];
-
 /// Judges the account. Looks at everything in it, so it is for administrators.
 ///
 /// # Errors
@@ -86,8 +83,8 @@ fn estate(control: &Control, principal: &Principal) -> Result<Estate, Fault> {
 fn kinds() -> BTreeMap<String, KindFacts> {
     let facts = |member: &&'static dyn keysherd_authn::Method| {
         let kind = member.kind();
-        let federated = FEDERATED.contains(&kind.name);
-        (kind.name.to_owned(), KindFacts { shared: kind.shared, federated })
+        let facts = KindFacts { shared: kind.shared, federated: kind.federated };
+        (kind.name.to_owned(), facts)
     };
     keysherd_authn::all().iter().map(facts).collect()
 }

@@ -1,5 +1,7 @@
 //! Auth methods: creating, changing, reading, deleting.
 
+mod delete_below;
+
 use std::sync::Arc;
 
 use keysherd_audit::{Param, action};
@@ -25,6 +27,8 @@ use crate::page::{Page, page};
 use crate::rails::Rails;
 use crate::relocation::check_relocation;
 use crate::session::Principal;
+
+pub(crate) use delete_below::delete_below;
 
 const KIND: RuleKind = RuleKind::AuthMethod;
 
@@ -318,27 +322,36 @@ fn plan_delete(
 ) -> Result<impl FnOnce(&Tx) -> Result<Done, Fault> + use<>, Fault> {
     let now = control.now();
     let found = find(control, principal, path, Capability::Delete, now)?;
-    if principal.settings.owner_method == found.id {
-        return Err(owners(&found));
-    }
+    keep_owner(principal, &found)?;
     let principal = principal.clone();
-    Ok(move |tx: &Tx| {
-        keep_greater_safe(tx, &principal, &found, now)?;
-        let method = fresh(tx, &found)?;
-        // Once more, because they may have become the owner since.
-        if accounts::get(tx, method.account)?.is_some_and(|it| it.owner_method == method.id) {
-            return Err(owners(&method));
-        }
-        if method.shared.delete_protection {
-            return Err(Fault::forbidden(format!(
-                "auth method {} has delete protection; switch it off first",
-                method.path
-            ))
-            .with_code("DeleteProtection"));
-        }
-        stored::delete(tx, method.id)?;
-        Ok(Done)
-    })
+    Ok(move |tx: &Tx| delete_one(tx, &principal, &found, now).map(|()| Done))
+}
+
+fn keep_owner(principal: &Principal, method: &AuthMethod) -> Result<(), Fault> {
+    if principal.settings.owner_method == method.id { Err(owners(method)) } else { Ok(()) }
+}
+
+fn delete_one(
+    tx: &Tx,
+    principal: &Principal,
+    found: &AuthMethod,
+    now: Timestamp,
+) -> Result<(), Fault> {
+    keep_greater_safe(tx, principal, found, now)?;
+    let method = fresh(tx, found)?;
+    // Once more, because they may have become the owner since.
+    if accounts::get(tx, method.account)?.is_some_and(|it| it.owner_method == method.id) {
+        return Err(owners(&method));
+    }
+    if method.shared.delete_protection {
+        return Err(Fault::forbidden(format!(
+            "auth method {} has delete protection; switch it off first",
+            method.path
+        ))
+        .with_code("DeleteProtection"));
+    }
+    stored::delete(tx, method.id)?;
+    Ok(())
 }
 
 fn owners(method: &AuthMethod) -> Fault {

@@ -74,6 +74,7 @@ async fn access(c: &Control, by: &Caller, q: AccessRequest) -> Result<AccessRepl
         Q::MethodGet(m) => A::MethodGet(auth_methods::get(c, by, m).await?),
         Q::MethodList(m) => A::MethodList(auth_methods::list(c, by, m).await?),
         Q::MethodDelete(m) => A::MethodDelete(auth_methods::delete(c, by, m).await?),
+        Q::MethodsDelete(m) => A::MethodsDelete(auth_methods::delete_below(c, by, m).await?),
         Q::RoleCreate(m) => A::RoleCreate(roles::create(c, by, m).await?),
         Q::RoleUpdate(m) => A::RoleUpdate(roles::update(c, by, m).await?),
         Q::RoleGet(m) => A::RoleGet(roles::get(c, by, m).await?),

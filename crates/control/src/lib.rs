@@ -16,6 +16,7 @@ mod audit_log;
 mod auth;
 mod auth_methods;
 mod authorize;
+mod below;
 mod bootstrap;
 mod browser;
 mod change;

@@ -1,6 +1,6 @@
 //! Auth methods.
 
-use keysherd_base::{AccessId, ItemPath, Timestamp};
+use keysherd_base::{AccessId, FolderPath, ItemPath, Timestamp};
 use keysherd_domain::auth_method::{AuthMethod, MethodDetail, MethodShared};
 use keysherd_domain::role::{Assoc, Capabilities, Role};
 use serde::{Deserialize, Serialize};
@@ -114,4 +114,11 @@ pub struct MethodListReply {
 pub struct MethodDelete {
     /// Its path.
     pub path: ItemPath,
+}
+
+/// Deletes every auth method below a folder, with their associations; their tokens die.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct MethodsDelete {
+    /// The folder.
+    pub folder: FolderPath,
 }

@@ -135,6 +135,7 @@ messages! {
         MethodGet: auth_methods::MethodGet => auth_methods::MethodView;
         MethodList: auth_methods::MethodList => auth_methods::MethodListReply;
         MethodDelete: auth_methods::MethodDelete => Done;
+        MethodsDelete: auth_methods::MethodsDelete => Done;
         RoleCreate: roles::RoleCreate => Warned;
         RoleUpdate: roles::RoleUpdate => Warned;
         RoleGet: roles::RoleGet => roles::RoleView;

@@ -238,6 +238,14 @@ export const scenarios = {
   'get-role': { fields: async () => ({ name: await role() }), absent: absentName },
   'delete-role': { fields: async () => ({ name: await role() }), absent: absentName },
   'list-roles': { fields: () => ({}) },
+  'delete-auth-methods': {
+    fields: async () => {
+      const path = fresh('methods');
+      await act('auth-method-create-api-key', { name: `${path}/one` });
+      return { path };
+    },
+    absent: { path: '/no/such/methods' },
+  },
   'delete-roles': {
     fields: async () => {
       const path = fresh('roles');

@@ -269,6 +269,13 @@ def rotate_uid_token():
     return Scenario({"uid-token": identities.universal()[1]})
 
 
+@scenario("delete-auth-methods", with_absent=True)
+def methods_below():
+    folder_name = world().name("methods")
+    do("auth-method-create-api-key", name=folder_name + "/one")
+    return Scenario({"path": folder_name}, {"path": absent("methods")})
+
+
 # Roles.
 
 @scenario("create-role", twice=True)

@@ -2,6 +2,7 @@
 
 mod create_api_key;
 mod delete;
+mod delete_below;
 mod email;
 mod family;
 mod get;
@@ -26,6 +27,7 @@ pub(super) fn commands() -> Vec<&'static ApiCommand> {
 static COMMANDS: &[&ApiCommand] = &[
     &create_api_key::COMMAND,
     &delete::COMMAND,
+    &delete_below::COMMAND,
     &email::CREATE,
     &email::CREATE_OLDER,
     &email::UPDATE,

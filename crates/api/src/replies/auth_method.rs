@@ -31,11 +31,18 @@ pub(crate) struct AuthMethodReply<'a> {
     description: &'a str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     expiration_events: Vec<ExpirationEvent>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    uid_expiration_events: Vec<UidExpirationEvent>,
 }
 
 #[derive(Serialize)]
 struct ExpirationEvent {
     seconds_before: u64,
+}
+
+#[derive(Clone, Serialize)]
+struct UidExpirationEvent {
+    percent_passed: u32,
 }
 
 /// The model `AuthMethodAccessInfo`.
@@ -59,6 +66,8 @@ struct AccessInfo<'a> {
     email_pass_access_rules: Option<EmailRules<'a>>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     sub_claims_delimiters: &'a [String],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    uid_expiration_events: Vec<UidExpirationEvent>,
     /// The rules of a family member, under the name that its kind has.
     #[serde(flatten)]
     member: BTreeMap<&'static str, serde_json::Value>,
@@ -120,12 +129,13 @@ impl<'a> AuthMethodReply<'a> {
     pub(crate) fn new(view: &'a MethodView) -> Self {
         let method = &view.method;
         let shared = &method.shared;
+        let uid_expiration_events = uid_expiration_events(&method.detail);
         Self {
             auth_method_name: method.path.bare(),
             auth_method_access_id: method.access_id.as_str(),
             auth_method_id: method.id,
             account_id: method.account.to_string(),
-            access_info: access_info(view),
+            access_info: access_info(view, uid_expiration_events.clone()),
             auth_method_roles_assoc: view
                 .roles
                 .iter()
@@ -142,11 +152,25 @@ impl<'a> AuthMethodReply<'a> {
                 .iter()
                 .map(|days| ExpirationEvent { seconds_before: u64::from(*days) * 86_400 })
                 .collect(),
+            uid_expiration_events,
         }
     }
 }
 
-fn access_info(view: &MethodView) -> AccessInfo<'_> {
+/// When events are raised about the tokens of a universal identity. V2 shows it in two places.
+fn uid_expiration_events(detail: &MethodDetail) -> Vec<UidExpirationEvent> {
+    let percents = match detail {
+        MethodDetail::Member { kind, settings } if kind == "universal_identity" => {
+            keysherd_authn::uid_settings(settings).map(|of| of.expiration_event_percents)
+        }
+        _ => return Vec::new(),
+    };
+    // Settings that no member of this release can read are shown as none.
+    let percents = percents.unwrap_or_default().into_iter();
+    percents.map(|percent_passed| UidExpirationEvent { percent_passed }).collect()
+}
+
+fn access_info(view: &MethodView, uid_events: Vec<UidExpirationEvent>) -> AccessInfo<'_> {
     let shared = &view.method.shared;
     let mut member = BTreeMap::new();
     let (api_key, email) = match &view.method.detail {
@@ -182,6 +206,7 @@ fn access_info(view: &MethodView) -> AccessInfo<'_> {
         api_key_access_rules: api_key,
         email_pass_access_rules: email,
         sub_claims_delimiters: &shared.sub_claim_delimiters,
+        uid_expiration_events: uid_events,
         member,
     }
 }

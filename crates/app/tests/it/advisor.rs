@@ -1,6 +1,8 @@
 //! The advisor on a real server: what it finds in an installation that is used badly, and that the
 //! commands it names mend it.
 
+mod good;
+
 use serde_json::{Value, json};
 
 use crate::kit::{Api, Site, wait_until};

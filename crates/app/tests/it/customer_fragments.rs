@@ -26,7 +26,12 @@ pub(crate) fn new_fragment(site: &Site, file: &Path, name: &str) -> Fragment {
 
 /// A server with the fragments in `file`.
 pub(crate) fn start_with(site: &Site, file: &Path) -> Server {
-    site.start_with(&["--customer-fragments", file.to_str().unwrap()])
+    start_with_all(site, file, &[])
+}
+
+/// The same with more settings.
+pub(crate) fn start_with_all(site: &Site, file: &Path, more: &[&str]) -> Server {
+    site.start_with(&[&["--customer-fragments", file.to_str().unwrap()], more].concat())
 }
 
 /// A key bound to `fragment`, and a secret that it protects.

@@ -2,6 +2,7 @@
 
 pub(crate) mod answering;
 mod api;
+mod authenticator;
 mod cluster;
 mod commands;
 mod http;
@@ -29,6 +30,7 @@ mod stolen;
 mod stub;
 
 pub(crate) use api::{Api, Person, Rule, rule_args};
+pub(crate) use authenticator::Authenticator;
 pub(crate) use cluster::{Cluster, Node, Wish as ClusterWish};
 pub(crate) use commands::{Spec, commands};
 pub(crate) use http::{Connection, Http, Reply};

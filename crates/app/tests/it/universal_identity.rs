@@ -11,10 +11,13 @@ use crate::kit::{Api, Cluster, Http, Server, Site, finish, keysherd, random, wai
 
 /// Kills of the server, and of the rotator.
 const ROUNDS: usize = 8;
+/// Most levels of a tree.
+const LEVELS: usize = 200;
 
 /// A method of universal identity whose bearers may read `/team/*`; gives its root token.
 fn root_of(admin: &Api, method: &str) -> String {
-    admin.ok("auth-method-create-universal-identity", json!({"name": method, "ttl": 30}));
+    let args = json!({"name": method, "ttl": 30, "uid-expiration-event-at": ["80", "95"]});
+    admin.ok("auth-method-create-universal-identity", args);
     admin.new_role(method, &[("item-rule", "/team/*", "read")]);
     admin.ok("assoc-role-am", json!({"role-name": method, "am-name": method}));
     let made = admin.ok("uid-generate-token", json!({"auth-method-name": method}));
@@ -45,6 +48,10 @@ fn a_tree_lives_through_the_api() {
     let shown = admin.ok("auth-method-get", json!({"name": "/machines"}));
     assert_eq!(shown["access_info"]["rules_type"], "universal_identity");
     assert_eq!(shown["access_info"]["universal_identity_access_rules"]["ttl"], 30);
+    for place in [&shown, &shown["access_info"]] {
+        let events = json!([{"percent_passed": 80}, {"percent_passed": 95}]);
+        assert_eq!(place["uid_expiration_events"], events, "{shown}");
+    }
     // The token itself, and what it is exchanged for.
     let read = json!({"names": ["/team/db"], "uid-token": root});
     assert_eq!(nobody.ok("get-secret-value", read)["/team/db"], "a value");
@@ -82,6 +89,28 @@ fn a_tree_lives_through_the_api() {
     assert!(!lets_in(&nobody, &child) && lets_in(&nobody, &new));
     server.stop();
     site.audit(&["verify"]).expect(0);
+}
+
+#[test]
+fn a_tree_of_the_most_levels_is_shown_whole() {
+    let site = Site::new();
+    let server = site.start();
+    let (admin, nobody) = (server.admin(), server.nobody());
+    let file = site.data().join("bootstrap.json").display().to_string();
+    site.run(&["configure", "--from-bootstrap", &file]).expect(0);
+    let mut token = root_of(&admin, "/machines");
+    for _ in 1..LEVELS {
+        let made = nobody.ok("uid-create-child-token", json!({"uid-token": token}));
+        token = text(&made, "token");
+    }
+    let deeper = json!({"uid-token": token});
+    let refused = nobody.refused(403, "uid-create-child-token", deeper);
+    assert!(refused.contains("200"), "{refused}");
+    let list = ["uid-list-children", "--auth-method-name", "/machines"];
+    for format in [&[][..], &["--output", "json"], &["--output", "table"], &["--json"]] {
+        let shown = site.run(&[&list[..], format].concat()).expect(0).out;
+        assert_eq!(shown.matches("\"last_rotate\"").count(), LEVELS, "{format:?}: {shown}");
+    }
 }
 
 #[test]

@@ -54,6 +54,7 @@ static KIND: Kind = Kind {
     create: &[Spelling::create("auth-method-create-alicloud").success(200)],
     update: &[Spelling::update("auth-method-update-alicloud").success(200)],
     shared: true,
+    federated: false,
     delimited: false,
 };
 

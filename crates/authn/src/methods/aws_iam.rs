@@ -44,6 +44,7 @@ static KIND: Kind = Kind {
         Spelling::older("update-auth-method-aws-iam", "object", &[]),
     ],
     shared: true,
+    federated: false,
     delimited: false,
 };
 

@@ -69,6 +69,7 @@ static KIND: Kind = Kind {
         Spelling::older("update-auth-method-azure-ad", "object", &[]),
     ],
     shared: true,
+    federated: false,
     delimited: false,
 };
 

@@ -81,6 +81,7 @@ static KIND: Kind = Kind {
         Spelling::older("update-auth-method-cert", "UpdateAuthMethodCertOutput", &["access_id"]),
     ],
     shared: true,
+    federated: false,
     delimited: false,
 };
 

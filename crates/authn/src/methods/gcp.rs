@@ -65,6 +65,7 @@ static KIND: Kind = Kind {
         Spelling::older("update-auth-method-gcp", "object", &[]),
     ],
     shared: true,
+    federated: false,
     delimited: false,
 };
 

@@ -59,6 +59,7 @@ static KIND: Kind = Kind {
     )],
     update: &[],
     shared: true,
+    federated: false,
     delimited: false,
 };
 

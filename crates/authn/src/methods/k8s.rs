@@ -60,6 +60,7 @@ static KIND: Kind = Kind {
         Spelling::older("update-auth-method-k8s", "UpdateAuthMethodK8SOutput", &["prv_key"]),
     ],
     shared: true,
+    federated: false,
     delimited: false,
 };
 

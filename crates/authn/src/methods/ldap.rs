@@ -58,6 +58,7 @@ static KIND: Kind = Kind {
         Spelling::older("update-auth-method-ldap", "UpdateAuthMethodLDAPOutput", &["prv_key"]),
     ],
     shared: true,
+    federated: true,
     delimited: false,
 };
 

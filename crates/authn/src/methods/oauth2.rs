@@ -58,6 +58,7 @@ static KIND: Kind = Kind {
         Spelling::older("update-auth-method-oauth2", "object", &[]),
     ],
     shared: true,
+    federated: false,
     delimited: true,
 };
 

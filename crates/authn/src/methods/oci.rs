@@ -48,6 +48,7 @@ static KIND: Kind = Kind {
         Spelling::older("update-auth-method-oci", "UpdateAuthMethodOCIOutput", &["access_id"]),
     ],
     shared: true,
+    federated: false,
     delimited: false,
 };
 

@@ -69,6 +69,7 @@ static KIND: Kind = Kind {
         Spelling::older("update-auth-method-oidc", "object", &[]),
     ],
     shared: true,
+    federated: true,
     delimited: true,
 };
 

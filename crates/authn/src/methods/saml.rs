@@ -56,6 +56,7 @@ static KIND: Kind = Kind {
         Spelling::older("update-auth-method-saml", "object", &[]),
     ],
     shared: true,
+    federated: true,
     delimited: true,
 };
 

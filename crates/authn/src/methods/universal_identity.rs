@@ -46,6 +46,7 @@ static KIND: Kind = Kind {
         Spelling::older("update-auth-method-universal-identity", "object", &[]),
     ],
     shared: true,
+    federated: false,
     delimited: false,
 };
 

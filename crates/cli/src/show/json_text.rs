@@ -7,9 +7,17 @@ use keysherd_base::{Secret, SecretString};
 
 /// Spaces per level (V2 reference, section 8).
 const STEP: usize = 3;
+/// Most bytes of indented text. A server that is no friend could nest so deeply that the spaces
+/// alone fill the memory; such text is shown as it came.
+const INDENTED_BYTES_MAX: usize = 256 * 1024 * 1024;
 
 /// `text`, which is JSON, indented.
 pub(super) fn indent(text: &str) -> SecretString {
+    indent_within(text, INDENTED_BYTES_MAX).unwrap_or_else(|| Secret::new(text.to_owned()))
+}
+
+/// The same, if it takes no more than about `most` bytes.
+fn indent_within(text: &str, most: usize) -> Option<SecretString> {
     let mut writer = Writer { out: Secret::new(String::with_capacity(text.len() * 2)), depth: 0 };
     let mut in_string = false;
     let mut escaped = false;
@@ -52,8 +60,11 @@ pub(super) fn indent(text: &str) -> SecretString {
             }
             other => writer.push(other),
         }
+        if writer.out.expose().len() > most {
+            return None;
+        }
     }
-    writer.out
+    Some(writer.out)
 }
 
 struct Writer {
@@ -94,4 +105,19 @@ impl Characters<'_> {
 
 const fn is_blank(character: char) -> bool {
     matches!(character, ' ' | '\t' | '\r' | '\n')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_be_mostly_spaces_is_left_as_it_came() {
+        let text = "[".repeat(1_000) + &"]".repeat(1_000);
+        // Nesting grows the text by its square.
+        let whole = indent(&text).expose().len();
+        assert!(whole > 2_000_000, "{whole}");
+        assert!(indent_within(&text, whole).is_some());
+        assert!(indent_within(&text, whole / 2).is_none());
+    }
 }

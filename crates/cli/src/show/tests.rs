@@ -114,3 +114,14 @@ fn an_answer_that_is_not_text_is_the_servers_fault() {
     let outcome = render(&Show::Json, Format::Text, &Map::new(), &body);
     assert_eq!(outcome.err().map(|f| f.exit), Some(crate::Exit::ServerError));
 }
+
+#[test]
+fn what_is_nested_too_deeply_for_a_table_is_shown_as_it_came() {
+    // A tree of tokens of the most levels has two of its own for each.
+    let levels = 2 * keysherd_base::UID_TREE_LEVELS_MAX as usize;
+    let answer = "{\"a\":".repeat(levels) + "1" + &"}".repeat(levels);
+    for format in [Format::Table, Format::Text, Format::Json] {
+        let shown = shown(&Show::Json, format, json!({}), &answer);
+        assert_eq!(shown.matches("\"a\"").count(), levels, "{format:?}");
+    }
+}

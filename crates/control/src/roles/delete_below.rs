@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use keysherd_audit::{Param, action};
 use keysherd_base::{Fault, Timestamp};
-use keysherd_domain::role::{Capability, Role};
+use keysherd_domain::role::Role;
 use keysherd_plane::roles::RolesDelete;
 use keysherd_plane::{Caller, Done};
 use keysherd_store::Tx;
@@ -48,19 +48,9 @@ fn find(
     message: &RolesDelete,
     now: Timestamp,
 ) -> Result<Vec<Arc<Role>>, Fault> {
-    let folder = &message.folder;
     let directory = control.directory_of(principal)?;
-    let below = directory.roles_after(None).filter(|role| folder.contains(&role.path));
-    let sees = |role: &&Arc<Role>| principal.may(KIND, role.path.as_str(), Capability::List, now);
-    let roles: Vec<_> = below.filter(sees).map(Arc::clone).collect();
-    if roles.is_empty() {
-        let nothing: Option<()> = None;
-        let path = folder.as_str();
-        principal.require_found(KIND, path, Capability::Delete, now, nothing)?;
-    }
-    for role in &roles {
-        principal.require(KIND, role.path.as_str(), Capability::Delete, now)?;
-        keep_admin_role(role)?;
-    }
+    let all = directory.roles_after(None);
+    let roles = principal.deletable_below(KIND, &message.folder, all, |role| &role.path, now)?;
+    roles.iter().try_for_each(|role| keep_admin_role(role))?;
     Ok(roles)
 }

@@ -14,7 +14,7 @@ use keysherd_domain::claims::SubClaims;
 use keysherd_domain::item::ItemState;
 use keysherd_domain::role::{Capability, Rule, RuleKind};
 use keysherd_plane::accounts::{AccountEdit, AccountGet};
-use keysherd_plane::auth_methods::{MethodDelete, MethodGet, MethodUpdate};
+use keysherd_plane::auth_methods::{MethodDelete, MethodGet, MethodUpdate, MethodsDelete};
 use keysherd_plane::explain::AccessExplain;
 use keysherd_plane::grants::ItemRef;
 use keysherd_plane::groups::{GroupCreate, GroupList};
@@ -169,6 +169,10 @@ fn about_identities(place: &str, assocs: &[AssocId; 3]) -> Vec<(&'static str, Re
         ("auth-method-get", MethodGet { path: path("get-method") }.into()),
         ("auth-method-update", remethod.into()),
         ("auth-method-delete", MethodDelete { path: path("delete-method") }.into()),
+        (
+            "delete-auth-methods",
+            MethodsDelete { folder: folder(&at(place, "delete-methods")) }.into(),
+        ),
     ]
 }
 
@@ -218,7 +222,7 @@ async fn furnish(world: &World, place: &str) -> [AssocId; 3] {
         world.role(&at(place, command), rules).await;
     }
     world.role(&format!("{}/one", at(place, "delete-roles")), &[]).await;
-    for command in ["get-method", "update-method", "delete-method"] {
+    for command in ["get-method", "update-method", "delete-method", "delete-methods/one"] {
         world.api_key(&at(place, command), MethodShared::default()).await;
     }
     world.role(&at(place, "assoc-role-am"), &[]).await;

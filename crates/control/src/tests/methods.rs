@@ -1,13 +1,13 @@
 //! Auth methods: creating, changing, listing, deleting.
 
-use keysherd_base::FaultKind;
+use keysherd_base::{FaultKind, FolderPath};
 use keysherd_crypto::random::SystemRng;
 use keysherd_crypto::sign::SigningKey;
 use keysherd_domain::auth_method::{MethodDetail, MethodShared, SecondFactor};
 use keysherd_domain::claims::SubClaims;
 use keysherd_domain::role::{Capability, RuleKind};
 use keysherd_plane::auth_methods::{
-    MethodCreate, MethodDelete, MethodGet, MethodList, MethodUpdate,
+    MethodCreate, MethodDelete, MethodGet, MethodList, MethodUpdate, MethodsDelete,
 };
 use keysherd_plane::items::{MovedObjects, ObjectsMove};
 
@@ -210,4 +210,39 @@ async fn a_token_alone_does_not_reset_ones_own_password() {
     world.ask(&world.admin, person("/dana", "dana@example.com")).await.unwrap();
     world.ask(&world.admin, key_reset("/dana", &new)).await.unwrap();
     world.login_email("dana@example.com", None, &new).await.unwrap();
+}
+
+#[tokio::test]
+async fn methods_below_a_folder_are_deleted_all_or_none() {
+    let world = World::new().await;
+    for name in ["/team/a", "/team/deep/b", "/teams"] {
+        world.api_key(name, MethodShared::default()).await;
+    }
+    let below = |path: &str| MethodsDelete { folder: FolderPath::parse(path).unwrap() };
+    let left = async || {
+        let list = MethodList { filter: Some("/team".to_owned()), ..list() };
+        world.ask(&world.admin, list).await.unwrap().methods.len()
+    };
+    let method_rule = |path, capabilities| rule(RuleKind::AuthMethod, path, capabilities);
+    let partly = [method_rule("/team/a", "delete"), method_rule("/team/deep/b", "list")];
+    let partly = world.user("partly", &partly).await;
+    assert_eq!(kind(world.ask(&partly, below("/team")).await), FaultKind::Unauthorized);
+    assert_eq!(left().await, 3, "none was deleted");
+    assert_eq!(kind(world.ask(&partly, below("/nothing")).await), FaultKind::Unauthorized);
+    assert_eq!(kind(world.ask(&world.admin, below("/nothing")).await), FaultKind::NotFound);
+    // Below `/` is the owner, without whom nobody would be left.
+    assert_eq!(kind(world.ask(&world.admin, below("/")).await), FaultKind::Forbidden);
+    let protected = MethodShared { delete_protection: true, ..MethodShared::default() };
+    world.api_key("/team/kept", protected).await;
+    assert_eq!(kind(world.ask(&world.admin, below("/team")).await), FaultKind::Forbidden);
+    assert_eq!(left().await, 4, "none was deleted");
+    // What the caller does not see stays and is not spoken of.
+    let sees = world.user("sees", &[method_rule("/team/deep/*", "delete")]).await;
+    world.ask(&sees, below("/team")).await.unwrap();
+    assert_eq!(left().await, 3);
+    let (id, key) = world.api_key("/gone/one", MethodShared::default()).await;
+    let token = world.login(&id, &key).await.unwrap().token;
+    world.ask(&world.admin, below("/gone")).await.unwrap();
+    let list = world.ask(&token, list()).await;
+    assert_eq!(kind(list), FaultKind::Unauthorized, "tokens of deleted methods are dead");
 }

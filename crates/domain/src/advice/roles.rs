@@ -107,7 +107,7 @@ fn one_path(estate: &Estate) -> Vec<Place> {
     let many = groups.into_values().filter(|roles| roles.len() > ONE_PATH_ROLES_MAX);
     let merge = |roles: Vec<&Arc<Role>>| {
         let names: Vec<_> = roles.iter().map(|role| role.path.bare()).collect();
-        let flags: Vec<_> = names.iter().map(|name| format!("--roles {name}")).collect();
+        let flags: Vec<_> = names.iter().map(|name| format!("--role-name {name}")).collect();
         Place::new(
             format!("roles {}", names.join(", ")),
             "the same bearers have them, and each has one path",

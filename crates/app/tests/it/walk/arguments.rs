@@ -70,6 +70,7 @@ fn value(spec: &Spec, name: &str, field: &str, objects: &Objects) -> Value {
         ("Keys", "data") if name.starts_with("decrypt") => json!(objects.ciphertext),
         ("Keys", "data") => json!("a message"),
         ("Auth methods", "name") => at("method"),
+        ("Auth methods", "path") => at(""),
         ("Universal identity", "auth-method-name") => at("method"),
         ("Universal identity", "uid-token-id" | "revoke-token") => json!(objects.uid_roots[name]),
         ("Universal identity", "revoke-type") => json!("revokeSelf"),
