@@ -31,8 +31,11 @@ pub(crate) fn run(flags: &ArgMatches) -> Result<(), Exit> {
     // Control on a machine of its own has a data directory of its own.
     let (own, beside) = (config.data_dir.clone(), config.data_dir.join("control"));
     let control = if own.join("store").is_dir() { own } else { beside };
-    let reader =
-        AuditReader::open(&control.join("store")).map_err(|f| Exit::Files(f.to_string()))?;
+    let opened = match &config.database {
+        None => AuditReader::open(&control.join("store")),
+        Some(database) => AuditReader::open_database(database.clone()),
+    };
+    let reader = opened.map_err(|fault| Exit::Files(fault.to_string()))?;
     let mut heads = reader.heads()?;
     if let Some(wanted) = &config.account {
         let wanted = AccountId::parse(wanted)

@@ -7,6 +7,7 @@ pub(crate) mod audit;
 mod confinement;
 pub(crate) mod control;
 mod data_dir;
+mod database;
 pub(crate) mod enroll;
 pub(crate) mod fragments;
 pub(crate) mod gateway;

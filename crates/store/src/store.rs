@@ -25,6 +25,9 @@ use crate::postgres::Server;
 use crate::query::{Reader, Tx};
 use crate::writer::Writer;
 
+/// The mark in a folder whose rows are on a server.
+const MOVED: &str = "on-server";
+
 /// The control plane's store. A clone is the same store; it is closed with its last clone, after
 /// everything that was queued has been written.
 #[derive(Clone)]
@@ -80,6 +83,7 @@ impl Store {
         let (place, tx, ballast) = match &config.database {
             None => open_embedded(&config, &shared)?,
             Some(settings) => {
+                mark_moved(&folder)?;
                 let server = Server::new(settings.clone())?;
                 let place = Place::Server(server);
                 let tx = open_for_writing(&place)?;
@@ -228,6 +232,11 @@ impl Store {
         self.inner.shared.low_on_space.load(Ordering::Acquire)
     }
 
+    /// Whether other nodes may work on the same rows.
+    pub fn is_shared(&self) -> bool {
+        self.inner.place.is_shared()
+    }
+
     /// Jobs and records that wait for the writer.
     pub fn waiting(&self) -> usize {
         self.inner.shared.waiting.load(Ordering::Relaxed)
@@ -275,9 +284,27 @@ impl Drop for Inner {
     }
 }
 
+/// Leaves a mark that the rows are elsewhere, so that nobody starts over in the folder by mistake.
+fn mark_moved(folder: &Path) -> Result<(), Fault> {
+    if database_file(folder).exists() {
+        return Err(Fault::unavailable(format!(
+            "there is an embedded store in {}: take another data directory for the database, or \
+             leave the setting out",
+            folder.display()
+        )));
+    }
+    make_file(folder, &folder.join(MOVED))
+}
+
 /// Opens the database in the folder.
 fn open_embedded(config: &StoreConfig, shared: &Shared) -> Result<(Place, Tx, Ballast), Fault> {
     let folder = &config.path;
+    if folder.join(MOVED).exists() {
+        return Err(Fault::unavailable(format!(
+            "the store of {} is in a database: name it, as at the last start",
+            folder.display()
+        )));
+    }
     let file = database_file(folder);
     make_file(folder, &file)?;
     let place = Place::File(file);

@@ -13,6 +13,7 @@ mod on_server;
 mod postgres;
 // One way to run a server for the tests of the store and of the binary.
 #[path = "../../app/tests/it/kit/postgres.rs"]
+#[expect(dead_code, reason = "the tests of the binary use the rest")]
 mod server;
 mod space;
 mod uid_tokens;

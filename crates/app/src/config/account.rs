@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Arg, ArgMatches, Command};
+use keysherd_store::PostgresSettings;
 
 use super::at_rest::{self, AtRest};
+use super::database;
 use super::settings::Settings;
 use crate::config::data_dir;
 use crate::exit::Exit;
@@ -20,6 +22,8 @@ pub(crate) struct AccountConfig {
     pub(crate) owner_email: String,
     /// What keeps the keys of the managers' stores.
     pub(crate) at_rest: AtRest,
+    /// Where control's store is; `None`: in the data directory.
+    pub(crate) database: Option<PostgresSettings>,
 }
 
 /// The command line of `keysherd account`.
@@ -48,7 +52,7 @@ fn create() -> Command {
                 .required(true)
                 .help("The owner's address"),
         );
-    at_rest::at_rest(create)
+    database::database(at_rest::at_rest(create))
 }
 
 impl AccountConfig {
@@ -67,11 +71,13 @@ impl AccountConfig {
             let missing = || Exit::Configuration(format!("--{name} is missing"));
             flags.get_one::<String>(name).cloned().ok_or_else(missing)
         };
+        let settings = Settings::of_flags(flags);
         Ok(Self {
             data_dir: data_dir::of(flags, env)?,
             out_dir: PathBuf::from(text("out")?),
             owner_email: text("owner-email")?,
-            at_rest: at_rest::load(&Settings::of_flags(flags))?,
+            at_rest: at_rest::load(&settings)?,
+            database: database::load(&settings, env)?,
         })
     }
 }

@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
+use keysherd_store::PostgresSettings;
 
 use crate::audit::Remembered;
-use crate::config::data_dir;
+use crate::config::settings::Settings;
+use crate::config::{data_dir, database};
 use crate::exit::Exit;
 
 /// What of the audit log is looked at.
@@ -13,6 +15,8 @@ use crate::exit::Exit;
 pub(crate) struct AuditConfig {
     /// The server's data directory.
     pub(crate) data_dir: PathBuf,
+    /// Where control's store is; `None`: in the data directory.
+    pub(crate) database: Option<PostgresSettings>,
     /// Whether the log is verified instead of listed.
     pub(crate) verify: bool,
     /// Whether only the signed heads are printed.
@@ -43,14 +47,14 @@ pub(crate) fn command() -> Command {
         .about("The audit log of a data directory; the server may be running.")
         .subcommand_required(true)
         .subcommand(
-            Command::new("list")
+            database::database(Command::new("list"))
                 .about("Print audit records, oldest first.")
                 .args([data_dir::flag(), json.clone(), account.clone()])
                 .arg(number("after", "Only records after this number", "0"))
                 .arg(number("limit", "At most this many records of each account", "1000")),
         )
         .subcommand(
-            Command::new("checkpoint")
+            database::database(Command::new("checkpoint"))
                 .about("Print the signed head of each chain and the public key, as JSON lines.")
                 .args([data_dir::flag(), account.clone()]),
         )
@@ -72,7 +76,7 @@ pub(crate) fn command() -> Command {
                 ]),
         )
         .subcommand(
-            Command::new("verify")
+            database::database(Command::new("verify"))
                 .about(
                     "Find any altered, missing or reordered record; exit code 70 if there is one.",
                 )
@@ -118,6 +122,7 @@ impl AuditConfig {
         };
         Ok(Self {
             data_dir: data_dir::of(flags, env)?,
+            database: database::load(&Settings::of_flags(flags), env)?,
             verify,
             checkpoint: verb == "checkpoint",
             json: (verify || list) && flags.get_flag("json"),

@@ -6,12 +6,13 @@ use std::path::PathBuf;
 use clap::{Arg, ArgMatches, Command};
 use keysherd_control::WebSettings;
 use keysherd_crypto::sign::PublicKey;
+use keysherd_store::PostgresSettings;
 
 use super::addresses::{self, ManagerAddresses};
 use super::enroll::{self, EnrollSettings};
 use super::owner_key::{owner_key, owner_option};
 use super::settings::{Settings, common, option};
-use super::{confinement, data_dir, identity};
+use super::{confinement, data_dir, database, identity};
 use crate::exit::Exit;
 use crate::hardening::Confinement;
 
@@ -29,6 +30,8 @@ pub(crate) struct ControlSettings {
     pub(crate) owner_key: Option<PublicKey>,
     /// Where managers are, for the relay.
     pub(crate) managers: ManagerAddresses,
+    /// Where its store is; `None`: in the data directory.
+    pub(crate) database: Option<PostgresSettings>,
     /// How it reaches identity providers.
     pub(crate) web: WebSettings,
     /// What it gives up.
@@ -68,7 +71,7 @@ pub(crate) fn command() -> Command {
 }
 
 fn run_options(command: Command) -> Command {
-    identity::identity(common(command))
+    database::database(identity::identity(common(command)))
         .arg(option(
             "listen",
             "ADDRESS:PORT",
@@ -98,6 +101,7 @@ impl ControlSettings {
             listen: settings.parsed("listen", LISTEN_DEFAULT, what)?,
             owner_key: owner_key(&settings)?,
             managers: addresses::managers(&settings)?,
+            database: database::load(&settings, env)?,
             web: identity::load(&settings)?,
             log_json: settings.is_set("log-json")?,
         })

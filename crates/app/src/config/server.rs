@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use clap::{ArgMatches, Command};
 use keysherd_control::WebSettings;
+use keysherd_store::PostgresSettings;
 
 use super::at_rest::{self, AtRest};
 use super::serving::{ServingSettings, serving};
 use super::settings::{Settings, common};
-use super::{confinement, data_dir, identity};
+use super::{confinement, data_dir, database, identity};
 use crate::exit::Exit;
 use crate::hardening::Confinement;
 
@@ -21,6 +22,8 @@ pub(crate) struct ServerConfig {
     pub(crate) serving: ServingSettings,
     /// What keeps the keys of the managers' stores.
     pub(crate) at_rest: AtRest,
+    /// Where control's store is; `None`: in the data directory.
+    pub(crate) database: Option<PostgresSettings>,
     /// How it reaches identity providers.
     pub(crate) web: WebSettings,
     /// What it gives up.
@@ -31,7 +34,8 @@ pub(crate) struct ServerConfig {
 
 /// The command line of `keysherd server`.
 pub(crate) fn command() -> Command {
-    identity::identity(serving(at_rest::at_rest(common(Command::new("server")))))
+    let command = serving(at_rest::at_rest(common(Command::new("server"))));
+    database::database(identity::identity(command))
         .about("Run control plane, fragment managers and gateway on this machine.")
 }
 
@@ -54,9 +58,10 @@ impl ServerConfig {
         let mut confinement = confinement::load(&settings, &data_dir, serving.paths())?;
         confinement.starts_programs = at_rest.starts_programs();
         confinement.readable.extend(at_rest.paths(env));
+        let database = database::load(&settings, env)?;
         let web = identity::load(&settings)?;
         let log_json = settings.is_set("log-json")?;
-        Ok(Self { data_dir, serving, at_rest, web, confinement, log_json })
+        Ok(Self { data_dir, serving, at_rest, database, web, confinement, log_json })
     }
 }
 

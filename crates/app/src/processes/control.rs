@@ -21,7 +21,7 @@ use crate::config::control::{ControlErrand, ControlSettings};
 use crate::exit::Exit;
 use crate::roles::announced::Announced;
 use crate::roles::bundle_file::BundleFile;
-use crate::roles::control::{self, ControlRole, SETUP_TOKEN};
+use crate::roles::control::{self, ControlRole, Places, SETUP_TOKEN};
 use crate::roles::files::DataDir;
 use crate::roles::process::{Hangup, StopSignals, write_stdout};
 use crate::roles::trust::Trusted;
@@ -47,13 +47,16 @@ pub(crate) async fn run(settings: ControlSettings) -> Result<(), Exit> {
     let permit_key = keys.permit.public();
     let trusted = Trusted::open(dir.clone(), owner)?;
     let announced = Announced::new(trusted.clone());
-    let web = &settings.web;
-    let role = ControlRole::open(&dir, keys, announced.clone(), web, clock.clone(), rng.clone())?;
+    let places = Places { dir: &dir, database: settings.database.clone(), web: &settings.web };
+    let role = ControlRole::open(places, keys, announced.clone(), clock.clone(), rng.clone())?;
     if !role.control.has_accounts()? && dir.read(SETUP_TOKEN)?.is_none() {
         control::write_setup_token(&dir, &rng)?;
     }
     let mut text = format!("Keysherd control listens on {}\n", listener.address());
     text.push_str(&format!("  data directory  {}\n", dir.join("").display()));
+    if let Some(database) = &settings.database {
+        text.push_str(&format!("  database        {}\n", database.shown()));
+    }
     text.push_str(&format!("  identity        {}\n", key.public()));
     text.push_str(&format!("  fingerprint     {}\n", key.public().fingerprint()));
     text.push_str(&format!("  permit key      {permit_key}\n"));

@@ -7,7 +7,7 @@ use keysherd_base::{ClockHandle, RngHandle};
 use keysherd_control::{Control, ControlConfig, ControlKeys, Gateways, Web, WebSettings};
 use keysherd_crypto::hash::sha256;
 use keysherd_plane::setup::SetupToken;
-use keysherd_store::{Store, StoreConfig};
+use keysherd_store::{PostgresSettings, Store, StoreConfig};
 
 use super::files::DataDir;
 use crate::exit::Exit;
@@ -16,8 +16,20 @@ use crate::exit::Exit;
 const STORE: &str = "store";
 /// Directory of the keys in control's own.
 const KEYS: &str = "keys";
+/// Connections for reading when the store is on a server, where each read waits for the network.
+const DATABASE_READERS: usize = 12;
 /// File that lets a gateway make an account, once.
 pub(crate) const SETUP_TOKEN: &str = "setup-token";
+
+/// What a control plane works with, wherever it runs.
+pub(crate) struct Places<'a> {
+    /// Its directory.
+    pub(crate) dir: &'a DataDir,
+    /// Where its store is; `None`: in the directory.
+    pub(crate) database: Option<PostgresSettings>,
+    /// How identity providers are reached.
+    pub(crate) web: &'a WebSettings,
+}
 
 /// A control plane and the store it works on.
 pub(crate) struct ControlRole {
@@ -38,20 +50,24 @@ pub(crate) fn keys(dir: &DataDir, rng: &RngHandle) -> Result<ControlKeys, Exit> 
 }
 
 impl ControlRole {
-    /// Opens the control plane in `dir` for the gateways that `gateways` names; identity providers
-    /// are reached as `web` says.
+    /// Opens the control plane for the gateways that `gateways` names.
     pub(crate) fn open(
-        dir: &DataDir,
+        places: Places<'_>,
         keys: ControlKeys,
         gateways: Arc<dyn Gateways>,
-        web: &WebSettings,
         clock: ClockHandle,
         rng: RngHandle,
     ) -> Result<Self, Exit> {
         let audit_key = keys.audit.clone();
         let head_signer = move |body: &[u8]| audit_key.sign(HEAD_LABEL, body).0;
         let signer = Arc::new(head_signer);
-        let store = Store::open(StoreConfig::new(dir.join(STORE), sha256, signer, clock.clone()))?;
+        let Places { dir, database, web } = places;
+        let mut config = StoreConfig::new(dir.join(STORE), sha256, signer, clock.clone());
+        if database.is_some() {
+            config.database = database;
+            config.readers = DATABASE_READERS;
+        }
+        let store = Store::open(config)?;
         let control = Control::open(ControlConfig {
             store: store.clone(),
             clock,

@@ -12,12 +12,12 @@ use keysherd_fragments::encoding::Encoding;
 use keysherd_fragments::manager_set::ManagerIndex;
 use keysherd_gateway::{CustomerFragments, Links, ManagerLink, Strictness};
 use keysherd_manager::Manager;
-use keysherd_store::Store;
+use keysherd_store::{PostgresSettings, Store};
 
 use super::trust::{self, Owner, OwnerKey, Parties};
 use crate::config::at_rest::AtRest;
 use crate::exit::Exit;
-use crate::roles::control::{self, ControlRole};
+use crate::roles::control::{self, ControlRole, Places};
 use crate::roles::files::DataDir;
 use crate::roles::fragments::{self, FragmentsParts};
 use crate::roles::gateway::{self, GatewayParts, GatewayRole};
@@ -62,6 +62,8 @@ pub(super) struct Opening<'a> {
     pub(super) strict: Strictness,
     /// What keeps the keys of the managers' stores.
     pub(super) at_rest: &'a AtRest,
+    /// Where control's store is; `None`: in its directory.
+    pub(super) database: Option<PostgresSettings>,
     /// How control reaches identity providers.
     pub(super) web: &'a WebSettings,
 }
@@ -69,7 +71,7 @@ pub(super) struct Opening<'a> {
 impl Roles {
     /// Opens everything, making what is missing. Call it on the runtime that will serve.
     pub(super) async fn open(dir: &DataDir, opening: Opening<'_>) -> Result<Self, Exit> {
-        let Opening { fragments, strict, at_rest, web, .. } = opening;
+        let Opening { fragments, strict, at_rest, database, web, .. } = opening;
         let clock: ClockHandle = Arc::new(SystemClock);
         let rng = SystemRng::handle();
         let instance = gateway::instance_key(&dir.subdir("gateway")?, &rng)?;
@@ -90,8 +92,9 @@ impl Roles {
         for manager in &managers {
             manager.accept_bundle(&bundle.signed().to_bytes()).await?;
         }
+        let places = Places { dir: &control_dir, database, web };
         let ControlRole { control, store } =
-            ControlRole::open(&control_dir, keys, trusted, web, clock.clone(), rng.clone())?;
+            ControlRole::open(places, keys, trusted, clock.clone(), rng.clone())?;
         let plane = control.plane_for(GatewayIdentity { spki_sha256: gateway_spki_sha256 });
         let links = links(&managers, gateway_spki_sha256);
         let gateway = GatewayRole::open(GatewayParts {

@@ -47,6 +47,7 @@ pub(crate) async fn run(config: ServerConfig) -> Result<(), Exit> {
         fragments,
         strict: config.serving.strict,
         at_rest: &config.at_rest,
+        database: config.database,
         web: &config.web,
     };
     let roles = Roles::open(&dir, opening).await?;
@@ -89,6 +90,7 @@ pub(crate) async fn create_account(config: AccountConfig) -> Result<(), Exit> {
         fragments: Arc::new(CustomerFragments::new(None)),
         strict: Strictness::default(),
         at_rest: &config.at_rest,
+        database: config.database,
         web: &WebSettings::default(),
     };
     let roles = Roles::open(&dir, opening).await?;
@@ -153,6 +155,7 @@ impl Roles {
                 "version": env!("CARGO_PKG_VERSION"),
                 "fragments": announce::TRUST_DOMAINS,
                 "fragment_managers": managers.len(),
+                "store": if store.is_shared() { "postgres" } else { "embedded" },
                 "low_on_space": store.is_low_on_space(),
                 "gateway": gateway::health(&gateway),
             })

@@ -7,11 +7,14 @@ use std::collections::HashSet;
 
 use serde_json::json;
 
+use crate::kit::postgres::Postgres;
 use crate::kit::{Api, Server, Site, random};
 use writers::{Fact, Progress, Secret, Work, write};
 
 /// As many as the design asks; they take about two minutes.
 const ROUNDS: u64 = 200;
+/// Over a database each takes longer.
+const DATABASE_ROUNDS: u64 = 6;
 /// Variable with another number of rounds.
 const ROUNDS_VARIABLE: &str = "KEYSHERD_TEST_ROUNDS";
 /// Most writes that are acknowledged before a kill.
@@ -23,29 +26,59 @@ const ROUNDS_PER_VERIFICATION: u64 = 20;
 fn nothing_acknowledged_is_lost_when_the_server_is_killed() {
     let given = std::env::var(ROUNDS_VARIABLE).ok().and_then(|text| text.parse().ok());
     let rounds: u64 = given.unwrap_or(ROUNDS);
-    let site = Site::new();
-    let mut server = site.start();
-    let token = server.admin().token().to_owned();
-    let mut all = Vec::new();
-    for round in 0..rounds {
-        let work = write_and_kill(server, &token, round);
-        server = site.start();
-        let admin = server.nobody().with_token(&token);
-        check_round(&admin, round, &work);
-        all.push(work);
-        if round % ROUNDS_PER_VERIFICATION == 0 {
-            site.audit(&["verify"]).expect(0);
+    Watched::default().kill_and_look(&Site::new(), rounds);
+}
+
+/// The same with the store on a database server, which is killed in every other round, too.
+#[test]
+fn nothing_acknowledged_is_lost_over_a_database() {
+    let (site, database) = (Site::new(), Postgres::start(""));
+    database.create("store");
+    let arguments = database.arguments(&site.path("password"), "store");
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let watched = Watched { database: Some(&database), arguments: &arguments };
+    watched.kill_and_look(&site, DATABASE_ROUNDS);
+}
+
+/// What is killed, and with what it is started again.
+#[derive(Default)]
+struct Watched<'a> {
+    database: Option<&'a Postgres>,
+    arguments: &'a [&'a str],
+}
+
+impl Watched<'_> {
+    fn kill_and_look(&self, site: &Site, rounds: u64) {
+        let start = || site.start_with(self.arguments);
+        let audit = |args: &[&str]| site.audit(&[args, self.arguments].concat());
+        let mut server = start();
+        let token = server.admin().token().to_owned();
+        let mut all = Vec::new();
+        for round in 0..rounds {
+            let work = write_and_kill(server, &token, round);
+            if let Some(database) = self.database.filter(|_| round % 2 == 1) {
+                database.kill();
+                database.run("");
+            }
+            server = start();
+            let admin = server.nobody().with_token(&token);
+            check_round(&admin, round, &work);
+            all.push(work);
+            if round % ROUNDS_PER_VERIFICATION == 0 {
+                audit(&["verify"]).expect(0);
+            }
         }
+        let acknowledged: usize = all.iter().map(|work| work.requests.len()).sum();
+        assert!(acknowledged as u64 >= rounds, "{acknowledged} writes in {rounds} rounds");
+        let admin = server.nobody().with_token(&token);
+        for (round, work) in (0..).zip(&all) {
+            check_round(&admin, round, work);
+        }
+        let listed = audit(&["list", "--json", "--limit", "10000000"]).expect(0).out;
+        check_audit(&listed, &all);
+        server.stop();
+        audit(&["verify"]).expect(0);
     }
-    let acknowledged: usize = all.iter().map(|work| work.requests.len()).sum();
-    assert!(acknowledged as u64 >= rounds, "{acknowledged} writes in {rounds} rounds");
-    let admin = server.nobody().with_token(&token);
-    for (round, work) in (0..).zip(&all) {
-        check_round(&admin, round, work);
-    }
-    check_audit(&site, &all);
-    server.stop();
-    site.audit(&["verify"]).expect(0);
 }
 
 /// Lets all writers write, and kills the server at a moment nobody can foresee.
@@ -130,8 +163,7 @@ fn check_fact(admin: &Api, fact: &Fact) {
 }
 
 /// Every acknowledged request has its record.
-fn check_audit(site: &Site, all: &[Work]) {
-    let listed = site.audit(&["list", "--json", "--limit", "10000000"]).expect(0).out;
+fn check_audit(listed: &str, all: &[Work]) {
     let recorded: HashSet<_> = listed
         .lines()
         .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())

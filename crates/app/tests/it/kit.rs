@@ -19,6 +19,7 @@ mod oidc_provider;
 pub(crate) mod openssl;
 mod orders;
 mod poll;
+pub(crate) mod postgres;
 mod proxy;
 mod python;
 mod records;

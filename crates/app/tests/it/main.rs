@@ -30,6 +30,7 @@ mod confinement;
 mod crash;
 mod customer_fragments;
 mod customer_thieves;
+mod databases;
 mod disk_full;
 mod first_start;
 mod fragment_delivery;

@@ -34,6 +34,15 @@ impl fmt::Debug for PostgresSettings {
     }
 }
 
+/// The same hosts, user and password, encrypted or not.
+impl PartialEq for PostgresSettings {
+    fn eq(&self, other: &Self) -> bool {
+        self.hosts == other.hosts && self.tls.is_some() == other.tls.is_some()
+    }
+}
+
+impl Eq for PostgresSettings {}
+
 /// What a URL says that is not the driver's to know.
 struct Url {
     /// The rest of it.

@@ -178,6 +178,25 @@ fn a_database_in_another_encoding_is_refused() {
     assert!(fault.public().contains("encoding UTF8"), "{fault}");
 }
 
+#[test]
+fn a_folder_is_of_one_kind() {
+    let database = new_database();
+    let open = |folder: &std::path::Path, database: Option<PostgresSettings>| {
+        let clock = Arc::new(ManualClock::new(NOW));
+        Store::open(StoreConfig { database, ..config(folder, &clock) }).map(drop)
+    };
+    let moved = tempfile::tempdir().unwrap();
+    open(moved.path(), Some(database.clone())).unwrap();
+    let fault = open(moved.path(), None).unwrap_err();
+    assert!(fault.public().contains("is in a database"), "{fault}");
+    open(moved.path(), Some(database.clone())).unwrap();
+    let embedded = tempfile::tempdir().unwrap();
+    open(embedded.path(), None).unwrap();
+    let fault = open(embedded.path(), Some(database)).unwrap_err();
+    assert!(fault.public().contains("there is an embedded store"), "{fault}");
+    open(embedded.path(), None).unwrap();
+}
+
 /// Writes items until told to end; gives the numbers of those that were answered.
 fn write_until(end: &AtomicBool, store: &Store, who: &str) -> Vec<u64> {
     let mut answered = Vec::new();

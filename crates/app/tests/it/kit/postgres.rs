@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -29,8 +29,20 @@ pub(crate) fn shared() -> &'static Postgres {
 }
 
 impl Postgres {
+    /// A server that encrypts, with a certificate and its key in PEM.
+    pub(crate) fn start_with_tls(certificate: &str, key: &str) -> Self {
+        Self::prepared(
+            "-c ssl=on -c ssl_cert_file=../cert.pem -c ssl_key_file=../key.pem",
+            &[("cert.pem", certificate), ("key.pem", key)],
+        )
+    }
+
     /// A server with further options.
     pub(crate) fn start(options: &str) -> Self {
+        Self::prepared(options, &[])
+    }
+
+    fn prepared(options: &str, files: &[(&str, &str)]) -> Self {
         let programs = programs();
         let user = unprivileged();
         let dir = TempDir::with_prefix("keysherd-postgres-").unwrap().keep();
@@ -38,9 +50,13 @@ impl Postgres {
             chown(&dir, Some(uid), Some(gid)).unwrap();
         }
         let password = dir.join("password");
-        fs::write(&password, PASSWORD).unwrap();
-        if let Some((uid, gid)) = user {
-            chown(&password, Some(uid), Some(gid)).unwrap();
+        for (name, content) in [("password", PASSWORD)].iter().chain(files) {
+            let file = dir.join(name);
+            fs::write(&file, content).unwrap();
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+            if let Some((uid, gid)) = user {
+                chown(&file, Some(uid), Some(gid)).unwrap();
+            }
         }
         let port = free_port();
         let keeper = keeper(&programs, &dir, user);
@@ -92,6 +108,15 @@ impl Postgres {
     /// The same through whoever listens there.
     pub(crate) fn url_at(port: u16, database: &str) -> String {
         format!("postgres://postgres:{PASSWORD}@127.0.0.1:{port}/{database}?sslmode=disable")
+    }
+
+    /// What a server is started with to have its store in a database. Makes the password file.
+    pub(crate) fn arguments(&self, password: &Path, database: &str) -> [String; 4] {
+        fs::write(password, PASSWORD).unwrap();
+        fs::set_permissions(password, fs::Permissions::from_mode(0o600)).unwrap();
+        let url = self.url(database).replace(&format!(":{PASSWORD}"), "");
+        let file = password.to_str().unwrap().to_owned();
+        ["--database".to_owned(), url, "--database-password-file".to_owned(), file]
     }
 
     /// Makes an empty database.

@@ -1,0 +1,127 @@
+//! The control plane's store on a PostgreSQL server, as operators set it up.
+
+use std::fs;
+use std::net::Ipv4Addr;
+use std::os::unix::fs::PermissionsExt as _;
+
+use keysherd_base::{Clock as _, SystemClock};
+use keysherd_crypto::pki::LocalCa;
+use keysherd_crypto::random::SystemRng;
+use serde_json::json;
+
+use crate::kit::postgres::{Postgres, shared};
+use crate::kit::{Site, finish, wait_until};
+
+#[test]
+fn a_server_keeps_its_store_in_a_database() {
+    let (site, database) = (Site::new(), Postgres::start(""));
+    database.create("store");
+    let arguments = database.arguments(&site.path("password"), "store");
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let server = site.start_with(&arguments);
+    let admin = server.admin();
+    admin.store("/team/db", "a value");
+    let person = admin.person_who_may("reader", &[("item-rule", "/team/*", "read")]);
+    assert_eq!(person.api.read("/team/db"), "a value");
+    assert_eq!(server.http.get("/status").unwrap().json()["store"], "postgres");
+    server.process.kill();
+    database.kill();
+    database.run("");
+
+    let server = site.start_with(&arguments);
+    let admin = server.admin();
+    assert_eq!(admin.read("/team/db"), "a value");
+    // Without its database it refuses, and goes on when it is back.
+    database.kill();
+    let refused = admin.call("create-secret", json!({"name": "/lost", "value": "v"}));
+    assert_eq!(refused.status, 503, "{}", refused.text());
+    assert_eq!(admin.try_read("/team/db"), None);
+    database.run("");
+    wait_until("a write after the database came back", || {
+        admin.call("create-secret", json!({"name": "/kept", "value": "v"})).status == 200
+    });
+    assert_eq!(admin.read("/kept"), "v");
+    let found = admin.ok("audit-search", json!({"action": "create_item"}));
+    assert!(found.to_string().contains("/kept"), "{found}");
+    server.stop();
+
+    site.audit(&[&["verify"], &arguments[..]].concat()).expect(0);
+    let listed = site.audit(&[&["list", "--json"], &arguments[..]].concat()).expect(0).out;
+    assert!(listed.contains("/team/db"), "{listed}");
+    // Nobody starts over in the directory by leaving the setting out.
+    let mut again = site.server(&site.data());
+    let ended = finish(&mut again, b"");
+    assert_ne!(ended.code, 0);
+    assert!(ended.err.contains("is in a database"), "{}", ended.err);
+}
+
+/// Starts a server that cannot start; gives what it says.
+fn refused(site: &Site, name: &str, url: &str) -> String {
+    let mut command = site.server(&site.path(name));
+    let ended = finish(command.args(["--database", url]), b"");
+    assert_ne!(ended.code, 0, "{}", ended.out);
+    ended.err
+}
+
+#[test]
+fn the_certificate_of_the_database_is_checked() {
+    let (now, rng) = (SystemClock.now(), SystemRng::handle());
+    let (begin, end) = (now.plus_seconds(-60), now.plus_seconds(86_400));
+    let authority = || LocalCa::create("a database's authority", begin, end, &*rng).unwrap();
+    let (ours, another) = (authority(), authority());
+    let names = [Ipv4Addr::LOCALHOST.to_string()];
+    let issued = ours.issue_server(&names, begin, end, &*rng).unwrap();
+    let database = Postgres::start_with_tls(&issued.cert_pem, issued.key_pem.expose());
+    database.create("store");
+
+    let site = Site::new();
+    let file = |name: &str, pem: &str| {
+        let path = site.path(name);
+        fs::write(&path, pem).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (good, bad) = (file("ca.pem", ours.cert_pem()), file("another.pem", another.cert_pem()));
+    let mut arguments = database.arguments(&site.path("password"), "store");
+    let url = |host: &str, ca: &str| {
+        let port = database.port;
+        format!("postgres://postgres@{host}:{port}/store?sslmode=verify-full&sslrootcert={ca}")
+    };
+    for (host, ca) in [("127.0.0.1", &bad), ("localhost", &good)] {
+        let text = refused(&site, "data", &url(host, ca));
+        assert!(text.contains("does not answer"), "{host}, {ca}: {text}");
+    }
+    arguments[1] = url("127.0.0.1", &good);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let server = site.start_with(&arguments);
+    server.admin().store("/a", "value");
+    assert_eq!(server.admin().read("/a"), "value");
+    let encrypted = "SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) \
+                     WHERE application_name = 'keysherd'";
+    assert_eq!(database.sql("store", encrypted), "t");
+    server.stop();
+}
+
+#[test]
+fn settings_of_the_database_are_checked_before_anything_starts() {
+    let site = Site::new();
+    for (url, text) in [
+        ("mysql://me@127.0.0.1/store", "must begin with postgres://"),
+        ("postgres://me:hunter2@127.0.0.1/store?sslmode=disable", "--database-password-file"),
+        ("postgres://me@db.example/store", "sslrootcert"),
+        ("postgres://me@db.example/store?sslmode=disable", "this machine only"),
+    ] {
+        let said = refused(&site, "nothing", url);
+        assert!(said.contains(text) && !said.contains("hunter2"), "{url}: {said}");
+        assert!(!site.path("nothing").exists());
+    }
+    // The right server with a wrong password.
+    shared().create("guarded");
+    let mut arguments = shared().arguments(&site.path("password"), "guarded");
+    let file = site.path("wrong");
+    fs::write(&file, "wrong").unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    arguments[3] = file.to_str().unwrap().to_owned();
+    let ended = finish(site.server(&site.path("guarded")).args(&arguments), b"");
+    assert_ne!(ended.code, 0);
+    assert!(ended.err.contains("28P01"), "the log says why: {}", ended.err);
+}
