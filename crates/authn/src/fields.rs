@@ -53,3 +53,39 @@ pub(crate) fn refuse_scim(given: &Args) -> Result<(), Fault> {
          leave it out, and let sub-claims say who may do what",
     ))
 }
+
+/// Who searches a directory.
+pub const BIND_DN: Field<Text> =
+    Field::text("bind-dn", "Who searches the directory; none: nobody, anonymously.");
+/// Their password.
+pub const BIND_DN_PASSWORD: Field<Text> =
+    Field::text("bind-dn-password", "The searcher's password.").secret();
+/// What a group is called, or what has the user's groups.
+pub const GROUP_ATTR: Field<Text> = Field::text(
+    "group-attr",
+    "A group's name below group-dn (cn), or without that the user's groups (memberOf).",
+);
+/// Where groups are.
+pub const GROUP_DN: Field<Text> =
+    Field::text("group-dn", "Where groups are; none: an attribute of the user tells them.");
+/// Which groups are a user's.
+pub const GROUP_FILTER: Field<Text> = Field::text(
+    "group-filter",
+    "Which groups are a user's, with {{.Username}} and {{.UserDN}}; the usual kinds without it.",
+);
+/// Whose certificate a directory has.
+pub const LDAP_CA_CERT: Field<Text> =
+    Field::text("ldap-ca-cert", "The directory's CA certificate: PEM, or that in base64.");
+/// Where a directory is.
+pub const LDAP_URL: Field<Text> = Field::text(
+    "ldap-url",
+    "Address of the directory: ldaps://host:port, or ldap://host:port with StartTLS.",
+);
+/// What a user is called.
+pub const USER_ATTRIBUTE: Field<Text> =
+    Field::text("user-attribute", "The attribute that has the user's name.").default("uid");
+/// Where users are.
+pub const USER_DN: Field<Text> = Field::text(
+    "user-dn",
+    "Where users are searched, or with {{.Username}} in it, a user's very name.",
+);

@@ -36,6 +36,9 @@ pub const SKEW_SECONDS: i64 = 300;
 /// The flag of tickets that are not valid (RFC 4120 section 2.2): bit 7, counted from the left.
 const INVALID_FLAG: usize = 7;
 
+/// The first byte of a request as the protocol has it: APPLICATION 14.
+const AP_REQ_TAG: u8 = 0x6e;
+
 /// Why a ticket was not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KerberosRefused {
@@ -53,6 +56,8 @@ pub enum KerberosRefused {
     Skew,
     /// The client is of another realm.
     Realm,
+    /// The client's name has characters with which it could be taken for somebody else's.
+    Name,
 }
 
 impl fmt::Display for KerberosRefused {
@@ -65,6 +70,7 @@ impl fmt::Display for KerberosRefused {
             Self::Time => "the ticket is not valid at this time",
             Self::Skew => "the client's clock is more than five minutes away",
             Self::Realm => "the client is of another realm",
+            Self::Name => "the client's name has '/', '@', '\\\\' or control characters in a part",
         })
     }
 }
@@ -179,8 +185,8 @@ pub struct Accepted {
     pub once: [u8; 32],
 }
 
-/// Accepts the token a client made for a service of `keytab`: SPNEGO around Kerberos, or Kerberos
-/// itself.
+/// Accepts the token a client made for a service of `keytab`: SPNEGO around Kerberos, the token of
+/// GSS-API, or the bare request.
 ///
 /// # Errors
 /// [`KerberosRefused`].
@@ -210,9 +216,8 @@ pub fn accept(token: &[u8], keytab: &Keytab, now: Timestamp) -> Result<Accepted,
     let proof = open::<Authenticator>(sealed, session.expose(), AP_REQ_AUTHENTICATOR);
     let proof = proof.ok_or(KerberosRefused::Authenticator)?.0;
     let client = components(&opened.cname.0);
-    // Names that are no UTF-8 could be mistaken for each other.
-    if client.iter().any(|part| part.contains('\u{fffd}')) {
-        return Err(KerberosRefused::Malformed);
+    if !client.iter().all(|part| is_plain(part)) {
+        return Err(KerberosRefused::Name);
     }
     let client_realm = opened.crealm.0.0.to_string();
     if components(&proof.cname.0) != client || proof.crealm.0.0.to_string() != client_realm {
@@ -244,8 +249,18 @@ pub fn accept(token: &[u8], keytab: &Keytab, now: Timestamp) -> Result<Accepted,
     })
 }
 
-/// The request in a token, with or without SPNEGO around it.
+/// Whether a part of a name means the same wherever it is written: parts are joined by `/` and
+/// followed by `@` and the realm, and names that are no UTF-8 could be mistaken for each other.
+fn is_plain(part: &str) -> bool {
+    let odd = |c: char| matches!(c, '/' | '@' | '\\' | '\u{fffd}') || c.is_control();
+    !part.is_empty() && !part.contains(odd)
+}
+
+/// The request in a token: bare, in the frame of GSS-API, or in that with SPNEGO around it.
 fn request(token: &[u8]) -> Option<ApReq> {
+    if token.first() == Some(&AP_REQ_TAG) {
+        return der(token);
+    }
     let bare = mechanism_token(token);
     let inner = bare.as_deref().unwrap_or(token);
     let message = KrbMessage::<ApReq>::decode_application_krb_message(inner).ok()?.0;

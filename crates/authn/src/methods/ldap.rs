@@ -8,6 +8,7 @@ use keysherd_domain::claims::SubClaims;
 use keysherd_wire::{Args, Field, FieldSpec, Group, Text};
 use serde::{Deserialize, Serialize};
 
+use crate::directory::{self, Claimant, Person};
 use crate::fields::{ACCESS_ID, GATEWAY_URL};
 use crate::method_key::{self, GEN_KEY, MethodKey};
 use crate::{
@@ -16,10 +17,8 @@ use crate::{
 };
 
 mod config;
-mod directory;
 
 pub use config::LdapConfig;
-use directory::{Claimant, Person};
 
 const PUBLIC_KEY_DATA: Field<Text> = Field::text(
     "public-key-data",
@@ -187,7 +186,7 @@ async fn prove(given: &Args, desk: &dyn Desk) -> Result<String, Fault> {
         )
     })?;
     let claimant = Claimant { access_id: &access_id, name: username, password: &password };
-    let person = directory::login(&config, &claimant, outward, desk).await?;
+    let person = directory::login(&config.directory, &claimant, outward, desk).await?;
     let key = Secret::new(config.signing_key.clone());
     assertion::sign(&KIND, &access_id, identity(person), &key, u32::MAX, desk)
 }
@@ -204,10 +203,8 @@ fn check_admitted(attempt: &Attempt<'_>, claims: &SubClaims) -> Result<(), Fault
 
 fn identity(person: Person) -> Identity {
     let mut claims = SubClaims::default();
+    let unique_id = person.name.clone();
     claims.set(USERS, person.name.clone());
-    claims.set("dn", person.dn);
-    if !person.groups.is_empty() {
-        claims.0.insert("groups".to_owned(), person.groups);
-    }
-    Identity { unique_id: person.name, claims, ends: None }
+    person.claim(&mut claims);
+    Identity { unique_id, claims, ends: None }
 }

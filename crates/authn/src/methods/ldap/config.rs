@@ -1,49 +1,18 @@
-//! How a gateway reaches a directory: what its commands keep, and the login reads.
-
-use std::sync::Arc;
+//! What a gateway keeps for the logins of a directory's people.
 
 use keysherd_base::{Fault, Secret, SecretString};
-use ldap3::{LdapConnSettings, ldap_escape};
-use reqwest::Url;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::{ClientConfig, RootCertStore};
 use serde::{Deserialize, Serialize};
 
-use crate::outward::ANSWER_PATIENCE;
-
-/// Stands for the name of the user in `user-dn` and `group-filter`.
-const USERNAME: &str = "{{.Username}}";
-/// Stands for the user's distinguished name in `group-filter`.
-const USER_DN: &str = "{{.UserDN}}";
-/// Groups as most directories keep them.
-const GROUP_FILTER: &str =
-    "(|(memberUid={{.Username}})(member={{.UserDN}})(uniqueMember={{.UserDN}}))";
+use crate::directory::Directory;
 
 /// A gateway's configuration of a directory. It has secrets: never shown, kept sealed.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LdapConfig {
     /// Whether logins are checked at all.
     pub enabled: bool,
-    /// `ldaps://host:port`, or `ldap://host:port`, where StartTLS follows.
-    pub url: String,
-    /// Who searches; `None`: nobody, anonymously.
-    pub bind_dn: Option<String>,
-    /// The searcher's password.
-    pub bind_password: Option<String>,
-    /// Where users are searched, or with `{{.Username}}` in it, their very name.
-    pub user_dn: String,
-    /// The attribute that has the user's name.
-    pub user_attribute: String,
-    /// Where groups are searched; `None`: an attribute of the user tells them.
-    pub group_dn: Option<String>,
-    /// The attribute that has a group's name, or the user's groups.
-    pub group_attribute: Option<String>,
-    /// Which groups are a user's.
-    pub group_filter: Option<String>,
-    /// Certificates of the directory's authority in PEM; `None`: those of this machine.
-    pub ca: Option<String>,
+    /// Whom it asks.
+    pub directory: Directory,
     /// The private half of the auth method's key, in PEM.
     pub signing_key: String,
 }
@@ -66,175 +35,16 @@ impl LdapConfig {
     pub fn to_json(&self) -> Result<SecretString, Fault> {
         serde_json::to_string(self).map(Secret::new).map_err(Fault::internal)
     }
-
-    /// Demands a configuration that a directory could be asked with.
-    ///
-    /// # Errors
-    /// [`Fault::bad_request`] names the field.
-    pub fn check(&self) -> Result<(), Fault> {
-        let bad = |field: &str, want: &str| {
-            Err(Fault::bad_request(format!("invalid value of '{field}': {want}")))
-        };
-        let url = Url::parse(&self.url).ok().filter(|url| {
-            matches!(url.scheme(), "ldap" | "ldaps")
-                && url.host_str().is_some_and(|host| !host.is_empty())
-                && matches!(url.path(), "" | "/")
-                && url.username().is_empty()
-                && url.query().is_none()
-        });
-        if url.is_none() {
-            return bad("ldap-url", "it must be such as ldaps://directory.example:636");
-        }
-        let plain = |text: &str| {
-            !text.is_empty()
-                && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-;.".contains(&b))
-        };
-        if !plain(&self.user_attribute) {
-            return bad("user-attribute", "it must be the name of an attribute, such as uid");
-        }
-        if self.group_attribute.as_ref().is_some_and(|name| !plain(name)) {
-            return bad("group-attr", "it must be the name of an attribute, such as cn");
-        }
-        if self.user_dn.is_empty() {
-            return bad("user-dn", "it must say where users are, such as ou=people,dc=example");
-        }
-        if self.bind_dn.is_some() != self.bind_password.is_some() {
-            return bad("bind-dn", "it goes together with bind-dn-password");
-        }
-        if ldap3::parse_filter(self.groups_of("name", "cn=name")).is_err() {
-            return bad("group-filter", "it must be a filter, such as (member={{.UserDN}})");
-        }
-        self.settings().map(drop)
-    }
-
-    /// The user's distinguished name, where it follows from the name.
-    pub(super) fn dn_of(&self, username: &str) -> Option<String> {
-        let escaped = ldap3::dn_escape(username);
-        self.user_dn.contains(USERNAME).then(|| self.user_dn.replace(USERNAME, &escaped))
-    }
-
-    /// Where somebody would be whom no search finds.
-    pub(super) fn nobody(&self, username: &str) -> String {
-        format!("{}={},{}", self.user_attribute, ldap3::dn_escape(username), self.user_dn)
-    }
-
-    /// The filter that finds the user.
-    pub(super) fn user_filter(&self, username: &str) -> String {
-        format!("({}={})", self.user_attribute, ldap_escape(username))
-    }
-
-    /// The filter that finds the user's groups. Both values are escaped, and what stands for one
-    /// in the other is not replaced again.
-    pub(super) fn groups_of(&self, username: &str, dn: &str) -> String {
-        let template = self.group_filter.as_deref().unwrap_or(GROUP_FILTER);
-        let (username, dn) = (ldap_escape(username), ldap_escape(dn));
-        let parts = template.split(USER_DN).map(|part| part.replace(USERNAME, &username));
-        parts.collect::<Vec<_>>().join(&dn)
-    }
-
-    /// How to connect: always with TLS, and with certificates that were verified.
-    ///
-    /// # Errors
-    /// [`Fault::bad_request`] when the CA certificate cannot be read.
-    pub(super) fn settings(&self) -> Result<LdapConnSettings, Fault> {
-        let settings = LdapConnSettings::new()
-            .set_conn_timeout(ANSWER_PATIENCE)
-            .set_starttls(self.url.to_ascii_lowercase().starts_with("ldap:"));
-        let Some(ca) = &self.ca else { return Ok(settings) };
-        let bad = || {
-            Fault::bad_request("invalid value of 'ldap-ca-cert': it must be a certificate in PEM")
-        };
-        let mut roots = RootCertStore::empty();
-        for certificate in CertificateDer::pem_slice_iter(ca.as_bytes()) {
-            roots.add(certificate.map_err(|_| bad())?).map_err(|_| bad())?;
-        }
-        if roots.is_empty() {
-            return Err(bad());
-        }
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let tls = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(Fault::internal)?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Ok(settings.set_config(Arc::new(tls)))
-    }
 }
 
 impl Drop for LdapConfig {
     fn drop(&mut self) {
-        let secrets = [self.bind_password.take(), Some(std::mem::take(&mut self.signing_key))];
-        secrets.into_iter().flatten().for_each(|text| drop(Secret::new(text)));
+        drop(Secret::new(std::mem::take(&mut self.signing_key)));
     }
 }
 
 impl std::fmt::Debug for LdapConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LdapConfig").field("url", &self.url).finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn config() -> LdapConfig {
-        LdapConfig {
-            enabled: true,
-            url: "ldaps://127.0.0.1:636".to_owned(),
-            bind_dn: None,
-            bind_password: None,
-            user_dn: "ou=people,dc=example".to_owned(),
-            user_attribute: "uid".to_owned(),
-            group_dn: None,
-            group_attribute: None,
-            group_filter: None,
-            ca: None,
-            signing_key: String::new(),
-        }
-    }
-
-    #[test]
-    fn names_cannot_leave_their_place_in_filters_and_names() {
-        let mut config = config();
-        for (name, filter) in [
-            ("alice", "(uid=alice)"),
-            ("*", r"(uid=\2a)"),
-            ("a)(uid=*", r"(uid=a\29\28uid=\2a)"),
-            ("a\\", r"(uid=a\5c)"),
-            ("a\0", r"(uid=a\00)"),
-            ("*)(|(objectClass=*)", r"(uid=\2a\29\28|\28objectClass=\2a\29)"),
-        ] {
-            assert_eq!(config.user_filter(name), filter);
-            assert!(ldap3::parse_filter(config.user_filter(name)).is_ok(), "{name}");
-        }
-        // A name that looks like a placeholder is not one.
-        config.group_filter = Some("(&(u={{.Username}})(d={{.UserDN}}))".to_owned());
-        let groups = config.groups_of("{{.UserDN}}", "uid={{.Username}}*");
-        assert_eq!(groups, r"(&(u={{.UserDN}})(d=uid={{.Username}}\2a))");
-        config.user_dn = "uid={{.Username}},ou=people".to_owned();
-        let dn = config.dn_of("a,ou=admins+x=y").unwrap();
-        assert_eq!(dn, r"uid=a\2cou\3dadmins\2bx\3dy,ou=people");
-    }
-
-    #[test]
-    fn only_configurations_that_end_in_verified_tls_are_taken() {
-        assert!(config().check().is_ok());
-        let changes: [fn(&mut LdapConfig); 9] = [
-            |c| c.url = "http://127.0.0.1".to_owned(),
-            |c| c.url = "ldapi:///var/run/ldapi".to_owned(),
-            |c| c.url = "ldaps://".to_owned(),
-            |c| c.url = "ldaps://h/dc=x?uid".to_owned(),
-            |c| c.user_attribute = "uid=*)(x".to_owned(),
-            |c| c.user_dn = String::new(),
-            |c| c.bind_dn = Some("cn=searcher".to_owned()),
-            |c| c.group_filter = Some("(member=".to_owned()),
-            |c| c.ca = Some("no certificate".to_owned()),
-        ];
-        for (number, change) in changes.iter().enumerate() {
-            let mut config = config();
-            change(&mut config);
-            assert!(config.check().is_err(), "change {number}");
-        }
+        f.debug_struct("LdapConfig").field("directory", &self.directory).finish_non_exhaustive()
     }
 }

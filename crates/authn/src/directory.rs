@@ -1,4 +1,5 @@
-//! Asking a directory who somebody is: find the entry, bind as it with the password, read groups.
+//! Asking a directory who somebody is: find the entry, bind as it where a password is to be
+//! checked, read groups. What members that ask one share.
 //!
 //! No password is tried under a name that control's login guard was not asked about: when the
 //! entry has another name than was typed, the guard is asked again in between. For a name that
@@ -9,11 +10,16 @@ use std::time::Duration;
 
 use keysherd_base::limits::CLAIM_VALUE_BYTES_MAX;
 use keysherd_base::{AccessId, Fault, SecretString};
+use keysherd_domain::claims::SubClaims;
 use ldap3::{Ldap, LdapConnAsync, LdapError, Scope, SearchEntry, SearchOptions};
 
-use super::config::LdapConfig;
 use crate::outward::{ANSWER_PATIENCE, Outward};
 use crate::{Desk, Entrant, VALUES_MAX, folded};
+
+mod config;
+mod read;
+
+pub use config::Directory;
 
 /// How long everything together may take.
 const LOGIN_PATIENCE: Duration = Duration::from_secs(10);
@@ -29,33 +35,48 @@ const INVALID_CREDENTIALS: u32 = 49;
 /// Results that say something about the account: not found, malformed name, rights, locked or
 /// expired.
 const ACCOUNT_REFUSED: &[u32] = &[19, 32, 34, 48, 50, 53];
+/// Why somebody is refused of whom the directory knows nothing.
+const NOBODY: &str = "the directory has nobody of that name";
 /// The search found more than was asked for.
 const SIZE_LIMIT_EXCEEDED: u32 = 4;
 
-/// Who bound.
+/// Somebody the directory knows.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Person {
+pub(crate) struct Person {
     /// The name as the directory has it: the same for all spellings and aliases.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// The distinguished name.
-    pub(super) dn: String,
-    pub(super) groups: Vec<String>,
+    pub(crate) dn: String,
+    pub(crate) groups: Vec<String>,
+}
+
+impl Person {
+    /// What is claimed of them beside a name.
+    pub(crate) fn claim(self, claims: &mut SubClaims) {
+        claims.set("dn", self.dn);
+        if !self.groups.is_empty() {
+            claims.0.insert("groups".to_owned(), self.groups);
+        }
+    }
 }
 
 /// Who says that they are somebody, and was admitted under that name.
-pub(super) struct Claimant<'a> {
+pub(crate) struct Claimant<'a> {
     /// The auth method.
-    pub(super) access_id: &'a AccessId,
+    pub(crate) access_id: &'a AccessId,
     /// The name as typed.
-    pub(super) name: &'a str,
+    pub(crate) name: &'a str,
     /// The password; not empty.
-    pub(super) password: &'a SecretString,
+    pub(crate) password: &'a SecretString,
 }
 
-struct Found {
-    dn: String,
-    name: String,
-    groups: Vec<String>,
+/// Whom a directory is asked about.
+#[derive(Clone, Copy)]
+enum Question<'a> {
+    /// Whether a password is theirs.
+    Claimant(&'a Claimant<'a>, &'a dyn Desk),
+    /// Somebody of this name.
+    Known(&'a str),
 }
 
 /// Who `claimant` is.
@@ -63,75 +84,134 @@ struct Found {
 /// # Errors
 /// [`Fault::unauthorized`] when the directory refuses them, [`Fault::unavailable`] when it cannot
 /// be asked; those of [`Desk::admit`].
-pub(super) async fn login(
-    config: &LdapConfig,
+pub(crate) async fn login(
+    directory: &Directory,
     claimant: &Claimant<'_>,
     outward: &Outward,
     desk: &dyn Desk,
 ) -> Result<Person, Fault> {
+    asked(directory, Question::Claimant(claimant, desk), outward).await
+}
+
+/// Who `username` is, of whom is known already that it is them. The entry must have that very
+/// name, up to letter case: a directory also takes names for the same that differ in spaces.
+///
+/// # Errors
+/// [`Fault::unauthorized`] when the directory has nobody of that name, [`Fault::unavailable`] when
+/// it cannot be asked.
+pub(crate) async fn lookup(
+    directory: &Directory,
+    username: &str,
+    outward: &Outward,
+) -> Result<Person, Fault> {
+    asked(directory, Question::Known(username), outward).await
+}
+
+async fn asked(
+    directory: &Directory,
+    question: Question<'_>,
+    outward: &Outward,
+) -> Result<Person, Fault> {
     let _turn = outward.turn().await?;
-    let login = async {
-        let settings = config.settings()?;
-        let connecting = LdapConnAsync::with_settings(settings, &config.url);
+    let asking = async {
+        let settings = directory.settings()?;
+        let connecting = LdapConnAsync::with_settings(settings, &directory.url);
         let (connection, mut ldap) = connecting.await.map_err(|error| unreachable(&error))?;
         let driving = tokio::spawn(async move {
             if let Err(error) = connection.drive().await {
                 tracing::debug!(%error, "a connection to a directory ended");
             }
         });
-        let person = ask(config, claimant, desk, &mut ldap).await;
+        let person = match question {
+            Question::Claimant(claimant, desk) => {
+                authenticate(directory, claimant, desk, &mut ldap).await
+            }
+            Question::Known(username) => describe(directory, username, &mut ldap).await,
+        };
         // What is said at the end does not matter any more.
         let _ended = within(ldap.unbind()).await;
         driving.abort();
         person
     };
-    tokio::time::timeout(LOGIN_PATIENCE, login).await.map_err(|_| too_slow())?
+    tokio::time::timeout(LOGIN_PATIENCE, asking).await.map_err(|_| too_slow())?
 }
 
-async fn ask(
-    config: &LdapConfig,
+async fn authenticate(
+    directory: &Directory,
     claimant: &Claimant<'_>,
     desk: &dyn Desk,
     ldap: &mut Ldap,
 ) -> Result<Person, Fault> {
-    let username = claimant.name;
-    let found = match config.dn_of(username) {
-        Some(dn) => Found { dn, name: username.to_lowercase(), groups: Vec::new() },
+    let (username, password) = (claimant.name, claimant.password);
+    let mut person = match directory.dn_of(username) {
+        Some(dn) => Person { dn, name: username.to_lowercase(), groups: Vec::new() },
         None => {
-            bind_searcher(config, ldap).await?;
-            match find(config, username, ldap).await? {
-                Ok(found) => found,
+            bind_searcher(directory, ldap).await?;
+            match find(directory, username, ldap).await? {
+                Ok(found) => found.person,
                 Err(why) => {
-                    bind_user(&config.nobody(username), claimant.password, ldap).await?;
+                    bind_user(&directory.nobody(username), password, ldap).await?;
                     return Err(refused(why));
                 }
             }
         }
     };
-    if folded(&found.name) != folded(username) {
-        desk.admit(claimant.access_id, Entrant::Person(&found.name)).await?;
+    if folded(&person.name) != folded(username) {
+        desk.admit(claimant.access_id, Entrant::Person(&person.name)).await?;
     }
-    bind_user(&found.dn, claimant.password, ldap).await?;
-    let Found { dn, name, mut groups } = found;
-    if config.dn_of(username).is_some() {
+    bind_user(&person.dn, password, ldap).await?;
+    if directory.dn_of(username).is_some() {
         // The user may read their own entry, or has no groups.
-        groups = own_groups(config, &dn, ldap).await?;
+        let entry = entry_at(directory, &person.dn, ldap).await?;
+        person.groups = entry.map(|entry| own_groups(directory, &entry)).unwrap_or_default();
     }
-    if let Some(base) = &config.group_dn {
-        if config.bind_dn.is_some() {
-            bind_searcher(config, ldap).await?;
-        }
-        groups = groups_below(config, base, username, &dn, ldap).await?;
+    if directory.group_dn.is_some() && directory.bind_dn.is_some() {
+        bind_searcher(directory, ldap).await?;
     }
+    with_groups(directory, username, person, ldap).await
+}
+
+async fn describe(
+    directory: &Directory,
+    username: &str,
+    ldap: &mut Ldap,
+) -> Result<Person, Fault> {
+    bind_searcher(directory, ldap).await?;
+    let found = match directory.dn_of(username) {
+        Some(dn) => match entry_at(directory, &dn, ldap).await? {
+            Some(entry) => found(directory, entry),
+            None => Err(NOBODY),
+        },
+        None => find(directory, username, ldap).await?,
+    };
+    let found = found.map_err(refused)?;
+    let wanted = username.to_lowercase();
+    if !found.names.iter().any(|name| name.to_lowercase() == wanted) {
+        return Err(refused("the directory's entry is called otherwise"));
+    }
+    with_groups(directory, username, found.person, ldap).await
+}
+
+/// The person with the groups that are searched for, within bounds.
+async fn with_groups(
+    directory: &Directory,
+    username: &str,
+    mut person: Person,
+    ldap: &mut Ldap,
+) -> Result<Person, Fault> {
+    if let Some(base) = &directory.group_dn {
+        person.groups = groups_below(directory, base, username, &person.dn, ldap).await?;
+    }
+    let groups = &mut person.groups;
     groups.retain(|group| !group.is_empty() && group.len() <= CLAIM_VALUE_BYTES_MAX);
     groups.sort();
     groups.dedup();
     groups.truncate(VALUES_MAX);
-    Ok(Person { name, dn, groups })
+    Ok(person)
 }
 
-async fn bind_searcher(config: &LdapConfig, ldap: &mut Ldap) -> Result<(), Fault> {
-    let (Some(dn), Some(password)) = (&config.bind_dn, &config.bind_password) else {
+async fn bind_searcher(directory: &Directory, ldap: &mut Ldap) -> Result<(), Fault> {
+    let (Some(dn), Some(password)) = (&directory.bind_dn, &directory.bind_password) else {
         return Ok(());
     };
     let bound = within(ldap.simple_bind(dn, password)).await?;
@@ -164,45 +244,63 @@ async fn bind_user(dn: &str, password: &SecretString, ldap: &mut Ldap) -> Result
 
 /// The one entry with this name, or why there is none.
 async fn find(
-    config: &LdapConfig,
+    directory: &Directory,
     username: &str,
     ldap: &mut Ldap,
 ) -> Result<Result<Found, &'static str>, Fault> {
-    let groups = config.group_attribute.as_deref().unwrap_or(MEMBER_OF);
-    let attributes = [config.user_attribute.as_str(), groups];
-    let filter = config.user_filter(username);
-    let mut entries =
-        search(ldap, &config.user_dn, Scope::Subtree, &filter, &attributes, 2).await?;
-    let entry = match (entries.pop(), entries.pop()) {
-        (Some(entry), None) if !entry.dn.is_empty() => entry,
-        (None, _) => return Ok(Err("the directory has nobody of that name")),
-        _ => return Ok(Err("the directory has several entries of that name")),
-    };
-    let mut names = values(&entry, &config.user_attribute);
+    let filter = directory.user_filter(username);
+    let attributes = attributes_of_user(directory);
+    let base = &directory.user_dn;
+    let mut entries = search(ldap, base, Scope::Subtree, &filter, &attributes, 2).await?;
+    Ok(match (entries.pop(), entries.pop()) {
+        (Some(entry), None) if !entry.dn.is_empty() => found(directory, entry),
+        (None, _) => Err(NOBODY),
+        _ => Err("the directory has several entries of that name"),
+    })
+}
+
+async fn entry_at(
+    directory: &Directory,
+    dn: &str,
+    ldap: &mut Ldap,
+) -> Result<Option<SearchEntry>, Fault> {
+    let attributes = attributes_of_user(directory);
+    Ok(search(ldap, dn, Scope::Base, "(objectClass=*)", &attributes, 1).await?.pop())
+}
+
+fn attributes_of_user(directory: &Directory) -> [&str; 2] {
+    [directory.user_attribute.as_str(), directory.group_attribute.as_deref().unwrap_or(MEMBER_OF)]
+}
+
+fn own_groups(directory: &Directory, entry: &SearchEntry) -> Vec<String> {
+    values(entry, directory.group_attribute.as_deref().unwrap_or(MEMBER_OF))
+}
+
+/// A person, and everything the directory calls them.
+struct Found {
+    person: Person,
+    names: Vec<String>,
+}
+
+fn found(directory: &Directory, entry: SearchEntry) -> Result<Found, &'static str> {
+    let mut names = values(&entry, &directory.user_attribute);
     // An entry may have several names, in any order: one of them stands for all.
     names.sort();
     let name = names.first().map(|name| name.to_lowercase());
-    let Some(name) = name else {
-        return Ok(Err("the entry does not show the attribute of its name"));
-    };
-    Ok(Ok(Found { groups: values(&entry, groups), dn: entry.dn, name }))
-}
-
-async fn own_groups(config: &LdapConfig, dn: &str, ldap: &mut Ldap) -> Result<Vec<String>, Fault> {
-    let groups = config.group_attribute.as_deref().unwrap_or(MEMBER_OF);
-    let entries = search(ldap, dn, Scope::Base, "(objectClass=*)", &[groups], 1).await?;
-    Ok(entries.first().map(|entry| values(entry, groups)).unwrap_or_default())
+    let name = name.ok_or("the entry does not show the attribute of its name")?;
+    let groups = own_groups(directory, &entry);
+    Ok(Found { person: Person { name, dn: entry.dn, groups }, names })
 }
 
 async fn groups_below(
-    config: &LdapConfig,
+    directory: &Directory,
     base: &str,
     username: &str,
     dn: &str,
     ldap: &mut Ldap,
 ) -> Result<Vec<String>, Fault> {
-    let name = config.group_attribute.as_deref().unwrap_or(GROUP_NAME);
-    let filter = config.groups_of(username, dn);
+    let name = directory.group_attribute.as_deref().unwrap_or(GROUP_NAME);
+    let filter = directory.groups_of(username, dn);
     let entries = search(ldap, base, Scope::Subtree, &filter, &[name], GROUPS_MAX).await?;
     Ok(entries.iter().flat_map(|entry| values(entry, name)).collect())
 }
