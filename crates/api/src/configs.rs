@@ -49,6 +49,9 @@ pub trait Configs: Send + Sync {
     /// replace, [`Fault::bad_request`] when it is too long or there are too many.
     fn put(&self, config: Config, replaces: Option<&str>) -> Result<(), Fault>;
 
+    /// Of each configuration of `kind`: whose it is, its name, and the method it signs for.
+    fn of_kind(&self, kind: &str) -> Vec<(AccountId, String, AccessId)>;
+
     /// Forgets one, durably on return; whether it was there.
     ///
     /// # Errors
@@ -76,6 +79,10 @@ impl Configs for NoConfigs {
 
     fn put(&self, _: Config, _: Option<&str>) -> Result<(), Fault> {
         Err(Fault::forbidden("this gateway keeps no configuration"))
+    }
+
+    fn of_kind(&self, _: &str) -> Vec<(AccountId, String, AccessId)> {
+        Vec::new()
     }
 
     fn remove(&self, _: AccountId, _: &str, _: &str) -> Result<bool, Fault> {

@@ -10,6 +10,7 @@ mod configs;
 mod crypt;
 mod ctx;
 mod fields;
+mod kept;
 mod replies;
 mod secure_access;
 mod strength;
@@ -25,3 +26,4 @@ pub use crypt::{
     SealedWrite, TakenOrder, TransitMessage, TransitResult,
 };
 pub use ctx::{Ctx, Recorded, Services};
+pub use kept::forget_gone;

@@ -18,6 +18,8 @@ pub struct Prepared {
     pub settings: String,
     /// A private key that was made along; shown once and stored nowhere.
     pub private_key: Option<SecretString>,
+    /// What this gateway is to keep beside, as JSON; only of a member that [`Method::keeps`].
+    pub kept: Option<SecretString>,
 }
 
 impl Prepared {
@@ -27,7 +29,7 @@ impl Prepared {
     /// [`Fault::internal`] when they cannot be written, which is a defect.
     pub fn of<S: serde::Serialize>(settings: &S) -> Result<Self, Fault> {
         let settings = serde_json::to_string(settings).map_err(Fault::internal)?;
-        Ok(Self { settings, private_key: None })
+        Ok(Self { settings, private_key: None, kept: None })
     }
 }
 
@@ -50,12 +52,13 @@ pub struct Rules {
 pub type EachSecret<'a> = &'a dyn Fn(Kept) -> Result<Kept, Fault>;
 
 /// Why settings are being read: a member may keep what only a create command makes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wanted {
     /// For a new method.
     New,
-    /// For one that exists; `None` in an argument keeps nothing but keys made along.
-    Changed,
+    /// For one that exists; `None` in an argument keeps nothing but keys made along. The access id
+    /// is that of a method of a member that [`Method::keeps`], if there is one.
+    Changed(Option<AccessId>),
 }
 
 /// Who is about to be tried, for control's login guard.
@@ -149,6 +152,13 @@ pub trait Method: Send + Sync {
 
     /// Its own settings as fields of its create and update commands.
     fn fields(&self) -> &'static Group;
+
+    /// Under which kind the gateway keeps a configuration for each of its methods, named by the
+    /// access id, that comes with the create and update commands and never reaches control;
+    /// `None` when it keeps none.
+    fn keeps(&self) -> Option<&'static str> {
+        None
+    }
 
     /// Gateway half: settings from arguments.
     ///

@@ -54,7 +54,7 @@ pub(crate) fn read(
             let shown = Secret::new(STANDARD.encode(pair.private_pem.expose()));
             Ok((MethodKey { public: Some(pair.public_pem), generated: true }, Some(shown)))
         }
-        (_, Wanted::Changed) => Ok((MethodKey { public: None, generated: false }, None)),
+        (_, Wanted::Changed(_)) => Ok((MethodKey { public: None, generated: false }, None)),
     }
 }
 

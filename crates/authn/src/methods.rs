@@ -7,6 +7,7 @@ pub(crate) mod cert;
 mod gcp;
 mod huawei;
 pub(crate) mod k8s;
+pub(crate) mod kerberos;
 pub(crate) mod ldap;
 mod oauth2;
 mod oci;
@@ -26,6 +27,7 @@ static METHODS: &[&dyn Method] = &[
     &gcp::Gcp,
     &huawei::Huawei,
     &k8s::K8s,
+    &kerberos::Kerberos,
     &ldap::Ldap,
     &oauth2::OAuth2,
     &oidc::Oidc,

@@ -102,6 +102,8 @@ async fn access(c: &Control, by: &Caller, q: AccessRequest) -> Result<AccessRepl
         Q::OwnerTransfer(m) => A::OwnerTransfer(owner::transfer(c, by, m).await?),
         Q::OwnerSeal(m) => A::OwnerSeal(owner::seal(c, by, m).await?),
         Q::GatewayConfigure(m) => A::GatewayConfigure(gateway_configs::configure(c, by, m).await?),
+        Q::KeepBegin(m) => A::KeepBegin(gateway_configs::keep(c, by, m).await?),
+        Q::KeptFor(m) => A::KeptFor(gateway_configs::kept_for(c, &m)?),
         Q::RolesMerge(m) => A::RolesMerge(merge::merge(c, by, m).await?),
     })
 }

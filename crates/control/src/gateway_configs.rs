@@ -1,11 +1,15 @@
 //! Who may change what a gateway keeps for itself. What that is, control never learns.
 
 use std::borrow::Cow;
+use std::convert::Infallible;
 
 use keysherd_audit::{Param, action};
 use keysherd_base::{AccessId, Fault};
 use keysherd_plane::Caller;
-use keysherd_plane::configs::{GatewayConfigure, GatewayConfigureReply};
+use keysherd_plane::configs::{
+    GatewayConfigure, GatewayConfigureReply, KEPT_FOR_MAX, KeepBegin, KeepBeginReply, KeptFor,
+    KeptForReply,
+};
 use keysherd_store::auth_methods;
 
 use crate::audit::audit_draft;
@@ -31,11 +35,66 @@ pub(crate) async fn configure(
         Ok(()) => Ok(GatewayConfigureReply { account: principal.account }),
         Err(refused) => {
             let id = message.signs_for.map(|(id, _)| id.as_str().to_owned());
-            let params = id.into_iter().map(|id| Param::public("access-id", id)).collect();
-            let mut draft = audit_draft(caller, &principal, action::REFUSED_REQUEST, "", params);
-            draft.action = Cow::Owned(caller.command.replace('-', "_"));
-            control.recorded(draft, Err(refused)).await
+            let param = id.map(|id| Param::public("access-id", id));
+            Err(recorded(control, caller, &principal, param, refused).await)
         }
+    }
+}
+
+/// Whether the caller may have a gateway keep something for an auth method; records only a
+/// refusal.
+///
+/// # Errors
+/// [`Fault::unauthorized`] for all but administrators.
+pub(crate) async fn keep(
+    control: &Control,
+    caller: &Caller,
+    message: KeepBegin,
+) -> Result<KeepBeginReply, Fault> {
+    let principal = control.principal(caller).await?;
+    if let Err(refused) = principal.require_admin() {
+        let param = message.path.map(|path| Param::public("name", path.to_string()));
+        return Err(recorded(control, caller, &principal, param, refused).await);
+    }
+    let directory = control.directory_of(&principal)?;
+    let method = message.path.and_then(|path| directory.method(&path).cloned());
+    let access_id = method.map(|method| method.access_id.clone());
+    Ok(KeepBeginReply { account: principal.account, access_id })
+}
+
+/// Which auth methods are gone.
+///
+/// # Errors
+/// [`Fault::bad_request`] when too many are asked about.
+pub(crate) fn kept_for(control: &Control, message: &KeptFor) -> Result<KeptForReply, Fault> {
+    if message.methods.len() > KEPT_FOR_MAX {
+        return Err(Fault::bad_request(format!("more than {KEPT_FOR_MAX} auth methods at once")));
+    }
+    control.store.read(|reader| {
+        let mut gone = Vec::new();
+        for id in &message.methods {
+            if auth_methods::by_access_id(reader, id)?.is_none() {
+                gone.push(id.clone());
+            }
+        }
+        Ok(KeptForReply { gone })
+    })
+}
+
+/// A refusal with its record.
+async fn recorded(
+    control: &Control,
+    caller: &Caller,
+    principal: &Principal,
+    param: Option<Param>,
+    refused: Fault,
+) -> Fault {
+    let params = param.into_iter().collect();
+    let mut draft = audit_draft(caller, principal, action::REFUSED_REQUEST, "", params);
+    draft.action = Cow::Owned(caller.command.replace('-', "_"));
+    match control.recorded(draft, Err::<Infallible, _>(refused)).await {
+        Err(fault) => fault,
+        Ok(never) => match never {},
     }
 }
 

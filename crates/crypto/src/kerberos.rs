@@ -12,7 +12,7 @@ use picky_krb::constants::etypes::{AES128_CTS_HMAC_SHA1_96, AES256_CTS_HMAC_SHA1
 use picky_krb::constants::key_usages::{AP_REQ_AUTHENTICATOR, TICKET_REP};
 use picky_krb::crypto::CipherSuite;
 use picky_krb::data_types::{
-    Authenticator, EncTicketPart, EncryptedData, KerberosTime, PrincipalName, Ticket,
+    Authenticator, EncTicketPart, EncryptedData, KerberosTime, Microseconds, PrincipalName, Ticket,
 };
 use picky_krb::gss_api::{GssApiNegInit, KrbMessage};
 use picky_krb::messages::ApReq;
@@ -226,7 +226,9 @@ pub fn accept(token: &[u8], keytab: &Keytab, now: Timestamp) -> Result<Accepted,
     if client_realm != realm || client.is_empty() {
         return Err(KerberosRefused::Realm);
     }
-    let made = time(&proof.ctime.0).ok_or(KerberosRefused::Malformed)?;
+    let made = time(&proof.ctime.0).zip(micros(&proof.cusec.0));
+    let made = made.map(|(time, micros)| Timestamp(time.0 + micros / 1_000));
+    let made = made.ok_or(KerberosRefused::Malformed)?;
     if now.millis_since(made).unsigned_abs() > SKEW_SECONDS.unsigned_abs() * 1_000 {
         return Err(KerberosRefused::Skew);
     }
@@ -235,8 +237,7 @@ pub fn accept(token: &[u8], keytab: &Keytab, now: Timestamp) -> Result<Accepted,
     let ends = time(&opened.endtime.0).ok_or(KerberosRefused::Malformed)?;
     let invalid =
         opened.flags.0.as_bytes().first().is_some_and(|f| f & (0x80 >> INVALID_FLAG) != 0);
-    if invalid || now.plus_seconds(SKEW_SECONDS) < begins || now >= ends.plus_seconds(SKEW_SECONDS)
-    {
+    if invalid || now.plus_seconds(SKEW_SECONDS) < begins || now >= ends {
         return Err(KerberosRefused::Time);
     }
     Ok(Accepted {
@@ -298,6 +299,15 @@ fn open<T: DeserializeOwned>(sealed: &EncryptedData, key: &[u8], usage: i32) -> 
 
 fn components(name: &PrincipalName) -> Vec<String> {
     name.name_string.0.0.iter().map(|part| part.0.to_string()).collect()
+}
+
+/// The microseconds beside a time.
+fn micros(micros: &Microseconds) -> Option<i64> {
+    let bytes = micros.as_unsigned_bytes_be();
+    let value = bytes
+        .iter()
+        .try_fold(0_i64, |sum, byte| sum.checked_mul(256).map(|sum| sum + i64::from(*byte)))?;
+    (0..1_000_000).contains(&value).then_some(value)
 }
 
 /// A time as Kerberos writes it, without fractions.

@@ -16,8 +16,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::files;
 
+mod gone;
 #[cfg(test)]
 mod tests;
+
+pub use gone::forget_gone_methods;
 
 /// What the sealing key is used for.
 const PURPOSE: &str = "gateway-config";
@@ -199,6 +202,13 @@ impl Configs for ConfigStore {
             entries.remove(&old);
         }
         Ok(())
+    }
+
+    fn of_kind(&self, kind: &str) -> Vec<(AccountId, String, AccessId)> {
+        let entries = self.entries();
+        let of_kind = entries.values().filter(|entry| entry.kind == kind);
+        let named = |e: &Entry| (e.account, e.name.clone(), e.access_id.clone());
+        of_kind.map(named).collect()
     }
 
     fn remove(&self, account: AccountId, kind: &str, name: &str) -> Result<bool, Fault> {

@@ -28,7 +28,7 @@ mod tenants;
 mod transit;
 mod writer;
 
-pub use configs::ConfigStore;
+pub use configs::{ConfigStore, forget_gone_methods};
 pub use confirming::Confirmed;
 pub use customer::{
     CustomerFragments, FRAGMENT_BINDING, FRAGMENT_DAMAGED, FRAGMENT_MISSING, FRAGMENT_REQUIRED,

@@ -163,6 +163,8 @@ messages! {
         OwnerTransfer: second_factor::OwnerTransfer => Done;
         OwnerSeal: second_factor::OwnerSeal => Done;
         GatewayConfigure: configs::GatewayConfigure => configs::GatewayConfigureReply, unrecorded;
+        KeepBegin: configs::KeepBegin => configs::KeepBeginReply, unrecorded;
+        KeptFor: configs::KeptFor => configs::KeptForReply, unrecorded;
         RolesMerge: merge::RolesMerge => merge::RolesMergeReply;
     }
     /// Items, folders, and access to values.

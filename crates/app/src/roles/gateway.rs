@@ -13,7 +13,7 @@ use keysherd_fragments::bundle::pinned::PinnedBundle;
 use keysherd_fragments::manager_set::ManagerIndex;
 use keysherd_gateway::{
     ConfigStore, CustomerFragments, Gateway, GatewayConfig, GatewayHealth, Links, LogFinding,
-    ManagerHealth, Strictness,
+    ManagerHealth, Strictness, forget_gone_methods,
 };
 use keysherd_plane::PlaneHandle;
 use serde_json::json;
@@ -72,6 +72,7 @@ impl GatewayRole {
         let GatewayParts { plane, clock, rng, .. } = &parts;
         let (plane, clock, rng) = (plane.clone(), clock.clone(), rng.clone());
         let configs = Arc::new(ConfigStore::open(&parts.home, rng.clone())?);
+        tokio::spawn(forget_gone_methods(Arc::downgrade(&configs), plane.clone()));
         let gateway = Arc::new(Gateway::start(GatewayConfig {
             plane: parts.plane,
             instance: parts.instance,

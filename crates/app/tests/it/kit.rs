@@ -7,6 +7,7 @@ mod cluster;
 mod commands;
 mod http;
 mod installed;
+pub(crate) mod kerberos;
 pub(crate) mod kube;
 mod liar;
 mod login_provider;

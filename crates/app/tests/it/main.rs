@@ -42,6 +42,7 @@ mod identities;
 mod interrupted;
 mod issued_tokens;
 mod items;
+mod kerberos;
 mod keys;
 mod keys_at_rest;
 mod kubernetes;

@@ -16,6 +16,29 @@ impl Directory {
     /// # Errors
     /// [`Fault::bad_request`] names a field that is missing or whose value is not good.
     pub fn read(args: &Args, old: Option<&Self>) -> Result<Self, Fault> {
+        let read = Self::unchecked(args, old)?;
+        read.check()?;
+        Ok(read)
+    }
+
+    /// The directory that the arguments describe in place of `old`, of which nothing stays but the
+    /// searcher's password: it is shown to nobody, so it cannot be given again. It stays only for
+    /// the same searcher of the same directory.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub(crate) fn replacing(args: &Args, old: Option<&Self>) -> Result<Self, Fault> {
+        let mut read = Self::unchecked(args, None)?;
+        let same =
+            |old: &&Self| old.url == read.url && old.bind_dn == read.bind_dn && old.ca == read.ca;
+        if read.bind_password.is_none() && read.bind_dn.is_some() {
+            read.bind_password = old.filter(same).and_then(|old| old.bind_password.clone());
+        }
+        read.check()?;
+        Ok(read)
+    }
+
+    fn unchecked(args: &Args, old: Option<&Self>) -> Result<Self, Fault> {
         let kept = |pick: fn(&Self) -> Option<String>| old.and_then(pick);
         let text =
             |field: &Field<Text>, kept: Option<String>| Ok::<_, Fault>(args.get(field)?.or(kept));
@@ -24,7 +47,7 @@ impl Directory {
                 Fault::bad_request(format!("missing required field '{}'", field.name()))
             })
         };
-        let read = Self {
+        Ok(Self {
             url: needed(&LDAP_URL, kept(|old| Some(old.url.clone())))?,
             bind_dn: text(&BIND_DN, kept(|old| old.bind_dn.clone()))?,
             bind_password: text(&BIND_DN_PASSWORD, kept(|old| old.bind_password.clone()))?,
@@ -35,9 +58,7 @@ impl Directory {
             group_attribute: text(&GROUP_ATTR, kept(|old| old.group_attribute.clone()))?,
             group_filter: text(&GROUP_FILTER, kept(|old| old.group_filter.clone()))?,
             ca: certificate(args)?.or_else(|| kept(|old| old.ca.clone())),
-        };
-        read.check()?;
-        Ok(read)
+        })
     }
 }
 

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::commands::ApiCommand;
 use crate::ctx::Ctx;
 use crate::fields::{NAME, SESSION};
+use crate::kept::forget_gone;
 
 const ALIASES: &[Alias] =
     &[Alias { name: "delete-auth-method", success: 200, reply: "DeleteAuthMethodOutput" }];
@@ -37,5 +38,8 @@ pub(super) static COMMAND: ApiCommand = Command {
 async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
     let path = args.path(&NAME)?;
     ctx.ask(MethodDelete { path: path.clone() }).await?;
+    let services = ctx.services();
+    // Whether or not that succeeds the method is gone, and the gateway does it again by itself.
+    let _forgotten = forget_gone(&services.plane, ctx.caller(), &*services.configs).await;
     Answer::json(&Reply { name: path.bare() })
 }

@@ -6,7 +6,7 @@
 use keysherd_authn::{Kind, Method, Prepared, Spelling, Wanted};
 use keysherd_base::{AccessId, Fault, ItemPath};
 use keysherd_domain::auth_method::MethodDetail;
-use keysherd_plane::auth_methods::{MethodCreate, MethodUpdate};
+use keysherd_plane::auth_methods::{MethodCreate, MethodDelete, MethodUpdate};
 use keysherd_wire::{Access, Answer, Args, Body, Command, FieldSpec, Group, Show, Spec};
 use serde_json::{Map, Value};
 
@@ -14,6 +14,7 @@ use super::shared::{self, DELIMITED, SHARED};
 use crate::commands::ApiCommand;
 use crate::ctx::Ctx;
 use crate::fields::{NAME, NEW_NAME, SESSION};
+use crate::kept::Keeping;
 
 const CREATED: &str = "Auth Method {name} successfully created\n- Access ID: {access_id}\n\
                        - Private Key: {prv_key}";
@@ -65,6 +66,11 @@ fn spec(
         groups.push(&DELIMITED);
     }
     let shown = spelling.shows.contains(&"name");
+    // Whoever has a gateway keep something configures that gateway.
+    let access = match member.keeps() {
+        Some(_) => Access::Admin,
+        None => Access::Right("auth-method-rule", capability),
+    };
     Spec {
         name: spelling.name,
         aliases: &[],
@@ -73,7 +79,7 @@ fn spec(
         groups: groups.leak(),
         fields,
         reply: spelling.reply,
-        access: Access::Right("auth-method-rule", capability),
+        access,
         body: Body::Object,
         show: if shown { Show::Sentence(show) } else { Show::Json },
     }
@@ -86,10 +92,16 @@ async fn create(
     args: Args,
 ) -> Result<Answer, Fault> {
     let path = args.path(&NAME)?;
-    let Prepared { settings, private_key } = member.settings(&args, Wanted::New, &ctx)?;
+    let keeping = Keeping::begin(&ctx, member, None).await?;
+    let Prepared { settings, private_key, kept } = member.settings(&args, Wanted::New, &ctx)?;
     let detail = MethodDetail::Member { kind: member.kind().name.to_owned(), settings };
     let create = MethodCreate { path: path.clone(), shared: shared::read(&args)?, detail };
     let created = ctx.ask(create).await?;
+    if let (Some(keeping), Some(body)) = (keeping, kept)
+        && let Err(fault) = keeping.put(&ctx, &created.access_id, body)
+    {
+        return Err(taken_back(&ctx, path, fault).await);
+    }
     let key = private_key.as_ref().map(|key| key.expose().as_str());
     Ok(answer(spelling, &path, &created.access_id, key)?.with_warnings(created.warnings))
 }
@@ -102,7 +114,9 @@ async fn update(
 ) -> Result<Answer, Fault> {
     let path = args.path(&NAME)?;
     let new_path = args.path_opt(&NEW_NAME)?;
-    let Prepared { settings, private_key } = member.settings(&args, Wanted::Changed, &ctx)?;
+    let keeping = Keeping::begin(&ctx, member, Some(&path)).await?;
+    let changed = Wanted::Changed(keeping.as_ref().and_then(|keeping| keeping.access_id.clone()));
+    let Prepared { settings, private_key, kept } = member.settings(&args, changed, &ctx)?;
     let update = MethodUpdate {
         path: path.clone(),
         new_path: new_path.clone(),
@@ -112,9 +126,27 @@ async fn update(
         demand_second_factor: None,
     };
     let updated = ctx.ask(update).await?;
+    if let (Some(keeping), Some(body)) = (keeping, kept) {
+        // Control knows at most a key more now, of which nobody has the private half.
+        keeping.put(&ctx, &updated.access_id, body)?;
+    }
     let key = private_key.as_ref().map(|key| key.expose().as_str());
     let reply = answer(spelling, &new_path.unwrap_or(path), &updated.access_id, key)?;
     Ok(reply.with_warnings(updated.warnings))
+}
+
+/// Deletes a method again for which this gateway could not keep what its logins need; says what
+/// failed, and what is left if that fails too.
+async fn taken_back(ctx: &Ctx, path: ItemPath, fault: Fault) -> Fault {
+    let left = format!(
+        "auth method {path} was made, but this gateway cannot keep what its logins need: {}; \
+         delete it, or repeat that with the update command",
+        fault.public()
+    );
+    match ctx.ask(MethodDelete { path }).await {
+        Ok(_) => fault,
+        Err(stays) => Fault::new(fault.kind(), left).with_private(stays),
+    }
 }
 
 /// Of what is known, the fields that the spelling's reply has.

@@ -1,0 +1,37 @@
+//! The job that forgets what is kept for auth methods that are gone: they may have been deleted
+//! through another gateway.
+
+use std::sync::Weak;
+use std::time::Duration;
+
+use keysherd_base::Uid;
+use keysherd_plane::{Caller, PlaneHandle};
+
+use super::ConfigStore;
+
+/// How often that is looked for, beside after each deletion through this gateway.
+const INTERVAL: Duration = Duration::from_secs(3_600);
+/// How long it waits when control did not answer.
+const RETRY: Duration = Duration::from_secs(60);
+
+/// Looks at the start and from time to time, until the gateway is gone.
+pub async fn forget_gone_methods(configs: Weak<ConfigStore>, plane: PlaneHandle) {
+    loop {
+        let Some(configs) = configs.upgrade() else { return };
+        let caller = Caller::of_the_server(Uid::default());
+        let rest = match keysherd_api::forget_gone(&plane, &caller, &*configs).await {
+            Ok(forgotten) => {
+                for id in forgotten {
+                    tracing::info!(access_id = id.as_str(), "forgot what was kept for a method");
+                }
+                INTERVAL
+            }
+            Err(fault) => {
+                tracing::info!(?fault, "whether methods are gone is not known now");
+                RETRY
+            }
+        };
+        drop(configs);
+        tokio::time::sleep(rest).await;
+    }
+}
