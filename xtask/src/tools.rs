@@ -88,6 +88,22 @@ pub(crate) fn need_postgres() -> Result<(), String> {
     need(there, "PostgreSQL with its tools", &["postgresql"])
 }
 
+/// The KDC of the Kerberos tests, and the client whose tokens they take.
+///
+/// # Errors
+/// Says what to install.
+pub(crate) fn need_kerberos() -> Result<(), String> {
+    let there = || {
+        let negotiates = process::read(Command::new("curl").arg("--version"))
+            .is_ok_and(|version| version.contains("SPNEGO"));
+        let servers = ["krb5kdc", "kadmin.local", "kdb5_util"];
+        let servers = servers.iter().all(|name| Path::new("/usr/sbin").join(name).is_file());
+        negotiates && servers && Path::new("/usr/bin/kinit").is_file()
+    };
+    let packages = ["krb5-kdc", "krb5-admin-server", "krb5-user", "curl"];
+    need(there, "MIT Kerberos with its KDC, and curl with SPNEGO", &packages)
+}
+
 /// What makes the certificates of the tests.
 ///
 /// # Errors

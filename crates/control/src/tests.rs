@@ -9,6 +9,7 @@ mod existence;
 mod explain;
 mod groups;
 mod guard_rails;
+mod kept;
 mod lockout;
 mod login;
 mod logins;

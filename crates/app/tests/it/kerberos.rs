@@ -24,7 +24,7 @@ dn: uid=alice,ou=people,dc=example\nobjectClass: inetOrgPerson\nuid: alice\n\
 cn: Alice\nsn: A\nuserPassword: alice-password\n\n\
 dn: cn=ops,ou=groups,dc=example\nobjectClass: groupOfNames\ncn: ops\n\
 member: uid=alice,ou=people,dc=example\n\n\
-dn: cn=a;b\\,c,ou=groups,dc=example\nobjectClass: groupOfNames\ncn: a;b,c\n\
+dn: cn=a\\;b\\,c,ou=groups,dc=example\nobjectClass: groupOfNames\ncn: a;b,c\n\
 member: uid=alice,ou=people,dc=example\n";
 
 struct Setting {
@@ -118,7 +118,7 @@ fn people_of_a_realm_sign_in_with_their_tickets() {
 fn the_command_line_takes_a_token_from_standard_input() {
     let setting = Setting::new();
     let mut command = keysherd(&setting.site.home());
-    command.env("KEYSHERD_GATEWAY_URL", &setting.server.url);
+    command.env("KEYSHERD_URL", &setting.server.bootstrap.url);
     command.env("KEYSHERD_CA_FILE", &setting.server.bootstrap.ca_file);
     command.args(["auth", "--access-type", "kerberos", "--access-id", &setting.access_id]);
     command.arg("--kerberos-token-stdin");
@@ -199,9 +199,9 @@ fn t_kerberos_other_methods_and_bad_arguments() {
     }
     let recorded = records(&setting.site);
     let failed = recorded.iter().filter(|record| {
-        record["action"] == "auth"
+        record["action"] == "authenticate"
             && record["access_id"] == setting.access_id.as_str()
-            && record["status"] != "success"
+            && record["status"] == 401
     });
     assert!(failed.count() >= 5, "refusals are recorded");
     assert!(!json!(recorded).to_string().contains(&token[..60]), "a token is in the audit log");
@@ -210,10 +210,10 @@ fn t_kerberos_other_methods_and_bad_arguments() {
 #[test]
 fn t_kerberos_names_that_could_be_mistaken() {
     let setting = Setting::new();
-    for odd in ["x\\@EXAMPLE.TEST", "a\\/b"] {
-        setting.kdc.add_person(odd);
-        setting.refused(&setting.kdc.token(odd, HOST));
-    }
+    // As MIT's tools write the name "x@EXAMPLE.TEST" in one part.
+    let odd = "x\\@EXAMPLE.TEST";
+    setting.kdc.add_person(odd);
+    setting.refused(&setting.kdc.token(odd, HOST));
     for (name, username) in [("alice/admin", "alice/admin"), ("alice,admin", "alice,admin")] {
         setting.kdc.add_person(name);
         let claims = setting.claims(&setting.kdc.token(name, HOST));

@@ -113,6 +113,14 @@ fn what_no_gateway_signs_is_refused_although_the_signature_is_good() {
             let many = (0..=CLAIMS_MAX).map(|n| (n.to_string(), json!(["x"])));
             body.insert("claims".into(), Value::Object(many.collect()));
         }),
+        ("a proof without a mark", |body| {
+            let proof = json!({"mark": "", "made": NOW, "until": NOW});
+            body.insert("proof".into(), proof);
+        }),
+        ("a proof that fills the memory", |body| {
+            let until = NOW.plus_seconds(PROOF_SECONDS_MAX + 1);
+            body.insert("proof".into(), json!({"mark": "x", "made": NOW, "until": until}));
+        }),
         ("too long a value", |body| {
             let long = "x".repeat(CLAIM_VALUE_BYTES_MAX + 1);
             body.insert("claims".into(), json!({"a": [long]}));

@@ -35,6 +35,9 @@ fn a_ticket_of_another_implementation_is_accepted() {
     // Without SPNEGO around it, too; and it is the same authenticator.
     let bare = mechanism_token(&token()).unwrap();
     assert_eq!(accept(&bare, &keytab(), MADE).unwrap().once, accepted.once);
+    // And without the frame of GSS-API: its identifier and two bytes.
+    let request = bare.windows(2).position(|two| two == [AP_REQ_TAG, 0x82]).unwrap();
+    assert_eq!(accept(&bare[request..], &keytab(), MADE).unwrap().once, accepted.once);
 }
 
 #[test]
@@ -90,5 +93,15 @@ fn no_damaged_keytab_panics() {
     }
     for bad in [&b""[..], b"\x05\x02", b"\x05\x01", &[5, 2, 0, 0, 0, 0]] {
         assert!(Keytab::from_bytes(bad).is_err());
+    }
+}
+
+#[test]
+fn names_with_parts_that_could_be_taken_for_more_are_not_plain() {
+    for plain in ["alice", "al,ice", "al ice", "HTTP", "gw.example", "\u{e9}ve", "*", "$"] {
+        assert!(is_plain(plain), "{plain:?}");
+    }
+    for odd in ["", "a/b", "x@REALM", "a\\b", "a\0", "a\n", "\u{fffd}"] {
+        assert!(!is_plain(odd), "{odd:?}");
     }
 }
