@@ -199,11 +199,10 @@ fn t_kerberos_other_methods_and_bad_arguments() {
     }
     let recorded = records(&setting.site);
     let failed = recorded.iter().filter(|record| {
-        record["action"] == "authenticate"
-            && record["access_id"] == setting.access_id.as_str()
-            && record["status"] == 401
+        record["access_id"] == setting.access_id.as_str() && record["status"] == 401
     });
-    assert!(failed.count() >= 5, "refusals are recorded");
+    // Of several in a row the first is recorded by itself.
+    assert!(failed.count() >= 1, "{recorded:#?}");
     assert!(!json!(recorded).to_string().contains(&token[..60]), "a token is in the audit log");
 }
 
@@ -280,6 +279,14 @@ fn groups_come_from_a_directory() {
     assert!(setting.claims(&setting.kdc.token("alice", HOST)).get("groups").is_none());
 }
 
+/// The same keytab with room where an entry was.
+fn with_hole(keytab: &str, bytes: usize) -> String {
+    let mut keytab = STANDARD.decode(keytab).unwrap();
+    keytab.extend((-i32::try_from(bytes).unwrap()).to_be_bytes());
+    keytab.resize(keytab.len() + bytes, 0);
+    encoded(&keytab)
+}
+
 #[test]
 fn methods_without_what_they_need_are_not_made() {
     let setting = Setting::new();
@@ -308,7 +315,8 @@ fn methods_without_what_they_need_are_not_made() {
     // What this gateway cannot keep is not there at control either.
     let directory = Slapd::with(ENTRIES);
     let mut long = with_directory(&setting, &directory);
-    long["ldap-ca-cert"] = directory.ca_pem.repeat(100).into();
+    long["ldap-ca-cert"] = directory.ca_pem.repeat(38_000 / directory.ca_pem.len()).into();
+    long["keytab-file-data"] = with_hole(&setting.keytab, 18_000).into();
     let text = create(long);
     assert!(text.contains("longer than"), "{text}");
     setting.admin.refused(404, "auth-method-get", json!({"name": "/krb/bad"}));

@@ -1,5 +1,5 @@
-//! Kerberos: people and services of a realm, whose tickets for the gateway's own service the gateway
-//! opens with its keytab.
+//! Kerberos: people and services of a realm, whose tickets for the gateway's own service the
+//! gateway opens with its keytab.
 //!
 //! The keytab never leaves the gateway. What control gets is an assertion of principal and groups,
 //! signed with the key that this gateway has for the method; see [`crate::assertion`]. Several
@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::assertion::{self, Proof};
 use crate::fields::{ACCESS_ID, GATEWAY_URL};
 use crate::method_key::{self, MethodKey};
+use crate::stored::{offered, stored};
 use crate::{
     Attempt, BoxFuture, Desk, Identity, Kind, Method, Prepared, Rules, Spelling, Wanted, World,
     directory,
@@ -125,9 +126,9 @@ impl Method for Kerberos {
     }
 
     fn replace(&self, old: &str, new: String) -> Result<String, Fault> {
-        let mut settings = read(&new).map_err(|_| unreadable())?;
+        let mut settings: Settings = offered(&new)?;
         if !settings.alone {
-            let mut keys = read(old)?.keys;
+            let mut keys = stored::<Settings>(old)?.keys;
             let new = settings.keys.iter().filter(|key| !keys.contains(key)).cloned();
             let new: Vec<_> = new.collect();
             keys.extend(new);
@@ -138,9 +139,9 @@ impl Method for Kerberos {
     }
 
     fn check(&self, settings: &str) -> Result<(), Fault> {
-        let settings = read(settings).map_err(|_| unreadable())?;
+        let settings: Settings = offered(settings)?;
         if settings.unique_identifier.is_empty() || settings.keys.is_empty() {
-            return Err(unreadable());
+            return Err(Fault::bad_request("the settings name no key, or no claim"));
         }
         if settings.keys.len() > GATEWAYS_MAX {
             return Err(Fault::bad_request(format!(
@@ -155,7 +156,7 @@ impl Method for Kerberos {
     }
 
     fn show(&self, settings: &str) -> Result<Rules, Fault> {
-        let settings = read(settings)?;
+        let settings: Settings = stored(settings)?;
         Ok(Rules {
             field: "kerberos_access_rules",
             content: serde_json::json!({
@@ -183,7 +184,7 @@ impl Method for Kerberos {
         world: &'a World,
     ) -> BoxFuture<'a, Result<Identity, Fault>> {
         Box::pin(async move {
-            let settings = read(attempt.settings)?;
+            let settings: Settings = stored(attempt.settings)?;
             let keys: Vec<_> = settings.keys.iter().map(String::as_str).collect();
             let mut identity = assertion::verify_any(&KIND, &keys, &attempt, world)?;
             let [unique_id] = identity.claims.values(&settings.unique_identifier) else {
@@ -196,14 +197,6 @@ impl Method for Kerberos {
             Ok(identity)
         })
     }
-}
-
-fn read(settings: &str) -> Result<Settings, Fault> {
-    serde_json::from_str(settings).map_err(Fault::internal)
-}
-
-fn unreadable() -> Fault {
-    Fault::bad_request("the settings are not those of a Kerberos auth method")
 }
 
 /// Groups cut at the method's delimiters. Not at commas, which distinguished names are full of;

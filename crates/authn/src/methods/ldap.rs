@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::directory::{self, Claimant, Person};
 use crate::fields::{ACCESS_ID, GATEWAY_URL};
 use crate::method_key::{self, GEN_KEY, MethodKey};
+use crate::stored::{offered, stored};
 use crate::{
     Attempt, BoxFuture, Desk, Entrant, Identity, Kind, Method, Prepared, Rules, Spelling, Wanted,
     World, assertion, folded,
@@ -95,13 +96,13 @@ impl Method for Ldap {
     }
 
     fn replace(&self, old: &str, new: String) -> Result<String, Fault> {
-        let mut settings = read(&new).map_err(|_| unreadable())?;
-        settings.key = settings.key.replacing(read(old)?.key);
+        let mut settings: Settings = offered(&new)?;
+        settings.key = settings.key.replacing(stored::<Settings>(old)?.key);
         Ok(Prepared::of(&settings)?.settings)
     }
 
     fn check(&self, settings: &str) -> Result<(), Fault> {
-        let settings = read(settings).map_err(|_| unreadable())?;
+        let settings: Settings = offered(settings)?;
         if settings.unique_identifier.is_empty() {
             return Err(Fault::bad_request("unique-identifier is empty; name a claim"));
         }
@@ -109,7 +110,7 @@ impl Method for Ldap {
     }
 
     fn show(&self, settings: &str) -> Result<Rules, Fault> {
-        let settings = read(settings)?;
+        let settings: Settings = stored(settings)?;
         let (key, gen_key_pair) = settings.key.shown();
         Ok(Rules {
             field: "ldap_access_rules",
@@ -140,7 +141,7 @@ impl Method for Ldap {
         world: &'a World,
     ) -> BoxFuture<'a, Result<Identity, Fault>> {
         Box::pin(async move {
-            let settings = read(attempt.settings)?;
+            let settings: Settings = stored(attempt.settings)?;
             let asserted = assertion::verify(&KIND, settings.key.pem()?, &attempt, world)?;
             check_admitted(&attempt, &asserted.claims)?;
             let named = asserted.claims.values(&settings.unique_identifier).first().cloned();
@@ -151,14 +152,6 @@ impl Method for Ldap {
             Ok(Identity { unique_id, ..asserted })
         })
     }
-}
-
-fn read(settings: &str) -> Result<Settings, Fault> {
-    serde_json::from_str(settings).map_err(Fault::internal)
-}
-
-fn unreadable() -> Fault {
-    Fault::bad_request("the settings are not those of an LDAP auth method")
 }
 
 async fn prove(given: &Args, desk: &dyn Desk) -> Result<String, Fault> {

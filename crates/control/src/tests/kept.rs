@@ -32,7 +32,8 @@ async fn administrators_alone_have_a_gateway_keep_something() {
     assert_eq!(kind(refused), FaultKind::Unauthorized);
     assert_eq!(kind(world.ask("", begin(None)).await), FaultKind::Unauthorized);
     let records = world.records();
-    let of_refusal = records[before..].iter().filter(|record| record.action == "test_command");
+    let of_refusal =
+        records[before..].iter().filter(|record| record.draft.action == "test_command");
     assert_eq!(of_refusal.count(), 1);
 }
 

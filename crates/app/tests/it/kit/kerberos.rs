@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tempfile::TempDir;
 
+use super::loopback::free_port;
 use super::poll::{random, wait_until};
 use super::run::finish;
 
@@ -181,8 +182,4 @@ fn write_configuration(dir: &Path, realm: &str, port: u16) {
 /// A file as arguments have it.
 pub(crate) fn encoded(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }

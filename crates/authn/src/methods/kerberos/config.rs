@@ -1,5 +1,5 @@
-//! What a gateway keeps for the logins of a Kerberos realm: the keys of its own service, which never
-//! leave it, and the key it signs with.
+//! What a gateway keeps for the logins of a Kerberos realm: the keys of its own service, which
+//! never leave it, and the key it signs with.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -45,8 +45,9 @@ mod tests {
     #[test]
     fn the_default_realm_is_that_of_libdefaults() {
         let text = "# a comment\n[realms]\n A.TEST = {\n  kdc = x\n  default_realm = NO\n }\n\
-                    default_realm = NO\n[libdefaults]\n rdns = false\n sub = {\n  default_realm = NO\
-                    \n }\n default_realm = EXAMPLE.TEST\r\n default_realm = LATER\n";
+                    default_realm = NO\n[libdefaults]\n rdns = false\n sub = {\n\
+                    default_realm = NO\n }\n default_realm = EXAMPLE.TEST\r\n\
+                    default_realm = LATER\n";
         assert_eq!(default_realm(text).unwrap(), "EXAMPLE.TEST");
         assert_eq!(default_realm("[libdefaults]*\ndefault_realm*=R").unwrap(), "R");
         for bad in [

@@ -172,12 +172,13 @@ fn each_gateway_adds_a_key_of_its_own() {
     let (mut one, mut other) = (Keeper::new(), Keeper::new());
     let changed = || Wanted::Changed(Some(access_id(0)));
     let first = one.settings(Wanted::New, create()).unwrap();
-    let keys = |settings: &str| read(settings).unwrap().keys;
+    let read = |settings: &str| stored::<Settings>(settings).unwrap();
+    let keys = |settings: &str| read(settings).keys;
     // Changing it at the same gateway adds nothing.
     let again = one.settings(changed(), json!({"unique-identifier": "username"})).unwrap();
     let same = Kerberos.replace(&first, again).unwrap();
     assert_eq!(keys(&same), keys(&first));
-    assert_eq!(read(&same).unwrap().unique_identifier, "username");
+    assert_eq!(read(&same).unique_identifier, "username");
     // Another gateway does not have the keytab, and brings a key.
     let fault = other.settings(changed(), json!({})).unwrap_err();
     assert!(fault.public().contains("keytab-file-data"), "{}", fault.public());
@@ -189,9 +190,9 @@ fn each_gateway_adds_a_key_of_its_own() {
     let alone = other.settings(changed(), alone).unwrap();
     let left = Kerberos.replace(&both, alone).unwrap();
     assert_eq!(keys(&left), keys(&second));
-    assert!(!read(&left).unwrap().alone);
+    assert!(!read(&left).alone);
     // There are only so many.
-    let mut full = read(&both).unwrap();
+    let mut full = read(&both);
     let key = || RsaPair::generate().unwrap().public_pem;
     full.keys.extend((2..GATEWAYS_MAX).map(|_| key()));
     let full = serde_json::to_string(&full).unwrap();
