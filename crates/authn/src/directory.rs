@@ -171,11 +171,7 @@ async fn authenticate(
     with_groups(directory, username, person, ldap).await
 }
 
-async fn describe(
-    directory: &Directory,
-    username: &str,
-    ldap: &mut Ldap,
-) -> Result<Person, Fault> {
+async fn describe(directory: &Directory, username: &str, ldap: &mut Ldap) -> Result<Person, Fault> {
     bind_searcher(directory, ldap).await?;
     let found = match directory.dn_of(username) {
         Some(dn) => match entry_at(directory, &dn, ldap).await? {

@@ -18,8 +18,8 @@ use crate::fields::{ACCESS_ID, GATEWAY_URL};
 use crate::method_key::{self, MethodKey};
 use crate::stored::{offered, stored};
 use crate::{
-    Attempt, BoxFuture, Desk, Identity, Kind, Method, Prepared, Rules, Spelling, Wanted, World,
-    directory,
+    Attempt, BoxFuture, Desk, Entrant, Identity, Kind, Method, Outward, Prepared, Rules, Spelling,
+    Wanted, World, directory,
 };
 
 mod config;
@@ -214,6 +214,7 @@ async fn prove(given: &Args, desk: &dyn Desk) -> Result<String, Fault> {
     let token = token(given)?;
     let access_id = AccessId::parse(&given.need(&ACCESS_ID)?)
         .map_err(|_| refused("the access id is malformed"))?;
+    let outward = desk.admit(&access_id, Entrant::Machine).await?;
     let config =
         desk.config(KERBEROS_CONFIG, access_id.as_str(), &access_id)?.ok_or_else(|| {
             refused(
@@ -230,7 +231,7 @@ async fn prove(given: &Args, desk: &dyn Desk) -> Result<String, Fault> {
         made: accepted.made,
         until: accepted.made.plus_seconds(SKEW_SECONDS),
     };
-    let identity = identity(&config, accepted, desk).await?;
+    let identity = identity(&config, accepted, outward).await?;
     let key = config.signing_key();
     assertion::sign_proof(&KIND, &access_id, identity, Some(proof), &key, u32::MAX, desk)
 }
@@ -280,12 +281,12 @@ fn check_service(
 async fn identity(
     config: &KerberosConfig,
     accepted: Accepted,
-    desk: &dyn Desk,
+    outward: &Outward,
 ) -> Result<Identity, Fault> {
     let principal = format!("{}@{}", accepted.client, accepted.realm);
     let mut claims = SubClaims::default();
     if let Some(known) = &config.directory {
-        directory::lookup(known, &accepted.client, desk).await?.claim(&mut claims);
+        directory::lookup(known, &accepted.client, outward).await?.claim(&mut claims);
     }
     claims.set(PRINCIPAL, principal.clone());
     claims.set("realm", accepted.realm);

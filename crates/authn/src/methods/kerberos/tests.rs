@@ -8,7 +8,6 @@ use keysherd_crypto::rsa::RsaPair;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::Outward;
 use crate::testing::{TestDesk, access_id};
 
 const TOKEN: &str = include_str!("../../../../crypto/fixtures/kerberos/curl-token.b64");
@@ -51,8 +50,13 @@ impl Desk for Keeper {
         self.desk.rng()
     }
 
-    fn outward(&self) -> &Outward {
-        self.desk.outward()
+    fn admit<'a>(
+        &'a self,
+        id: &'a AccessId,
+        entrant: Entrant<'a>,
+    ) -> BoxFuture<'a, Result<&'a Outward, Fault>> {
+        assert_eq!(entrant, Entrant::Machine);
+        self.desk.admit(id, entrant)
     }
 
     fn config(&self, kind: &str, name: &str, id: &AccessId) -> Result<Option<SecretString>, Fault> {
