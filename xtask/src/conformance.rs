@@ -95,7 +95,7 @@ fn suite(language: Language, product: &Product, wishes: &Wishes) -> Result<Count
         Language::Python(version) => python(version, &tests)?,
         Language::JavaScript(version) => javascript(version, &tests)?,
     };
-    let server = Server::start(product, &tests.join("python/ready.py"))?;
+    let server = Server::start(product, &tests.join("python"))?;
     let commands = server.directory().join("commands.json");
     root::write(&commands, &product.commands_text()?)?;
     command

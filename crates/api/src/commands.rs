@@ -12,6 +12,8 @@ mod roles;
 mod session;
 mod uid;
 
+pub use session::{OwnCredential, sign_in};
+
 use std::sync::LazyLock;
 
 use keysherd_wire::{Command, Spec};

@@ -116,7 +116,9 @@ fn serve(flags: &ArgMatches) -> Result<(), Exit> {
     if only_checked(flags, &config) {
         return Ok(());
     }
-    prepare(config.log_json, &config.confinement)?.block_on(server::run(config))
+    let runtime = prepare(config.log_json, &config.confinement)?;
+    remark_environment();
+    runtime.block_on(server::run(config))
 }
 
 fn control(flags: &ArgMatches) -> Result<(), Exit> {
@@ -170,11 +172,21 @@ fn gateway(flags: &ArgMatches) -> Result<(), Exit> {
     if only_checked(flags, &settings) {
         return Ok(());
     }
-    prepare(settings.log_json, &settings.confinement)?.block_on(processes::gateway::run(settings))
+    let runtime = prepare(settings.log_json, &settings.confinement)?;
+    remark_environment();
+    runtime.block_on(processes::gateway::run(settings))
 }
 
 fn env(name: &str) -> Option<String> {
     std::env::var(name).ok()
+}
+
+/// Warns about names in the environment that look as if they meant something.
+fn remark_environment() {
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    for remark in config::environment::remarks(names) {
+        tracing::warn!("environment: {remark}");
+    }
 }
 
 /// Prints the configuration when that is all that is wanted.

@@ -10,6 +10,7 @@ pub(crate) mod fragments;
 pub(crate) mod gateway;
 pub(crate) mod late;
 pub(crate) mod local_links;
+pub(crate) mod membership;
 pub(crate) mod owner_pin;
 pub(crate) mod parties;
 pub(crate) mod process;

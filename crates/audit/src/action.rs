@@ -165,3 +165,9 @@ pub const UID_LIST_CHILDREN: &str = "uid_list_children";
 pub const UID_TOKEN_REUSE: &str = "uid-token-reuse";
 /// Ours, an event: a part of the life of a universal-identity token has passed without rotation.
 pub const UID_TOKEN_EXPIRING: &str = "uid-token-expiring";
+/// Ours: a gateway joined a cluster.
+pub const REGISTER_GATEWAY: &str = "register_gateway";
+/// Ours: the clusters of gateways were listed.
+pub const LIST_GATEWAYS: &str = "list_gateways";
+/// Ours: a cluster of gateways was deleted.
+pub const DELETE_GATEWAY_CLUSTER: &str = "delete_gateway_cluster";

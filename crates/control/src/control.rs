@@ -10,6 +10,7 @@ use keysherd_crypto::sign::{PublicKey, SigningKey};
 use keysherd_crypto::vault::VaultKey;
 use keysherd_store::{Store, login_guards, revoked_tokens};
 
+use crate::clusters::live::Live;
 use crate::control_keys::ControlKeys;
 use crate::directory::Directory;
 use crate::gateways::Gateways;
@@ -69,6 +70,7 @@ pub struct Parts {
     pub(crate) items: ItemState,
     pub(crate) grants: GrantState,
     pub(crate) rewraps: RewrapLeases,
+    pub(crate) clusters: Live,
     /// What checks of evidence share.
     pub(crate) world: World,
 }
@@ -108,6 +110,7 @@ impl Control {
             gateways,
             setup_token,
             rewraps: RewrapLeases::default(),
+            clusters: Live::default(),
             world: World::new(clock.clone(), rng.clone(), web),
             started,
             store,

@@ -3,16 +3,16 @@
 
 use keysherd_base::Fault;
 use keysherd_plane::{
-    AccessReply, AccessRequest, Caller, ItemReply, ItemRequest, KeyReply, KeyRequest, RecordReply,
-    RecordRequest, Reply, Request, SessionReply, SessionRequest,
+    AccessReply, AccessRequest, Caller, GatewayReply, GatewayRequest, ItemReply, ItemRequest,
+    KeyReply, KeyRequest, RecordReply, RecordRequest, Reply, Request, SessionReply, SessionRequest,
 };
 
 use crate::control::Control;
 use crate::gateways::GatewayIdentity;
 use crate::{
-    accounts, advisor, analytics, assocs, audit_log, auth, auth_methods, browser, confirm,
-    entering, explain, folders, gateway_configs, grants, groups, items, keys, login, merge, note,
-    owner, permissions, present, roles, rotation, rules, second_factor, setup, uid,
+    accounts, advisor, analytics, assocs, audit_log, auth, auth_methods, browser, clusters,
+    confirm, entering, explain, folders, gateway_configs, grants, groups, items, keys, login,
+    merge, note, owner, permissions, present, roles, rotation, rules, second_factor, setup, uid,
 };
 
 type At<'a> = &'a GatewayIdentity;
@@ -30,6 +30,7 @@ pub(crate) async fn dispatch(
         Request::Items(q) => Reply::Items(items(c, at, by, q).await?),
         Request::Keys(q) => Reply::Keys(keys(c, at, by, q).await?),
         Request::Records(q) => Reply::Records(records(c, by, q).await?),
+        Request::Gateways(q) => Reply::Gateways(gateways(c, at, by, q).await?),
     })
 }
 
@@ -166,5 +167,20 @@ async fn records(c: &Control, by: &Caller, q: RecordRequest) -> Result<RecordRep
         Q::AnalyticsGet(m) => A::AnalyticsGet(analytics::get(c, by, m).await?),
         Q::UnusedItems(m) => A::UnusedItems(analytics::unused::items(c, by, m).await?),
         Q::UnusedRights(m) => A::UnusedRights(analytics::rights::rights(c, by, m).await?),
+    })
+}
+
+async fn gateways(
+    c: &Control,
+    at: At<'_>,
+    by: &Caller,
+    q: GatewayRequest,
+) -> Result<GatewayReply, Fault> {
+    use GatewayReply as A;
+    use GatewayRequest as Q;
+    Ok(match q {
+        Q::ClusterSync(m) => A::ClusterSync(clusters::sync::sync(c, at, by, m).await?),
+        Q::ClusterList(m) => A::ClusterList(clusters::list::list(c, at, by, m).await?),
+        Q::ClusterDelete(m) => A::ClusterDelete(clusters::delete::delete(c, by, m).await?),
     })
 }

@@ -20,6 +20,7 @@ mod below;
 mod bootstrap;
 mod browser;
 mod change;
+mod clusters;
 mod confirm;
 mod control;
 mod control_keys;

@@ -7,6 +7,7 @@ pub mod account;
 pub mod advice;
 pub mod auth_method;
 pub mod claims;
+pub mod cluster;
 pub mod folder;
 pub mod group;
 pub mod guard_rails;

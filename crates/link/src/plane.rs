@@ -8,8 +8,8 @@ use keysherd_base::limits::READ_BYTES_MAX;
 use keysherd_base::{Fault, SecretBytes};
 use keysherd_plane::grants::{Grant, GrantReply};
 use keysherd_plane::{
-    AccessRequest, BoxFuture, Caller, ItemReply, ItemRequest, KeyRequest, Plane, PlaneHandle,
-    Reply, Request, SessionRequest,
+    AccessRequest, BoxFuture, Caller, GatewayRequest, ItemReply, ItemRequest, KeyRequest, Plane,
+    PlaneHandle, Reply, Request, SessionRequest,
 };
 
 use crate::channel::Channel;
@@ -169,7 +169,7 @@ impl Plane for RemotePlane {
 /// Whether a message changes nothing but the audit log, where a second record is no lie: it was
 /// asked twice. New messages are not repeated unless they are named here.
 fn only_reads(request: &Request) -> bool {
-    use {AccessRequest as A, ItemRequest as I, SessionRequest as S};
+    use {AccessRequest as A, GatewayRequest as G, ItemRequest as I, SessionRequest as S};
     match request {
         Request::Session(q) => matches!(
             q,
@@ -191,5 +191,6 @@ fn only_reads(request: &Request) -> bool {
         }
         Request::Keys(q) => matches!(q, KeyRequest::ManifestGet(_)),
         Request::Records(_) => false,
+        Request::Gateways(q) => matches!(q, G::ClusterSync(_) | G::ClusterList(_)),
     }
 }

@@ -20,6 +20,7 @@ pub mod auth;
 pub mod auth_methods;
 pub mod browser;
 pub mod challenges;
+pub mod clusters;
 pub mod configs;
 pub mod confirm;
 pub mod explain;
@@ -43,8 +44,8 @@ use keysherd_base::Fault;
 
 pub use caller::{Audited, Caller, Client, Note};
 pub use request::{
-    AccessReply, AccessRequest, Ask, Done, ItemReply, ItemRequest, KeyReply, KeyRequest,
-    RecordReply, RecordRequest, Reply, Request, SessionReply, SessionRequest,
+    AccessReply, AccessRequest, Ask, Done, GatewayReply, GatewayRequest, ItemReply, ItemRequest,
+    KeyReply, KeyRequest, RecordReply, RecordRequest, Reply, Request, SessionReply, SessionRequest,
 };
 pub use warned::Warned;
 

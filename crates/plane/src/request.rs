@@ -7,8 +7,8 @@ use crate::caller::{Audited, Note};
 use crate::warned::Warned;
 use crate::{
     accounts, admission, advice, alerts, audit_log, auth, auth_methods, browser, challenges,
-    configs, confirm, explain, grants, groups, items, keys, merge, refresh, roles, rotation,
-    second_factor, setup, uid,
+    clusters, configs, confirm, explain, grants, groups, items, keys, merge, refresh, roles,
+    rotation, second_factor, setup, uid,
 };
 
 /// A message that can be asked, with the type of its reply.
@@ -215,5 +215,11 @@ messages! {
         AnalyticsGet: audit_log::AnalyticsGet => audit_log::Analytics;
         UnusedItems: audit_log::UnusedItems => audit_log::UnusedItemsReply;
         UnusedRights: audit_log::UnusedRights => audit_log::UnusedRightsReply;
+    }
+    /// Gateways themselves, and their clusters.
+    Gateways(GatewayRequest, GatewayReply) {
+        ClusterSync: clusters::ClusterSync => clusters::ClusterSyncReply, unrecorded;
+        ClusterList: clusters::ClusterList => clusters::ClusterListReply;
+        ClusterDelete: clusters::ClusterDelete => Done;
     }
 }

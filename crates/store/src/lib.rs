@@ -15,6 +15,7 @@ pub mod accounts;
 pub mod assocs;
 pub mod audit;
 pub mod auth_methods;
+pub mod clusters;
 pub mod folders;
 pub mod groups;
 pub mod item_versions;

@@ -13,6 +13,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (4, include_str!("../migrations/0004_owner.sql")),
     (5, include_str!("../migrations/0005_uid.sql")),
     (6, include_str!("../migrations/0006_roles.sql")),
+    (12, include_str!("../migrations/0012_clusters.sql")),
 ];
 
 /// Name of the schema's version in [`meta`].

@@ -3,6 +3,7 @@
 mod audit_index;
 mod behavior;
 mod chain;
+mod clusters;
 mod commit;
 mod cost;
 mod durability;

@@ -30,6 +30,15 @@ const secret = async (value = 'value') => {
   await act('create-secret', { name, value });
   return name;
 };
+/** The cluster of this gateway, which registers again by itself when it was deleted. */
+const ownCluster = async () => {
+  for (let turn = 0; turn < 600; turn += 1) {
+    const { clusters } = await act('list-gateways', {});
+    if (clusters?.length) return clusters[0].cluster_name;
+    await new Promise((done) => setTimeout(done, 50));
+  }
+  throw new Error('the gateway of this server is in no cluster');
+};
 const key = async () => {
   const name = fresh('key');
   await act('create-dfc-key', { name, alg: 'AES256GCM' });
@@ -201,6 +210,11 @@ export const scenarios = {
     },
   },
   'gateway-get-ldap-auth-config': { fields: () => ({}) },
+  'list-gateways': { fields: async () => (await ownCluster(), {}) },
+  'delete-gateway-cluster': {
+    fields: async () => ({ 'cluster-name': await ownCluster(), 'force-deletion': true }),
+    absent: { 'cluster-name': 'absent' },
+  },
   'gateway-get-k8s-auth-config': namesCluster,
   'gateway-delete-k8s-auth-config': namesCluster,
   'auth-method-get': { fields: async () => ({ name: await method() }), absent: absentName },

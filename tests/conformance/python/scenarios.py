@@ -8,6 +8,7 @@ import base64
 import functools
 import json
 import os
+import time
 
 import identities
 import sdk
@@ -519,6 +520,29 @@ def bad_values(field):
         "map": ["text", [1]],
     }
     return [json.loads(json.dumps(value)) for value in wrong[field["shape"]]]
+
+
+# The cluster of this gateway. It registers again by itself when it was deleted.
+
+def own_cluster():
+    for _ in range(600):
+        clusters = do("list-gateways").clusters
+        if clusters:
+            return clusters[0].cluster_name
+        time.sleep(0.05)
+    raise AssertionError("the gateway of this server is in no cluster")
+
+
+@scenario("list-gateways")
+def list_clusters():
+    own_cluster()
+    return Scenario({})
+
+
+@scenario("delete-gateway-cluster", with_absent=True)
+def delete_cluster():
+    return Scenario({"cluster-name": own_cluster(), "force-deletion": True},
+                    {"cluster-name": "absent"})
 
 
 # This gateway's own configuration.

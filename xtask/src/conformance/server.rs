@@ -30,18 +30,43 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Starts the server with a new data directory, and waits until `/health` answers.
+    /// Starts the server with a new data directory, and waits until `/health` answers. Then it is
+    /// started again with what its gateway signs in with, so that there is a gateway cluster.
+    /// `scripts` is the directory of `ready.py`.
     ///
     /// # Errors
     /// When it does not start; the text has the end of its log.
-    pub(super) fn start(product: &Product, ready: &Path) -> Result<Self, String> {
+    pub(super) fn start(product: &Product, scripts: &Path) -> Result<Self, String> {
         let directory = new_directory()?;
+        let mut first = Self::launch(product, scripts, directory.clone(), &[])?;
+        let key_file = directory.join("gateway-access-key");
+        let made = process::read(
+            Command::new("python3")
+                .arg(scripts.join("gateway_identity.py"))
+                .arg(&first.bootstrap)
+                .arg(&key_file),
+        );
+        let access_id = made.map_err(|error| format!("{error}\n{}", first.log_end()))?;
+        first.terminate().map_err(|error| format!("{error}\n{}", first.log_end()))?;
+        let key_file = key_file.display().to_string();
+        let identity = ["--gateway-access-id", access_id.trim(), "--cluster-name", "conformance"];
+        let arguments = [&identity[..], &["--gateway-access-key-file", &key_file]].concat();
+        Self::launch(product, scripts, directory, &arguments)
+    }
+
+    fn launch(
+        product: &Product,
+        scripts: &Path,
+        directory: PathBuf,
+        arguments: &[&str],
+    ) -> Result<Self, String> {
         let data = directory.join("data");
         let log = log_file(&directory)?;
         let errors = log.try_clone().map_err(|error| format!("server.log: {error}"))?;
         let child = Command::new(product.binary())
             .args(["server", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(&data)
+            .args(arguments)
             .env_remove("KEYSHERD_CONFIG")
             .env_remove("KEYSHERD_DATA_DIR")
             .env_remove("KEYSHERD_LISTEN")
@@ -52,7 +77,8 @@ impl Server {
             .map_err(|error| format!("cannot start the server: {error}"))?;
         let bootstrap = data.join("bootstrap.json");
         let mut server = Self { child, directory, bootstrap, ca_file: PathBuf::new() };
-        let result = server.wait_until_ready(ready).and_then(|()| server.read_ca_file());
+        let result =
+            server.wait_until_ready(&scripts.join("ready.py")).and_then(|()| server.read_ca_file());
         match result {
             Ok(path) => server.ca_file = path,
             Err(error) => return Err(format!("{error}\n{}", server.log_end())),

@@ -2,6 +2,7 @@
 
 mod apply_owner_order;
 mod create_k8s_auth_config;
+mod delete_gateway_cluster;
 mod delete_k8s_auth_config;
 mod describe_key_fragments;
 mod download_customer_fragments;
@@ -10,6 +11,7 @@ mod get_ldap_auth_config;
 mod k8s_auth_config;
 mod ldap_auth_config;
 mod list_customer_fragments;
+mod list_gateways;
 mod update_k8s_auth_config;
 mod update_ldap_auth_config;
 
@@ -17,6 +19,8 @@ use crate::commands::ApiCommand;
 
 /// The commands.
 pub(super) static COMMANDS: &[&ApiCommand] = &[
+    &list_gateways::COMMAND,
+    &delete_gateway_cluster::COMMAND,
     &list_customer_fragments::COMMAND,
     &download_customer_fragments::COMMAND,
     &apply_owner_order::COMMAND,

@@ -7,10 +7,13 @@ mod configure;
 mod describe_sub_claims;
 mod get_cert_challenge;
 pub(super) mod login;
+mod own;
 mod revoke_creds;
 mod second_factor;
 mod static_creds_auth;
 mod validate_token;
+
+pub use own::{OwnCredential, sign_in};
 
 use crate::commands::ApiCommand;
 

@@ -107,7 +107,7 @@ impl GatewaySettings {
         let data_dir = settings.data_dir("gateway", env)?;
         let serving = ServingSettings::load(settings, env)?;
         let config = Self {
-            confinement: confinement::load(settings, &data_dir, serving.paths())?,
+            confinement: confinement::load(settings, &data_dir, serving.paths(env))?,
             data_dir,
             serving,
             owner_key: owner_key(settings)?,

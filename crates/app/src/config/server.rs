@@ -55,7 +55,7 @@ impl ServerConfig {
         };
         let serving = ServingSettings::load(&settings, env)?;
         let at_rest = at_rest::load(&settings)?;
-        let mut confinement = confinement::load(&settings, &data_dir, serving.paths())?;
+        let mut confinement = confinement::load(&settings, &data_dir, serving.paths(env))?;
         confinement.starts_programs = at_rest.starts_programs();
         confinement.readable.extend(at_rest.paths(env));
         let database = database::load(&settings, env)?;

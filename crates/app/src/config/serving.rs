@@ -7,6 +7,7 @@ use clap::Command;
 use keysherd_domain::auth_method::IpNetwork;
 use keysherd_gateway::Strictness;
 
+use super::cluster::{self, ClusterSettings};
 use super::settings::{Settings, option, options, switch, wrong};
 use crate::customer_fragments::module::{self, ModuleSource};
 use crate::customer_fragments::source::{self, FragmentSource};
@@ -41,11 +42,13 @@ pub(crate) struct ServingSettings {
     pub(crate) rewraps_per_second: u32,
     /// Seconds running requests may take after SIGTERM.
     pub(crate) drain_seconds: u64,
+    /// The cluster it is in.
+    pub(crate) cluster: Option<ClusterSettings>,
 }
 
 /// The options of roles that serve clients.
 pub(super) fn serving(command: Command) -> Command {
-    command
+    cluster::cluster(command)
         .arg(option(
             "listen",
             "ADDRESS:PORT",
@@ -126,6 +129,7 @@ impl ServingSettings {
             key_cache_seconds: i64::try_from(cache).unwrap_or(0),
             rewraps_per_second: u32::try_from(rewraps).unwrap_or(u32::MAX),
             drain_seconds: settings.number("drain-seconds", 0..=3_600, 25)?,
+            cluster: ClusterSettings::load(settings, env)?,
         };
         if let Some(name) = serving.tls_names.iter().find(|name| !is_tls_name(name)) {
             return Err(wrong("tls-name", name, "a DNS name or an IP address"));
@@ -138,9 +142,10 @@ impl ServingSettings {
     }
 
     /// What has to be readable besides the data directory.
-    pub(super) fn paths(&self) -> Vec<PathBuf> {
+    pub(super) fn paths(&self, env: &dyn Fn(&str) -> Option<String>) -> Vec<PathBuf> {
         let mut paths = self.customer_fragments.paths();
         paths.extend(self.fragment_module.iter().flat_map(ModuleSource::paths));
+        paths.extend(self.cluster.iter().flat_map(|cluster| cluster.paths(env)));
         paths
     }
 }

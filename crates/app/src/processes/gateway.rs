@@ -1,6 +1,7 @@
 //! `keysherd gateway`: serves clients; asks control and the managers over links.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use keysherd_crypto::sign::{PublicKey, SigningKey};
 use keysherd_fragments::bundle::pinned::PinnedBundle;
 use keysherd_fragments::manager_set::ManagerIndex;
 use keysherd_fragments::messages::{ManagerAnswer, ManagerRequest};
-use keysherd_gateway::{CustomerFragments, Gateway, Strictness};
+use keysherd_gateway::{CustomerFragments, Gateway, Membership, Strictness};
 use keysherd_link::{Channel, Identity, RemotePlane};
 use serde_json::json;
 
@@ -27,7 +28,7 @@ use crate::roles::public_edge::{PublicAddress, PublicEdge, StatusText};
 use crate::roles::remote_control::{self, BundlePoll};
 use crate::roles::remote_managers::{RemoteManagers, Ways};
 use crate::roles::trust::Trusted;
-use crate::roles::{owner_pin, parties};
+use crate::roles::{membership, owner_pin, parties};
 
 /// How often control is asked for a newer bundle, and managers are told of it.
 const BUNDLE_INTERVAL: Duration = Duration::from_secs(1);
@@ -65,6 +66,8 @@ pub(crate) async fn run(settings: GatewaySettings) -> Result<(), Exit> {
     let fragments = open_fragments(&settings).await;
     let cache = settings.serving.key_cache_seconds;
     let Joined { role, followed, follower } = joining.join(bundle, fragments.clone(), cache)?;
+    let address = own_address(&settings.controls).await;
+    let cluster = membership::join(&role, settings.serving.cluster.as_ref(), address)?;
     let tasks = [
         tokio::spawn(follower.follow()),
         tokio::spawn(reload(
@@ -74,7 +77,7 @@ pub(crate) async fn run(settings: GatewaySettings) -> Result<(), Exit> {
             role.gateway.clone(),
         )),
     ];
-    let status = status(followed, role.gateway.clone());
+    let status = status(followed, role.gateway.clone(), cluster);
     edge.serve(role.services.clone(), status, stop).await?;
     for task in tasks {
         task.abort();
@@ -274,6 +277,16 @@ impl Follower {
     }
 }
 
+/// The address that control sees, or would without translation on the way.
+async fn own_address(controls: &[String]) -> IpAddr {
+    for control in controls {
+        if let Some(own) = keysherd_link::own_address(control).await {
+            return own;
+        }
+    }
+    IpAddr::from([127, 0, 0, 1])
+}
+
 async fn open_fragments(settings: &GatewaySettings) -> Arc<CustomerFragments> {
     let module = settings.serving.fragment_module.clone();
     customer_fragments::open(&settings.serving.customer_fragments, module).await
@@ -303,7 +316,11 @@ async fn reload(
 }
 
 /// What `GET /status` says: nothing that helps an attacker, enough for an operator.
-fn status(trusted: Arc<Trusted>, gateway: Arc<Gateway>) -> StatusText {
+fn status(
+    trusted: Arc<Trusted>,
+    gateway: Arc<Gateway>,
+    cluster: Option<Arc<Membership>>,
+) -> StatusText {
     Arc::new(move || {
         let bundle = trusted.bundle();
         let managers = bundle.as_ref().map_or(0, |bundle| bundle.bundle().managers.len());
@@ -313,6 +330,7 @@ fn status(trusted: Arc<Trusted>, gateway: Arc<Gateway>) -> StatusText {
             "fragment_managers": managers,
             "trust_bundle": trusted.version(),
             "gateway": gateway::health(&gateway),
+            "cluster": membership::health(cluster.as_deref()),
         })
     })
 }

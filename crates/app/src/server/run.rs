@@ -1,12 +1,13 @@
 //! The life of the server: open, announce, serve, drain.
 
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use keysherd_base::{ClockHandle, SystemClock};
 use keysherd_control::{WebSettings, checked_email};
-use keysherd_gateway::{CustomerFragments, Strictness};
+use keysherd_gateway::{CustomerFragments, Membership, Strictness};
 use serde_json::json;
 
 use super::roles::{self, Opening, Roles};
@@ -20,7 +21,7 @@ use crate::roles::bootstrap::{self, Bootstrap, Setup};
 use crate::roles::files::DataDir;
 use crate::roles::process::{StopSignals, write_stdout};
 use crate::roles::public_edge::{PublicAddress, PublicEdge, StatusText};
-use crate::roles::{control, fragments, gateway, tls};
+use crate::roles::{control, fragments, gateway, membership, tls};
 
 /// How often chores are done.
 const CHORES_INTERVAL: Duration = Duration::from_secs(60);
@@ -52,6 +53,8 @@ pub(crate) async fn run(config: ServerConfig) -> Result<(), Exit> {
     };
     let roles = Roles::open(&dir, opening).await?;
     let (bootstrap, first) = account(&roles, &dir, &edge).await?;
+    let here = IpAddr::from([127, 0, 0, 1]);
+    let cluster = membership::join(&roles.gateway, config.serving.cluster.as_ref(), here)?;
     write_stdout(&announce::text(&dir, bootstrap.as_ref(), &edge.url, first));
     let chores =
         tokio::spawn(chores(roles.control.clone(), roles.managers.clone(), roles.clock.clone()));
@@ -65,7 +68,7 @@ pub(crate) async fn run(config: ServerConfig) -> Result<(), Exit> {
         clock: roles.clock.clone(),
     };
     let reloads = tokio::spawn(hangup::run(hangups, reload));
-    edge.serve(roles.gateway.services.clone(), roles.status(), stop).await?;
+    edge.serve(roles.gateway.services.clone(), roles.status(cluster), stop).await?;
     chores.abort();
     reloads.abort();
     Ok(())
@@ -147,7 +150,7 @@ async fn new_account(
 
 impl Roles {
     /// What `GET /status` says: nothing that helps an attacker, enough for an operator.
-    fn status(&self) -> StatusText {
+    fn status(&self, cluster: Option<Arc<Membership>>) -> StatusText {
         let (managers, store) = (self.managers.clone(), self.store.clone());
         let gateway = self.gateway.gateway.clone();
         Arc::new(move || {
@@ -158,6 +161,7 @@ impl Roles {
                 "store": if store.is_shared() { "postgres" } else { "embedded" },
                 "low_on_space": store.is_low_on_space(),
                 "gateway": gateway::health(&gateway),
+                "cluster": membership::health(cluster.as_deref()),
             })
         })
     }

@@ -36,6 +36,7 @@ mod first_start;
 mod fragment_delivery;
 mod fragment_files;
 mod fragment_hsm;
+mod gateways;
 mod guard_rails;
 mod hostile;
 mod identities;

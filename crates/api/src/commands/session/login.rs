@@ -20,9 +20,9 @@ use crate::ctx::Ctx;
 use crate::fields::UID_TOKEN;
 use crate::passwords::{self, wrong_credential};
 
-const ACCESS_KEY: Field<Text> =
+pub(super) const ACCESS_KEY: Field<Text> =
     Field::text("access-key", "The access key of an API-key method.").secret();
-const ACCESS_TYPE: Field<Text> =
+pub(super) const ACCESS_TYPE: Field<Text> =
     Field::text("access-type", "The kind of auth method: access_key, password, jwt and so on.")
         .default("access_key");
 pub(super) const ADMIN_EMAIL: Field<Text> =

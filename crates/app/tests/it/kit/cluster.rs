@@ -303,6 +303,20 @@ impl Node {
         CustomerFragment { id, uid, value }
     }
 
+    /// Starts with further arguments from now on.
+    pub(crate) fn take_args(&mut self, more: &[&str]) {
+        self.args.extend(more.iter().map(|arg| (*arg).to_owned()));
+    }
+
+    /// Writes a file into the node's directory that only its user can read.
+    pub(crate) fn write_secret(&self, name: &str, text: &str) -> String {
+        let file = self.data.join(name);
+        fs::write(&file, text).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+        self.own(&file);
+        file.to_str().unwrap().to_owned()
+    }
+
     /// Gives a file to the node's user.
     pub(crate) fn own(&self, path: &Path) {
         if let Some(user) = self.user {

@@ -92,6 +92,7 @@ fn value(spec: &Spec, name: &str, field: &str, objects: &Objects) -> Value {
         ("Auth methods", "email") => json!(format!("{name}@example.com")),
         ("Account", "phone") => json!("1234"),
         ("Account", "rail") => json!({"items-at-root": "warn"}),
+        ("Gateway", "cluster-name") => json!("nowhere"),
         ("Gateway", "order") => json!(objects.order),
         ("Gateway", "name") if name.contains("create") => json!(format!("{name} again")),
         ("Gateway", "name") if name.contains("auth-config") => json!(name),

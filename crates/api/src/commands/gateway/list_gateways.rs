@@ -1,0 +1,99 @@
+//! `list-gateways`: the clusters of gateways of the account, and whether they run.
+
+use keysherd_base::Fault;
+use keysherd_domain::cluster::FragmentNote;
+use keysherd_plane::clusters::{ClusterList, ClusterView};
+use keysherd_wire::{Access, Answer, Args, Body, Command, Show, Spec};
+use serde::Serialize;
+
+use crate::commands::ApiCommand;
+use crate::ctx::Ctx;
+use crate::fields::SESSION;
+
+#[derive(Serialize)]
+struct Reply<'a> {
+    clusters: Vec<Shown<'a>>,
+}
+
+/// The model `GwClusterIdentity`.
+#[derive(Serialize)]
+struct Shown<'a> {
+    id: i64,
+    cluster_name: String,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    cluster_url: &'a str,
+    display_name: &'a str,
+    status: &'static str,
+    status_description: String,
+    current_gw: bool,
+    allowed: bool,
+    action_allowed: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    customer_fragment_ids: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    customer_fragments: Vec<Fragment<'a>>,
+}
+
+/// The model `CfInfo`.
+#[derive(Serialize)]
+struct Fragment<'a> {
+    id: &'a str,
+    cf_name: &'a str,
+    description: &'a str,
+    hash: &'a str,
+}
+
+/// The command.
+pub(super) static COMMAND: ApiCommand = Command {
+    spec: Spec {
+        name: "list-gateways",
+        aliases: &[],
+        success: 200,
+        summary: "List the gateway clusters of the account, and whether they run.",
+        groups: &[&SESSION],
+        fields: &[],
+        reply: "GatewaysListResponse",
+        access: Access::Token,
+        body: Body::Object,
+        show: Show::Table(
+            "clusters",
+            &[("CLUSTER", "cluster_name"), ("STATUS", "status"), ("URL", "cluster_url")],
+        ),
+    },
+    run: &|ctx, args| Box::pin(run(ctx, args)),
+};
+
+async fn run(ctx: Ctx, _args: Args) -> Result<Answer, Fault> {
+    let listed = ctx.ask(ClusterList).await?;
+    Answer::json(&Reply { clusters: listed.clusters.iter().map(shown).collect() })
+}
+
+fn shown(view: &ClusterView) -> Shown<'_> {
+    let ClusterView { cluster, running, instances, .. } = view;
+    let seen = view.last_seen.map(|at| format!("; last seen {}", at.rfc3339()));
+    Shown {
+        id: cluster.id,
+        cluster_name: cluster.full_name(),
+        cluster_url: &cluster.url,
+        display_name: &cluster.display_name,
+        status: if *running > 0 { "running" } else { "down" },
+        status_description: format!(
+            "{running} of {instances} instances run{}",
+            seen.unwrap_or_default()
+        ),
+        current_gw: view.current,
+        allowed: true,
+        action_allowed: view.may_configure,
+        customer_fragment_ids: view.fragments.iter().map(|note| note.id.as_str()).collect(),
+        customer_fragments: view.fragments.iter().map(fragment).collect(),
+    }
+}
+
+fn fragment(note: &FragmentNote) -> Fragment<'_> {
+    Fragment {
+        id: &note.id,
+        cf_name: &note.name,
+        description: &note.description,
+        hash: &note.fingerprint,
+    }
+}

@@ -1,0 +1,251 @@
+//! The cluster that a gateway is in: what it signs in with as itself, and what the cluster is
+//! called.
+//!
+//! The names that V2 gateways read from the environment are understood as well; flags and our own
+//! variables win over them.
+
+use std::path::PathBuf;
+
+use clap::{Arg, Command};
+use keysherd_api::commands::OwnCredential;
+use keysherd_base::AccessId;
+use keysherd_domain::cluster::{DEFAULT_NAME, is_name};
+
+use super::settings::{Settings, option, wrong};
+use crate::exit::Exit;
+use crate::passphrase::PassphraseSource;
+
+/// Systemd credentials with the secret.
+const KEY_CREDENTIAL: &str = "gateway-access-key";
+const CERTIFICATE_KEY_CREDENTIAL: &str = "gateway-certificate-key";
+/// Longest certificate file, in bytes.
+const CERTIFICATE_BYTES_MAX: usize = 64 * 1024;
+
+/// A gateway's place in a cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ClusterSettings {
+    /// The cluster's auth method.
+    pub(crate) access_id: AccessId,
+    /// What proves it.
+    pub(crate) proof: ProofSource,
+    /// Its name.
+    pub(crate) name: String,
+    /// What people call it, if it is new.
+    pub(crate) display_name: Option<String>,
+    /// Where clients find it.
+    pub(crate) url: Option<String>,
+    /// This machine or pod.
+    pub(crate) host: String,
+}
+
+/// Where the gateway's own credential comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ProofSource {
+    /// An access key.
+    AccessKey(PassphraseSource),
+    /// A client certificate.
+    Certificate {
+        /// The certificate.
+        certificate: CertificateSource,
+        /// Its private key.
+        key: PassphraseSource,
+    },
+}
+
+/// Where the certificate comes from; it is no secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum CertificateSource {
+    /// A file in PEM.
+    File(PathBuf),
+    /// PEM in base64, from the environment.
+    Text(String),
+}
+
+/// The options of a gateway's cluster.
+pub(super) fn cluster(command: Command) -> Command {
+    let flags: [Arg; 8] = [
+        option(
+            "gateway-access-id",
+            "ACCESS-ID",
+            "KEYSHERD_GATEWAY_ACCESS_ID",
+            "The auth method this gateway signs in with as itself; with it, it is in a cluster",
+        ),
+        option(
+            "gateway-access-type",
+            "TYPE",
+            "KEYSHERD_GATEWAY_ACCESS_TYPE",
+            "access_key or certificate [default: access_key]",
+        ),
+        option(
+            "gateway-access-key-file",
+            "FILE",
+            "KEYSHERD_GATEWAY_ACCESS_KEY_FILE",
+            "File with the access key; mode 0600",
+        ),
+        option(
+            "gateway-certificate-file",
+            "FILE",
+            "KEYSHERD_GATEWAY_CERTIFICATE_FILE",
+            "File with the client certificate in PEM, for certificate",
+        ),
+        option(
+            "gateway-certificate-key-file",
+            "FILE",
+            "KEYSHERD_GATEWAY_CERTIFICATE_KEY_FILE",
+            "File with its private key in PEM; mode 0600",
+        ),
+        option(
+            "cluster-name",
+            "NAME",
+            "KEYSHERD_CLUSTER_NAME",
+            "Name of the cluster; gateways with the same access id and name are one cluster \
+             [default: defaultCluster]",
+        ),
+        option(
+            "display-name",
+            "TEXT",
+            "KEYSHERD_DISPLAY_NAME",
+            "What people call the cluster, when this gateway is its first",
+        ),
+        option(
+            "cluster-url",
+            "URL",
+            "KEYSHERD_CLUSTER_URL",
+            "Where clients find the cluster, such as its load balancer",
+        ),
+    ];
+    command.args(flags)
+}
+
+impl ClusterSettings {
+    /// Reads the settings; `None` without an access id.
+    ///
+    /// # Errors
+    /// [`Exit::Configuration`] names the setting, its value and what is allowed.
+    pub(super) fn load(
+        settings: &Settings<'_>,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Option<Self>, Exit> {
+        let text = |name: &str, variable: &str| -> Result<Option<String>, Exit> {
+            let set = settings.text(name)?.or_else(|| env(variable));
+            Ok(set.filter(|text| !text.is_empty()))
+        };
+        let id = text("gateway-access-id", "GATEWAY_ACCESS_ID")?.or_else(|| env("ADMIN_ACCESS_ID"));
+        let Some(id) = id.filter(|id| !id.is_empty()) else {
+            return Ok(None);
+        };
+        let access_id = AccessId::parse(&id)
+            .map_err(|_| wrong("gateway-access-id", &id, "an access id, such as p-abcdefghijkl"))?;
+        let name = text("cluster-name", "CLUSTER_NAME")?.unwrap_or_else(|| DEFAULT_NAME.to_owned());
+        if !is_name(&name) {
+            let what = "1 to 128 letters, digits, '-', '_' and '.'";
+            return Err(wrong("cluster-name", &name, what));
+        }
+        let host = env("POD_NAME")
+            .or_else(|| env("HOSTNAME"))
+            .or_else(|| std::fs::read_to_string("/proc/sys/kernel/hostname").ok());
+        Ok(Some(Self {
+            access_id,
+            proof: ProofSource::choose(
+                settings,
+                env,
+                text("gateway-access-type", "GATEWAY_ACCESS_TYPE")?,
+            )?,
+            name,
+            display_name: text("display-name", "INITIAL_DISPLAY_NAME")?,
+            url: text("cluster-url", "CLUSTER_URL")?,
+            host: host.map(|host| host.trim().to_owned()).unwrap_or_default(),
+        }))
+    }
+
+    /// What has to be readable besides the data directory.
+    pub(super) fn paths(&self, env: &dyn Fn(&str) -> Option<String>) -> Vec<PathBuf> {
+        let (secret, certificate) = match &self.proof {
+            ProofSource::AccessKey(key) => (key, None),
+            ProofSource::Certificate { certificate: CertificateSource::File(file), key } => {
+                (key, Some(file.clone()))
+            }
+            ProofSource::Certificate { key, .. } => (key, None),
+        };
+        secret.path(env).into_iter().chain(certificate).collect()
+    }
+}
+
+impl ProofSource {
+    fn choose(
+        settings: &Settings<'_>,
+        env: &dyn Fn(&str) -> Option<String>,
+        kind: Option<String>,
+    ) -> Result<Self, Exit> {
+        let file = |name: &str| Ok::<_, Exit>(settings.text(name)?.map(PathBuf::from));
+        let certificate = file("gateway-certificate-file")?
+            .map(CertificateSource::File)
+            .or_else(|| env("GATEWAY_CERTIFICATE").map(CertificateSource::Text));
+        match kind.as_deref().unwrap_or("access_key") {
+            "access_key" | "api_key" => {
+                let flag = "gateway-access-key-file";
+                let variables = ["GATEWAY_ACCESS_KEY", "ADMIN_ACCESS_KEY"];
+                let key = secret(file(flag)?, KEY_CREDENTIAL, &variables, env);
+                key.map(Self::AccessKey).ok_or_else(|| missing(flag, "the access key's file"))
+            }
+            "cert" | "certificate" => {
+                let flag = "gateway-certificate-key-file";
+                let variables = ["GATEWAY_CERTIFICATE_KEY", "ADMIN_CERTIFICATE_KEY"];
+                let key = secret(file(flag)?, CERTIFICATE_KEY_CREDENTIAL, &variables, env);
+                let key = key.ok_or_else(|| missing(flag, "the private key's file"))?;
+                let what = "the client certificate's file";
+                let certificate =
+                    certificate.ok_or_else(|| missing("gateway-certificate-file", what))?;
+                Ok(Self::Certificate { certificate, key })
+            }
+            other => Err(wrong("gateway-access-type", other, "access_key or certificate")),
+        }
+    }
+
+    /// Reads the credential.
+    ///
+    /// # Errors
+    /// [`Exit::Configuration`] says what cannot be read and why, and nothing of the content.
+    pub(crate) fn read(&self, env: &dyn Fn(&str) -> Option<String>) -> Result<OwnCredential, Exit> {
+        match self {
+            Self::AccessKey(source) => source.read(env).map(OwnCredential::AccessKey),
+            Self::Certificate { certificate, key } => {
+                let certificate = match certificate {
+                    CertificateSource::Text(text) => text.clone(),
+                    CertificateSource::File(path) => {
+                        let shown = path.display().to_string();
+                        let unreadable = |error: std::io::Error| {
+                            Exit::Configuration(format!("cannot read the file {shown}: {error}"))
+                        };
+                        let text = std::fs::read_to_string(path).map_err(unreadable)?;
+                        if text.len() > CERTIFICATE_BYTES_MAX {
+                            let most = format!("a file of at most {CERTIFICATE_BYTES_MAX} bytes");
+                            return Err(wrong("gateway-certificate-file", &shown, &most));
+                        }
+                        text
+                    }
+                };
+                Ok(OwnCredential::certificate(&certificate, &key.read(env)?))
+            }
+        }
+    }
+}
+
+/// A file, a systemd credential, or a variable of the environment, in this order.
+fn secret(
+    file: Option<PathBuf>,
+    credential: &str,
+    variables: &[&'static str],
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Option<PassphraseSource> {
+    let credential = PassphraseSource::Credential(credential.to_owned());
+    let credential = credential.path(env).filter(|path| path.is_file()).map(|_| credential);
+    let variable = variables.iter().find(|name| env(name).is_some_and(|text| !text.is_empty()));
+    file.map(PassphraseSource::File)
+        .or(credential)
+        .or_else(|| variable.map(|name| PassphraseSource::Environment(name)))
+}
+
+fn missing(flag: &str, what: &str) -> Exit {
+    Exit::Configuration(format!("--{flag} is missing: {what}, beside --gateway-access-id"))
+}

@@ -1,0 +1,104 @@
+//! The environment of V2 gateways: which of its names mean something here, and which do not.
+//!
+//! Whoever brings such an environment along is told what of it has no effect, by name; values are
+//! never shown.
+
+/// Names that have an effect.
+const UNDERSTOOD: &[&str] = &[
+    "ADMIN_ACCESS_ID",
+    "ADMIN_ACCESS_KEY",
+    "ADMIN_CERTIFICATE_KEY",
+    "CLUSTER_NAME",
+    "CLUSTER_URL",
+    "CUSTOMER_FRAGMENTS",
+    "GATEWAY_ACCESS_ID",
+    "GATEWAY_ACCESS_KEY",
+    "GATEWAY_ACCESS_TYPE",
+    "GATEWAY_CERTIFICATE",
+    "GATEWAY_CERTIFICATE_KEY",
+    "INITIAL_DISPLAY_NAME",
+    "POD_NAME",
+];
+
+/// Names with a meaning for V2 gateways and none here, with what to do instead.
+const WITHOUT_EFFECT: &[(&str, &str)] = &[
+    ("ADMIN_CERTIFICATE", "use GATEWAY_CERTIFICATE"),
+    ("ADMIN_PASSWORD", "gateways sign in with an access key or a certificate"),
+    ("ADMIN_UID_TOKEN", "gateways sign in with an access key or a certificate"),
+    ("AKEYLESS_URL", "use --control"),
+    ("ALLOWED_ACCESS_IDS", "only administrators configure gateways"),
+    ("ALLOWED_ACCESS_PERMISSIONS", "only administrators configure gateways"),
+    ("BLOCKLIST_ACCESS_IDS", "there is no such list yet"),
+    ("CACHE_ENABLE", "use --key-cache-seconds"),
+    ("CACHE_ENCRYPTION_KEY", "there is no cache outside of the process"),
+    ("CACHE_MAX_ITEMS", "use --key-cache-seconds"),
+    ("CACHE_TTL", "use --key-cache-seconds"),
+    ("CONFIG_PROTECTION_KEY_NAME", "configurations stay on each gateway yet"),
+    ("DEFAULT_ENCRYPTION_KEY", "set the account's default key"),
+    ("DEFAULT_SECRET_LOCATION", "give full paths"),
+    ("ENABLE_GRPC", "there is no gRPC"),
+    ("ENABLE_METRICS", "there are no metrics yet"),
+    ("ENABLE_SNI_PROXY", "there is no SNI proxy"),
+    ("ENABLE_TLS", "there is always TLS"),
+    ("ENABLE_TLS_CONFIGURE", "there is always TLS"),
+    ("ENABLE_TLS_CURL", "there is always TLS"),
+    ("ENABLE_TLS_HVP", "there is always TLS"),
+    ("EXCLUDE_CIPHER_SUITES", "TLS 1.2 and 1.3 with modern suites only"),
+    ("GATEWAY_AUTHORIZED_ACCESS_ID", "there is no such list yet"),
+    ("GATEWAY_CLUSTER_CACHE", "there is no cache outside of the process"),
+    ("GATEWAY_UID_TOKEN", "gateways sign in with an access key or a certificate"),
+    ("GW_RATE_LIMIT", "see --help for limits"),
+    ("HSM_PIN", "see docs/customer-fragments.md"),
+    ("MIN_TLS_VERSION", "TLS 1.2 is the least"),
+    ("PREFER_CLUSTER_CACHE_FIRST", "there is no cache outside of the process"),
+    ("PROACTIVE_CACHE_ENABLE", "use --key-cache-seconds"),
+    ("REDIS_ADDR", "there is no cache outside of the process"),
+    ("REDIS_PASS", "there is no cache outside of the process"),
+    ("RESTRICT_ACCESS_TO_ADMIN_ACCOUNT", "there is no such list yet"),
+    ("RESTRICT_SERVICE_TO_ACCESS_IDS", "there is no such list yet"),
+    ("UID_CREATE_CHILD_TOKEN_PER_POD", "gateways sign in with an access key or a certificate"),
+    ("UID_ROTATE_INTERVAL", "gateways sign in with an access key or a certificate"),
+    ("USE_CLUSTER_CACHE", "there is no cache outside of the process"),
+];
+
+/// What to tell about an environment with these names, in their order.
+pub(crate) fn remarks(names: impl Iterator<Item = String>) -> Vec<String> {
+    let mut remarks: Vec<String> = names.filter_map(|name| remark(&name)).collect();
+    remarks.sort_unstable();
+    remarks
+}
+
+fn remark(name: &str) -> Option<String> {
+    if UNDERSTOOD.contains(&name) {
+        return None;
+    }
+    if let Some((_, instead)) = WITHOUT_EFFECT.iter().find(|(known, _)| *known == name) {
+        return Some(format!("{name} has no effect here: {instead}"));
+    }
+    let ours = name.starts_with("GATEWAY_");
+    ours.then(|| format!("{name} is not known; check its spelling"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_no_effect_is_told_by_name_and_nothing_else_is() {
+        let names = ["PATH", "HOME", "GATEWAY_ACCESS_ID", "REDIS_PASS", "GATEWAY_ACESS_KEY"];
+        let told = remarks(names.iter().map(|name| (*name).to_owned()));
+        let wanted = [
+            "GATEWAY_ACESS_KEY is not known; check its spelling",
+            "REDIS_PASS has no effect here: there is no cache outside of the process",
+        ];
+        assert_eq!(told, wanted);
+    }
+
+    #[test]
+    fn no_name_is_listed_twice() {
+        for name in UNDERSTOOD {
+            assert!(WITHOUT_EFFECT.iter().all(|(other, _)| other != name), "{name}");
+        }
+        assert!(WITHOUT_EFFECT.is_sorted_by(|a, b| a.0 < b.0) && UNDERSTOOD.is_sorted());
+    }
+}

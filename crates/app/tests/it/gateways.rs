@@ -1,0 +1,140 @@
+//! Gateways as clusters: instances sign in as themselves, are seen running and down, and come back.
+
+use serde_json::{Value, json};
+
+use crate::kit::{Api, Cluster, Http, Node, wait_for, wait_until};
+
+/// The auth method of a cluster.
+struct Identity {
+    access_id: String,
+    access_key: String,
+}
+
+impl Identity {
+    fn make(admin: &Api) -> Self {
+        let wish = json!({"name": "/gateways/prod", "allowed-client-type": ["gateway-admin"]});
+        let made = admin.ok("auth-method-create-api-key", wish);
+        let text = |field: &str| made[field].as_str().unwrap().to_owned();
+        Self { access_id: text("access_id"), access_key: text("access_key") }
+    }
+
+    /// Gives `node` this identity for its next start.
+    fn give(&self, node: &mut Node, key: &str) {
+        let file = node.write_secret("access-key", key);
+        node.take_args(&["--gateway-access-id", &self.access_id, "--cluster-name", "prod"]);
+        node.take_args(&["--gateway-access-key-file", &file]);
+        node.take_args(&["--cluster-url", "https://gw.example"]);
+    }
+}
+
+/// The first cluster that is listed, if there is one.
+fn listed(admin: &Api) -> Option<Value> {
+    let reply = admin.call("list-gateways", json!({}));
+    let clusters = (reply.status == 200).then(|| reply.json()["clusters"].take())?;
+    clusters.as_array()?.first().cloned()
+}
+
+fn wait_for_instances(admin: &Api, wanted: &str) -> Value {
+    wait_for(&format!("{wanted} instances"), || {
+        let cluster = listed(admin)?;
+        let said = cluster["status_description"].as_str()?.to_owned();
+        said.starts_with(&format!("{wanted} instances run")).then_some(cluster)
+    })
+}
+
+/// A second gateway that the bundle names, with the identity of the first.
+fn second(cluster: &mut Cluster, identity: &Identity) -> Node {
+    let mut second = cluster.stranger("gateway", "gateway-2", &[]);
+    identity.give(&mut second, &identity.access_key);
+    second.start(&cluster.site);
+    let spki = second.printed_key("identity").spki_sha256();
+    cluster.change_bundle(|bundle| bundle.clusters[0].instances.push(spki));
+    second
+}
+
+#[test]
+fn two_gateways_are_one_cluster_and_are_seen_running_and_down() {
+    let mut cluster = Cluster::start();
+    let admin = cluster.admin();
+    assert!(listed(&admin).is_none());
+    assert_eq!(cluster.status()["cluster"], Value::Null);
+    let identity = Identity::make(&admin);
+    cluster.gateway.stop();
+    identity.give(&mut cluster.gateway, &identity.access_key);
+    cluster.gateway.start(&cluster.site);
+    cluster.wait_until_healthy();
+    let one = wait_for_instances(&admin, "1 of 1");
+    let account = &cluster.bootstrap.account_id;
+    let name = format!("{account}/{}/prod", identity.access_id);
+    assert_eq!(one["cluster_name"], name);
+    assert_eq!(one["status"], "running");
+    assert_eq!(one["current_gw"], true);
+    assert_eq!(one["cluster_url"], "https://gw.example");
+    let status = cluster.status()["cluster"].take();
+    assert_eq!((&status["connected"], &status["name"]), (&json!(true), &json!(name)), "{status}");
+    let mut second = second(&mut cluster, &identity);
+    let both = wait_for_instances(&admin, "2 of 2");
+    assert_eq!(both["id"], one["id"]);
+    second.kill();
+    assert_eq!(wait_for_instances(&admin, "1 of 2")["status"], "running");
+    second.start(&cluster.site);
+    wait_for_instances(&admin, "2 of 2");
+    // What gateways sign in with is of no use to others.
+    let wish = json!({"access-id": identity.access_id, "access-key": identity.access_key});
+    cluster.nobody().refused(401, "auth", wish);
+    // A cluster that runs is deleted by force only, and begins anew.
+    let wish = |force: bool| json!({"cluster-name": name, "force-deletion": force});
+    admin.refused(409, "delete-gateway-cluster", wish(false));
+    admin.ok("delete-gateway-cluster", wish(true));
+    let new = wait_for_instances(&admin, "2 of 2");
+    assert_ne!(new["id"], one["id"]);
+    second.stop();
+    wait_for_instances(&admin, "1 of 2");
+    cluster.control.stop();
+    cluster.audit(&["verify"]).expect(0);
+}
+
+#[test]
+fn a_gateway_says_when_control_is_gone_and_comes_back_by_itself() {
+    let mut cluster = Cluster::start();
+    let identity = Identity::make(&cluster.admin());
+    cluster.gateway.stop();
+    identity.give(&mut cluster.gateway, &identity.access_key);
+    cluster.gateway.start(&cluster.site);
+    let http = Http::new(&cluster.url, &cluster.gateway.data.join("tls/ca.pem"));
+    let connected = || {
+        let status = http.get("/status").ok()?.json()["cluster"].take();
+        status["connected"].as_bool()
+    };
+    wait_until("the gateway to be in its cluster", || connected() == Some(true));
+    cluster.control.kill();
+    wait_until("the gateway to say that control is gone", || connected() == Some(false));
+    let problem = http.get("/status").unwrap().json()["cluster"]["problem"].take();
+    assert!(problem.as_str().is_some_and(|text| text.contains("control")), "{problem}");
+    cluster.control.start(&cluster.site);
+    wait_until("the gateway to be in its cluster again", || connected() == Some(true));
+    let joined = cluster.admin();
+    let search = json!({"action": "register_gateway"});
+    let found = joined.ok("audit-search", search);
+    let records = found["records"].as_array().unwrap();
+    assert_eq!(records.len(), 1, "a restart of control is no joining: {found}");
+}
+
+#[test]
+fn a_gateway_with_a_wrong_key_serves_and_says_that_it_is_in_no_cluster() {
+    let mut cluster = Cluster::start();
+    cluster.admin().store("/team/db", "a value");
+    let identity = Identity::make(&cluster.admin());
+    cluster.gateway.stop();
+    identity.give(&mut cluster.gateway, "bm90IHRoZSBhY2Nlc3Mga2V5IG9mIHRoaXMgbWV0aG9k");
+    cluster.gateway.start(&cluster.site);
+    cluster.wait_until_healthy();
+    wait_until("the gateway to tell its problem", || {
+        cluster.status()["cluster"]["problem"].as_str().is_some()
+    });
+    assert_eq!(cluster.status()["cluster"]["connected"], false);
+    assert!(cluster.gateway.running().err().contains("not in its cluster"));
+    let admin = cluster.admin();
+    assert_eq!(admin.read("/team/db"), "a value");
+    assert!(listed(&admin).is_none());
+}

@@ -1,0 +1,39 @@
+//! Clusters of gateways: how instances register and stay, and who lists and deletes clusters.
+//!
+//! An instance proves its cluster with two things at once: the token of the cluster's auth method,
+//! and the key of its connection, which the owner's trust bundle names.
+
+pub(crate) mod delete;
+pub(crate) mod list;
+pub(crate) mod live;
+pub(crate) mod sync;
+
+#[cfg(test)]
+mod tests;
+
+use keysherd_base::limits::CLUSTERS_PER_ACCOUNT_MAX;
+use keysherd_base::{AccountId, Fault};
+use keysherd_domain::cluster::Cluster;
+use keysherd_store::{Query, clusters as stored};
+
+/// The cluster that `name` stands for: a full name, or a name that only one cluster has.
+///
+/// # Errors
+/// [`Fault::not_found`]; [`Fault::bad_request`] for a name of several.
+pub(crate) fn named(q: &dyn Query, account: AccountId, name: &str) -> Result<Cluster, Fault> {
+    let all = stored::of_account(q, account, CLUSTERS_PER_ACCOUNT_MAX)?;
+    let mut meant = all.into_iter().filter(|cluster| cluster.is_called(name));
+    match (meant.next(), meant.next()) {
+        (Some(cluster), None) => Ok(cluster),
+        (None, _) => Err(Fault::not_found(format!(
+            "there is no gateway cluster '{}'; see them with list-gateways",
+            name.escape_default()
+        ))),
+        (Some(one), Some(other)) => Err(Fault::bad_request(format!(
+            "'{name}' is the name of several gateway clusters; write the full name, such as {} or \
+             {}",
+            one.full_name(),
+            other.full_name()
+        ))),
+    }
+}

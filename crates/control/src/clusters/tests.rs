@@ -1,0 +1,217 @@
+//! Instances join, stay, fall silent and are deleted, and everybody sees what is theirs to see.
+
+use keysherd_audit::Record;
+use keysherd_base::{AccessId, FaultKind};
+use keysherd_domain::auth_method::MethodShared;
+use keysherd_domain::cluster::FragmentNote;
+use keysherd_plane::Ask;
+use keysherd_plane::clusters::{
+    ClusterDelete, ClusterList, ClusterSync, ClusterSyncReply, ClusterView,
+};
+
+use crate::GatewayIdentity;
+use crate::testing::{STRANGER, World, kind};
+
+const FIRST: GatewayIdentity = GatewayIdentity { spki_sha256: [1; 32] };
+const SECOND: GatewayIdentity = GatewayIdentity { spki_sha256: [2; 32] };
+
+fn hello(name: &str) -> ClusterSync {
+    ClusterSync {
+        name: name.to_owned(),
+        display_name: Some("Our gateways".to_owned()),
+        url: None,
+        host: "gw-1".to_owned(),
+        program: "1.2.3".to_owned(),
+        fragments: Vec::new(),
+        known: 0,
+        wait_millis: 0,
+    }
+}
+
+impl World {
+    /// Asks through a certain gateway.
+    async fn at<A: Ask>(
+        &self,
+        gateway: GatewayIdentity,
+        token: &str,
+        message: A,
+    ) -> Result<A::Reply, keysherd_base::Fault> {
+        self.control.plane_for(gateway).ask(self.caller(token), message).await
+    }
+
+    async fn gateway_token(&self, path: &str) -> (AccessId, String) {
+        let (id, key) = self.api_key(path, MethodShared::default()).await;
+        let token = self.login(&id, &key).await.unwrap().token;
+        (id, token)
+    }
+
+    async fn clusters(&self) -> Vec<ClusterView> {
+        self.ask(&self.admin, ClusterList).await.unwrap().clusters
+    }
+
+    fn registrations(&self) -> Vec<Record> {
+        let mut records = self.records();
+        records.retain(|record| record.draft.action == "register_gateway");
+        records
+    }
+}
+
+#[tokio::test]
+async fn two_instances_with_one_identity_are_one_cluster() {
+    let world = World::new().await;
+    let (id, token) = world.gateway_token("/gateways/prod").await;
+    let first = world.at(FIRST, &token, hello("prod")).await.unwrap();
+    let second = world.at(SECOND, &token, hello("prod")).await.unwrap();
+    assert_eq!((first.cluster, &first.access_id, first.version), (second.cluster, &id, 0));
+    // Another name is another cluster, and so is another access id.
+    let other = world.at(SECOND, &token, hello("prod-2")).await.unwrap();
+    assert_ne!(other.cluster, first.cluster);
+    let (_, foreign) = world.gateway_token("/gateways/other").await;
+    let foreign = world.at(SECOND, &foreign, hello("prod")).await.unwrap();
+    assert!(![first.cluster, other.cluster].contains(&foreign.cluster));
+    // An instance is in one cluster: the last one it named.
+    let counts: Vec<_> = world.clusters().await.iter().map(|view| view.instances).collect();
+    assert_eq!(counts, [1, 0, 1]);
+    let view = &world.clusters().await[0];
+    assert_eq!(view.cluster.full_name(), format!("{}/{id}/prod", world.first.id));
+    assert_eq!(view.cluster.display_name, "Our gateways");
+}
+
+#[tokio::test]
+async fn joining_is_recorded_once_and_heartbeats_are_not() {
+    let world = World::new().await;
+    let (id, token) = world.gateway_token("/gateways/prod").await;
+    for _ in 0..50 {
+        world.at(FIRST, &token, hello("prod")).await.unwrap();
+        world.clock.advance_seconds(1);
+    }
+    let told = FragmentNote {
+        id: "cf-1".to_owned(),
+        name: "EU".to_owned(),
+        description: String::new(),
+        fingerprint: "ab".to_owned(),
+    };
+    let changed = ClusterSync { fragments: vec![told.clone()], ..hello("prod") };
+    world.at(FIRST, &token, changed).await.unwrap();
+    let records = world.registrations();
+    assert_eq!(records.len(), 1, "{records:?}");
+    assert_eq!(records[0].draft.access_id.as_ref(), Some(&id));
+    let instance = hex::encode([1; 32]);
+    assert!(records[0].draft.params.iter().any(|param| param.value() == Some(&instance)));
+    assert_eq!(world.clusters().await[0].fragments, [told]);
+    // Neither does a restart of control make it join again.
+    let world = world.restarted();
+    world.at(FIRST, &token, hello("prod")).await.unwrap();
+    assert_eq!(world.registrations().len(), 1);
+}
+
+#[tokio::test]
+async fn silence_is_seen_within_seconds_and_survives_a_restart() {
+    let world = World::new().await;
+    let (_, token) = world.gateway_token("/gateways/prod").await;
+    world.at(FIRST, &token, hello("prod")).await.unwrap();
+    assert_eq!(world.clusters().await[0].running, 1);
+    world.clock.advance_seconds(4);
+    assert_eq!(world.clusters().await[0].running, 1);
+    world.clock.advance_seconds(1);
+    assert_eq!(world.clusters().await[0].running, 0);
+    world.at(FIRST, &token, hello("prod")).await.unwrap();
+    let heard = world.now();
+    assert_eq!(world.clusters().await[0].running, 1);
+    // After a restart the store's note counts for a while: it may be another node's.
+    let world = world.restarted();
+    assert_eq!(world.clusters().await[0].running, 1);
+    world.clock.advance_seconds(60);
+    let view = world.clusters().await.remove(0);
+    assert_eq!((view.running, view.instances), (0, 1));
+    assert!(view.last_seen.unwrap() <= heard);
+}
+
+#[tokio::test]
+async fn only_a_token_and_a_key_of_the_bundle_together_join() {
+    let world = World::new().await;
+    let (_, token) = world.gateway_token("/gateways/prod").await;
+    assert_eq!(kind(world.at(STRANGER, &token, hello("prod")).await), FaultKind::Forbidden);
+    for bad in ["", "t-1234"] {
+        assert_eq!(kind(world.at(FIRST, bad, hello("prod")).await), FaultKind::Unauthorized);
+    }
+    let long = "x".repeat(300);
+    let bad = [
+        hello("a/b"),
+        hello(""),
+        ClusterSync { display_name: Some("a\nb".to_owned()), ..hello("prod") },
+        ClusterSync { url: Some("x".repeat(600)), ..hello("prod") },
+        ClusterSync { host: long, ..hello("prod") },
+    ];
+    for bad in bad {
+        assert_eq!(kind(world.at(FIRST, &token, bad).await), FaultKind::BadRequest);
+    }
+    assert!(world.clusters().await.is_empty());
+    // A token that ended does not keep an instance in.
+    world.at(FIRST, &token, hello("prod")).await.unwrap();
+    world.clock.advance_seconds(86_400 * 30);
+    assert_eq!(kind(world.at(FIRST, &token, hello("prod")).await), FaultKind::Unauthorized);
+}
+
+#[tokio::test]
+async fn a_running_cluster_is_deleted_by_force_only() {
+    let world = World::new().await;
+    let (id, token) = world.gateway_token("/gateways/prod").await;
+    let before = world.at(FIRST, &token, hello("prod")).await.unwrap();
+    let delete = |name: &str, force| ClusterDelete { name: name.to_owned(), force };
+    let admin = world.admin.clone();
+    assert_eq!(kind(world.ask(&token, delete("prod", true)).await), FaultKind::Unauthorized);
+    assert_eq!(kind(world.ask(&admin, delete("prod", false)).await), FaultKind::Conflict);
+    assert_eq!(kind(world.ask(&admin, delete("nope", true)).await), FaultKind::NotFound);
+    let full = format!("{}/{id}/prod", world.first.id);
+    world.ask(&admin, delete(&full, true)).await.unwrap();
+    assert!(world.clusters().await.is_empty());
+    let after = world.at(FIRST, &token, hello("prod")).await.unwrap();
+    assert_ne!(after.cluster, before.cluster);
+    world.clock.advance_seconds(60);
+    world.ask(&admin, delete("prod", false)).await.unwrap();
+    // The same name under two access ids has to be written out.
+    let (_, other) = world.gateway_token("/gateways/other").await;
+    world.at(FIRST, &token, hello("prod")).await.unwrap();
+    world.at(SECOND, &other, hello("prod")).await.unwrap();
+    assert_eq!(kind(world.ask(&admin, delete("prod", true)).await), FaultKind::BadRequest);
+}
+
+#[tokio::test]
+async fn accounts_do_not_see_each_other_s_clusters() {
+    let world = World::new().await;
+    let (_, token) = world.gateway_token("/gateways/prod").await;
+    world.at(FIRST, &token, hello("prod")).await.unwrap();
+    let foreign = world.another_account("other@example.com").await;
+    let login = world.login(&foreign.created.admin_access_id, &foreign.admin_key).await;
+    let foreign = login.unwrap().token;
+    assert!(world.ask(&foreign, ClusterList).await.unwrap().clusters.is_empty());
+    let delete = ClusterDelete { name: "prod".to_owned(), force: true };
+    assert_eq!(kind(world.ask(&foreign, delete).await), FaultKind::NotFound);
+    // Everybody of the account may know where its gateways are, and through which they ask.
+    let view = world.at(FIRST, &token, ClusterList).await.unwrap().clusters.remove(0);
+    assert!(view.current && !view.may_configure);
+    assert!(!world.at(SECOND, &token, ClusterList).await.unwrap().clusters[0].current);
+}
+
+#[tokio::test]
+async fn a_waiting_instance_is_answered_when_its_cluster_goes() {
+    let world = World::new().await;
+    let (_, token) = world.gateway_token("/gateways/prod").await;
+    world.at(FIRST, &token, hello("prod")).await.unwrap();
+    let waiting = ClusterSync { wait_millis: 60_000, ..hello("prod") };
+    let plane = world.control.plane_for(FIRST);
+    let caller = world.caller(&token);
+    let began = std::time::Instant::now();
+    let asked: tokio::task::JoinHandle<Result<ClusterSyncReply, _>> =
+        tokio::spawn(async move { plane.ask(caller, waiting).await });
+    let delete = ClusterDelete { name: "prod".to_owned(), force: true };
+    world.ask(&world.admin, delete).await.unwrap();
+    let answered = asked.await.unwrap();
+    // Either it was deleted while it waited, or before it looked: then it is a new one.
+    if let Err(fault) = answered {
+        assert_eq!(fault.kind(), FaultKind::Conflict);
+    }
+    // Whatever an instance asks for, it is not kept for longer than a heartbeat.
+    assert!(began.elapsed() < std::time::Duration::from_secs(30));
+}

@@ -1,0 +1,261 @@
+//! This gateway as a member of its cluster: signs in as itself, tells control that it is there, and
+//! hears what is new for the cluster.
+//!
+//! One question at a time goes out over the link that all others use; control holds it for a
+//! second, or answers when there is news. Nobody ever connects to a gateway for this.
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use keysherd_api::commands::{OwnCredential, sign_in};
+use keysherd_api::{Ctx, HeldFragment, Services};
+use keysherd_base::{AccessId, AccountId, Fault, FaultKind, Timestamp, Uid};
+use keysherd_domain::cluster::FragmentNote;
+use keysherd_plane::clusters::{ClusterSync, ClusterSyncReply};
+use keysherd_plane::{Caller, Client};
+
+#[cfg(test)]
+mod tests;
+
+/// The client type of gateways themselves: an auth method with this one among its allowed client
+/// types and no other is good for gateways only.
+pub const CLIENT_TYPE: &str = "gateway-admin";
+/// How long control may hold a question.
+const WAIT_MILLIS: u32 = 1_000;
+/// How long an answer may take before control counts as gone.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(8);
+/// The pause after the first failure; it doubles with each further one.
+const PAUSE_MIN: Duration = Duration::from_millis(100);
+/// The longest pause while control does not answer.
+const PAUSE_MAX: Duration = Duration::from_secs(2);
+/// The longest pause while control refuses this gateway. Each refusal is an audit record.
+const REFUSED_PAUSE_MAX: Duration = Duration::from_secs(30);
+/// A control plane that always has news is not asked more often than this.
+const NEWS_PAUSE: Duration = Duration::from_millis(20);
+
+/// What a gateway joins its cluster with.
+pub struct MembershipConfig {
+    /// The way to control, and what signing in takes.
+    pub services: Arc<Services>,
+    /// The auth method of the cluster.
+    pub access_id: AccessId,
+    /// What proves it.
+    pub credential: OwnCredential,
+    /// Where this gateway's questions come from, for bound addresses of its method.
+    pub address: IpAddr,
+    /// Name of the cluster.
+    pub name: String,
+    /// What people call it, if the cluster is new.
+    pub display_name: Option<String>,
+    /// Where clients find the cluster.
+    pub url: Option<String>,
+    /// The machine.
+    pub host: String,
+    /// The program's version.
+    pub program: String,
+}
+
+/// How a membership is, for `/status`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MembershipHealth {
+    /// The cluster's name, with its account once that is known.
+    pub name: String,
+    /// Whether control answered the last question.
+    pub connected: bool,
+    /// When it did last.
+    pub last_answer: Option<Timestamp>,
+    /// Why it does not.
+    pub problem: Option<String>,
+    /// The version of the cluster's configuration that control has; 0: none.
+    pub config_version: u32,
+}
+
+/// A gateway in its cluster.
+pub struct Membership {
+    config: MembershipConfig,
+    state: Mutex<State>,
+    token: tokio::sync::Mutex<Option<Token>>,
+}
+
+/// A token of this gateway.
+#[derive(Clone)]
+struct Token {
+    text: Arc<str>,
+    /// When another one is wanted: half way to the end.
+    renew: Timestamp,
+}
+
+#[derive(Default)]
+struct State {
+    joined: Option<(AccountId, i64)>,
+    last_answer: Option<Timestamp>,
+    problem: Option<String>,
+    version: u32,
+}
+
+impl Membership {
+    /// Joins the cluster, and goes on for as long as the membership is held. Call it on the runtime
+    /// that serves.
+    pub fn start(config: MembershipConfig) -> Arc<Self> {
+        let this = Arc::new(Self {
+            config,
+            state: Mutex::default(),
+            token: tokio::sync::Mutex::default(),
+        });
+        tokio::spawn(Self::run(Arc::downgrade(&this)));
+        this
+    }
+
+    /// How it is.
+    pub fn health(&self) -> MembershipHealth {
+        let state = self.state();
+        let account = state.joined.map(|(account, _)| account.to_string());
+        let MembershipConfig { access_id, name, .. } = &self.config;
+        MembershipHealth {
+            name: match account {
+                Some(account) => format!("{account}/{access_id}/{name}"),
+                None => format!("{access_id}/{name}"),
+            },
+            connected: state.problem.is_none() && state.last_answer.is_some(),
+            last_answer: state.last_answer,
+            problem: state.problem.clone(),
+            config_version: state.version,
+        }
+    }
+
+    /// The account and the number of the cluster, once it was joined.
+    pub fn joined(&self) -> Option<(AccountId, i64)> {
+        self.state().joined
+    }
+
+    /// The context of a request that this gateway makes as itself.
+    ///
+    /// # Errors
+    /// When it cannot sign in.
+    pub async fn ctx(&self, command: &str) -> Result<Ctx, Fault> {
+        let token = self.token().await?;
+        Ok(self.ctx_with(Some(token), command)?)
+    }
+
+    fn ctx_with(&self, token: Option<Arc<str>>, command: &str) -> Result<Ctx, Fault> {
+        let services = &self.config.services;
+        let caller = Caller {
+            token,
+            client: Client { address: self.config.address, kind: CLIENT_TYPE.into() },
+            command: command.into(),
+            request: Uid::random(&*services.rng)?,
+            received: services.clock.now(),
+        };
+        Ok(Ctx::new(services.clone(), caller))
+    }
+
+    /// A token that is good for a while.
+    async fn token(&self) -> Result<Arc<str>, Fault> {
+        let mut kept = self.token.lock().await;
+        let now = self.config.services.clock.now();
+        if let Some(token) = kept.as_ref().filter(|token| now < token.renew) {
+            return Ok(token.text.clone());
+        }
+        let ctx = self.ctx_with(None, "auth")?;
+        let reply = sign_in(&ctx, &self.config.access_id, &self.config.credential).await?;
+        let life = reply.expires.millis_since(now).max(0);
+        let text: Arc<str> = reply.token.into();
+        *kept =
+            Some(Token { text: text.clone(), renew: Timestamp(now.0.saturating_add(life / 2)) });
+        Ok(text)
+    }
+
+    async fn run(this: Weak<Self>) {
+        let mut failures = 0;
+        loop {
+            let Some(member) = this.upgrade() else { return };
+            let pause = match member.ask().await {
+                Ok(news) => {
+                    failures = 0;
+                    if news { NEWS_PAUSE } else { Duration::ZERO }
+                }
+                Err(fault) => {
+                    failures += 1;
+                    member.failed(&fault).await;
+                    pause_after(failures, fault.kind())
+                }
+            };
+            drop(member);
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// One question; whether its answer was news.
+    async fn ask(&self) -> Result<bool, Fault> {
+        let ctx = self.ctx("gateway-sync").await?;
+        let config = &self.config;
+        let fragments = config.services.crypt.customer_fragments();
+        let known = self.state().version;
+        let message = ClusterSync {
+            name: config.name.clone(),
+            display_name: config.display_name.clone(),
+            url: config.url.clone(),
+            host: config.host.clone(),
+            program: config.program.clone(),
+            fragments: fragments.into_iter().map(told).collect(),
+            known,
+            // The first answer shows that all is well, so it is not waited for.
+            wait_millis: if self.joined().is_some() { WAIT_MILLIS } else { 0 },
+        };
+        let asked = tokio::time::timeout(ANSWER_TIMEOUT, ctx.ask(message)).await;
+        let reply = asked.map_err(|_| {
+            Fault::new(FaultKind::Unavailable, "the control plane does not answer in time")
+        })??;
+        self.heard(&reply);
+        Ok(reply.version != known)
+    }
+
+    fn heard(&self, reply: &ClusterSyncReply) {
+        let now = self.config.services.clock.now();
+        let joined = (reply.account, reply.cluster);
+        let mut state = self.state();
+        if state.joined != Some(joined) || state.problem.is_some() {
+            let cluster = format!("{}/{}/{}", reply.account, reply.access_id, self.config.name);
+            tracing::info!(cluster, "this gateway is in its cluster");
+        }
+        state.joined = Some(joined);
+        state.last_answer = Some(now);
+        state.problem = None;
+        state.version = reply.version;
+    }
+
+    async fn failed(&self, fault: &Fault) {
+        if fault.kind() == FaultKind::Unauthorized {
+            *self.token.lock().await = None;
+        }
+        let mut state = self.state();
+        let problem = fault.public().to_owned();
+        if state.problem.as_ref() != Some(&problem) {
+            tracing::warn!(problem, "this gateway is not in its cluster; trying on");
+        }
+        state.problem = Some(problem);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // What a broken holder left is a state all the same.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn pause_after(failures: u32, kind: FaultKind) -> Duration {
+    let most = match kind {
+        FaultKind::Unavailable | FaultKind::Timeout | FaultKind::Conflict => PAUSE_MAX,
+        _ => REFUSED_PAUSE_MAX,
+    };
+    PAUSE_MIN.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(most)
+}
+
+fn told(held: HeldFragment) -> FragmentNote {
+    FragmentNote {
+        id: keysherd_fragments::fragment_file::id_text(&held.id),
+        name: held.name,
+        description: held.description,
+        fingerprint: held.fingerprint.unwrap_or_default(),
+    }
+}

@@ -1,0 +1,82 @@
+//! Clusters of gateways: how an instance joins one and stays in it, and who lists and deletes them.
+
+use keysherd_base::{AccessId, AccountId, Timestamp};
+use keysherd_domain::cluster::{Cluster, FragmentNote};
+use serde::{Deserialize, Serialize};
+
+/// An instance says that it is there, and waits a moment for what is new. The first one makes it a
+/// member: its token proves account and access id, its connection proves its key.
+///
+/// Only joining is recorded in the audit log, and what is refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterSync {
+    /// Name of the cluster.
+    pub name: String,
+    /// What people call a cluster that is made by this; later ones change nothing.
+    pub display_name: Option<String>,
+    /// Where clients find the cluster; `None` leaves that as it is.
+    pub url: Option<String>,
+    /// The machine this instance runs on.
+    pub host: String,
+    /// The program's version.
+    pub program: String,
+    /// The customer fragments it holds.
+    pub fragments: Vec<FragmentNote>,
+    /// The version of the configuration that it has; 0: none.
+    pub known: u32,
+    /// How long to wait for a newer one, at most; control may wait for less.
+    pub wait_millis: u32,
+}
+
+/// The instance is in the cluster.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ClusterSyncReply {
+    /// The cluster's number.
+    pub cluster: i64,
+    /// The account.
+    pub account: AccountId,
+    /// The access id of the cluster.
+    pub access_id: AccessId,
+    /// The version of the configuration; 0: there is none.
+    pub version: u32,
+}
+
+/// Lists the clusters of the account. Who is no administrator learns where they are and whether
+/// they run.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct ClusterList;
+
+/// All clusters, the oldest first.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ClusterListReply {
+    /// The clusters.
+    pub clusters: Vec<ClusterView>,
+}
+
+/// A cluster as its account sees it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ClusterView {
+    /// The cluster.
+    pub cluster: Cluster,
+    /// Instances that answer now.
+    pub running: usize,
+    /// All instances that are known.
+    pub instances: usize,
+    /// When one of them was seen last.
+    pub last_seen: Option<Timestamp>,
+    /// The customer fragments of its instances; for administrators.
+    pub fragments: Vec<FragmentNote>,
+    /// Whether the gateway that asks is in it.
+    pub current: bool,
+    /// Whether the caller may configure it.
+    pub may_configure: bool,
+}
+
+/// Deletes a cluster with its configuration.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ClusterDelete {
+    /// Its full name, or its name where only one has it.
+    pub name: String,
+    /// Also while instances of it run; they register again and begin anew.
+    pub force: bool,
+}
