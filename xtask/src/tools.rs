@@ -104,6 +104,20 @@ pub(crate) fn need_kerberos() -> Result<(), String> {
     need(there, "MIT Kerberos with its KDC, and curl with SPNEGO", &packages)
 }
 
+/// The receiver of the tests of log forwarding.
+///
+/// # Errors
+/// Says what to install.
+pub(crate) fn need_rsyslog() -> Result<(), String> {
+    let there = || {
+        let drivers = "/usr/lib/x86_64-linux-gnu/rsyslog/lmnsd_gtls.so";
+        let other = "/usr/lib/aarch64-linux-gnu/rsyslog/lmnsd_gtls.so";
+        let tls = Path::new(drivers).is_file() || Path::new(other).is_file();
+        tls && Path::new("/usr/sbin/rsyslogd").is_file()
+    };
+    need(there, "rsyslog with TLS", &["rsyslog", "rsyslog-gnutls"])
+}
+
 /// What makes the certificates of the tests.
 ///
 /// # Errors

@@ -36,7 +36,7 @@ static NOUNS: LazyLock<Vec<(&str, Vec<&ApiCommand>)>> = LazyLock::new(|| {
         ("Groups", groups::COMMANDS.to_vec()),
         ("Account", account::COMMANDS.to_vec()),
         ("Audit", audit::COMMANDS.to_vec()),
-        ("Gateway", gateway::COMMANDS.to_vec()),
+        ("Gateway", gateway::commands()),
     ]
 });
 
@@ -48,6 +48,15 @@ pub fn nouns() -> &'static [(&'static str, Vec<&'static ApiCommand>)] {
 /// Every public command.
 pub fn all() -> impl Iterator<Item = &'static ApiCommand> {
     NOUNS.iter().flat_map(|(_, commands)| commands.iter().copied())
+}
+
+/// The commands of a gateway that forwards the audit log and does nothing else.
+pub fn of_log_forwarders() -> impl Iterator<Item = &'static ApiCommand> {
+    const SIGNING_IN: [&str; 3] = ["auth", "validate-token", "revoke-creds"];
+    all().filter(|command| {
+        let name = command.spec.name;
+        SIGNING_IN.contains(&name) || gateway::forwards_logs(name)
+    })
 }
 
 /// Every command as data.

@@ -13,6 +13,7 @@ use crate::browser::BrowserLogins;
 use crate::budget::AnswerBudget;
 use crate::configs::Configs;
 use crate::crypt::Crypt;
+use crate::forwarding::Forwarding;
 use crate::passwords::Turns;
 
 /// What commands can use.
@@ -29,6 +30,8 @@ pub struct Services {
     pub answers: AnswerBudget,
     /// This gateway's own configuration.
     pub configs: Arc<dyn Configs>,
+    /// What sends the audit log to others.
+    pub forwarding: Arc<dyn Forwarding>,
     /// The way out to the clusters and directories that it names.
     pub outward: Outward,
     /// The logins that browsers finish.

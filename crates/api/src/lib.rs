@@ -10,6 +10,7 @@ mod configs;
 mod crypt;
 mod ctx;
 mod fields;
+mod forwarding;
 mod kept;
 mod replies;
 mod secure_access;
@@ -26,4 +27,7 @@ pub use crypt::{
     SealedWrite, TakenOrder, TransitMessage, TransitResult,
 };
 pub use ctx::{Ctx, Recorded, Services};
+pub use forwarding::{
+    Forwarder, ForwarderState, Forwarding, LogReader, NoForwarding, ReaderAdmitted,
+};
 pub use kept::forget_gone;

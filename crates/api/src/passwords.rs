@@ -2,11 +2,29 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use keysherd_base::{Fault, FaultKind, Rng, SecretString};
+use keysherd_base::{Fault, FaultKind, Rng, SecretString, Timestamp};
 use keysherd_crypto::password::{PasswordParams, derive_seed};
 use keysherd_crypto::sign::SigningKey;
-use keysherd_plane::auth::{NewPassword, PasswordParamsReply};
+use keysherd_plane::auth::{
+    LOGIN_LABEL, LoginProof, LoginSubject, NewPassword, PasswordParamsReply,
+};
 use tokio::sync::{Semaphore, SemaphorePermit};
+
+/// Signs that this very login is meant, now.
+///
+/// # Errors
+/// When the random source fails.
+pub fn login_proof(
+    (signed_at, rng): (Timestamp, &dyn Rng),
+    purpose: &str,
+    subject: &LoginSubject,
+    key: &SigningKey,
+) -> Result<LoginProof, Fault> {
+    let nonce = rng.array()?;
+    let body = LoginProof::signed_body(purpose, subject, signed_at, &nonce);
+    let signature = key.sign(LOGIN_LABEL, &body).0;
+    Ok(LoginProof { signed_at, nonce, signature })
+}
 
 /// Turns for stretching passwords: a few at a time, each with its memory, and a bounded queue. Who
 /// comes beyond it is refused at once, so that wrong logins cannot pile up.

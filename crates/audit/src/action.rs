@@ -143,6 +143,8 @@ pub const CONFIRM_VALUE: &str = "confirm_value";
 pub const SEARCH_AUDIT: &str = "search_audit";
 /// Ours: audit records were exported.
 pub const EXPORT_AUDIT: &str = "export_audit";
+/// Ours: a gateway read audit records to forward them.
+pub const FORWARD_AUDIT: &str = "forward_audit";
 /// Ours: the signed head of the audit chain was read.
 pub const CHECKPOINT_AUDIT: &str = "checkpoint_audit";
 /// Ours: sums over the audit log and the account's objects were read.

@@ -12,6 +12,7 @@ mod export;
 mod filter;
 mod line;
 mod permits;
+mod published;
 mod record;
 mod segment;
 mod verify;
@@ -25,6 +26,7 @@ pub use export::{
 };
 pub use filter::{Filter, StatusFilter, Term, terms_of};
 pub use permits::{ExplainedPermits, PERMITS_PARAM};
+pub use published::Published;
 pub use record::{BadRecord, Record};
 pub use segment::{SEGMENT_LEN, Segment, SegmentBuilder};
 pub use verify::{ChainVerifier, Finding, Verified};

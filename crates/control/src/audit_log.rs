@@ -7,6 +7,7 @@
 //! | all | every record of the account |
 
 pub(crate) mod export;
+pub(crate) mod follow;
 pub(crate) mod page;
 pub(crate) mod search;
 

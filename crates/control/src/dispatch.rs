@@ -163,6 +163,7 @@ async fn records(c: &Control, by: &Caller, q: RecordRequest) -> Result<RecordRep
         Q::Note(m) => A::Note(note::note(c, by, m).await?),
         Q::AuditSearch(m) => A::AuditSearch(audit_log::search::search(c, by, m).await?),
         Q::AuditExport(m) => A::AuditExport(audit_log::export::export(c, by, m).await?),
+        Q::AuditFollow(m) => A::AuditFollow(audit_log::follow::follow(c, by, m).await?),
         Q::AuditCheckpoint(m) => A::AuditCheckpoint(audit_log::export::checkpoint(c, by, m).await?),
         Q::AnalyticsGet(m) => A::AnalyticsGet(analytics::get(c, by, m).await?),
         Q::UnusedItems(m) => A::UnusedItems(analytics::unused::items(c, by, m).await?),

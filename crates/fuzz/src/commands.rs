@@ -9,7 +9,8 @@ use keysherd_api::commands::{ApiCommand, all};
 use keysherd_api::passwords::Turns;
 use keysherd_api::{
     BrowserLogins, Crypt, Ctx, GeneratedKey, HeldFragment, KeyWish, ManagerSaid, NoConfigs,
-    OpenedItem, RotateWish, SealedWrite, Services, TakenOrder, TransitMessage, TransitResult,
+    NoForwarding, OpenedItem, RotateWish, SealedWrite, Services, TakenOrder, TransitMessage,
+    TransitResult,
 };
 use keysherd_base::{Fault, ItemPath, ManualClock, SecretBytes, Timestamp, Uid};
 use keysherd_domain::item::NameTag;
@@ -120,6 +121,7 @@ fn check(command: &ApiCommand, args: Args) {
         clock: Arc::new(ManualClock::new(NOW)),
         rng: Arc::new(Sequence::new(1)),
         configs: Arc::new(NoConfigs),
+        forwarding: NoForwarding::new(Arc::new(ManualClock::new(NOW)), Arc::new(Sequence::new(1))),
         browser_logins: BrowserLogins::default(),
         outward: Default::default(),
         stretching: Turns::new(1),

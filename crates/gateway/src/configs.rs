@@ -100,6 +100,20 @@ impl ConfigStore {
         Ok(Self { dir, key, rng, entries: Mutex::new(entries) })
     }
 
+    /// All configurations of a kind.
+    pub(crate) fn of_kind(&self, kind: &'static str) -> Vec<Config> {
+        let entries = self.entries();
+        let of_kind = entries.values().filter(|entry| entry.kind == kind);
+        let config = |entry: &Entry| Config {
+            account: entry.account,
+            kind,
+            name: entry.name.clone(),
+            access_id: entry.access_id.clone(),
+            body: entry.body(),
+        };
+        of_kind.map(config).collect()
+    }
+
     fn entries(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
         // The map changes only after the disk did, in one statement each.
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)

@@ -9,6 +9,7 @@ mod confirming;
 mod customer;
 mod derive;
 mod files;
+mod forwarding;
 mod gateway;
 mod health;
 mod host;
@@ -35,6 +36,7 @@ pub use customer::{
     CustomerFragments, FRAGMENT_BINDING, FRAGMENT_DAMAGED, FRAGMENT_MISSING, FRAGMENT_REQUIRED,
     FRAGMENT_UNAVAILABLE, FRAGMENT_WRONG, FragmentModule,
 };
+pub use forwarding::Forwarders;
 pub use gateway::{Gateway, GatewayConfig, GatewayHealth, OriginalKey, Strictness};
 pub use health::ManagerHealth;
 pub use host::GatewayHost;

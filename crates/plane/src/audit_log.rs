@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use keysherd_audit::{Filter, HeadFields};
+use keysherd_audit::{Filter, HeadFields, Link};
 use keysherd_base::{AccountId, ItemPath, Timestamp};
 use keysherd_domain::role::Capability;
 use serde::{Deserialize, Serialize};
@@ -54,6 +54,40 @@ pub struct AuditExportReply {
     pub records: u64,
     /// The token of the next page; `None` after the line with the seal.
     pub next: Option<String>,
+}
+
+/// Asks for what follows a record, to forward it. Recorded only when the page has something else
+/// than earlier readings of this kind.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct AuditFollow {
+    /// Only records after this number.
+    pub after: u64,
+}
+
+/// What follows.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AuditFollowReply {
+    /// Whose log.
+    pub account: AccountId,
+    /// The link of the record asked after; `None` when there is no such record.
+    pub previous: Option<Link>,
+    /// The next records in order, without gaps; not all there are.
+    pub records: Vec<FollowedRecord>,
+    /// The number of the newest record.
+    pub newest: u64,
+    /// Whether the bearer may do anything beside reading the log.
+    pub more_rights: bool,
+}
+
+/// A record with its place in the chain.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FollowedRecord {
+    /// Its number.
+    pub seq: u64,
+    /// Its link.
+    pub link: Link,
+    /// Its one encoding ([`keysherd_audit::Record`]).
+    pub record: String,
 }
 
 /// Asks for the signed head of the account's chain.

@@ -211,6 +211,7 @@ messages! {
         Note: Note => Audited;
         AuditSearch: audit_log::AuditSearch => audit_log::AuditSearchReply;
         AuditExport: audit_log::AuditExport => audit_log::AuditExportReply;
+        AuditFollow: audit_log::AuditFollow => audit_log::AuditFollowReply, unrecorded;
         AuditCheckpoint: audit_log::AuditCheckpoint => audit_log::AuditCheckpointReply;
         AnalyticsGet: audit_log::AnalyticsGet => audit_log::Analytics;
         UnusedItems: audit_log::UnusedItems => audit_log::UnusedItemsReply;

@@ -4,8 +4,8 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use keysherd_api::passwords::Turns;
-use keysherd_api::{AnswerBudget, BrowserLogins, Ctx, NoConfigs, Services, commands};
+use keysherd_api::passwords::{Turns, login_proof};
+use keysherd_api::{AnswerBudget, BrowserLogins, Ctx, NoConfigs, NoForwarding, Services, commands};
 use keysherd_audit::HEAD_LABEL;
 use keysherd_base::{
     AccessId, AccountId, Clock, Fault, ManualClock, RequestId, Rng, Timestamp, Uid,
@@ -23,9 +23,7 @@ use keysherd_gateway::{
     Strictness,
 };
 use keysherd_manager::{KeyFile, Manager, ManagerConfig, ManagerLimits};
-use keysherd_plane::auth::{
-    LOGIN_LABEL, Login, LoginProof, LoginSubject, NewPassword, PURPOSE_LOGIN, PasswordParamsReply,
-};
+use keysherd_plane::auth::{Login, LoginSubject, NewPassword, PURPOSE_LOGIN, PasswordParamsReply};
 use keysherd_plane::{Caller, Client, PlaneHandle};
 use keysherd_store::{Store, StoreConfig};
 use keysherd_wire::Answer;
@@ -317,10 +315,8 @@ impl Rig {
     pub async fn sign_in(&mut self) {
         let (access_id, key) = self.admin.as_ref().expect("there is an account");
         let subject = LoginSubject::AccessId(access_id.clone());
-        let (signed_at, nonce) = (self.clock.now(), random());
-        let body = LoginProof::signed_body(PURPOSE_LOGIN, &subject, signed_at, &nonce);
-        let signature = key.sign(LOGIN_LABEL, &body).0;
-        let proof = LoginProof { signed_at, nonce, signature };
+        let now = (self.clock.now(), &SystemRng as &dyn Rng);
+        let proof = login_proof(now, PURPOSE_LOGIN, &subject, key).expect("randomness");
         let plane: PlaneHandle = self.plane.clone();
         let reply = plane.ask(self.caller("auth"), Login { subject, proof, otp: None }).await;
         self.token = reply.expect("a token").token.as_str().into();
@@ -359,6 +355,7 @@ fn start_gateway(parts: GatewayParts<'_>, settings: Settings) -> (Arc<Gateway>, 
         rng: SystemRng::handle(),
         answers: AnswerBudget::default(),
         configs: Arc::new(NoConfigs),
+        forwarding: NoForwarding::new(parts.clock.clone(), SystemRng::handle()),
         browser_logins: BrowserLogins::default(),
         outward: Default::default(),
         stretching: Turns::new(1),

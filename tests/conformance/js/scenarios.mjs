@@ -1,7 +1,7 @@
 // How each command is called: what must exist before, and with which fields. A scenario is made
 // anew for every test; a served command without one fails the suite.
 
-import { bootstrap, call } from './client.mjs';
+import { bootstrap, call, commands, ownCommand } from './client.mjs';
 import { readFileSync } from 'node:fs';
 
 /** A command that cannot succeed on this server. */
@@ -154,10 +154,47 @@ const absentName = { name: '/conformance/absent' };
 const absentRole = { 'role-name': '/conformance/absent' };
 const absentAssociation = { 'assoc-id': `ass-${'0'.repeat(20)}` };
 
+// Where the gateway sends the audit log; switched off, as nobody is there to take it.
+const logTargets =
+  JSON.parse(readFileSync(new URL('../log-targets.json', import.meta.url), 'utf8'));
+let logReader;
+/** Names somebody to read the log as, with a command that no official SDK knows. */
+const needLogReader = () => {
+  logReader ??= (async () => {
+    const [name, role] = [fresh('log-reader'), fresh('log-readers')];
+    const made = await act('auth-method-create-api-key', { name });
+    await act('create-role', { name: role, 'audit-access': 'all' });
+    await act('assoc-role-am', { 'role-name': role, 'am-name': name });
+    await ownCommand('gateway-update-log-reader', {
+      'reader-access-id': made.access_id, 'reader-access-key': made.access_key,
+      token: await admin(),
+    });
+  })();
+  return logReader;
+};
+/** A key file as Google makes them, in base64. */
+const serviceAccount = async () => {
+  const made = await act('auth-method-create-ldap', { name: fresh('method') });
+  const key = Buffer.from(made.prv_key, 'base64').toString();
+  const file = { client_email: 'logs@project.example', private_key: key };
+  return Buffer.from(JSON.stringify(file)).toString('base64');
+};
+const logTarget = (kind) => async () => {
+  await needLogReader();
+  const own = { ...logTargets[kind], enable: 'false', 'pull-interval': '30' };
+  if (own['gcp-key']) own['gcp-key'] = await serviceAccount();
+  return own;
+};
+const ofLogTargets = () => Object.fromEntries(Object.keys(logTargets)
+  .map((kind) => [`gateway-update-log-forwarding-${kind}`, { fields: logTarget(kind) }])
+  .filter(([name]) => commands.has(name)));
+
 /** By current name: the fields of a good call, what is different for an absent object (404),
  * whether the same call again is a conflict (409), and whose token it takes. */
 export const scenarios = {
   ...ofMembers(),
+  ...ofLogTargets(),
+  'gateway-get-log-forwarding': { fields: () => ({}) },
   'get-cert-challenge': {
     fields: () => ({ 'access-id': bootstrap.access_id, 'cert-data': certificate() }), open: true,
   },

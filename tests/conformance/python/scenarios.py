@@ -11,6 +11,7 @@ import os
 import time
 
 import identities
+import raw
 import sdk
 from world import world
 
@@ -573,4 +574,53 @@ def update_directory():
 
 @scenario("gateway-get-ldap-auth-config")
 def read_directory():
+    return Scenario({})
+
+
+# Where it sends the audit log; switched off, as nobody is there to take it.
+
+with open(os.path.join(os.path.dirname(__file__), "..", "log-targets.json"),
+          encoding="utf-8") as file:
+    LOG_TARGETS = json.load(file)
+
+
+@functools.cache
+def log_reader():
+    """Names somebody to read the log as, with a command that no official SDK knows."""
+    method, access_id, access_key = identities.new_identity("log-reader")
+    name = world().name("log-readers")
+    do("create-role", name=name, audit_access="all")
+    do("assoc-role-am", role_name=name, am_name=method)
+    body = {"reader-access-id": access_id, "reader-access-key": access_key,
+            "token": identities.admin()}
+    reply = raw.request("POST", "/gateway-update-log-reader", json.dumps(body).encode(),
+                        {"Content-Type": "application/json"})
+    assert reply.status == 200, reply.body
+
+
+def service_account():
+    """A key file as Google makes them, in base64."""
+    made = do("auth-method-create-ldap", name=world().name("method"))
+    key = {"client_email": "logs@project.example",
+           "private_key": base64.b64decode(made.prv_key).decode()}
+    return base64.b64encode(json.dumps(key).encode()).decode()
+
+
+def log_target(kind):
+    def made():
+        log_reader()
+        own = {field: service_account() if value == "@service-account" else value
+               for field, value in LOG_TARGETS[kind].items()}
+        return Scenario({**own, "enable": "false", "output-format": "json", "pull-interval": "30"})
+    return made
+
+
+for _kind in LOG_TARGETS:
+    if f"gateway-update-log-forwarding-{_kind}" in world().commands:
+        scenario(f"gateway-update-log-forwarding-{_kind}")(log_target(_kind))
+
+
+@scenario("gateway-get-log-forwarding")
+def read_log_target():
+    log_target("splunk")()
     return Scenario({})

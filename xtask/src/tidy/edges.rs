@@ -25,7 +25,7 @@ const ROWS: &[Row] = &[
     ("link", &["base", "crypto", "domain", "fragments", "plane"]),
     ("authn", &["base", "crypto", "wire", "domain"]),
     ("targets", &["base", "crypto", "wire", "domain"]),
-    ("sinks", &["base", "wire", "audit"]),
+    ("sinks", &["base", "crypto", "wire", "audit"]),
     ("engines", &["base", "crypto", "wire", "domain", "targets"]),
     ("control", &["base", "crypto", "domain", "audit", "plane", "store", "authn"]),
     ("manager", &["base", "crypto", "fragments"]),

@@ -9,6 +9,8 @@ mod search;
 mod unused;
 mod unused_rights;
 
+pub(in crate::commands) use fields::status as status_filter;
+
 use crate::commands::ApiCommand;
 
 /// The commands, by name.

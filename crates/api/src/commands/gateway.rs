@@ -12,13 +12,23 @@ mod k8s_auth_config;
 mod ldap_auth_config;
 mod list_customer_fragments;
 mod list_gateways;
+mod log_forwarding;
 mod update_k8s_auth_config;
 mod update_ldap_auth_config;
 
 use crate::commands::ApiCommand;
 
 /// The commands.
-pub(super) static COMMANDS: &[&ApiCommand] = &[
+pub(super) fn commands() -> Vec<&'static ApiCommand> {
+    COMMANDS.iter().copied().chain(log_forwarding::commands()).collect()
+}
+
+/// Whether a command of this name is about forwarding the audit log.
+pub(super) fn forwards_logs(name: &str) -> bool {
+    log_forwarding::is_one(name)
+}
+
+static COMMANDS: &[&ApiCommand] = &[
     &list_gateways::COMMAND,
     &delete_gateway_cluster::COMMAND,
     &list_customer_fragments::COMMAND,

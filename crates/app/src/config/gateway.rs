@@ -10,9 +10,10 @@ use super::confinement;
 use super::enroll;
 use super::owner_key::{owner_key, owner_option};
 use super::serving::{ServingSettings, serving};
-use super::settings::{Settings, common, option, switch};
+use super::settings::{Settings, common, option, switch, wrong};
 use crate::exit::Exit;
 use crate::hardening::Confinement;
+use crate::roles::public_edge::Served;
 
 /// What a gateway runs with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub(crate) struct GatewaySettings {
     pub(crate) managers: ManagerAddresses,
     /// Whether managers are reached through control's relay.
     pub(crate) relay: bool,
+    /// Which commands it serves.
+    pub(crate) served: Served,
     /// What it gives up.
     pub(crate) confinement: Confinement,
     /// Whether log lines are JSON.
@@ -89,6 +92,12 @@ fn run_options(command: Command) -> Command {
         .arg(addresses::control_option("Where control is; repeatable"))
         .arg(addresses::manager_option())
         .arg(switch("relay", "Reach the fragment managers through control's relay"))
+        .arg(option(
+            "role",
+            "ROLE",
+            "KEYSHERD_GATEWAY_ROLE",
+            "full, or log-forwarder: forwards the audit log and serves no secrets [default: full]",
+        ))
 }
 
 impl GatewaySettings {
@@ -114,6 +123,11 @@ impl GatewaySettings {
             controls: addresses::controls(settings)?,
             managers: addresses::managers(settings)?,
             relay: settings.is_set("relay")?,
+            served: match settings.text("role")?.as_deref() {
+                None | Some("full") => Served::Everything,
+                Some("log-forwarder") => Served::LogForwarding,
+                Some(other) => return Err(wrong("role", other, "full or log-forwarder")),
+            },
             log_json: settings.is_set("log-json")?,
         };
         if config.controls.is_empty() {

@@ -47,6 +47,7 @@ pub(crate) async fn run(settings: GatewaySettings) -> Result<(), Exit> {
         tls_names: &settings.serving.tls_names,
         trusted_proxies: &settings.serving.trusted_proxies,
         public_url: settings.serving.public_url.as_deref(),
+        served: settings.served,
         drain_seconds: settings.serving.drain_seconds,
     };
     let edge = PublicEdge::bind(&public, &dir, &clock).await?;
@@ -77,7 +78,7 @@ pub(crate) async fn run(settings: GatewaySettings) -> Result<(), Exit> {
             role.gateway.clone(),
         )),
     ];
-    let status = status(followed, role.gateway.clone(), cluster);
+    let status = status(followed, role.clone(), cluster);
     edge.serve(role.services.clone(), status, stop).await?;
     for task in tasks {
         task.abort();
@@ -318,7 +319,7 @@ async fn reload(
 /// What `GET /status` says: nothing that helps an attacker, enough for an operator.
 fn status(
     trusted: Arc<Trusted>,
-    gateway: Arc<Gateway>,
+    role: GatewayRole,
     cluster: Option<Arc<Membership>>,
 ) -> StatusText {
     Arc::new(move || {
@@ -329,7 +330,7 @@ fn status(
             "fragments": bundle.as_deref().map_or_else(String::new, trust_domains),
             "fragment_managers": managers,
             "trust_bundle": trusted.version(),
-            "gateway": gateway::health(&gateway),
+            "gateway": gateway::health(&role),
             "cluster": membership::health(cluster.as_deref()),
         })
     })

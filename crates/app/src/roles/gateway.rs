@@ -5,17 +5,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use keysherd_api::passwords::Turns;
-use keysherd_api::{AnswerBudget, BrowserLogins, Services};
+use keysherd_api::{AnswerBudget, BrowserLogins, ForwarderState, Services};
 use keysherd_authn::Outward;
 use keysherd_base::{ClockHandle, RngHandle};
 use keysherd_crypto::sign::SigningKey;
 use keysherd_fragments::bundle::pinned::PinnedBundle;
 use keysherd_fragments::manager_set::ManagerIndex;
 use keysherd_gateway::{
-    ConfigStore, CustomerFragments, Gateway, GatewayConfig, GatewayHealth, Links, LogFinding,
-    ManagerHealth, Strictness, forget_gone_methods,
+    ConfigStore, CustomerFragments, Forwarders, Gateway, GatewayConfig, GatewayHealth, Links,
+    LogFinding, ManagerHealth, Strictness, forget_gone_methods,
 };
 use keysherd_plane::PlaneHandle;
+use keysherd_sinks::Way;
 use serde_json::json;
 
 use super::files::DataDir;
@@ -59,6 +60,8 @@ pub(crate) struct GatewayRole {
     pub(crate) gateway: Arc<Gateway>,
     /// What commands can use.
     pub(crate) services: Arc<Services>,
+    /// What sends the audit log to others.
+    pub(crate) forwarders: Arc<Forwarders>,
 }
 
 /// The identity of the gateway in `dir`, made at the first start.
@@ -73,6 +76,8 @@ impl GatewayRole {
         let (plane, clock, rng) = (plane.clone(), clock.clone(), rng.clone());
         let configs = Arc::new(ConfigStore::open(&parts.home, rng.clone())?);
         tokio::spawn(forget_gone_methods(Arc::downgrade(&configs), plane.clone()));
+        let way = Way { clock: clock.clone(), rng: rng.clone() };
+        let forwarders = Forwarders::start(&parts.home, configs.clone(), plane.clone(), way)?;
         let gateway = Arc::new(Gateway::start(GatewayConfig {
             plane: parts.plane,
             instance: parts.instance,
@@ -94,17 +99,18 @@ impl GatewayRole {
             answers: AnswerBudget::default(),
             browser_logins: BrowserLogins::default(),
             configs,
+            forwarding: forwarders.clone(),
             outward: Outward::default(),
             stretching: Turns::new(STRETCHING_MAX),
         });
-        Ok(Self { gateway, services })
+        Ok(Self { gateway, services, forwarders })
     }
 }
 
 /// How the gateway and its managers are, as `GET /status` has it. Managers are what their gateway
 /// says of them; nothing here is secret.
-pub(crate) fn health(gateway: &Gateway) -> serde_json::Value {
-    let GatewayHealth { managers, unconfirmed, evidence, logs } = gateway.health();
+pub(crate) fn health(role: &GatewayRole) -> serde_json::Value {
+    let GatewayHealth { managers, unconfirmed, evidence, logs } = role.gateway.health();
     let manager = |(index, health): (ManagerIndex, ManagerHealth)| {
         json!({
             "index": index.get(),
@@ -122,7 +128,17 @@ pub(crate) fn health(gateway: &Gateway) -> serde_json::Value {
         let (index, finding) = (index.get(), found.text());
         json!({ "index": index, "finding": finding })
     };
+    let target = |state: ForwarderState| {
+        json!({
+            "target": state.sink,
+            "enabled": state.enabled,
+            "lag": state.newest.saturating_sub(state.delivered),
+            "failures": state.failures,
+            "findings": state.findings,
+        })
+    };
     json!({
+        "log_targets": role.forwarders.all_states().into_iter().map(target).collect::<Vec<_>>(),
         "managers": managers.into_iter().map(manager).collect::<Vec<_>>(),
         "unconfirmed_values": unconfirmed,
         "evidence_files": evidence,

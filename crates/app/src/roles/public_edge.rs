@@ -28,8 +28,19 @@ pub(crate) struct PublicAddress<'a> {
     pub(crate) trusted_proxies: &'a [IpNetwork],
     /// Where browsers find it, when that is not the address it listens at.
     pub(crate) public_url: Option<&'a str>,
+    /// Which commands are served.
+    pub(crate) served: Served,
     /// Seconds running requests may take after the signal to stop.
     pub(crate) drain_seconds: u64,
+}
+
+/// Which commands are served; the others do not exist there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Served {
+    /// All.
+    Everything,
+    /// Those to sign in and to forward the audit log: nothing that opens a secret.
+    LogForwarding,
 }
 
 /// A bound listener that does not serve yet.
@@ -38,6 +49,7 @@ pub(crate) struct PublicEdge {
     certificate: TlsReload,
     limits: Limits,
     trusted_proxies: Vec<IpNetwork>,
+    served: Served,
     /// Where clients find it.
     pub(crate) url: String,
     public_url: Option<String>,
@@ -66,8 +78,17 @@ impl PublicEdge {
         let certificate = tls::open(&tls_dir, &names, &**clock, &*SystemRng::handle())?;
         let ca_file = tls_dir.join(tls::CA_FILE).display().to_string();
         let (url, public_url) = (tls::url(address), public.public_url.map(str::to_owned));
-        let trusted_proxies = public.trusted_proxies.to_vec();
-        Ok(Self { listener, certificate, limits, trusted_proxies, url, public_url, ca_file })
+        let (trusted_proxies, served) = (public.trusted_proxies.to_vec(), public.served);
+        Ok(Self {
+            listener,
+            certificate,
+            limits,
+            trusted_proxies,
+            served,
+            url,
+            public_url,
+            ca_file,
+        })
     }
 
     /// Serves until a signal to stop, then drains.
@@ -80,7 +101,8 @@ impl PublicEdge {
         let ready = Arc::new(AtomicBool::new(true));
         services.browser_logins.announce(self.public_url.unwrap_or_else(|| self.url.clone()));
         let proxies = self.trusted_proxies;
-        let edge = edge(services, status, self.limits, proxies, ready.clone())?;
+        let list = commands_of(self.served);
+        let edge = edge((services, list), status, self.limits, proxies, ready.clone())?;
         tracing::info!(url = self.url, "ready");
         let shutdown = async move {
             stop.wait().await;
@@ -96,15 +118,22 @@ impl PublicEdge {
     }
 }
 
+/// The registry lives as long as the process.
+fn commands_of(served: Served) -> &'static [&'static Command<Ctx>] {
+    let list: Vec<_> = match served {
+        Served::Everything => commands::all().collect(),
+        Served::LogForwarding => commands::of_log_forwarders().collect(),
+    };
+    list.leak()
+}
+
 fn edge(
-    services: Arc<Services>,
+    (services, list): (Arc<Services>, &'static [&'static Command<Ctx>]),
     status: StatusText,
     limits: Limits,
     proxies: Vec<IpNetwork>,
     ready: Arc<AtomicBool>,
 ) -> Result<Arc<Edge<GatewayHost>>, Exit> {
-    // The registry lives as long as the process.
-    let list: Vec<&'static Command<Ctx>> = commands::all().collect();
     let surroundings = Surroundings {
         clock: services.clock.clone(),
         rng: services.rng.clone(),
@@ -114,5 +143,5 @@ fn edge(
         limits,
     };
     let host = Arc::new(GatewayHost::new(services));
-    Ok(Edge::with_pages(host, list.leak(), pages(), surroundings)?)
+    Ok(Edge::with_pages(host, list, pages(), surroundings)?)
 }

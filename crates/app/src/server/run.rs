@@ -20,7 +20,7 @@ use crate::exit::Exit;
 use crate::roles::bootstrap::{self, Bootstrap, Setup};
 use crate::roles::files::DataDir;
 use crate::roles::process::{StopSignals, write_stdout};
-use crate::roles::public_edge::{PublicAddress, PublicEdge, StatusText};
+use crate::roles::public_edge::{PublicAddress, PublicEdge, Served, StatusText};
 use crate::roles::{control, fragments, gateway, membership, tls};
 
 /// How often chores are done.
@@ -37,6 +37,7 @@ pub(crate) async fn run(config: ServerConfig) -> Result<(), Exit> {
         tls_names: &config.serving.tls_names,
         trusted_proxies: &config.serving.trusted_proxies,
         public_url: config.serving.public_url.as_deref(),
+        served: Served::Everything,
         drain_seconds: config.serving.drain_seconds,
     };
     let edge = PublicEdge::bind(&public, &dir, &clock).await?;
@@ -152,7 +153,7 @@ impl Roles {
     /// What `GET /status` says: nothing that helps an attacker, enough for an operator.
     fn status(&self, cluster: Option<Arc<Membership>>) -> StatusText {
         let (managers, store) = (self.managers.clone(), self.store.clone());
-        let gateway = self.gateway.gateway.clone();
+        let gateway = self.gateway.clone();
         Arc::new(move || {
             json!({
                 "version": env!("CARGO_PKG_VERSION"),

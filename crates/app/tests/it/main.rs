@@ -51,6 +51,7 @@ mod large_answers;
 mod ldap;
 mod lenient;
 mod listing;
+mod log_forwarding;
 mod manager_logs;
 mod oracle;
 mod owner;

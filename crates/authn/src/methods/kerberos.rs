@@ -68,6 +68,7 @@ static KIND: Kind = Kind {
     create: &[Spelling::create("auth-method-create-kerberos")],
     update: &[Spelling::update("auth-method-update-kerberos")],
     shared: true,
+    federated: true,
     delimited: true,
 };
 

@@ -108,7 +108,7 @@ const fn scope_name(scope: Scope) -> &'static str {
 }
 
 /// The link of a record of the caller's account.
-fn link_of(control: &Control, who: &Principal, seq: u64) -> Result<Link, Fault> {
+pub(super) fn link_of(control: &Control, who: &Principal, seq: u64) -> Result<Link, Fault> {
     let Some(before) = seq.checked_sub(1) else { return Ok(NO_LINK) };
     let read = control.store.read(|reader| stored::records(reader, who.account, before, 1))?;
     let found = read.into_iter().find(|record| record.seq == seq);

@@ -80,7 +80,11 @@ fn time(args: &Args, field: &Field<Text>) -> Result<Option<Timestamp>, Fault> {
     })
 }
 
-fn status(text: &str) -> Result<StatusFilter, Fault> {
+/// Reads which outcomes are meant.
+///
+/// # Errors
+/// [`Fault::bad_request`].
+pub(in crate::commands) fn status(text: &str) -> Result<StatusFilter, Fault> {
     if text.eq_ignore_ascii_case("failed") {
         return Ok(StatusFilter::Failed);
     }

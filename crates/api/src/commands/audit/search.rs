@@ -1,12 +1,13 @@
 //! `audit-search`, ours: audit records by time, item, access id, action and status.
 
+use keysherd_audit::Published;
 use keysherd_base::Fault;
 use keysherd_plane::audit_log::AuditSearch;
 use keysherd_wire::{Access, Answer, Args, Body, Command, Field, Int, Show, Spec, Text};
 use serde::Serialize;
 
 use super::fields::{FILTER, filter};
-use super::record::RecordReply;
+use super::record::shown;
 use crate::commands::ApiCommand;
 use crate::ctx::Ctx;
 use crate::fields::{PAGINATION_TOKEN, SESSION};
@@ -22,7 +23,7 @@ const LIMIT_MAX: i64 = 1_000;
 
 #[derive(Serialize)]
 struct Reply {
-    records: Vec<RecordReply>,
+    records: Vec<Published>,
     /// Empty on the last page.
     next_page: String,
     newest_seq_num: u64,
@@ -71,7 +72,7 @@ async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
         })
         .await?;
     Answer::json(&Reply {
-        records: found.records.iter().map(|r| RecordReply::read(r)).collect::<Result<_, _>>()?,
+        records: found.records.iter().map(|text| shown(text)).collect::<Result<_, _>>()?,
         next_page: found.next.unwrap_or_default(),
         newest_seq_num: found.newest,
     })

@@ -9,7 +9,7 @@ use keysherd_crypto::access_key::AccessKey;
 use keysherd_crypto::sign::SigningKey;
 use keysherd_plane::admission::LoginAbandon;
 use keysherd_plane::auth::{
-    LOGIN_LABEL, Login, LoginProof, LoginReply, LoginSubject, PURPOSE_LOGIN, PasswordParams,
+    Login, LoginProof, LoginReply, LoginSubject, PURPOSE_LOGIN, PasswordParams,
     PasswordParamsReply, Present, PresentRefused,
 };
 use keysherd_plane::uid::UidLogin;
@@ -18,7 +18,7 @@ use keysherd_wire::{Args, Field, FieldSpec, Flag, Group, Text};
 use crate::browser::{self, Begun};
 use crate::ctx::Ctx;
 use crate::fields::UID_TOKEN;
-use crate::passwords::{self, wrong_credential};
+use crate::passwords::{self, login_proof, wrong_credential};
 
 pub(super) const ACCESS_KEY: Field<Text> =
     Field::text("access-key", "The access key of an API-key method.").secret();
@@ -212,9 +212,6 @@ pub(in crate::commands) fn proof(
     subject: &LoginSubject,
     key: &SigningKey,
 ) -> Result<LoginProof, Fault> {
-    let signed_at = ctx.services().clock.now();
-    let nonce = ctx.services().rng.array()?;
-    let body = LoginProof::signed_body(purpose, subject, signed_at, &nonce);
-    let signature = key.sign(LOGIN_LABEL, &body).0;
-    Ok(LoginProof { signed_at, nonce, signature })
+    let services = ctx.services();
+    login_proof((services.clock.now(), &*services.rng), purpose, subject, key)
 }

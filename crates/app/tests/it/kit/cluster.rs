@@ -359,6 +359,11 @@ impl Node {
         self.process = Some(process);
     }
 
+    /// Gives it a further argument from the next start on.
+    pub(crate) fn add_args(&mut self, args: &[&str]) {
+        self.args.extend(args.iter().map(|arg| (*arg).to_owned()));
+    }
+
     /// Ends it without warning.
     pub(crate) fn kill(&mut self) {
         self.process.take().unwrap().kill();

@@ -1,5 +1,6 @@
 //! A stand-in for AWS that checks signatures: moto, from PyPI.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::{Child, Command};
@@ -12,7 +13,7 @@ use super::python::python;
 use super::run::finish;
 
 const PACKAGES: &[&str] = &[
-    "moto[iam,sts]==5.2.5",
+    "moto[iam,sts,s3]==5.2.5",
     "flask==3.1.3",
     "flask-cors==6.0.5",
     "boto3==1.44.5",
@@ -20,6 +21,7 @@ const PACKAGES: &[&str] = &[
 ];
 /// Calls that `identities.py setup` makes, before which nobody could have signed.
 const CALLS_OF_SETUP: &str = "6";
+const BUCKET: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/kit/moto/bucket.py");
 const IDENTITIES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/kit/moto/identities.py");
 
 /// The server, with a user `/team/alice` and a session `i-0123` of the role `deploy`; ended on
@@ -54,6 +56,29 @@ impl Moto {
         });
         moto.credentials = moto.identities("setup");
         moto
+    }
+
+    /// The id and the key of the user's access key.
+    pub(crate) fn access_key(&self) -> (String, String) {
+        let credentials: Value = serde_json::from_str(&self.credentials).unwrap();
+        let text = |at: usize| credentials["user"][at].as_str().unwrap().to_owned();
+        (text(0), text(1))
+    }
+
+    /// Makes a bucket.
+    pub(crate) fn make_bucket(&self, name: &str) {
+        self.bucket("make", name);
+    }
+
+    /// The objects of a bucket: names and contents.
+    pub(crate) fn objects(&self, bucket: &str) -> BTreeMap<String, String> {
+        serde_json::from_str(&self.bucket("read", bucket)).unwrap()
+    }
+
+    fn bucket(&self, what: &str, name: &str) -> String {
+        let mut command = Command::new(&self.python);
+        command.arg(BUCKET).args([self.url.as_str(), what, name]);
+        finish(&mut command, self.credentials.as_bytes()).expect(0).out
     }
 
     /// Fresh cloud-ids by what they are; see `identities.py`.

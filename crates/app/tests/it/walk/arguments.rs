@@ -4,14 +4,15 @@
 
 use serde_json::{Value, json};
 
-use super::members::{kind_of, own_arguments};
+use super::members::{kind_of, log_target, own_arguments};
 use super::objects::Objects;
 use crate::kit::Spec;
 
 /// The body of a call of `spec` under `name`.
 pub(crate) fn arguments(spec: &Spec, name: &str, objects: &Objects) -> Value {
     let own = kind_of(name).map(|kind| own_arguments(kind, &objects.authority));
-    let mut body = own.unwrap_or_default();
+    let target = || log_target(name, &objects.key_file);
+    let mut body = own.or_else(target).unwrap_or_default();
     for field in spec.fields.iter().filter(|field| field.required) {
         if !body.contains_key(&field.documented) {
             body.insert(field.documented.clone(), value(spec, name, &field.name, objects));
@@ -93,6 +94,8 @@ fn value(spec: &Spec, name: &str, field: &str, objects: &Objects) -> Value {
         ("Account", "phone") => json!("1234"),
         ("Account", "rail") => json!({"items-at-root": "warn"}),
         ("Gateway", "cluster-name") => json!("nowhere"),
+        ("Gateway", "reader-access-id") => json!(objects.log_reader.0),
+        ("Gateway", "reader-access-key") => json!(objects.log_reader.1),
         ("Gateway", "order") => json!(objects.order),
         ("Gateway", "name") if name.contains("create") => json!(format!("{name} again")),
         ("Gateway", "name") if name.contains("auth-config") => json!(name),

@@ -47,3 +47,21 @@ pub(crate) fn own_arguments(kind: &str, authority: &str) -> Map<String, Value> {
 pub(crate) fn base64(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
 }
+
+/// The same for the kinds of log targets.
+const LOG_TARGETS: &str = include_str!("../../../../../tests/conformance/log-targets.json");
+
+/// The settings of the log target that `command` is about, which is switched off; `key_file` is
+/// that of a service account.
+pub(crate) fn log_target(command: &str, key_file: &str) -> Option<Map<String, Value>> {
+    let kind = command.strip_prefix("gateway-update-log-forwarding-")?;
+    let mut targets: Value = serde_json::from_str(LOG_TARGETS).unwrap();
+    let Value::Object(mut own) = targets[kind].take() else {
+        panic!("tests/conformance/log-targets.json has no settings for {kind}")
+    };
+    for value in own.values_mut().filter(|value| **value == "@service-account") {
+        *value = key_file.into();
+    }
+    own.insert("enable".to_owned(), "false".into());
+    Some(own)
+}

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use keysherd_base::{AccountId, Uid};
 use keysherd_fragments::order::{FreezeScope, OrderAction};
 use serde_json::{Value, json};
@@ -26,6 +28,10 @@ pub(crate) struct Objects {
     pub(crate) signer: Value,
     /// The same for a directory.
     pub(crate) directory: Value,
+    /// Access id and key of one who may read the audit log and nothing else.
+    pub(crate) log_reader: (String, String),
+    /// A service account's key file, in base64.
+    pub(crate) key_file: String,
     /// The certificate of an authority, in base64.
     pub(crate) authority: String,
     /// An order of the owner that changes nothing.
@@ -40,6 +46,7 @@ impl Objects {
         let args = json!({"name": key, "alg": "AES256GCM", "description": marker});
         admin.ok("create-dfc-key", args);
         let encrypted = admin.ok("encrypt", json!({"key-name": key, "plaintext": marker}));
+        let directory = directory(admin);
         let mut objects = Self {
             marker,
             key,
@@ -48,7 +55,9 @@ impl Objects {
             assocs: BTreeMap::new(),
             uid_roots: BTreeMap::new(),
             signer: signer(admin),
-            directory: directory(admin),
+            log_reader: log_reader(admin),
+            key_file: key_file(&directory),
+            directory,
             owner_password: server.bootstrap.owner_password(),
             authority: base64(&std::fs::read(&server.bootstrap.ca_file).unwrap()),
             order: harmless_order(server),
@@ -152,6 +161,26 @@ fn directory(admin: &Api) -> Value {
         "access-id": made["access_id"], "signing-key-data": made["prv_key"],
         "ldap-url": "ldaps://127.0.0.1:6360", "user-dn": "ou=people",
     })
+}
+
+/// A service account's key file with the key of a directory's auth method.
+fn key_file(directory: &Value) -> String {
+    let pem = STANDARD.decode(directory["signing-key-data"].as_str().unwrap()).unwrap();
+    let pem = String::from_utf8(pem).unwrap();
+    let file = json!({"client_email": "logs@project.example", "private_key": pem});
+    base64(file.to_string().as_bytes())
+}
+
+/// One whom the gateway reads the audit log as, and a target that it does not send to.
+fn log_reader(admin: &Api) -> (String, String) {
+    let (name, person) = ("/walk-log-reader", admin.new_person("/walk-log-reader"));
+    admin.ok("create-role", json!({"name": name, "audit-access": "all"}));
+    admin.associate(name, &person);
+    let (id, key) = (person.access_id, person.access_key);
+    admin
+        .ok("gateway-update-log-reader", json!({"reader-access-id": id, "reader-access-key": key}));
+    admin.ok("gateway-update-log-forwarding-stdout", json!({"enable": "false"}));
+    (id, key)
 }
 
 /// An auth method that a gateway signs for, its key, and a cluster that is not asked.

@@ -1,0 +1,165 @@
+//! The HTTP client that members share: bounded in time and size, without redirects.
+
+use std::error::Error;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use keysherd_base::Fault;
+use reqwest::{Certificate, Client, Method, Url, redirect};
+use serde_json::Value;
+
+use crate::member::Undelivered;
+use crate::settings::bad;
+
+/// How long one request may take, from connecting to the last byte of its answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Largest answer that is read, in bytes: a bulk answer with a few hundred bytes for each line.
+const ANSWER_BYTES_MAX: usize = 1 << 20;
+/// How much of a refusal is told, in characters.
+const TOLD_CHARS_MAX: usize = 200;
+/// Longest time a receiver may ask to wait.
+const WAIT_MAX: Duration = Duration::from_secs(300);
+
+/// A client for one receiver.
+pub(crate) struct Http(Client);
+
+/// What is sent.
+pub(crate) struct Request<'a> {
+    pub(crate) method: Method,
+    pub(crate) url: Url,
+    pub(crate) headers: &'a [(&'a str, &'a str)],
+    pub(crate) body: Vec<u8>,
+}
+
+impl<'a> Request<'a> {
+    /// A POST of `body`.
+    pub(crate) fn post(url: &Url, headers: &'a [(&'a str, &'a str)], body: Vec<u8>) -> Self {
+        Self { method: Method::POST, url: url.clone(), headers, body }
+    }
+}
+
+impl Http {
+    /// A client that trusts `ca`, or this machine's authorities.
+    ///
+    /// # Errors
+    /// [`Fault::bad_request`] when the certificate cannot be read.
+    pub(crate) fn new(ca: Option<&str>) -> Result<Self, Fault> {
+        let mut builder = Client::builder()
+            .user_agent(concat!("keysherd/", env!("CARGO_PKG_VERSION")))
+            .redirect(redirect::Policy::none())
+            .timeout(PATIENCE)
+            .connect_timeout(Duration::from_secs(10))
+            .pool_max_idle_per_host(1)
+            .pool_idle_timeout(Duration::from_secs(60));
+        if let Some(ca) = ca {
+            let unreadable = |_| bad("tls-certificate", "it must be a certificate in PEM");
+            let found = Certificate::from_pem_bundle(ca.as_bytes()).map_err(unreadable)?;
+            builder = builder.tls_certs_only(found);
+        }
+        builder.build().map(Self).map_err(|error| {
+            Fault::bad_request("the certificates cannot be used").with_private(innermost(&error))
+        })
+    }
+
+    /// Sends a request; gives the body of an answer that says it was taken.
+    ///
+    /// # Errors
+    /// [`Undelivered`], by the answer's status.
+    pub(crate) async fn send(&self, request: Request<'_>) -> Result<Vec<u8>, Undelivered> {
+        let unreachable =
+            |error: reqwest::Error| Undelivered::later(innermost(&error.without_url()));
+        let mut sending = self.0.request(request.method, request.url).body(request.body);
+        for (name, value) in request.headers {
+            sending = sending.header(*name, *value);
+        }
+        let mut response = sending.send().await.map_err(unreachable)?;
+        let status = response.status().as_u16();
+        let wait = response.headers().get("retry-after").and_then(|value| value.to_str().ok());
+        let wait = wait.and_then(|value| value.parse().ok()).map(Duration::from_secs);
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
+            if body.len() + chunk.len() > ANSWER_BYTES_MAX {
+                return Err(Undelivered::later("it answers with too many bytes"));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        let why = || format!("it answers with status {status}: {}", told(&body));
+        match status {
+            200..=299 => Ok(body),
+            413 => Err(Undelivered::TooLarge),
+            408 | 425 | 429 | 500..=599 => {
+                Err(Undelivered::Later { why: why(), after: wait.map(|wait| wait.min(WAIT_MAX)) })
+            }
+            _ => Err(Undelivered::refused(why())),
+        }
+    }
+}
+
+/// An answer as JSON.
+///
+/// # Errors
+/// [`Undelivered::Later`] when it is none: whatever answered is not the receiver.
+pub(crate) fn json(body: &[u8]) -> Result<Value, Undelivered> {
+    serde_json::from_slice(body)
+        .map_err(|_| Undelivered::later(format!("its answer is no JSON: {}", told(body))))
+}
+
+/// The beginning of an answer, harmless to print.
+fn told(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(body);
+    text.trim().chars().take(TOLD_CHARS_MAX).flat_map(char::escape_default).collect()
+}
+
+fn innermost(error: &dyn Error) -> String {
+    let mut cause = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    format!("it does not answer: {cause}")
+}
+
+/// The address of a receiver: `https`, or `http` to this very machine, since what goes there has
+/// credentials and the audit log in it.
+///
+/// # Errors
+/// [`Fault::bad_request`] names the field.
+pub(crate) fn receiver_url(field: &str, text: &str) -> Result<Url, Fault> {
+    if text.chars().any(|c| c.is_control() || c.is_whitespace()) || text.len() > 2_048 {
+        return Err(bad(field, "it has a space or a control character, or over 2048 bytes"));
+    }
+    let url = Url::parse(text).ok().filter(Url::has_host);
+    let url = url.ok_or_else(|| bad(field, "it must be an address such as https://host:port"))?;
+    if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
+        return Err(bad(field, "it has a user name, a password or a fragment (#)"));
+    }
+    match url.scheme() {
+        "https" => Ok(url),
+        "http" if is_loopback(&url) => Ok(url),
+        _ => Err(bad(
+            field,
+            "it must begin with https://; without TLS only receivers on this machine are sent to",
+        )),
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// `url` with `path` (without a slash in front) after its own.
+pub(crate) fn below(url: &Url, path: &str) -> Url {
+    let mut url = url.clone();
+    let full = format!("{}/{path}", url.path().trim_end_matches('/'));
+    url.set_path(&full);
+    url
+}
+
+/// Demands a value that is good as a header's.
+///
+/// # Errors
+/// [`Fault::bad_request`] names the field.
+pub(crate) fn header_value<'a>(field: &str, value: &'a str) -> Result<&'a str, Fault> {
+    let good = value.len() <= 4_096 && value.bytes().all(|b| (0x20..0x7f).contains(&b));
+    if good { Ok(value) } else { Err(bad(field, "it must be printable ASCII")) }
+}

@@ -1,0 +1,94 @@
+//! What a member is.
+
+use std::time::Duration;
+
+use keysherd_base::{ClockHandle, Fault, RngHandle};
+use keysherd_wire::Group;
+
+use crate::{Batch, BoxFuture, Settings};
+
+/// What a member is called, and which settings it has.
+#[derive(Debug)]
+pub struct Kind {
+    /// The name, such as `splunk`.
+    pub name: &'static str,
+    /// What receives the lines, to end a sentence: "Splunk's HTTP event collector".
+    pub receiver: &'static str,
+    /// Its settings. Texts, flags and numbers only.
+    pub fields: &'static Group,
+    /// How V2 shows it; `None` for those that V2 does not have, and those without settings.
+    pub shown: Option<Shown>,
+    /// Whether the V2 API has it.
+    pub published: bool,
+}
+
+/// The V2 object that shows a member's settings.
+#[derive(Debug)]
+pub struct Shown {
+    /// Such as `splunk_config`.
+    pub field: &'static str,
+    /// Its fields with the settings they show. Secrets are not among them.
+    pub content: &'static [(&'static str, &'static str)],
+}
+
+/// What outlets may use.
+#[derive(Clone)]
+pub struct Way {
+    /// Time.
+    pub clock: ClockHandle,
+    /// Randomness.
+    pub rng: RngHandle,
+}
+
+/// Why lines were not delivered. They are kept and sent again, whatever the reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Undelivered {
+    /// The receiver does not answer, or asks to come back.
+    Later {
+        /// What went wrong, for people. Nothing secret.
+        why: String,
+        /// When the receiver wants to be asked again.
+        after: Option<Duration>,
+    },
+    /// The receiver does not want them: the settings have to change.
+    Refused {
+        /// What the receiver said. Nothing secret.
+        why: String,
+    },
+    /// There were too many lines at once.
+    TooLarge,
+}
+
+impl Undelivered {
+    /// The receiver does not answer.
+    pub(crate) fn later(why: impl Into<String>) -> Self {
+        Self::Later { why: why.into(), after: None }
+    }
+
+    /// The receiver does not want them.
+    pub(crate) fn refused(why: impl Into<String>) -> Self {
+        Self::Refused { why: why.into() }
+    }
+}
+
+/// An open way to one receiver.
+pub trait Outlet: Send {
+    /// Sends a batch. On success the receiver has all of it; else it may have some.
+    ///
+    /// # Errors
+    /// [`Undelivered`].
+    fn send<'a>(&'a mut self, batch: Batch<'a>) -> BoxFuture<'a, Result<(), Undelivered>>;
+}
+
+/// A kind of log target.
+pub trait Sink: Send + Sync {
+    /// What it is.
+    fn kind(&self) -> &'static Kind;
+
+    /// A way to the receiver that the settings name. Nothing is sent yet; whether the settings
+    /// make sense shows here.
+    ///
+    /// # Errors
+    /// [`Fault::bad_request`] names the field.
+    fn open(&self, settings: &Settings, way: &Way) -> Result<Box<dyn Outlet>, Fault>;
+}
