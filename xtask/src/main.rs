@@ -29,7 +29,8 @@ usage: cargo xtask <task>
   conformance [SUITE]   the official SDKs against a live server
   kube                  build the Kubernetes API server of the tests; test --all does it too
   bench [ARGUMENT...]   measure a release build; `bench apart`: five processes beside one;
-                          `bench audit`: searches of a long audit log; `bench decide`: policy decisions";
+                          `bench audit`: searches of a long audit log;
+                          `bench decide`: policy decisions";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();

@@ -31,7 +31,7 @@ pub(crate) fn join(
              name later is another cluster, which starts empty"
         );
     }
-    let Services { plane, crypt, clock, rng, .. } = &*role.services;
+    let Services { plane, crypt, clock, rng, forwarding, .. } = &*role.services;
     let services = Services {
         plane: plane.clone(),
         crypt: crypt.clone(),
@@ -40,6 +40,7 @@ pub(crate) fn join(
         answers: AnswerBudget::default(),
         browser_logins: BrowserLogins::default(),
         configs: Arc::new(NoConfigs),
+        forwarding: forwarding.clone(),
         outward: Outward::default(),
         stretching: Turns::new(1),
     };
