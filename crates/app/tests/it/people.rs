@@ -1,63 +1,11 @@
 //! People over HTTP: the second factor from setting up to signing in, the owner and the seal, and
 //! wrong logins, which neither a killed server nor a forged address forgives.
 
-use keysherd_base::{Clock, SecretBytes, SystemClock};
-use keysherd_crypto::totp;
 use serde_json::{Value, json};
 
-use crate::kit::{Api, Server, Site, records, wait_until};
+use crate::kit::{Api, Authenticator, Server, Site, records};
 
 const ANN: &str = "ann@example.com";
-
-/// An authenticator app: gives each code once.
-struct App {
-    seed: SecretBytes,
-    last: i64,
-}
-
-impl App {
-    /// Sets it up for a person, with a code.
-    #[track_caller]
-    fn set_up(api: &Api, email: &str, password: &str) -> (Self, Vec<String>) {
-        let person = json!({"admin-email": email, "admin-password": password});
-        let made = api.ok("mfa-enroll", person.clone());
-        let uri = made["uri"].as_str().unwrap();
-        assert!(uri.starts_with("otpauth://totp/"), "{uri}");
-        let mut app = Self { seed: from_base32(made["secret"].as_str().unwrap()), last: 0 };
-        let mut confirm = person;
-        confirm["otp"] = app.code().into();
-        let codes = api.ok("mfa-confirm", confirm)["recovery_codes"].take();
-        (app, serde_json::from_value(codes).unwrap())
-    }
-
-    /// The next code, which the server takes for ten seconds at least.
-    fn code(&mut self) -> String {
-        let now = || SystemClock.now();
-        self.last = (self.last + 1).max(totp::step_at(now().plus_seconds(10)) - 1);
-        wait_until("a step of the codes", || totp::step_at(now()) + 1 >= self.last);
-        self.shown()
-    }
-
-    /// The code that it gave last.
-    fn shown(&self) -> String {
-        totp::code(&self.seed, self.last).expose().clone()
-    }
-}
-
-fn from_base32(text: &str) -> SecretBytes {
-    let letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-    let (mut bits, mut count, mut bytes) = (0_u32, 0, Vec::new());
-    for letter in text.bytes() {
-        let value = letters.iter().position(|known| *known == letter).unwrap();
-        bits = (bits << 5 | u32::try_from(value).unwrap()) & 0xfff;
-        count += 5;
-        if count >= 8 {
-            count -= 8;
-            bytes.push(u8::try_from(bits >> count & 255).unwrap());
-        }
-    }
-    SecretBytes::new(bytes)
-}
 
 fn login(email: &str, password: &str, otp: Option<&str>) -> Value {
     let mut login =
@@ -96,7 +44,7 @@ fn a_second_factor_from_setting_up_to_signing_in() {
     assert!(answer.get("token").is_none(), "{answer}");
     nobody.refused(401, "mfa-enroll", json!({"admin-email": ANN, "admin-password": "wrong"}));
 
-    let (mut app, recovery) = App::set_up(&nobody, ANN, &password);
+    let (mut app, recovery) = Authenticator::set_up(&nobody, ANN, &password);
     assert_eq!(recovery.len(), 10);
     let answer = nobody.ok("auth", login(ANN, &password, None));
     assert_eq!(answer["creds"]["need_mfa_app_first_config"], false, "{answer}");
@@ -144,7 +92,7 @@ fn the_owner_seals_and_unseals_and_gives_the_account_away() {
     let (email, password) = (&server.bootstrap.owner_email, server.bootstrap.owner_password());
     let theirs = person(&admin, "/people/ann", ANN, json!({}));
     admin.store("/team/db", "value");
-    let (mut app, recovery) = App::set_up(&nobody, email, &password);
+    let (mut app, recovery) = Authenticator::set_up(&nobody, email, &password);
     let owner = signed_in(&nobody, login(email, &password, Some(&app.code())));
     assert_eq!(owner.read("/team/db"), "value");
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use keysherd_base::{Clock, SystemClock};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::customer_fragments::{new_fragment, start_with_all};
 use crate::issued_tokens::provider::Provider;
@@ -75,20 +75,12 @@ fn furnish(administrator: &Api, fragment: &str) {
 
 /// The owner gets a second factor and is sealed.
 fn seal_owner(server: &Server) {
-    let person = json!({
-        "admin-email": server.bootstrap.owner_email,
-        "admin-password": server.bootstrap.owner_password(),
+    let (email, password) = (&server.bootstrap.owner_email, server.bootstrap.owner_password());
+    let (mut app, _) = Authenticator::set_up(&server.nobody(), email, &password);
+    let login = json!({
+        "access-type": "password", "admin-email": email, "admin-password": password,
+        "otp": app.code(),
     });
-    let with = |otp: String| {
-        let mut args = person.clone();
-        args["otp"] = otp.into();
-        args
-    };
-    let seed = server.nobody().ok("mfa-enroll", person.clone());
-    let mut app = Authenticator::new(seed["secret"].as_str().unwrap());
-    server.nobody().ok("mfa-confirm", with(app.code()));
-    let mut login = with(app.code());
-    login["access-type"] = "password".into();
     let answer = server.nobody().ok("auth", login);
     let owner = server.nobody().with_token(answer["token"].as_str().unwrap());
     owner.ok("owner-seal", json!({"otp": app.code()}));
@@ -120,9 +112,11 @@ fn a_good_installation_has_nothing_left_but_what_one_machine_cannot_fulfil() {
     let alice = people(&server, &admin);
     // Administrators are people from now on; nothing has the first key any more.
     let methods = alice.ok("auth-method-list", json!({}));
-    let first = methods["auth_methods"].as_array().unwrap().iter().find(|method| {
-        method["auth_method_access_id"] == Value::from(server.bootstrap.access_id.as_str())
-    });
+    let first = methods["auth_methods"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|method| method["auth_method_access_id"] == server.bootstrap.access_id.as_str());
     alice.ok("auth-method-delete", json!({"name": first.unwrap()["auth_method_name"]}));
     furnish(&alice, &fragment);
     seal_owner(&server);

@@ -1,46 +1,57 @@
 //! What a person has on the phone: an app that shows one-time codes.
 
-use keysherd_base::{Clock, Secret, SecretBytes, SystemClock};
+use keysherd_base::{Clock, SecretBytes, SystemClock};
 use keysherd_crypto::totp;
+use serde_json::json;
 
-/// The app with one seed in it.
+use super::{Api, wait_until};
+
+/// An authenticator app: gives each code once.
 pub(crate) struct Authenticator {
     seed: SecretBytes,
-    used: i64,
+    last: i64,
 }
 
 impl Authenticator {
-    /// Types a seed in, as a server shows it in base32.
-    pub(crate) fn new(shown: &str) -> Self {
-        let mut bits = 0_u32;
-        let mut held = 0_u32;
-        let mut seed = Vec::new();
-        for letter in shown.bytes() {
-            let digit = match letter {
-                b'A'..=b'Z' => letter - b'A',
-                b'2'..=b'7' => letter - b'2' + 26,
-                _ => panic!("{shown} is no base32"),
-            };
-            held = (held << 5) | u32::from(digit);
-            bits += 5;
-            if bits >= 8 {
-                bits -= 8;
-                seed.push((held >> bits).to_be_bytes()[3]);
-            }
-        }
-        // The first code is that of the step before this one: three are good at any time.
-        let used = totp::step_at(SystemClock.now()) - 2;
-        Self { seed: Secret::new(seed), used }
+    /// Sets it up for a person, with a code.
+    #[track_caller]
+    pub(crate) fn set_up(api: &Api, email: &str, password: &str) -> (Self, Vec<String>) {
+        let person = json!({"admin-email": email, "admin-password": password});
+        let made = api.ok("mfa-enroll", person.clone());
+        let uri = made["uri"].as_str().unwrap();
+        assert!(uri.starts_with("otpauth://totp/"), "{uri}");
+        let mut app = Self { seed: from_base32(made["secret"].as_str().unwrap()), last: 0 };
+        let mut confirm = person;
+        confirm["otp"] = app.code().into();
+        let codes = api.ok("mfa-confirm", confirm)["recovery_codes"].take();
+        (app, serde_json::from_value(codes).unwrap())
     }
 
-    /// A code that was not shown before. The first three are good at once; after that this waits
-    /// as a person would.
+    /// The next code, which the server takes for ten seconds at least.
     pub(crate) fn code(&mut self) -> String {
-        let step = (self.used + 1).max(totp::step_at(SystemClock.now()) - 1);
-        super::wait_until("the next code to be good", || {
-            totp::step_at(SystemClock.now()) + 1 >= step
-        });
-        self.used = step;
-        totp::code(&self.seed, step).expose().clone()
+        let now = || SystemClock.now();
+        self.last = (self.last + 1).max(totp::step_at(now().plus_seconds(10)) - 1);
+        wait_until("a step of the codes", || totp::step_at(now()) + 1 >= self.last);
+        self.shown()
     }
+
+    /// The code that it gave last.
+    pub(crate) fn shown(&self) -> String {
+        totp::code(&self.seed, self.last).expose().clone()
+    }
+}
+
+fn from_base32(text: &str) -> SecretBytes {
+    let letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+    let (mut bits, mut count, mut bytes) = (0_u32, 0, Vec::new());
+    for letter in text.bytes() {
+        let value = letters.iter().position(|known| *known == letter).unwrap();
+        bits = (bits << 5 | u32::try_from(value).unwrap()) & 0xfff;
+        count += 5;
+        if count >= 8 {
+            count -= 8;
+            bytes.push(u8::try_from(bits >> count & 255).unwrap());
+        }
+    }
+    SecretBytes::new(bytes)
 }
