@@ -316,6 +316,7 @@ fn methods_without_what_they_need_are_not_made() {
     let directory = Slapd::with(ENTRIES);
     let mut long = with_directory(&setting, &directory);
     long["ldap-ca-cert"] = directory.ca_pem.repeat(38_000 / directory.ca_pem.len()).into();
+    long["name"] = "/krb/bad".into();
     long["keytab-file-data"] = with_hole(&setting.keytab, 18_000).into();
     let text = create(long);
     assert!(text.contains("longer than"), "{text}");
