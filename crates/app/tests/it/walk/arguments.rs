@@ -49,7 +49,9 @@ fn optional(command: &str) -> &'static [&'static str] {
 
 fn value(spec: &Spec, name: &str, field: &str, objects: &Objects) -> Value {
     let at = |leaf: &str| json!(format!("/walk/{name}/{leaf}"));
-    let creates = spec.right().is_some_and(|(_, capability)| capability == "create");
+    // Those whose gateway keeps something are for administrators, and create all the same.
+    let creates = spec.right().is_some_and(|(_, capability)| capability == "create")
+        || kind_of(name).is_some_and(|_| name.contains("create"));
     match (spec.noun.as_str(), field) {
         ("Items" | "Keys" | "Auth methods" | "Roles", "name") if creates => at("new"),
         ("Folders", "name") if creates => at("new-folder"),
