@@ -29,12 +29,13 @@ pub(crate) fn shared() -> &'static Postgres {
 }
 
 impl Postgres {
-    /// A server that encrypts, with a certificate and its key in PEM.
+    /// A server that takes encrypted connections only; certificate and key in PEM.
     pub(crate) fn start_with_tls(certificate: &str, key: &str) -> Self {
-        Self::prepared(
-            "-c ssl=on -c ssl_cert_file=../cert.pem -c ssl_key_file=../key.pem",
-            &[("cert.pem", certificate), ("key.pem", key)],
-        )
+        let options = "-c ssl=on -c ssl_cert_file=../cert.pem -c ssl_key_file=../key.pem \
+                       -c hba_file=hba.conf";
+        let allowed = "hostssl all all 127.0.0.1/32 scram-sha-256\n";
+        let files = [("cert.pem", certificate), ("key.pem", key), ("hba.conf", allowed)];
+        Self::prepared(options, &files)
     }
 
     /// A server with further options.
