@@ -45,7 +45,7 @@ impl AuditReader {
     /// when it cannot be reached.
     pub fn open_database(settings: PostgresSettings) -> Result<Self, Fault> {
         let shown = settings.shown().to_owned();
-        let connection = Place::Server(Server::new(settings)?).open_reader()?;
+        let connection = Place::Server(Server::new(settings, false)?).open_reader()?;
         if !connection.has_table("audit_heads")? {
             return Err(Fault::new(FaultKind::NotFound, format!("there is no store in {shown}")));
         }

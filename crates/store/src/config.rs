@@ -19,6 +19,9 @@ pub struct StoreConfig {
     pub path: PathBuf,
     /// The database for many nodes; `None`: the embedded one, in the folder.
     pub database: Option<PostgresSettings>,
+    /// Whether this process must be the only one that writes to the database. What control keeps
+    /// in memory assumes it; a store of its own does not care.
+    pub alone: bool,
     /// Bytes held in reserve on the disk, so that audit records can still be written when it is
     /// full; 8 MiB hold about ten thousand. 0: no reserve.
     pub reserve_bytes: u64,
@@ -45,6 +48,7 @@ impl StoreConfig {
         Self {
             path: path.into(),
             database: None,
+            alone: true,
             reserve_bytes: 8 << 20,
             readers: 4,
             queue_max: 16_384,

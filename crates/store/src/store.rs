@@ -84,7 +84,7 @@ impl Store {
             None => open_embedded(&config, &shared)?,
             Some(settings) => {
                 mark_moved(&folder)?;
-                let server = Server::new(settings.clone())?;
+                let server = Server::new(settings.clone(), config.alone)?;
                 let place = Place::Server(server);
                 let tx = open_for_writing(&place)?;
                 (place, tx, Ballast::new(&folder, 0))

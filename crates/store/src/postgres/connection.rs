@@ -21,9 +21,14 @@ const BEGIN_READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 const INSERT_RECORDS: &str = "INSERT INTO audit (id, link, record) \
                               SELECT * FROM unnest(?1::bigint[], ?2::bytea[], ?3::bytea[])";
 
+/// Waits until no other process has the database, for as long as locks are waited for. The number
+/// follows that of writing transactions.
+const ALONE: &str = "SELECT pg_advisory_lock(7738725071285744229)";
+
 /// A connection to the server, made when it is first needed and again when it was lost.
 pub struct Connection {
     pub(super) server: Arc<Server>,
+    writes: bool,
     live: RefCell<Option<Arc<Live>>>,
     pub(super) state: Cell<State>,
     /// Commands that travel with the next statement.
@@ -64,6 +69,7 @@ impl Connection {
     pub(crate) fn reader(server: Arc<Server>) -> Self {
         Self {
             server,
+            writes: false,
             live: RefCell::default(),
             state: Cell::new(State::Outside),
             pending: RefCell::default(),
@@ -73,7 +79,7 @@ impl Connection {
 
     /// A connection for the one writer of this process.
     pub(crate) fn writer(server: Arc<Server>) -> Self {
-        Self::reader(server)
+        Self { writes: true, ..Self::reader(server) }
     }
 
     /// From the next statement on, one unchanging snapshot.
@@ -236,6 +242,10 @@ impl Connection {
         }
         self.live.replace(None);
         let client = self.server.connect()?;
+        if self.writes && self.server.alone {
+            // Held as long as the session. Whoever was killed gives it back in a moment.
+            self.server.wait(client.batch_execute(ALONE)).map_err(not_alone)?;
+        }
         let live = Arc::new(Live { client, statements: Mutex::default() });
         self.live.replace(Some(Arc::clone(&live)));
         Ok(live)
@@ -260,6 +270,17 @@ impl Live {
     fn statements(&self) -> std::sync::MutexGuard<'_, HashMap<&'static str, Statement>> {
         // Nothing that can panic runs under the lock.
         self.statements.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn not_alone(trouble: Trouble) -> Fault {
+    match trouble {
+        Trouble::Lost(fault) => fault,
+        other => Fault::unavailable(
+            "another control plane works on this database, and there may be only one at a time: \
+             stop it first",
+        )
+        .with_private(format_args!("{other:?}")),
     }
 }
 

@@ -26,11 +26,15 @@ const SESSION: &str = "SELECT set_config('synchronous_commit', 'on', false) \
                        WHERE current_setting('synchronous_commit') = 'off'; \
                        SET statement_timeout = '20s'; SET lock_timeout = '10s'; \
                        SET idle_in_transaction_session_timeout = '15s'; \
+                       SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; \
+                       SET tcp_keepalives_count = 3; \
                        SET default_transaction_isolation = 'read committed'";
 
 /// The server, or the cluster, of a store.
 pub(crate) struct Server {
     settings: PostgresSettings,
+    /// Whether nobody else may write.
+    pub(super) alone: bool,
     /// There until the end.
     runtime: Option<Runtime>,
     /// The host that answered last.
@@ -50,7 +54,7 @@ impl Drop for Doubt<'_> {
 
 impl Server {
     /// Starts the thread; nothing is connected yet.
-    pub(crate) fn new(settings: PostgresSettings) -> Result<Arc<Self>, Fault> {
+    pub(crate) fn new(settings: PostgresSettings, alone: bool) -> Result<Arc<Self>, Fault> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("store-postgres")
@@ -59,6 +63,7 @@ impl Server {
             .map_err(Fault::internal)?;
         Ok(Arc::new(Self {
             settings,
+            alone,
             runtime: Some(runtime),
             host: AtomicUsize::new(0),
             down: Arc::default(),

@@ -24,8 +24,9 @@ impl Node {
     fn on(database: PostgresSettings) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::new(NOW));
-        let database = Some(database);
-        let store = Store::open(StoreConfig { database, ..config(folder.path(), &clock) }).unwrap();
+        let (database, alone) = (Some(database), false);
+        let store =
+            Store::open(StoreConfig { database, alone, ..config(folder.path(), &clock) }).unwrap();
         Self { store, folder }
     }
 }
@@ -176,6 +177,23 @@ fn a_database_in_another_encoding_is_refused() {
     let opened = Store::open(StoreConfig { database, ..config(folder.path(), &clock) });
     let fault = opened.err().unwrap();
     assert!(fault.public().contains("encoding UTF8"), "{fault}");
+}
+
+#[test]
+fn whoever_must_be_alone_waits_for_the_other_to_end() {
+    let database = Some(new_database());
+    let open = |folder: &std::path::Path| {
+        let clock = Arc::new(ManualClock::new(NOW));
+        Store::open(StoreConfig { database: database.clone(), ..config(folder, &clock) })
+    };
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let first = open(folders[0].path()).unwrap();
+    let fault = open(folders[1].path()).err().unwrap();
+    assert_eq!(fault.kind(), FaultKind::Unavailable);
+    assert!(fault.public().contains("another control plane"), "{fault}");
+    change(&first, |tx| meta::put(tx, "color", "red")).unwrap();
+    drop(first);
+    assert!(see(&open(folders[1].path()).unwrap(), |q| meta::get(q, "color")).is_some());
 }
 
 #[test]

@@ -167,7 +167,7 @@ fn command(program: &Path, user: Option<(u32, u32)>, dir: &Path) -> Command {
         }
     };
     // Somewhere that user may be.
-    command.current_dir(dir).env("LC_ALL", "C.UTF-8").stdin(Stdio::null());
+    command.current_dir(dir).env("LC_ALL", "C.UTF-8").env("HOME", dir).stdin(Stdio::null());
     command
 }
 
