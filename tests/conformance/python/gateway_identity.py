@@ -20,7 +20,7 @@ def call(bootstrap, command, fields):
                        {"Content-Type": "application/json"})
     reply = connection.getresponse()
     text = reply.read().decode()
-    if reply.status != 200:
+    if reply.status not in (200, 201):
         sys.exit(f"{command}: {reply.status} {text}")
     return json.loads(text)
 
