@@ -135,7 +135,7 @@ impl Membership {
     /// When it cannot sign in.
     pub async fn ctx(&self, command: &str) -> Result<Ctx, Fault> {
         let token = self.token().await?;
-        Ok(self.ctx_with(Some(token), command)?)
+        self.ctx_with(Some(token), command)
     }
 
     fn ctx_with(&self, token: Option<Arc<str>>, command: &str) -> Result<Ctx, Fault> {
