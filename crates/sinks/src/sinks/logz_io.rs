@@ -25,7 +25,7 @@ static KIND: Kind = Kind {
     name: "logz-io",
     receiver: "a listener of logz.io",
     fields: &Group {
-        title: "logz.io",
+        title: "Logz.io",
         fields: &[TOKEN.spec(), PROTOCOL.spec(), ENDPOINT_URL.spec()],
     },
     shown: Some(Shown {

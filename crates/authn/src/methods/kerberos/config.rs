@@ -27,7 +27,7 @@ const KEYTAB_FILE_PATH: Field<Text> =
     Field::text("keytab-file-path", "Refused: a path would name a file of the gateway.");
 const KRB5_CONF_DATA: Field<Text> = Field::text(
     "krb5-conf-data",
-    "krb5.conf, as it is or in base64: only clients of its default_realm are let in.",
+    "A krb5.conf, as it is or in base64: only clients of its default_realm are let in.",
 );
 const KRB5_CONF_PATH: Field<Text> =
     Field::text("krb5-conf-path", "Refused: a path would name a file of the gateway.");
