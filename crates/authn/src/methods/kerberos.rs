@@ -66,7 +66,11 @@ static KIND: Kind = Kind {
     access_types: &["kerberos"],
     bearers: "people and services of a Kerberos realm",
     create: &[Spelling::create("auth-method-create-kerberos")],
-    update: &[Spelling::update("auth-method-update-kerberos")],
+    // V2 answers an update of this kind with the model of a create.
+    update: &[Spelling {
+        reply: "AuthMethodCreateOutput",
+        ..Spelling::update("auth-method-update-kerberos")
+    }],
     shared: true,
     federated: true,
     delimited: true,
