@@ -13,6 +13,7 @@ use keysherd_store::revoked_tokens::RevokedToken;
 use keysherd_store::{auth_methods, login_guards, revoked_tokens};
 
 use crate::audit::{audit_draft, draft_of};
+use crate::change::may_have_changed;
 use crate::control::Control;
 use crate::credential::check_password;
 use crate::guard::Tried;
@@ -103,9 +104,12 @@ pub(crate) async fn revoke(
     // In a task of its own: the memory must follow the store when the caller goes away.
     let control = control.clone();
     let task = tokio::spawn(async move {
-        committed.await?;
-        control.sessions.revoked.insert(revoked.token, revoked.expires);
-        Ok(Done)
+        let outcome = committed.await;
+        // What may be in the store must be in force: nobody would ask again for a dead token.
+        if outcome.as_ref().map_or_else(may_have_changed, |()| true) {
+            control.sessions.revoked.insert(revoked.token, revoked.expires);
+        }
+        outcome.map(|()| Done)
     });
     task.await.map_err(Fault::internal)?
 }

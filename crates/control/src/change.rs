@@ -84,6 +84,6 @@ impl Control {
 }
 
 /// Whether a commit that failed so may still have taken place. A refusal by the job has not.
-fn may_have_changed(fault: &Fault) -> bool {
+pub(crate) fn may_have_changed(fault: &Fault) -> bool {
     matches!(fault.kind(), FaultKind::Internal | FaultKind::Unavailable | FaultKind::StorageFull)
 }

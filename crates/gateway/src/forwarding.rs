@@ -245,9 +245,10 @@ impl Forwarding for Forwarders {
                 )));
             }
             let (name, body) = (key.1.clone(), forwarder.to_json()?);
-            Self::end(&mut running, &key).await;
             let config = Config { account, kind: FORWARDER, name, access_id, body };
+            // Before anything is stopped: a change that is refused leaves the target at work.
             self.configs.put(config, known.then_some(key.1.as_str()))?;
+            Self::end(&mut running, &key).await;
             self.spawn(&mut running, account, forwarder, from)
         })
     }
@@ -260,8 +261,8 @@ impl Forwarding for Forwarders {
         Box::pin(async move {
             let mut running = self.running.lock().await;
             let key = (account, name.to_owned());
-            Self::end(&mut running, &key).await;
             let was = self.configs.remove(account, FORWARDER, name)?;
+            Self::end(&mut running, &key).await;
             // Later than its settings: a crash in between leaves a place that nobody looks at.
             self.file(account, name).remove()?;
             self.states.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);

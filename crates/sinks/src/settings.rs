@@ -16,27 +16,40 @@ const SETTING_BYTES_MAX: usize = 24 * 1024;
 pub struct Settings(BTreeMap<String, String>);
 
 impl Settings {
-    /// What the arguments give, and where they give nothing, what was there.
+    /// What the arguments give, and where they give nothing, what was there. Secrets that were there
+    /// stay only while everything else does: otherwise whoever may change where records go could
+    /// have them sent there.
     ///
     /// # Errors
     /// [`Fault::bad_request`] names the field.
     pub fn merged(fields: &Group, given: &Args, mut old: Self) -> Result<Self, Fault> {
-        let mut merged = Self::default();
+        let (mut merged, mut kept, mut changed) = (Self::default(), Vec::new(), false);
         for field in fields.fields.iter().filter(|field| !field.inert) {
             let absent = |text: &str| text.is_empty() || field.sentinel == Some(text);
             let given = given
                 .raw(field.name)
                 .filter(|value| !value.is_null() && !value.as_str().is_some_and(absent));
+            let was = old.0.remove(field.name);
             let value = match given {
                 Some(value) => Text::read(value),
-                None => old.0.remove(field.name),
+                None if field.secret => {
+                    kept.extend(was.map(|was| (field.name.to_owned(), was)));
+                    continue;
+                }
+                None => was.clone(),
             };
+            changed |= !field.secret && value != was;
             if let Some(value) = value {
                 if value.len() > SETTING_BYTES_MAX {
                     return Err(bad(field.documented, "it is longer than 24 KiB"));
                 }
                 merged.0.insert(field.name.to_owned(), value);
             }
+        }
+        if changed {
+            kept.into_iter().for_each(|(_, secret)| drop(Secret::new(secret)));
+        } else {
+            merged.0.extend(kept);
         }
         Ok(merged)
     }
@@ -141,5 +154,38 @@ impl std::fmt::Debug for Settings {
     // By hand, because some are secrets.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOKEN: Field<Text> = Field::text("token", "The token.").secret();
+    const URL: Field<Text> = Field::text("url", "Where.");
+    static FIELDS: Group = Group { title: "Target", fields: &[URL.spec(), TOKEN.spec()] };
+
+    fn merged(given: &[(&'static str, &str)], old: Settings) -> Settings {
+        let mut args = Args::new();
+        for (name, value) in given {
+            args.put(name, (*value).into());
+        }
+        Settings::merged(&FIELDS, &args, old).unwrap()
+    }
+
+    fn old() -> Settings {
+        merged(&[("url", "https://a"), ("token", "secret")], Settings::default())
+    }
+
+    #[test]
+    fn a_kept_secret_goes_nowhere_else() {
+        for given in [&[][..], &[("url", "https://a")]] {
+            let same = merged(given, old());
+            assert_eq!((same.text(&URL), same.text(&TOKEN)), (Some("https://a"), Some("secret")));
+        }
+        let moved = merged(&[("url", "https://b")], old());
+        assert_eq!((moved.text(&URL), moved.text(&TOKEN)), (Some("https://b"), None));
+        let given = merged(&[("url", "https://b"), ("token", "other")], old());
+        assert_eq!(given.text(&TOKEN), Some("other"));
     }
 }

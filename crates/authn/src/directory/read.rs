@@ -16,9 +16,20 @@ impl Directory {
     /// # Errors
     /// [`Fault::bad_request`] names a field that is missing or whose value is not good.
     pub fn read(args: &Args, old: Option<&Self>) -> Result<Self, Fault> {
-        let read = Self::unchecked(args, old)?;
+        let mut read = Self::unchecked(args, old)?;
+        if args.get(&BIND_DN_PASSWORD)?.is_none()
+            && !old.is_some_and(|old| read.is_searched_as(old))
+        {
+            read.bind_password = None;
+        }
         read.check()?;
         Ok(read)
+    }
+
+    /// Whether the same searcher asks the same directory: only then is a password kept, as it is
+    /// shown to nobody and must not be sent to a place that somebody names.
+    fn is_searched_as(&self, old: &Self) -> bool {
+        old.url == self.url && old.bind_dn == self.bind_dn && old.ca == self.ca
     }
 
     /// The directory that the arguments describe in place of `old`, of which nothing stays but the
@@ -29,10 +40,9 @@ impl Directory {
     /// As [`Self::read`].
     pub(crate) fn replacing(args: &Args, old: Option<&Self>) -> Result<Self, Fault> {
         let mut read = Self::unchecked(args, None)?;
-        let same =
-            |old: &&Self| old.url == read.url && old.bind_dn == read.bind_dn && old.ca == read.ca;
         if read.bind_password.is_none() && read.bind_dn.is_some() {
-            read.bind_password = old.filter(same).and_then(|old| old.bind_password.clone());
+            let same = old.filter(|old| read.is_searched_as(old));
+            read.bind_password = same.and_then(|old| old.bind_password.clone());
         }
         read.check()?;
         Ok(read)
@@ -67,4 +77,38 @@ fn certificate(args: &Args) -> Result<Option<String>, Fault> {
     pem_text(&given).map(Some).ok_or_else(|| {
         Fault::bad_request("invalid value of 'ldap-ca-cert': it must be PEM, or PEM in base64")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(given: &[(&'static str, &str)], old: Option<&Directory>) -> Directory {
+        let mut args = Args::new();
+        for (name, value) in given {
+            args.put(name, (*value).into());
+        }
+        Directory::read(&args, old).unwrap()
+    }
+
+    #[test]
+    fn a_kept_password_goes_to_no_other_directory() {
+        let first = [
+            ("ldap-url", "ldaps://a.example"),
+            ("user-dn", "ou=people,dc=example"),
+            ("bind-dn", "cn=searcher,dc=example"),
+            ("bind-dn-password", "secret"),
+        ];
+        let old = read(&first, None);
+        let same = read(&[("user-attribute", "cn")], Some(&old));
+        assert_eq!(same.bind_password.as_deref(), Some("secret"));
+        let args = |name: &'static str, value: &'static str| {
+            let mut args = Args::new();
+            args.put(name, value.into());
+            Directory::read(&args, Some(&old)).ok().and_then(|read| read.bind_password.clone())
+        };
+        assert_eq!(args("ldap-url", "ldaps://evil.example"), None);
+        assert_eq!(args("bind-dn", "cn=other,dc=example"), None);
+        assert_eq!(args("user-attribute", "cn").as_deref(), Some("secret"));
+    }
 }

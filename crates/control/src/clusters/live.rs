@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use keysherd_base::{AccountId, Timestamp};
+use keysherd_base::{AccessId, AccountId, Timestamp};
 use keysherd_plane::clusters::ClusterSync;
 use tokio::sync::watch;
 
@@ -27,6 +27,7 @@ pub(crate) struct Live {
 struct Heard {
     cluster: i64,
     account: AccountId,
+    access_id: AccessId,
     said: ClusterSync,
     last: Timestamp,
     noted: Timestamp,
@@ -59,13 +60,14 @@ impl Live {
     pub(crate) fn hear(
         &self,
         spki_sha256: &[u8; 32],
-        account: AccountId,
+        (account, access_id): (AccountId, &AccessId),
         said: &ClusterSync,
         now: Timestamp,
     ) -> Next {
         let mut all = self.heard();
         let Some(known) = all.get_mut(spki_sha256) else { return Next::Register };
-        if known.account != account || !says_the_same(&known.said, said) {
+        let same = known.account == account && known.access_id == *access_id;
+        if !same || !says_the_same(&known.said, said) {
             return Next::Register;
         }
         known.last = now;
@@ -80,12 +82,19 @@ impl Live {
     pub(crate) fn joined(
         &self,
         spki_sha256: [u8; 32],
-        account: AccountId,
+        (account, access_id): (AccountId, &AccessId),
         cluster: i64,
         said: &ClusterSync,
         now: Timestamp,
     ) {
-        let heard = Heard { cluster, account, said: said.clone(), last: now, noted: now };
+        let heard = Heard {
+            cluster,
+            account,
+            access_id: access_id.clone(),
+            said: said.clone(),
+            last: now,
+            noted: now,
+        };
         self.heard().insert(spki_sha256, heard);
     }
 

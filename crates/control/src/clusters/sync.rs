@@ -40,7 +40,8 @@ pub(crate) async fn sync(
     let who = control.principal(caller).await?;
     let spki = gateway.spki_sha256;
     let now = control.now();
-    let cluster = match control.clusters.hear(&spki, who.account, &message, now) {
+    let cluster = match control.clusters.hear(&spki, (who.account, who.access_id()), &message, now)
+    {
         Next::Register => register(control, &spki, caller, &who, &message).await?,
         Next::Note(cluster) => {
             let note = move |tx: &Tx| stored::note_seen(tx, &spki, now);
@@ -129,7 +130,7 @@ async fn register(
     let job = move |tx: &Tx| join(tx, new, instance, url, now);
     let drafts = if stays { Vec::new() } else { vec![draft] };
     let cluster = control.store.commit(drafts, job).await?;
-    control.clusters.joined(*spki, account, cluster, message, now);
+    control.clusters.joined(*spki, (account, who.access_id()), cluster, message, now);
     Ok(cluster)
 }
 

@@ -78,6 +78,18 @@ async fn two_instances_with_one_identity_are_one_cluster() {
 }
 
 #[tokio::test]
+async fn another_access_id_is_another_cluster_whatever_is_said() {
+    let world = World::new().await;
+    let (_, token) = world.gateway_token("/gateways/prod").await;
+    let (id, foreign) = world.gateway_token("/gateways/other").await;
+    let first = world.at(FIRST, &token, hello("prod")).await.unwrap();
+    let moved = world.at(FIRST, &foreign, hello("prod")).await.unwrap();
+    assert_ne!(moved.cluster, first.cluster);
+    assert_eq!(moved.access_id, id);
+    assert_eq!(world.registrations().len(), 2);
+}
+
+#[tokio::test]
 async fn joining_is_recorded_once_and_heartbeats_are_not() {
     let world = World::new().await;
     let (id, token) = world.gateway_token("/gateways/prod").await;

@@ -122,12 +122,14 @@ impl Sink for AwsS3 {
 
 impl Open {
     /// Where a batch goes.
-    fn url(&self, batch: &Batch<'_>) -> Result<Url, Undelivered> {
+    fn url(&self, batch: &Batch<'_>, body: &[u8]) -> Result<Url, Undelivered> {
         let time = batch.begins().rfc3339();
         let (day, start) = (time.get(..10).unwrap_or_default(), amz_date(batch.begins()));
         let (first, last) = batch.range();
+        // Of its content: another account's or filter's batch of the same range is another object.
+        let mark = hex::encode(&sha256(&[body])[..4]);
         let url = format!(
-            "{}/{}/{}/akeyless-audit_{start}_{first}-{last}.log",
+            "{}/{}/{}/akeyless-audit_{start}_{first}-{last}_{mark}.log",
             self.base,
             self.folder,
             day.replace('-', "/")
@@ -140,7 +142,7 @@ impl Outlet for Open {
     fn send<'a>(&'a mut self, batch: Batch<'a>) -> BoxFuture<'a, Result<(), Undelivered>> {
         let body = batch.text().into_bytes();
         Box::pin(async move {
-            let (url, now) = (self.url(&batch)?, self.clock.now());
+            let (url, now) = (self.url(&batch, &body)?, self.clock.now());
             let host = url.host_str().unwrap_or_default();
             let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
             let (hash, date) = (hex::encode(sha256(&[&body])), amz_date(now));

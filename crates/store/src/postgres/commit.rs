@@ -69,6 +69,9 @@ impl Connection {
             None => None,
         };
         let known = self.node.last.get();
+        if self.server.alone && known.is_some() && last.is_some_and(|(node, _)| node != name) {
+            return Err(Trouble::Refused(superseded()));
+        }
         self.node.next.set(last.map_or(0, |(_, seq)| seq) + 1);
         if known.is_none() {
             self.rows(FORGET, &[])?;
@@ -193,6 +196,15 @@ fn uid(row: &Row, column: usize) -> Result<Uid, Trouble> {
         Ok(Value::Blob(bytes)) => bytes.try_into().map(Uid).map_err(|_| unreadable()),
         _ => Err(unreadable()),
     }
+}
+
+/// Others have written since, so what this control remembers may have been taken back: a revoked
+/// token, a role. It must not answer with it again.
+fn superseded() -> Fault {
+    Fault::unavailable(
+        "another control plane has written to this database since this one did; end this one, and \
+         start it again when the other has ended",
+    )
 }
 
 fn unreadable() -> Trouble {

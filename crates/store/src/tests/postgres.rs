@@ -197,6 +197,31 @@ fn whoever_must_be_alone_waits_for_the_other_to_end() {
 }
 
 #[test]
+fn whoever_was_alone_writes_no_more_when_another_has_written() {
+    let database = new_database();
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::new(NOW));
+    let open = |folder: &std::path::Path, alone| {
+        let database = Some(database.clone());
+        Store::open(StoreConfig { database, alone, ..config(folder, &clock) }).unwrap()
+    };
+    let first = open(folder.path(), true);
+    change(&first, |tx| meta::put(tx, "color", "red")).unwrap();
+    // As another one does that took over while the first one's connection was gone.
+    let other = Node::on(database.clone());
+    change(&other.store, |tx| meta::put(tx, "color", "blue")).unwrap();
+    for _ in 0..2 {
+        let fault = change(&first, |tx| meta::put(tx, "color", "red")).unwrap_err();
+        assert_eq!(fault.kind(), FaultKind::Unavailable);
+        assert!(fault.public().contains("end this one"), "{fault}");
+    }
+    drop(first);
+    let again = open(folder.path(), true);
+    assert_eq!(see(&again, |q| meta::get(q, "color")).as_deref(), Some("blue"));
+    change(&again, |tx| meta::put(tx, "color", "green")).unwrap();
+}
+
+#[test]
 fn a_folder_is_of_one_kind() {
     let database = new_database();
     let open = |folder: &std::path::Path, database: Option<PostgresSettings>| {

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::commands::ApiCommand;
 use crate::ctx::Ctx;
 use crate::fields::SESSION;
+use crate::kept::forget_gone;
 
 const PATH: Field<Text> =
     Field::text("path", "Folder of the auth methods that are deleted.").required().short('p');
@@ -37,5 +38,8 @@ pub(super) static COMMAND: ApiCommand = Command {
 async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
     let folder = args.folder(&PATH)?;
     ctx.ask(MethodsDelete { folder: folder.clone() }).await?;
+    let services = ctx.services();
+    // Whether or not that succeeds the methods are gone, and the gateway does it again by itself.
+    let _forgotten = forget_gone(&services.plane, ctx.caller(), &*services.configs).await;
     Answer::json(&Reply { path: folder.as_str() })
 }
