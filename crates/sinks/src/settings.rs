@@ -11,14 +11,32 @@ use crate::member::Shown;
 /// Longest setting, in bytes: a certificate chain.
 const SETTING_BYTES_MAX: usize = 24 * 1024;
 
+/// The settings of all targets that say where records go, and who is believed to be there.
+const WHERE: [&str; 14] = [
+    "cloud-id",
+    "dns",
+    "enable-tls",
+    "endpoint-url",
+    "host",
+    "network",
+    "nodes",
+    "otlp-url",
+    "protocol",
+    "region",
+    "server-type",
+    "splunk-url",
+    "tls-certificate",
+    "webhook-url",
+];
+
 /// Settings by field name. Some are secrets, so all are wiped on drop and none is printed.
 #[derive(Default)]
 pub struct Settings(BTreeMap<String, String>);
 
 impl Settings {
     /// What the arguments give, and where they give nothing, what was there. Secrets that were there
-    /// stay only while everything else does: otherwise whoever may change where records go could
-    /// have them sent there.
+    /// stay only while [`WHERE`] does: otherwise whoever may change where records go could have them
+    /// sent there.
     ///
     /// # Errors
     /// [`Fault::bad_request`] names the field.
@@ -38,7 +56,7 @@ impl Settings {
                 }
                 None => was.clone(),
             };
-            changed |= !field.secret && value != was;
+            changed |= WHERE.contains(&field.name) && value != was;
             if let Some(value) = value {
                 if value.len() > SETTING_BYTES_MAX {
                     return Err(bad(field.documented, "it is longer than 24 KiB"));
@@ -162,8 +180,10 @@ mod tests {
     use super::*;
 
     const TOKEN: Field<Text> = Field::text("token", "The token.").secret();
-    const URL: Field<Text> = Field::text("url", "Where.");
-    static FIELDS: Group = Group { title: "Target", fields: &[URL.spec(), TOKEN.spec()] };
+    const URL: Field<Text> = Field::text("otlp-url", "Where.");
+    const INDEX: Field<Text> = Field::text("index", "Which.");
+    static FIELDS: Group =
+        Group { title: "Target", fields: &[URL.spec(), INDEX.spec(), TOKEN.spec()] };
 
     fn merged(given: &[(&'static str, &str)], old: Settings) -> Settings {
         let mut args = Args::new();
@@ -174,18 +194,29 @@ mod tests {
     }
 
     fn old() -> Settings {
-        merged(&[("url", "https://a"), ("token", "secret")], Settings::default())
+        merged(&[("otlp-url", "https://a"), ("token", "secret")], Settings::default())
     }
 
     #[test]
     fn a_kept_secret_goes_nowhere_else() {
-        for given in [&[][..], &[("url", "https://a")]] {
+        for given in [&[][..], &[("otlp-url", "https://a")]] {
             let same = merged(given, old());
             assert_eq!((same.text(&URL), same.text(&TOKEN)), (Some("https://a"), Some("secret")));
         }
-        let moved = merged(&[("url", "https://b")], old());
+        let moved = merged(&[("otlp-url", "https://b")], old());
         assert_eq!((moved.text(&URL), moved.text(&TOKEN)), (Some("https://b"), None));
-        let given = merged(&[("url", "https://b"), ("token", "other")], old());
+        let given = merged(&[("otlp-url", "https://b"), ("token", "other")], old());
         assert_eq!(given.text(&TOKEN), Some("other"));
+        assert_eq!(merged(&[("index", "x")], old()).text(&TOKEN), Some("secret"));
+    }
+
+    #[test]
+    fn every_target_with_a_kept_secret_says_where_it_is() {
+        let groups = crate::all().iter().map(|sink| sink.kind().fields);
+        for group in groups.filter(|group| group.fields.iter().any(|field| field.secret)) {
+            // Of these the secret is the address itself.
+            let placed = group.fields.iter().any(|field| WHERE.contains(&field.name));
+            assert!(placed || group.title == "Sumo Logic", "{}", group.title);
+        }
     }
 }
