@@ -34,9 +34,9 @@ const WHERE: [&str; 14] = [
 pub struct Settings(BTreeMap<String, String>);
 
 impl Settings {
-    /// What the arguments give, and where they give nothing, what was there. Secrets that were there
-    /// stay only while [`WHERE`] does: otherwise whoever may change where records go could have them
-    /// sent there.
+    /// What the arguments give, and where they give nothing, what was there. Secrets that were
+    /// there stay only while what says where records go does: otherwise whoever may change that
+    /// could have them sent elsewhere.
     ///
     /// # Errors
     /// [`Fault::bad_request`] names the field.
