@@ -60,6 +60,28 @@ fn an_assertion_is_believed_once() {
 }
 
 #[test]
+fn a_proof_counts_once_at_a_gateway_whose_clock_is_behind_too() {
+    let desk = TestDesk::new();
+    let world = desk.world();
+    let until = NOW.plus_seconds(300);
+    let proven = |jti: &str, late: i64| {
+        forged(|body| {
+            let made = NOW.plus_seconds(late);
+            body.insert("jti".into(), jti.into());
+            body.insert("proof".into(), json!({"mark": "ticket", "made": NOW, "until": until}));
+            body.insert("made".into(), json!(made));
+            body.insert("iat".into(), made.seconds().into());
+            body.insert("exp".into(), (made.seconds() + 60).into());
+        })
+    };
+    told(&desk, &world, &proven("one", 0)).unwrap();
+    // That gateway still takes the ticket at what it holds for the last moment.
+    desk.time.advance_seconds(400);
+    let again = told(&desk, &world, &proven("two", 299));
+    assert_eq!(again, Err(FaultKind::Unauthorized));
+}
+
+#[test]
 fn an_assertion_is_good_for_one_method_only() {
     let desk = TestDesk::new();
     let world = desk.world();
