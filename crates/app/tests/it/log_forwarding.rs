@@ -168,6 +168,13 @@ fn every_record_arrives_and_secrets_are_not_shown() {
     let shown = admin.ok("gateway-get-log-forwarding", json!({}));
     assert_eq!(shown["splunk_config"]["splunk_source"], "vault");
     assert_eq!(shown["splunk_config"]["splunk_index"], "other");
+    // A change that cannot be kept leaves the target at work; one of the place needs the token.
+    let long = "x".repeat(24 * 1024);
+    let too_much = json!({"source": long, "source-type": long});
+    admin.refused(400, "gateway-update-log-forwarding-splunk", too_much);
+    let elsewhere = json!({"splunk-url": "https://evil.example:8088"});
+    let text = admin.refused(400, "gateway-update-log-forwarding-splunk", elsewhere);
+    assert!(text.contains("splunk-token"), "{text}");
     admin.store("/team/b", "v");
     wait_for_all(site, server, &seen);
     assert_eq!(
