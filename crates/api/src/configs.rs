@@ -1,6 +1,9 @@
-//! The configuration that only this gateway has: of clusters and directories it signs for.
+//! What gateways are configured with and control does not know: clusters and directories they sign
+//! for, and others' secrets. Of one gateway, or of all gateways of a cluster together.
 
 use keysherd_base::{AccessId, AccountId, Fault, SecretString};
+use keysherd_plane::BoxFuture;
+use tokio::sync::watch;
 
 /// One configuration. Its body has secrets.
 #[derive(Debug)]
@@ -15,6 +18,19 @@ pub struct Config {
     pub access_id: AccessId,
     /// JSON, in the form of its kind.
     pub body: SecretString,
+}
+
+/// Which configuration, without what is in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigName {
+    /// Whose it is.
+    pub account: AccountId,
+    /// Its name among those of its kind.
+    pub name: String,
+    /// The auth method it signs for.
+    pub access_id: AccessId,
+    /// Whether all gateways of the cluster have it; otherwise this one only.
+    pub shared: bool,
 }
 
 /// Keeps configurations.
@@ -47,16 +63,29 @@ pub trait Configs: Send + Sync {
     /// # Errors
     /// [`Fault::conflict`] when the name is taken, [`Fault::not_found`] when there is nothing to
     /// replace, [`Fault::bad_request`] when it is too long or there are too many.
-    fn put(&self, config: Config, replaces: Option<&str>) -> Result<(), Fault>;
+    fn put<'a>(
+        &'a self,
+        config: Config,
+        replaces: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<(), Fault>>;
 
-    /// Of each configuration of `kind`: whose it is, its name, and the method it signs for.
-    fn of_kind(&self, kind: &str) -> Vec<(AccountId, String, AccessId)>;
+    /// The configurations of `kind` that are in force now.
+    fn of_kind(&self, kind: &str) -> Vec<ConfigName>;
+
+    /// Wakes whenever something else may be in force, whoever changed it. An error means that
+    /// nothing changes any more.
+    fn news(&self) -> watch::Receiver<()>;
 
     /// Forgets one, durably on return; whether it was there.
     ///
     /// # Errors
     /// When its file cannot be removed.
-    fn remove(&self, account: AccountId, kind: &str, name: &str) -> Result<bool, Fault>;
+    fn remove<'a>(
+        &'a self,
+        account: AccountId,
+        kind: &'a str,
+        name: &'a str,
+    ) -> BoxFuture<'a, Result<bool, Fault>>;
 }
 
 /// A gateway without any, which keeps none.
@@ -77,15 +106,24 @@ impl Configs for NoConfigs {
         Ok(None)
     }
 
-    fn put(&self, _: Config, _: Option<&str>) -> Result<(), Fault> {
-        Err(Fault::forbidden("this gateway keeps no configuration"))
+    fn put<'a>(&'a self, _: Config, _: Option<&'a str>) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(async { Err(Fault::forbidden("this gateway keeps no configuration")) })
     }
 
-    fn of_kind(&self, _: &str) -> Vec<(AccountId, String, AccessId)> {
+    fn of_kind(&self, _: &str) -> Vec<ConfigName> {
         Vec::new()
     }
 
-    fn remove(&self, _: AccountId, _: &str, _: &str) -> Result<bool, Fault> {
-        Ok(false)
+    fn news(&self) -> watch::Receiver<()> {
+        watch::Sender::new(()).subscribe()
+    }
+
+    fn remove<'a>(
+        &'a self,
+        _: AccountId,
+        _: &'a str,
+        _: &'a str,
+    ) -> BoxFuture<'a, Result<bool, Fault>> {
+        Box::pin(async { Ok(false) })
     }
 }

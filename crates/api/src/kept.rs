@@ -1,4 +1,4 @@
-//! What this gateway keeps for auth methods of a member that does so: kept when control has agreed,
+//! What gateways keep for auth methods of a member that does so: kept when control has agreed,
 //! taken back when that fails, and forgotten once the method is gone.
 
 use keysherd_authn::Method;
@@ -37,7 +37,7 @@ impl Keeping {
     ///
     /// # Errors
     /// As [`Configs::put`].
-    pub(crate) fn put(
+    pub(crate) async fn put(
         self,
         ctx: &Ctx,
         access_id: &AccessId,
@@ -53,7 +53,7 @@ impl Keeping {
             access_id: access_id.clone(),
             body,
         };
-        configs.put(config, replaces)
+        configs.put(config, replaces).await
     }
 }
 
@@ -71,11 +71,11 @@ pub async fn forget_gone(
     for kind in keysherd_authn::all().iter().filter_map(|member| member.keeps()) {
         let kept = configs.of_kind(kind);
         for some in kept.chunks(KEPT_FOR_MAX) {
-            let methods = some.iter().map(|(_, _, id)| id.clone()).collect();
+            let methods = some.iter().map(|kept| kept.access_id.clone()).collect();
             let gone = plane.ask(caller.clone(), KeptFor { methods }).await?.gone;
-            for (account, name, id) in some.iter().filter(|(_, _, id)| gone.contains(id)) {
-                if configs.remove(*account, kind, name)? {
-                    forgotten.push(id.clone());
+            for kept in some.iter().filter(|kept| gone.contains(&kept.access_id)) {
+                if configs.remove(kept.account, kind, &kept.name).await? {
+                    forgotten.push(kept.access_id.clone());
                 }
             }
         }

@@ -21,7 +21,7 @@ pub mod passwords;
 
 pub use browser::{BrowserLogins, pages};
 pub use budget::AnswerBudget;
-pub use configs::{Config, Configs, NoConfigs};
+pub use configs::{Config, ConfigName, Configs, NoConfigs};
 pub use crypt::{
     Crypt, GeneratedKey, HeldFragment, KeyWish, ManagerSaid, OpenedItem, OpenedValue, RotateWish,
     SealedWrite, TakenOrder, TransitMessage, TransitResult,

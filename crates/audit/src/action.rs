@@ -169,6 +169,10 @@ pub const UID_TOKEN_REUSE: &str = "uid-token-reuse";
 pub const UID_TOKEN_EXPIRING: &str = "uid-token-expiring";
 /// Ours: a gateway joined a cluster.
 pub const REGISTER_GATEWAY: &str = "register_gateway";
+/// Ours: a gateway read the configuration of its cluster, which control cannot read.
+pub const GET_GATEWAY_CONFIG: &str = "get_gateway_config";
+/// Ours: a gateway changed the configuration of its cluster.
+pub const UPDATE_GATEWAY_CONFIG: &str = "update_gateway_config";
 /// Ours: the clusters of gateways were listed.
 pub const LIST_GATEWAYS: &str = "list_gateways";
 /// Ours: a cluster of gateways was deleted.

@@ -3,6 +3,7 @@
 //! An instance proves its cluster with two things at once: the token of the cluster's auth method,
 //! and the key of its connection, which the owner's trust bundle names.
 
+pub(crate) mod config;
 pub(crate) mod delete;
 pub(crate) mod list;
 pub(crate) mod live;
@@ -15,6 +16,8 @@ use keysherd_base::limits::CLUSTERS_PER_ACCOUNT_MAX;
 use keysherd_base::{AccountId, Fault};
 use keysherd_domain::cluster::Cluster;
 use keysherd_store::{Query, clusters as stored};
+
+use crate::session::Principal;
 
 /// The cluster that `name` stands for: a full name, or a name that only one cluster has.
 ///
@@ -36,4 +39,20 @@ pub(crate) fn named(q: &dyn Query, account: AccountId, name: &str) -> Result<Clu
             other.full_name()
         ))),
     }
+}
+
+/// The cluster with this number, for whoever signs in as its gateways do.
+///
+/// # Errors
+/// [`Fault::not_found`] for everybody else, whether there is such a cluster or not.
+pub(crate) fn own(q: &dyn Query, who: &Principal, id: i64) -> Result<Cluster, Fault> {
+    let found = stored::by_id(q, id)?;
+    let own = found
+        .filter(|cluster| cluster.account == who.account && cluster.access_id == *who.access_id());
+    own.ok_or_else(|| {
+        Fault::not_found(format!(
+            "access id {} has no gateway cluster {id}; its gateways register with it",
+            who.access_id()
+        ))
+    })
 }

@@ -181,6 +181,7 @@ async fn gateways(
     use GatewayRequest as Q;
     Ok(match q {
         Q::ClusterSync(m) => A::ClusterSync(clusters::sync::sync(c, at, by, m).await?),
+        Q::ClusterConfigPut(m) => A::ClusterConfigPut(clusters::config::put(c, at, by, m).await?),
         Q::ClusterList(m) => A::ClusterList(clusters::list::list(c, at, by, m).await?),
         Q::ClusterDelete(m) => A::ClusterDelete(clusters::delete::delete(c, by, m).await?),
     })

@@ -4,6 +4,7 @@
 //! audit commit, and those that need a derivation share permits. The reply is given when every
 //! record is durable.
 
+mod cluster;
 mod find;
 mod read;
 mod transit;
@@ -20,7 +21,7 @@ use keysherd_audit::{Draft, Failure, Param, action};
 use keysherd_base::limits::LIST_LEN_MAX;
 use keysherd_base::{Fault, Timestamp};
 use keysherd_plane::Caller;
-use keysherd_plane::grants::{Grant, GrantReply, GrantedTo, Outcome, VersionWish, Wish};
+use keysherd_plane::grants::{Grant, GrantReply, GrantedTo, ItemRef, Outcome, VersionWish, Wish};
 
 use crate::audit::{audit_draft, draft_of};
 use crate::authorize::log_unrecorded;
@@ -161,7 +162,12 @@ impl Batch {
         // The place its record will have: nothing else is recorded before it.
         let record = self.records.len();
         let granted = match wish {
-            Wish::Read { items, version } => self.read(control, &who, &items, version, record),
+            Wish::Read { items, version } => match items.as_slice() {
+                [ItemRef::GatewayCluster(cluster)] => {
+                    self.cluster_config(control, &who, *cluster, record)
+                }
+                _ => self.read(control, &who, &items, version, record),
+            },
             Wish::Write { target, salt } => self.write(control, &who, target, salt, record),
             Wish::Attest { item } => self.attest(control, &who, &item, record),
             Wish::Transit { key, version, salt, encrypt: _ } => {
@@ -218,7 +224,10 @@ impl About {
                         Some(Param::public("last_versions", count.to_string()))
                     }
                 });
-                let action = action::GET_SECRET_VALUE;
+                let action = match items.as_slice() {
+                    [ItemRef::GatewayCluster(_)] => action::GET_GATEWAY_CONFIG,
+                    _ => action::GET_SECRET_VALUE,
+                };
                 Self { granted: action, refused: action, params, granted_is_answered: true }
             }
             Wish::Transit { key, version, encrypt, .. } => {

@@ -3,7 +3,7 @@
 //! A cluster is known by three things together: its account, the access id that its instances sign
 //! in with, and its name. Another access id or another name is another cluster, which starts empty.
 
-use keysherd_base::{AccessId, AccountId, Timestamp, Uid};
+use keysherd_base::{AccessId, AccountId, ItemId, Timestamp, Uid};
 use serde::{Deserialize, Serialize};
 
 /// The name of a cluster whose operator chose none.
@@ -28,6 +28,9 @@ pub struct Cluster {
     pub display_name: String,
     /// Where clients find it; empty when nobody said.
     pub url: String,
+    /// The key item that its configuration is sealed under; `None`: the account's default key.
+    #[serde(default)]
+    pub protection_key: Option<ItemId>,
     /// When its first instance registered.
     pub created: Timestamp,
 }
@@ -74,6 +77,12 @@ impl Cluster {
     }
 }
 
+/// Where the configuration of the cluster with this number would lie if it were an item. It is
+/// none: the text stands for it in audit records only.
+pub fn config_path(cluster: i64) -> String {
+    format!("/.gateway-clusters/{cluster}")
+}
+
 /// Whether `name` can be the name of a cluster: 1 to 128 letters, digits, `-`, `_` and `.`.
 pub fn is_name(name: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
@@ -105,6 +114,7 @@ mod tests {
             name: "prod".to_owned(),
             display_name: "Production".to_owned(),
             url: String::new(),
+            protection_key: None,
             created: Timestamp(0),
         };
         let full = format!("{}/p-0123456789ab/prod", AccountId::default());

@@ -8,11 +8,13 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use keysherd_api::{Config, Configs};
+use keysherd_api::{Config, ConfigName, Configs};
 use keysherd_base::{AccessId, AccountId, Fault, RngHandle, Secret, SecretBytes, SecretString};
 use keysherd_crypto::hash::sha256;
 use keysherd_crypto::vault::{SECRET_BYTES_MAX, VaultKey};
+use keysherd_plane::BoxFuture;
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
 use crate::files;
 
@@ -38,13 +40,13 @@ const BODY_BYTES_MAX: usize = 48 * 1024;
 const NAME_BYTES_MAX: usize = 512;
 
 /// What a file holds.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Entry {
-    account: AccountId,
-    kind: String,
-    name: String,
-    access_id: AccessId,
+pub(crate) struct Entry {
+    pub(crate) account: AccountId,
+    pub(crate) kind: String,
+    pub(crate) name: String,
+    pub(crate) access_id: AccessId,
     body: String,
 }
 
@@ -55,12 +57,28 @@ impl Drop for Entry {
 }
 
 impl Entry {
-    fn body(&self) -> SecretString {
+    /// `config` as it is kept.
+    pub(crate) fn new(config: Config) -> Self {
+        let Config { account, kind, name, access_id, body } = config;
+        Self { account, kind: kind.to_owned(), name, access_id, body: body.expose().clone() }
+    }
+
+    pub(crate) fn body(&self) -> SecretString {
         Secret::new(self.body.clone())
     }
 
-    fn is(&self, account: AccountId, kind: &str, name: &str) -> bool {
+    pub(crate) fn is(&self, account: AccountId, kind: &str, name: &str) -> bool {
         self.account == account && self.kind == kind && self.name == name
+    }
+
+    /// Which one it is.
+    pub(crate) fn called(&self, shared: bool) -> ConfigName {
+        let Self { account, name, access_id, .. } = self;
+        ConfigName { account: *account, name: name.clone(), access_id: access_id.clone(), shared }
+    }
+
+    pub(crate) fn signs_for(&self, kind: &str, name: &str, access_id: &AccessId) -> bool {
+        self.kind == kind && self.name == name && self.access_id == *access_id
     }
 }
 
@@ -70,6 +88,7 @@ pub struct ConfigStore {
     key: VaultKey,
     rng: RngHandle,
     entries: Mutex<HashMap<String, Entry>>,
+    news: watch::Sender<()>,
 }
 
 impl ConfigStore {
@@ -97,7 +116,8 @@ impl ConfigStore {
                 Err(fault) => tracing::error!(?fault, "an auth configuration cannot be read"),
             }
         }
-        Ok(Self { dir, key, rng, entries: Mutex::new(entries) })
+        let (entries, news) = (Mutex::new(entries), watch::Sender::new(()));
+        Ok(Self { dir, key, rng, entries, news })
     }
 
     /// All configurations of a kind.
@@ -117,6 +137,52 @@ impl ConfigStore {
     fn entries(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
         // The map changes only after the disk did, in one statement each.
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps `config`, as [`Configs::put`] says.
+    fn keep(&self, config: Config, replaces: Option<&str>) -> Result<(), Fault> {
+        let entry = Entry::new(config);
+        check(&entry)?;
+        let (account, kind) = (entry.account, entry.kind.as_str());
+        let file = file_name(account, kind, &entry.name);
+        let old = replaces.map(|old| file_name(account, kind, old));
+        let mut entries = self.entries();
+        if let Some(old) = &old
+            && !entries.contains_key(old)
+        {
+            return Err(absent(kind, replaces.unwrap_or_default()));
+        }
+        if old.as_ref() != Some(&file) && entries.contains_key(&file) {
+            return Err(taken(kind, &entry.name));
+        }
+        if old.is_none() && entries.len() >= CONFIGS_MAX {
+            return Err(Fault::bad_request(format!(
+                "this gateway has {CONFIGS_MAX} configurations, which is the most; delete one"
+            )));
+        }
+        let sealed = self.seal(&file, &entry)?;
+        files::write(&self.dir, &file, &sealed).map_err(|error| cannot(&self.dir, &error))?;
+        entries.insert(file.clone(), entry);
+        // A crash before this leaves both names, and both are good.
+        if let Some(old) = old.filter(|old| *old != file) {
+            files::remove(&self.dir, &old).map_err(|error| cannot(&self.dir, &error))?;
+            entries.remove(&old);
+        }
+        self.news.send_replace(());
+        Ok(())
+    }
+
+    /// Forgets one, as [`Configs::remove`] says.
+    fn forget(&self, account: AccountId, kind: &str, name: &str) -> Result<bool, Fault> {
+        let file = file_name(account, kind, name);
+        let mut entries = self.entries();
+        if !entries.contains_key(&file) {
+            return Ok(false);
+        }
+        files::remove(&self.dir, &file).map_err(|error| cannot(&self.dir, &error))?;
+        let was = entries.remove(&file).is_some();
+        self.news.send_replace(());
+        Ok(was)
     }
 
     fn seal(&self, file: &str, entry: &Entry) -> Result<Vec<u8>, Fault> {
@@ -158,10 +224,7 @@ impl Configs for ConfigStore {
     ) -> Result<Option<SecretString>, Fault> {
         let entries = self.entries();
         let mut entries = entries.values();
-        let fits = |entry: &&Entry| {
-            entry.kind == kind && entry.name == name && entry.access_id == *access_id
-        };
-        Ok(entries.find(fits).map(Entry::body))
+        Ok(entries.find(|entry| entry.signs_for(kind, name, access_id)).map(Entry::body))
     }
 
     fn get(
@@ -176,67 +239,57 @@ impl Configs for ConfigStore {
         Ok(entry.map(|entry| (entry.access_id.clone(), entry.body())))
     }
 
-    fn put(&self, config: Config, replaces: Option<&str>) -> Result<(), Fault> {
-        let Config { account, kind, name, access_id, body } = config;
-        if body.expose().len() > BODY_BYTES_MAX {
-            return Err(too_long());
-        }
-        if name.len() > NAME_BYTES_MAX || name.chars().any(char::is_control) {
-            return Err(Fault::bad_request(format!(
-                "the name is over {NAME_BYTES_MAX} bytes or has control characters"
-            )));
-        }
-        let file = file_name(account, kind, &name);
-        let old = replaces.map(|old| file_name(account, kind, old));
-        let mut entries = self.entries();
-        if let Some(old) = &old
-            && !entries.contains_key(old)
-        {
-            return Err(absent(kind, replaces.unwrap_or_default()));
-        }
-        if old.as_ref() != Some(&file) && entries.contains_key(&file) {
-            return Err(Fault::conflict(format!(
-                "this gateway has a {kind} configuration '{}' already",
-                name.escape_default()
-            )));
-        }
-        if old.is_none() && entries.len() >= CONFIGS_MAX {
-            return Err(Fault::bad_request(format!(
-                "this gateway has {CONFIGS_MAX} configurations, which is the most; delete one"
-            )));
-        }
-        let body = body.expose().clone();
-        let entry = Entry { account, kind: kind.to_owned(), name, access_id, body };
-        let sealed = self.seal(&file, &entry)?;
-        files::write(&self.dir, &file, &sealed).map_err(|error| cannot(&self.dir, &error))?;
-        entries.insert(file.clone(), entry);
-        // A crash before this leaves both names, and both are good.
-        if let Some(old) = old.filter(|old| *old != file) {
-            files::remove(&self.dir, &old).map_err(|error| cannot(&self.dir, &error))?;
-            entries.remove(&old);
-        }
-        Ok(())
+    fn put<'a>(
+        &'a self,
+        config: Config,
+        replaces: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(async move { self.keep(config, replaces) })
     }
 
-    fn of_kind(&self, kind: &str) -> Vec<(AccountId, String, AccessId)> {
+    fn of_kind(&self, kind: &str) -> Vec<ConfigName> {
         let entries = self.entries();
         let of_kind = entries.values().filter(|entry| entry.kind == kind);
-        let named = |e: &Entry| (e.account, e.name.clone(), e.access_id.clone());
-        of_kind.map(named).collect()
+        of_kind.map(|entry| entry.called(false)).collect()
     }
 
-    fn remove(&self, account: AccountId, kind: &str, name: &str) -> Result<bool, Fault> {
-        let file = file_name(account, kind, name);
-        let mut entries = self.entries();
-        if !entries.contains_key(&file) {
-            return Ok(false);
-        }
-        files::remove(&self.dir, &file).map_err(|error| cannot(&self.dir, &error))?;
-        Ok(entries.remove(&file).is_some())
+    fn news(&self) -> watch::Receiver<()> {
+        self.news.subscribe()
+    }
+
+    fn remove<'a>(
+        &'a self,
+        account: AccountId,
+        kind: &'a str,
+        name: &'a str,
+    ) -> BoxFuture<'a, Result<bool, Fault>> {
+        Box::pin(async move { self.forget(account, kind, name) })
     }
 }
 
-fn absent(kind: &str, name: &str) -> Fault {
+/// Refuses what is too long to be kept.
+pub(crate) fn check(entry: &Entry) -> Result<(), Fault> {
+    if entry.body.len() > BODY_BYTES_MAX {
+        return Err(too_long());
+    }
+    if entry.name.len() > NAME_BYTES_MAX || entry.name.chars().any(char::is_control) {
+        return Err(Fault::bad_request(format!(
+            "the name is over {NAME_BYTES_MAX} bytes or has control characters"
+        )));
+    }
+    Ok(())
+}
+
+/// What is said when the name of a configuration is taken.
+pub(crate) fn taken(kind: &str, name: &str) -> Fault {
+    Fault::conflict(format!(
+        "this gateway has a {kind} configuration '{}' already",
+        name.escape_default()
+    ))
+}
+
+/// What is said when there is no such configuration.
+pub(crate) fn absent(kind: &str, name: &str) -> Fault {
     Fault::not_found(format!(
         "this gateway has no {kind} configuration '{}'",
         name.escape_default()

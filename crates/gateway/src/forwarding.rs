@@ -205,7 +205,8 @@ impl Forwarding for Forwarders {
             let mut running = self.running.lock().await;
             let known = self.configs.get(account, READER, "")?.map(|_| "");
             let (kind, name) = (READER, String::new());
-            self.configs.put(Config { account, kind, name, access_id, body: access_key }, known)?;
+            let config = Config { account, kind, name, access_id, body: access_key };
+            self.configs.put(config, known).await?;
             running.readers.insert(account, Arc::new(reader));
             self.restart_all(&mut running, account).await?;
             Ok(ReaderAdmitted { more_rights: page.more_rights })
@@ -247,7 +248,7 @@ impl Forwarding for Forwarders {
             let (name, body) = (key.1.clone(), forwarder.to_json()?);
             let config = Config { account, kind: FORWARDER, name, access_id, body };
             // Before anything is stopped: a change that is refused leaves the target at work.
-            self.configs.put(config, known.then_some(key.1.as_str()))?;
+            self.configs.put(config, known.then_some(key.1.as_str())).await?;
             Self::end(&mut running, &key).await;
             self.spawn(&mut running, account, forwarder, from)
         })
@@ -261,7 +262,7 @@ impl Forwarding for Forwarders {
         Box::pin(async move {
             let mut running = self.running.lock().await;
             let key = (account, name.to_owned());
-            let was = self.configs.remove(account, FORWARDER, name)?;
+            let was = self.configs.remove(account, FORWARDER, name).await?;
             Self::end(&mut running, &key).await;
             // Later than its settings: a crash in between leaves a place that nobody looks at.
             self.file(account, name).remove()?;

@@ -4,6 +4,7 @@
 //! hosts the public commands. It keeps no store, but for values that wait for confirmation.
 
 mod batcher;
+mod cluster_configs;
 mod configs;
 mod confirming;
 mod customer;
@@ -30,6 +31,7 @@ mod tenants;
 mod transit;
 mod writer;
 
+pub use cluster_configs::ClusterConfigs;
 pub use configs::{ConfigStore, forget_gone_methods};
 pub use confirming::Confirmed;
 pub use customer::{

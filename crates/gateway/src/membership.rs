@@ -10,10 +10,11 @@ use std::time::Duration;
 
 use keysherd_api::commands::{OwnCredential, sign_in};
 use keysherd_api::{Ctx, HeldFragment, Services};
-use keysherd_base::{AccessId, AccountId, Fault, FaultKind, Timestamp, Uid};
+use keysherd_base::{AccessId, AccountId, Fault, FaultKind, ItemPath, Timestamp, Uid};
 use keysherd_domain::cluster::FragmentNote;
 use keysherd_plane::clusters::{ClusterSync, ClusterSyncReply};
 use keysherd_plane::{Caller, Client};
+use tokio::sync::watch;
 
 #[cfg(test)]
 mod tests;
@@ -50,6 +51,8 @@ pub struct MembershipConfig {
     pub display_name: Option<String>,
     /// Where clients find the cluster.
     pub url: Option<String>,
+    /// The key for the configuration of a cluster that is new.
+    pub protection_key: Option<ItemPath>,
     /// The machine.
     pub host: String,
     /// The program's version.
@@ -76,6 +79,7 @@ pub struct Membership {
     config: MembershipConfig,
     state: Mutex<State>,
     token: tokio::sync::Mutex<Option<Token>>,
+    joined: watch::Sender<Option<Joined>>,
 }
 
 /// A token of this gateway.
@@ -86,12 +90,21 @@ struct Token {
     renew: Timestamp,
 }
 
+/// The cluster that a gateway is in, and what control said of it last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Joined {
+    /// The account.
+    pub account: AccountId,
+    /// The cluster's number.
+    pub cluster: i64,
+    /// The version of its configuration; 0: it has none.
+    pub version: u32,
+}
+
 #[derive(Default)]
 struct State {
-    joined: Option<(AccountId, i64)>,
     last_answer: Option<Timestamp>,
     problem: Option<String>,
-    version: u32,
 }
 
 impl Membership {
@@ -102,6 +115,7 @@ impl Membership {
             config,
             state: Mutex::default(),
             token: tokio::sync::Mutex::default(),
+            joined: watch::Sender::new(None),
         });
         tokio::spawn(Self::run(Arc::downgrade(&this)));
         this
@@ -109,8 +123,9 @@ impl Membership {
 
     /// How it is.
     pub fn health(&self) -> MembershipHealth {
+        let joined = self.joined();
         let state = self.state();
-        let account = state.joined.map(|(account, _)| account.to_string());
+        let account = joined.map(|joined| joined.account.to_string());
         let MembershipConfig { access_id, name, .. } = &self.config;
         MembershipHealth {
             name: match account {
@@ -120,13 +135,18 @@ impl Membership {
             connected: state.problem.is_none() && state.last_answer.is_some(),
             last_answer: state.last_answer,
             problem: state.problem.clone(),
-            config_version: state.version,
+            config_version: joined.map_or(0, |joined| joined.version),
         }
     }
 
-    /// The account and the number of the cluster, once it was joined.
-    pub fn joined(&self) -> Option<(AccountId, i64)> {
-        self.state().joined
+    /// The cluster, once it was joined.
+    pub fn joined(&self) -> Option<Joined> {
+        *self.joined.borrow()
+    }
+
+    /// Everything that is new about the cluster from now on.
+    pub(crate) fn news(&self) -> watch::Receiver<Option<Joined>> {
+        self.joined.subscribe()
     }
 
     /// The context of a request that this gateway makes as itself.
@@ -191,17 +211,19 @@ impl Membership {
         let ctx = self.ctx("gateway-sync").await?;
         let config = &self.config;
         let fragments = config.services.crypt.customer_fragments();
-        let known = self.state().version;
+        let joined = self.joined();
+        let known = joined.map_or(0, |joined| joined.version);
         let message = ClusterSync {
             name: config.name.clone(),
             display_name: config.display_name.clone(),
             url: config.url.clone(),
+            protection_key: config.protection_key.clone(),
             host: config.host.clone(),
             program: config.program.clone(),
             fragments: fragments.into_iter().map(told).collect(),
             known,
             // The first answer shows that all is well, so it is not waited for.
-            wait_millis: if self.joined().is_some() { WAIT_MILLIS } else { 0 },
+            wait_millis: if joined.is_some() { WAIT_MILLIS } else { 0 },
         };
         let asked = tokio::time::timeout(ANSWER_TIMEOUT, ctx.ask(message)).await;
         let reply = asked.map_err(|_| {
@@ -213,16 +235,17 @@ impl Membership {
 
     fn heard(&self, reply: &ClusterSyncReply) {
         let now = self.config.services.clock.now();
-        let joined = (reply.account, reply.cluster);
+        let ClusterSyncReply { account, cluster, version, .. } = *reply;
+        let joined = Joined { account, cluster, version };
+        let before = self.joined().map(|before| before.cluster);
+        self.joined.send_if_modified(|known| known.replace(joined) != Some(joined));
         let mut state = self.state();
-        if state.joined != Some(joined) || state.problem.is_some() {
+        if before != Some(cluster) || state.problem.is_some() {
             let cluster = format!("{}/{}/{}", reply.account, reply.access_id, self.config.name);
             tracing::info!(cluster, "this gateway is in its cluster");
         }
-        state.joined = Some(joined);
         state.last_answer = Some(now);
         state.problem = None;
-        state.version = reply.version;
     }
 
     async fn failed(&self, fault: &Fault) {

@@ -59,6 +59,8 @@ impl Writer {
     ) -> Result<SealedWrite, Fault> {
         let salt = self.rng.array()?;
         let path = path_of(&target).clone();
+        // What is confirmed later is a value of an item.
+        let may_wait = !matches!(target, WriteTarget::GatewayCluster { .. });
         let wish = Wish::Write { target, salt };
         let outcome = self.batcher.derive(ctx.caller().clone(), wish, None).await;
         let derived = outcome.inspect_err(|fault| ctx.mark_fault(fault))?;
@@ -83,7 +85,8 @@ impl Writer {
         let wrap = NewWrap { params: params(&key, salt), kek };
         let unconfirmed = !missing.is_empty();
         let ciphertext = if unconfirmed {
-            let spool = self.spool.as_ref().filter(|_| class == Class::SecretItem.number());
+            let spool =
+                self.spool.as_ref().filter(|_| may_wait && class == Class::SecretItem.number());
             let spool = spool.ok_or_else(|| too_few(*missing))?;
             self.seal_unconfirmed(spool, &header, &key, &wrap, *missing, &plaintext).await?
         } else {
@@ -182,6 +185,7 @@ fn path_of(target: &WriteTarget) -> &ItemPath {
         WriteTarget::NewSecret { path, .. }
         | WriteTarget::NewValue { path, .. }
         | WriteTarget::SameValue { path, .. }
+        | WriteTarget::GatewayCluster { path, .. }
         | WriteTarget::NewSealedKey { path, .. }
         | WriteTarget::RotatedSealedKey { path, .. } => path,
     }

@@ -1,8 +1,10 @@
 //! Clusters of gateways: how an instance joins one and stays in it, and who lists and deletes them.
 
-use keysherd_base::{AccessId, AccountId, Timestamp};
+use keysherd_base::{AccessId, AccountId, ItemPath, Timestamp};
 use keysherd_domain::cluster::{Cluster, FragmentNote};
 use serde::{Deserialize, Serialize};
+
+use crate::items::SealedValue;
 
 /// An instance says that it is there, and waits a moment for what is new. The first one makes it a
 /// member: its token proves account and access id, its connection proves its key.
@@ -16,6 +18,9 @@ pub struct ClusterSync {
     pub display_name: Option<String>,
     /// Where clients find the cluster; `None` leaves that as it is.
     pub url: Option<String>,
+    /// The key that the configuration of a cluster that is made by this is sealed under, by path;
+    /// `None`: the account's default key. Later ones change nothing.
+    pub protection_key: Option<ItemPath>,
     /// The machine this instance runs on.
     pub host: String,
     /// The program's version.
@@ -39,6 +44,17 @@ pub struct ClusterSyncReply {
     pub access_id: AccessId,
     /// The version of the configuration; 0: there is none.
     pub version: u32,
+}
+
+/// Keeps the next configuration of a cluster, for the cluster's own access id.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ClusterConfigPut {
+    /// The cluster's number.
+    pub cluster: i64,
+    /// Its version: that of the newest one and one more, else it is refused with a conflict.
+    pub version: u32,
+    /// The configuration, which control cannot read.
+    pub value: SealedValue,
 }
 
 /// Lists the clusters of the account. Who is no administrator learns where they are and whether

@@ -18,6 +18,9 @@ pub enum ItemRef {
     Id(ItemId),
     /// By display id.
     Display(String),
+    /// The configuration of a gateway cluster, by the cluster's number. It is no item; only the
+    /// cluster's own access id reads it.
+    GatewayCluster(i64),
 }
 
 /// Which versions of an item are read.
@@ -111,6 +114,15 @@ pub enum WriteTarget {
         path: ItemPath,
         /// The version, as the rotation was permitted.
         key: KeyRef,
+    },
+    /// The next configuration of a gateway cluster, for the cluster's own access id.
+    GatewayCluster {
+        /// The cluster's number.
+        cluster: i64,
+        /// Stands for it in audit records.
+        path: ItemPath,
+        /// The version it takes the place of; refused with a conflict unless that is the newest.
+        replaces: u32,
     },
     /// The value an existing version of a static secret has, sealed again with a fresh key.
     SameValue {

@@ -220,6 +220,7 @@ messages! {
     /// Gateways themselves, and their clusters.
     Gateways(GatewayRequest, GatewayReply) {
         ClusterSync: clusters::ClusterSync => clusters::ClusterSyncReply, unrecorded;
+        ClusterConfigPut: clusters::ClusterConfigPut => Done;
         ClusterList: clusters::ClusterList => clusters::ClusterListReply;
         ClusterDelete: clusters::ClusterDelete => Done;
     }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Arg, Command};
 use keysherd_api::commands::OwnCredential;
-use keysherd_base::AccessId;
+use keysherd_base::{AccessId, ItemPath};
 use keysherd_domain::cluster::{DEFAULT_NAME, is_name};
 
 use super::settings::{Settings, option, wrong};
@@ -34,6 +34,8 @@ pub(crate) struct ClusterSettings {
     pub(crate) display_name: Option<String>,
     /// Where clients find it.
     pub(crate) url: Option<String>,
+    /// The key for the cluster's configuration, if it is new.
+    pub(crate) protection_key: Option<ItemPath>,
     /// This machine or pod.
     pub(crate) host: String,
 }
@@ -63,7 +65,7 @@ pub(crate) enum CertificateSource {
 
 /// The options of a gateway's cluster.
 pub(super) fn cluster(command: Command) -> Command {
-    let flags: [Arg; 8] = [
+    let flags: [Arg; 9] = [
         option(
             "gateway-access-id",
             "ACCESS-ID",
@@ -113,6 +115,13 @@ pub(super) fn cluster(command: Command) -> Command {
             "KEYSHERD_CLUSTER_URL",
             "Where clients find the cluster, such as its load balancer",
         ),
+        option(
+            "config-protection-key-name",
+            "PATH",
+            "KEYSHERD_CONFIG_PROTECTION_KEY_NAME",
+            "The key for the cluster's configuration, when this gateway is its first [default: the \
+             account's default key]",
+        ),
     ];
     command.args(flags)
 }
@@ -144,6 +153,7 @@ impl ClusterSettings {
         let host = env("POD_NAME")
             .or_else(|| env("HOSTNAME"))
             .or_else(|| std::fs::read_to_string("/proc/sys/kernel/hostname").ok());
+        let protection_key = text("config-protection-key-name", "CONFIG_PROTECTION_KEY_NAME")?;
         Ok(Some(Self {
             access_id,
             proof: ProofSource::choose(
@@ -154,6 +164,13 @@ impl ClusterSettings {
             name,
             display_name: text("display-name", "INITIAL_DISPLAY_NAME")?,
             url: text("cluster-url", "CLUSTER_URL")?,
+            protection_key: protection_key
+                .map(|path| {
+                    let what = "the path of a key, such as /keys/gateways";
+                    ItemPath::parse(&path)
+                        .map_err(|_| wrong("config-protection-key-name", &path, what))
+                })
+                .transpose()?,
             host: host.map(|host| host.trim().to_owned()).unwrap_or_default(),
         }))
     }

@@ -13,7 +13,7 @@ use keysherd_crypto::sign::{PublicKey, SigningKey};
 use keysherd_fragments::bundle::pinned::PinnedBundle;
 use keysherd_fragments::manager_set::ManagerIndex;
 use keysherd_fragments::messages::{ManagerAnswer, ManagerRequest};
-use keysherd_gateway::{CustomerFragments, Gateway, Membership, Strictness};
+use keysherd_gateway::{CustomerFragments, Gateway, Strictness};
 use keysherd_link::{Channel, Identity, RemotePlane};
 use serde_json::json;
 
@@ -23,12 +23,13 @@ use crate::customer_fragments::source::FragmentSource;
 use crate::exit::Exit;
 use crate::roles::files::DataDir;
 use crate::roles::gateway::{self, GatewayParts, GatewayRole};
+use crate::roles::membership::{self, ClusterParts};
 use crate::roles::process::{Hangup, StopSignals, write_stdout};
 use crate::roles::public_edge::{PublicAddress, PublicEdge, StatusText};
 use crate::roles::remote_control::{self, BundlePoll};
 use crate::roles::remote_managers::{RemoteManagers, Ways};
 use crate::roles::trust::Trusted;
-use crate::roles::{membership, owner_pin, parties};
+use crate::roles::{owner_pin, parties};
 
 /// How often control is asked for a newer bundle, and managers are told of it.
 const BUNDLE_INTERVAL: Duration = Duration::from_secs(1);
@@ -66,9 +67,15 @@ pub(crate) async fn run(settings: GatewaySettings) -> Result<(), Exit> {
     };
     let fragments = open_fragments(&settings).await;
     let cache = settings.serving.key_cache_seconds;
-    let Joined { role, followed, follower } = joining.join(bundle, fragments.clone(), cache)?;
-    let address = own_address(&settings.controls).await;
-    let cluster = membership::join(&role, settings.serving.cluster.as_ref(), address)?;
+    let cluster = match settings.serving.cluster {
+        None => None,
+        Some(cluster) => {
+            let address = own_address(&settings.controls).await;
+            Some(ClusterParts { settings: cluster, address })
+        }
+    };
+    let Joined { role, followed, follower } =
+        joining.join(bundle, fragments.clone(), cache, cluster)?;
     let tasks = [
         tokio::spawn(follower.follow()),
         tokio::spawn(reload(
@@ -78,7 +85,7 @@ pub(crate) async fn run(settings: GatewaySettings) -> Result<(), Exit> {
             role.gateway.clone(),
         )),
     ];
-    let status = status(followed, role.clone(), cluster);
+    let status = status(followed, role.clone());
     edge.serve(role.services.clone(), status, stop).await?;
     for task in tasks {
         task.abort();
@@ -174,6 +181,7 @@ impl Joining {
         bundle: Arc<PinnedBundle>,
         fragments: Arc<CustomerFragments>,
         key_cache_seconds: i64,
+        cluster: Option<ClusterParts>,
     ) -> Result<Joined, Exit> {
         let Self { instance, trusted, channel, poll, remotes, clock, rng, home, .. } = self;
         remotes.follow(&bundle);
@@ -189,6 +197,7 @@ impl Joining {
             home,
             strict: self.strict,
             rewraps_per_second: self.rewraps_per_second,
+            cluster,
         })?;
         let followed = trusted.clone();
         let pinned = BTreeMap::new();
@@ -317,11 +326,7 @@ async fn reload(
 }
 
 /// What `GET /status` says: nothing that helps an attacker, enough for an operator.
-fn status(
-    trusted: Arc<Trusted>,
-    role: GatewayRole,
-    cluster: Option<Arc<Membership>>,
-) -> StatusText {
+fn status(trusted: Arc<Trusted>, role: GatewayRole) -> StatusText {
     Arc::new(move || {
         let bundle = trusted.bundle();
         let managers = bundle.as_ref().map_or(0, |bundle| bundle.bundle().managers.len());
@@ -331,7 +336,7 @@ fn status(
             "fragment_managers": managers,
             "trust_bundle": trusted.version(),
             "gateway": gateway::health(&role),
-            "cluster": membership::health(cluster.as_deref()),
+            "cluster": membership::health(role.membership.as_deref()),
         })
     })
 }

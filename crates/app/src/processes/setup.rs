@@ -24,7 +24,7 @@ pub(crate) async fn run(settings: SetupSettings) -> Result<(), Exit> {
     let out = DataDir::open(&settings.out_dir)?;
     let mut joining = Joining::new(&dir, &settings.gateway)?;
     let bundle = joining.wait_for_bundle().await?;
-    let mut joined = joining.join(bundle, Arc::new(CustomerFragments::new(None)), 0)?;
+    let mut joined = joining.join(bundle, Arc::new(CustomerFragments::new(None)), 0, None)?;
     joined.wait_for_managers().await?;
     bootstrap::finish(&joined.role.services, &out).await?;
     bootstrap::require_room(&out)?;

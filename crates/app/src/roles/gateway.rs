@@ -5,21 +5,25 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use keysherd_api::passwords::Turns;
-use keysherd_api::{AnswerBudget, BrowserLogins, ForwarderState, Services};
+use keysherd_api::{
+    AnswerBudget, BrowserLogins, Configs, ForwarderState, Forwarding, NoConfigs, NoForwarding,
+    Services,
+};
 use keysherd_authn::Outward;
 use keysherd_base::{ClockHandle, RngHandle};
 use keysherd_crypto::sign::SigningKey;
 use keysherd_fragments::bundle::pinned::PinnedBundle;
 use keysherd_fragments::manager_set::ManagerIndex;
 use keysherd_gateway::{
-    ConfigStore, CustomerFragments, Forwarders, Gateway, GatewayConfig, GatewayHealth, Links,
-    LogFinding, ManagerHealth, Strictness, forget_gone_methods,
+    ClusterConfigs, ConfigStore, CustomerFragments, Forwarders, Gateway, GatewayConfig,
+    GatewayHealth, Links, LogFinding, ManagerHealth, Membership, Strictness, forget_gone_methods,
 };
 use keysherd_plane::PlaneHandle;
 use keysherd_sinks::Way;
 use serde_json::json;
 
 use super::files::DataDir;
+use super::membership::{self, ClusterParts};
 use crate::exit::Exit;
 
 /// Passwords stretched at one time, each with 19 MiB.
@@ -51,6 +55,8 @@ pub(crate) struct GatewayParts {
     pub(crate) home: PathBuf,
     /// What it refuses beyond what it must.
     pub(crate) strict: Strictness,
+    /// The cluster it is in.
+    pub(crate) cluster: Option<ClusterParts>,
 }
 
 /// A running gateway and what its commands can use.
@@ -62,6 +68,8 @@ pub(crate) struct GatewayRole {
     pub(crate) services: Arc<Services>,
     /// What sends the audit log to others.
     pub(crate) forwarders: Arc<Forwarders>,
+    /// Its place in a cluster.
+    pub(crate) membership: Option<Arc<Membership>>,
 }
 
 /// The identity of the gateway in `dir`, made at the first start.
@@ -74,10 +82,9 @@ impl GatewayRole {
     pub(crate) fn open(parts: GatewayParts) -> Result<Self, Exit> {
         let GatewayParts { plane, clock, rng, .. } = &parts;
         let (plane, clock, rng) = (plane.clone(), clock.clone(), rng.clone());
-        let configs = Arc::new(ConfigStore::open(&parts.home, rng.clone())?);
-        tokio::spawn(forget_gone_methods(Arc::downgrade(&configs), plane.clone()));
+        let local = Arc::new(ConfigStore::open(&parts.home, rng.clone())?);
         let way = Way { clock: clock.clone(), rng: rng.clone() };
-        let forwarders = Forwarders::start(&parts.home, configs.clone(), plane.clone(), way)?;
+        let forwarders = Forwarders::start(&parts.home, local.clone(), plane.clone(), way)?;
         let gateway = Arc::new(Gateway::start(GatewayConfig {
             plane: parts.plane,
             instance: parts.instance,
@@ -91,19 +98,32 @@ impl GatewayRole {
             home: Some(parts.home),
             strict: parts.strict,
         })?);
-        let services = Arc::new(Services {
-            plane,
-            crypt: gateway.clone(),
-            clock,
-            rng,
+        let crypt = gateway.clone();
+        let services = |configs: Arc<dyn Configs>, forwarding: Arc<dyn Forwarding>| Services {
+            plane: plane.clone(),
+            crypt: crypt.clone(),
+            clock: clock.clone(),
+            rng: rng.clone(),
             answers: AnswerBudget::default(),
             browser_logins: BrowserLogins::default(),
             configs,
-            forwarding: forwarders.clone(),
+            forwarding,
             outward: Outward::default(),
             stretching: Turns::new(STRETCHING_MAX),
-        });
-        Ok(Self { gateway, services, forwarders })
+        };
+        let (membership, configs): (_, Arc<dyn Configs>) = match parts.cluster {
+            None => (None, local),
+            Some(cluster) => {
+                let none = NoForwarding::new(clock.clone(), rng.clone());
+                let own = services(Arc::new(NoConfigs), none);
+                let membership = membership::join(cluster, own)?;
+                let shared = ClusterConfigs::start(local, membership.clone(), gateway.clone());
+                (Some(membership), shared)
+            }
+        };
+        tokio::spawn(forget_gone_methods(Arc::downgrade(&configs), plane.clone()));
+        let services = Arc::new(services(configs, forwarders.clone()));
+        Ok(Self { gateway, services, forwarders, membership })
     }
 }
 

@@ -3,27 +3,29 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use keysherd_api::passwords::Turns;
-use keysherd_api::{AnswerBudget, BrowserLogins, NoConfigs, Services};
-use keysherd_authn::Outward;
+use keysherd_api::Services;
 use keysherd_domain::cluster::DEFAULT_NAME;
 use keysherd_gateway::{Membership, MembershipConfig};
 use serde_json::{Value, json};
 
-use super::gateway::GatewayRole;
 use crate::config::cluster::ClusterSettings;
 use crate::exit::Exit;
 
-/// Joins the cluster, if there is one in the settings. Call it on the runtime that serves.
+/// What a gateway joins its cluster with.
+#[derive(Clone, Debug)]
+pub(crate) struct ClusterParts {
+    /// The settings.
+    pub(crate) settings: ClusterSettings,
+    /// Where its questions come from, as control sees it.
+    pub(crate) address: IpAddr,
+}
+
+/// Joins the cluster. `services` are the gateway's own. Call it on the runtime that serves.
 ///
 /// # Errors
 /// [`Exit::Configuration`] when the gateway's own credential cannot be read.
-pub(crate) fn join(
-    role: &GatewayRole,
-    settings: Option<&ClusterSettings>,
-    address: IpAddr,
-) -> Result<Option<Arc<Membership>>, Exit> {
-    let Some(settings) = settings else { return Ok(None) };
+pub(super) fn join(parts: ClusterParts, services: Services) -> Result<Arc<Membership>, Exit> {
+    let ClusterParts { settings, address } = parts;
     if settings.name == DEFAULT_NAME {
         tracing::warn!(
             cluster = DEFAULT_NAME,
@@ -31,30 +33,18 @@ pub(crate) fn join(
              name later is another cluster, which starts empty"
         );
     }
-    let Services { plane, crypt, clock, rng, forwarding, .. } = &*role.services;
-    let services = Services {
-        plane: plane.clone(),
-        crypt: crypt.clone(),
-        clock: clock.clone(),
-        rng: rng.clone(),
-        answers: AnswerBudget::default(),
-        browser_logins: BrowserLogins::default(),
-        configs: Arc::new(NoConfigs),
-        forwarding: forwarding.clone(),
-        outward: Outward::default(),
-        stretching: Turns::new(1),
-    };
-    Ok(Some(Membership::start(MembershipConfig {
+    Ok(Membership::start(MembershipConfig {
         services: Arc::new(services),
-        access_id: settings.access_id.clone(),
+        access_id: settings.access_id,
         credential: settings.proof.read(&crate::env)?,
         address,
-        name: settings.name.clone(),
-        display_name: settings.display_name.clone(),
-        url: settings.url.clone(),
-        host: settings.host.clone(),
+        name: settings.name,
+        display_name: settings.display_name,
+        url: settings.url,
+        protection_key: settings.protection_key,
+        host: settings.host,
         program: env!("CARGO_PKG_VERSION").to_owned(),
-    })))
+    }))
 }
 
 /// How the membership is, as `GET /status` has it; `null` for a gateway in no cluster.

@@ -22,6 +22,7 @@ use crate::roles::files::DataDir;
 use crate::roles::fragments::{self, FragmentsParts};
 use crate::roles::gateway::{self, GatewayParts, GatewayRole};
 use crate::roles::local_links::{Circle, LocalManager, LocalPeers};
+use crate::roles::membership::ClusterParts;
 
 /// Directory of the control plane in the data directory.
 pub(super) const CONTROL: &str = "control";
@@ -66,12 +67,14 @@ pub(super) struct Opening<'a> {
     pub(super) database: Option<PostgresSettings>,
     /// How control reaches identity providers.
     pub(super) web: &'a WebSettings,
+    /// The cluster that the gateway is in.
+    pub(super) cluster: Option<ClusterParts>,
 }
 
 impl Roles {
     /// Opens everything, making what is missing. Call it on the runtime that will serve.
     pub(super) async fn open(dir: &DataDir, opening: Opening<'_>) -> Result<Self, Exit> {
-        let Opening { fragments, strict, at_rest, database, web, .. } = opening;
+        let Opening { fragments, strict, at_rest, database, web, cluster, .. } = opening;
         let clock: ClockHandle = Arc::new(SystemClock);
         let rng = SystemRng::handle();
         let instance = gateway::instance_key(&dir.subdir("gateway")?, &rng)?;
@@ -109,6 +112,7 @@ impl Roles {
             rewraps_per_second: opening.rewraps_per_second,
             home: dir.join("gateway"),
             strict,
+            cluster,
         })?;
         Ok(Self {
             control,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use keysherd_base::{ClockHandle, SystemClock};
 use keysherd_control::{WebSettings, checked_email};
-use keysherd_gateway::{CustomerFragments, Membership, Strictness};
+use keysherd_gateway::{CustomerFragments, Strictness};
 use serde_json::json;
 
 use super::roles::{self, Opening, Roles};
@@ -19,9 +19,10 @@ use crate::customer_fragments;
 use crate::exit::Exit;
 use crate::roles::bootstrap::{self, Bootstrap, Setup};
 use crate::roles::files::DataDir;
+use crate::roles::membership::{self, ClusterParts};
 use crate::roles::process::{StopSignals, write_stdout};
 use crate::roles::public_edge::{PublicAddress, PublicEdge, Served, StatusText};
-use crate::roles::{control, fragments, gateway, membership, tls};
+use crate::roles::{control, fragments, gateway, tls};
 
 /// How often chores are done.
 const CHORES_INTERVAL: Duration = Duration::from_secs(60);
@@ -51,11 +52,13 @@ pub(crate) async fn run(config: ServerConfig) -> Result<(), Exit> {
         at_rest: &config.at_rest,
         database: config.database,
         web: &config.web,
+        cluster: config.serving.cluster.map(|settings| {
+            let address = IpAddr::from([127, 0, 0, 1]);
+            ClusterParts { settings, address }
+        }),
     };
     let roles = Roles::open(&dir, opening).await?;
     let (bootstrap, first) = account(&roles, &dir, &edge).await?;
-    let here = IpAddr::from([127, 0, 0, 1]);
-    let cluster = membership::join(&roles.gateway, config.serving.cluster.as_ref(), here)?;
     write_stdout(&announce::text(&dir, bootstrap.as_ref(), &edge.url, first));
     let chores =
         tokio::spawn(chores(roles.control.clone(), roles.managers.clone(), roles.clock.clone()));
@@ -69,7 +72,7 @@ pub(crate) async fn run(config: ServerConfig) -> Result<(), Exit> {
         clock: roles.clock.clone(),
     };
     let reloads = tokio::spawn(hangup::run(hangups, reload));
-    edge.serve(roles.gateway.services.clone(), roles.status(cluster), stop).await?;
+    edge.serve(roles.gateway.services.clone(), roles.status(), stop).await?;
     chores.abort();
     reloads.abort();
     Ok(())
@@ -96,6 +99,7 @@ pub(crate) async fn create_account(config: AccountConfig) -> Result<(), Exit> {
         at_rest: &config.at_rest,
         database: config.database,
         web: &WebSettings::default(),
+        cluster: None,
     };
     let roles = Roles::open(&dir, opening).await?;
     bootstrap::finish(&roles.gateway.services, &out).await?;
@@ -151,7 +155,8 @@ async fn new_account(
 
 impl Roles {
     /// What `GET /status` says: nothing that helps an attacker, enough for an operator.
-    fn status(&self, cluster: Option<Arc<Membership>>) -> StatusText {
+    fn status(&self) -> StatusText {
+        let cluster = self.gateway.membership.clone();
         let (managers, store) = (self.managers.clone(), self.store.clone());
         let gateway = self.gateway.clone();
         Arc::new(move || {

@@ -1,8 +1,12 @@
 //! Gateways as clusters: instances sign in as themselves, are seen running and down, and come back.
 
+mod configs;
+
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
-use crate::kit::{Api, Cluster, Http, Node, wait_for, wait_until};
+use crate::kit::{Api, Bootstrap, Cluster, Http, Node, wait_for, wait_until};
 
 /// The auth method of a cluster.
 struct Identity {
@@ -137,4 +141,46 @@ fn a_gateway_with_a_wrong_key_serves_and_says_that_it_is_in_no_cluster() {
     let admin = cluster.admin();
     assert_eq!(admin.read("/team/db"), "a value");
     assert!(listed(&admin).is_none());
+}
+
+/// Two gateways of one cluster, and an administrator at each.
+struct Pair {
+    cluster: Cluster,
+    second: Node,
+    here: Api,
+    there: Api,
+}
+
+impl Pair {
+    fn start() -> Self {
+        let mut cluster = Cluster::start();
+        let identity = Identity::make(&cluster.admin());
+        cluster.gateway.stop();
+        identity.give(&mut cluster.gateway, &identity.access_key);
+        cluster.gateway.start(&cluster.site);
+        cluster.wait_until_healthy();
+        Self::of(cluster, &identity)
+    }
+
+    /// The gateway of `cluster`, which has the identity, and another one.
+    fn of(mut cluster: Cluster, identity: &Identity) -> Self {
+        let second = second(&mut cluster, identity);
+        wait_for_instances(&cluster.admin(), "2 of 2");
+        let http = Http::new(&second.address, &second.data.join("tls/ca.pem"));
+        let Bootstrap { access_id, access_key, .. } = &cluster.bootstrap;
+        let there = Api::new(Arc::new(http)).login(access_id, access_key);
+        let here = cluster.admin();
+        Self { cluster, second, here, there }
+    }
+
+    /// What a configuration of a Kubernetes cluster takes; `secret` is the reviewer's token.
+    fn config(&self, method: &Value, name: &str, secret: &str) -> Value {
+        json!({
+            "name": name,
+            "access-id": method["access_id"],
+            "signing-key": method["prv_key"],
+            "k8s-host": "https://127.0.0.1:6443",
+            "token-reviewer-jwt": secret,
+        })
+    }
 }

@@ -7,7 +7,7 @@ use keysherd_base::limits::{
     CLUSTERS_PER_ACCOUNT_MAX, DESCRIPTION_BYTES_MAX, FRAGMENTS_TOLD_MAX, INSTANCES_PER_CLUSTER_MAX,
     TAG_BYTES_MAX,
 };
-use keysherd_base::{Fault, Timestamp, Uid};
+use keysherd_base::{Fault, ItemPath, Timestamp, Uid};
 use keysherd_domain::cluster::{Cluster, FragmentNote, Instance, is_name};
 use keysherd_plane::Caller;
 use keysherd_plane::clusters::{ClusterSync, ClusterSyncReply};
@@ -17,6 +17,8 @@ use super::live::Next;
 use crate::audit::audit_draft;
 use crate::control::Control;
 use crate::gateways::GatewayIdentity;
+use crate::items::account_now;
+use crate::items::protection::Chooser;
 use crate::session::Principal;
 
 /// Longest wait for news; also the interval of heartbeats.
@@ -124,37 +126,56 @@ async fn register(
         name: message.name.clone(),
         display_name: message.display_name.clone().unwrap_or_else(|| message.name.clone()),
         url: String::new(),
+        protection_key: None,
         created: now,
     };
-    let url = message.url.clone();
-    let job = move |tx: &Tx| join(tx, new, instance, url, now);
+    let (url, key, bearer) = (message.url.clone(), message.protection_key.clone(), who.clone());
+    let job = move |tx: &Tx| {
+        let cluster = found_or_made(tx, &bearer, new, key.as_ref(), now)?;
+        join(tx, &cluster, instance, url, now)
+    };
     let drafts = if stays { Vec::new() } else { vec![draft] };
     let cluster = control.store.commit(drafts, job).await?;
     control.clusters.joined(*spki, (account, who.access_id()), cluster, message, now);
     Ok(cluster)
 }
 
-/// Finds or makes the cluster, and puts the instance into it.
+/// The cluster with the identity of `new`, or that one, under the key at `key`.
+fn found_or_made(
+    tx: &Tx,
+    who: &Principal,
+    new: Cluster,
+    key: Option<&ItemPath>,
+    now: Timestamp,
+) -> Result<Cluster, Fault> {
+    if let Some(cluster) = stored::find(tx, new.account, &new.access_id, &new.name)? {
+        return Ok(cluster);
+    }
+    let most = i64::try_from(CLUSTERS_PER_ACCOUNT_MAX).unwrap_or(i64::MAX);
+    if stored::count(tx, new.account)? >= most {
+        return Err(Fault::bad_request(format!(
+            "the account has {most} gateway clusters, which is the most; delete one with \
+             delete-gateway-cluster"
+        )));
+    }
+    let account = account_now(tx, who.account)?;
+    let chooser = Chooser { q: tx, who, account: &account, now };
+    let protection_key = match key {
+        Some(key) => chooser.for_new(Some(key))?.item,
+        None => None,
+    };
+    let new = Cluster { protection_key, ..new };
+    Ok(Cluster { id: stored::insert(tx, &new)?, ..new })
+}
+
+/// Puts the instance into its cluster.
 fn join(
     tx: &Tx,
-    new: Cluster,
+    cluster: &Cluster,
     mut instance: Instance,
     url: Option<String>,
     now: Timestamp,
 ) -> Result<i64, Fault> {
-    let cluster = match stored::find(tx, new.account, &new.access_id, &new.name)? {
-        Some(cluster) => cluster,
-        None => {
-            let most = i64::try_from(CLUSTERS_PER_ACCOUNT_MAX).unwrap_or(i64::MAX);
-            if stored::count(tx, new.account)? >= most {
-                return Err(Fault::bad_request(format!(
-                    "the account has {most} gateway clusters, which is the most; delete one with \
-                     delete-gateway-cluster"
-                )));
-            }
-            Cluster { id: stored::insert(tx, &new)?, ..new }
-        }
-    };
     if let Some(url) = url.filter(|url| *url != cluster.url) {
         stored::update(tx, &Cluster { url, ..cluster.clone() })?;
     }

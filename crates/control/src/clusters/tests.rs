@@ -2,15 +2,19 @@
 
 use keysherd_audit::Record;
 use keysherd_base::{AccessId, FaultKind};
+use keysherd_crypto::permit::Class;
 use keysherd_domain::auth_method::MethodShared;
 use keysherd_domain::cluster::FragmentNote;
 use keysherd_plane::Ask;
 use keysherd_plane::clusters::{
-    ClusterDelete, ClusterList, ClusterSync, ClusterSyncReply, ClusterView,
+    ClusterConfigPut, ClusterDelete, ClusterList, ClusterSync, ClusterSyncReply, ClusterView,
 };
+use keysherd_plane::grants::{Grant, Granted, ItemRef, VersionWish, Wish, WriteTarget};
+use keysherd_plane::items::SealedValue;
 
 use crate::GatewayIdentity;
-use crate::testing::{STRANGER, World, kind};
+use crate::items::testing::{envelope, fresh_salt};
+use crate::testing::{STRANGER, World, item, kind};
 
 const FIRST: GatewayIdentity = GatewayIdentity { spki_sha256: [1; 32] };
 const SECOND: GatewayIdentity = GatewayIdentity { spki_sha256: [2; 32] };
@@ -20,6 +24,7 @@ fn hello(name: &str) -> ClusterSync {
         name: name.to_owned(),
         display_name: Some("Our gateways".to_owned()),
         url: None,
+        protection_key: None,
         host: "gw-1".to_owned(),
         program: "1.2.3".to_owned(),
         fragments: Vec::new(),
@@ -226,4 +231,98 @@ async fn a_waiting_instance_is_answered_when_its_cluster_goes() {
     }
     // Whatever an instance asks for, it is not kept for longer than a heartbeat.
     assert!(began.elapsed() < std::time::Duration::from_secs(30));
+}
+
+/// Asks for one grant through a gateway.
+async fn granted(world: &World, token: &str, wish: Wish) -> Result<Granted, keysherd_base::Fault> {
+    let message = Grant { wishes: vec![(world.caller(token), wish)], with_permit: true };
+    let mut reply = world.at(FIRST, token, message).await.unwrap();
+    reply.outcomes.remove(0).map(|granted| granted.granted)
+}
+
+fn next(cluster: i64, replaces: u32) -> Wish {
+    let path = item("/.gateway-clusters/1");
+    let target = WriteTarget::GatewayCluster { cluster, path, replaces };
+    Wish::Write { target, salt: fresh_salt() }
+}
+
+fn newest(cluster: i64) -> Wish {
+    Wish::Read { items: vec![ItemRef::GatewayCluster(cluster)], version: VersionWish::Latest }
+}
+
+/// What a gateway seals for the place that it was granted.
+fn sealed(world: &World, granted: &Granted) -> (u32, SealedValue) {
+    let Granted::Write { uid, version, key, .. } = granted else { panic!("not a write") };
+    let ciphertext = envelope(world, *uid, *version, Class::SecretItem, key, fresh_salt());
+    let value = SealedValue { ciphertext, key: *key, unconfirmed: false, name_tag: None };
+    (*version, value)
+}
+
+#[tokio::test]
+async fn a_configuration_is_the_cluster_s_own_and_follows_the_one_before() {
+    let world = World::new().await;
+    let (_, token) = world.gateway_token("/gateways/prod").await;
+    let cluster = world.at(FIRST, &token, hello("prod")).await.unwrap().cluster;
+    assert_eq!(kind(granted(&world, &token, newest(cluster)).await), FaultKind::NotFound);
+    let place = granted(&world, &token, next(cluster, 0)).await.unwrap();
+    let (version, value) = sealed(&world, &place);
+    assert_eq!(version, 1);
+    let put = |version: u32, value: &SealedValue| ClusterConfigPut {
+        cluster,
+        version,
+        value: value.clone(),
+    };
+    // Not by another gateway, not by another access id, not another version's, not unconfirmed.
+    assert_eq!(kind(world.at(SECOND, &token, put(1, &value)).await), FaultKind::Forbidden);
+    let admin = world.admin.clone();
+    assert_eq!(kind(world.at(FIRST, &admin, put(1, &value)).await), FaultKind::NotFound);
+    assert_eq!(kind(world.at(FIRST, &token, put(2, &value)).await), FaultKind::BadRequest);
+    let waiting = SealedValue { unconfirmed: true, ..value.clone() };
+    assert_eq!(kind(world.at(FIRST, &token, put(1, &waiting)).await), FaultKind::BadRequest);
+    world.at(FIRST, &token, put(1, &value)).await.unwrap();
+    assert_eq!(kind(world.at(FIRST, &token, put(1, &value)).await), FaultKind::Conflict);
+    let Granted::Read(items) = granted(&world, &token, newest(cluster)).await.unwrap() else {
+        panic!("not a reading")
+    };
+    assert_eq!(items[0].versions[0].ciphertext, value.ciphertext);
+    // The next one is made from the newest one only.
+    assert_eq!(kind(granted(&world, &token, next(cluster, 0)).await), FaultKind::Conflict);
+    assert_eq!(kind(granted(&world, &token, next(cluster, 2)).await), FaultKind::Conflict);
+    assert!(granted(&world, &token, next(cluster, 1)).await.is_ok());
+    // Administrators have no way to it, and neither have other accounts.
+    for wish in [newest(cluster), next(cluster, 1)] {
+        assert_eq!(kind(granted(&world, &admin, wish).await), FaultKind::NotFound);
+    }
+    let known = ClusterSync { known: 0, ..hello("prod") };
+    assert_eq!(world.at(FIRST, &token, known).await.unwrap().version, 1);
+    let actions: Vec<_> = world.records().iter().map(|it| it.draft.action.to_string()).collect();
+    for action in ["get_gateway_config", "update_gateway_config"] {
+        assert!(actions.iter().any(|known| known == action), "{actions:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_new_configuration_wakes_whoever_waits_for_one() {
+    let world = World::new().await;
+    let (_, token) = world.gateway_token("/gateways/prod").await;
+    let cluster = world.at(FIRST, &token, hello("prod")).await.unwrap().cluster;
+    world.at(SECOND, &token, hello("prod")).await.unwrap();
+    let waiting = ClusterSync { wait_millis: 1_000, ..hello("prod") };
+    let (plane, caller) = (world.control.plane_for(SECOND), world.caller(&token));
+    let asked = tokio::spawn(async move { plane.ask(caller, waiting).await });
+    let place = granted(&world, &token, next(cluster, 0)).await.unwrap();
+    let (version, value) = sealed(&world, &place);
+    let put = ClusterConfigPut { cluster, version, value };
+    world.at(FIRST, &token, put).await.unwrap();
+    assert_eq!(asked.await.unwrap().unwrap().version, 1);
+}
+
+#[tokio::test]
+async fn a_key_for_the_configuration_is_one_that_the_gateway_may_use() {
+    let world = World::new().await;
+    let (_, token) = world.gateway_token("/gateways/prod").await;
+    let with_key = |path: &str| ClusterSync { protection_key: Some(item(path)), ..hello("prod") };
+    let refused = world.at(FIRST, &token, with_key("/keys/gateways")).await;
+    assert_eq!(kind(refused), FaultKind::Unauthorized);
+    assert!(world.clusters().await.is_empty());
 }

@@ -28,13 +28,13 @@ use crate::keys::check_place;
 use crate::session::Principal;
 
 /// What a write will derive.
-struct Place {
-    uid: Uid,
-    version: u32,
-    overwrite: bool,
-    format: ValueFormat,
-    class: Class,
-    key: KeyRef,
+pub(super) struct Place {
+    pub(super) uid: Uid,
+    pub(super) version: u32,
+    pub(super) overwrite: bool,
+    pub(super) format: ValueFormat,
+    pub(super) class: Class,
+    pub(super) key: KeyRef,
 }
 
 /// A new value as its wish describes it.
@@ -71,6 +71,9 @@ impl Batch {
             WriteTarget::RotatedSealedKey { path, key } => {
                 rotated_sealed_key(reader, who, &path, key, now)
             }
+            WriteTarget::GatewayCluster { cluster, path: _, replaces } => {
+                super::cluster::next_config(reader, who, cluster, replaces, now)
+            }
             WriteTarget::SameValue { path, version } => {
                 same_value(reader, who, &path, version, &salt, now)
             }
@@ -101,6 +104,7 @@ pub(super) fn recorded_as(target: &WriteTarget) -> (&'static str, &ItemPath) {
             (action::UPDATE_ITEM, path)
         }
         WriteTarget::RotatedSealedKey { path, .. } => (action::ROTATE_ITEM, path),
+        WriteTarget::GatewayCluster { path, .. } => (action::UPDATE_GATEWAY_CONFIG, path),
     }
 }
 

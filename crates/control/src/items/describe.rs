@@ -84,6 +84,7 @@ pub(crate) fn by_reference(
         ItemRef::Path(path) => stored::by_path(q, who.account, path),
         ItemRef::Id(id) => stored::by_id(q, who.account, *id),
         ItemRef::Display(id) => stored::by_display(q, who.account, id),
+        ItemRef::GatewayCluster(_) => Ok(None),
     }
 }
 
@@ -93,6 +94,7 @@ pub(crate) fn unknown_ref(reference: &ItemRef) -> Fault {
         ItemRef::Path(path) => format!("item {path}"),
         ItemRef::Id(id) => format!("item with item-id {id}"),
         ItemRef::Display(id) => format!("item with display-id {}", id.escape_default()),
+        ItemRef::GatewayCluster(id) => format!("configuration of gateway cluster {id}"),
     };
     Fault::not_found(format!("{named} does not exist, or is not visible to you; check it"))
 }
@@ -103,5 +105,6 @@ pub(crate) fn ref_param(reference: &ItemRef) -> Param {
         ItemRef::Path(path) => super::item_param(path),
         ItemRef::Id(id) => Param::public("item_id", id.to_string()),
         ItemRef::Display(id) => Param::public("display_id", id.clone()),
+        ItemRef::GatewayCluster(id) => Param::public("gateway_cluster", id.to_string()),
     }
 }

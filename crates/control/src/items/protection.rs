@@ -64,6 +64,25 @@ impl Chooser<'_> {
         }
     }
 
+    /// The key item `named`, chosen earlier, or the account's default key.
+    ///
+    /// # Errors
+    /// As [`Self::for_new`].
+    pub(crate) fn of_item_or_default(&self, named: Option<ItemId>) -> Result<Protection, Fault> {
+        let Some(id) = named else { return self.default() };
+        let key = self.by_id(id)?;
+        Ok(Protection { item: Some(id), key: usable(&key)? })
+    }
+
+    /// Checks the choice a grant made by [`Self::of_item_or_default`].
+    ///
+    /// # Errors
+    /// As [`Self::recheck`].
+    pub(crate) fn recheck_choice(&self, named: Option<ItemId>, key: &KeyRef) -> Result<(), Fault> {
+        let protection = self.of_item_or_default(named)?;
+        self.accepted(protection, key)?.map(drop).ok_or_else(changed)
+    }
+
     /// Checks the choice a grant made: `key` must still be one the caller may choose for `item`.
     ///
     /// # Errors
@@ -113,9 +132,7 @@ impl Chooser<'_> {
 
     /// The key the item has, or the default.
     fn own(&self, item: &Item) -> Result<Protection, Fault> {
-        let Some(id) = item.protection_key else { return self.default() };
-        let key = self.by_id(id)?;
-        Ok(Protection { item: Some(id), key: usable(&key)? })
+        self.of_item_or_default(item.protection_key)
     }
 
     fn default(&self) -> Result<Protection, Fault> {

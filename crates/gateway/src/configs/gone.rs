@@ -4,10 +4,9 @@
 use std::sync::Weak;
 use std::time::Duration;
 
+use keysherd_api::Configs;
 use keysherd_base::Uid;
 use keysherd_plane::{Caller, PlaneHandle};
-
-use super::ConfigStore;
 
 /// How often that is looked for, beside after each deletion through this gateway.
 const INTERVAL: Duration = Duration::from_secs(3_600);
@@ -15,7 +14,7 @@ const INTERVAL: Duration = Duration::from_secs(3_600);
 const RETRY: Duration = Duration::from_secs(60);
 
 /// Looks at the start and from time to time, until the gateway is gone.
-pub async fn forget_gone_methods(configs: Weak<ConfigStore>, plane: PlaneHandle) {
+pub async fn forget_gone_methods(configs: Weak<dyn Configs>, plane: PlaneHandle) {
     loop {
         let Some(configs) = configs.upgrade() else { return };
         let caller = Caller::of_the_server(Uid::default());
@@ -31,7 +30,10 @@ pub async fn forget_gone_methods(configs: Weak<ConfigStore>, plane: PlaneHandle)
                 RETRY
             }
         };
+        let mut news = configs.news();
         drop(configs);
-        tokio::time::sleep(rest).await;
+        // What else is in force may be about methods that are gone. When nobody can change it any
+        // more, the next turn ends.
+        let _news = tokio::time::timeout(rest, news.changed()).await;
     }
 }

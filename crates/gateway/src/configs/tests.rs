@@ -39,10 +39,10 @@ fn body(found: Option<SecretString>) -> Option<String> {
 fn configurations_outlive_the_process_and_their_files_tell_nothing() {
     let home = TempDir::new().unwrap();
     let kept = store(&home);
-    kept.put(config(1, "prod", 0), None).unwrap();
-    kept.put(config(1, "test", 1), None).unwrap();
-    assert!(kept.remove(account(1), "k8s", "test").unwrap());
-    assert!(!kept.remove(account(1), "k8s", "test").unwrap());
+    kept.keep(config(1, "prod", 0), None).unwrap();
+    kept.keep(config(1, "test", 1), None).unwrap();
+    assert!(kept.forget(account(1), "k8s", "test").unwrap());
+    assert!(!kept.forget(account(1), "k8s", "test").unwrap());
     drop(kept);
     let again = store(&home);
     let found = again.of_method("k8s", "prod", &id(0)).unwrap();
@@ -68,11 +68,11 @@ fn configurations_outlive_the_process_and_their_files_tell_nothing() {
 fn accounts_do_not_see_or_displace_each_other() {
     let home = TempDir::new().unwrap();
     let kept = store(&home);
-    kept.put(config(1, "prod", 0), None).unwrap();
-    kept.put(config(2, "prod", 1), None).unwrap();
+    kept.keep(config(1, "prod", 0), None).unwrap();
+    kept.keep(config(2, "prod", 1), None).unwrap();
     assert_eq!(kept.get(account(2), "k8s", "prod").unwrap().unwrap().0, id(1));
     assert!(kept.get(account(3), "k8s", "prod").unwrap().is_none());
-    assert!(!kept.remove(account(3), "k8s", "prod").unwrap());
+    assert!(!kept.forget(account(3), "k8s", "prod").unwrap());
     assert!(kept.of_method("k8s", "prod", &id(2)).unwrap().is_none());
     assert!(kept.of_method("ldap", "prod", &id(0)).unwrap().is_none());
     assert!(kept.of_method("k8s", "prod", &id(0)).unwrap().is_some());
@@ -83,7 +83,7 @@ fn names_are_taken_once_and_can_change() {
     let home = TempDir::new().unwrap();
     let kept = store(&home);
     let put = |name: &str, replaces: Option<&str>| {
-        kept.put(config(1, name, 0), replaces).map_err(|fault| fault.kind())
+        kept.keep(config(1, name, 0), replaces).map_err(|fault| fault.kind())
     };
     assert_eq!(put("a", None), Ok(()));
     assert_eq!(put("a", None), Err(FaultKind::Conflict));
@@ -96,7 +96,7 @@ fn names_are_taken_once_and_can_change() {
     assert_eq!(put(&"n".repeat(NAME_BYTES_MAX + 1), None), Err(FaultKind::BadRequest));
     let mut long = config(1, "long", 0);
     long.body = Secret::new("x".repeat(BODY_BYTES_MAX + 1));
-    assert_eq!(kept.put(long, None).unwrap_err().kind(), FaultKind::BadRequest);
+    assert_eq!(kept.keep(long, None).unwrap_err().kind(), FaultKind::BadRequest);
     for n in 0..CONFIGS_MAX - 2 {
         assert_eq!(put(&format!("n{n}"), None), Ok(()));
     }
@@ -108,8 +108,8 @@ fn names_are_taken_once_and_can_change() {
 fn a_file_opens_under_its_own_name_only_and_damage_costs_one_configuration() {
     let home = TempDir::new().unwrap();
     let kept = store(&home);
-    kept.put(config(1, "first", 0), None).unwrap();
-    kept.put(config(1, "second", 1), None).unwrap();
+    kept.keep(config(1, "first", 0), None).unwrap();
+    kept.keep(config(1, "second", 1), None).unwrap();
     drop(kept);
     let dir = home.path().join("configs");
     let path = |name: &str| dir.join(file_name(account(1), "k8s", name));
@@ -118,6 +118,6 @@ fn a_file_opens_under_its_own_name_only_and_damage_costs_one_configuration() {
     assert!(again.get(account(1), "k8s", "first").unwrap().is_some());
     assert!(again.get(account(1), "k8s", "second").unwrap().is_none());
     // It can be made again over the damaged file.
-    again.put(config(1, "second", 1), None).unwrap();
+    again.keep(config(1, "second", 1), None).unwrap();
     assert!(store(&home).get(account(1), "k8s", "second").unwrap().is_some());
 }

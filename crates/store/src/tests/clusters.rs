@@ -17,6 +17,7 @@ fn cluster(name: &str) -> Cluster {
         name: name.to_owned(),
         display_name: "ours".to_owned(),
         url: String::new(),
+        protection_key: None,
         created: NOW,
     }
 }

@@ -98,7 +98,7 @@ async fn create(
     let create = MethodCreate { path: path.clone(), shared: shared::read(&args)?, detail };
     let created = ctx.ask(create).await?;
     if let (Some(keeping), Some(body)) = (keeping, kept)
-        && let Err(fault) = keeping.put(&ctx, &created.access_id, body)
+        && let Err(fault) = keeping.put(&ctx, &created.access_id, body).await
     {
         return Err(taken_back(&ctx, path, fault).await);
     }
@@ -128,7 +128,7 @@ async fn update(
     let updated = ctx.ask(update).await?;
     if let (Some(keeping), Some(body)) = (keeping, kept) {
         // Control knows at most a key more now, of which nobody has the private half.
-        keeping.put(&ctx, &updated.access_id, body)?;
+        keeping.put(&ctx, &updated.access_id, body).await?;
     }
     let key = private_key.as_ref().map(|key| key.expose().as_str());
     let reply = answer(spelling, &new_path.unwrap_or(path), &updated.access_id, key)?;

@@ -27,6 +27,6 @@ pub(super) static COMMAND: ApiCommand = Command {
 
 async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
     let config = wanted(&ctx, &args, name(&args, &NAME)?).await?;
-    ctx.services().configs.put(config, None)?;
+    ctx.services().configs.put(config, None).await?;
     Ok(Answer::empty())
 }

@@ -29,7 +29,7 @@ pub(super) static COMMAND: ApiCommand = Command {
 async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
     let name = name(&args, &NAME)?;
     let account = admitted(&ctx, None).await?;
-    if ctx.services().configs.remove(account, K8S_CONFIG, &name)? {
+    if ctx.services().configs.remove(account, K8S_CONFIG, &name).await? {
         return Ok(Answer::empty());
     }
     Err(absent(&name))

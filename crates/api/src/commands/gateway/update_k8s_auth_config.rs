@@ -29,6 +29,6 @@ async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
     let old = name(&args, &NAME)?;
     let new = args.get(&NEW_NAME)?.map_or_else(|| Ok(old.clone()), |_| name(&args, &NEW_NAME))?;
     let config = wanted(&ctx, &args, new).await?;
-    ctx.services().configs.put(config, Some(&old))?;
+    ctx.services().configs.put(config, Some(&old)).await?;
     Ok(Answer::empty())
 }

@@ -37,6 +37,6 @@ async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
     let replaces = old.as_ref().map(|_| "");
     let config = changed(&args, old, account)?;
     admitted(&ctx, Some(&config.access_id)).await?;
-    ctx.services().configs.put(config, replaces)?;
+    ctx.services().configs.put(config, replaces).await?;
     Answer::json(&Reply { updated: true })
 }

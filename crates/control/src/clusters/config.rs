@@ -1,0 +1,87 @@
+//! Keeping the configuration of a cluster, which control cannot read.
+
+use keysherd_audit::{Param, action};
+use keysherd_base::Fault;
+use keysherd_crypto::permit::Class;
+use keysherd_plane::clusters::ClusterConfigPut;
+use keysherd_plane::grants::KeyRef;
+use keysherd_plane::{Caller, Done};
+use keysherd_store::{Tx, clusters as stored};
+
+use super::own;
+use crate::audit::audit_draft;
+use crate::control::Control;
+use crate::gateways::GatewayIdentity;
+use crate::items::account_now;
+use crate::items::protection::Chooser;
+use crate::items::sealed::{self, Sealing};
+use crate::session::Principal;
+
+/// Keeps the next configuration of a cluster and tells its gateways.
+///
+/// # Errors
+/// [`Fault::not_found`] for all but the cluster's own access id, [`Fault::forbidden`] for a gateway
+/// that is not in it, [`Fault::conflict`] when it is not the next one.
+pub(crate) async fn put(
+    control: &Control,
+    gateway: &GatewayIdentity,
+    caller: &Caller,
+    message: ClusterConfigPut,
+) -> Result<Done, Fault> {
+    let who = control.principal(caller).await?;
+    let params = vec![
+        Param::public("gateway_cluster", message.cluster.to_string()),
+        Param::public("version", message.version.to_string()),
+    ];
+    let draft = audit_draft(caller, &who, action::UPDATE_GATEWAY_CONFIG, "", params);
+    let (spki, now) = (gateway.spki_sha256, control.now());
+    let job = move |tx: &Tx| {
+        let member = stored::instance(tx, &spki)?.map(|(instance, _)| instance.cluster);
+        if member != Some(message.cluster) {
+            return Err(Fault::forbidden(
+                "this gateway is not in the cluster whose configuration it would change",
+            ));
+        }
+        keep(tx, &who, message, now)
+    };
+    let done = control.store.commit(vec![draft], job).await?;
+    control.clusters.tell();
+    Ok(done)
+}
+
+fn keep(
+    tx: &Tx,
+    who: &Principal,
+    message: ClusterConfigPut,
+    now: keysherd_base::Timestamp,
+) -> Result<Done, Fault> {
+    let ClusterConfigPut { version, value, .. } = message;
+    let cluster = own(tx, who, message.cluster)?;
+    if value.unconfirmed {
+        return Err(Fault::bad_request(
+            "a configuration is kept only when every fragment manager has confirmed it",
+        ));
+    }
+    let sealing = Sealing {
+        account: who.account,
+        uid: cluster.uid,
+        version,
+        class: Class::SecretItem,
+        key: value.key,
+    };
+    sealed::check(&value.ciphertext, &sealing)?;
+    let account = account_now(tx, who.account)?;
+    let chooser = Chooser { q: tx, who, account: &account, now };
+    chooser.recheck_choice(cluster.protection_key, &value.key)?;
+    let KeyRef { key_id, version: key_version, customer_fragment } = value.key;
+    let key = stored::ConfigKey { key_id, version: key_version, customer_fragment };
+    let config = stored::StoredConfig { version, key, ciphertext: value.ciphertext };
+    if stored::put_config(tx, cluster.id, &config)? {
+        return Ok(Done);
+    }
+    Err(Fault::conflict(format!(
+        "the configuration of the gateway cluster {} was changed by another gateway at the same \
+         time",
+        cluster.full_name()
+    )))
+}

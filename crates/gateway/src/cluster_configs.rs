@@ -1,0 +1,383 @@
+//! The configurations of a cluster: one document, sealed by a gateway, kept by control, opened by
+//! each gateway of the cluster. Control and the fragment managers learn nothing of it.
+//!
+//! The document has a version. Whoever changes it names the version it was made from, so that two
+//! changes at the same time cannot overwrite each other: the second one is made again on top of the
+//! first, unless both are about the same configuration, which is a conflict.
+//!
+//! What a gateway kept for itself before it was in a cluster stays there until it is changed.
+
+use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::time::Duration;
+
+use keysherd_api::{Config, ConfigName, Configs, Crypt};
+use keysherd_base::limits::VALUE_BYTES_MAX;
+use keysherd_base::{AccessId, AccountId, Fault, FaultKind, ItemPath, SecretBytes, SecretString};
+use keysherd_domain::cluster::config_path;
+use keysherd_plane::BoxFuture;
+use keysherd_plane::clusters::ClusterConfigPut;
+use keysherd_plane::grants::{ItemRef, VersionWish, WriteTarget};
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+use crate::configs::{ConfigStore, Entry, absent, check, taken};
+use crate::membership::{Joined, Membership};
+
+#[cfg(test)]
+mod tests;
+
+/// Most configurations of one cluster.
+const CONFIGS_MAX: usize = 1_000;
+/// How often a change is made again because of others.
+const ATTEMPTS: usize = 8;
+/// The format of the document.
+const FORMAT: u32 = 1;
+/// The pause after a document could not be read.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// What is sealed.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    format: u32,
+    entries: Vec<Entry>,
+}
+
+/// A document that is in force, and which one it is.
+#[derive(Default)]
+struct InForce {
+    /// The cluster's number and the version; 0: there is no document.
+    of: Option<(i64, u32)>,
+    document: Document,
+}
+
+/// The configurations of this gateway's cluster.
+pub struct ClusterConfigs {
+    local: Arc<ConfigStore>,
+    membership: Arc<Membership>,
+    crypt: Arc<dyn Crypt>,
+    in_force: RwLock<Arc<InForce>>,
+    edits: tokio::sync::Mutex<()>,
+    news: watch::Sender<()>,
+}
+
+impl ClusterConfigs {
+    /// Follows the cluster's document for as long as this is held. Call it on the runtime that
+    /// serves. `local` has what was configured before.
+    pub fn start(
+        local: Arc<ConfigStore>,
+        membership: Arc<Membership>,
+        crypt: Arc<dyn Crypt>,
+    ) -> Arc<Self> {
+        let this = Arc::new(Self {
+            local,
+            membership,
+            crypt,
+            in_force: RwLock::default(),
+            edits: tokio::sync::Mutex::default(),
+            news: watch::Sender::new(()),
+        });
+        tokio::spawn(Self::follow(Arc::downgrade(&this), this.membership.news()));
+        this
+    }
+
+    async fn follow(this: Weak<Self>, mut news: watch::Receiver<Option<Joined>>) {
+        loop {
+            let joined = *news.borrow_and_update();
+            let Some(configs) = this.upgrade() else { return };
+            let outcome = match joined {
+                Some(joined) => configs.catch_up(joined).await,
+                None => Ok(()),
+            };
+            drop(configs);
+            match outcome {
+                Ok(()) => {
+                    if news.changed().await.is_err() {
+                        return;
+                    }
+                }
+                Err(fault) => {
+                    tracing::error!(
+                        ?fault,
+                        "the cluster's configuration cannot be read; trying on"
+                    );
+                    tokio::time::sleep(RETRY).await;
+                }
+            }
+        }
+    }
+
+    /// Brings what is in force up to what control has.
+    async fn catch_up(&self, joined: Joined) -> Result<(), Fault> {
+        if self.in_force().of == Some((joined.cluster, joined.version)) {
+            return Ok(());
+        }
+        if joined.version == 0 {
+            self.install(InForce { of: Some((joined.cluster, 0)), ..InForce::default() });
+            return Ok(());
+        }
+        self.load(joined.cluster).await
+    }
+
+    async fn load(&self, cluster: i64) -> Result<(), Fault> {
+        let ctx = self.membership.ctx("gateway-get-config").await?;
+        let items = vec![ItemRef::GatewayCluster(cluster)];
+        let opened = self.crypt.read(&ctx, items, VersionWish::Latest).await?;
+        let value = opened.into_iter().flat_map(|item| item.values).next();
+        let value = value.ok_or_else(|| Fault::internal("a configuration without a value"))?;
+        let document: Document =
+            serde_json::from_slice(value.value.expose()).map_err(Fault::internal)?;
+        if document.format != FORMAT {
+            return Err(Fault::unavailable(format!(
+                "the cluster's configuration has format {}, and this program knows {FORMAT}; use \
+                 the newer program",
+                document.format
+            )));
+        }
+        self.install(InForce { of: Some((cluster, value.version)), document });
+        tracing::info!(version = value.version, "the cluster's configuration is in force");
+        Ok(())
+    }
+
+    fn in_force(&self) -> Arc<InForce> {
+        self.in_force.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn install(&self, new: InForce) {
+        *self.in_force.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
+        self.news.send_replace(());
+    }
+
+    /// What is in force, in the version that control has.
+    async fn current(&self) -> Result<(i64, u32, Arc<InForce>), Fault> {
+        let joined = self.membership.joined().ok_or_else(|| not_joined(&self.membership))?;
+        self.catch_up(joined).await?;
+        let now = self.in_force();
+        // `catch_up` may have found a newer one than it was told of.
+        let (cluster, version) = now.of.ok_or_else(|| not_joined(&self.membership))?;
+        Ok((cluster, version, now))
+    }
+
+    /// Changes the document by `edit`, of which `about` says whether an entry is its concern.
+    async fn change(
+        &self,
+        about: impl Fn(&Entry) -> bool,
+        edit: impl Fn(&mut Vec<Entry>) -> Result<bool, Fault>,
+    ) -> Result<bool, Fault> {
+        let _turn = self.edits.lock().await;
+        let mut before: Option<Vec<Entry>> = None;
+        for _ in 0..ATTEMPTS {
+            let (cluster, version, base) = self.current().await?;
+            let concerned: Vec<Entry> =
+                base.document.entries.iter().filter(|entry| about(entry)).cloned().collect();
+            if before.as_ref().is_some_and(|before| *before != concerned) {
+                return Err(Fault::conflict(
+                    "somebody else changed this configuration at the same time, on another \
+                     gateway; look at it and change it again",
+                ));
+            }
+            let mut entries = base.document.entries.clone();
+            if !edit(&mut entries)? {
+                return Ok(false);
+            }
+            match self.store(cluster, version, Document { format: FORMAT, entries }).await {
+                Ok(()) => return Ok(true),
+                Err(fault) if fault.kind() == FaultKind::Conflict => {
+                    before = Some(concerned);
+                    self.load_newest(cluster).await?;
+                }
+                Err(fault) => return Err(fault),
+            }
+        }
+        Err(Fault::unavailable("the cluster's configuration changes all the time; try again"))
+    }
+
+    /// After a conflict: whatever control has now.
+    async fn load_newest(&self, cluster: i64) -> Result<(), Fault> {
+        match self.load(cluster).await {
+            Err(fault) if fault.kind() == FaultKind::NotFound => Err(Fault::unavailable(
+                "the cluster was deleted; this gateway registers again, try then",
+            )),
+            other => other,
+        }
+    }
+
+    async fn store(&self, cluster: i64, replaces: u32, document: Document) -> Result<(), Fault> {
+        let text = SecretBytes::new(serde_json::to_vec(&document).map_err(Fault::internal)?);
+        if text.expose().len() > VALUE_BYTES_MAX {
+            return Err(Fault::bad_request(format!(
+                "the configuration of the cluster would be longer than {VALUE_BYTES_MAX} bytes; \
+                 delete what is not needed"
+            )));
+        }
+        let ctx = self.membership.ctx("gateway-update-config").await?;
+        let path = ItemPath::parse(&config_path(cluster))?;
+        let target = WriteTarget::GatewayCluster { cluster, path, replaces };
+        let sealed = self.crypt.seal(&ctx, target, text).await?;
+        let version = sealed.version;
+        let put = ClusterConfigPut { cluster, version, value: sealed.value.clone() };
+        ctx.ask(put).await?;
+        self.crypt.recorded(&sealed);
+        self.install(InForce { of: Some((cluster, version)), document });
+        Ok(())
+    }
+
+    /// Whether the configurations of `account` are the cluster's.
+    fn is_ours(&self, account: AccountId) -> Result<bool, Fault> {
+        let joined = self.membership.joined().ok_or_else(|| not_joined(&self.membership))?;
+        Ok(joined.account == account)
+    }
+
+    /// What is found in the document, else what this gateway kept for itself; unavailable while
+    /// neither is known.
+    fn found<T>(
+        &self,
+        pick: impl Fn(&Entry) -> Option<T>,
+        local: Result<Option<T>, Fault>,
+    ) -> Result<Option<T>, Fault> {
+        let now = self.in_force();
+        let shared = now.document.entries.iter().find_map(pick);
+        match (shared, local?) {
+            (Some(found), _) | (None, Some(found)) => Ok(Some(found)),
+            (None, None) if now.of.is_none() => Err(not_joined(&self.membership)),
+            (None, None) => Ok(None),
+        }
+    }
+}
+
+fn not_joined(membership: &Membership) -> Fault {
+    let health = membership.health();
+    let why = health.problem.unwrap_or_else(|| "it has only just started".to_owned());
+    Fault::unavailable(format!(
+        "this gateway does not have the configuration of its cluster {}: {why}",
+        health.name
+    ))
+}
+
+/// Puts `new` into `entries`, in the place of the one called `replaces`.
+fn put(entries: &mut Vec<Entry>, new: &Entry, replaces: Option<&str>) -> Result<(), Fault> {
+    let is = |entry: &Entry, name: &str| entry.is(new.account, &new.kind, name);
+    if replaces != Some(&new.name) && entries.iter().any(|entry| is(entry, &new.name)) {
+        return Err(taken(&new.kind, &new.name));
+    }
+    if let Some(old) = replaces {
+        entries.retain(|entry| !is(entry, old));
+    }
+    if entries.len() >= CONFIGS_MAX {
+        return Err(Fault::bad_request(format!(
+            "this cluster has {CONFIGS_MAX} configurations, which is the most; delete one"
+        )));
+    }
+    entries.push(new.clone());
+    Ok(())
+}
+
+impl Configs for ClusterConfigs {
+    fn of_method(
+        &self,
+        kind: &str,
+        name: &str,
+        access_id: &AccessId,
+    ) -> Result<Option<SecretString>, Fault> {
+        let pick = |entry: &Entry| entry.signs_for(kind, name, access_id).then(|| entry.body());
+        self.found(pick, self.local.of_method(kind, name, access_id))
+    }
+
+    fn get(
+        &self,
+        account: AccountId,
+        kind: &str,
+        name: &str,
+    ) -> Result<Option<(AccessId, SecretString)>, Fault> {
+        let pick = |entry: &Entry| {
+            entry.is(account, kind, name).then(|| (entry.access_id.clone(), entry.body()))
+        };
+        self.found(pick, self.local.get(account, kind, name))
+    }
+
+    fn of_kind(&self, kind: &str) -> Vec<ConfigName> {
+        let now = self.in_force();
+        let shared = now.document.entries.iter().filter(|entry| entry.kind == kind);
+        let mut all: Vec<_> = shared.map(|entry| entry.called(true)).collect();
+        for own in Configs::of_kind(&*self.local, kind) {
+            // One of the same name that the cluster has is in force instead of it.
+            if !all.iter().any(|known| known.account == own.account && known.name == own.name) {
+                all.push(own);
+            }
+        }
+        all
+    }
+
+    fn news(&self) -> watch::Receiver<()> {
+        self.news.subscribe()
+    }
+
+    fn put<'a>(
+        &'a self,
+        config: Config,
+        replaces: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(async move {
+            if !self.is_ours(config.account)? {
+                let done = self.local.put(config, replaces).await;
+                self.news.send_replace(());
+                return done;
+            }
+            let new = Entry::new(config);
+            check(&new)?;
+            let (account, kind) = (new.account, new.kind.clone());
+            let local =
+                |name: &str| Ok::<_, Fault>(self.local.get(account, &kind, name)?.is_some());
+            let from_local = match replaces {
+                Some(old) => local(old)?,
+                None if local(&new.name)? => return Err(taken(&kind, &new.name)),
+                None => false,
+            };
+            let about = |entry: &Entry| {
+                entry.is(account, &kind, &new.name)
+                    || replaces.is_some_and(|old| entry.is(account, &kind, old))
+            };
+            let edit = |entries: &mut Vec<Entry>| {
+                let there = replaces
+                    .filter(|old| entries.iter().any(|entry| entry.is(account, &kind, old)));
+                if let Some(old) = replaces.filter(|_| there.is_none() && !from_local) {
+                    return Err(absent(&kind, old));
+                }
+                put(entries, &new, there)?;
+                Ok(true)
+            };
+            self.change(about, edit).await?;
+            // It is the cluster's from now on; a crash before this leaves one that nobody sees.
+            if let Some(old) = replaces.filter(|_| from_local) {
+                self.local.remove(account, &kind, old).await?;
+                self.news.send_replace(());
+            }
+            Ok(())
+        })
+    }
+
+    fn remove<'a>(
+        &'a self,
+        account: AccountId,
+        kind: &'a str,
+        name: &'a str,
+    ) -> BoxFuture<'a, Result<bool, Fault>> {
+        Box::pin(async move {
+            if !self.is_ours(account)? {
+                let done = self.local.remove(account, kind, name).await;
+                self.news.send_replace(());
+                return done;
+            }
+            let about = |entry: &Entry| entry.is(account, kind, name);
+            let edit = |entries: &mut Vec<Entry>| {
+                let before = entries.len();
+                entries.retain(|entry| !entry.is(account, kind, name));
+                Ok(entries.len() < before)
+            };
+            let shared = self.change(about, edit).await?;
+            let local = self.local.remove(account, kind, name).await?;
+            self.news.send_replace(());
+            Ok(shared || local)
+        })
+    }
+}
