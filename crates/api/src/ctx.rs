@@ -11,6 +11,7 @@ use keysherd_plane::{Ask, Caller, Client, PlaneHandle};
 
 use crate::browser::BrowserLogins;
 use crate::budget::AnswerBudget;
+use crate::certificate::PublicCertificate;
 use crate::configs::Configs;
 use crate::crypt::Crypt;
 use crate::forwarding::Forwarding;
@@ -30,6 +31,8 @@ pub struct Services {
     pub answers: AnswerBudget,
     /// This gateway's own configuration.
     pub configs: Arc<dyn Configs>,
+    /// The certificate that clients see.
+    pub certificate: Arc<dyn PublicCertificate>,
     /// What sends the audit log to others.
     pub forwarding: Arc<dyn Forwarding>,
     /// The way out to the clusters and directories that it names.

@@ -6,6 +6,7 @@
 
 mod browser;
 mod budget;
+mod certificate;
 mod configs;
 mod crypt;
 mod ctx;
@@ -21,6 +22,7 @@ pub mod passwords;
 
 pub use browser::{BrowserLogins, pages};
 pub use budget::AnswerBudget;
+pub use certificate::{CERTIFICATE_CONFIG, CertificateWish, NoCertificate, PublicCertificate};
 pub use configs::{Config, ConfigName, Configs, NoConfigs};
 pub use crypt::{
     Crypt, GeneratedKey, HeldFragment, KeyWish, ManagerSaid, OpenedItem, OpenedValue, RotateWish,

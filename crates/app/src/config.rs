@@ -20,5 +20,6 @@ pub(crate) mod recovery;
 pub(crate) mod server;
 pub(crate) mod serving;
 mod settings;
+pub(crate) mod tls;
 
 pub(crate) use data_dir::default as data_dir_default;

@@ -8,9 +8,9 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use keysherd_api::commands::{ApiCommand, all};
 use keysherd_api::passwords::Turns;
 use keysherd_api::{
-    BrowserLogins, Crypt, Ctx, GeneratedKey, HeldFragment, KeyWish, ManagerSaid, NoConfigs,
-    NoForwarding, OpenedItem, RotateWish, SealedWrite, Services, TakenOrder, TransitMessage,
-    TransitResult,
+    BrowserLogins, Crypt, Ctx, GeneratedKey, HeldFragment, KeyWish, ManagerSaid, NoCertificate,
+    NoConfigs, NoForwarding, OpenedItem, RotateWish, SealedWrite, Services, TakenOrder,
+    TransitMessage, TransitResult,
 };
 use keysherd_base::{Fault, ItemPath, ManualClock, SecretBytes, Timestamp, Uid};
 use keysherd_domain::item::NameTag;
@@ -121,6 +121,7 @@ fn check(command: &ApiCommand, args: Args) {
         clock: Arc::new(ManualClock::new(NOW)),
         rng: Arc::new(Sequence::new(1)),
         configs: Arc::new(NoConfigs),
+        certificate: Arc::new(NoCertificate),
         forwarding: NoForwarding::new(Arc::new(ManualClock::new(NOW)), Arc::new(Sequence::new(1))),
         browser_logins: BrowserLogins::default(),
         outward: Default::default(),

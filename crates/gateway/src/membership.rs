@@ -149,6 +149,11 @@ impl Membership {
         self.joined.subscribe()
     }
 
+    /// The auth method of the cluster.
+    pub fn access_id(&self) -> &AccessId {
+        &self.config.access_id
+    }
+
     /// The context of a request that this gateway makes as itself.
     ///
     /// # Errors

@@ -37,4 +37,4 @@ pub use json::parse_body;
 pub use listener::{Drained, Listener};
 pub use reply::error_text;
 pub use route::{Target, route};
-pub use tls::{TlsReload, TlsVersions};
+pub use tls::{ClientCertificates, TlsReload, TlsVersions};

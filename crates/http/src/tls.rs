@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use keysherd_base::Fault;
+use rustls::RootCertStore;
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs::{self, Ticketer, kx_group};
-use rustls::server::ServerConfig;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{NoServerSessionStorage, ServerConfig, WebPkiClientVerifier};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
@@ -22,11 +24,24 @@ pub enum TlsVersions {
     V12AndV13,
 }
 
+/// Whether clients show certificates of their own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ClientCertificates {
+    /// They are not asked for any.
+    #[default]
+    NotAsked,
+    /// They may show one; one of another authority than these, in DER, ends the handshake.
+    Optional(Vec<CertificateDer<'static>>),
+    /// Without one that one of these authorities issued there is no connection.
+    Required(Vec<CertificateDer<'static>>),
+}
+
 /// A server's TLS configuration, exchangeable for all connections to come. Clones are handles to
 /// the same one.
 #[derive(Clone)]
 pub struct TlsReload {
     current: Arc<ArcSwap<ServerConfig>>,
+    clients: Arc<ArcSwap<ClientCertificates>>,
     versions: TlsVersions,
 }
 
@@ -46,8 +61,26 @@ impl TlsReload {
         key: PrivateKeyDer<'static>,
         versions: TlsVersions,
     ) -> Result<Self, Fault> {
-        let config = server_config(chain, key, versions)?;
-        Ok(Self { current: Arc::new(ArcSwap::from_pointee(config)), versions })
+        Self::with_clients(chain, key, versions, ClientCertificates::NotAsked)
+    }
+
+    /// As [`TlsReload::new`]; clients show certificates as `clients` says.
+    ///
+    /// # Errors
+    /// As [`TlsReload::new`], and a bad request when an authority of `clients` cannot be read or
+    /// there is none.
+    pub fn with_clients(
+        chain: Vec<CertificateDer<'static>>,
+        key: PrivateKeyDer<'static>,
+        versions: TlsVersions,
+        clients: ClientCertificates,
+    ) -> Result<Self, Fault> {
+        let config = server_config(chain, key, versions, &clients)?;
+        Ok(Self {
+            current: Arc::new(ArcSwap::from_pointee(config)),
+            clients: Arc::new(ArcSwap::from_pointee(clients)),
+            versions,
+        })
     }
 
     /// As [`TlsReload::new`], from PEM text (RFC 7468).
@@ -71,9 +104,36 @@ impl TlsReload {
         chain: Vec<CertificateDer<'static>>,
         key: PrivateKeyDer<'static>,
     ) -> Result<(), Fault> {
-        let config = server_config(chain, key, self.versions)?;
+        let config = server_config(chain, key, self.versions, &self.clients.load())?;
         self.current.store(Arc::new(config));
         Ok(())
+    }
+
+    /// As [`TlsReload::replace_from_pem`]; from now on clients show certificates as `clients` says.
+    /// Open connections stay, whatever their client showed.
+    ///
+    /// # Errors
+    /// As [`TlsReload::with_clients`]; everything then stays as it was.
+    pub fn replace_all(
+        &self,
+        chain: &[u8],
+        key: &[u8],
+        clients: ClientCertificates,
+    ) -> Result<(), Fault> {
+        let (chain, key) = read_pem(chain, key)?;
+        let config = server_config(chain, key, self.versions, &clients)?;
+        self.clients.store(Arc::new(clients));
+        self.current.store(Arc::new(config));
+        Ok(())
+    }
+
+    /// Whether a pair in PEM could be used.
+    ///
+    /// # Errors
+    /// As [`TlsReload::from_pem`].
+    pub fn check_pem(&self, chain: &[u8], key: &[u8]) -> Result<(), Fault> {
+        let (chain, key) = read_pem(chain, key)?;
+        server_config(chain, key, self.versions, &ClientCertificates::NotAsked).map(drop)
     }
 
     /// As [`TlsReload::replace`], from PEM text.
@@ -126,6 +186,7 @@ fn server_config(
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
     versions: TlsVersions,
+    clients: &ClientCertificates,
 ) -> Result<ServerConfig, Fault> {
     let provider = Arc::new(provider());
     let certified = CertifiedKey::from_der(chain, key, &provider)
@@ -134,14 +195,44 @@ fn server_config(
         TlsVersions::V13 => &[&rustls::version::TLS13],
         TlsVersions::V12AndV13 => &[&rustls::version::TLS13, &rustls::version::TLS12],
     };
-    let mut config = ServerConfig::builder_with_provider(provider)
+    let verifier = client_verifier(clients, &provider)?;
+    let asks_clients = verifier.is_some();
+    let builder = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(versions)
-        .map_err(Fault::internal)?
-        .with_no_client_auth()
-        .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
+        .map_err(Fault::internal)?;
+    let builder = match verifier {
+        None => builder.with_no_client_auth(),
+        Some(verifier) => builder.with_client_cert_verifier(verifier),
+    };
+    let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    if asks_clients {
+        // A resumed session would go on with what its client showed once.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+        return Ok(config);
+    }
     // Tickets instead of a table of sessions: any number of clients can resume, which saves most
     // of a handshake's cost. The keys are made here and change every few hours.
     config.ticketer = Ticketer::new().map_err(Fault::internal)?;
     Ok(config)
+}
+
+fn client_verifier(
+    clients: &ClientCertificates,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Option<Arc<dyn ClientCertVerifier>>, Fault> {
+    let (authorities, required) = match clients {
+        ClientCertificates::NotAsked => return Ok(None),
+        ClientCertificates::Optional(authorities) => (authorities, false),
+        ClientCertificates::Required(authorities) => (authorities, true),
+    };
+    let what = "the authority of client certificates cannot be used";
+    let mut roots = RootCertStore::empty();
+    for authority in authorities {
+        roots.add(authority.clone()).map_err(|error| unusable(what, error))?;
+    }
+    let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone());
+    let builder = if required { builder } else { builder.allow_unauthenticated() };
+    builder.build().map(Some).map_err(|error| unusable(what, error))
 }

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use keysherd_api::passwords::{Turns, login_proof};
-use keysherd_api::{AnswerBudget, BrowserLogins, Ctx, NoConfigs, NoForwarding, Services, commands};
+use keysherd_api::{
+    AnswerBudget, BrowserLogins, Ctx, NoCertificate, NoConfigs, NoForwarding, Services, commands,
+};
 use keysherd_audit::HEAD_LABEL;
 use keysherd_base::{
     AccessId, AccountId, Clock, Fault, ManualClock, RequestId, Rng, Timestamp, Uid,
@@ -355,6 +357,7 @@ fn start_gateway(parts: GatewayParts<'_>, settings: Settings) -> (Arc<Gateway>, 
         rng: SystemRng::handle(),
         answers: AnswerBudget::default(),
         configs: Arc::new(NoConfigs),
+        certificate: Arc::new(NoCertificate),
         forwarding: NoForwarding::new(parts.clock.clone(), SystemRng::handle()),
         browser_logins: BrowserLogins::default(),
         outward: Default::default(),

@@ -247,6 +247,9 @@ export const scenarios = {
     },
   },
   'gateway-get-ldap-auth-config': { fields: () => ({}) },
+  'gateway-update-tls-cert': {
+    fields: async () => (await ownCluster(), { 'expiration-event-in': ['30', '7'] }),
+  },
   'list-gateways': { fields: async () => (await ownCluster(), {}) },
   'delete-gateway-cluster': {
     fields: async () => ({ 'cluster-name': await ownCluster(), 'force-deletion': true }),

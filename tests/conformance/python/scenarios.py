@@ -577,6 +577,12 @@ def read_directory():
     return Scenario({})
 
 
+@scenario("gateway-update-tls-cert")
+def own_certificate():
+    own_cluster()
+    return Scenario({"expiration-event-in": ["30", "7"]})
+
+
 # Where it sends the audit log; switched off, as nobody is there to take it.
 
 with open(os.path.join(os.path.dirname(__file__), "..", "log-targets.json"),

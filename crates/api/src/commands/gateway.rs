@@ -15,6 +15,7 @@ mod list_gateways;
 mod log_forwarding;
 mod update_k8s_auth_config;
 mod update_ldap_auth_config;
+mod update_tls_cert;
 
 use crate::commands::ApiCommand;
 
@@ -41,4 +42,5 @@ static COMMANDS: &[&ApiCommand] = &[
     &delete_k8s_auth_config::COMMAND,
     &get_ldap_auth_config::COMMAND,
     &update_ldap_auth_config::COMMAND,
+    &update_tls_cert::COMMAND,
 ];

@@ -18,6 +18,7 @@ const UNDERSTOOD: &[&str] = &[
     "GATEWAY_CERTIFICATE",
     "GATEWAY_CERTIFICATE_KEY",
     "INITIAL_DISPLAY_NAME",
+    "MIN_TLS_VERSION",
     "POD_NAME",
 ];
 
@@ -49,7 +50,6 @@ const WITHOUT_EFFECT: &[(&str, &str)] = &[
     ("GATEWAY_UID_TOKEN", "gateways sign in with an access key or a certificate"),
     ("GW_RATE_LIMIT", "see --help for limits"),
     ("HSM_PIN", "see docs/customer-fragments.md"),
-    ("MIN_TLS_VERSION", "TLS 1.2 is the least"),
     ("PREFER_CLUSTER_CACHE_FIRST", "there is no cache outside of the process"),
     ("PROACTIVE_CACHE_ENABLE", "use --key-cache-seconds"),
     ("REDIS_ADDR", "there is no cache outside of the process"),

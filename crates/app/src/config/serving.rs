@@ -9,6 +9,7 @@ use keysherd_gateway::Strictness;
 
 use super::cluster::{self, ClusterSettings};
 use super::settings::{Settings, option, options, switch, wrong};
+use super::tls::{self, TlsSettings};
 use crate::customer_fragments::module::{self, ModuleSource};
 use crate::customer_fragments::source::{self, FragmentSource};
 use crate::exit::Exit;
@@ -24,8 +25,8 @@ const REWRAPS_PER_SECOND_DEFAULT: u64 = 500;
 pub(crate) struct ServingSettings {
     /// Where clients connect.
     pub(crate) listen: SocketAddr,
-    /// Further names and addresses for the certificate.
-    pub(crate) tls_names: Vec<String>,
+    /// How they speak TLS.
+    pub(crate) tls: TlsSettings,
     /// The networks of proxies whose `X-Forwarded-For` is believed.
     pub(crate) trusted_proxies: Vec<IpNetwork>,
     /// Where browsers find it, when that is not the address it listens at.
@@ -48,17 +49,12 @@ pub(crate) struct ServingSettings {
 
 /// The options of roles that serve clients.
 pub(super) fn serving(command: Command) -> Command {
-    cluster::cluster(command)
+    tls::tls(cluster::cluster(command))
         .arg(option(
             "listen",
             "ADDRESS:PORT",
             "KEYSHERD_LISTEN",
             "Address clients connect to; port 0 takes a free one [default: 127.0.0.1:8000]",
-        ))
-        .arg(options(
-            "tls-name",
-            "NAME",
-            "A further name or address for the certificate; repeatable",
         ))
         .arg(options(
             "trusted-proxy",
@@ -117,7 +113,7 @@ impl ServingSettings {
             settings.number("rewraps-per-second", 0..=100_000, REWRAPS_PER_SECOND_DEFAULT)?;
         let serving = Self {
             listen: settings.parsed("listen", LISTEN_DEFAULT, what)?,
-            tls_names: settings.texts("tls-name")?,
+            tls: TlsSettings::load(settings)?,
             trusted_proxies: trusted_proxies(&settings.texts("trusted-proxy")?)?,
             public_url: settings.text("public-url")?,
             customer_fragments: FragmentSource::choose(settings.flags, file, env),
@@ -131,9 +127,6 @@ impl ServingSettings {
             drain_seconds: settings.number("drain-seconds", 0..=3_600, 25)?,
             cluster: ClusterSettings::load(settings, env)?,
         };
-        if let Some(name) = serving.tls_names.iter().find(|name| !is_tls_name(name)) {
-            return Err(wrong("tls-name", name, "a DNS name or an IP address"));
-        }
         if let Some(url) = serving.public_url.as_deref().filter(|url| !is_public_url(url)) {
             let what = "https:// and a host, without a slash at the end, a user or a query";
             return Err(wrong("public-url", url, what));
@@ -144,6 +137,7 @@ impl ServingSettings {
     /// What has to be readable besides the data directory.
     pub(super) fn paths(&self, env: &dyn Fn(&str) -> Option<String>) -> Vec<PathBuf> {
         let mut paths = self.customer_fragments.paths();
+        paths.extend(self.tls.paths());
         paths.extend(self.fragment_module.iter().flat_map(ModuleSource::paths));
         paths.extend(self.cluster.iter().flat_map(|cluster| cluster.paths(env)));
         paths
@@ -169,9 +163,4 @@ fn trusted_proxies(given: &[String]) -> Result<Vec<IpNetwork>, Exit> {
         network.ok_or_else(|| wrong("trusted-proxy", text, what))
     };
     given.iter().map(network).collect()
-}
-
-fn is_tls_name(name: &str) -> bool {
-    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':' | b'*');
-    (1..=253).contains(&name.len()) && name.bytes().all(allowed)
 }

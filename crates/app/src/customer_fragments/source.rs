@@ -138,8 +138,8 @@ impl FragmentSource {
     }
 }
 
-/// The content of a file with fragments, if only we can change it and not everybody can read it.
-pub(super) fn read_file(path: &Path) -> Result<SecretBytes, String> {
+/// The content of a file with secrets, if only we can change it and not everybody can read it.
+pub(crate) fn read_file(path: &Path) -> Result<SecretBytes, String> {
     let name = path.display();
     let file = File::open(path).map_err(|error| format!("{name}: {error}"))?;
     let metadata = file.metadata().map_err(|error| format!("{name}: {error}"))?;

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use keysherd_api::PublicCertificate;
 use keysherd_base::{ClockHandle, RngHandle, SystemClock};
 use keysherd_crypto::random::SystemRng;
 use keysherd_crypto::sign::{PublicKey, SigningKey};
@@ -21,6 +22,7 @@ use crate::config::gateway::GatewaySettings;
 use crate::customer_fragments;
 use crate::customer_fragments::source::FragmentSource;
 use crate::exit::Exit;
+use crate::roles::certificate::Certificate;
 use crate::roles::files::DataDir;
 use crate::roles::gateway::{self, GatewayParts, GatewayRole};
 use crate::roles::membership::{self, ClusterParts};
@@ -45,7 +47,7 @@ pub(crate) async fn run(settings: GatewaySettings) -> Result<(), Exit> {
     let dir = DataDir::open(&settings.data_dir)?;
     let public = PublicAddress {
         listen: settings.serving.listen,
-        tls_names: &settings.serving.tls_names,
+        tls: &settings.serving.tls,
         trusted_proxies: &settings.serving.trusted_proxies,
         public_url: settings.serving.public_url.as_deref(),
         served: settings.served,
@@ -74,12 +76,14 @@ pub(crate) async fn run(settings: GatewaySettings) -> Result<(), Exit> {
             Some(ClusterParts { settings: cluster, address })
         }
     };
+    let certificate = edge.certificate();
     let Joined { role, followed, follower } =
-        joining.join(bundle, fragments.clone(), cache, cluster)?;
+        joining.join(bundle, fragments.clone(), cache, (cluster, certificate.clone()))?;
+    edge.follow(&role);
     let tasks = [
         tokio::spawn(follower.follow()),
         tokio::spawn(reload(
-            hangup,
+            (hangup, certificate),
             settings.serving.customer_fragments,
             fragments,
             role.gateway.clone(),
@@ -181,7 +185,7 @@ impl Joining {
         bundle: Arc<PinnedBundle>,
         fragments: Arc<CustomerFragments>,
         key_cache_seconds: i64,
-        cluster: Option<ClusterParts>,
+        (cluster, certificate): (Option<ClusterParts>, Arc<dyn PublicCertificate>),
     ) -> Result<Joined, Exit> {
         let Self { instance, trusted, channel, poll, remotes, clock, rng, home, .. } = self;
         remotes.follow(&bundle);
@@ -196,6 +200,7 @@ impl Joining {
             key_cache_seconds,
             home,
             strict: self.strict,
+            certificate,
             rewraps_per_second: self.rewraps_per_second,
             cluster,
         })?;
@@ -302,15 +307,16 @@ async fn open_fragments(settings: &GatewaySettings) -> Arc<CustomerFragments> {
     customer_fragments::open(&settings.serving.customer_fragments, module).await
 }
 
-/// Reads the customer fragments again at each SIGHUP.
+/// Reads the certificate and the customer fragments again at each SIGHUP.
 async fn reload(
-    mut hangup: Hangup,
+    (mut hangup, certificate): (Hangup, Arc<Certificate>),
     source: FragmentSource,
     fragments: Arc<CustomerFragments>,
     gateway: Arc<Gateway>,
 ) {
     loop {
         hangup.wait().await;
+        certificate.look(true);
         if !source.can_change() {
             tracing::warn!("customer fragments do not come from a file; they stay as they are");
             continue;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use keysherd_api::{NoCertificate, PublicCertificate};
 use keysherd_base::SecretString;
 use keysherd_gateway::CustomerFragments;
 use keysherd_plane::setup::SetupToken;
@@ -24,7 +25,9 @@ pub(crate) async fn run(settings: SetupSettings) -> Result<(), Exit> {
     let out = DataDir::open(&settings.out_dir)?;
     let mut joining = Joining::new(&dir, &settings.gateway)?;
     let bundle = joining.wait_for_bundle().await?;
-    let mut joined = joining.join(bundle, Arc::new(CustomerFragments::new(None)), 0, None)?;
+    let fragments = Arc::new(CustomerFragments::new(None));
+    let nothing = (None, Arc::new(NoCertificate) as Arc<dyn PublicCertificate>);
+    let mut joined = joining.join(bundle, fragments, 0, nothing)?;
     joined.wait_for_managers().await?;
     bootstrap::finish(&joined.role.services, &out).await?;
     bootstrap::require_room(&out)?;

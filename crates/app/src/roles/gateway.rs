@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use keysherd_api::passwords::Turns;
 use keysherd_api::{
-    AnswerBudget, BrowserLogins, Configs, ForwarderState, Forwarding, NoConfigs, NoForwarding,
-    Services,
+    AnswerBudget, BrowserLogins, Configs, ForwarderState, Forwarding, NoCertificate, NoConfigs,
+    NoForwarding, PublicCertificate, Services,
 };
 use keysherd_authn::Outward;
 use keysherd_base::{ClockHandle, RngHandle};
@@ -57,6 +57,8 @@ pub(crate) struct GatewayParts {
     pub(crate) strict: Strictness,
     /// The cluster it is in.
     pub(crate) cluster: Option<ClusterParts>,
+    /// The certificate that its clients see.
+    pub(crate) certificate: Arc<dyn PublicCertificate>,
 }
 
 /// A running gateway and what its commands can use.
@@ -107,6 +109,7 @@ impl GatewayRole {
             answers: AnswerBudget::default(),
             browser_logins: BrowserLogins::default(),
             configs,
+            certificate: parts.certificate.clone(),
             forwarding,
             outward: Outward::default(),
             stretching: Turns::new(STRETCHING_MAX),
@@ -115,7 +118,8 @@ impl GatewayRole {
             None => (None, local),
             Some(cluster) => {
                 let none = NoForwarding::new(clock.clone(), rng.clone());
-                let own = services(Arc::new(NoConfigs), none);
+                let certificate = Arc::new(NoCertificate);
+                let own = Services { certificate, ..services(Arc::new(NoConfigs), none) };
                 let membership = membership::join(cluster, own)?;
                 let shared = ClusterConfigs::start(local, membership.clone(), gateway.clone());
                 (Some(membership), shared)

@@ -10,20 +10,23 @@ use keysherd_base::ClockHandle;
 use keysherd_crypto::random::SystemRng;
 use keysherd_domain::auth_method::IpNetwork;
 use keysherd_gateway::GatewayHost;
-use keysherd_http::{Edge, Limits, Listener, Surroundings, TlsReload, Transport, Workers};
+use keysherd_http::{Edge, Limits, Listener, Surroundings, Transport, Workers};
 use keysherd_wire::Command;
 
+use super::certificate::Certificate;
 use super::files::DataDir;
+use super::gateway::GatewayRole;
 use super::process::StopSignals;
 use super::tls;
+use crate::config::tls::TlsSettings;
 use crate::exit::Exit;
 
 /// Where clients connect, and how.
 pub(crate) struct PublicAddress<'a> {
     /// Where to listen.
     pub(crate) listen: SocketAddr,
-    /// Further names and addresses for the certificate.
-    pub(crate) tls_names: &'a [String],
+    /// How they speak TLS.
+    pub(crate) tls: &'a TlsSettings,
     /// The networks of proxies whose `X-Forwarded-For` is believed.
     pub(crate) trusted_proxies: &'a [IpNetwork],
     /// Where browsers find it, when that is not the address it listens at.
@@ -46,7 +49,7 @@ pub(crate) enum Served {
 /// A bound listener that does not serve yet.
 pub(crate) struct PublicEdge {
     listener: Listener,
-    certificate: TlsReload,
+    certificate: Arc<Certificate>,
     limits: Limits,
     trusted_proxies: Vec<IpNetwork>,
     served: Served,
@@ -73,10 +76,9 @@ impl PublicEdge {
             .await
             .map_err(|fault| Exit::Listen(fault.to_string()))?;
         let address = listener.address();
-        let tls_dir = dir.subdir("tls")?;
-        let names = tls::names(address, public.tls_names);
-        let certificate = tls::open(&tls_dir, &names, &**clock, &*SystemRng::handle())?;
-        let ca_file = tls_dir.join(tls::CA_FILE).display().to_string();
+        let own = (dir.subdir("tls")?, tls::names(address, &public.tls.names));
+        let certificate = Certificate::open(public.tls, own, clock.clone(), SystemRng::handle())?;
+        let ca_file = certificate.ca_file();
         let (url, public_url) = (tls::url(address), public.public_url.map(str::to_owned));
         let (trusted_proxies, served) = (public.trusted_proxies.to_vec(), public.served);
         Ok(Self {
@@ -91,6 +93,19 @@ impl PublicEdge {
         })
     }
 
+    /// The certificate that clients see.
+    pub(crate) fn certificate(&self) -> Arc<Certificate> {
+        self.certificate.clone()
+    }
+
+    /// From now on the administrators of the gateway's cluster, if it is in one, may set the
+    /// certificate.
+    pub(crate) fn follow(&self, role: &GatewayRole) {
+        if let Some(membership) = &role.membership {
+            self.certificate.follow(role.services.configs.clone(), membership.clone());
+        }
+    }
+
     /// Serves until a signal to stop, then drains.
     pub(crate) async fn serve(
         self,
@@ -102,20 +117,35 @@ impl PublicEdge {
         services.browser_logins.announce(self.public_url.unwrap_or_else(|| self.url.clone()));
         let proxies = self.trusted_proxies;
         let list = commands_of(self.served);
+        let status = with_certificate(status, self.certificate.clone());
         let edge = edge((services, list), status, self.limits, proxies, ready.clone())?;
+        let keeper = tokio::spawn(Certificate::keep(Arc::downgrade(&self.certificate)));
         tracing::info!(url = self.url, "ready");
         let shutdown = async move {
             stop.wait().await;
             ready.store(false, Ordering::Release);
             tracing::info!("draining");
         };
-        let drained = self.listener.serve(Transport::Tls(self.certificate), edge, shutdown).await?;
+        let transport = Transport::Tls(self.certificate.tls());
+        let drained = self.listener.serve(transport, edge, shutdown).await?;
+        keeper.abort();
         if drained.unfinished > 0 {
             tracing::warn!(unfinished = drained.unfinished, "some requests were cut off");
         }
         tracing::info!("stopped");
         Ok(())
     }
+}
+
+/// The status with what there is to say about the certificate.
+fn with_certificate(status: StatusText, certificate: Arc<Certificate>) -> StatusText {
+    Arc::new(move || {
+        let mut said = status();
+        if let Some(said) = said.as_object_mut() {
+            said.insert("tls".to_owned(), certificate.status());
+        }
+        said
+    })
 }
 
 /// The registry lives as long as the process.

@@ -1,10 +1,10 @@
-//! The server's certificate: a local authority made at the first start, a leaf renewed by itself.
+//! The certificate that a gateway makes itself: a local authority made at the first start, a leaf
+//! renewed while it runs.
 
 use std::net::{IpAddr, SocketAddr};
 
 use keysherd_base::{Clock, Rng, SecretString, Timestamp};
-use keysherd_crypto::pki::{LocalCa, certificate_validity};
-use keysherd_http::{TlsReload, TlsVersions};
+use keysherd_crypto::pki::{LocalCa, PkiFailed, certificate_validity};
 
 use super::files::DataDir;
 use crate::exit::Exit;
@@ -27,56 +27,88 @@ const LEAF_KEY_FILE: &str = "server.key";
 /// The names the leaf was issued for, one a line.
 const NAMES_FILE: &str = "server.names";
 
-/// Opens or makes authority and leaf. A leaf is replaced when it is old or its names changed.
-pub(crate) fn open(
-    dir: &DataDir,
-    names: &[String],
-    clock: &dyn Clock,
-    rng: &dyn Rng,
-) -> Result<TlsReload, Exit> {
-    let damaged = |error: keysherd_crypto::pki::PkiFailed| Exit::Damaged(error.to_string());
-    let now = clock.now();
-    let not_before = now.plus_seconds(-BACKDATE_SECONDS);
-    let ca = match (text(dir, CA_FILE)?, text(dir, CA_KEY_FILE)?) {
-        (Some(cert), Some(key)) => {
-            LocalCa::from_pem(&cert, &SecretString::new(key)).map_err(damaged)?
+/// A certificate and its private key, in PEM.
+pub(crate) struct Pair {
+    /// The chain, leaf first.
+    pub(crate) chain: String,
+    /// The key.
+    pub(crate) key: SecretString,
+}
+
+/// The local authority and the leaf it issues, in the directory `tls`.
+pub(crate) struct LocalAuthority {
+    dir: DataDir,
+    names: Vec<String>,
+}
+
+impl LocalAuthority {
+    /// One in `dir` that issues for `names`.
+    pub(crate) fn new(dir: DataDir, names: Vec<String>) -> Self {
+        Self { dir, names }
+    }
+
+    /// The leaf, which is replaced when it is old or the names changed. Authority and leaf are made
+    /// when there are none.
+    pub(crate) fn leaf(&self, clock: &dyn Clock, rng: &dyn Rng) -> Result<Pair, Exit> {
+        let dir = &self.dir;
+        let now = clock.now();
+        let ca = self.authority(now, rng)?;
+        let wanted = self.names.join("\n");
+        let fresh = |cert: &str| {
+            certificate_validity(cert).is_some_and(|(_, not_after)| not_after > renewal(now))
+        };
+        let usable = text(dir, LEAF_FILE)?.filter(|cert| fresh(cert));
+        let same_names = text(dir, NAMES_FILE)?.as_deref() == Some(&wanted);
+        let key = text(dir, LEAF_KEY_FILE)?.map(SecretString::new);
+        if let (Some(chain), true, Some(key)) = (usable, same_names, key) {
+            return Ok(Pair { chain, key });
         }
-        // The certificate is written last: a key alone is a first start that was cut off, and
-        // nobody can trust it yet.
-        (None, _) => {
-            let name = "Keysherd local authority";
-            let not_after = now.plus_seconds(CA_DAYS * DAY);
-            let ca = LocalCa::create(name, not_before, not_after, rng).map_err(damaged)?;
-            dir.write(CA_KEY_FILE, ca.key_pem().expose().as_bytes())?;
-            dir.write(CA_FILE, ca.cert_pem().as_bytes())?;
-            ca
-        }
-        (Some(_), None) => {
-            return Err(Exit::Damaged(format!(
+        let (not_before, not_after) = (now.plus_seconds(-BACKDATE_SECONDS), leaf_end(now));
+        let leaf = ca.issue_server(&self.names, not_before, not_after, rng).map_err(damaged)?;
+        dir.write(LEAF_KEY_FILE, leaf.key_pem.expose().as_bytes())?;
+        dir.write(LEAF_FILE, leaf.cert_pem.as_bytes())?;
+        dir.write(NAMES_FILE, wanted.as_bytes())?;
+        Ok(Pair { chain: leaf.cert_pem, key: leaf.key_pem })
+    }
+
+    /// The file that clients trust.
+    pub(crate) fn ca_file(&self) -> String {
+        self.dir.join(CA_FILE).display().to_string()
+    }
+
+    fn authority(&self, now: Timestamp, rng: &dyn Rng) -> Result<LocalCa, Exit> {
+        let dir = &self.dir;
+        match (text(dir, CA_FILE)?, text(dir, CA_KEY_FILE)?) {
+            (Some(cert), Some(key)) => {
+                LocalCa::from_pem(&cert, &SecretString::new(key)).map_err(damaged)
+            }
+            // The certificate is written last: a key alone is a first start that was cut off, and
+            // nobody can trust it yet.
+            (None, _) => {
+                let name = "Keysherd local authority";
+                let not_before = now.plus_seconds(-BACKDATE_SECONDS);
+                let not_after = now.plus_seconds(CA_DAYS * DAY);
+                let ca = LocalCa::create(name, not_before, not_after, rng).map_err(damaged)?;
+                dir.write(CA_KEY_FILE, ca.key_pem().expose().as_bytes())?;
+                dir.write(CA_FILE, ca.cert_pem().as_bytes())?;
+                Ok(ca)
+            }
+            (Some(_), None) => Err(Exit::Damaged(format!(
                 "{} is missing; restore it, or remove {} and let clients trust a new authority",
                 dir.join(CA_KEY_FILE).display(),
                 dir.join(CA_FILE).display()
-            )));
+            ))),
         }
-    };
-    let wanted = names.join("\n");
-    let fresh = |cert: &str| {
-        certificate_validity(cert)
-            .is_some_and(|(_, not_after)| not_after > now.plus_seconds(RENEW_DAYS * DAY))
-    };
-    let usable = text(dir, LEAF_FILE)?.filter(|cert| fresh(cert));
-    let same_names = text(dir, NAMES_FILE)?.as_deref() == Some(&wanted);
-    let key = text(dir, LEAF_KEY_FILE)?;
-    if let (Some(cert), true, Some(key)) = (usable, same_names, key) {
-        return Ok(TlsReload::from_pem(cert.as_bytes(), key.as_bytes(), TlsVersions::default())?);
     }
-    let not_after = leaf_end(now);
-    let leaf = ca.issue_server(names, not_before, not_after, rng).map_err(damaged)?;
-    let key = leaf.key_pem.expose().as_bytes();
-    dir.write(LEAF_KEY_FILE, key)?;
-    dir.write(LEAF_FILE, leaf.cert_pem.as_bytes())?;
-    dir.write(NAMES_FILE, wanted.as_bytes())?;
-    Ok(TlsReload::from_pem(leaf.cert_pem.as_bytes(), key, TlsVersions::default())?)
+}
+
+fn damaged(error: PkiFailed) -> Exit {
+    Exit::Damaged(error.to_string())
+}
+
+/// What ends before this is renewed at `now`.
+pub(crate) fn renewal(now: Timestamp) -> Timestamp {
+    now.plus_seconds(RENEW_DAYS * DAY)
 }
 
 fn leaf_end(now: Timestamp) -> Timestamp {

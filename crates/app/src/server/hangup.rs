@@ -1,4 +1,5 @@
-//! SIGHUP: customer fragments are read again, and what they were needed for is forgotten.
+//! SIGHUP: certificate and customer fragments are read again, and what those were needed for is
+//! forgotten.
 
 use std::sync::Arc;
 
@@ -13,9 +14,12 @@ use super::trust::Owner;
 use crate::customer_fragments::reload;
 use crate::customer_fragments::source::FragmentSource;
 use crate::exit::Exit;
+use crate::roles::certificate::Certificate;
 
 /// What is brought up to date.
 pub(super) struct Reload {
+    /// What clients see.
+    pub(super) certificate: Arc<Certificate>,
     /// Where the fragments are.
     pub(super) source: FragmentSource,
     /// Those in use.
@@ -40,6 +44,7 @@ pub(super) fn listen() -> Result<Signal, Exit> {
 /// Reloads at each signal, for ever.
 pub(super) async fn run(mut hangups: Signal, reload: Reload) {
     while hangups.recv().await.is_some() {
+        reload.certificate.look(true);
         match reload.once().await {
             Ok(count) => tracing::info!(count, "customer fragments were read again"),
             Err(why) => {

@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+use keysherd_api::PublicCertificate;
 use keysherd_base::{ClockHandle, RngHandle, SystemClock};
 use keysherd_control::{Control, GatewayIdentity, WebSettings};
 use keysherd_crypto::random::SystemRng;
@@ -61,6 +62,8 @@ pub(super) struct Opening<'a> {
     pub(super) fragments: Arc<CustomerFragments>,
     /// What the gateway refuses beyond what it must.
     pub(super) strict: Strictness,
+    /// The certificate that clients see.
+    pub(super) certificate: Arc<dyn PublicCertificate>,
     /// What keeps the keys of the managers' stores.
     pub(super) at_rest: &'a AtRest,
     /// Where control's store is; `None`: in its directory.
@@ -113,6 +116,7 @@ impl Roles {
             home: dir.join("gateway"),
             strict,
             cluster,
+            certificate: opening.certificate,
         })?;
         Ok(Self {
             control,

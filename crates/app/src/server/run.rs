@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use keysherd_api::NoCertificate;
 use keysherd_base::{ClockHandle, SystemClock};
 use keysherd_control::{WebSettings, checked_email};
 use keysherd_gateway::{CustomerFragments, Strictness};
@@ -35,7 +36,7 @@ pub(crate) async fn run(config: ServerConfig) -> Result<(), Exit> {
     let dir = DataDir::open(&config.data_dir)?;
     let public = PublicAddress {
         listen: config.serving.listen,
-        tls_names: &config.serving.tls_names,
+        tls: &config.serving.tls,
         trusted_proxies: &config.serving.trusted_proxies,
         public_url: config.serving.public_url.as_deref(),
         served: Served::Everything,
@@ -49,6 +50,7 @@ pub(crate) async fn run(config: ServerConfig) -> Result<(), Exit> {
         rewraps_per_second: NonZeroU32::new(config.serving.rewraps_per_second),
         fragments,
         strict: config.serving.strict,
+        certificate: edge.certificate(),
         at_rest: &config.at_rest,
         database: config.database,
         web: &config.web,
@@ -59,10 +61,12 @@ pub(crate) async fn run(config: ServerConfig) -> Result<(), Exit> {
     };
     let roles = Roles::open(&dir, opening).await?;
     let (bootstrap, first) = account(&roles, &dir, &edge).await?;
+    edge.follow(&roles.gateway);
     write_stdout(&announce::text(&dir, bootstrap.as_ref(), &edge.url, first));
     let chores =
         tokio::spawn(chores(roles.control.clone(), roles.managers.clone(), roles.clock.clone()));
     let reload = hangup::Reload {
+        certificate: edge.certificate(),
         source,
         fragments: roles.fragments.clone(),
         gateway: roles.gateway.gateway.clone(),
@@ -96,6 +100,7 @@ pub(crate) async fn create_account(config: AccountConfig) -> Result<(), Exit> {
         rewraps_per_second: None,
         fragments: Arc::new(CustomerFragments::new(None)),
         strict: Strictness::default(),
+        certificate: Arc::new(NoCertificate),
         at_rest: &config.at_rest,
         database: config.database,
         web: &WebSettings::default(),

@@ -50,6 +50,7 @@ mod kubernetes;
 mod large_answers;
 mod ldap;
 mod lenient;
+mod listener_tls;
 mod listing;
 mod log_forwarding;
 mod manager_logs;

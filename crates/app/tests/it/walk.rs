@@ -114,6 +114,8 @@ fn without_people(name: &str) -> Option<u16> {
         "transfer-ownership" => Some(404),
         // This server is in no cluster; `gateways.rs` deletes one.
         "delete-gateway-cluster" => Some(404),
+        // Only those of its cluster may; `listener_tls.rs` does.
+        "gateway-update-tls-cert" => Some(403),
         _ => None,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use keysherd_http::{TlsReload, TlsVersions, Transport, Workers};
+use keysherd_http::{ClientCertificates, TlsReload, TlsVersions, Transport, Workers};
 use rcgen::{CertifiedKey, KeyPair, generate_simple_self_signed};
 use rustls::client::Resumption;
 use rustls::crypto::aws_lc_rs;
@@ -190,4 +190,63 @@ async fn threads_with_runtimes_of_their_own_serve_alike() {
     for mut client in open {
         assert!(client.ends().await);
     }
+}
+
+/// A client that shows a certificate, and the authority of that.
+fn client_with_certificate(
+    server: &CertificateDer<'static>,
+) -> (Arc<ClientConfig>, CertificateDer<'static>) {
+    let authority_key = KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::new(Vec::<String>::new()).unwrap();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let authority = params.self_signed(&authority_key).unwrap();
+    let issuer = rcgen::Issuer::new(params, authority_key);
+    let key = KeyPair::generate().unwrap();
+    let mut leaf = rcgen::CertificateParams::new(vec!["client".to_owned()]).unwrap();
+    leaf.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+    let leaf = leaf.signed_by(&key, &issuer).unwrap();
+    let mut roots = RootCertStore::empty();
+    roots.add(server.clone()).unwrap();
+    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_client_auth_cert(vec![leaf.der().clone()], key)
+        .unwrap();
+    (Arc::new(config), authority.der().clone())
+}
+
+/// Whether the server answers, which with TLS 1.3 is the first time a client hears of a refusal.
+async fn answers(server: &Server, config: &Arc<ClientConfig>) -> bool {
+    let Ok(stream) = connect(server, config).await else { return false };
+    let mut client = Client::new(stream);
+    let request = post("/get-thing", &[], ARGS);
+    let sent = tokio::io::AsyncWriteExt::write_all(&mut client.stream, &request).await;
+    sent.is_ok() && client.try_read().await.is_some_and(|response| response.status == 200)
+}
+
+#[tokio::test]
+async fn clients_show_certificates_where_that_is_demanded() {
+    let (certificate, key) = certificate();
+    let (known, authority) = client_with_certificate(&certificate);
+    let (stranger, _) = client_with_certificate(&certificate);
+    let nobody = Arc::new(client_config(&certificate, &["http/1.1"]));
+    let versions = TlsVersions::V12AndV13;
+    for (clients, without) in [
+        (ClientCertificates::Required(vec![authority.clone()]), false),
+        (ClientCertificates::Optional(vec![authority]), true),
+    ] {
+        let chain = vec![certificate.clone()];
+        let tls = TlsReload::with_clients(chain, key.clone_key(), versions, clients).unwrap();
+        let server = start(Transport::Tls(tls)).await;
+        assert!(answers(&server, &known).await);
+        assert!(!answers(&server, &stranger).await, "of another authority");
+        assert_eq!(answers(&server, &nobody).await, without);
+        // What a client showed once counts once.
+        let again = served(&server, &known).await;
+        assert_eq!(again.stream.get_ref().1.handshake_kind(), Some(HandshakeKind::Full));
+    }
+    let none = ClientCertificates::Required(Vec::new());
+    assert!(TlsReload::with_clients(vec![certificate], key, versions, none).is_err());
 }

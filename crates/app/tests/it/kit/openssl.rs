@@ -86,6 +86,28 @@ impl Authority {
         Issued { cert: self.path(&cert), key: self.path(key) }
     }
 
+    /// Issues a certificate for a new key, good from one time to another, such as
+    /// `20200101000000Z`.
+    pub(crate) fn issue_dated(
+        &self,
+        name: &str,
+        order: &Order<'_>,
+        (from, until): (&str, &str),
+    ) -> Issued {
+        let undated = self.issue(name, order);
+        let config = "[ca]\ndefault_ca=own\n[own]\ndatabase=dated\nnew_certs_dir=.\n\
+                      rand_serial=yes\ndefault_md=sha256\nunique_subject=no\npolicy=any\n\
+                      [any]\ncommonName=optional\norganizationalUnitName=optional\n";
+        fs::write(self.path("dated.config"), config).unwrap();
+        fs::write(self.path("dated"), "").unwrap();
+        let [csr, ext, cert] = ["csr", "ext", "dated.crt"].map(|end| format!("{name}.{end}"));
+        let mut args = vec!["ca", "-batch", "-notext", "-config", "dated.config"];
+        args.extend(["-cert", "ca.pem", "-keyfile", "ca.key", "-in", &csr, "-extfile", &ext]);
+        args.extend(["-startdate", from, "-enddate", until, "-out", &cert]);
+        self.openssl(&args);
+        Issued { cert: self.path(&cert), key: undated.key }
+    }
+
     /// A certificate that its own key signed.
     pub(crate) fn self_signed(&self, name: &str, subject: &str) -> Issued {
         let [cert, key] = ["crt", "key"].map(|end| format!("{name}.{end}"));

@@ -99,7 +99,8 @@ impl Site {
         let shown = format!("{command:?}");
         command.stdout(File::create(&out).unwrap()).stderr(File::create(&err).unwrap());
         let child = command.spawn().unwrap_or_else(|error| panic!("{shown}: {error}"));
-        Starting { process: Process { child, out, err, shown }, data: self.data() }
+        let process = Process { child, out, err, shown };
+        Starting { process, data: self.data(), ca: None }
     }
 
     /// Runs the binary here.
@@ -183,9 +184,16 @@ impl Drop for Process {
 pub(crate) struct Starting {
     pub(crate) process: Process,
     data: PathBuf,
+    ca: Option<PathBuf>,
 }
 
 impl Starting {
+    /// The same whose clients trust another authority than the server's own.
+    pub(crate) fn trusting(mut self, ca: &Path) -> Self {
+        self.ca = Some(ca.to_owned());
+        self
+    }
+
     /// The same with another data directory than the site's.
     pub(crate) fn in_directory(mut self, data: PathBuf) -> Self {
         self.data = data;
@@ -206,7 +214,7 @@ impl Starting {
             announced_url(&self.process.out())
         });
         let bootstrap = Bootstrap::read(&bootstrap(&self.data));
-        let ca = self.data.join("tls/ca.pem");
+        let ca = self.ca.take().unwrap_or_else(|| self.data.join("tls/ca.pem"));
         let http = Arc::new(Http::new(&url, &ca));
         wait_until("a server to be healthy", || {
             http.get("/health").is_ok_and(|reply| reply.status == 200)
