@@ -12,7 +12,7 @@ mod roles;
 mod session;
 mod uid;
 
-pub use session::{OwnCredential, sign_in};
+pub use session::{MachineIdentity, OwnCredential, sign_in};
 
 use std::sync::LazyLock;
 

@@ -181,7 +181,7 @@ pub struct NoForwarding(Way);
 impl NoForwarding {
     /// One with this time and randomness.
     pub fn new(clock: ClockHandle, rng: RngHandle) -> Arc<Self> {
-        Arc::new(Self(Way { clock, rng }))
+        Arc::new(Self(Way { clock, rng, lends_identity: false }))
     }
 }
 

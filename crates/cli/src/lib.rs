@@ -10,6 +10,7 @@
 
 mod body;
 mod browser;
+mod cloud;
 mod command_line;
 mod context;
 mod credentials;

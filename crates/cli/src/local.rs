@@ -3,6 +3,7 @@
 
 mod audit_export;
 mod auth;
+mod cloud_identity;
 mod completions;
 mod configure;
 mod profiles;
@@ -40,6 +41,7 @@ pub(crate) const ALL: &[LocalVerb] = &[
     profiles::GET_DEFAULT,
     profiles::SET_DEFAULT,
     profiles::UNCONFIGURE,
+    cloud_identity::VERB,
     completions::VERB,
     status::VERB,
     uid_rotator::VERB,

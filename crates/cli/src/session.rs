@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::body::Fields;
 use crate::browser;
+use crate::cloud;
 use crate::context::Context;
 use crate::credentials::{
     AUTH, chosen_profile, environment_credentials, explicit_token, identity, login_fields,
@@ -141,8 +142,9 @@ impl Session {
     pub(crate) fn log_in_with(
         &self,
         context: &mut Context<'_, '_>,
-        fields: Fields,
+        mut fields: Fields,
     ) -> Result<Login, Failure> {
+        cloud::add_identity(context, &self.runtime, &mut fields)?;
         let response =
             self.send(context, AUTH, fields.into_value(), None).map_err(|failure| match failure
                 .status()

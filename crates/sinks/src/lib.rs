@@ -14,7 +14,6 @@ mod http;
 mod line;
 mod member;
 mod settings;
-mod signing;
 mod sinks;
 mod stream;
 #[cfg(test)]

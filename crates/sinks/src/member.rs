@@ -38,6 +38,9 @@ pub struct Way {
     pub clock: ClockHandle,
     /// Randomness.
     pub rng: RngHandle,
+    /// Whether the operator of this gateway lets targets use the identity that its machine has in
+    /// its cloud. Whoever may set up targets could otherwise act as that machine.
+    pub lends_identity: bool,
 }
 
 /// Why lines were not delivered. They are kept and sent again, whatever the reason.

@@ -21,7 +21,7 @@ impl Rng for Sevens {
 
 /// A clock that stands still, and no randomness.
 pub(crate) fn way() -> Way {
-    Way { clock: Arc::new(ManualClock::new(NOW)), rng: Arc::new(Sevens) }
+    Way { clock: Arc::new(ManualClock::new(NOW)), rng: Arc::new(Sevens), lends_identity: false }
 }
 
 /// A record.

@@ -13,7 +13,7 @@ mod second_factor;
 mod static_creds_auth;
 mod validate_token;
 
-pub use own::{OwnCredential, sign_in};
+pub use own::{MachineIdentity, OwnCredential, sign_in};
 
 use crate::commands::ApiCommand;
 

@@ -5,10 +5,13 @@
 //! variables win over them.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{Arg, Command};
-use keysherd_api::commands::OwnCredential;
-use keysherd_base::{AccessId, ItemPath};
+use keysherd_api::commands::{MachineIdentity, OwnCredential};
+use keysherd_authn::BoxFuture;
+use keysherd_base::{AccessId, Clock as _, Fault, ItemPath, SecretString, SystemClock};
+use keysherd_cloud::{Cloud, Hints};
 use keysherd_domain::cluster::{DEFAULT_NAME, is_name};
 
 use super::settings::{Settings, option, wrong};
@@ -52,6 +55,13 @@ pub(crate) enum ProofSource {
         /// Its private key.
         key: PassphraseSource,
     },
+    /// The identity of this machine in its cloud.
+    Machine {
+        /// The cloud.
+        cloud: Cloud,
+        /// What it has to know beside.
+        hints: Hints,
+    },
 }
 
 /// Where the certificate comes from; it is no secret.
@@ -76,7 +86,7 @@ pub(super) fn cluster(command: Command) -> Command {
             "gateway-access-type",
             "TYPE",
             "KEYSHERD_GATEWAY_ACCESS_TYPE",
-            "access_key or certificate [default: access_key]",
+            "access_key, certificate, aws_iam, azure_ad or gcp [default: access_key]",
         ),
         option(
             "gateway-access-key-file",
@@ -183,6 +193,7 @@ impl ClusterSettings {
                 (key, Some(file.clone()))
             }
             ProofSource::Certificate { key, .. } => (key, None),
+            ProofSource::Machine { .. } => return keysherd_cloud::files(env),
         };
         secret.path(env).into_iter().chain(certificate).collect()
     }
@@ -215,7 +226,17 @@ impl ProofSource {
                     certificate.ok_or_else(|| missing("gateway-certificate-file", what))?;
                 Ok(Self::Certificate { certificate, key })
             }
-            other => Err(wrong("gateway-access-type", other, "access_key or certificate")),
+            other => match Cloud::of_access_type(other) {
+                Some(cloud) => {
+                    let hints =
+                        Hints { audience: env("GCP_AUDIENCE"), object: env("AZURE_OBJ_ID") };
+                    Ok(Self::Machine { cloud, hints })
+                }
+                None => {
+                    let what = "access_key, certificate, aws_iam, azure_ad or gcp";
+                    Err(wrong("gateway-access-type", other, what))
+                }
+            },
         }
     }
 
@@ -226,6 +247,10 @@ impl ProofSource {
     pub(crate) fn read(&self, env: &dyn Fn(&str) -> Option<String>) -> Result<OwnCredential, Exit> {
         match self {
             Self::AccessKey(source) => source.read(env).map(OwnCredential::AccessKey),
+            Self::Machine { cloud, hints } => Ok(OwnCredential::Machine(Arc::new(Machine {
+                cloud: *cloud,
+                hints: hints.clone(),
+            }))),
             Self::Certificate { certificate, key } => {
                 let certificate = match certificate {
                     CertificateSource::Text(text) => text.clone(),
@@ -245,6 +270,25 @@ impl ProofSource {
                 Ok(OwnCredential::certificate(&certificate, &key.read(env)?))
             }
         }
+    }
+}
+
+/// This machine in its cloud.
+struct Machine {
+    cloud: Cloud,
+    hints: Hints,
+}
+
+impl MachineIdentity for Machine {
+    fn access_type(&self) -> &'static str {
+        self.cloud.access_type()
+    }
+
+    fn proof(&self) -> BoxFuture<'_, Result<SecretString, Fault>> {
+        Box::pin(async {
+            let question = keysherd_cloud::question(self.cloud, &self.hints, &crate::env)?;
+            question.ask(SystemClock.now()).await
+        })
     }
 }
 

@@ -43,6 +43,8 @@ pub(crate) struct ServingSettings {
     pub(crate) rewraps_per_second: u32,
     /// Seconds running requests may take after SIGTERM.
     pub(crate) drain_seconds: u64,
+    /// Whether log targets may use the identity that this machine has in its cloud.
+    pub(crate) lend_cloud_identity: bool,
     /// The cluster it is in.
     pub(crate) cluster: Option<ClusterSettings>,
 }
@@ -85,6 +87,13 @@ pub(super) fn serving(command: Command) -> Command {
             "KEYSHERD_DRAIN_SECONDS",
             "How long running requests may take after SIGTERM [default: 25]",
         ))
+        .arg(
+            switch(
+                "lend-cloud-identity",
+                "Let log targets sign in at AWS as this machine, or as roles it may assume",
+            )
+            .env("KEYSHERD_LEND_CLOUD_IDENTITY"),
+        )
         .args(source::flags())
         .args(module::flags())
         .arg(
@@ -125,6 +134,7 @@ impl ServingSettings {
             key_cache_seconds: i64::try_from(cache).unwrap_or(0),
             rewraps_per_second: u32::try_from(rewraps).unwrap_or(u32::MAX),
             drain_seconds: settings.number("drain-seconds", 0..=3_600, 25)?,
+            lend_cloud_identity: settings.is_set("lend-cloud-identity")?,
             cluster: ClusterSettings::load(settings, env)?,
         };
         if let Some(url) = serving.public_url.as_deref().filter(|url| !is_public_url(url)) {
@@ -140,6 +150,9 @@ impl ServingSettings {
         paths.extend(self.tls.paths());
         paths.extend(self.fragment_module.iter().flat_map(ModuleSource::paths));
         paths.extend(self.cluster.iter().flat_map(|cluster| cluster.paths(env)));
+        if self.lend_cloud_identity {
+            paths.extend(keysherd_cloud::files(env));
+        }
         paths
     }
 }

@@ -109,6 +109,7 @@ pub(super) struct Joining {
     rng: RngHandle,
     home: PathBuf,
     strict: Strictness,
+    lends_identity: bool,
     rewraps_per_second: Option<NonZeroU32>,
 }
 
@@ -149,6 +150,7 @@ impl Joining {
             rng,
             home,
             strict,
+            lends_identity: settings.serving.lend_cloud_identity,
             rewraps_per_second: NonZeroU32::new(settings.serving.rewraps_per_second),
         })
     }
@@ -201,6 +203,7 @@ impl Joining {
             home,
             strict: self.strict,
             certificate,
+            lends_identity: self.lends_identity,
             rewraps_per_second: self.rewraps_per_second,
             cluster,
         })?;

@@ -59,6 +59,8 @@ pub(crate) struct GatewayParts {
     pub(crate) cluster: Option<ClusterParts>,
     /// The certificate that its clients see.
     pub(crate) certificate: Arc<dyn PublicCertificate>,
+    /// Whether log targets may use the identity that this machine has in its cloud.
+    pub(crate) lends_identity: bool,
 }
 
 /// A running gateway and what its commands can use.
@@ -85,7 +87,8 @@ impl GatewayRole {
         let GatewayParts { plane, clock, rng, .. } = &parts;
         let (plane, clock, rng) = (plane.clone(), clock.clone(), rng.clone());
         let local = Arc::new(ConfigStore::open(&parts.home, rng.clone())?);
-        let way = Way { clock: clock.clone(), rng: rng.clone() };
+        let way =
+            Way { clock: clock.clone(), rng: rng.clone(), lends_identity: parts.lends_identity };
         let forwarders = Forwarders::start(&parts.home, local.clone(), plane.clone(), way)?;
         let gateway = Arc::new(Gateway::start(GatewayConfig {
             plane: parts.plane,

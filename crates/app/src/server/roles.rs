@@ -64,6 +64,8 @@ pub(super) struct Opening<'a> {
     pub(super) strict: Strictness,
     /// The certificate that clients see.
     pub(super) certificate: Arc<dyn PublicCertificate>,
+    /// Whether log targets may use the identity that this machine has in its cloud.
+    pub(super) lends_identity: bool,
     /// What keeps the keys of the managers' stores.
     pub(super) at_rest: &'a AtRest,
     /// Where control's store is; `None`: in its directory.
@@ -117,6 +119,7 @@ impl Roles {
             strict,
             cluster,
             certificate: opening.certificate,
+            lends_identity: opening.lends_identity,
         })?;
         Ok(Self {
             control,

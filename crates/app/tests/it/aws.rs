@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::kit::moto::Moto;
-use crate::kit::{Server, Site, next_second, records};
+use crate::kit::{Server, Site, finish, keysherd, next_second, records, wait_until};
 
 const ACCOUNT: &str = "123456789012";
 
@@ -53,6 +53,62 @@ fn aws_identities_sign_in() {
     let rules = &shown["access_info"]["aws_iam_access_rules"];
     assert_eq!(rules["account_id"], json!([ACCOUNT]));
     assert_eq!(rules["sts_endpoint"], moto.url.as_str());
+}
+
+#[test]
+fn the_command_line_proves_the_identity_of_its_machine() {
+    let (moto, site) = (Moto::start(), Site::new());
+    let server = site.start_with(&["--identity-loopback-http"]);
+    let access_id = create(&server, &moto, "/aws", json!({}));
+    next_second();
+    let run = |args: &[&str], machine: bool| {
+        let mut command = keysherd(&site.home());
+        command.args(args).env("KEYSHERD_URL", &server.url);
+        command.env("KEYSHERD_CA_FILE", site.data().join("tls/ca.pem"));
+        command.env("AWS_EC2_METADATA_DISABLED", "true");
+        if machine {
+            command.envs(moto.machine());
+        }
+        finish(&mut command, b"")
+    };
+    let login = ["auth", "--access-type", "aws_iam", "--access-id", &access_id, "--json"];
+    let answer: Value = serde_json::from_str(&run(&login, true).expect(0).out).unwrap();
+    let api = server.nobody().with_token(answer["token"].as_str().unwrap());
+    let claims = api.ok("describe-sub-claims", json!({}))["sub_claims"].take();
+    assert_eq!(claims["user_name"], json!(["alice"]));
+    // Printed, it is what the SDKs send.
+    next_second();
+    let printed = run(&["get-cloud-identity", "aws_iam"], true).expect(0).out;
+    enters(&server, &access_id, &json!(printed.trim()));
+    assert!(!printed.contains(&moto.access_key().1));
+    let nobody = run(&login, false);
+    assert_ne!(nobody.code, 0);
+    assert!(nobody.err.contains("this machine has no identity at AWS"), "{}", nobody.err);
+    let unknown = run(&["get-cloud-identity", "oracle"], true);
+    assert!(unknown.err.contains("give aws_iam, azure_ad or gcp"), "{}", unknown.err);
+}
+
+#[test]
+fn a_gateway_signs_in_as_its_machine() {
+    let (moto, site) = (Moto::start(), Site::new());
+    let server = site.start_with(&["--identity-loopback-http"]);
+    let wish = json!({"allowed-client-type": ["gateway-admin"]});
+    let access_id = create(&server, &moto, "/gateways/aws", wish);
+    server.stop();
+    let mut command = site.server(&site.data());
+    command.args(["--identity-loopback-http", "--cluster-name", "prod"]);
+    command.args(["--gateway-access-id", &access_id, "--gateway-access-type", "aws_iam"]);
+    let server = site.launch({
+        command.envs(moto.machine());
+        command
+    });
+    let server = server.ready();
+    let admin = server.admin();
+    wait_until("the gateway to be in its cluster", || {
+        let listed = admin.ok("list-gateways", json!({}))["clusters"].take();
+        listed[0]["status"] == "running"
+            && listed[0]["cluster_name"].as_str().unwrap().ends_with(&format!("{access_id}/prod"))
+    });
 }
 
 #[test]

@@ -165,7 +165,7 @@ impl Bench {
 
     fn start(&self, filter: Filter) -> (SharedState, tokio::task::JoinHandle<()>) {
         let clock = Arc::new(ManualClock::new(Timestamp(0)));
-        let way = Way { clock, rng: Arc::new(NoChance) };
+        let way = Way { clock, rng: Arc::new(NoChance), lends_identity: false };
         let forwarder = Forwarder {
             name: "main".to_owned(),
             enabled: true,

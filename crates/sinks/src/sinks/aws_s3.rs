@@ -1,7 +1,8 @@
 //! An S3 bucket: an object for each batch. Its name has the numbers of the first and the last
 //! record, so what is sent twice is there once.
 
-use keysherd_base::{ClockHandle, Fault};
+use keysherd_base::{ClockHandle, Fault, Timestamp};
+use keysherd_cloud::{AwsCredentials, AwsIdentity, Service, Unsigned};
 use keysherd_crypto::hash::sha256;
 use keysherd_wire::{Field, Group, Text};
 use reqwest::{Method, Url};
@@ -10,19 +11,22 @@ use crate::fields::{ENDPOINT_URL, kept};
 use crate::http::{Http, Request, receiver_url};
 use crate::member::{Outlet, Shown, Undelivered};
 use crate::settings::bad;
-use crate::signing::{AwsSigner, Unsigned, amz_date};
 use crate::{Batch, BoxFuture, Kind, Settings, Sink, Way};
 
-const AUTH_TYPE: Field<Text> =
-    kept("auth-type", "How to sign in: access_key; cloud_id and assume_role are not served yet.")
-        .default("access_key");
+const AUTH_TYPE: Field<Text> = kept(
+    "auth-type",
+    "How to sign in: access_key, cloud_id (the gateway's machine) or assume_role.",
+)
+.default("access_key");
 const ACCESS_ID: Field<Text> = kept("access-id", "The id of the AWS access key.");
 const ACCESS_KEY: Field<Text> = kept("access-key", "The AWS access key.").secret();
-const ROLE_ARN: Field<Text> = kept("role-arn", "The role to assume; not served yet.");
+const ROLE_ARN: Field<Text> =
+    kept("role-arn", "The role that the gateway's machine assumes, for assume_role.");
 const REGION: Field<Text> = kept("region", "The region of the bucket.");
 const BUCKET_NAME: Field<Text> = kept("bucket-name", "The bucket.");
 const LOG_FOLDER: Field<Text> =
     kept("log-folder", "The folder in the bucket.").default("akeyless-log");
+const AUTH_TYPES: [&str; 3] = ["access_key", "cloud_id", "assume_role"];
 /// Longest folder, in bytes.
 const FOLDER_BYTES_MAX: usize = 512;
 
@@ -64,8 +68,17 @@ struct Open {
     /// The bucket, without a slash at the end.
     base: String,
     folder: String,
-    signer: AwsSigner,
+    region: String,
+    signer: Signer,
     clock: ClockHandle,
+}
+
+/// Who signs.
+enum Signer {
+    /// A user whose access key is in the settings.
+    User(AwsCredentials),
+    /// This machine, or a role that it assumes.
+    Machine(AwsIdentity),
 }
 
 impl Sink for AwsS3 {
@@ -74,14 +87,6 @@ impl Sink for AwsS3 {
     }
 
     fn open(&self, settings: &Settings, way: &Way) -> Result<Box<dyn Outlet>, Fault> {
-        let choices = ["access_key", "cloud_id", "assume_role"];
-        if settings.choice(&AUTH_TYPE, &choices, "access_key")? != "access_key" {
-            let want = "only access_key is served yet; give access-id and access-key";
-            return Err(bad(AUTH_TYPE.name(), want));
-        }
-        if settings.text(&ROLE_ARN).is_some() {
-            return Err(bad(ROLE_ARN.name(), "roles are not assumed yet; leave it out"));
-        }
         let named = |field, more: &[u8], longest| {
             let value = settings.need(field)?;
             let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || more.contains(&b);
@@ -105,22 +110,78 @@ impl Sink for AwsS3 {
         if folder.len() > FOLDER_BYTES_MAX || !folder.bytes().all(plain) || climbs {
             return Err(bad(LOG_FOLDER.name(), "it must be such as logs/audit"));
         }
-        let access_id = settings.need(&ACCESS_ID)?.to_owned();
-        if !access_id.bytes().all(|b| b.is_ascii_alphanumeric()) {
-            return Err(bad(ACCESS_ID.name(), "it must be letters and digits"));
-        }
-        let signer = AwsSigner {
-            access_id,
-            access_key: settings.secret(&ACCESS_KEY)?,
-            region,
-            service: "s3",
-        };
+        let signer = signer(settings, &region, way)?;
         let (http, clock) = (Http::new(None)?, way.clock.clone());
-        Ok(Box::new(Open { http, base, folder: folder.to_owned(), signer, clock }))
+        Ok(Box::new(Open { http, base, folder: folder.to_owned(), region, signer, clock }))
     }
 }
 
+/// Who signs, by the settings.
+///
+/// # Errors
+/// [`Fault::bad_request`] names the field.
+fn signer(settings: &Settings, region: &str, way: &Way) -> Result<Signer, Fault> {
+    let how = settings.choice(&AUTH_TYPE, &AUTH_TYPES, "access_key")?;
+    let role = settings.text(&ROLE_ARN);
+    if how == "access_key" {
+        if role.is_some() {
+            return Err(bad(ROLE_ARN.name(), "it goes with the auth-type assume_role only"));
+        }
+        let access_id = settings.need(&ACCESS_ID)?;
+        if !access_id.bytes().all(|b| b.is_ascii_alphanumeric()) {
+            return Err(bad(ACCESS_ID.name(), "it must be letters and digits"));
+        }
+        let key = settings.secret(&ACCESS_KEY)?;
+        return Ok(Signer::User(AwsCredentials::of_user(access_id, &key)));
+    }
+    if !way.lends_identity {
+        let why = "this gateway's operator has not allowed it: it is the identity of the machine; \
+                   start the gateway with --lend-cloud-identity, or use access_key";
+        return Err(bad(AUTH_TYPE.name(), why));
+    }
+    let role = match (how, role) {
+        ("assume_role", Some(role)) if is_role(role) => Some(role.to_owned()),
+        ("assume_role", _) => {
+            let why = "it must be the role to assume, such as arn:aws:iam::123456789012:role/logs";
+            return Err(bad(ROLE_ARN.name(), why));
+        }
+        (_, Some(_)) => {
+            return Err(bad(ROLE_ARN.name(), "it goes with the auth-type assume_role only"));
+        }
+        (_, None) => None,
+    };
+    Ok(Signer::Machine(AwsIdentity::new(region.to_owned(), role, way.clock.clone())))
+}
+
+/// Such as `arn:aws:iam::123456789012:role/logs/writer`.
+fn is_role(text: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"+=,.@_-/".contains(&b);
+    let mut parts = text.splitn(6, ':');
+    let mut next = || parts.next().unwrap_or_default();
+    let (arn, partition, service, region) = (next(), next(), next(), next());
+    let (account, name) = (next(), next());
+    arn == "arn"
+        && partition.starts_with("aws")
+        && service == "iam"
+        && region.is_empty()
+        && account.len() == 12
+        && account.bytes().all(|b| b.is_ascii_digit())
+        && name
+            .strip_prefix("role/")
+            .is_some_and(|name| !name.is_empty() && text.len() <= 512 && name.bytes().all(plain))
+}
+
 impl Open {
+    async fn credentials(&self) -> Result<AwsCredentials, Undelivered> {
+        match &self.signer {
+            Signer::User(credentials) => Ok(credentials.clone()),
+            Signer::Machine(identity) => {
+                let lent = identity.credentials().await;
+                lent.map_err(|fault| Undelivered::later(fault.public().to_owned()))
+            }
+        }
+    }
+
     /// Where a batch goes.
     fn url(&self, batch: &Batch<'_>, body: &[u8]) -> Result<Url, Undelivered> {
         let time = batch.begins().rfc3339();
@@ -143,22 +204,53 @@ impl Outlet for Open {
         let body = batch.text().into_bytes();
         Box::pin(async move {
             let (url, now) = (self.url(&batch, &body)?, self.clock.now());
-            let host = url.host_str().unwrap_or_default();
-            let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-            let (hash, date) = (hex::encode(sha256(&[&body])), amz_date(now));
-            let signed = [
-                ("content-type", "text/plain"),
-                ("host", host.as_str()),
-                ("x-amz-content-sha256", hash.as_str()),
-                ("x-amz-date", date.as_str()),
-            ];
-            let request = Unsigned { method: "PUT", url: &url, headers: &signed, body: &body };
-            let authorization = self.signer.authorization(&request, now);
-            let mut headers = signed.to_vec();
-            headers.push(("authorization", authorization.as_str()));
+            let content = [("content-type", "text/plain")];
             let request =
-                Request { method: Method::PUT, url: url.clone(), headers: &headers, body };
-            self.http.send(request).await.map(drop)
+                Unsigned { method: "PUT", url: url.as_str(), headers: &content, body: &body };
+            let signed = self.credentials().await?;
+            let signed = signed.sign(&request, &self.region, Service::S3, now);
+            let signed =
+                signed.map_err(|_| Undelivered::refused("its address cannot be signed"))?;
+            let mut headers = content.to_vec();
+            headers.extend(signed.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+            let request = Request { method: Method::PUT, url, headers: &headers, body };
+            let sent = self.http.send(request).await.map(drop);
+            if let (Err(Undelivered::Refused { .. }), Signer::Machine(identity)) =
+                (&sent, &self.signer)
+            {
+                // They may have been taken back before their time.
+                identity.forget().await;
+            }
+            sent
         })
+    }
+}
+
+/// A time as AWS writes it, such as `20260105T101112Z`.
+fn amz_date(time: Timestamp) -> String {
+    time.rfc3339().replace(['-', ':'], "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn roles_are_told_from_other_names() {
+        for good in ["arn:aws:iam::123456789012:role/logs", "arn:aws-cn:iam::123456789012:role/a/b"]
+        {
+            assert!(is_role(good), "{good}");
+        }
+        for bad in [
+            "logs",
+            "arn:aws:iam::123456789012:user/logs",
+            "arn:aws:iam::12345678901:role/logs",
+            "arn:aws:iam::123456789012:role/",
+            "arn:aws:iam:us-east-1:123456789012:role/logs",
+            "arn:aws:iam::123456789012:role/a b",
+            "arn:aws:sts::123456789012:role/logs",
+        ] {
+            assert!(!is_role(bad), "{bad}");
+        }
     }
 }

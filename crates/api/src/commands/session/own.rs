@@ -1,8 +1,11 @@
 //! How a gateway signs in as itself: as every client does, through the same use case.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use keysherd_authn::fields::ACCESS_ID;
+use keysherd_authn::BoxFuture;
+use keysherd_authn::fields::{ACCESS_ID, CLOUD_ID};
 use keysherd_base::{AccessId, Fault, SecretString};
 use keysherd_plane::auth::LoginReply;
 use keysherd_wire::Args;
@@ -22,6 +25,20 @@ pub enum OwnCredential {
         /// The key; it stays in this process.
         key: SecretString,
     },
+    /// The identity of the machine in its cloud.
+    Machine(Arc<dyn MachineIdentity>),
+}
+
+/// What proves who the machine is that a gateway runs on.
+pub trait MachineIdentity: Send + Sync {
+    /// The access type of the auth methods that take the proof.
+    fn access_type(&self) -> &'static str;
+
+    /// A fresh proof, as `cloud-id` takes it.
+    ///
+    /// # Errors
+    /// [`Fault::unavailable`] when the cloud gives none.
+    fn proof(&self) -> BoxFuture<'_, Result<SecretString, Fault>>;
 }
 
 impl OwnCredential {
@@ -36,10 +53,11 @@ impl OwnCredential {
     }
 
     /// The access type, as `auth` has it.
-    pub const fn access_type(&self) -> &'static str {
+    pub fn access_type(&self) -> &'static str {
         match self {
             Self::AccessKey(_) => "access_key",
             Self::Certificate { .. } => "cert",
+            Self::Machine(identity) => identity.access_type(),
         }
     }
 }
@@ -63,6 +81,9 @@ pub async fn sign_in(
         OwnCredential::Certificate { certificate, key } => {
             args.put("cert-data", text(certificate));
             args.put("key-data", text(key.expose()));
+        }
+        OwnCredential::Machine(identity) => {
+            args.put(CLOUD_ID.name(), text(identity.proof().await?.expose()));
         }
     }
     login(ctx, &args).await

@@ -65,6 +65,18 @@ impl Moto {
         (text(0), text(1))
     }
 
+    /// What a machine with the user's identity has in its environment.
+    pub(crate) fn machine(&self) -> [(&'static str, String); 5] {
+        let (id, key) = self.access_key();
+        [
+            ("AWS_ACCESS_KEY_ID", id),
+            ("AWS_SECRET_ACCESS_KEY", key),
+            ("AWS_REGION", "us-east-1".to_owned()),
+            ("AWS_ENDPOINT_URL_STS", self.url.clone()),
+            ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
+        ]
+    }
+
     /// Makes a bucket.
     pub(crate) fn make_bucket(&self, name: &str) {
         self.bucket("make", name);

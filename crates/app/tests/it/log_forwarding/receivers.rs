@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::{Setting, recorded};
 use crate::kit::moto::Moto;
-use crate::kit::{Asked, Stub, json_answer, wait_for, wait_until};
+use crate::kit::{Asked, Site, Stub, json_answer, wait_for, wait_until};
 
 const WEBHOOK_SECRET: &str = "0123456789abcdef-canary";
 const WORKSPACE_KEY: &str = "d29ya3NwYWNlLWtleS1jYW5hcnk=";
@@ -301,7 +301,8 @@ fn a_bucket_gets_every_record_in_signed_requests() {
     });
     assert!(!moto.objects("audit-logs").keys().any(|name| name.starts_with("elsewhere")));
     for (field, value) in [
-        ("auth-type", "assume_role"),
+        ("auth-type", "instance"),
+        ("role-arn", "arn:aws:iam::123456789012:role/deploy"),
         ("bucket-name", "Bad_Bucket"),
         ("log-folder", "../up"),
         ("region", "us east"),
@@ -309,4 +310,53 @@ fn a_bucket_gets_every_record_in_signed_requests() {
         let args = json!({field: value});
         setting.admin.refused(400, "gateway-update-log-forwarding-aws-s3", args);
     }
+}
+
+#[test]
+fn a_bucket_is_written_as_the_gateways_machine_where_its_operator_allows_it() {
+    let moto = Moto::start();
+    moto.make_bucket("audit-logs");
+    let url = moto.url.clone();
+    let by = |how: &str, more: Value| {
+        let mut args = json!({
+            "auth-type": how, "region": "us-east-1", "bucket-name": "audit-logs",
+            "endpoint-url": url, "pull-interval": 1, "log-folder": how, "forwarder-name": how,
+        });
+        args.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        args
+    };
+    let role = json!({"role-arn": "arn:aws:iam::123456789012:role/deploy"});
+    // Whoever administers an account is not the operator of the machine.
+    let setting = Setting::new();
+    for args in [by("cloud_id", json!({})), by("assume_role", role.clone())] {
+        let text = setting.admin.refused(400, "gateway-update-log-forwarding-aws-s3", args);
+        assert!(text.contains("--lend-cloud-identity"), "{text}");
+    }
+    let setting = Setting::on(Site::new(), |site| {
+        let mut command = site.server(&site.data());
+        command.arg("--lend-cloud-identity").envs(moto.machine());
+        site.launch(command).ready()
+    });
+    for (how, args) in
+        [("cloud_id", by("cloud_id", json!({}))), ("assume_role", by("assume_role", role))]
+    {
+        setting.admin.ok("gateway-update-log-forwarding-aws-s3", args);
+        setting.admin.store(&format!("/team/{how}"), "v");
+        wait_for(&format!("the whole log, written by {how}"), || {
+            let objects = moto.objects("audit-logs").into_iter();
+            let written = objects.filter(|(name, _)| name.starts_with(how));
+            let came = numbers(&written.map(|(_, text)| text).collect::<String>());
+            (came == recorded(&setting.site, &setting.server)).then_some(())
+        });
+    }
+    // moto lends every role; without it, nobody does.
+    drop(moto);
+    let other = json!({"role-arn": "arn:aws:iam::123456789012:role/other", "log-folder": "other"});
+    setting.admin.ok("gateway-update-log-forwarding-aws-s3", by("assume_role", other));
+    setting.admin.store("/team/b", "v");
+    wait_until("the role to be refused", || {
+        setting.state("assume_role")["trouble"].to_string().contains("does not lend")
+    });
+    let bad = json!({"role-arn": "deploy"});
+    setting.admin.refused(400, "gateway-update-log-forwarding-aws-s3", by("assume_role", bad));
 }
