@@ -115,7 +115,7 @@ pub(crate) async fn update(
         let account = principal.account;
         move |tx: &Tx| apply(tx, account, message)
     });
-    control.change_identities(principal.account, draft, plan).await
+    control.change(draft, plan).await
 }
 
 fn apply(tx: &Tx, account: AccountId, message: AccountUpdate) -> Result<Done, Fault> {

@@ -40,7 +40,7 @@ pub(crate) async fn create(
     ];
     let draft = audit_draft(caller, &principal, action::CREATE_ASSOC, "", params);
     let plan = plan_create(control, &principal, message);
-    control.change_identities(principal.account, draft, plan).await
+    control.change(draft, plan).await
 }
 
 fn plan_create(
@@ -106,7 +106,7 @@ pub(crate) async fn update(
     params.extend(claims.map(|claims| Param::public("sub-claims", written(claims))));
     let draft = audit_draft(caller, &principal, action::UPDATE_ASSOC, "", params);
     let plan = plan_update(control, &principal, message);
-    control.change_identities(principal.account, draft, plan).await
+    control.change(draft, plan).await
 }
 
 fn plan_update(
@@ -159,7 +159,7 @@ pub(crate) async fn delete(
             Ok(Done)
         })
     });
-    control.change_identities(principal.account, draft, plan).await
+    control.change(draft, plan).await
 }
 
 /// Reads an association with what it joins.

@@ -13,7 +13,6 @@ use keysherd_store::revoked_tokens::RevokedToken;
 use keysherd_store::{auth_methods, login_guards, revoked_tokens};
 
 use crate::audit::{audit_draft, draft_of};
-use crate::change::may_have_changed;
 use crate::control::Control;
 use crate::credential::check_password;
 use crate::guard::Tried;
@@ -97,21 +96,11 @@ pub(crate) async fn revoke(
         account: principal.account,
         expires: principal.token_expires,
     };
-    let committed = control.store.commit(vec![draft], move |tx| {
+    let job = move |tx: &keysherd_store::Tx| {
         revoked_tokens::purge_expired(tx, now)?;
-        revoked_tokens::insert(tx, &revoked)
-    });
-    // In a task of its own: the memory must follow the store when the caller goes away.
-    let control = control.clone();
-    let task = tokio::spawn(async move {
-        let outcome = committed.await;
-        // What may be in the store must be in force: nobody would ask again for a dead token.
-        if outcome.as_ref().map_or_else(may_have_changed, |()| true) {
-            control.sessions.revoked.insert(revoked.token, revoked.expires);
-        }
-        outcome.map(|()| Done)
-    });
-    task.await.map_err(Fault::internal)?
+        revoked_tokens::insert(tx, &revoked).map(|()| Done)
+    };
+    control.change(draft, Ok(job)).await
 }
 
 /// The claims on the caller's token.
@@ -183,7 +172,7 @@ pub(crate) async fn change_password(
             auth_methods::update(tx, &method).map(|_| Done)
         }
     });
-    control.change_identities(principal.account, draft, plan).await
+    control.change(draft, plan).await
 }
 
 /// Demands a proof of the password in force, and counts wrong ones as wrong logins: whoever holds

@@ -49,7 +49,7 @@ pub(crate) async fn create(
     ];
     let draft = audit_draft(caller, &principal, action::CREATE_AUTH_METHOD, "", params);
     let plan = plan_create(control, &principal, message);
-    control.change_identities(principal.account, draft, plan).await
+    control.change(draft, plan).await
 }
 
 fn plan_create(
@@ -112,7 +112,7 @@ pub(crate) async fn update(
     params.extend(message.new_path.iter().map(|new| Param::public("new-name", new.to_string())));
     let draft = audit_draft(caller, &principal, action::UPDATE_AUTH_METHOD, "", params);
     let plan = plan_update(control, &principal, message);
-    control.change_identities(principal.account, draft, plan).await
+    control.change(draft, plan).await
 }
 
 fn plan_update(
@@ -212,7 +212,7 @@ pub(crate) async fn reset_key(
     let params = vec![Param::public("name", message.path.to_string())];
     let draft = audit_draft(caller, &principal, action::RESET_ACCESS_KEY, "", params);
     let plan = plan_reset(control, &principal, message);
-    control.change_identities(principal.account, draft, plan).await
+    control.change(draft, plan).await
 }
 
 fn plan_reset(
@@ -312,7 +312,7 @@ pub(crate) async fn delete(
     let params = vec![Param::public("name", message.path.to_string())];
     let draft = audit_draft(caller, &principal, action::DELETE_AUTH_METHOD, "", params);
     let plan = plan_delete(control, &principal, &message.path);
-    control.change_identities(principal.account, draft, plan).await
+    control.change(draft, plan).await
 }
 
 fn plan_delete(

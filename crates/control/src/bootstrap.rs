@@ -96,7 +96,7 @@ impl Control {
         let request = Uid::random(&*self.rng)?;
         let draft = Draft::new(account, request, command, "create_account", now);
         let plan = Ok(move |tx: &Tx| parts.insert(tx));
-        self.change_identities(account, draft, plan).await?;
+        self.change(draft, plan).await?;
         Ok(created)
     }
 

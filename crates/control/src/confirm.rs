@@ -23,8 +23,8 @@ use crate::gateways::GatewayIdentity;
 use crate::grants::entry_of;
 use crate::items::cache::key_of;
 use crate::items::display::by_uid;
+use crate::items::item_param;
 use crate::items::sealed::{self, Sealing};
-use crate::items::{Stale, item_param};
 use crate::permits::PermitBatch;
 
 #[cfg(test)]
@@ -79,7 +79,6 @@ pub(crate) async fn done(
     let found = control.store.read(|reader| find(reader, account, uid, version))?;
     let (item, _) = found.ok_or_else(changed)?;
     let draft = draft(&item, caller, version, outcome(&message), control.now());
-    let stale = Stale::Paths(vec![item.path.clone()]);
     let job = move |tx: &Tx| {
         let (item, mut stored) = find(tx, account, uid, version)?.ok_or_else(changed)?;
         if !stored.unconfirmed || sha256(&[&stored.ciphertext]) != message.stored_sha256 {
@@ -93,7 +92,7 @@ pub(crate) async fn done(
         item_versions::put(tx, item.id, &stored)?;
         Ok(Done)
     };
-    control.change_items(account, stale, draft, Ok(job)).await
+    control.change(draft, Ok(job)).await
 }
 
 /// Records what a gateway found out about fragment managers, in the account of the request that

@@ -8,11 +8,12 @@ use keysherd_base::{ClockHandle, Fault, RngHandle, Timestamp};
 use keysherd_crypto::hash::HmacKey;
 use keysherd_crypto::sign::{PublicKey, SigningKey};
 use keysherd_crypto::vault::VaultKey;
-use keysherd_store::{Store, login_guards, revoked_tokens};
+use keysherd_store::{Store, changes, login_guards, revoked_tokens};
 
 use crate::clusters::live::Live;
 use crate::control_keys::ControlKeys;
 use crate::directory::Directory;
+use crate::follow::Followed;
 use crate::gateways::Gateways;
 use crate::grants::GrantState;
 use crate::guard::LoginGuard;
@@ -61,6 +62,8 @@ pub struct Parts {
     pub(crate) decoy_public: PublicKey,
     pub(crate) gateways: Arc<dyn Gateways>,
     pub(crate) setup_token: Option<PathBuf>,
+    /// How far what is below follows the store.
+    pub(crate) followed: Followed,
     pub(crate) directory: Directory,
     pub(crate) sessions: Sessions,
     pub(crate) nonces: Nonces,
@@ -91,12 +94,15 @@ impl Control {
     pub fn open(config: ControlConfig) -> Result<Self, Fault> {
         let ControlConfig { store, clock, rng, keys, gateways, setup_token, web } = config;
         let started = clock.now();
-        let revoked = store.read(|reader| revoked_tokens::unexpired(reader, started))?;
+        let (mark, revoked) = store.read(|reader| {
+            Ok((changes::newest(reader)?, revoked_tokens::unexpired(reader, started)?))
+        })?;
         let revoked = revoked.into_iter().map(|revoked| (revoked.token, revoked.expires));
         let guards = store.read(|reader| login_guards::all_guards(reader))?;
         let places = store.read(|reader| login_guards::all_places(reader))?;
         Ok(Self(Arc::new(Parts {
             guard: LoginGuard::new(keys.decoy.clone(), guards, places, started),
+            followed: Followed::new(mark),
             directory: Directory::new(store.clone()),
             sessions: Sessions::new(keys.token, Revoked::new(revoked)),
             nonces: Nonces::default(),

@@ -1,9 +1,9 @@
 //! Who there is in an account, in memory: settings, auth methods, roles and associations.
 //!
 //! One immutable [`AccountDirectory`] per account; requests take an `Arc` of it without a lock.
-//! After every identity commit, and before that commit is answered, the account's directory is
-//! read from the store again, so a changed role is in force at the next request. At most
-//! [`ACCOUNTS_MAX`] accounts are kept; others are read when they are asked for.
+//! When the store's change feed tells of a change of identities (`follow`), the account's directory
+//! is forgotten, and read again by the next request that needs it; others wait for that one instead
+//! of reading it, too. At most [`ACCOUNTS_MAX`] accounts are kept.
 
 mod rules;
 
@@ -19,14 +19,18 @@ use keysherd_domain::auth_method::AuthMethod;
 use keysherd_domain::claims::SubClaims;
 use keysherd_domain::policy::rule_set::RuleSet;
 use keysherd_domain::role::{Assoc, Role};
-use keysherd_store::{Store, accounts, assocs, auth_methods, roles};
+use keysherd_store::{Store, accounts, assocs, auth_methods, patiently, roles};
 
 use crate::control::Control;
+use crate::generations::Generations;
 use crate::session::Principal;
 use rules::RuleSets;
 
 /// Accounts whose directory is kept in memory.
 const ACCOUNTS_MAX: usize = 1_024;
+
+/// Accounts that are read at the same time.
+const TURNS: usize = 64;
 
 type Accounts = HashMap<AccountId, Arc<AccountDirectory>>;
 
@@ -34,9 +38,9 @@ type Accounts = HashMap<AccountId, Arc<AccountDirectory>>;
 pub(crate) struct Directory {
     store: Store,
     accounts: ArcSwap<Accounts>,
-    /// Held while an account is read and put in place, so that an older reading never replaces a
-    /// newer one. Never across an await.
-    loading: Mutex<()>,
+    generations: Generations,
+    /// One for each few accounts, held while one of them is read. Never across an await.
+    turns: Box<[Mutex<()>]>,
     versions: AtomicU64,
 }
 
@@ -46,7 +50,8 @@ impl Directory {
         Self {
             store,
             accounts: ArcSwap::default(),
-            loading: Mutex::default(),
+            generations: Generations::default(),
+            turns: (0..TURNS).map(|_| Mutex::default()).collect(),
             versions: AtomicU64::new(1),
         }
     }
@@ -56,41 +61,63 @@ impl Directory {
     /// # Errors
     /// Those of the store, when the account is not in memory.
     pub(crate) fn account(&self, id: AccountId) -> Result<Option<Arc<AccountDirectory>>, Fault> {
-        if let Some(account) = self.accounts.load().get(&id) {
-            return Ok(Some(Arc::clone(account)));
+        match self.kept(id) {
+            Some(account) => Ok(Some(account)),
+            None => patiently(|| self.load(id)),
         }
-        self.load(id)
     }
 
-    /// Reads the account again. Everything committed before the call is in force afterwards.
-    ///
-    /// # Errors
-    /// Those of the store; the account is then forgotten, so that nobody relies on what was.
-    pub(crate) fn reload(&self, id: AccountId) -> Result<(), Fault> {
-        self.load(id).map(drop)
+    /// Forgets an account, which is read again when it is needed.
+    pub(crate) fn forget(&self, id: AccountId) {
+        self.generations.forget(&id, || {
+            if self.kept(id).is_some() {
+                self.replace(|accounts| drop(accounts.remove(&id)));
+            }
+        });
+    }
+
+    /// Forgets all accounts.
+    pub(crate) fn forget_all(&self) {
+        self.generations.forget_all();
+        self.accounts.store(Arc::default());
+    }
+
+    fn kept(&self, id: AccountId) -> Option<Arc<AccountDirectory>> {
+        self.accounts.load().get(&id).map(Arc::clone)
     }
 
     fn load(&self, id: AccountId) -> Result<Option<Arc<AccountDirectory>>, Fault> {
-        let _loading = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
-        let version = self.versions.fetch_add(1, Ordering::Relaxed);
-        let loaded = read(&self.store, id)
-            .map(|found| found.map(|content| Arc::new(AccountDirectory::new(version, content))));
-        let mut accounts = Accounts::clone(&self.accounts.load());
-        match &loaded {
-            Ok(Some(account)) => {
-                if accounts.len() >= ACCOUNTS_MAX && !accounts.contains_key(&id) {
-                    // Which one goes does not matter much: it is read again when it is needed.
-                    let victim = accounts.keys().next().copied();
-                    victim.and_then(|victim| accounts.remove(&victim));
-                }
-                accounts.insert(id, Arc::clone(account));
-            }
-            Ok(None) | Err(_) => {
-                accounts.remove(&id);
-            }
+        let turn = usize::from(id.0.0[0]) % TURNS;
+        let _turn = self.turns[turn].lock().unwrap_or_else(PoisonError::into_inner);
+        // Whoever had the turn before may have read it. What is in place follows the store.
+        if let Some(account) = self.kept(id) {
+            return Ok(Some(account));
         }
-        self.accounts.store(Arc::new(accounts));
-        loaded
+        let ticket = self.generations.ticket(&id);
+        let Some(content) = read(&self.store, id)? else { return Ok(None) };
+        let version = self.versions.fetch_add(1, Ordering::Relaxed);
+        let account = Arc::new(AccountDirectory::new(version, content));
+        self.generations.keep(ticket, || self.put(id, &account));
+        Ok(Some(account))
+    }
+
+    fn put(&self, id: AccountId, account: &Arc<AccountDirectory>) {
+        self.replace(|accounts| {
+            if accounts.len() >= ACCOUNTS_MAX && !accounts.contains_key(&id) {
+                // Which one goes does not matter much: it is read again when it is needed.
+                let victim = accounts.keys().next().copied();
+                victim.and_then(|victim| accounts.remove(&victim));
+            }
+            accounts.insert(id, Arc::clone(account));
+        });
+    }
+
+    fn replace(&self, change: impl Fn(&mut Accounts)) {
+        self.accounts.rcu(|accounts| {
+            let mut accounts = Accounts::clone(accounts);
+            change(&mut accounts);
+            accounts
+        });
     }
 }
 

@@ -24,6 +24,7 @@ pub(crate) async fn dispatch(
     by: &Caller,
     q: Request,
 ) -> Result<Reply, Fault> {
+    c.catch_up().await?;
     Ok(match q {
         Request::Session(q) => Reply::Session(session(c, by, q).await?),
         Request::Access(q) => Reply::Access(access(c, by, q).await?),

@@ -25,7 +25,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
-use keysherd_audit::{Draft, Param};
+use keysherd_audit::Param;
 use keysherd_base::{AccountId, Fault, ItemPath, Timestamp};
 use keysherd_domain::account::Account;
 use keysherd_domain::item::{Actor, Item};
@@ -45,15 +45,6 @@ pub(crate) struct ItemState {
     pub(crate) cache: ItemCache,
 }
 
-/// What a change makes stale in the cache of items.
-#[derive(Clone, Debug)]
-pub(crate) enum Stale {
-    /// The items with these paths.
-    Paths(Vec<ItemPath>),
-    /// Any item of the account.
-    Account,
-}
-
 /// One item that its caller wants to change.
 #[derive(Clone)]
 pub(crate) struct ItemChange {
@@ -64,15 +55,13 @@ pub(crate) struct ItemChange {
     pub(crate) now: Timestamp,
 }
 
-/// How a change of an item is recorded, and what else it touches.
+/// How a change of an item is recorded.
 pub(crate) struct Changing {
     pub(crate) path: ItemPath,
     pub(crate) capability: Capability,
     pub(crate) action: &'static str,
     /// Parameters of the audit record beyond the item's name.
     pub(crate) params: Vec<Param>,
-    /// The path the item will have.
-    pub(crate) new_path: Option<ItemPath>,
 }
 
 impl ItemChange {
@@ -88,39 +77,6 @@ impl ItemChange {
 }
 
 impl Control {
-    /// Commits a change of items with its record. The cache of items knows of it before this
-    /// returns, whatever the outcome: the change runs in a task of its own, so that it is not left
-    /// half done when the caller goes away.
-    ///
-    /// # Errors
-    /// As [`Control::change`].
-    pub(crate) async fn change_items<T, J>(
-        &self,
-        account: AccountId,
-        stale: Stale,
-        draft: Draft,
-        plan: Result<J, Fault>,
-    ) -> Result<T, Fault>
-    where
-        T: Send + 'static,
-        J: FnOnce(&Tx) -> Result<T, Fault> + Send + 'static,
-    {
-        let job = match plan {
-            Ok(job) => job,
-            Err(refused) => return self.recorded(draft, Err(refused)).await,
-        };
-        let control = self.clone();
-        let task = tokio::spawn(async move {
-            let outcome = control.store.commit(vec![draft], job).await;
-            match &stale {
-                Stale::Paths(paths) => control.items.cache.forget(account, paths),
-                Stale::Account => control.items.cache.forget_account(account),
-            }
-            outcome
-        });
-        task.await.map_err(Fault::internal)?
-    }
-
     /// Runs `edit` on one item, in one commit, if the caller may.
     ///
     /// # Errors
@@ -136,22 +92,20 @@ impl Control {
         T: Send + 'static,
         E: FnOnce(&Tx, &ItemChange, Item) -> Result<T, Fault> + Send + 'static,
     {
-        let Changing { path, capability, action, params: more, new_path } = changing;
+        let Changing { path, capability, action, params: more } = changing;
         let mut params = vec![item_param(&path)];
         params.extend(more);
-        let stale = [Some(path.clone()), new_path].into_iter().flatten().collect();
         let change = ItemChange { who, path, capability, now: self.now() };
         let found = self.store.read(|reader| change.find(reader));
         let item_type = found.as_ref().map_or("", |item| item.kind.type_name());
         let draft = audit_draft(caller, &change.who, action, item_type, params);
-        let account = change.who.account;
         let plan = found.map(|_| {
             move |tx: &Tx| {
                 let item = change.find(tx)?;
                 edit(tx, &change, item)
             }
         });
-        self.change_items(account, Stale::Paths(stale), draft, plan).await
+        self.change(draft, plan).await
     }
 }
 

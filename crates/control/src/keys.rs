@@ -28,7 +28,7 @@ use crate::items::create::{new_version, protects};
 use crate::items::display::display_id;
 use crate::items::protection::Protection;
 use crate::items::sealed::{self, Sealing};
-use crate::items::{Stale, account_now, check, item_param};
+use crate::items::{account_now, check, item_param};
 
 use crate::session::Principal;
 
@@ -177,10 +177,8 @@ pub(crate) async fn create(
     params.extend(fragment.map(|id| Param::public("customer_frg_id", id.to_string())));
     let item_type = message.algorithm.name();
     let draft = audit_draft(caller, &who, action::CREATE_ITEM, item_type, params);
-    let stale = Stale::Paths(vec![message.path.clone()]);
-    let account = who.account;
     let plan = plan_create(control, who, group, message);
-    control.change_items(account, stale, draft, plan).await
+    control.change(draft, plan).await
 }
 
 fn plan_create(

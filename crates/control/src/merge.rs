@@ -42,7 +42,6 @@ pub(crate) async fn merge(
         let found = who.require_admin().and_then(|()| found(control, &who, now));
         return control.recorded(draft, found).await;
     }
-    let account = who.account;
     let plan = who.require_admin().and_then(|()| check(&message)).map(|()| {
         let rng = control.rng.clone();
         move |tx: &Tx| {
@@ -50,7 +49,7 @@ pub(crate) async fn merge(
             make(tx, &who, &message, now, fresh)
         }
     });
-    control.change_identities(account, draft, plan).await
+    control.change(draft, plan).await
 }
 
 fn check(message: &RolesMerge) -> Result<(), Fault> {

@@ -55,7 +55,7 @@ pub(crate) async fn relocate(
     ];
     let draft = audit_draft(caller, &principal, action::MOVE_OBJECTS, "", params);
     let plan = plan(control, &principal, which, source, target);
-    control.change_identities(principal.account, draft, plan).await
+    control.change(draft, plan).await
 }
 
 fn plan(

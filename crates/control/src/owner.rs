@@ -60,7 +60,7 @@ pub(crate) async fn transfer(
             accounts::update(tx, &account).map(|_| Done)
         }
     });
-    control.change_identities(principal.account, draft, plan).await
+    control.change(draft, plan).await
 }
 
 async fn prove_transfer(
@@ -97,7 +97,7 @@ pub(crate) async fn seal(
             accounts::update(tx, &account).map(|_| Done)
         }
     });
-    control.change_identities(principal.account, draft, plan).await
+    control.change(draft, plan).await
 }
 
 async fn prove_seal(

@@ -48,7 +48,7 @@ pub(crate) async fn create(
     params.extend(rule_params(&message.rules));
     let draft = audit_draft(caller, &principal, action::CREATE_ROLE, "", params);
     let plan = plan_create(control, &principal, message);
-    control.change_identities(principal.account, draft, plan).await
+    control.change(draft, plan).await
 }
 
 fn plan_create(
@@ -117,7 +117,7 @@ pub(crate) async fn update(
     params.extend(rule_params(&message.rules));
     let draft = audit_draft(caller, &principal, action::UPDATE_ROLE, "", params);
     let plan = plan_update(control, &principal, message);
-    control.change_identities(principal.account, draft, plan).await
+    control.change(draft, plan).await
 }
 
 fn plan_update(
@@ -249,7 +249,7 @@ pub(crate) async fn delete(
     let params = vec![Param::public("name", message.path.to_string())];
     let draft = audit_draft(caller, &principal, action::DELETE_ROLE, "", params);
     let plan = plan_delete(control, &principal, &message.path);
-    control.change_identities(principal.account, draft, plan).await
+    control.change(draft, plan).await
 }
 
 fn plan_delete(

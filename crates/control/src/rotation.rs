@@ -37,7 +37,7 @@ use crate::items::create::new_version;
 use crate::items::protection::Protection;
 use crate::items::sealed::{self, Sealing};
 use crate::items::usable::{Use, check_enabled, check_unlocked};
-use crate::items::{Stale, account_now, item_param, permitted};
+use crate::items::{account_now, item_param, permitted};
 use crate::keys::{check_managers, check_threshold, has_fixed_material};
 use crate::session::Principal;
 
@@ -205,15 +205,11 @@ pub(crate) async fn rotate(
     let algorithm = found.as_ref().ok().and_then(|target| target.algorithm);
     let item_type = algorithm.map_or("", KeyAlgorithm::name);
     let draft = audit_draft(caller, &who, action::ROTATE_ITEM, item_type, params);
-    let changed = match &message.key {
-        RotatedKey::Named(path) => vec![path.clone()],
-        RotatedKey::Original => Vec::new(),
-    };
     let plan = found.and_then(|_| check(&message)).map(|()| {
         let who = who.clone();
         move |tx: &Tx| record(tx, &who, message, now)
     });
-    control.change_items(who.account, Stale::Paths(changed), draft, plan).await
+    control.change(draft, plan).await
 }
 
 fn check(message: &KeyRotate) -> Result<(), Fault> {

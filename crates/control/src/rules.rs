@@ -34,7 +34,7 @@ pub(crate) async fn set(
     ];
     let draft = audit_draft(caller, &principal, action::UPDATE_ROLE, "", params);
     let plan = plan_set(control, &principal, message);
-    control.change_identities(principal.account, draft, plan).await
+    control.change(draft, plan).await
 }
 
 fn plan_set(
@@ -105,7 +105,7 @@ pub(crate) async fn delete(
     ];
     let draft = audit_draft(caller, &principal, action::UPDATE_ROLE, "", params);
     let plan = plan_delete(control, &principal, message);
-    control.change_identities(principal.account, draft, plan).await
+    control.change(draft, plan).await
 }
 
 fn plan_delete(

@@ -229,7 +229,6 @@ pub(crate) async fn confirm(
     let draft = draft_of(caller, method.account, Some(&method), action::CONFIRM_SECOND_FACTOR);
     let (codes, recovery) = recovery_codes(control, &method)?;
     let row = SecondFactorRow { confirmed: true, last_step: step, recovery, ..row };
-    let account = method.account;
     let plan = Ok(move |tx: &Tx| {
         let now_there = second_factors::get(tx, row.method)?;
         if now_there.is_none_or(|there| there.confirmed || there.sealed != row.sealed) {
@@ -242,7 +241,7 @@ pub(crate) async fn confirm(
         })?;
         Ok(FactorConfirmReply { recovery_codes: codes })
     });
-    let reply = control.change_identities(account, draft, plan).await?;
+    let reply = control.change(draft, plan).await?;
     kept.await?;
     Ok(reply)
 }
@@ -262,7 +261,6 @@ pub(crate) async fn remove(
     let attempt = control.demand_factor(caller, attempt, &method, Some(&otp)).await?;
     let kept = control.keep_cleared(attempt.good(control.now()));
     let draft = draft_of(caller, method.account, Some(&method), action::REMOVE_SECOND_FACTOR);
-    let account = method.account;
     let plan = admitted(control, caller, &method).map(|()| {
         move |tx: &Tx| {
             second_factors::remove(tx, method.id)?;
@@ -273,7 +271,7 @@ pub(crate) async fn remove(
             Ok(Done)
         }
     });
-    control.change_identities(account, draft, plan).await?;
+    control.change(draft, plan).await?;
     kept.await?;
     Ok(Done)
 }

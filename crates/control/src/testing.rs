@@ -101,6 +101,12 @@ impl World {
         Self { home, clock, control, audit_key, first, admin }
     }
 
+    /// Another control plane with the same keys over the same store.
+    pub(crate) fn another_node(&self) -> Control {
+        let keys = ControlKeys::create_or_load(&self.home().join("keys"), &SystemRng).unwrap();
+        node(self.home(), self.clock.clone(), keys, self.control.store.clone())
+    }
+
     /// Where everything is kept.
     pub(crate) fn home(&self) -> &Path {
         self.home.path()
@@ -223,7 +229,6 @@ impl World {
         };
         let add = move |tx: &Tx| auth_methods::insert(tx, &method);
         self.control.store.commit(Vec::new(), add).await.unwrap();
-        self.control.directory.reload(self.first.id).unwrap();
         access_id
     }
 
@@ -236,7 +241,6 @@ impl World {
             roles::update(tx, &role)
         };
         assert!(self.control.store.commit(Vec::new(), add).await.unwrap());
-        self.control.directory.reload(account).unwrap();
     }
 
     /// The audit records of the first account.
@@ -327,14 +331,16 @@ fn open(home: &Path, clock: ClockHandle) -> (Control, PublicKey) {
         reserve_bytes: 0,
         ..StoreConfig::new(home.join("store"), sha256, Arc::new(signer), clock.clone())
     };
+    (node(home, clock, keys, Store::open(config).unwrap()), audit_key)
+}
+
+/// A control plane over an open store.
+fn node(home: &Path, clock: ClockHandle, keys: ControlKeys, store: Store) -> Control {
     let gateways = Arc::new(Everyone);
-    let store = Store::open(config).unwrap();
     let rng = SystemRng::handle();
     let setup_token = Some(home.join("setup-token"));
     let web = Web::default();
-    let config = ControlConfig { store, clock, rng, keys, gateways, setup_token, web };
-    let control = Control::open(config).unwrap();
-    (control, audit_key)
+    Control::open(ControlConfig { store, clock, rng, keys, gateways, setup_token, web }).unwrap()
 }
 
 async fn create_account(control: &Control, owner_email: &str) -> Result<Admitted, Fault> {

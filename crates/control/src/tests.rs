@@ -24,4 +24,5 @@ mod roles;
 mod second_factor;
 mod setup;
 mod tokens;
+mod two_nodes;
 mod uid;

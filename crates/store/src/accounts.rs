@@ -3,6 +3,7 @@
 use keysherd_base::{AccountId, Fault};
 use keysherd_domain::account::{Account, AccountSettings};
 
+use crate::changes::{self, Touched};
 use crate::query::{Query, Row, Tx, all, first, from_json, run, to_json};
 
 const INSERT: &str = "INSERT INTO accounts (id, settings, body) VALUES (?1, ?2, ?3)";
@@ -23,6 +24,7 @@ pub fn insert(tx: &Tx, account: &Account) -> Result<(), Fault> {
     let (settings, body) = (to_json(&account.settings)?, to_json(account)?);
     run(tx, INSERT, &[(&account.id).into(), (&settings).into(), (&body).into()])
         .map_err(|refused| refused.or_taken(|| format!("account {} already exists", account.id)))?;
+    changes::note(tx, account.id, Touched::Identities);
     Ok(())
 }
 
@@ -48,6 +50,7 @@ pub fn list(q: &dyn Query) -> Result<Vec<Account>, Fault> {
 /// Only when the store is broken or the disk full.
 pub fn update(tx: &Tx, account: &Account) -> Result<bool, Fault> {
     let (settings, body) = (to_json(&account.settings)?, to_json(account)?);
+    changes::note(tx, account.id, Touched::Identities);
     let changed = run(tx, UPDATE, &[(&account.id).into(), (&settings).into(), (&body).into()])?;
     Ok(changed == 1)
 }
@@ -71,6 +74,7 @@ pub fn update_settings(
     if from_json::<AccountSettings>(&stored)? != *expected {
         return Ok(false);
     }
+    changes::note(tx, id, Touched::Identities);
     let settings = to_json(settings)?;
     let changed = run(tx, SWAP_SETTINGS, &[(&id).into(), (&stored).into(), (&settings).into()])?;
     Ok(changed == 1)

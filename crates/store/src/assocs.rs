@@ -5,11 +5,13 @@ use keysherd_domain::claims::SubClaims;
 use keysherd_domain::role::Assoc;
 use serde::{Deserialize, Serialize};
 
+use crate::changes::{self, Touched};
 use crate::query::{Query, Row, Tx, all, first, from_json, run, to_json};
 
 const INSERT: &str = "INSERT INTO assocs (id, account, role, method, condition, created) \
                       VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
 const UPDATE: &str = "UPDATE assocs SET condition = ?2 WHERE id = ?1";
+const OWNER: &str = "SELECT account FROM assocs WHERE id = ?1";
 const DELETE: &str = "DELETE FROM assocs WHERE account = ?1 AND id = ?2";
 const BY_ID: &str = "SELECT id, role, method, condition, created FROM assocs \
                      WHERE account = ?1 AND id = ?2";
@@ -26,6 +28,7 @@ const OF_METHOD: &str = "SELECT id, role, method, condition, created FROM assocs
 /// [`keysherd_base::FaultKind::Conflict`] when the same role is already associated with the same
 /// method under the same condition.
 pub fn insert(tx: &Tx, account: AccountId, assoc: &Assoc) -> Result<(), Fault> {
+    changes::note(tx, account, Touched::Identities);
     let condition = to_json(&Condition::of(assoc))?;
     let args = [
         (&*assoc.id.0).into(),
@@ -44,6 +47,7 @@ pub fn insert(tx: &Tx, account: AccountId, assoc: &Assoc) -> Result<(), Fault> {
 /// # Errors
 /// [`keysherd_base::FaultKind::Conflict`] when another association is now the same.
 pub fn update(tx: &Tx, assoc: &Assoc) -> Result<bool, Fault> {
+    changes::note_owner(tx, OWNER, (&*assoc.id.0).into(), Touched::Identities)?;
     let condition = to_json(&Condition::of(assoc))?;
     let changed = run(tx, UPDATE, &[(&*assoc.id.0).into(), (&condition).into()])
         .map_err(|refused| refused.or_taken(taken))?;
@@ -55,6 +59,7 @@ pub fn update(tx: &Tx, assoc: &Assoc) -> Result<bool, Fault> {
 /// # Errors
 /// Only when the store is broken or the disk full.
 pub fn delete(tx: &Tx, account: AccountId, id: &AssocId) -> Result<bool, Fault> {
+    changes::note(tx, account, Touched::Identities);
     Ok(run(tx, DELETE, &[(&account).into(), (&*id.0).into()])? == 1)
 }
 

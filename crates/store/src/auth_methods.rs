@@ -3,6 +3,7 @@
 use keysherd_base::{AccessId, AccountId, Fault, FolderPath, ItemPath, Timestamp};
 use keysherd_domain::auth_method::AuthMethod;
 
+use crate::changes::{self, Touched};
 use crate::moves::{self, MoveStatements, move_statements};
 use crate::query::{Arg, Query, Row, Tx, all, first, first_changed, from_json, run, to_json};
 
@@ -10,6 +11,7 @@ const INSERT: &str = "INSERT INTO auth_methods (account, path, access_id, email,
                       VALUES (?1, ?2, ?3, ?4, ?5, ?6) RETURNING id";
 const UPDATE: &str = "UPDATE auth_methods SET account = ?1, path = ?2, access_id = ?3, \
                       email = ?4, modified = ?5, body = ?6 WHERE id = ?7";
+const OWNER: &str = "SELECT account FROM auth_methods WHERE id = ?1";
 const DELETE: &str = "DELETE FROM auth_methods WHERE id = ?1";
 const BY_ID: &str = "SELECT id, path, modified, body FROM auth_methods \
                      WHERE account = ?1 AND id = ?2";
@@ -28,6 +30,7 @@ const MOVE: MoveStatements = move_statements!("auth_methods", "");
 /// # Errors
 /// [`keysherd_base::FaultKind::Conflict`] when its path, access id or e-mail address is taken.
 pub fn insert(tx: &Tx, method: &AuthMethod) -> Result<i64, Fault> {
+    changes::note(tx, method.account, Touched::Identities);
     let body = to_json(method)?;
     first_changed(tx, INSERT, &columns(method, &body), |row| row.int(0))
         .map_err(|refused| refused.or_taken(|| taken(method)))
@@ -38,6 +41,7 @@ pub fn insert(tx: &Tx, method: &AuthMethod) -> Result<i64, Fault> {
 /// # Errors
 /// [`keysherd_base::FaultKind::Conflict`] when its path, access id or e-mail address is taken.
 pub fn update(tx: &Tx, method: &AuthMethod) -> Result<bool, Fault> {
+    changes::note(tx, method.account, Touched::Identities);
     let body = to_json(method)?;
     let [account, path, access_id, email, modified, body] = columns(method, &body);
     let args = [account, path, access_id, email, modified, body, method.id.into()];
@@ -50,6 +54,7 @@ pub fn update(tx: &Tx, method: &AuthMethod) -> Result<bool, Fault> {
 /// # Errors
 /// Only when the store is broken or the disk full.
 pub fn delete(tx: &Tx, id: i64) -> Result<bool, Fault> {
+    changes::note_owner(tx, OWNER, id.into(), Touched::Identities)?;
     Ok(run(tx, DELETE, &[id.into()])? == 1)
 }
 
@@ -108,6 +113,7 @@ pub fn move_folder(
     to: &FolderPath,
     now: Timestamp,
 ) -> Result<usize, Fault> {
+    changes::note(tx, account, Touched::Identities);
     moves::move_folder(tx, &MOVE, account, from, to, now)
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use keysherd_base::{Fault, ItemId, KeyId};
 use keysherd_domain::item::{ItemState, ItemVersion};
 
+use crate::changes;
 use crate::query::{Query, Row, Tx, all, first, from_json, run, to_json};
 
 const PUT: &str = "INSERT INTO item_versions (item, version, state, key_id, key_version, body, \
@@ -32,6 +33,7 @@ const COUNT_BY_KEY: &str = "SELECT COUNT(DISTINCT item) FROM item_versions \
 /// # Errors
 /// [`keysherd_base::FaultKind::Internal`] when there is no such item.
 pub fn put(tx: &Tx, item: ItemId, version: &ItemVersion) -> Result<(), Fault> {
+    changes::note_item(tx, item)?;
     let body = to_json(&ItemVersion { ciphertext: Arc::default(), ..version.clone() })?;
     let args = [
         item.0.into(),
@@ -83,6 +85,7 @@ pub fn newest(q: &dyn Query, item: ItemId, count: u32) -> Result<Vec<ItemVersion
 /// # Errors
 /// Only when the store is broken or the disk full.
 pub fn delete(tx: &Tx, item: ItemId, version: u32) -> Result<bool, Fault> {
+    changes::note_item(tx, item)?;
     Ok(run(tx, DELETE, &[item.0.into(), version.into()])? == 1)
 }
 
@@ -91,6 +94,7 @@ pub fn delete(tx: &Tx, item: ItemId, version: u32) -> Result<bool, Fault> {
 /// # Errors
 /// Only when the store is broken or the disk full.
 pub fn prune(tx: &Tx, item: ItemId, keep: u32) -> Result<usize, Fault> {
+    changes::note_item(tx, item)?;
     Ok(run(tx, PRUNE, &[item.0.into(), keep.into()])?)
 }
 
@@ -99,6 +103,7 @@ pub fn prune(tx: &Tx, item: ItemId, keep: u32) -> Result<usize, Fault> {
 /// # Errors
 /// Only when the store is broken or the disk full.
 pub fn set_state(tx: &Tx, item: ItemId, version: u32, state: ItemState) -> Result<bool, Fault> {
+    changes::note_item(tx, item)?;
     let args = [item.0.into(), version.into(), state.name().into()];
     Ok(run(tx, SET_STATE, &args)? == 1)
 }

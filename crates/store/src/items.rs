@@ -3,6 +3,7 @@
 use keysherd_base::{AccountId, Fault, FolderPath, ItemId, ItemPath, Timestamp};
 use keysherd_domain::item::Item;
 
+use crate::changes::{self, Touched};
 use crate::moves::{self, MoveStatements, move_statements};
 use crate::query::{
     Arg, Query, Row, Tx, all, end_of_folder, first, first_changed, from_json, run, to_json,
@@ -67,8 +68,10 @@ pub struct Page<'a> {
 pub fn insert(tx: &Tx, item: &Item) -> Result<ItemId, Fault> {
     let (folder, body) = (item.path.parent(), to_json(item)?);
     let args = columns(item, &folder, &body);
-    first_changed(tx, INSERT, &args, |row| row.int(0).map(ItemId))
-        .map_err(|refused| refused.or_taken(|| taken(&item.path)))
+    let id = first_changed(tx, INSERT, &args, |row| row.int(0).map(ItemId))
+        .map_err(|refused| refused.or_taken(|| taken(&item.path)))?;
+    changes::note(tx, item.account, Touched::Item { id, path: item.path.clone() });
+    Ok(id)
 }
 
 /// Replaces the item with this id; `false` when there is none.
@@ -76,6 +79,9 @@ pub fn insert(tx: &Tx, item: &Item) -> Result<ItemId, Fault> {
 /// # Errors
 /// [`keysherd_base::FaultKind::Conflict`] when its path is taken.
 pub fn update(tx: &Tx, item: &Item) -> Result<bool, Fault> {
+    // The path that it has until now, too.
+    changes::note_item(tx, item.id)?;
+    changes::note(tx, item.account, Touched::Item { id: item.id, path: item.path.clone() });
     let (folder, body) = (item.path.parent(), to_json(item)?);
     let [a, b, c, d, e, f, g, h] = columns(item, &folder, &body);
     let changed = run(tx, UPDATE, &[a, b, c, d, e, f, g, h, item.id.0.into()])
@@ -89,6 +95,7 @@ pub fn update(tx: &Tx, item: &Item) -> Result<bool, Fault> {
 /// [`keysherd_base::FaultKind::Internal`] when it is a key that other items name as theirs: check
 /// [`count_with_key`] before.
 pub fn delete(tx: &Tx, id: ItemId) -> Result<bool, Fault> {
+    changes::note_item(tx, id)?;
     Ok(run(tx, DELETE, &[id.0.into()])? == 1)
 }
 
@@ -204,6 +211,7 @@ pub fn move_folder(
     to: &FolderPath,
     now: Timestamp,
 ) -> Result<usize, Fault> {
+    changes::note(tx, account, Touched::Items);
     moves::move_folder(tx, &MOVE, account, from, to, now)
 }
 

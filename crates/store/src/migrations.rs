@@ -14,6 +14,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (5, include_str!("../migrations/0005_uid.sql")),
     (6, include_str!("../migrations/0006_roles.sql")),
     (12, include_str!("../migrations/0012_clusters.sql")),
+    (13, include_str!("../migrations/0013_changes.sql")),
 ];
 
 /// Name of the schema's version in [`meta`].

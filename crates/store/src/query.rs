@@ -9,6 +9,7 @@ use keysherd_base::{AccountId, Fault, Uid};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::changes::Noted;
 use crate::engine::Connection;
 pub(crate) use crate::engine::Row;
 
@@ -59,11 +60,12 @@ impl Query for Reader {}
 pub struct Tx {
     connection: Connection,
     more_records: RefCell<Vec<Prepared>>,
+    noted: Noted,
 }
 
 impl Tx {
     pub(crate) const fn new(connection: Connection) -> Self {
-        Self { connection, more_records: RefCell::new(Vec::new()) }
+        Self { connection, more_records: RefCell::new(Vec::new()), noted: Noted::new() }
     }
 
     /// Adds an audit record to those the job was committed with, for what is known only inside of
@@ -75,6 +77,11 @@ impl Tx {
     /// For what is done to the transaction itself.
     pub(crate) const fn raw(&self) -> &Connection {
         &self.connection
+    }
+
+    /// What the job has touched so far.
+    pub(crate) const fn noted(&self) -> &Noted {
+        &self.noted
     }
 
     pub(crate) fn take_more_records(&self) -> Vec<Prepared> {

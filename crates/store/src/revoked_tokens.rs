@@ -2,6 +2,7 @@
 
 use keysherd_base::{AccountId, Fault, Timestamp, Uid};
 
+use crate::changes::{self, Touched};
 use crate::query::{Query, Tx, all, first, run};
 
 const INSERT: &str = "INSERT INTO revoked_tokens (token, account, expires) VALUES (?1, ?2, ?3) \
@@ -28,6 +29,8 @@ pub struct RevokedToken {
 pub fn insert(tx: &Tx, revoked: &RevokedToken) -> Result<(), Fault> {
     let args = [(&revoked.token).into(), (&revoked.account).into(), revoked.expires.0.into()];
     run(tx, INSERT, &args)?;
+    let RevokedToken { token, account, expires } = *revoked;
+    changes::note(tx, account, Touched::Token { token, expires });
     Ok(())
 }
 

@@ -3,12 +3,14 @@
 use keysherd_base::{AccountId, Fault, FolderPath, ItemPath, Timestamp};
 use keysherd_domain::role::Role;
 
+use crate::changes::{self, Touched};
 use crate::moves::{self, MoveStatements, move_statements};
 use crate::query::{Query, Row, Tx, all, first, first_changed, from_json, run, to_json};
 
 const INSERT: &str = "INSERT INTO roles (account, path, modified, body) \
                       VALUES (?1, ?2, ?3, ?4) RETURNING id";
 const UPDATE: &str = "UPDATE roles SET path = ?2, modified = ?3, body = ?4 WHERE id = ?1";
+const OWNER: &str = "SELECT account FROM roles WHERE id = ?1";
 const DELETE: &str = "DELETE FROM roles WHERE id = ?1";
 const BY_ID: &str = "SELECT id, path, modified, body FROM roles WHERE account = ?1 AND id = ?2";
 const BY_PATH: &str = "SELECT id, path, modified, body FROM roles \
@@ -21,6 +23,7 @@ const MOVE: MoveStatements = move_statements!("roles", "");
 /// # Errors
 /// [`keysherd_base::FaultKind::Conflict`] when its path is taken.
 pub fn insert(tx: &Tx, role: &Role) -> Result<i64, Fault> {
+    changes::note(tx, role.account, Touched::Identities);
     let body = to_json(role)?;
     let args =
         [(&role.account).into(), role.path.as_str().into(), role.modified.0.into(), (&body).into()];
@@ -33,6 +36,7 @@ pub fn insert(tx: &Tx, role: &Role) -> Result<i64, Fault> {
 /// # Errors
 /// [`keysherd_base::FaultKind::Conflict`] when its path is taken.
 pub fn update(tx: &Tx, role: &Role) -> Result<bool, Fault> {
+    changes::note(tx, role.account, Touched::Identities);
     let body = to_json(role)?;
     let args = [role.id.into(), role.path.as_str().into(), role.modified.0.into(), (&body).into()];
     let changed = run(tx, UPDATE, &args).map_err(|refused| refused.or_taken(|| taken(role)))?;
@@ -44,6 +48,7 @@ pub fn update(tx: &Tx, role: &Role) -> Result<bool, Fault> {
 /// # Errors
 /// Only when the store is broken or the disk full.
 pub fn delete(tx: &Tx, id: i64) -> Result<bool, Fault> {
+    changes::note_owner(tx, OWNER, id.into(), Touched::Identities)?;
     Ok(run(tx, DELETE, &[id.into()])? == 1)
 }
 
@@ -82,6 +87,7 @@ pub fn move_folder(
     to: &FolderPath,
     now: Timestamp,
 ) -> Result<usize, Fault> {
+    changes::note(tx, account, Touched::Identities);
     moves::move_folder(tx, &MOVE, account, from, to, now)
 }
 

@@ -11,13 +11,15 @@ use std::thread::JoinHandle;
 use keysherd_audit::{Brief, Draft, Failure};
 use keysherd_base::{Fault, FaultKind};
 use tokio::runtime::{Handle, RuntimeFlavor};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::audit_index::search::{self, AuditPage, AuditSearch};
 use crate::audit_index::{AuditIndex, IndexState};
 use crate::ballast::Ballast;
+use crate::changes::{self, Mark};
 use crate::config::StoreConfig;
 use crate::engine::Place;
+use crate::feed::Feed;
 use crate::job::{ClosureJob, Work};
 use crate::lock::{StoreLock, cannot_open};
 use crate::pool::Pool;
@@ -54,6 +56,8 @@ pub(crate) struct Shared {
     pub(crate) commits: AtomicU64,
     pub(crate) jobs: AtomicU64,
     pub(crate) records: AtomicU64,
+    /// The newest change that this process knows of.
+    pub(crate) newest: watch::Sender<Mark>,
 }
 
 struct Inner {
@@ -64,6 +68,7 @@ struct Inner {
     pool: Pool,
     scans: Semaphore,
     index: AuditIndex,
+    feed: Feed,
     place: Place,
     // Given back last, when nothing writes any more.
     _lock: StoreLock,
@@ -92,6 +97,7 @@ impl Store {
         };
         let clock = config.clock.clone();
         let index = AuditIndex::start(&folder, place.clone(), clock, Arc::clone(&shared))?;
+        let feed = Feed::start(&folder, &place, &shared)?;
         let readers = config.readers.max(2);
         let queue_max = config.queue_max;
         let (queue, waiting) = mpsc::channel();
@@ -109,6 +115,7 @@ impl Store {
                 pool: Pool::new(place.clone(), readers),
                 scans: Semaphore::new(readers - 1),
                 index,
+                feed,
                 place,
                 _lock: lock,
             }),
@@ -126,7 +133,7 @@ impl Store {
             reader.begin_snapshot()?;
             read(&reader)
         };
-        if self.inner.place.is_shared() { waiting_for_others(read) } else { read() }
+        if self.inner.place.is_shared() { patiently(read) } else { read() }
     }
 
     /// As [`Self::read`], on a thread for blocking work: for listings and scans. One connection
@@ -226,6 +233,22 @@ impl Store {
         &self.inner.index.state
     }
 
+    /// The newest change that was committed before the call, by this node or another; or a newer
+    /// one. Costs nothing with an embedded store; otherwise a question, which callers share.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub async fn newest_change(&self) -> Result<Mark, Fault> {
+        let ask = || changes::newest(&*self.inner.pool.take()?);
+        self.inner.feed.newest(|| patiently(ask)).await
+    }
+
+    /// The newest change as it comes: at once when this node committed it, within about 100 ms when
+    /// another did.
+    pub fn watch_changes(&self) -> watch::Receiver<Mark> {
+        self.inner.feed.watch()
+    }
+
     /// Whether the disk is full: reads go on, changes are refused. Ends by itself within a second
     /// of the first change that is tried after space was freed.
     pub fn is_low_on_space(&self) -> bool {
@@ -271,6 +294,7 @@ impl Store {
 impl Drop for Inner {
     fn drop(&mut self) {
         self.index.stop();
+        self.feed.stop();
         self.pool.close();
         // The writer ends when it has written everything and nobody can queue more.
         self.queue = None;
@@ -328,8 +352,8 @@ fn open_for_writing(place: &Place) -> Result<Tx, Fault> {
     Ok(tx)
 }
 
-/// Waits for a server without keeping other tasks of this thread from going on.
-fn waiting_for_others<T>(wait: impl FnOnce() -> T) -> T {
+/// Waits, or works for a while, without keeping other tasks of this thread from going on.
+pub fn patiently<T>(wait: impl FnOnce() -> T) -> T {
     let flavor = Handle::try_current().map(|handle| handle.runtime_flavor());
     match flavor {
         Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(wait),

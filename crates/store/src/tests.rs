@@ -3,6 +3,7 @@
 mod audit_index;
 mod behavior;
 mod chain;
+mod changes;
 mod clusters;
 mod commit;
 mod cost;

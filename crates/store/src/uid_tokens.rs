@@ -3,12 +3,14 @@
 use keysherd_base::{Fault, Timestamp, UidTokenId};
 use keysherd_domain::uid::UidToken;
 
+use crate::changes::{self, Touched};
 use crate::query::{Arg, Query, Row, Tx, all, first, first_changed, from_json, run, to_json};
 
 const INSERT: &str = "INSERT INTO uid_tokens (method, token_id, revoked, ends, event_at, body) \
                       VALUES (?1, ?2, ?3, ?4, ?5, ?6) RETURNING id";
 const UPDATE: &str = "UPDATE uid_tokens SET method = ?1, token_id = ?2, revoked = ?3, \
                       ends = ?4, event_at = ?5, body = ?6 WHERE id = ?7";
+const OWNER: &str = "SELECT account FROM auth_methods WHERE id = ?1";
 const BY_ID: &str = "SELECT id, revoked, body FROM uid_tokens WHERE id = ?1";
 const BY_TOKEN_ID: &str = "SELECT id, revoked, body FROM uid_tokens \
                            WHERE method = ?1 AND token_id = ?2";
@@ -42,6 +44,7 @@ pub fn insert(tx: &Tx, token: &UidToken, event: Option<Timestamp>) -> Result<i64
 /// # Errors
 /// Only when the store is broken or the disk full.
 pub fn update(tx: &Tx, token: &UidToken, event: Option<Timestamp>) -> Result<bool, Fault> {
+    changes::note(tx, token.account, Touched::UidTokens { method: token.method });
     let body = to_json(token)?;
     let [method, token_id, revoked, ends, event, body] = columns(token, event, &body);
     let args = [method, token_id, revoked, ends, event, body, token.id.into()];
@@ -100,6 +103,7 @@ pub fn revoke_branch(
     top: &UidTokenId,
     now: Timestamp,
 ) -> Result<usize, Fault> {
+    changes::note_owner(tx, OWNER, method.into(), Touched::UidTokens { method })?;
     let (start, end) = range(Some(top));
     let args = [method.into(), start.into(), (&end).into(), now.0.into()];
     Ok(run(tx, REVOKE_BRANCH, &args)?)
@@ -119,6 +123,7 @@ pub fn forget(tx: &Tx, then: Timestamp, limit: usize) -> Result<usize, Fault> {
 /// # Errors
 /// Only when the store is broken or the disk full.
 pub fn delete_tree(tx: &Tx, method: i64) -> Result<usize, Fault> {
+    changes::note_owner(tx, OWNER, method.into(), Touched::UidTokens { method })?;
     Ok(run(tx, DELETE_TREE, &[method.into()])?)
 }
 

@@ -3,6 +3,7 @@
 //!
 //! Group commit needs no timer: while one batch is being synced, the next one gathers.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
@@ -13,6 +14,7 @@ use keysherd_base::{ClockHandle, Fault, FaultKind, Timestamp};
 use crate::ballast::Ballast;
 use crate::batch::Batch;
 use crate::chains::Chains;
+use crate::changes::{self, Change, Mark};
 use crate::config::StoreConfig;
 use crate::engine::{NotCommitted, Others, storage_full};
 use crate::job::{Job, Work};
@@ -41,6 +43,8 @@ const TRUNCATE_PAGES: u32 = 16_384;
 pub(crate) struct Writer {
     tx: Tx,
     chains: Chains,
+    /// What the transaction touches of that which others may have in memory.
+    touched: BTreeSet<Change>,
     ballast: Ballast,
     shared: Arc<Shared>,
     queue: Receiver<Work>,
@@ -61,6 +65,7 @@ impl Writer {
         Self {
             tx,
             chains: Chains::new(config.hash, config.head_signer),
+            touched: BTreeSet::new(),
             ballast,
             shared,
             queue,
@@ -173,17 +178,20 @@ impl Writer {
         }
     }
 
-    fn run_in_savepoint(&self, job: &mut dyn Job) -> Result<Result<(), Failure>, Fault> {
+    fn run_in_savepoint(&mut self, job: &mut dyn Job) -> Result<Result<(), Failure>, Fault> {
         let connection = self.tx.raw();
         connection.begin_job()?;
         let outcome = job.run(&self.tx);
+        let mut touched = self.tx.noted().take();
         if let Err(failure) = &outcome {
             if failure.kind == FaultKind::StorageFull {
                 return Err(storage_full());
             }
             connection.take_job_back()?;
+            touched.clear();
         }
         connection.end_job()?;
+        self.touched.append(&mut touched);
         Ok(outcome)
     }
 
@@ -194,10 +202,15 @@ impl Writer {
         Ok(())
     }
 
-    /// Appends the records of the batch, signs the heads and commits.
+    /// Appends the records of the batch, signs the heads and commits. Whoever asks for the newest
+    /// change knows it before anybody is told that it was made.
     fn seal(&mut self, batch: &mut Batch) -> Result<(), NotCommitted> {
         let written = self.append_records(batch).map_err(NotCommitted::TakenBack)?;
+        let mark = self.append_changes().map_err(NotCommitted::TakenBack)?;
         self.tx.raw().commit()?;
+        if let Some(mark) = mark {
+            self.shared.saw(Mark::default(), mark);
+        }
         self.shared.records.fetch_add(written, Ordering::Relaxed);
         self.shared.commits.fetch_add(1, Ordering::Relaxed);
         Ok(())
@@ -219,8 +232,18 @@ impl Writer {
         Ok(written)
     }
 
+    fn append_changes(&mut self) -> Result<Option<Mark>, Fault> {
+        if self.touched.is_empty() {
+            return Ok(None);
+        }
+        let mark = changes::append(&self.tx, &mut self.touched, self.clock.now())?;
+        self.touched.clear();
+        Ok(Some(mark))
+    }
+
     fn take_back(&mut self) {
         self.chains.forget();
+        self.touched.clear();
         if let Err(fault) = self.tx.raw().roll_back() {
             tracing::error!(?fault, "a transaction could not be taken back");
         }

@@ -32,14 +32,13 @@ pub(crate) async fn delete_below(
     let params =
         vec![Param::public("path", message.folder.to_string()), Param::public("methods", count)];
     let draft = audit_draft(caller, &principal, action::DELETE_AUTH_METHODS, "", params);
-    let account = principal.account;
     let plan = found.map(|methods| {
         move |tx: &Tx| {
             methods.iter().try_for_each(|method| delete_one(tx, &principal, method, now))?;
             Ok(Done)
         }
     });
-    control.change_identities(account, draft, plan).await
+    control.change(draft, plan).await
 }
 
 fn find(

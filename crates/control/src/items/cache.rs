@@ -1,19 +1,17 @@
 //! Items and their newest values in memory: what most reads need, without the store.
 //!
-//! Bounded by bytes. Coherent by generations: paths fall into shards, and a change of an item
-//! bumps the generation of its shard and removes its entry after the commit and before the answer.
-//! Whoever loads an item takes the generation down before reading the store; what was loaded is
-//! kept only if the generation is still the same. So nothing that was read before a change can be
-//! found in here after the change was answered.
+//! Bounded by bytes. What changes is forgotten as the store's change feed tells it (`follow`).
 
-use std::hash::{BuildHasher, Hash, RandomState};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::hash::Hash;
+use std::sync::Arc;
 
 use keysherd_base::{AccountId, ItemPath};
 use keysherd_domain::item::{Item, ItemVersion};
 use keysherd_plane::grants::{GrantedItem, GrantedVersion, KeyRef, PermitSlot};
 use quick_cache::sync::Cache;
 use quick_cache::{Equivalent, OptionsBuilder, Weighter};
+
+use crate::generations::{Generations, Ticket};
 
 #[cfg(test)]
 mod tests;
@@ -26,8 +24,6 @@ const PARTS: usize = 8;
 const ITEMS_EXPECTED: usize = 32_768;
 /// Bytes of an entry beside its texts and its ciphertext, roughly.
 const ENTRY_BYTES: usize = 1_536;
-/// Generations; more of them make loading one item and changing another meet less often.
-const SHARDS: usize = 256;
 
 /// An item with its newest version, and the grant of it that needs no permit.
 #[derive(Debug)]
@@ -78,19 +74,10 @@ pub(crate) fn key_of(version: &ItemVersion) -> KeyRef {
     }
 }
 
-/// Permission to keep what is loaded after it was given.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Ticket {
-    shard: usize,
-    generation: u64,
-}
-
 /// The cache.
 pub(crate) struct ItemCache {
     entries: Cache<Key, Arc<CachedItem>, ByBytes>,
-    hasher: RandomState,
-    /// The generation of each shard. Held while an entry of the shard is put in or taken out.
-    shards: Box<[Mutex<u64>]>,
+    generations: Generations,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -145,8 +132,7 @@ impl ItemCache {
             .build()
             .expect("invariant: the three sizes a cache needs are given");
         let entries = Cache::with_options(options, ByBytes, Default::default(), Default::default());
-        let shards = (0..SHARDS).map(|_| Mutex::new(0)).collect();
-        Self { entries, hasher: RandomState::new(), shards }
+        Self { entries, generations: Generations::default() }
     }
 
     /// The entry of an item, if it is in memory.
@@ -156,45 +142,30 @@ impl ItemCache {
 
     /// To be taken before the item is read from the store.
     pub(crate) fn ticket(&self, account: AccountId, path: &ItemPath) -> Ticket {
-        let shard = self.shard(&Lookup { account, path });
-        Ticket { shard, generation: *self.lock(shard) }
+        self.generations.ticket(&Lookup { account, path })
     }
 
     /// Keeps what was read after `ticket` was taken, unless the item may have changed since.
     pub(crate) fn keep(&self, ticket: Ticket, entry: Arc<CachedItem>) {
         let key = Key { account: entry.item.account, path: entry.item.path.clone() };
-        let generation = self.lock(ticket.shard);
-        if *generation == ticket.generation {
-            self.entries.insert(key, entry);
-        }
+        self.generations.keep(ticket, || self.entries.insert(key, entry));
     }
 
-    /// Forgets items that may have changed.
-    pub(crate) fn forget(&self, account: AccountId, paths: &[ItemPath]) {
-        for path in paths {
-            let lookup = Lookup { account, path };
-            let mut generation = self.lock(self.shard(&lookup));
-            *generation += 1;
-            self.entries.remove(&lookup);
-        }
+    /// Forgets an item that has changed.
+    pub(crate) fn forget(&self, account: AccountId, path: &ItemPath) {
+        let lookup = Lookup { account, path };
+        self.generations.forget(&lookup, || drop(self.entries.remove(&lookup)));
     }
 
     /// Forgets all items of an account.
     pub(crate) fn forget_account(&self, account: AccountId) {
-        // First the generations: nothing that was read before comes in any more. Then what is in.
-        for shard in 0..self.shards.len() {
-            *self.lock(shard) += 1;
-        }
+        self.generations.forget_all();
         self.entries.retain(|key, _| key.account != account);
     }
 
-    fn shard(&self, lookup: &Lookup<'_>) -> usize {
-        let hash = self.hasher.hash_one(lookup);
-        usize::try_from(hash % SHARDS as u64).unwrap_or(0)
-    }
-
-    fn lock(&self, shard: usize) -> std::sync::MutexGuard<'_, u64> {
-        // A number is whole whatever happened to who held it.
-        self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner)
+    /// Forgets all items.
+    pub(crate) fn forget_all(&self) {
+        self.generations.forget_all();
+        self.entries.clear();
     }
 }

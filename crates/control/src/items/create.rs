@@ -13,7 +13,7 @@ use keysherd_store::{Tx, item_versions, items as stored};
 use super::display::display_id;
 use super::protection::{Chooser, Protection};
 use super::sealed::{self, Sealing};
-use super::{Stale, account_now, actor, check, item_param};
+use super::{account_now, actor, check, item_param};
 use crate::audit::audit_draft;
 use crate::control::Control;
 use crate::rotation;
@@ -39,10 +39,8 @@ pub(crate) async fn create(
     params.extend(named.map(|key| Param::public("protection_key", key.to_string())));
     let item_type = ItemKind::StaticSecret.type_name();
     let draft = audit_draft(caller, &who, action::CREATE_ITEM, item_type, params);
-    let stale = Stale::Paths(vec![message.path.clone()]);
-    let account = who.account;
     let plan = plan(who, message, control.now());
-    control.change_items(account, stale, draft, plan).await
+    control.change(draft, plan).await
 }
 
 fn plan(

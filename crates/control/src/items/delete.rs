@@ -48,7 +48,6 @@ pub(crate) async fn delete(
         capability: Capability::Delete,
         action: action::DELETE_ITEM,
         params: vec![Param::public("version", version)],
-        new_path: None,
     };
     let edit = move |tx: &Tx, change: &ItemChange, item| edit(tx, change, item, &message);
     control.change_item(caller, who, changing, edit).await

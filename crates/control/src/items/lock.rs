@@ -38,7 +38,6 @@ pub(crate) async fn lock(
             Param::public("actions", actions),
             Param::public("lock_ttl", message.ttl_minutes.to_string()),
         ],
-        new_path: None,
     };
     let edit = move |tx: &Tx, change: &ItemChange, item| set(tx, change, item, &message);
     control.change_item(caller, who, changing, edit).await
@@ -86,7 +85,6 @@ pub(crate) async fn unlock(
         capability: Capability::Update,
         action: action::UNLOCK_ITEM,
         params: Vec::new(),
-        new_path: None,
     };
     let edit = |tx: &Tx, change: &ItemChange, mut item: Item| {
         check_holder(&item, change, true)?;

@@ -8,7 +8,6 @@ use keysherd_plane::Caller;
 use keysherd_plane::items::{MovedObjects, ObjectsMove, ObjectsMoveReply};
 use keysherd_store::{Tx, folders, items as stored};
 
-use super::Stale;
 use super::delete::each_below;
 use super::usable::{Use, check_unlocked};
 use crate::audit::audit_draft;
@@ -55,9 +54,8 @@ async fn relocate_items(
         Param::public("target", target.to_string()),
     ];
     let draft = audit_draft(caller, &who, action::MOVE_OBJECTS, "", params);
-    let account = who.account;
     let plan = Ok(move |tx: &Tx| Move { who, source, target, now }.run(tx));
-    control.change_items(account, Stale::Account, draft, plan).await
+    control.change(draft, plan).await
 }
 
 struct Move {

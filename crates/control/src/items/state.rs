@@ -31,7 +31,6 @@ pub(crate) async fn set(
         capability: Capability::Update,
         action: action::SET_ITEM_STATE,
         params,
-        new_path: None,
     };
     let edit = move |tx: &Tx, change: &ItemChange, item| edit(tx, change, item, &message);
     control.change_item(caller, who, changing, edit).await

@@ -32,7 +32,6 @@ pub(crate) async fn update(
         capability: Capability::Update,
         action: action::UPDATE_ITEM,
         params: params(&parts),
-        new_path: parts.new_path.clone(),
         path,
     };
     let edit = |tx: &Tx, change: &ItemChange, item| edit(tx, change, item, parts);

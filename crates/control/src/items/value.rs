@@ -92,7 +92,6 @@ pub(crate) async fn put(
             Param::public("version", message.version.to_string()),
             Param::public("new_version", (!message.overwrite).to_string()),
         ],
-        new_path: None,
     };
     let record = |tx: &Tx, change: &ItemChange, item| record(tx, change, item, message);
     control.change_item(caller, who, changing, record).await

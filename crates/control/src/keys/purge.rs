@@ -7,8 +7,8 @@ use keysherd_store::{Tx, items as stored};
 
 use crate::control::Control;
 use crate::items::delete::delete_key;
+use crate::items::item_param;
 use crate::items::state::check_unused;
-use crate::items::{Stale, item_param};
 
 /// Keys looked at in one call.
 const KEYS_PER_CALL: usize = 100;
@@ -49,10 +49,8 @@ impl Control {
         );
         draft.item_type = item.kind.type_name().into();
         draft.params = vec![item_param(&item.path), Param::public("version", "all")];
-        let account = item.account;
-        let stale = Stale::Paths(vec![item.path.clone()]);
         let job = move |tx: &Tx| purge_item(tx, &item, now);
-        self.change_items(account, stale, draft, Ok(job)).await
+        self.change(draft, Ok(job)).await
     }
 }
 

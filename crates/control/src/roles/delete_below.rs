@@ -32,14 +32,13 @@ pub(crate) async fn delete_below(
     let params =
         vec![Param::public("path", message.folder.to_string()), Param::public("roles", count)];
     let draft = audit_draft(caller, &principal, action::DELETE_ROLES, "", params);
-    let account = principal.account;
     let plan = found.map(|roles| {
         move |tx: &Tx| {
             roles.iter().try_for_each(|role| delete_one(tx, &principal, role, now))?;
             Ok(Done)
         }
     });
-    control.change_identities(account, draft, plan).await
+    control.change(draft, plan).await
 }
 
 fn find(

@@ -1,6 +1,6 @@
 //! Taking back new wraps: each is stored only where the envelope is still the one it was made for.
 
-use keysherd_base::{AccountId, Fault, ItemPath, Timestamp};
+use keysherd_base::{AccountId, Fault, Timestamp};
 use keysherd_crypto::envelope::{Envelope, WRAP_BYTES, WrapKind, replace_wrap};
 use keysherd_crypto::hash::sha256;
 use keysherd_plane::grants::KeyRef;
@@ -16,12 +16,6 @@ use crate::items::sealed::wrap_place;
 /// Longest description of a problem that is kept.
 const PROBLEM_BYTES_MAX: usize = 500;
 
-/// What a job stored.
-struct Stored {
-    reply: RewrapPutReply,
-    paths: Vec<ItemPath>,
-}
-
 /// Stores new wraps.
 ///
 /// # Errors
@@ -33,19 +27,8 @@ pub(crate) async fn put(control: &Control, message: RewrapPut) -> Result<RewrapP
             "too many values were re-wrapped at once: at most {REWRAP_BATCH_MAX}"
         )));
     }
-    let (control, account) = (control.clone(), AccountId(message.account));
-    // A task of its own: when the gateway goes away, the cache must not stay behind the store.
-    let task = tokio::spawn(async move {
-        let (this, now) = (control.clone(), control.now());
-        let job = move |tx: &Tx| store(tx, &this, account, message, now);
-        let outcome = control.store.commit(Vec::new(), job).await;
-        match &outcome {
-            Ok(Stored { paths, .. }) => control.items.cache.forget(account, paths),
-            Err(_) => control.items.cache.forget_account(account),
-        }
-        outcome.map(|stored| stored.reply)
-    });
-    task.await.map_err(Fault::internal)?
+    let (this, account, now) = (control.clone(), AccountId(message.account), control.now());
+    control.store.commit(Vec::new(), move |tx| store(tx, &this, account, message, now)).await
 }
 
 fn store(
@@ -54,7 +37,7 @@ fn store(
     account: AccountId,
     message: RewrapPut,
     now: Timestamp,
-) -> Result<Stored, Fault> {
+) -> Result<RewrapPutReply, Fault> {
     let to = message.to;
     let found = key_rotations::get(tx, to.key_id, to.version)?.filter(|rotation| {
         rotation.account == account && rotation.state != RotationState::Reserved
@@ -62,54 +45,54 @@ fn store(
     let Some(rotation) = found else {
         return Err(Fault::conflict("the key was rotated again; ask for new work"));
     };
-    let (mut stored, mut outdated, mut paths) = (0, 0, Vec::with_capacity(message.values.len()));
+    let (mut stored, mut outdated) = (0_u32, 0);
     for value in &message.values {
         match exchange(tx, account, &to, value)? {
-            Some(path) => {
-                stored += 1;
-                paths.push(path);
-            }
-            None => outdated += 1,
+            true => stored += 1,
+            false => outdated += 1,
         }
     }
     if stored > 0 {
-        tx.also_record(&draft(control, &rotation, &to, now, "values_stored", paths.len())?);
+        let count = usize::try_from(stored).map_err(Fault::internal)?;
+        tx.also_record(&draft(control, &rotation, &to, now, "values_stored", count)?);
     }
     let finished = finish_if_done(tx, &rotation, now)?;
     let problem = message.problem.as_deref().map(shortened).unwrap_or_default();
     if !finished && problem != rotation.problem {
         key_rotations::put(tx, &Rotation { problem, ..rotation })?;
     }
-    Ok(Stored { reply: RewrapPutReply { stored, outdated, finished }, paths })
+    Ok(RewrapPutReply { stored, outdated, finished })
 }
 
-/// Replaces one wrap; `None` when the value is not the one any more that was handed out.
+/// Replaces one wrap; `false` when the value is not the one any more that was handed out.
 fn exchange(
     tx: &Tx,
     account: AccountId,
     to: &KeyRef,
     value: &RewrappedValue,
-) -> Result<Option<ItemPath>, Fault> {
+) -> Result<bool, Fault> {
     let wrong = || Fault::bad_request("a new wrap is not by the key version that was handed out");
     let Some(mut version) = item_versions::get(tx, value.item, value.version)? else {
-        return Ok(None);
+        return Ok(false);
     };
-    let Some(item) = stored::by_id(tx, account, value.item)? else { return Ok(None) };
+    if stored::by_id(tx, account, value.item)?.is_none() {
+        return Ok(false);
+    }
     let current = key_of(&version);
     if version.unconfirmed
         || current != value.from
         || current.key_id != to.key_id
         || current.version >= to.version
     {
-        return Ok(None);
+        return Ok(false);
     }
-    let Ok((head, _)) = Envelope::split_head(&version.ciphertext) else { return Ok(None) };
+    let Ok((head, _)) = Envelope::split_head(&version.ciphertext) else { return Ok(false) };
     if sha256(&[head]) != value.head_sha256 {
-        return Ok(None);
+        return Ok(false);
     }
     let wrap: &[u8; WRAP_BYTES] = (&*value.wrap).try_into().map_err(|_| wrong())?;
     let envelope = Envelope::parse_head(head).map_err(|_| wrong())?;
-    let Some(place) = wrap_place(&envelope, &current) else { return Ok(None) };
+    let Some(place) = wrap_place(&envelope, &current) else { return Ok(false) };
     let exchanged = replace_wrap(&version.ciphertext, place, wrap).map_err(|_| wrong())?;
     let (head, _) = Envelope::split_head(&exchanged).map_err(|_| wrong())?;
     let envelope = Envelope::parse_head(head).map_err(|_| wrong())?;
@@ -123,7 +106,7 @@ fn exchange(
     version.key_version = to.version;
     version.customer_fragment = to.customer_fragment;
     item_versions::put(tx, value.item, &version)?;
-    Ok(Some(item.path))
+    Ok(true)
 }
 
 fn shortened(text: &str) -> String {

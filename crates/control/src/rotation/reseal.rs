@@ -95,7 +95,6 @@ pub(crate) async fn reseal(
             Param::public("version", message.version.to_string()),
             Param::public("operation", "reencrypt"),
         ],
-        new_path: None,
     };
     let edit = |tx: &Tx, change: &ItemChange, item| record(tx, change, item, message);
     control.change_item(caller, who, changing, edit).await

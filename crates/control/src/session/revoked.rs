@@ -49,6 +49,12 @@ impl Revoked {
         ))
     }
 
+    /// Forgets what is known, for what the store knows now.
+    pub(crate) fn replace(&self, known: impl IntoIterator<Item = (Uid, Timestamp)>) {
+        let known = known.into_iter().collect();
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = known;
+    }
+
     /// Revokes the token that ends at `end`.
     pub(crate) fn insert(&self, token: Uid, end: Timestamp) {
         let mut revoked = self.0.write().unwrap_or_else(PoisonError::into_inner);

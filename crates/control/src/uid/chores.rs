@@ -23,6 +23,7 @@ impl Control {
     /// # Errors
     /// Only when the store cannot be read or written.
     pub async fn tend_uid_tokens(&self, now: Timestamp) -> Result<usize, Fault> {
+        self.catch_up().await?;
         let then = now.plus_seconds(-LISTED_SECONDS);
         let forgotten = self
             .store

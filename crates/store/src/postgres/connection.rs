@@ -90,7 +90,8 @@ impl Connection {
 
     /// Ends a snapshot.
     pub(crate) fn end_read(&self) {
-        self.end("COMMIT");
+        // Nothing was written, and only what writes ends with a commit.
+        self.end("ROLLBACK");
     }
 
     /// Ends a transaction and forgets what it wrote.
@@ -161,21 +162,22 @@ impl Connection {
         Ok(self.server.wait(live.client.batch_execute(&text))?)
     }
 
-    /// Asks once; a second time when nothing had been asked of this snapshot before and the
-    /// connection turned out to be dead, as after a restart of the server.
+    /// Asks once; a second time when nothing had been asked of this snapshot before, or there is
+    /// none, and the connection turned out to be dead, as after a restart of the server.
     fn ask<T>(
         &self,
         sql: &'static str,
         ask: impl AsyncFn(&Client, &Statement) -> Result<T, Error>,
     ) -> Result<T, Trouble> {
-        let fresh = self.state.get() == State::Deferred;
+        let before = self.state.get();
         let answer = self.ask_once(sql, &ask);
         let Err(Trouble::Lost(fault)) = answer else { return answer };
         self.break_off();
-        if !fresh {
-            return Err(Trouble::Lost(fault));
+        match before {
+            State::Deferred => self.begin_read(),
+            State::Outside if !self.writes => {}
+            _ => return Err(Trouble::Lost(fault)),
         }
-        self.begin_read();
         self.ask_once(sql, &ask).inspect_err(|trouble| {
             if matches!(trouble, Trouble::Lost(_)) {
                 self.break_off();

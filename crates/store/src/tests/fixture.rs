@@ -48,9 +48,15 @@ impl Fixture {
 }
 
 pub(super) fn config(folder: &Path, clock: &Arc<ManualClock>) -> StoreConfig {
+    let mut config = embedded(folder, clock);
+    config.database = on_server::is_meant().then(|| on_server::database_of(folder));
+    config
+}
+
+/// A store in a folder, wherever those of this thread are.
+pub(super) fn embedded(folder: &Path, clock: &Arc<ManualClock>) -> StoreConfig {
     let mut config = StoreConfig::new(folder, toy_hash, Arc::new(toy_sign), clock.clone());
     config.reserve_bytes = 256 * 1024;
-    config.database = on_server::is_meant().then(|| on_server::database_of(folder));
     config
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use super::{audit_index, behavior, chain, commit, listing, moving, server, uid_tokens};
+use super::{audit_index, behavior, chain, changes, commit, listing, moving, server, uid_tokens};
 use crate::PostgresSettings;
 
 thread_local! {
@@ -83,6 +83,13 @@ const SAME: &[Case] = cases![
     chain::a_removed_head_does_not_hide_the_records,
     chain::chains_of_many_accounts_are_in_order_before_and_after_reopening,
     chain::records_are_listed_by_page,
+    changes::a_place_is_lost_when_rows_are_gone_too_many_or_of_another_history,
+    changes::identities_are_told_whatever_changes_of_them,
+    changes::items_are_told_by_every_path_they_have_had,
+    changes::many_items_of_one_account_are_told_as_any,
+    changes::revocations_are_told_with_their_end,
+    changes::what_fails_or_concerns_nobody_is_not_told,
+    changes::whoever_is_told_that_a_change_was_made_finds_it_in_the_feed,
     commit::a_failed_job_takes_back_only_itself_and_is_recorded,
     commit::a_full_queue_refuses_and_recovers,
     commit::a_job_runs_even_if_nobody_waits_for_it,
@@ -109,6 +116,7 @@ const SAME: &[Case] = cases![
 /// Tests of files, or of the index, which is a file wherever the chains are.
 const OF_FILES: &[&str] = &[
     "a_clock_that_was_set_back_hides_nothing",
+    "every_table_is_followed_or_known_not_to_be",
     "a_rare_find_among_many_records_costs_few_looks",
     "tampering_with_the_file_is_found",
     "there_must_be_a_store_to_read",
@@ -130,6 +138,7 @@ fn no_test_is_left_out() {
         include_str!("audit_index.rs"),
         include_str!("behavior.rs"),
         include_str!("chain.rs"),
+        include_str!("changes.rs"),
         include_str!("commit.rs"),
         include_str!("listing.rs"),
         include_str!("moving.rs"),

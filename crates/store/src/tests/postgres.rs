@@ -10,6 +10,7 @@ use keysherd_base::{FaultKind, ManualClock};
 use super::fixture::*;
 use super::on_server::{self, settings};
 use super::server::{self, Postgres};
+use crate::changes::{self, Change, Since, Touched};
 use crate::{AuditReader, PostgresSettings, Store, StoreConfig, accounts, items, meta};
 
 mod doubt;
@@ -104,6 +105,71 @@ fn the_first_start_of_two_nodes_at_once_makes_one_schema() {
     });
     let node = Node::on(database);
     assert!(see(&node.store, |q| meta::get(q, "schema_version")).is_some());
+}
+
+#[test]
+fn what_one_node_changed_the_others_know_of_before_it_is_answered() {
+    let database = new_database();
+    let [one, other] = [Node::on(database.clone()), Node::on(database)];
+    let mut watch = other.store.watch_changes();
+    change(&one.store, |tx| accounts::insert(tx, &account(ACCOUNT))).unwrap();
+    for n in 0..200 {
+        let name = format!("/{n}");
+        let before = wait(other.store.newest_change()).unwrap();
+        let id = change(&one.store, move |tx| items::insert(tx, &item(&name))).unwrap();
+        let after = wait(other.store.newest_change()).unwrap();
+        assert_eq!(after.number, before.number + 1);
+        let since = |q: &crate::Reader| changes::since(q, before, None, 1);
+        let (newest, told) = other.store.read(since).unwrap();
+        let what = Touched::Item { id, path: path(&format!("/{n}")) };
+        let told_of = Since::Changes(vec![Change { account: ACCOUNT, what }]);
+        assert_eq!((newest, told), (after, told_of));
+    }
+    // Nobody asks now: whoever watches is woken all the same.
+    watch.mark_unchanged();
+    let last = change(&one.store, |tx| items::insert(tx, &item("/last"))).map(|_| ());
+    last.unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let woken =
+        async { tokio::time::timeout(std::time::Duration::from_secs(20), watch.changed()).await };
+    runtime.block_on(woken).unwrap().unwrap();
+}
+
+#[test]
+fn questions_for_the_newest_change_are_shared_and_never_too_old() {
+    let node = Node::on(new_database());
+    change(&node.store, |tx| accounts::insert(tx, &account(ACCOUNT))).unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).build().unwrap();
+    let asked = runtime.block_on(async {
+        let tasks = (0..8).map(|task| {
+            let store = node.store.clone();
+            tokio::spawn(async move {
+                for n in 0..50 {
+                    let mine = path(&format!("/{task}/{n}"));
+                    let before = store.newest_change().await.unwrap();
+                    let name = mine.to_string();
+                    let insert = move |tx: &crate::Tx| items::insert(tx, &item(&name));
+                    store.commit(Vec::new(), insert).await.unwrap();
+                    let after = store.newest_change().await.unwrap();
+                    let is_told_after = |mark| {
+                        let told = store.read(|q| changes::since(q, mark, None, 1_000)).unwrap().1;
+                        let Since::Changes(told) = told else { panic!("a lost place") };
+                        told.iter().any(|change| {
+                            matches!(&change.what, Touched::Item { path, .. } if *path == mine)
+                        })
+                    };
+                    assert!(is_told_after(before), "{mine} is in the feed");
+                    assert!(!is_told_after(after), "{mine} is no news after the answer");
+                }
+            })
+        });
+        for task in tasks.collect::<Vec<_>>() {
+            task.await.unwrap();
+        }
+        node.store.newest_change().await.unwrap()
+    });
+    // Fewer rows than changes: those that were committed together share one.
+    assert!((2..=401).contains(&asked.number), "{asked:?}");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use keysherd_domain::uid::{LivingValue, UidToken, UidValue, end_of_life};
 use super::fixture::*;
 use crate::{Store, auth_methods, uid_tokens};
 
-fn token(method: i64, id: &str) -> UidToken {
+pub(super) fn token(method: i64, id: &str) -> UidToken {
     let value = UidValue { number: 1, verifier: [4; 32] };
     UidToken {
         id: 0,
@@ -37,7 +37,7 @@ fn ids(tokens: &[UidToken]) -> Vec<&str> {
     tokens.iter().map(|token| token.token_id.as_str()).collect()
 }
 
-const ROOT: &str = "rootrootroot";
+pub(super) const ROOT: &str = "rootrootroot";
 const LEFT: &str = "rootrootrootaaaa";
 const LEFT_CHILD: &str = "rootrootrootaaaazzzz";
 const RIGHT: &str = "rootrootrootaaab";

@@ -63,12 +63,12 @@ fn what_was_loaded_before_a_change_is_not_kept() {
     let cache = ItemCache::default();
     let (name, item) = (path("/a"), entry(ACCOUNT, "/a", 10));
     let early = cache.ticket(ACCOUNT, &name);
-    cache.forget(ACCOUNT, std::slice::from_ref(&name));
+    cache.forget(ACCOUNT, &name);
     cache.keep(early, item.clone());
     assert!(cache.get(ACCOUNT, &name).is_none());
     cache.keep(cache.ticket(ACCOUNT, &name), item);
     assert!(cache.get(ACCOUNT, &name).is_some());
-    cache.forget(ACCOUNT, std::slice::from_ref(&name));
+    cache.forget(ACCOUNT, &name);
     assert!(cache.get(ACCOUNT, &name).is_none());
 }
 

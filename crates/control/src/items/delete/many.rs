@@ -17,7 +17,7 @@ use keysherd_store::{Query, Tx};
 
 use super::super::list::{ROWS_SELECTIVE, end_of_hidden};
 use super::super::usable::{Use, check_deletable, check_unlocked};
-use super::super::{ItemChange, Stale, item_param};
+use super::super::{ItemChange, item_param};
 use crate::audit::audit_draft;
 use crate::control::Control;
 use crate::session::Principal;
@@ -46,10 +46,8 @@ pub(crate) async fn delete_many(
     let count = chosen.as_ref().map_or(0, |chosen| chosen.paths.len());
     params.push(Param::public("items", count.to_string()));
     let draft = audit_draft(caller, &who, action::DELETE_ITEMS, "", params);
-    let account = who.account;
-    let stale = chosen.as_ref().map_or_else(|_| Vec::new(), |chosen| chosen.paths.clone());
     let plan = chosen.map(|chosen| move |tx: &Tx| delete_chosen(tx, &who, chosen, now));
-    control.change_items(account, Stale::Paths(stale), draft, plan).await
+    control.change(draft, plan).await
 }
 
 /// What is to be deleted.

@@ -1,0 +1,93 @@
+//! Control's memory follows the store: whatever a commit touched is forgotten before any request
+//! that begins after the commit was answered is looked at, on this node and on every other.
+//!
+//! Nobody who changes something has to think of it. The store tells what each commit touched
+//! ([`keysherd_store::changes`]); each request asks first for the newest change, which costs
+//! nothing with an embedded store and a shared question to the database otherwise.
+
+use std::sync::PoisonError;
+
+use keysherd_base::Fault;
+use keysherd_store::changes::{self, Change, Mark, Since, Touched};
+use keysherd_store::revoked_tokens;
+
+use crate::control::Control;
+
+/// Commits that are followed one by one; beyond it everything is forgotten.
+const ROWS_MAX: usize = 10_000;
+
+/// How far memory has followed.
+pub(crate) struct Followed {
+    at: std::sync::RwLock<Mark>,
+    /// Held while it follows.
+    turn: tokio::sync::Mutex<()>,
+}
+
+impl Followed {
+    /// Everything in memory was read at `mark` or later.
+    pub(crate) fn new(mark: Mark) -> Self {
+        Self { at: std::sync::RwLock::new(mark), turn: tokio::sync::Mutex::default() }
+    }
+
+    /// Goes to a place that is in no history; gives the one it was at.
+    #[cfg(test)]
+    pub(crate) fn lose_place(&self) -> Mark {
+        let at = self.at();
+        self.advance(Mark { number: at.number + 1_000, ..at });
+        at
+    }
+
+    fn at(&self) -> Mark {
+        *self.at.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn advance(&self, mark: Mark) {
+        *self.at.write().unwrap_or_else(PoisonError::into_inner) = mark;
+    }
+}
+
+impl Control {
+    /// Forgets whatever any commit touched that was made before the call.
+    ///
+    /// # Errors
+    /// Those of the store: what is in memory must not be used then.
+    pub(crate) async fn catch_up(&self) -> Result<(), Fault> {
+        let newest = self.store.newest_change().await?;
+        if self.followed.at() == newest {
+            return Ok(());
+        }
+        let _turn = self.followed.turn.lock().await;
+        let (at, now) = (self.followed.at(), self.now());
+        let (newest, since, revoked) = self.store.read(|reader| {
+            let (newest, since) = changes::since(reader, at, None, ROWS_MAX)?;
+            let all = since == Since::Forget;
+            let revoked = all.then(|| revoked_tokens::unexpired(reader, now)).transpose()?;
+            Ok((newest, since, revoked.unwrap_or_default()))
+        })?;
+        match since {
+            Since::Changes(changes) => changes.into_iter().for_each(|change| self.forget(change)),
+            Since::Forget => {
+                tracing::info!(?at, ?newest, "everything in memory is read again");
+                self.directory.forget_all();
+                self.items.cache.forget_all();
+                self.sessions
+                    .revoked
+                    .replace(revoked.into_iter().map(|one| (one.token, one.expires)));
+            }
+        }
+        self.followed.advance(newest);
+        Ok(())
+    }
+
+    fn forget(&self, change: Change) {
+        let Change { account, what } = change;
+        match what {
+            Touched::Identities => self.directory.forget(account),
+            Touched::Item { path, .. } => self.items.cache.forget(account, &path),
+            Touched::Items => self.items.cache.forget_account(account),
+            Touched::Token { token, expires } => self.sessions.revoked.insert(token, expires),
+            // Read from the store at each use.
+            Touched::UidTokens { .. } => {}
+        }
+    }
+}

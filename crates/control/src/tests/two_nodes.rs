@@ -1,0 +1,99 @@
+//! Two control planes over one store: what one has answered is in force at the other.
+
+use std::mem::swap;
+
+use keysherd_base::FaultKind;
+use keysherd_domain::item::ItemState;
+use keysherd_domain::role::RuleKind;
+use keysherd_plane::auth::RevokeToken;
+use keysherd_plane::items::{ItemStateSet, ItemUpdate, ItemUpdateParts};
+use keysherd_plane::roles::{RoleDelete, RuleDelete, RuleSet};
+use keysherd_store::changes::Mark;
+
+use crate::testing::{World, item, kind, rule};
+
+#[tokio::test]
+async fn what_one_node_has_changed_is_in_force_at_the_other() {
+    let mut world = World::new().await;
+    let mut other = world.another_node();
+    world.secrets(&["/a/b"]).await;
+    let token = world.user("reader", &[]).await;
+    for turn in 0..20_u32 {
+        // Both have everything in memory before each change.
+        let set = RuleSet {
+            role: item("/roles/reader"),
+            rule: rule(RuleKind::Item, "/a/*", "read,list"),
+        };
+        world.ask(&world.admin, set).await.unwrap();
+        swap(&mut world.control, &mut other);
+        let newest = world.newest(&token, "/a/b").await.unwrap();
+        assert_eq!(newest, turn + 1);
+        swap(&mut world.control, &mut other);
+        world.put(&world.admin, "/a/b", Some(true)).await.unwrap();
+        swap(&mut world.control, &mut other);
+        assert_eq!(world.newest(&token, "/a/b").await.unwrap(), turn + 2);
+        let rule =
+            RuleDelete { role: item("/roles/reader"), kind: RuleKind::Item, path: "/a/*".into() };
+        world.ask(&world.admin, rule).await.unwrap();
+        swap(&mut world.control, &mut other);
+        assert_eq!(kind(world.newest(&token, "/a/b").await), FaultKind::Unauthorized);
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_one_node_has_revoked_is_dead_at_the_other() {
+    let mut world = World::new().await;
+    let mut other = world.another_node();
+    world.secrets(&["/a/b"]).await;
+    for _ in 0..20 {
+        let login = world.login(&world.first.created.admin_access_id, &world.first.admin_key);
+        let token = login.await.unwrap().token;
+        swap(&mut world.control, &mut other);
+        world.newest(&token, "/a/b").await.unwrap();
+        swap(&mut world.control, &mut other);
+        world.ask(&token, RevokeToken).await.unwrap();
+        swap(&mut world.control, &mut other);
+        assert_eq!(kind(world.newest(&token, "/a/b").await), FaultKind::Unauthorized);
+        // It stays known after everything was read again.
+        world.control.followed.lose_place();
+        assert_eq!(kind(world.newest(&token, "/a/b").await), FaultKind::Unauthorized);
+    }
+}
+
+#[tokio::test]
+async fn an_item_that_one_node_has_moved_or_disabled_is_so_at_the_other() {
+    let mut world = World::new().await;
+    let mut other = world.another_node();
+    world.secrets(&["/a/b"]).await;
+    let admin = world.admin.clone();
+    for (from, to) in [("/a/b", "/a/c"), ("/a/c", "/a/b")] {
+        assert_eq!(world.newest(&admin, from).await.unwrap(), 1);
+        swap(&mut world.control, &mut other);
+        assert_eq!(world.newest(&admin, from).await.unwrap(), 1);
+        let parts = ItemUpdateParts { new_path: Some(item(to)), ..Default::default() };
+        world.ask(&admin, ItemUpdate { path: item(from), parts }).await.unwrap();
+        swap(&mut world.control, &mut other);
+        assert_eq!(kind(world.newest(&admin, from).await), FaultKind::NotFound);
+        assert_eq!(world.newest(&admin, to).await.unwrap(), 1);
+    }
+    let state = |state| ItemStateSet { path: item("/a/b"), version: None, state };
+    world.ask(&admin, state(ItemState::Disabled)).await.unwrap();
+    swap(&mut world.control, &mut other);
+    assert_eq!(kind(world.newest(&admin, "/a/b").await), FaultKind::Forbidden);
+}
+
+#[tokio::test]
+async fn who_lost_their_place_in_the_feed_reads_everything_again() {
+    let mut world = World::new().await;
+    let mut other = world.another_node();
+    world.secrets(&["/a/b"]).await;
+    let token = world.user("reader", &[rule(RuleKind::Item, "/a/*", "read,list")]).await;
+    swap(&mut world.control, &mut other);
+    world.newest(&token, "/a/b").await.unwrap();
+    let place = world.control.followed.lose_place();
+    assert_ne!(place, Mark::default());
+    swap(&mut world.control, &mut other);
+    world.ask(&world.admin, RoleDelete { path: item("/roles/reader") }).await.unwrap();
+    swap(&mut world.control, &mut other);
+    assert_eq!(kind(world.newest(&token, "/a/b").await), FaultKind::Unauthorized);
+}
