@@ -69,6 +69,12 @@ pub trait Configs: Send + Sync {
         replaces: Option<&'a str>,
     ) -> BoxFuture<'a, Result<(), Fault>>;
 
+    /// Whether what is kept for `account` from now on is for all gateways of a cluster.
+    ///
+    /// # Errors
+    /// When that is not known yet.
+    fn is_shared(&self, account: AccountId) -> Result<bool, Fault>;
+
     /// The configurations of `kind` that are in force now.
     fn of_kind(&self, kind: &str) -> Vec<ConfigName>;
 
@@ -108,6 +114,10 @@ impl Configs for NoConfigs {
 
     fn put<'a>(&'a self, _: Config, _: Option<&'a str>) -> BoxFuture<'a, Result<(), Fault>> {
         Box::pin(async { Err(Fault::forbidden("this gateway keeps no configuration")) })
+    }
+
+    fn is_shared(&self, _: AccountId) -> Result<bool, Fault> {
+        Ok(false)
     }
 
     fn of_kind(&self, _: &str) -> Vec<ConfigName> {

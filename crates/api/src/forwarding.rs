@@ -5,7 +5,7 @@ use std::sync::Arc;
 use keysherd_audit::Filter;
 use keysherd_authn::BoxFuture;
 use keysherd_base::{
-    AccessId, AccountId, ClockHandle, Fault, RngHandle, Secret, SecretString, Timestamp,
+    AccessId, AccountId, ClockHandle, Fault, RngHandle, Secret, SecretString, Timestamp, Uid,
 };
 use keysherd_sinks::{Format, Settings, Sink, Way, by_name};
 use keysherd_wire::wipe;
@@ -46,6 +46,19 @@ pub struct Forwarder {
     pub filter: Filter,
     /// Where it is and how it is signed in to.
     pub settings: Settings,
+    /// Where in the log it begins, and which wish that is; `None` in what was kept before there
+    /// was more than one gateway: with the first record.
+    pub begin: Option<Beginning>,
+}
+
+/// A wish to begin at a certain record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Beginning {
+    /// By chance: whoever has followed it does not do so again.
+    pub id: Uid,
+    /// The first record.
+    pub from: u64,
 }
 
 /// The same as it is kept.
@@ -58,6 +71,8 @@ struct Kept {
     pull_seconds: u32,
     filter: Filter,
     settings: Value,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    begin: Option<Beginning>,
 }
 
 impl Forwarder {
@@ -73,6 +88,7 @@ impl Forwarder {
             pull_seconds: self.pull_seconds,
             filter: self.filter.clone(),
             settings: self.settings.to_value(),
+            begin: self.begin,
         };
         let text = serde_json::to_string(&kept).map(Secret::new).map_err(Fault::internal);
         wipe(kept.settings);
@@ -97,6 +113,7 @@ impl Forwarder {
             pull_seconds: kept.pull_seconds,
             filter: kept.filter,
             settings: settings?,
+            begin: kept.begin,
         })
     }
 }
@@ -124,6 +141,8 @@ pub struct ForwarderState {
     pub findings: u64,
     /// The newest of them, in words.
     pub finding: String,
+    /// Another gateway of the cluster sends to it, or will.
+    pub elsewhere: bool,
 }
 
 /// Sends the audit log to others.
@@ -171,8 +190,9 @@ pub trait Forwarding: Send + Sync {
         name: &'a str,
     ) -> BoxFuture<'a, Result<bool, Fault>>;
 
-    /// How the targets of an account are doing, by name.
-    fn states(&self, account: AccountId) -> Vec<ForwarderState>;
+    /// How the targets of an account are doing, by name. Of those that another gateway sends to,
+    /// only how far it came.
+    fn states(&self, account: AccountId) -> BoxFuture<'_, Vec<ForwarderState>>;
 }
 
 /// A gateway that sends nothing to anybody.
@@ -210,8 +230,8 @@ impl Forwarding for NoForwarding {
         Box::pin(async { Ok(false) })
     }
 
-    fn states(&self, _: AccountId) -> Vec<ForwarderState> {
-        Vec::new()
+    fn states(&self, _: AccountId) -> BoxFuture<'_, Vec<ForwarderState>> {
+        Box::pin(async { Vec::new() })
     }
 }
 

@@ -30,6 +30,6 @@ pub use crypt::{
 };
 pub use ctx::{Ctx, Recorded, Services};
 pub use forwarding::{
-    Forwarder, ForwarderState, Forwarding, LogReader, NoForwarding, ReaderAdmitted,
+    Beginning, Forwarder, ForwarderState, Forwarding, LogReader, NoForwarding, ReaderAdmitted,
 };
 pub use kept::forget_gone;

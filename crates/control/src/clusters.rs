@@ -5,6 +5,7 @@
 
 pub(crate) mod config;
 pub(crate) mod delete;
+pub(crate) mod leases;
 pub(crate) mod list;
 pub(crate) mod live;
 pub(crate) mod sync;

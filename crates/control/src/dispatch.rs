@@ -183,6 +183,9 @@ async fn gateways(
     Ok(match q {
         Q::ClusterSync(m) => A::ClusterSync(clusters::sync::sync(c, at, by, m).await?),
         Q::ClusterConfigPut(m) => A::ClusterConfigPut(clusters::config::put(c, at, by, m).await?),
+        Q::LeaseRelease(m) => A::LeaseRelease(clusters::leases::release(c, at, by, m).await?),
+        Q::PlacePut(m) => A::PlacePut(clusters::leases::put_place(c, at, by, m).await?),
+        Q::PlaceList(m) => A::PlaceList(clusters::leases::places(c, at, by, m).await?),
         Q::ClusterList(m) => A::ClusterList(clusters::list::list(c, at, by, m).await?),
         Q::ClusterDelete(m) => A::ClusterDelete(clusters::delete::delete(c, by, m).await?),
     })

@@ -12,6 +12,7 @@ pub mod folder;
 pub mod group;
 pub mod guard_rails;
 pub mod item;
+pub mod lease;
 pub mod policy;
 pub mod role;
 pub mod uid;

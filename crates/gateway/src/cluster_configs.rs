@@ -222,12 +222,6 @@ impl ClusterConfigs {
         Ok(())
     }
 
-    /// Whether the configurations of `account` are the cluster's.
-    fn is_ours(&self, account: AccountId) -> Result<bool, Fault> {
-        let joined = self.membership.joined().ok_or_else(|| not_joined(&self.membership))?;
-        Ok(joined.account == account)
-    }
-
     /// What is found in the document, else what this gateway kept for itself; unavailable while
     /// neither is known.
     fn found<T>(
@@ -295,11 +289,16 @@ impl Configs for ClusterConfigs {
         self.found(pick, self.local.get(account, kind, name))
     }
 
+    fn is_shared(&self, account: AccountId) -> Result<bool, Fault> {
+        let joined = self.membership.joined().ok_or_else(|| not_joined(&self.membership))?;
+        Ok(joined.account == account)
+    }
+
     fn of_kind(&self, kind: &str) -> Vec<ConfigName> {
         let now = self.in_force();
         let shared = now.document.entries.iter().filter(|entry| entry.kind == kind);
         let mut all: Vec<_> = shared.map(|entry| entry.called(true)).collect();
-        for own in Configs::of_kind(&*self.local, kind) {
+        for own in self.local.of_kind(kind) {
             // One of the same name that the cluster has is in force instead of it.
             if !all.iter().any(|known| known.account == own.account && known.name == own.name) {
                 all.push(own);
@@ -318,7 +317,7 @@ impl Configs for ClusterConfigs {
         replaces: Option<&'a str>,
     ) -> BoxFuture<'a, Result<(), Fault>> {
         Box::pin(async move {
-            if !self.is_ours(config.account)? {
+            if !self.is_shared(config.account)? {
                 let done = self.local.put(config, replaces).await;
                 self.news.send_replace(());
                 return done;
@@ -363,7 +362,7 @@ impl Configs for ClusterConfigs {
         name: &'a str,
     ) -> BoxFuture<'a, Result<bool, Fault>> {
         Box::pin(async move {
-            if !self.is_ours(account)? {
+            if !self.is_shared(account)? {
                 let done = self.local.remove(account, kind, name).await;
                 self.news.send_replace(());
                 return done;

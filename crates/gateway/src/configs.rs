@@ -120,20 +120,6 @@ impl ConfigStore {
         Ok(Self { dir, key, rng, entries, news })
     }
 
-    /// All configurations of a kind.
-    pub(crate) fn of_kind(&self, kind: &'static str) -> Vec<Config> {
-        let entries = self.entries();
-        let of_kind = entries.values().filter(|entry| entry.kind == kind);
-        let config = |entry: &Entry| Config {
-            account: entry.account,
-            kind,
-            name: entry.name.clone(),
-            access_id: entry.access_id.clone(),
-            body: entry.body(),
-        };
-        of_kind.map(config).collect()
-    }
-
     fn entries(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
         // The map changes only after the disk did, in one statement each.
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
@@ -245,6 +231,10 @@ impl Configs for ConfigStore {
         replaces: Option<&'a str>,
     ) -> BoxFuture<'a, Result<(), Fault>> {
         Box::pin(async move { self.keep(config, replaces) })
+    }
+
+    fn is_shared(&self, _: AccountId) -> Result<bool, Fault> {
+        Ok(false)
     }
 
     fn of_kind(&self, kind: &str) -> Vec<ConfigName> {

@@ -4,30 +4,37 @@
 //! A target that does not answer holds up nothing but itself: its task keeps one page of records
 //! and tries again, while control keeps the rest. What a task is (what it reads the log as, where
 //! it is in the log, what it sends to) is in the files below.
+//!
+//! Targets of a cluster are sent to by one of its gateways, the one that has the lease.
 
 mod cursor;
+mod place;
 mod reader;
+mod running;
 #[cfg(test)]
 mod tests;
 mod worker;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use keysherd_api::{
-    Config, Configs, Forwarder, ForwarderState, Forwarding, LogReader, ReaderAdmitted,
+    Beginning, Config, ConfigName, Configs, Forwarder, ForwarderState, Forwarding, LogReader,
+    ReaderAdmitted,
 };
-use keysherd_base::{AccessId, AccountId, Fault};
+use keysherd_base::{AccessId, AccountId, Fault, Uid};
 use keysherd_plane::{BoxFuture, PlaneHandle};
 use keysherd_sinks::Way;
-use tokio::task::JoinHandle;
+use tokio::sync::watch;
 
 use self::cursor::{Cursor, CursorFile};
 use self::reader::Reader;
-use self::worker::{SharedState, Worker};
-use crate::configs::ConfigStore;
+use self::running::Running;
+use self::worker::SharedState;
 use crate::files;
+use crate::membership::Membership;
 
 /// Kinds of configurations.
 const READER: &str = "log-reader";
@@ -36,12 +43,18 @@ const FORWARDER: &str = "log-forwarder";
 const DIRECTORY: &str = "forwarding";
 /// Most targets of one account.
 const FORWARDERS_MAX: usize = 16;
+/// How often it is looked whether everything runs that should, beside when something changed.
+const LOOK_INTERVAL: Duration = Duration::from_secs(5);
+/// The pause after places could not be read.
+const RETRY: Duration = Duration::from_secs(1);
 
 type Key = (AccountId, String);
 
 /// The log targets of a gateway.
 pub struct Forwarders {
-    configs: Arc<ConfigStore>,
+    configs: Arc<dyn Configs>,
+    /// The cluster that the gateway is in.
+    member: Option<Arc<Membership>>,
     plane: PlaneHandle,
     way: Way,
     dir: PathBuf,
@@ -50,140 +63,152 @@ pub struct Forwarders {
     states: std::sync::Mutex<BTreeMap<Key, SharedState>>,
 }
 
-#[derive(Default)]
-struct Running {
-    readers: BTreeMap<AccountId, Arc<Reader>>,
-    tasks: BTreeMap<Key, JoinHandle<()>>,
-}
-
 impl Forwarders {
-    /// Goes on with the targets that are in `configs`; cursors are in a directory of `home`. Call
-    /// it on the runtime that will serve.
+    /// Sends to the targets that are in `configs`, as long as this is held; cursors are in a
+    /// directory of `home`, or at control for targets of the cluster that `member` is in. Call it
+    /// on the runtime that will serve.
     ///
     /// # Errors
     /// [`Fault::internal`] when the directory cannot be made.
     pub fn start(
         home: &Path,
-        configs: Arc<ConfigStore>,
+        configs: Arc<dyn Configs>,
+        member: Option<Arc<Membership>>,
         plane: PlaneHandle,
         way: Way,
     ) -> Result<Arc<Self>, Fault> {
         let dir = home.join(DIRECTORY);
         files::make_dir(&dir)
             .map_err(|error| Fault::internal(format_args!("{}: {error}", dir.display())))?;
-        let mut running = Running::default();
-        for config in configs.of_kind(READER) {
-            match Reader::new(plane.clone(), way.clone(), config.access_id, &config.body) {
-                Ok(reader) => drop(running.readers.insert(config.account, Arc::new(reader))),
-                Err(fault) => tracing::error!(?fault, "an audit log's reader is not usable"),
-            }
-        }
-        let forwarders = Self {
+        let news = configs.news();
+        let leases = match &member {
+            Some(member) => member.leases().news(),
+            // Nothing else is of interest then.
+            None => configs.news(),
+        };
+        let this = Arc::new(Self {
             configs,
+            member,
             plane,
             way,
             dir,
             running: tokio::sync::Mutex::default(),
             states: std::sync::Mutex::default(),
-        };
-        for config in forwarders.configs.of_kind(FORWARDER) {
-            match Forwarder::from_json(&config.name, &config.body) {
-                Ok(forwarder) => {
-                    forwarders.spawn(&mut running, config.account, forwarder, None)?;
+        });
+        tokio::spawn(Self::follow(Arc::downgrade(&this), news, leases));
+        Ok(this)
+    }
+
+    /// Keeps running what should run.
+    async fn follow(
+        this: Weak<Self>,
+        mut configs: watch::Receiver<()>,
+        mut leases: watch::Receiver<()>,
+    ) {
+        loop {
+            let Some(forwarders) = this.upgrade() else { return };
+            let pause = match forwarders.reconcile(&mut *forwarders.running.lock().await).await {
+                Ok(()) => LOOK_INTERVAL,
+                Err(fault) => {
+                    tracing::warn!(?fault, "places of log targets are not known; trying on");
+                    RETRY
                 }
-                Err(fault) => tracing::error!(?fault, "a log target is not usable"),
+            };
+            drop(forwarders);
+            let changed = async {
+                tokio::select! {
+                    changed = configs.changed() => changed,
+                    changed = leases.changed() => changed,
+                }
+            };
+            if let Ok(Err(_)) = tokio::time::timeout(pause, changed).await {
+                return;
             }
         }
-        Ok(Arc::new(Self { running: tokio::sync::Mutex::new(running), ..forwarders }))
     }
 
     /// How all targets are doing, for `/status`.
     pub fn all_states(&self) -> Vec<ForwarderState> {
-        self.states_where(|_| true)
+        self.states().values().map(SharedState::get).collect()
     }
 
-    fn states_where(&self, wanted: impl Fn(&AccountId) -> bool) -> Vec<ForwarderState> {
+    fn states(&self) -> MutexGuard<'_, BTreeMap<Key, SharedState>> {
         // Any state of the map is a good one, so a poisoned lock is usable.
-        let states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
-        let wanted = states.iter().filter(|((account, _), _)| wanted(account));
-        wanted.map(|(_, state)| state.get()).collect()
+        self.states.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn file(&self, account: AccountId, name: &str) -> CursorFile {
         CursorFile::new(&self.dir, account, name)
     }
 
-    /// Begins to send, from the record `from` if that is said.
-    fn spawn(
+    /// Brings what runs up to a change that is kept. What fails now is tried again.
+    async fn changed(&self, running: &mut Running) {
+        if let Err(fault) = self.reconcile(running).await {
+            tracing::warn!(?fault, "a change of log targets is in force later");
+        }
+    }
+
+    /// Ends what is done for the cluster, and lets another gateway do it at once.
+    pub async fn retire(&self) {
+        self.running.lock().await.end_shared(self).await;
+        if let Some(member) = &self.member {
+            member.retire().await;
+        }
+    }
+
+    /// The target that there is, and whether the cluster has it.
+    fn known(&self, account: AccountId, name: &str) -> Option<ConfigName> {
+        let mut all = self.configs.of_kind(FORWARDER).into_iter();
+        all.find(|known| known.account == account && known.name == name)
+    }
+
+    /// Where a target begins that is put in place of `known`.
+    fn beginning(
         &self,
-        running: &mut Running,
         account: AccountId,
-        forwarder: Forwarder,
+        name: &str,
+        known: Option<&ConfigName>,
         from: Option<u64>,
-    ) -> Result<(), Fault> {
-        let file = self.file(account, &forwarder.name);
-        let (mut cursor, damaged) = file.read();
-        if let Some(from) = from {
-            cursor = Cursor::before(from);
-            file.write(&cursor)?;
-        }
-        let state = SharedState::new(&forwarder, &cursor);
-        if damaged && from.is_none() {
-            state.found("its place in the log could not be read: everything is sent again");
-        }
-        let key = (account, forwarder.name.clone());
-        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
-        states.insert(key.clone(), state.clone());
-        drop(states);
-        if !forwarder.enabled {
-            return Ok(());
-        }
-        let Some(reader) = running.readers.get(&account) else {
-            state.trouble("there is nobody to read the log as: see gateway-update-log-reader");
-            return Ok(());
-        };
-        let outlet = match forwarder.sink.open(&forwarder.settings, &self.way) {
-            Ok(outlet) => outlet,
-            Err(fault) => {
-                state.trouble(fault.public());
-                return Ok(());
+    ) -> Result<Option<Beginning>, Fault> {
+        let from = match (from, known) {
+            (Some(from), _) => from,
+            (None, None) => 1,
+            // It becomes the cluster's: the others go on where this gateway is now.
+            (None, Some(known)) if !known.shared && self.configs.is_shared(account)? => {
+                self.file(account, name).read().0.at.seq.saturating_add(1)
+            }
+            (None, Some(_)) => {
+                let old = Forwarding::get(self, account, name)?;
+                return Ok(old.and_then(|old| old.begin));
             }
         };
-        let worker = Worker {
-            account,
-            format: forwarder.format,
-            pull_seconds: forwarder.pull_seconds,
-            filter: forwarder.filter.clone(),
-            plane: self.plane.clone(),
-            token: reader.clone(),
-            way: self.way.clone(),
-            outlet,
-            file,
-            cursor,
-            state,
+        Ok(Some(Beginning { id: Uid::random(&*self.way.rng)?, from }))
+    }
+
+    /// Makes the reader the cluster's as well, when a target becomes that.
+    async fn share_reader(&self, account: AccountId) -> Result<(), Fault> {
+        let all = self.configs.of_kind(READER);
+        let own = all.iter().any(|known| known.account == account && !known.shared);
+        if !own || !self.configs.is_shared(account)? {
+            return Ok(());
+        }
+        let Some((access_id, body)) = self.configs.get(account, READER, "")? else { return Ok(()) };
+        let config = Config { account, kind: READER, name: String::new(), access_id, body };
+        self.configs.put(config, Some("")).await
+    }
+
+    /// How far the cluster's targets came, by name, while another gateway sends.
+    async fn came(&self, account: AccountId) -> BTreeMap<String, u64> {
+        let Some(member) = &self.member else { return BTreeMap::new() };
+        let Some(joined) = member.joined().filter(|joined| joined.account == account) else {
+            return BTreeMap::new();
         };
-        running.tasks.insert(key, tokio::spawn(worker.run()));
-        Ok(())
-    }
-
-    /// Ends the task of a target, and waits until it has.
-    async fn end(running: &mut Running, key: &Key) {
-        if let Some(task) = running.tasks.remove(key) {
-            task.abort();
-            // It was ended, or has failed, which its log says.
-            let _ended = task.await;
-        }
-    }
-
-    async fn restart_all(&self, running: &mut Running, account: AccountId) -> Result<(), Fault> {
-        for config in self.configs.of_kind(FORWARDER) {
-            if config.account == account {
-                let forwarder = Forwarder::from_json(&config.name, &config.body)?;
-                Self::end(running, &(account, config.name)).await;
-                self.spawn(running, account, forwarder, None)?;
-            }
-        }
-        Ok(())
+        // Without an answer, they are not known.
+        let places = place::of_cluster(member, joined.cluster).await.unwrap_or_default();
+        let came = |(name, body): (String, String)| {
+            Some((name, Cursor::from_json(body.as_bytes())?.at.seq))
+        };
+        places.into_iter().filter_map(came).collect()
     }
 }
 
@@ -207,8 +232,7 @@ impl Forwarding for Forwarders {
             let (kind, name) = (READER, String::new());
             let config = Config { account, kind, name, access_id, body: access_key };
             self.configs.put(config, known).await?;
-            running.readers.insert(account, Arc::new(reader));
-            self.restart_all(&mut running, account).await?;
+            self.changed(&mut running).await;
             Ok(ReaderAdmitted { more_rights: page.more_rights })
         })
     }
@@ -236,21 +260,25 @@ impl Forwarding for Forwarders {
                      read all of it with gateway-update-log-reader first",
                 )
             })?;
-            let key = (account, forwarder.name.clone());
-            let known = self.configs.get(account, FORWARDER, &key.1)?.is_some();
-            let count = self.states(account).len();
-            if !known && count >= FORWARDERS_MAX {
+            let name = forwarder.name.clone();
+            let known = self.known(account, &name);
+            let all = self.configs.of_kind(FORWARDER);
+            let count = all.iter().filter(|known| known.account == account).count();
+            if known.is_none() && count >= FORWARDERS_MAX {
                 return Err(Fault::bad_request(format!(
                     "the account has {count} log targets on this gateway, which is the most; \
                      delete one"
                 )));
             }
-            let (name, body) = (key.1.clone(), forwarder.to_json()?);
+            let begin = self.beginning(account, &name, known.as_ref(), from)?;
+            let body = Forwarder { begin, ..forwarder }.to_json()?;
+            let replaces = known.map(|known| known.name);
             let config = Config { account, kind: FORWARDER, name, access_id, body };
+            self.share_reader(account).await?;
             // Before anything is stopped: a change that is refused leaves the target at work.
-            self.configs.put(config, known.then_some(key.1.as_str())).await?;
-            Self::end(&mut running, &key).await;
-            self.spawn(&mut running, account, forwarder, from)
+            self.configs.put(config, replaces.as_deref()).await?;
+            self.changed(&mut running).await;
+            Ok(())
         })
     }
 
@@ -261,17 +289,31 @@ impl Forwarding for Forwarders {
     ) -> BoxFuture<'a, Result<bool, Fault>> {
         Box::pin(async move {
             let mut running = self.running.lock().await;
-            let key = (account, name.to_owned());
             let was = self.configs.remove(account, FORWARDER, name).await?;
-            Self::end(&mut running, &key).await;
-            // Later than its settings: a crash in between leaves a place that nobody looks at.
-            self.file(account, name).remove()?;
-            self.states.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+            self.changed(&mut running).await;
+            if self.known(account, name).is_none() {
+                // Later than its settings: a crash in between leaves a place that nobody looks at.
+                self.file(account, name).remove()?;
+            }
             Ok(was)
         })
     }
 
-    fn states(&self, account: AccountId) -> Vec<ForwarderState> {
-        self.states_where(|known| *known == account)
+    fn states(&self, account: AccountId) -> BoxFuture<'_, Vec<ForwarderState>> {
+        Box::pin(async move {
+            let mut states: Vec<_> = {
+                let all = self.states();
+                let of_account = all.iter().filter(|((known, _), _)| *known == account);
+                of_account.map(|(_, state)| state.get()).collect()
+            };
+            if states.iter().any(|state| state.elsewhere) {
+                let came = self.came(account).await;
+                for state in states.iter_mut().filter(|state| state.elsewhere) {
+                    state.delivered = came.get(&state.name).copied().unwrap_or_default();
+                    state.newest = state.delivered;
+                }
+            }
+            states
+        })
     }
 }

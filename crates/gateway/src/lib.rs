@@ -17,6 +17,7 @@ mod host;
 mod incidents;
 mod key_cache;
 mod keygen;
+mod leases;
 mod links;
 mod logs;
 mod managers;

@@ -12,9 +12,12 @@ use keysherd_api::commands::{OwnCredential, sign_in};
 use keysherd_api::{Ctx, HeldFragment, Services};
 use keysherd_base::{AccessId, AccountId, Fault, FaultKind, ItemPath, Timestamp, Uid};
 use keysherd_domain::cluster::FragmentNote;
-use keysherd_plane::clusters::{ClusterSync, ClusterSyncReply};
+use keysherd_plane::clusters::{ClusterSync, ClusterSyncReply, LeaseRelease};
 use keysherd_plane::{Caller, Client};
 use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::leases::Leases;
 
 #[cfg(test)]
 mod tests;
@@ -26,6 +29,8 @@ pub const CLIENT_TYPE: &str = "gateway-admin";
 const WAIT_MILLIS: u32 = 1_000;
 /// How long an answer may take before control counts as gone.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(8);
+/// How long giving back a lease may take.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
 /// The pause after the first failure; it doubles with each further one.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 /// The longest pause while control does not answer.
@@ -72,6 +77,8 @@ pub struct MembershipHealth {
     pub problem: Option<String>,
     /// The version of the cluster's configuration that control has; 0: none.
     pub config_version: u32,
+    /// What it does alone in its cluster now, each with the number of its lease.
+    pub leases: Vec<(&'static str, u64)>,
 }
 
 /// A gateway in its cluster.
@@ -80,6 +87,9 @@ pub struct Membership {
     state: Mutex<State>,
     token: tokio::sync::Mutex<Option<Token>>,
     joined: watch::Sender<Option<Joined>>,
+    /// What tells this process from every other one, the next start included.
+    process: Uid,
+    leases: Leases,
 }
 
 /// A token of this gateway.
@@ -110,15 +120,21 @@ struct State {
 impl Membership {
     /// Joins the cluster, and goes on for as long as the membership is held. Call it on the runtime
     /// that serves.
-    pub fn start(config: MembershipConfig) -> Arc<Self> {
+    ///
+    /// # Errors
+    /// When the random source fails.
+    pub fn start(config: MembershipConfig) -> Result<Arc<Self>, Fault> {
+        let process = Uid::random(&*config.services.rng)?;
         let this = Arc::new(Self {
+            process,
+            leases: Leases::default(),
             config,
             state: Mutex::default(),
             token: tokio::sync::Mutex::default(),
             joined: watch::Sender::new(None),
         });
         tokio::spawn(Self::run(Arc::downgrade(&this)));
-        this
+        Ok(this)
     }
 
     /// How it is.
@@ -136,6 +152,7 @@ impl Membership {
             last_answer: state.last_answer,
             problem: state.problem.clone(),
             config_version: joined.map_or(0, |joined| joined.version),
+            leases: self.leases.all_held(),
         }
     }
 
@@ -152,6 +169,35 @@ impl Membership {
     /// The auth method of the cluster.
     pub fn access_id(&self) -> &AccessId {
         &self.config.access_id
+    }
+
+    /// What this gateway does alone in its cluster.
+    pub(crate) fn leases(&self) -> &Leases {
+        &self.leases
+    }
+
+    /// What tells this process from every other one.
+    pub(crate) fn process(&self) -> Uid {
+        self.process
+    }
+
+    /// Gives back a lease that this gateway has under this number, so that nobody waits for its
+    /// end. Whether that came through makes no difference to what is safe.
+    pub(crate) async fn release(&self, lease: &'static str, fence: u64) {
+        let Some(joined) = self.joined() else { return };
+        let (cluster, process) = (joined.cluster, self.process);
+        let release = LeaseRelease { cluster, process, lease: lease.to_owned(), fence };
+        let asked = async { self.ctx("gateway-release").await?.ask(release).await };
+        if let Ok(Err(fault)) = tokio::time::timeout(RELEASE_TIMEOUT, asked).await {
+            tracing::info!(?fault, lease, "a lease is not given back; it ends by itself");
+        }
+    }
+
+    /// Gives back all that it has, before this gateway ends.
+    pub(crate) async fn retire(&self) {
+        for (lease, fence) in self.leases.give_up_all() {
+            self.release(lease, fence).await;
+        }
     }
 
     /// The context of a request that this gateway makes as itself.
@@ -229,11 +275,15 @@ impl Membership {
             known,
             // The first answer shows that all is well, so it is not waited for.
             wait_millis: if joined.is_some() { WAIT_MILLIS } else { 0 },
+            process: self.process,
+            leases: self.leases.wishes(),
         };
+        let sent = Instant::now();
         let asked = tokio::time::timeout(ANSWER_TIMEOUT, ctx.ask(message)).await;
         let reply = asked.map_err(|_| {
             Fault::new(FaultKind::Unavailable, "the control plane does not answer in time")
         })??;
+        self.leases.heard(sent, &reply.leases);
         self.heard(&reply);
         Ok(reply.version != known)
     }

@@ -1,6 +1,6 @@
 //! Clusters of gateways: how an instance joins one and stays in it, and who lists and deletes them.
 
-use keysherd_base::{AccessId, AccountId, ItemPath, Timestamp};
+use keysherd_base::{AccessId, AccountId, ItemPath, Timestamp, Uid};
 use keysherd_domain::cluster::{Cluster, FragmentNote};
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +31,31 @@ pub struct ClusterSync {
     pub known: u32,
     /// How long to wait for a newer one, at most; control may wait for less.
     pub wait_millis: u32,
+    /// By chance at each start: whoever holds a lease is one process.
+    pub process: Uid,
+    /// The leases that this process wants to have, or to keep.
+    pub leases: Vec<LeaseWish>,
+}
+
+/// A lease that an instance wants.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseWish {
+    /// What it is for.
+    pub name: String,
+    /// The number under which it has it, as far as it knows.
+    pub fence: Option<u64>,
+}
+
+/// A lease that an instance has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseHeld {
+    /// What it is for.
+    pub name: String,
+    /// Its number.
+    pub fence: u64,
+    /// How long it lasts, in milliseconds from the moment that the question was asked at the
+    /// earliest.
+    pub millis: u32,
 }
 
 /// The instance is in the cluster.
@@ -44,6 +69,55 @@ pub struct ClusterSyncReply {
     pub access_id: AccessId,
     /// The version of the configuration; 0: there is none.
     pub version: u32,
+    /// Those of the wanted leases that the instance has.
+    pub leases: Vec<LeaseHeld>,
+}
+
+/// Gives a lease back before it ends.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LeaseRelease {
+    /// The cluster's number.
+    pub cluster: i64,
+    /// The process that has it.
+    pub process: Uid,
+    /// The lease.
+    pub lease: String,
+    /// Its number.
+    pub fence: u64,
+}
+
+/// Keeps how far the work under a lease came: for who has the lease, and is refused with a conflict
+/// once somebody else had it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PlacePut {
+    /// The cluster's number.
+    pub cluster: i64,
+    /// The process that has the lease.
+    pub process: Uid,
+    /// The lease.
+    pub lease: String,
+    /// Its number.
+    pub fence: u64,
+    /// Which of the places under this lease.
+    pub name: String,
+    /// What control shall keep, and does not look into; `None`: nothing any more.
+    pub body: Option<String>,
+}
+
+/// Reads the places under a lease, for every instance of the cluster.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PlaceList {
+    /// The cluster's number.
+    pub cluster: i64,
+    /// The lease.
+    pub lease: String,
+}
+
+/// The places, by name.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PlaceListReply {
+    /// Each with its name.
+    pub places: Vec<(String, String)>,
 }
 
 /// Keeps the next configuration of a cluster, for the cluster's own access id.

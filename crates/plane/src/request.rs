@@ -221,6 +221,9 @@ messages! {
     Gateways(GatewayRequest, GatewayReply) {
         ClusterSync: clusters::ClusterSync => clusters::ClusterSyncReply, unrecorded;
         ClusterConfigPut: clusters::ClusterConfigPut => Done;
+        LeaseRelease: clusters::LeaseRelease => Done, unrecorded;
+        PlacePut: clusters::PlacePut => Done, unrecorded;
+        PlaceList: clusters::PlaceList => clusters::PlaceListReply, unrecorded;
         ClusterList: clusters::ClusterList => clusters::ClusterListReply;
         ClusterDelete: clusters::ClusterDelete => Done;
     }

@@ -24,6 +24,7 @@ pub mod items;
 pub mod key_rotations;
 pub mod key_wraps;
 pub mod keys;
+pub mod leases;
 pub mod login_guards;
 pub mod meta;
 pub mod revoked_tokens;

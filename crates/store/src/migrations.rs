@@ -15,6 +15,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (6, include_str!("../migrations/0006_roles.sql")),
     (12, include_str!("../migrations/0012_clusters.sql")),
     (13, include_str!("../migrations/0013_changes.sql")),
+    (14, include_str!("../migrations/0014_leases.sql")),
 ];
 
 /// Name of the schema's version in [`meta`].

@@ -91,6 +91,7 @@ pub(crate) async fn run(settings: GatewaySettings) -> Result<(), Exit> {
     ];
     let status = status(followed, role.clone());
     edge.serve(role.services.clone(), status, stop).await?;
+    role.forwarders.retire().await;
     for task in tasks {
         task.abort();
     }

@@ -87,9 +87,7 @@ impl GatewayRole {
         let GatewayParts { plane, clock, rng, .. } = &parts;
         let (plane, clock, rng) = (plane.clone(), clock.clone(), rng.clone());
         let local = Arc::new(ConfigStore::open(&parts.home, rng.clone())?);
-        let way =
-            Way { clock: clock.clone(), rng: rng.clone(), lends_identity: parts.lends_identity };
-        let forwarders = Forwarders::start(&parts.home, local.clone(), plane.clone(), way)?;
+        let (home, lends_identity) = (parts.home.clone(), parts.lends_identity);
         let gateway = Arc::new(Gateway::start(GatewayConfig {
             plane: parts.plane,
             instance: parts.instance,
@@ -128,6 +126,9 @@ impl GatewayRole {
                 (Some(membership), shared)
             }
         };
+        let way = Way { clock: clock.clone(), rng: rng.clone(), lends_identity };
+        let (told, member) = (configs.clone(), membership.clone());
+        let forwarders = Forwarders::start(&home, told, member, plane.clone(), way)?;
         tokio::spawn(forget_gone_methods(Arc::downgrade(&configs), plane.clone()));
         let services = Arc::new(services(configs, forwarders.clone()));
         Ok(Self { gateway, services, forwarders, membership })

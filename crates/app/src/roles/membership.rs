@@ -1,5 +1,6 @@
 //! A gateway joins the cluster that its settings name.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -33,7 +34,7 @@ pub(super) fn join(parts: ClusterParts, services: Services) -> Result<Arc<Member
              name later is another cluster, which starts empty"
         );
     }
-    Ok(Membership::start(MembershipConfig {
+    let membership = Membership::start(MembershipConfig {
         services: Arc::new(services),
         access_id: settings.access_id,
         credential: settings.proof.read(&crate::env)?,
@@ -44,7 +45,8 @@ pub(super) fn join(parts: ClusterParts, services: Services) -> Result<Arc<Member
         protection_key: settings.protection_key,
         host: settings.host,
         program: env!("CARGO_PKG_VERSION").to_owned(),
-    }))
+    })?;
+    Ok(membership)
 }
 
 /// How the membership is, as `GET /status` has it; `null` for a gateway in no cluster.
@@ -56,5 +58,6 @@ pub(crate) fn health(membership: Option<&Membership>) -> Value {
         "last_answer": health.last_answer.map(|at| at.rfc3339()),
         "problem": health.problem,
         "config_version": health.config_version,
+        "leases": health.leases.into_iter().collect::<BTreeMap<_, _>>(),
     })
 }

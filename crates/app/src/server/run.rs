@@ -78,6 +78,7 @@ pub(crate) async fn run(config: ServerConfig) -> Result<(), Exit> {
     };
     let reloads = tokio::spawn(hangup::run(hangups, reload));
     edge.serve(roles.gateway.services.clone(), roles.status(), stop).await?;
+    roles.gateway.forwarders.retire().await;
     chores.abort();
     reloads.abort();
     Ok(())

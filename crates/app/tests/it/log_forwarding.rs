@@ -21,7 +21,7 @@ fn taken() -> (u16, Value) {
 }
 
 /// The numbers of the records that came, in order of their coming.
-type Seen = Arc<Mutex<Vec<u64>>>;
+pub(crate) type Seen = Arc<Mutex<Vec<u64>>>;
 
 /// The numbers in a request of the Splunk target, in JSON.
 fn numbers(asked: &Asked) -> Vec<u64> {
@@ -31,7 +31,7 @@ fn numbers(asked: &Asked) -> Vec<u64> {
 }
 
 /// A Splunk collector that remembers which records came.
-fn collector(seen: &Seen) -> Stub {
+pub(crate) fn collector(seen: &Seen) -> Stub {
     let seen = seen.clone();
     Stub::json(move |asked| {
         seen.lock().unwrap().extend(numbers(asked));
@@ -119,14 +119,14 @@ fn state(admin: &Api, name: &str) -> Value {
 }
 
 /// One who may read the audit log and nothing else.
-fn reader(admin: &Api, name: &str) -> Person {
+pub(crate) fn reader(admin: &Api, name: &str) -> Person {
     let person = admin.new_person(name);
     admin.ok("create-role", json!({"name": name, "audit-access": "all"}));
     admin.associate(name, &person);
     person
 }
 
-fn reading_as(person: &Person) -> Value {
+pub(crate) fn reading_as(person: &Person) -> Value {
     json!({"reader-access-id": person.access_id, "reader-access-key": person.access_key})
 }
 

@@ -8,6 +8,7 @@ use keysherd_plane::grants::KeyRef;
 use keysherd_plane::{Caller, Done};
 use keysherd_store::{Tx, clusters as stored};
 
+use super::leases::member;
 use super::own;
 use crate::audit::audit_draft;
 use crate::control::Control;
@@ -36,12 +37,7 @@ pub(crate) async fn put(
     let draft = audit_draft(caller, &who, action::UPDATE_GATEWAY_CONFIG, "", params);
     let (spki, now) = (gateway.spki_sha256, control.now());
     let job = move |tx: &Tx| {
-        let member = stored::instance(tx, &spki)?.map(|(instance, _)| instance.cluster);
-        if member != Some(message.cluster) {
-            return Err(Fault::forbidden(
-                "this gateway is not in the cluster whose configuration it would change",
-            ));
-        }
+        member(tx, message.cluster, &spki)?;
         keep(tx, &who, message, now)
     };
     let done = control.store.commit(vec![draft], job).await?;

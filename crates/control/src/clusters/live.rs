@@ -133,6 +133,12 @@ impl Live {
 
 /// Whether two heartbeats tell the same of their instance.
 fn says_the_same(before: &ClusterSync, now: &ClusterSync) -> bool {
-    let same = ClusterSync { known: now.known, wait_millis: now.wait_millis, ..before.clone() };
+    let same = ClusterSync {
+        known: now.known,
+        wait_millis: now.wait_millis,
+        process: now.process,
+        leases: now.leases.clone(),
+        ..before.clone()
+    };
     same == *now
 }

@@ -9,6 +9,7 @@ use keysherd_base::limits::{
 };
 use keysherd_base::{Fault, ItemPath, Timestamp, Uid};
 use keysherd_domain::cluster::{Cluster, FragmentNote, Instance, is_name};
+use keysherd_domain::lease::Holder;
 use keysherd_plane::Caller;
 use keysherd_plane::clusters::{ClusterSync, ClusterSyncReply};
 use keysherd_store::{Tx, clusters as stored};
@@ -52,12 +53,14 @@ pub(crate) async fn sync(
         }
         Next::Nothing(cluster) => cluster,
     };
+    let holder = Holder { spki_sha256: spki, process: message.process };
+    let leases = control.leases(cluster, holder, message.leases.clone()).await?;
     let Some(version) = wait_for_news(control, cluster, &message).await? else {
         control.clusters.forget(cluster);
         return Err(Fault::conflict("this gateway's cluster was deleted; it registers again"));
     };
     let access_id = who.access_id().clone();
-    Ok(ClusterSyncReply { cluster, account: who.account, access_id, version })
+    Ok(ClusterSyncReply { cluster, account: who.account, access_id, version, leases })
 }
 
 /// The version of the configuration, as soon as it is not the known one, or at the end of the wait;

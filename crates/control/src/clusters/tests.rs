@@ -1,7 +1,7 @@
 //! Instances join, stay, fall silent and are deleted, and everybody sees what is theirs to see.
 
 use keysherd_audit::Record;
-use keysherd_base::{AccessId, FaultKind};
+use keysherd_base::{AccessId, FaultKind, Uid};
 use keysherd_crypto::permit::Class;
 use keysherd_domain::auth_method::MethodShared;
 use keysherd_domain::cluster::FragmentNote;
@@ -15,6 +15,8 @@ use keysherd_plane::items::SealedValue;
 use crate::GatewayIdentity;
 use crate::items::testing::{envelope, fresh_salt};
 use crate::testing::{STRANGER, World, item, kind};
+
+mod leases;
 
 const FIRST: GatewayIdentity = GatewayIdentity { spki_sha256: [1; 32] };
 const SECOND: GatewayIdentity = GatewayIdentity { spki_sha256: [2; 32] };
@@ -30,6 +32,8 @@ fn hello(name: &str) -> ClusterSync {
         fragments: Vec::new(),
         known: 0,
         wait_millis: 0,
+        process: Uid([7; 16]),
+        leases: Vec::new(),
     }
 }
 

@@ -6,8 +6,9 @@
 
 use std::path::{Path, PathBuf};
 
+use keysherd_api::Beginning;
 use keysherd_audit::{Link, NO_LINK};
-use keysherd_base::{AccountId, Fault};
+use keysherd_base::{AccountId, Fault, Uid};
 use keysherd_crypto::hash::sha256;
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +34,8 @@ pub(super) struct Place {
 pub(super) struct Cursor {
     pub(super) at: Place,
     earlier: Vec<Place>,
+    /// Which wish to begin somewhere it has followed.
+    begun: Option<Uid>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -40,6 +43,8 @@ pub(super) struct Cursor {
 struct Kept {
     at: KeptPlace,
     earlier: Vec<KeptPlace>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    begun: Option<Uid>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -54,7 +59,19 @@ impl Cursor {
     /// Before the record `first`.
     pub(super) fn before(first: u64) -> Self {
         let seq = first.saturating_sub(1);
-        Self { at: Place { seq, link: (seq == 0).then_some(NO_LINK) }, earlier: Vec::new() }
+        let at = Place { seq, link: (seq == 0).then_some(NO_LINK) };
+        Self { at, earlier: Vec::new(), begun: None }
+    }
+
+    /// The place of a target that shall begin as `wish` says: this one, if it has followed that
+    /// wish already.
+    pub(super) fn following(self, wish: Option<&Beginning>) -> Self {
+        match wish {
+            Some(wish) if self.begun != Some(wish.id) => {
+                Self { begun: Some(wish.id), ..Self::before(wish.from) }
+            }
+            _ => self,
+        }
     }
 
     /// Goes on to a later place.
@@ -78,7 +95,21 @@ impl Cursor {
 
     fn to_kept(&self) -> Kept {
         let place = |place: &Place| KeptPlace { seq: place.seq, link: place.link.map(hex::encode) };
-        Kept { at: place(&self.at), earlier: self.earlier.iter().map(place).collect() }
+        let earlier = self.earlier.iter().map(place).collect();
+        Kept { at: place(&self.at), earlier, begun: self.begun }
+    }
+
+    /// As text.
+    ///
+    /// # Errors
+    /// [`Fault::internal`], which is a defect.
+    pub(super) fn to_json(&self) -> Result<String, Fault> {
+        serde_json::to_string(&self.to_kept()).map_err(Fault::internal)
+    }
+
+    /// Reads what [`Self::to_json`] wrote; `None` for anything else.
+    pub(super) fn from_json(text: &[u8]) -> Option<Self> {
+        Self::from_kept(serde_json::from_slice(text).ok()?)
     }
 
     fn from_kept(kept: Kept) -> Option<Self> {
@@ -96,7 +127,8 @@ impl Cursor {
         let earlier = kept.earlier.into_iter().map(place).collect::<Option<Vec<_>>>()?;
         let at = place(kept.at)?;
         let in_order = earlier.iter().chain([&at]).is_sorted_by_key(|place| place.seq);
-        (earlier.len() <= EARLIER_MAX && in_order).then_some(Self { at, earlier })
+        let begun = kept.begun;
+        (earlier.len() <= EARLIER_MAX && in_order).then_some(Self { at, earlier, begun })
     }
 }
 
@@ -119,7 +151,7 @@ impl CursorFile {
         let read = || {
             let length = std::fs::metadata(&path).ok()?.len();
             let bytes = (length <= FILE_BYTES_MAX).then(|| std::fs::read(&path).ok())??;
-            Cursor::from_kept(serde_json::from_slice(&bytes).ok()?)
+            Cursor::from_json(&bytes)
         };
         match read() {
             Some(cursor) => (cursor, false),
@@ -132,8 +164,8 @@ impl CursorFile {
     /// # Errors
     /// [`Fault::internal`] when that fails; the old one is there then.
     pub(super) fn write(&self, cursor: &Cursor) -> Result<(), Fault> {
-        let text = serde_json::to_vec(&cursor.to_kept()).map_err(Fault::internal)?;
-        files::write(&self.dir, &self.name, &text).map_err(|error| self.failed(&error))
+        let text = cursor.to_json()?;
+        files::write(&self.dir, &self.name, text.as_bytes()).map_err(|error| self.failed(&error))
     }
 
     /// Takes it away.
@@ -183,6 +215,20 @@ mod tests {
         assert_eq!(file.read(), (Cursor::before(1), false));
         let other = CursorFile::new(dir.path(), AccountId(Uid([2; 16])), "main");
         assert_ne!(file.name, other.name);
+    }
+
+    #[test]
+    fn a_wish_to_begin_somewhere_is_followed_once() {
+        let mut cursor = Cursor::before(1);
+        cursor.advance(9, [9; 32]);
+        assert_eq!(cursor.clone().following(None), cursor);
+        let wish = |id: u8, from: u64| Beginning { id: Uid([id; 16]), from };
+        let mut again = cursor.following(Some(&wish(1, 5)));
+        assert_eq!((again.at, again.earlier.len()), (Place { seq: 4, link: None }, 0));
+        again.advance(7, [7; 32]);
+        let kept = Cursor::from_json(again.to_json().unwrap().as_bytes()).unwrap();
+        assert_eq!(kept.clone().following(Some(&wish(1, 5))), again);
+        assert_eq!(kept.following(Some(&wish(2, 1))).at.seq, 0);
     }
 
     #[test]

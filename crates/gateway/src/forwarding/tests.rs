@@ -14,6 +14,7 @@ use keysherd_sinks::{Batch, Format, Outlet, Undelivered, Way, by_name};
 use tempfile::TempDir;
 
 use super::cursor::{Cursor, CursorFile};
+use super::place::Keeper;
 use super::reader::LogToken;
 use super::worker::{SharedState, Worker};
 
@@ -174,6 +175,7 @@ impl Bench {
             pull_seconds: 10,
             filter: filter.clone(),
             settings: keysherd_sinks::Settings::default(),
+            begin: None,
         };
         let (cursor, _) = self.file().read();
         let state = SharedState::new(&forwarder, &cursor);
@@ -186,7 +188,7 @@ impl Bench {
             token: Arc::new(Token),
             way,
             outlet: Box::new(Hose(self.target.clone())),
-            file: self.file(),
+            keeper: Keeper::File(self.file()),
             cursor,
             state: state.clone(),
         };

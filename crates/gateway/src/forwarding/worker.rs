@@ -12,7 +12,8 @@ use keysherd_plane::audit_log::{AuditFollow, AuditFollowReply};
 use keysherd_sinks::{Batch, Format, Line, Outlet, Undelivered, Way};
 use tokio::time::{sleep, timeout};
 
-use super::cursor::{Cursor, CursorFile};
+use super::cursor::Cursor;
+use super::place::{Keeper, NotKept};
 use super::reader::{LogToken, caller};
 
 /// Most lines of one batch.
@@ -74,6 +75,11 @@ impl SharedState {
         tracing::error!(target_name = state.name, kind = state.sink, what, "log forwarding");
     }
 
+    /// Another gateway sends, or will, and this one does not know how that goes.
+    pub(super) fn elsewhere(&self) {
+        self.lock().elsewhere = true;
+    }
+
     fn well(&self) {
         let mut state = self.lock();
         state.failures = 0;
@@ -94,9 +100,22 @@ pub(super) struct Worker {
     pub(super) token: Arc<dyn LogToken>,
     pub(super) way: Way,
     pub(super) outlet: Box<dyn Outlet>,
-    pub(super) file: CursorFile,
+    pub(super) keeper: Keeper,
     pub(super) cursor: Cursor,
     pub(super) state: SharedState,
+}
+
+/// Another gateway sends now.
+struct Lost;
+
+/// What follows a look at the log.
+enum Next {
+    /// There may be more.
+    More,
+    /// A pause.
+    Pause,
+    /// Nothing any more.
+    Lost,
 }
 
 /// A page that does follow the cursor, ready to be sent.
@@ -137,16 +156,20 @@ pub(super) async fn follow(
 }
 
 impl Worker {
-    /// Sends until it is ended.
+    /// Sends until it is ended, or another gateway has to.
     pub(super) async fn run(mut self) {
         let mut failures = 0;
         loop {
+            if !self.keeper.may_send() {
+                return;
+            }
             let wait = match self.turn().await {
-                Ok(true) => {
+                Ok(Next::Lost) => return,
+                Ok(Next::More) => {
                     failures = 0;
                     continue;
                 }
-                Ok(false) => {
+                Ok(Next::Pause) => {
                     failures = 0;
                     Duration::from_secs(self.pull_seconds.into())
                 }
@@ -161,8 +184,8 @@ impl Worker {
         }
     }
 
-    /// Sends one page; whether there may be more.
-    async fn turn(&mut self) -> Result<bool, Fault> {
+    /// Sends one page.
+    async fn turn(&mut self) -> Result<Next, Fault> {
         let after = self.cursor.at.seq;
         let reply = follow(&self.plane, &self.way, &*self.token, after).await?;
         if reply.account != self.account {
@@ -170,13 +193,15 @@ impl Worker {
         }
         self.state.lock().newest = reply.newest;
         if !self.leads_here(&reply)? {
-            return Ok(true);
+            return Ok(Next::More);
         }
         let more = reply.records.last().is_some_and(|last| last.seq < reply.newest);
         let page = self.checked(reply)?;
-        self.deliver(page).await;
+        if let Err(Lost) = self.deliver(page).await {
+            return Ok(Next::Lost);
+        }
         self.state.well();
-        Ok(more)
+        Ok(if more { Next::More } else { Next::Pause })
     }
 
     /// Whether control's log leads through the place where this target is. Where it does not, it
@@ -243,7 +268,7 @@ impl Worker {
     }
 
     /// Sends a page in batches, each until it has arrived.
-    async fn deliver(&mut self, page: Page) {
+    async fn deliver(&mut self, page: Page) -> Result<(), Lost> {
         let mut most = BATCH_LINES_MAX;
         let mut records = page.records.into_iter().peekable();
         while records.peek().is_some() {
@@ -263,29 +288,33 @@ impl Worker {
             let mut rest = lines.as_slice();
             while !rest.is_empty() {
                 let (now, later) = rest.split_at(most.min(rest.len()));
-                if self.send(now).await {
+                if self.send(now).await? {
                     rest = later;
                 } else if most > 1 {
                     most /= 2;
                 }
             }
             if let Some((seq, link)) = last {
-                self.arrived(seq, link, !lines.is_empty());
+                self.arrived(seq, link, !lines.is_empty()).await?;
             }
         }
+        Ok(())
     }
 
     /// Sends lines until they arrived; `false` when they are too many for the target, which a
     /// single one never is: it is tried on.
-    async fn send(&mut self, lines: &[Line]) -> bool {
+    async fn send(&mut self, lines: &[Line]) -> Result<bool, Lost> {
         let batch = Batch { account: self.account, format: self.format, lines };
         let mut failures = 0;
         loop {
+            if !self.keeper.may_send() {
+                return Err(Lost);
+            }
             let sent = timeout(SEND_PATIENCE, self.outlet.send(batch)).await;
             let failed = match sent {
                 Ok(Ok(())) => {
                     self.state.well();
-                    return true;
+                    return Ok(true);
                 }
                 Ok(Err(failed)) => failed,
                 Err(_) => {
@@ -294,7 +323,7 @@ impl Worker {
             };
             failures += 1;
             let wait = match failed {
-                Undelivered::TooLarge if lines.len() > 1 => return false,
+                Undelivered::TooLarge if lines.len() > 1 => return Ok(false),
                 Undelivered::TooLarge => {
                     let (seq, _) = batch.range();
                     self.state.trouble(&format!("record {seq} is too long for the target"));
@@ -313,18 +342,23 @@ impl Worker {
         }
     }
 
-    /// Remembers how far it came. Without a disk that takes it, more is sent again after a
-    /// restart, and nothing is left out.
-    fn arrived(&mut self, seq: u64, link: Link, something: bool) {
+    /// Remembers how far it came. Where nobody takes it, more is sent again after a restart, and
+    /// nothing is left out.
+    async fn arrived(&mut self, seq: u64, link: Link, something: bool) -> Result<(), Lost> {
         self.cursor.advance(seq, link);
-        if let Err(fault) = self.file.write(&self.cursor) {
-            tracing::error!(?fault, "the place of a log target is not kept");
+        match self.keeper.keep(&self.cursor).await {
+            Ok(()) => {}
+            Err(NotKept::Lost) => return Err(Lost),
+            Err(NotKept::Failed(fault)) => {
+                tracing::error!(?fault, "the place of a log target is not kept");
+            }
         }
         let mut state = self.state.lock();
         state.delivered = seq;
         if something {
             state.delivered_at = Some(self.way.clock.now());
         }
+        Ok(())
     }
 
     /// How long to wait after so many failures: half of a doubling time, and up to another half by

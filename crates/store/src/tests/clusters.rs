@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use keysherd_base::{AccessId, FaultKind, Uid};
 use keysherd_domain::cluster::{Cluster, Instance};
+use keysherd_domain::lease::{Holder, Lease};
 
 use super::fixture::*;
 use crate::clusters::{self, ConfigKey, StoredConfig};
+use crate::leases;
 
 fn cluster(name: &str) -> Cluster {
     Cluster {
@@ -79,4 +81,33 @@ fn an_identity_is_one_cluster_and_goes_with_everything_in_it() {
     assert!(store.read(|reader| clusters::instance(reader, &[2; 32])).unwrap().is_none());
     let left = store.read(|reader| clusters::of_account(reader, ACCOUNT, 10)).unwrap();
     assert_eq!(left.iter().map(|cluster| cluster.id).collect::<Vec<_>>(), [id]);
+}
+
+#[test]
+fn leases_and_places_are_kept_until_their_cluster_goes() {
+    let Fixture { store, folder: _folder, .. } = Fixture::new();
+    let id = done(&store, |tx| clusters::insert(tx, &cluster("prod")));
+    let holder = Holder { spki_sha256: [1; 32], process: Uid([2; 16]) };
+    let get = |name| store.read(|reader| leases::get(reader, id, name)).unwrap();
+    assert_eq!(get("forward"), None);
+    for fence in [1, 2] {
+        let lease = Lease { holder, fence, ends: NOW };
+        done(&store, move |tx| leases::put(tx, id, "forward", &lease));
+        assert_eq!((get("forward"), get("other")), (Some(lease), None));
+    }
+    for (name, body) in [("b", "1"), ("a", "2"), ("b", "3")] {
+        done(&store, move |tx| leases::put_place(tx, id, "forward", name, body));
+    }
+    let places = |limit| store.read(|reader| leases::places(reader, id, "forward", limit)).unwrap();
+    let pair = |name: &str, body: &str| (name.to_owned(), body.to_owned());
+    assert_eq!(places(9), [pair("a", "2"), pair("b", "3")]);
+    assert_eq!(places(1), [pair("a", "2")]);
+    assert_eq!(store.read(|reader| leases::count_places(reader, id, "forward")).unwrap(), 2);
+    let forget = move |tx: &crate::Tx| leases::delete_place(tx, id, "forward", "a");
+    assert_eq!((done(&store, forget), done(&store, forget)), (true, false));
+    // Nobody keeps anything for a cluster that is gone.
+    done(&store, move |tx| clusters::delete(tx, ACCOUNT, id));
+    assert_eq!((get("forward"), places(9)), (None, Vec::new()));
+    let lease = Lease { holder, fence: 3, ends: NOW };
+    change(&store, move |tx| leases::put(tx, id, "forward", &lease)).unwrap_err();
 }

@@ -107,7 +107,10 @@ pub(super) fn changed(
     };
     let enabled = args.get_or(&ENABLE, true)?;
     let filter = narrowed(args, filter)?;
-    Ok((Forwarder { name, enabled, sink, format, pull_seconds, filter, settings }, from))
+    Ok((
+        Forwarder { name, enabled, sink, format, pull_seconds, filter, settings, begin: None },
+        from,
+    ))
 }
 
 fn narrowed(args: &Args, mut filter: Filter) -> Result<Filter, Fault> {

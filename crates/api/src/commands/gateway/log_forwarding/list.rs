@@ -34,6 +34,8 @@ struct Shown {
     findings: u64,
     #[serde(skip_serializing_if = "String::is_empty")]
     finding: String,
+    /// Another gateway of the cluster sends to it, or will.
+    elsewhere: bool,
 }
 
 impl From<ForwarderState> for Shown {
@@ -50,6 +52,7 @@ impl From<ForwarderState> for Shown {
             trouble: state.trouble,
             findings: state.findings,
             finding: state.finding,
+            elsewhere: state.elsewhere,
         }
     }
 }
@@ -75,6 +78,7 @@ async fn run(ctx: Ctx, _args: Args) -> Result<Answer, Fault> {
     let account = admitted(&ctx).await?;
     let forwarding = &ctx.services().forwarding;
     let reader_access_id = forwarding.reader(account)?.map(|id| id.to_string());
-    let forwarders = forwarding.states(account).into_iter().map(Shown::from).collect();
+    let states = forwarding.states(account).await;
+    let forwarders = states.into_iter().map(Shown::from).collect();
     Answer::json(&Reply { reader_access_id, forwarders })
 }

@@ -1,0 +1,109 @@
+//! The leases of this gateway: what it wants to do alone in its cluster, and whether it may now.
+//!
+//! A lease counts from the moment that the question was sent which control answered with it, by a
+//! clock that nobody sets: a process that was stopped for a while, or is cut off, finds that it has
+//! ended, though nobody could tell it.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use keysherd_plane::clusters::{LeaseHeld, LeaseWish};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+#[cfg(test)]
+mod tests;
+
+/// A lease that this process has, as it was told.
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    fence: u64,
+    until: Instant,
+}
+
+/// What a gateway wants to do alone, and what it may.
+pub(crate) struct Leases {
+    wanted: Mutex<BTreeMap<&'static str, Option<Held>>>,
+    changed: watch::Sender<()>,
+}
+
+impl Default for Leases {
+    fn default() -> Self {
+        Self { wanted: Mutex::default(), changed: watch::Sender::new(()) }
+    }
+}
+
+impl Leases {
+    fn wanted(&self) -> MutexGuard<'_, BTreeMap<&'static str, Option<Held>>> {
+        // Each change is one statement.
+        self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wants the lease from now on.
+    pub(crate) fn want(&self, name: &'static str) {
+        self.wanted().entry(name).or_default();
+    }
+
+    /// Does not want it any more; the number to give back, if it has it.
+    pub(crate) fn give_up(&self, name: &str) -> Option<u64> {
+        self.wanted().remove(name).flatten().map(|held| held.fence)
+    }
+
+    /// All that it has, to be given back.
+    pub(crate) fn give_up_all(&self) -> Vec<(&'static str, u64)> {
+        let all = std::mem::take(&mut *self.wanted());
+        all.into_iter().filter_map(|(name, held)| Some((name, held?.fence))).collect()
+    }
+
+    /// The number under which it has the lease now.
+    pub(crate) fn held(&self, name: &str) -> Option<u64> {
+        let held = self.wanted().get(name).copied().flatten()?;
+        (Instant::now() < held.until).then_some(held.fence)
+    }
+
+    /// What it has now, with numbers.
+    pub(crate) fn all_held(&self) -> Vec<(&'static str, u64)> {
+        let now = Instant::now();
+        let held = |(name, held): (&&'static str, &Option<Held>)| {
+            held.filter(|held| now < held.until).map(|held| (*name, held.fence))
+        };
+        self.wanted().iter().filter_map(held).collect()
+    }
+
+    /// What to ask control for.
+    pub(crate) fn wishes(&self) -> Vec<LeaseWish> {
+        let wish = |(name, held): (&&'static str, &Option<Held>)| LeaseWish {
+            name: (*name).to_owned(),
+            fence: held.map(|held| held.fence),
+        };
+        self.wanted().iter().map(wish).collect()
+    }
+
+    /// Control's answer to a question that was sent at `sent`.
+    pub(crate) fn heard(&self, sent: Instant, answer: &[LeaseHeld]) {
+        let mut wanted = self.wanted();
+        let now = Instant::now();
+        let mut news = false;
+        for (name, known) in wanted.iter_mut() {
+            let told = answer.iter().find(|told| told.name == *name).map(|told| Held {
+                fence: told.fence,
+                until: sent + Duration::from_millis(told.millis.into()),
+            });
+            let had = known.filter(|held| now < held.until).map(|held| held.fence);
+            let has = told.filter(|held| now < held.until).map(|held| held.fence);
+            // An end that was not noticed is none for control; its worker may have noticed it.
+            news |= had != has;
+            *known = told;
+        }
+        drop(wanted);
+        if news {
+            self.changed.send_replace(());
+        }
+    }
+
+    /// Wakes when a lease was got or lost.
+    pub(crate) fn news(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+}

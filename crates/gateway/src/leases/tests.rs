@@ -1,0 +1,64 @@
+//! When a lease counts, on a clock that is moved.
+
+use super::*;
+
+const NAME: &str = "log-forwarding";
+
+fn told(fence: u64, millis: u32) -> Vec<LeaseHeld> {
+    vec![LeaseHeld { name: NAME.to_owned(), fence, millis }]
+}
+
+async fn pass(millis: u64) {
+    tokio::time::advance(Duration::from_millis(millis)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_ends_by_itself_counted_from_the_question() {
+    let leases = Leases::default();
+    let mut news = leases.news();
+    leases.want(NAME);
+    assert_eq!(leases.held(NAME), None);
+    assert_eq!(leases.wishes(), [LeaseWish { name: NAME.to_owned(), fence: None }]);
+    let sent = Instant::now();
+    pass(2_000).await;
+    leases.heard(sent, &told(7, 6_000));
+    assert!(news.has_changed().unwrap());
+    news.mark_unchanged();
+    pass(3_999).await;
+    assert_eq!(leases.held(NAME), Some(7));
+    pass(1).await;
+    assert_eq!(leases.held(NAME), None);
+    // It says which one it had, and is told when it has it again.
+    assert_eq!(leases.wishes()[0].fence, Some(7));
+    leases.heard(Instant::now(), &told(7, 6_000));
+    assert!(news.has_changed().unwrap());
+    news.mark_unchanged();
+    // Renewals are no news.
+    pass(1_000).await;
+    leases.heard(Instant::now(), &told(7, 6_000));
+    assert!(!news.has_changed().unwrap());
+    // Whatever took longer than the lease lasts gives none.
+    let sent = Instant::now();
+    pass(6_000).await;
+    leases.heard(sent, &told(7, 6_000));
+    assert_eq!(leases.held(NAME), None);
+    leases.heard(Instant::now(), &[]);
+    assert_eq!(leases.wishes()[0].fence, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_wanted_is_not_taken() {
+    let leases = Leases::default();
+    leases.heard(Instant::now(), &told(1, 6_000));
+    assert_eq!((leases.held(NAME), leases.wishes()), (None, Vec::new()));
+    leases.want(NAME);
+    leases.heard(Instant::now(), &told(2, 6_000));
+    leases.want(NAME);
+    assert_eq!((leases.held(NAME), leases.all_held()), (Some(2), vec![(NAME, 2)]));
+    assert_eq!((leases.give_up(NAME), leases.give_up(NAME)), (Some(2), None));
+    assert_eq!(leases.held(NAME), None);
+    leases.want(NAME);
+    leases.heard(Instant::now(), &told(3, 6_000));
+    assert_eq!(leases.give_up_all(), [(NAME, 3)]);
+    assert!(leases.wishes().is_empty());
+}
