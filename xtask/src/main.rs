@@ -7,7 +7,10 @@ mod census;
 mod conformance;
 mod console;
 mod counts;
+mod dist;
 mod docs;
+mod go;
+mod helm;
 mod kube;
 mod process;
 mod product;
@@ -27,7 +30,9 @@ usage: cargo xtask <task>
   docs [--check]        write docs/reference, or say what is stale
   census                how much of the V2 API is served
   conformance [SUITE]   the official SDKs against a live server
-  kube                  build the Kubernetes API server of the tests; test --all does it too
+  kube, helm            build the Kubernetes API server, or Helm, for the tests; test --all
+                          builds both
+  dist [--dynamic]      the binary as it is shipped: static, or with PKCS#11 modules
   bench [ARGUMENT...]   measure a release build; `bench apart`: five processes beside one;
                           `bench audit`: searches of a long audit log;
                           `bench decide`: policy decisions";
@@ -44,7 +49,9 @@ fn main() -> ExitCode {
         "docs" => docs::run(rest),
         "census" => census::run(),
         "conformance" => conformance::run(rest),
-        "kube" => kube::build(),
+        "kube" => kube::PROGRAM.build(),
+        "helm" => helm::PROGRAM.build(),
+        "dist" => dist::run(rest),
         "bench" => bench(rest),
         "help" | "--help" | "-h" => {
             console::say(USAGE);

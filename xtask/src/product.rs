@@ -98,7 +98,7 @@ pub(crate) fn cargo() -> String {
 }
 
 /// The path of the binary in cargo's messages.
-fn executable(messages: &str) -> Option<String> {
+pub(crate) fn executable(messages: &str) -> Option<String> {
     messages
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())

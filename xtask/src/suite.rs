@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::console::{complain, say};
 use crate::counts::Counts;
 use crate::product::cargo;
-use crate::{census, conformance, kube, process, root, tidy, tools};
+use crate::{census, conformance, dist, helm, kube, process, root, tidy, tools};
 
 /// What a step ran with, and what it found.
 type Step = fn(&Run) -> Result<Counts, String>;
@@ -66,8 +66,15 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     say(&format!("\n{}", report.join("\n")));
     if let Some(name) = failed {
         say(&format!("stopped: {name} failed"));
-    } else if !kube::is_built() {
-        say("not tested: logins with a real Kubernetes API server; cargo xtask kube builds one");
+    } else {
+        if !kube::PROGRAM.is_built() {
+            say(
+                "not tested: logins with a real Kubernetes API server; cargo xtask kube builds one",
+            );
+        }
+        if !helm::PROGRAM.is_built() {
+            say("not tested: the chart; cargo xtask helm builds what renders it");
+        }
     }
     say(&total.to_string());
     if failed.is_some() { Err(String::new()) } else { Ok(()) }
@@ -91,11 +98,11 @@ fn tools_step(run: &Run) -> Result<Counts, String> {
     tools::need_rsyslog()?;
     tools::need_openssl()?;
     tools::need_chromium()?;
-    if run.all
-        && let Err(error) = kube::build()
-    {
-        // Not every machine reaches its sources; the stand-in is there, and the end says so.
-        complain(&format!("no Kubernetes API server: {error}"));
+    for program in [kube::PROGRAM, helm::PROGRAM].iter().filter(|_| run.all) {
+        if let Err(error) = program.build() {
+            // Not every machine reaches the sources; the end says what was not tested.
+            complain(&format!("no {}: {error}", program.name));
+        }
     }
     Ok(Counts::one(true))
 }
@@ -117,6 +124,8 @@ fn cargo_test(run: &Run) -> Result<Counts, String> {
     if run.all {
         // Tests that have a short form and one of minutes take the long one.
         command.env("KEYSHERD_TEST_ALL", "1");
+        // What is shipped is tested as it is shipped.
+        command.env("KEYSHERD_TEST_DIST", dist::build_static()?);
     }
     let finished = process::watch(&mut command)?;
     let mut counts = Counts::of_cargo(&finished.text);

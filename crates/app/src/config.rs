@@ -7,7 +7,7 @@ pub(crate) mod audit;
 pub(crate) mod cluster;
 mod confinement;
 pub(crate) mod control;
-mod data_dir;
+pub(crate) mod data_dir;
 mod database;
 pub(crate) mod enroll;
 pub(crate) mod environment;

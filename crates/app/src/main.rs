@@ -6,10 +6,12 @@ mod customer_fragments;
 mod describe;
 mod exit;
 mod hardening;
+mod health;
 mod logging;
 mod manager_logs;
 mod owner;
 mod passphrase;
+mod private_file;
 mod processes;
 mod recovery;
 mod roles;
@@ -37,6 +39,7 @@ const ROLES: &[(&str, &str)] = &[
     ("fragments", "Run one fragment manager."),
     ("gateway", "Run a gateway: the only place where plaintext meets a key."),
     ("owner", "The owner's key: let machines in, set caps, sign bundles and orders."),
+    ("health", "Say whether the role of a data directory serves; for probes."),
     ("account", "Create a further account in a data directory whose server is stopped."),
     ("gen-customer-fragment", "Make a customer fragment and add it to a file."),
     ("customer-fragment", "List customer fragments; make, verify and use recovery shares."),
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         "fragments" => role(config::fragments::command(), rest(), fragments),
         "gateway" => role(config::gateway::command(), rest(), gateway),
         "owner" => role(owner::command(), rest(), of_owner),
+        "health" => role(health::command(), rest(), health::run),
         "account" => role(config::account::command(), rest(), account),
         "gen-customer-fragment" => {
             let command = customer_fragments::generate::command();

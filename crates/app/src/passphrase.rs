@@ -3,12 +3,12 @@
 
 use std::fs::File;
 use std::io::Read as _;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use keysherd_base::{SecretBuffer, SecretString};
 
 use crate::exit::Exit;
+use crate::private_file;
 
 /// Longest passphrase file, in bytes.
 const BYTES_MAX: usize = 4 * 1024;
@@ -18,7 +18,7 @@ const CREDENTIALS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
 /// Where a passphrase comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum PassphraseSource {
-    /// A file of mode 0600.
+    /// A file that others cannot read.
     File(PathBuf),
     /// An open descriptor, read once.
     Descriptor(u32),
@@ -46,8 +46,9 @@ impl PassphraseSource {
         let wrong = |what: String, why: String| Exit::Configuration(format!("{what}: {why}"));
         match self {
             Self::File(path) => {
-                let shown = path.display().to_string();
-                private(path).and_then(read).map_err(|why| wrong(shown, why))
+                let shown = path.display();
+                let file = private_file::open(path).map_err(Exit::Configuration)?;
+                read(file).map_err(|why| wrong(shown.to_string(), why))
             }
             Self::Descriptor(number) => {
                 // Linux shows a process its own descriptors as files.
@@ -77,16 +78,6 @@ impl PassphraseSource {
             }
         }
     }
-}
-
-/// The file, if nobody else can read it.
-fn private(path: &Path) -> Result<File, String> {
-    let file = File::open(path).map_err(|error| error.to_string())?;
-    let meta = file.metadata().map_err(|error| error.to_string())?;
-    if meta.is_file() && meta.mode() & 0o077 != 0 {
-        return Err(format!("open to others; run: chmod 600 {}", path.display()));
-    }
-    Ok(file)
 }
 
 fn read(file: File) -> Result<SecretString, String> {

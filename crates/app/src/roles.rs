@@ -10,6 +10,7 @@ pub(crate) mod files;
 pub(crate) mod fragments;
 pub(crate) mod gateway;
 pub(crate) mod late;
+pub(crate) mod listening;
 pub(crate) mod local_links;
 pub(crate) mod membership;
 pub(crate) mod owner_pin;

@@ -169,7 +169,8 @@ fn unusable(what: &'static str, why: impl fmt::Display) -> Fault {
     Fault::bad_request(what).with_private(why)
 }
 
-fn provider() -> CryptoProvider {
+/// What TLS is made with, at both ends.
+pub(crate) fn provider() -> CryptoProvider {
     CryptoProvider {
         // Post-quantum first, whatever features the TLS library was built with.
         kx_groups: vec![

@@ -11,7 +11,7 @@ use keysherd_store::PostgresSettings;
 use super::addresses::{self, ManagerAddresses};
 use super::enroll::{self, EnrollSettings};
 use super::owner_key::{owner_key, owner_option};
-use super::settings::{Settings, common, option};
+use super::settings::{Settings, common, option, switch};
 use super::{confinement, data_dir, database, identity};
 use crate::exit::Exit;
 use crate::hardening::Confinement;
@@ -43,8 +43,8 @@ pub(crate) struct ControlSettings {
 /// What is asked of a control plane besides running.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ControlErrand {
-    /// Write a fresh setup token.
-    SetupToken,
+    /// Write a fresh setup token; with `true`, show it as well.
+    SetupToken(bool),
     /// Take the trust bundle in this file.
     AcceptBundle(PathBuf),
     /// Write the request to be trusted.
@@ -59,13 +59,19 @@ pub(crate) fn command() -> Command {
         .subcommand(
             Command::new("setup-token")
                 .about("Write a fresh token with which a gateway can make one account.")
-                .arg(data_dir::flag()),
+                .arg(data_dir::flag())
+                .arg(switch("print", "Print the token instead of the name of its file")),
         )
         .subcommand(
             Command::new("accept-bundle")
                 .about("Take a trust bundle that the owner signed; a running control follows.")
                 .arg(data_dir::flag())
-                .arg(Arg::new("file").value_name("FILE").required(true).help("The signed bundle")),
+                .arg(
+                    Arg::new("file")
+                        .value_name("FILE")
+                        .required(true)
+                        .help("The signed bundle, or - for standard input"),
+                ),
         )
         .subcommand(enroll::command())
 }
@@ -124,7 +130,7 @@ pub(crate) fn errand(
         None => data_dir::default(env)?.with_file_name("keysherd-control"),
     };
     let errand = match (verb, flags.try_get_one::<String>("file")) {
-        ("setup-token", _) => ControlErrand::SetupToken,
+        ("setup-token", _) => ControlErrand::SetupToken(flags.get_flag("print")),
         (_, Ok(Some(file))) => ControlErrand::AcceptBundle(PathBuf::from(file)),
         _ => return Err(Exit::Configuration(format!("{verb}: which file?"))),
     };

@@ -7,7 +7,7 @@ use clap::{Arg, ArgMatches};
 use crate::exit::Exit;
 
 /// The flag that names the directory.
-pub(super) fn flag() -> Arg {
+pub(crate) fn flag() -> Arg {
     Arg::new("data-dir").long("data-dir").value_name("DIR").env("KEYSHERD_DATA_DIR").help(
         "Directory for everything the server keeps [default: keysherd in the user's data \
              directory]",
@@ -15,7 +15,7 @@ pub(super) fn flag() -> Arg {
 }
 
 /// The directory that the flag names, or the default.
-pub(super) fn of(
+pub(crate) fn of(
     flags: &ArgMatches,
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<PathBuf, Exit> {

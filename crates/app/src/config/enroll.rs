@@ -52,7 +52,8 @@ pub(super) fn options(command: Command) -> Command {
             "out",
             "FILE",
             "KEYSHERD_OUT",
-            "The request file [default: NAME.request in the data directory]",
+            "The request file, or - for standard output \
+             [default: NAME.request in the data directory]",
         ))
 }
 

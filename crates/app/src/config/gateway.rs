@@ -51,6 +51,8 @@ pub(crate) struct SetupSettings {
     pub(crate) owner_email: Option<String>,
     /// Where clients will find the gateway.
     pub(crate) url: Option<String>,
+    /// Whether the credentials are shown, besides being written.
+    pub(crate) print: bool,
 }
 
 /// The command line of `keysherd gateway`.
@@ -69,7 +71,7 @@ fn setup_options() -> Command {
             "setup-token-file",
             "FILE",
             "KEYSHERD_SETUP_TOKEN_FILE",
-            "A copy of the file setup-token in control's data directory",
+            "A copy of the file setup-token in control's data directory, or - for standard input",
         ))
         .arg(option(
             "out",
@@ -77,6 +79,7 @@ fn setup_options() -> Command {
             "KEYSHERD_OUT",
             "Directory for bootstrap.json and owner-password [default: the data directory]",
         ))
+        .arg(switch("print", "Print the credentials as JSON as well, where files are out of reach"))
         .arg(option("owner-email", "ADDRESS", "KEYSHERD_OWNER_EMAIL", "The owner's address"))
         .arg(option(
             "url",
@@ -167,6 +170,7 @@ impl SetupSettings {
             out_dir: out_dir.unwrap_or_else(|| gateway.data_dir.clone()),
             owner_email: settings.text("owner-email")?,
             url: settings.text("url")?,
+            print: settings.is_set("print")?,
             gateway,
         })
     }

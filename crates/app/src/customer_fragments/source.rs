@@ -3,7 +3,6 @@
 
 use std::fs::File;
 use std::io::Read as _;
-use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgMatches};
@@ -11,6 +10,7 @@ use keysherd_base::{SecretBuffer, SecretBytes};
 use keysherd_fragments::fragment_file::{FILE_BYTES_MAX, FragmentFile};
 
 use crate::exit::Exit;
+use crate::private_file;
 
 /// The variable with the file's content.
 const VARIABLE: &str = "CUSTOMER_FRAGMENTS";
@@ -18,8 +18,6 @@ const VARIABLE: &str = "CUSTOMER_FRAGMENTS";
 const CREDENTIAL: &str = "customer-fragments";
 /// Where systemd puts credentials.
 const CREDENTIALS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
-/// Rights that a file with fragments may not give: the group may read, as mounted secrets let it.
-const TOO_OPEN: u32 = 0o027;
 
 /// Where the fragments come from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -140,22 +138,8 @@ impl FragmentSource {
 
 /// The content of a file with secrets, if only we can change it and not everybody can read it.
 pub(crate) fn read_file(path: &Path) -> Result<SecretBytes, String> {
-    let name = path.display();
-    let file = File::open(path).map_err(|error| format!("{name}: {error}"))?;
-    let metadata = file.metadata().map_err(|error| format!("{name}: {error}"))?;
-    let kind = metadata.file_type();
-    if !kind.is_file() && !kind.is_fifo() {
-        return Err(format!("{name}: not a file"));
-    }
-    let mode = metadata.mode() & 0o777;
-    if kind.is_file() && mode & TOO_OPEN != 0 {
-        return Err(format!("{name}: open to others (mode {mode:o}); run: chmod 600 {name}"));
-    }
-    let owner = metadata.uid();
-    if owner != 0 && owner != rustix::process::geteuid().as_raw() {
-        return Err(format!("{name}: belongs to another user ({owner})"));
-    }
-    read_all(file).map_err(|why| format!("{name}: {why}"))
+    let file = private_file::open(path)?;
+    read_all(file).map_err(|why| format!("{}: {why}", path.display()))
 }
 
 fn read_all(mut file: File) -> Result<SecretBytes, String> {

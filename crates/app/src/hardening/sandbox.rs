@@ -6,6 +6,7 @@
 //! other processes' memory.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
 
 use landlock::{
@@ -127,7 +128,8 @@ fn restrict_files(confinement: &Confinement) -> Result<RulesetStatus, landlock::
     let all = AccessFs::from_all(LANDLOCK);
     let reading: BitFlags<AccessFs> = AccessFs::ReadFile | AccessFs::ReadDir;
     let read = COMMON.iter().map(Path::new);
-    let read = read.chain(confinement.readable.iter().map(AsRef::as_ref));
+    let named = confinement.readable.iter().map(AsRef::<Path>::as_ref);
+    let read = read.chain(named.filter(|path| !is_pipe(path)));
     let write = COMMON_WRITABLE.iter().map(Path::new);
     let write = write.chain(confinement.writable.iter().map(AsRef::as_ref));
     let status = landlock::Ruleset::default()
@@ -139,6 +141,11 @@ fn restrict_files(confinement: &Confinement) -> Result<RulesetStatus, landlock::
         .add_rules(path_beneath_rules(write, all & !BitFlags::from(AccessFs::Execute)))?
         .restrict_self()?;
     Ok(status.ruleset)
+}
+
+/// Pipes are in no directory: whoever has one can read it, and no rule names it.
+fn is_pipe(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|meta| meta.file_type().is_fifo())
 }
 
 fn filter(starts_programs: bool) -> Result<BpfProgram, seccompiler::BackendError> {

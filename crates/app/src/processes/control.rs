@@ -23,12 +23,15 @@ use crate::roles::announced::Announced;
 use crate::roles::bundle_file::BundleFile;
 use crate::roles::control::{self, ControlRole, Places, SETUP_TOKEN};
 use crate::roles::files::DataDir;
-use crate::roles::process::{Hangup, StopSignals, write_stdout};
+use crate::roles::listening::Listening;
+use crate::roles::process::{Hangup, StopSignals, given_file, write_stdout};
 use crate::roles::trust::Trusted;
 use crate::roles::{owner_pin, parties};
 
 /// How often chores are done.
 const CHORES_INTERVAL: Duration = Duration::from_secs(60);
+/// Longest file that is read as a trust bundle.
+const BUNDLE_BYTES_MAX: u64 = 8 * 1024 * 1024;
 /// File of control's identity in its data directory.
 pub(super) const IDENTITY_KEY: &str = "identity.key";
 
@@ -43,6 +46,7 @@ pub(crate) async fn run(settings: ControlSettings) -> Result<(), Exit> {
         .map_err(|fault| Exit::Listen(fault.to_string()))?;
     let key = dir.signing_key(IDENTITY_KEY, &*rng)?;
     let identity = Identity::new(&key, "control", clock.clone(), rng.clone())?;
+    Listening::for_roles(listener.address(), identity.spki_sha256()).note(&dir);
     let keys = control::keys(&dir, &rng)?;
     let permit_key = keys.permit.public();
     let trusted = Trusted::open(dir.clone(), owner)?;
@@ -103,16 +107,20 @@ pub(crate) fn errand(errand: &ControlErrand, data_dir: &Path) -> Result<(), Exit
     match errand {
         // Done above: it makes the directory.
         ControlErrand::Enroll(_) => {}
-        ControlErrand::SetupToken => {
-            control::write_setup_token(&dir, &SystemRng::handle())?;
-            let file = dir.join(SETUP_TOKEN);
-            write_stdout(&format!("{}: good for one account\n", file.display()));
+        ControlErrand::SetupToken(print) => {
+            let token = control::write_setup_token(&dir, &SystemRng::handle())?;
+            if *print {
+                write_stdout(&format!("{}\n", &*token.0));
+            } else {
+                let file = dir.join(SETUP_TOKEN);
+                write_stdout(&format!("{}: good for one account\n", file.display()));
+            }
         }
         ControlErrand::AcceptBundle(file) => {
             let owner = owner_pin::open(&dir, None)?;
             let unreadable =
                 |why: String| Exit::Configuration(format!("{}: {why}", file.display()));
-            let bytes = std::fs::read(file).map_err(|error| unreadable(error.to_string()))?;
+            let bytes = given_file(file, BUNDLE_BYTES_MAX).map_err(unreadable)?;
             let signed = SignedBundle::from_bytes(&bytes)
                 .map_err(|refusal| unreadable(format!("not a trust bundle: {refusal}")))?;
             let trusted = Trusted::open(dir, owner)?;

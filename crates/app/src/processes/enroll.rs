@@ -17,7 +17,7 @@ use crate::exit::Exit;
 use crate::roles::files::DataDir;
 use crate::roles::fragments::{self, FragmentsParts};
 use crate::roles::late::Late;
-use crate::roles::process::write_stdout;
+use crate::roles::process::{write_stderr, write_stdout};
 use crate::roles::{control, gateway, owner_pin};
 
 /// Enrolls a machine of control.
@@ -89,10 +89,17 @@ fn write(
         Some(path) => path.clone(),
         None => dir.join(&format!("{}.request", settings.name)),
     };
-    let failed = |error: std::io::Error| Exit::Files(format!("{}: {error}", file.display()));
-    let mut options = OpenOptions::new();
-    let mut opened = options.write(true).create(true).truncate(true).open(&file).map_err(failed)?;
-    opened.write_all(text.as_bytes()).and_then(|()| opened.sync_all()).map_err(failed)?;
+    // Where there is no shell, the request is carried away as it is written.
+    let carried = file.as_os_str() == "-";
+    if carried {
+        write_stdout(&text);
+    } else {
+        let failed = |error: std::io::Error| Exit::Files(format!("{}: {error}", file.display()));
+        let mut options = OpenOptions::new();
+        let options = options.write(true).create(true).truncate(true);
+        let mut opened = options.open(&file).map_err(failed)?;
+        opened.write_all(text.as_bytes()).and_then(|()| opened.sync_all()).map_err(failed)?;
+    }
     let mut told = format!(
         "request       {}\nfingerprint   {fingerprint}\nowner key     {}\n",
         file.display(),
@@ -107,6 +114,12 @@ fn write(
         "Compare the owner's fingerprint with what the owner shows. Then carry the request to the \
          owner and run there:\n  keysherd owner add FILE --dry-run\n  keysherd owner add FILE\n",
     );
-    write_stdout(&told);
+    if carried {
+        // As comments: where both outputs are one log, that log is a request file.
+        let told: String = told.lines().map(|line| format!("# {line}\n")).collect();
+        write_stderr(&told);
+    } else {
+        write_stdout(&told);
+    }
     Ok(())
 }

@@ -20,6 +20,7 @@ use crate::roles::bundle_file::BundleFile;
 use crate::roles::files::DataDir;
 use crate::roles::fragments::{self, FragmentsParts};
 use crate::roles::late::Late;
+use crate::roles::listening::Listening;
 use crate::roles::owner_pin;
 use crate::roles::parties::{self, BundleSource};
 use crate::roles::process::{Hangup, StopSignals, write_stdout};
@@ -52,6 +53,7 @@ pub(crate) async fn run(settings: FragmentsSettings) -> Result<(), Exit> {
     };
     let manager = fragments::open(&dir, parts)?;
     let identity = Identity::new(manager.identity_key(), "fragments", clock.clone(), rng)?;
+    Listening::for_roles(listener.address(), identity.spki_sha256()).note(&dir);
     let source = source(&manager);
     let controls = &settings.controls;
     let relay = settings.relay.then(|| (controls.clone(), parties::controls(source.clone())));

@@ -12,7 +12,7 @@ use crate::config::gateway::SetupSettings;
 use crate::exit::Exit;
 use crate::roles::bootstrap::{self, Setup};
 use crate::roles::files::DataDir;
-use crate::roles::process::write_stdout;
+use crate::roles::process::{given_file, write_stderr, write_stdout};
 use crate::roles::tls;
 
 /// Longest token file.
@@ -40,7 +40,13 @@ pub(crate) async fn run(settings: SetupSettings) -> Result<(), Exit> {
     };
     let made = bootstrap::create_account(setup, &out).await?;
     let file = out.join(bootstrap::BOOTSTRAP);
-    write_stdout(&format!("account {} created; see {}\n", made.account_id, file.display()));
+    let told = format!("account {} created; see {}\n", made.account_id, file.display());
+    if settings.print {
+        write_stdout(bootstrap::shown(&made, &out)?.expose());
+        write_stderr(&told);
+    } else {
+        write_stdout(&told);
+    }
     Ok(())
 }
 
@@ -48,11 +54,8 @@ fn token(settings: &SetupSettings) -> Result<SetupToken, Exit> {
     let file = &settings.token_file;
     let unreadable =
         |why: String| Exit::Configuration(format!("--setup-token-file {}: {why}", file.display()));
-    let bytes = std::fs::metadata(file).map_err(|error| unreadable(error.to_string()))?.len();
-    if bytes > TOKEN_BYTES_MAX {
-        return Err(unreadable("it is too long to be a setup token".to_owned()));
-    }
-    let text = std::fs::read_to_string(file).map_err(|error| unreadable(error.to_string()))?;
+    let bytes = given_file(file, TOKEN_BYTES_MAX).map_err(unreadable)?;
+    let text = String::from_utf8(bytes).map_err(|_| unreadable("not text".to_owned()))?;
     let text = SecretString::new(text);
     Ok(SetupToken(text.expose().trim().into()))
 }

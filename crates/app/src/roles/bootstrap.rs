@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use keysherd_api::{Services, passwords};
-use keysherd_base::{AccessId, AccountId, RngHandle, Uid};
+use keysherd_base::{AccessId, AccountId, RngHandle, SecretBytes, SecretString, Uid};
 use keysherd_crypto::access_key::AccessKey;
 use keysherd_gateway::OriginalKey as KeyToMake;
 use keysherd_plane::Caller;
@@ -121,6 +121,21 @@ fn encoded(bootstrap: &Bootstrap) -> Result<Vec<u8>, Exit> {
         serde_json::to_vec_pretty(bootstrap).map_err(|error| Exit::Damaged(error.to_string()))?;
     text.push(b'\n');
     Ok(text)
+}
+
+/// The bootstrap file's content with the owner's password in it, as JSON.
+pub(crate) fn shown(bootstrap: &Bootstrap, dir: &DataDir) -> Result<SecretString, Exit> {
+    #[derive(Serialize)]
+    struct Shown<'a> {
+        #[serde(flatten)]
+        bootstrap: &'a Bootstrap,
+        owner_password: &'a str,
+    }
+    let password = SecretBytes::new(dir.read(OWNER_PASSWORD)?.unwrap_or_default());
+    let owner_password = std::str::from_utf8(password.expose()).unwrap_or_default().trim_end();
+    let text = serde_json::to_string_pretty(&Shown { bootstrap, owner_password })
+        .map_err(|error| Exit::Damaged(error.to_string()))?;
+    Ok(SecretString::new(text + "\n"))
 }
 
 /// Refuses a directory that holds the credentials of another account.

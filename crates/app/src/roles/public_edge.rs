@@ -16,6 +16,7 @@ use keysherd_wire::Command;
 use super::certificate::Certificate;
 use super::files::DataDir;
 use super::gateway::GatewayRole;
+use super::listening::Listening;
 use super::process::StopSignals;
 use super::tls;
 use crate::config::tls::TlsSettings;
@@ -76,6 +77,7 @@ impl PublicEdge {
             .await
             .map_err(|fault| Exit::Listen(fault.to_string()))?;
         let address = listener.address();
+        Listening::for_clients(address).note(dir);
         let own = (dir.subdir("tls")?, tls::names(address, &public.tls.names));
         let certificate = Certificate::open(public.tls, own, clock.clone(), SystemRng::handle())?;
         let ca_file = certificate.ca_file();

@@ -60,6 +60,7 @@ mod owner_cluster;
 mod owner_orders;
 mod packaging;
 mod people;
+mod probes;
 mod recovery;
 mod refresh;
 mod role_configuration;

@@ -20,6 +20,11 @@ pub(super) fn load(path: &Path) -> Result<Pkcs11, TokenError> {
     if let Some(module) = loaded.get(path) {
         return Ok(module.clone());
     }
+    // The loader of a static program starts a second C library, if it finds one at all.
+    if cfg!(target_feature = "crt-static") {
+        let why = "this build of keysherd is static and loads no modules; use the dynamic one";
+        return Err(TokenError::Module { path: path.to_owned(), why: why.to_owned() });
+    }
     let failed = |error: Raw| TokenError::module(path, &error);
     let module = Pkcs11::new(path).map_err(failed)?;
     match module.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)) {

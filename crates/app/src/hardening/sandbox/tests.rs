@@ -27,6 +27,26 @@ fn inside<T: Send>(attack: impl FnOnce(&Path) -> T + Send) -> T {
 }
 
 #[test]
+fn a_pipe_that_a_setting_names_is_read() {
+    use std::io::Write as _;
+    use std::os::fd::AsRawFd as _;
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let path = Path::new("/proc/self/fd").join(reader.as_raw_fd().to_string());
+    writer.write_all(b"secret").unwrap();
+    drop(writer);
+    let confinement =
+        Confinement { readable: vec![path.clone()], sandboxed: true, ..Confinement::default() };
+    let read = std::thread::scope(|scope| {
+        let inside = || {
+            enter(&confinement).unwrap();
+            fs::read(&path)
+        };
+        scope.spawn(inside).join().unwrap()
+    });
+    assert_eq!(read.unwrap(), b"secret");
+}
+
+#[test]
 fn a_role_works_in_its_directory_and_on_its_sockets() {
     inside(|home| {
         fs::create_dir(home.join("store")).unwrap();

@@ -187,10 +187,15 @@ impl Cluster {
 
     /// Makes an account with the token in a file, and its credentials in `out`.
     pub(crate) fn set_up_with(&self, token: &Path, out: &Path) -> Finished {
-        let mut args = vec!["gateway", "setup", "--setup-token-file", token.to_str().unwrap()];
+        self.set_up_fed(&["--setup-token-file", token.to_str().unwrap()], out, b"")
+    }
+
+    /// The same with further arguments, and with something on standard input.
+    pub(crate) fn set_up_fed(&self, more: &[&str], out: &Path, input: &[u8]) -> Finished {
+        let mut args = [&["gateway", "setup"], more].concat();
         args.extend(["--out", out.to_str().unwrap(), "--url", &self.url]);
         args.extend(self.gateway.args.iter().map(String::as_str));
-        self.gateway.run(&self.site, &args)
+        finish(&mut self.gateway.command(&self.site, &args), input)
     }
 
     /// Waits until the gateway answers.

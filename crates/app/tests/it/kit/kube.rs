@@ -77,6 +77,29 @@ impl Kube {
         panic!("{TRIES} free ports were taken before the API server had them");
     }
 
+    /// What Helm needs to act as the administrator.
+    pub(crate) fn helm_arguments(&self) -> [String; 3] {
+        let authority = self.dir.path().join("ca.pem");
+        [
+            format!("--kube-apiserver={}", self.url),
+            format!("--kube-ca-file={}", authority.display()),
+            format!("--kube-token={ADMIN}"),
+        ]
+    }
+
+    /// An object, as the administrator sees it.
+    #[track_caller]
+    pub(crate) fn look(&self, path: &str) -> Value {
+        let reply = self.ask("GET", path, Some(ADMIN), &Value::Null);
+        assert!(reply.is_success(), "{path}: {}", reply.text());
+        reply.json()
+    }
+
+    /// What the administrator is told who makes an object.
+    pub(crate) fn try_to_make(&self, path: &str, object: &Value) -> Reply {
+        self.ask("POST", path, Some(ADMIN), object)
+    }
+
     /// Asks the API server, as whoever has `token`.
     pub(crate) fn ask(&self, verb: &str, path: &str, token: Option<&str>, body: &Value) -> Reply {
         let bearer = format!("Bearer {}", token.unwrap_or_default());

@@ -1,0 +1,124 @@
+//! Where a role listens: a note in its data directory, for `keysherd health`.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::files::DataDir;
+use crate::exit::Exit;
+
+/// The note's file.
+const FILE: &str = "listening";
+/// Longest note, in bytes.
+const BYTES_MAX: u64 = 1_024;
+
+/// Where a role listens, and how it is asked whether it serves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Listening {
+    /// What it listens at.
+    address: SocketAddr,
+    /// The SPKI hash of its key in hexadecimal digits, for roles that other roles connect to;
+    /// without one it is asked over HTTPS.
+    key: Option<String>,
+}
+
+impl Listening {
+    /// A listener for clients.
+    pub(crate) fn for_clients(address: SocketAddr) -> Self {
+        Self { address, key: None }
+    }
+
+    /// A listener for other roles, which shows the key with this SPKI hash.
+    pub(crate) fn for_roles(address: SocketAddr, spki_sha256: [u8; 32]) -> Self {
+        Self { address, key: Some(hex::encode(spki_sha256)) }
+    }
+
+    /// Leaves the note. A full disk is no reason not to serve.
+    pub(crate) fn note(&self, dir: &DataDir) {
+        let text = serde_json::to_vec(self).unwrap_or_default();
+        if let Err(exit) = dir.write(FILE, &text) {
+            tracing::warn!(%exit, "keysherd health will not find this role");
+        }
+    }
+
+    /// The note of the role with this data directory.
+    ///
+    /// # Errors
+    /// [`Exit::Files`] when it never listened, or its directory is not ours to read.
+    pub(crate) fn read(dir: &Path) -> Result<Self, Exit> {
+        let file = dir.join(FILE);
+        let failed = |why: String| Exit::Files(format!("{}: {why}", file.display()));
+        let bytes = std::fs::metadata(&file)
+            .map_err(|error| failed(format!("{error}; does a role run with this --data-dir?")))?
+            .len();
+        if bytes > BYTES_MAX {
+            return Err(failed(format!("{bytes} bytes are too many")));
+        }
+        let text = std::fs::read(&file).map_err(|error| failed(error.to_string()))?;
+        serde_json::from_slice(&text).map_err(|error| failed(error.to_string()))
+    }
+
+    /// The address to connect to from this machine.
+    pub(crate) fn reachable(&self) -> SocketAddr {
+        let ip = match self.address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+            ip => ip,
+        };
+        SocketAddr::new(ip, self.address.port())
+    }
+
+    /// The SPKI hash of the key that is shown there.
+    ///
+    /// # Errors
+    /// [`Exit::Files`] when the note does not say it in 64 hexadecimal digits.
+    pub(crate) fn key(&self) -> Result<Option<[u8; 32]>, Exit> {
+        let Some(digits) = &self.key else { return Ok(None) };
+        let key = hex::decode(digits).ok().and_then(|bytes| bytes.try_into().ok());
+        key.map(Some).ok_or_else(|| Exit::Files(format!("{FILE}: '{digits}' is no key")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_is_read_as_it_was_left() {
+        let place = tempfile::tempdir().unwrap();
+        std::fs::create_dir(place.path().join("data")).unwrap();
+        let path = place.path().join("data/role");
+        let dir = DataDir::open(&path).unwrap();
+        let refused = Listening::read(&path).unwrap_err().to_string();
+        assert!(refused.contains("listening") && refused.contains("--data-dir"), "{refused}");
+        let at = |text: &str| text.parse::<SocketAddr>().unwrap();
+        for (listens, asked) in [
+            ("0.0.0.0:8000", "127.0.0.1:8000"),
+            ("[::]:8400", "[::1]:8400"),
+            ("10.0.0.7:8401", "10.0.0.7:8401"),
+        ] {
+            let noted = Listening::for_roles(at(listens), [7; 32]);
+            noted.note(&dir);
+            let read = Listening::read(&path).unwrap();
+            assert_eq!((&read, read.reachable()), (&noted, at(asked)));
+            assert_eq!(read.key().unwrap(), Some([7; 32]));
+        }
+        Listening::for_clients(at("127.0.0.1:1")).note(&dir);
+        assert_eq!(Listening::read(&path).unwrap().key().unwrap(), None);
+        for bad in [
+            "",
+            "{}",
+            r#"{"address":"127.0.0.1:1","key":null,"more":1}"#,
+            r#"{"address":"localhost:1","key":null}"#,
+            &"x".repeat(2_000),
+        ] {
+            std::fs::write(path.join("listening"), bad).unwrap();
+            assert!(Listening::read(&path).is_err(), "{bad}");
+        }
+        let short = r#"{"address":"127.0.0.1:1","key":"07"}"#;
+        std::fs::write(path.join("listening"), short).unwrap();
+        assert!(Listening::read(&path).unwrap().key().is_err());
+    }
+}
