@@ -16,6 +16,15 @@ use keysherd_plane::rotation::{KeyRotateReply, RotatedKey};
 
 use crate::ctx::Ctx;
 
+/// How fresh an answer has to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Freshness {
+    /// Control is asked.
+    Asked,
+    /// What control said before is as good, as long as the gateway knows that nothing has changed.
+    Coherent,
+}
+
 /// A value that was opened.
 #[derive(Debug)]
 pub struct OpenedValue {
@@ -178,6 +187,7 @@ pub trait Crypt: Send + Sync {
         ctx: &'a Ctx,
         items: Vec<ItemRef>,
         version: VersionWish,
+        freshness: Freshness,
     ) -> BoxFuture<'a, Result<Vec<OpenedItem>, Fault>>;
 
     /// Seals a value for `target`. Nothing is recorded yet.

@@ -25,8 +25,8 @@ pub use budget::AnswerBudget;
 pub use certificate::{CERTIFICATE_CONFIG, CertificateWish, NoCertificate, PublicCertificate};
 pub use configs::{Config, ConfigName, Configs, NoConfigs};
 pub use crypt::{
-    Crypt, GeneratedKey, HeldFragment, KeyWish, ManagerSaid, OpenedItem, OpenedValue, RotateWish,
-    SealedWrite, TakenOrder, TransitMessage, TransitResult,
+    Crypt, Freshness, GeneratedKey, HeldFragment, KeyWish, ManagerSaid, OpenedItem, OpenedValue,
+    RotateWish, SealedWrite, TakenOrder, TransitMessage, TransitResult,
 };
 pub use ctx::{Ctx, Recorded, Services};
 pub use forwarding::{

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use keysherd_authn::{Web, World};
-use keysherd_base::{ClockHandle, Fault, RngHandle, Timestamp};
+use keysherd_base::{ClockHandle, Fault, RngHandle, Timestamp, Uid};
 use keysherd_crypto::hash::HmacKey;
 use keysherd_crypto::sign::{PublicKey, SigningKey};
 use keysherd_crypto::vault::VaultKey;
@@ -13,6 +13,7 @@ use keysherd_store::{Store, changes, login_guards, revoked_tokens};
 use crate::clusters::live::Live;
 use crate::control_keys::ControlKeys;
 use crate::directory::Directory;
+use crate::edge_reads::changes::Changes;
 use crate::follow::Followed;
 use crate::gateways::Gateways;
 use crate::grants::GrantState;
@@ -74,6 +75,8 @@ pub struct Parts {
     pub(crate) grants: GrantState,
     pub(crate) rewraps: RewrapLeases,
     pub(crate) clusters: Live,
+    /// What has ended of what gateways keep.
+    pub(crate) changes: Changes,
     /// What checks of evidence share.
     pub(crate) world: World,
 }
@@ -117,6 +120,7 @@ impl Control {
             setup_token,
             rewraps: RewrapLeases::default(),
             clusters: Live::default(),
+            changes: Changes::new(Uid::random(&*rng)?),
             world: World::new(clock.clone(), rng.clone(), web),
             started,
             store,

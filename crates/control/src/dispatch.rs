@@ -11,8 +11,9 @@ use crate::control::Control;
 use crate::gateways::GatewayIdentity;
 use crate::{
     accounts, advisor, analytics, assocs, audit_log, auth, auth_methods, browser, clusters,
-    confirm, entering, explain, folders, gateway_configs, grants, groups, items, keys, login,
-    merge, note, owner, permissions, present, roles, rotation, rules, second_factor, setup, uid,
+    confirm, edge_reads, entering, explain, folders, gateway_configs, grants, groups, items, keys,
+    login, merge, note, owner, permissions, present, roles, rotation, rules, second_factor, setup,
+    uid,
 };
 
 type At<'a> = &'a GatewayIdentity;
@@ -188,5 +189,7 @@ async fn gateways(
         Q::PlaceList(m) => A::PlaceList(clusters::leases::places(c, at, by, m).await?),
         Q::ClusterList(m) => A::ClusterList(clusters::list::list(c, at, by, m).await?),
         Q::ClusterDelete(m) => A::ClusterDelete(clusters::delete::delete(c, by, m).await?),
+        Q::ChangesWait(m) => A::ChangesWait(edge_reads::changes::answer(c, at, &m).await?),
+        Q::JournalPut(m) => A::JournalPut(edge_reads::journal::put(c, at, m).await?),
     })
 }

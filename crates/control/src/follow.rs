@@ -12,6 +12,7 @@ use keysherd_store::changes::{self, Change, Mark, Since, Touched};
 use keysherd_store::revoked_tokens;
 
 use crate::control::Control;
+use crate::edge_reads::ended_by;
 
 /// Commits that are followed one by one; beyond it everything is forgotten.
 const ROWS_MAX: usize = 10_000;
@@ -73,13 +74,16 @@ impl Control {
                 self.sessions
                     .revoked
                     .replace(revoked.into_iter().map(|one| (one.token, one.expires)));
+                self.changes.end_everything();
             }
         }
         self.followed.advance(newest);
         Ok(())
     }
 
+    /// Forgets here first, then lists it for gateways: whoever knows the number knows the change.
     fn forget(&self, change: Change) {
+        let ended = ended_by(&change);
         let Change { account, what } = change;
         match what {
             Touched::Identities => self.directory.forget(account),
@@ -89,5 +93,6 @@ impl Control {
             // Read from the store at each use.
             Touched::UidTokens { .. } => {}
         }
+        self.changes.end(account, ended);
     }
 }

@@ -83,10 +83,10 @@ pub(crate) async fn grant(
     }
     let Batch { outcomes, mut permits, mut records, must_wait, .. } =
         if items_named(&message) <= ITEMS_INLINE {
-            decide(control, message)
+            decide(control, gateway, message)
         } else {
-            let control = control.clone();
-            tokio::task::spawn_blocking(move || decide(&control, message))
+            let (control, gateway) = (control.clone(), *gateway);
+            tokio::task::spawn_blocking(move || decide(&control, &gateway, message))
                 .await
                 .map_err(Fault::internal)?
         };
@@ -122,10 +122,12 @@ fn items_named(message: &Grant) -> usize {
     items.sum()
 }
 
-fn decide(control: &Control, message: Grant) -> Batch {
+fn decide(control: &Control, gateway: &GatewayIdentity, message: Grant) -> Batch {
     let mut batch = Batch {
         now: control.now(),
         with_permit: message.with_permit,
+        // Before anything is looked at: what is decided knows every change up to this one.
+        keep: message.keep.then(|| (*gateway, control.changes.newest())),
         permits: PermitBatch::default(),
         bytes: 0,
         records: Vec::with_capacity(message.wishes.len()),
@@ -143,6 +145,8 @@ fn decide(control: &Control, message: Grant) -> Batch {
 struct Batch {
     now: Timestamp,
     with_permit: bool,
+    /// The gateway that would keep what is read, and the last change before the decisions.
+    keep: Option<(GatewayIdentity, u64)>,
     permits: PermitBatch,
     /// Ciphertext granted so far.
     bytes: usize,
@@ -179,8 +183,15 @@ impl Batch {
         self.must_wait |= about.granted_is_answered || failure.is_some();
         let action = if failure.is_some() { about.refused } else { about.granted };
         let item_type = granted.as_ref().map_or("", read::item_type);
-        self.records.push((audit_draft(caller, &who, action, item_type, about.params), failure));
-        granted.map(|granted| GrantedTo { account: who.account.0, granted })
+        let draft = audit_draft(caller, &who, action, item_type, about.params);
+        let keep = match (&self.keep, &granted) {
+            (Some((gateway, number)), Ok(granted)) if about.may_be_kept => {
+                control.keep(gateway, &who, granted, &draft, (*number, self.now))
+            }
+            _ => None,
+        };
+        self.records.push((draft, failure));
+        granted.map(|granted| GrantedTo { account: who.account.0, granted, keep })
     }
 
     fn rejected(&mut self, caller: &Caller, rejection: Rejection) -> Fault {
@@ -208,9 +219,17 @@ struct About {
     /// Whether the answer to the caller rests on this record. That to a write rests on the record
     /// of what was written; this one says only what a permit was given for.
     granted_is_answered: bool,
+    /// Whether a gateway may repeat the answer.
+    may_be_kept: bool,
 }
 
 impl About {
+    /// Of a wish whose answer rests on its record.
+    fn answered(action: &'static str, params: Vec<Param>) -> Self {
+        let (granted, refused) = (action, action);
+        Self { granted, refused, params, granted_is_answered: true, may_be_kept: false }
+    }
+
     fn of(wish: &Wish) -> Self {
         match wish {
             Wish::Read { items, version } => {
@@ -224,29 +243,32 @@ impl About {
                         Some(Param::public("last_versions", count.to_string()))
                     }
                 });
-                let action = match items.as_slice() {
-                    [ItemRef::GatewayCluster(_)] => action::GET_GATEWAY_CONFIG,
-                    _ => action::GET_SECRET_VALUE,
-                };
-                Self { granted: action, refused: action, params, granted_is_answered: true }
+                match items.as_slice() {
+                    [ItemRef::GatewayCluster(_)] => {
+                        Self::answered(action::GET_GATEWAY_CONFIG, params)
+                    }
+                    _ => Self {
+                        may_be_kept: true,
+                        ..Self::answered(action::GET_SECRET_VALUE, params)
+                    },
+                }
             }
             Wish::Transit { key, version, encrypt, .. } => {
                 let operation = if *encrypt { "encrypt" } else { "decrypt" };
                 let mut params = vec![ref_param(key), Param::public("operation", operation)];
                 params.extend(version.map(|n| Param::public("version", n.to_string())));
-                let action = action::GET_ITEM_DERIVATION_CREDS;
-                Self { granted: action, refused: action, params, granted_is_answered: true }
+                Self::answered(action::GET_ITEM_DERIVATION_CREDS, params)
             }
             Wish::Attest { item } => {
                 let params = vec![ref_param(item), Param::public("operation", "attest_name")];
                 let action = action::GET_ITEM_DERIVATION_CREDS;
-                Self { granted: action, refused: action, params, granted_is_answered: false }
+                Self { granted_is_answered: false, ..Self::answered(action, params) }
             }
             Wish::Write { target, .. } => {
                 let (refused, path) = write::recorded_as(target);
                 let params = vec![crate::items::item_param(path)];
                 let granted = action::GET_ITEM_DERIVATION_CREDS;
-                Self { granted, refused, params, granted_is_answered: false }
+                Self { refused, granted_is_answered: false, ..Self::answered(granted, params) }
             }
         }
     }

@@ -27,6 +27,7 @@ mod control_keys;
 mod credential;
 mod directory;
 mod dispatch;
+mod edge_reads;
 mod entering;
 mod escalation;
 mod explain;

@@ -8,9 +8,9 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use keysherd_api::commands::{ApiCommand, all};
 use keysherd_api::passwords::Turns;
 use keysherd_api::{
-    BrowserLogins, Crypt, Ctx, GeneratedKey, HeldFragment, KeyWish, ManagerSaid, NoCertificate,
-    NoConfigs, NoForwarding, OpenedItem, RotateWish, SealedWrite, Services, TakenOrder,
-    TransitMessage, TransitResult,
+    BrowserLogins, Crypt, Ctx, Freshness, GeneratedKey, HeldFragment, KeyWish, ManagerSaid,
+    NoCertificate, NoConfigs, NoForwarding, OpenedItem, RotateWish, SealedWrite, Services,
+    TakenOrder, TransitMessage, TransitResult,
 };
 use keysherd_base::{Fault, ItemPath, ManualClock, SecretBytes, Timestamp, Uid};
 use keysherd_domain::item::NameTag;
@@ -195,6 +195,7 @@ impl Crypt for MadeUpCrypt {
         _: &'a Ctx,
         _: Vec<ItemRef>,
         _: VersionWish,
+        _: Freshness,
     ) -> BoxFuture<'a, Result<Vec<OpenedItem>, Fault>> {
         Box::pin(std::future::ready(Err(Fault::not_found("there is nothing"))))
     }

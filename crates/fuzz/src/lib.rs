@@ -7,7 +7,8 @@
 //! mutations of [`Target::seeds`] in this crate's own tests.
 //!
 //! Not reached, because private to their crates: the gateway's transit messages and its files of
-//! unconfirmed values, answers of clouds about their identities, the frames of the manager's store.
+//! unconfirmed values, journals of reads, answers of clouds about their identities, the frames of
+//! the manager's store.
 
 mod access_keys;
 mod addresses;

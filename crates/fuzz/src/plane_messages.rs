@@ -10,6 +10,7 @@ use keysherd_domain::claims::SubClaims;
 use keysherd_domain::item::{KeyAlgorithm, SecretKind, ValueFormat};
 use keysherd_domain::role::{Capabilities, Capability, Rule, RuleKind};
 use keysherd_plane::auth::{Login, LoginProof, LoginSubject, PasswordParamsReply};
+use keysherd_plane::cache::{ChangesWait, JournalPut, JournaledRead, Receipt};
 use keysherd_plane::grants::{Grant, ItemRef, KeyRef, VersionWish, Wish, WriteTarget};
 use keysherd_plane::items::{ItemUpdate, ItemUpdateParts, ItemsDelete, SealedValue, SecretCreate};
 use keysherd_plane::roles::{AssocCreate, RoleCreate, RuleSet};
@@ -50,7 +51,7 @@ fn encode<T: Serialize>(message: &T) -> Vec<u8> {
 pub(crate) fn seeds() -> Vec<Vec<u8>> {
     let caller = Caller::of_the_server(Uid([1; 16]));
     let mut seeds = vec![encode(&caller), encode(&Caller { token: Some("t-0".into()), ..caller })];
-    seeds.extend(requests().iter().map(encode));
+    seeds.extend(requests().iter().chain(&of_caches()).map(encode));
     seeds.extend(replies().iter().map(encode));
     seeds
 }
@@ -77,7 +78,7 @@ pub(crate) fn requests() -> Vec<Request> {
     vec![
         Note { failure: Some(FaultKind::TooLarge), detail: "too large".to_owned() }.into(),
         Login { subject: LoginSubject::AccessId(access_id), proof, otp: None }.into(),
-        Grant { wishes: wishes(), with_permit: true }.into(),
+        Grant { wishes: wishes(), with_permit: true, keep: false }.into(),
         RoleCreate {
             path: path("r"),
             comment: String::new(),
@@ -118,6 +119,20 @@ pub(crate) fn requests() -> Vec<Request> {
             custom_fields: [("a".to_owned(), "b".to_owned())].into(),
             change_event: false,
             value,
+        }
+        .into(),
+    ]
+}
+
+fn of_caches() -> Vec<Request> {
+    vec![
+        ChangesWait { source: Uid([1; 16]), known: 7, wait_millis: 300 }.into(),
+        JournalPut {
+            journal: Uid([1; 16]),
+            first: 1,
+            sent: Timestamp(9),
+            receipts: vec![Receipt { bytes: Arc::from([7; 40]) }],
+            reads: vec![JournaledRead { receipt: 0, at: Timestamp(8), request: Uid([2; 16]) }],
         }
         .into(),
     ]

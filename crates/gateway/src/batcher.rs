@@ -45,9 +45,10 @@ pub(crate) struct Batcher {
 
 impl Batcher {
     /// Starts the queue's task on the current runtime; it ends when the batcher is dropped.
-    pub(crate) fn start(plane: PlaneHandle, derivations: Arc<Derivations>) -> Self {
+    /// `keep`: whether what is read may be kept.
+    pub(crate) fn start(plane: PlaneHandle, derivations: Arc<Derivations>, keep: bool) -> Self {
         let (queue, jobs) = mpsc::channel(WISHES_WAITING);
-        tokio::spawn(run(jobs, plane, derivations));
+        tokio::spawn(run(jobs, plane, derivations, keep));
         Self { queue }
     }
 
@@ -73,7 +74,12 @@ fn overloaded() -> Fault {
     Fault::unavailable("the gateway has too many derivations waiting; try again in a moment")
 }
 
-async fn run(mut jobs: mpsc::Receiver<Job>, plane: PlaneHandle, derivations: Arc<Derivations>) {
+async fn run(
+    mut jobs: mpsc::Receiver<Job>,
+    plane: PlaneHandle,
+    derivations: Arc<Derivations>,
+    keep: bool,
+) {
     let slots = Arc::new(Semaphore::new(BATCHES_IN_FLIGHT));
     while let Ok(slot) = slots.clone().acquire_owned().await {
         let mut batch = Vec::with_capacity(16);
@@ -82,13 +88,13 @@ async fn run(mut jobs: mpsc::Receiver<Job>, plane: PlaneHandle, derivations: Arc
         }
         let (plane, derivations) = (plane.clone(), derivations.clone());
         tokio::spawn(async move {
-            process(batch, &plane, &derivations).await;
+            process(batch, &plane, &derivations, keep).await;
             drop(slot);
         });
     }
 }
 
-async fn process(batch: Vec<Job>, plane: &PlaneHandle, derivations: &Arc<Derivations>) {
+async fn process(batch: Vec<Job>, plane: &PlaneHandle, derivations: &Arc<Derivations>, keep: bool) {
     let Some(caller) = batch.first().map(|job| job.caller.clone()) else { return };
     let drawn: Vec<_> = batch
         .iter()
@@ -96,7 +102,8 @@ async fn process(batch: Vec<Job>, plane: &PlaneHandle, derivations: &Arc<Derivat
         .collect();
     let (wishes, waiting): (Vec<_>, Vec<_>) =
         batch.into_iter().map(|job| ((job.caller, job.wish), job.done)).unzip();
-    let reply = match plane.ask(caller, Grant { wishes, with_permit: true }).await {
+    let grant = Grant { wishes, with_permit: true, keep };
+    let reply = match plane.ask(caller, grant).await {
         Ok(reply) => reply,
         Err(fault) => return answer_all(waiting, &fault),
     };

@@ -10,7 +10,7 @@
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
-use keysherd_api::{Config, ConfigName, Configs, Crypt};
+use keysherd_api::{Config, ConfigName, Configs, Crypt, Freshness};
 use keysherd_base::limits::VALUE_BYTES_MAX;
 use keysherd_base::{AccessId, AccountId, Fault, FaultKind, ItemPath, SecretBytes, SecretString};
 use keysherd_domain::cluster::config_path;
@@ -122,7 +122,7 @@ impl ClusterConfigs {
     async fn load(&self, cluster: i64) -> Result<(), Fault> {
         let ctx = self.membership.ctx("gateway-get-config").await?;
         let items = vec![ItemRef::GatewayCluster(cluster)];
-        let opened = self.crypt.read(&ctx, items, VersionWish::Latest).await?;
+        let opened = self.crypt.read(&ctx, items, VersionWish::Latest, Freshness::Asked).await?;
         let value = opened.into_iter().flat_map(|item| item.values).next();
         let value = value.ok_or_else(|| Fault::internal("a configuration without a value"))?;
         let document: Document =

@@ -3,10 +3,11 @@
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use keysherd_api::{
-    Crypt, Ctx, GeneratedKey, HeldFragment, KeyWish, ManagerSaid, OpenedItem, RotateWish,
-    SealedWrite, TakenOrder, TransitMessage, TransitResult,
+    Crypt, Ctx, Freshness, GeneratedKey, HeldFragment, KeyWish, ManagerSaid, OpenedItem,
+    RotateWish, SealedWrite, TakenOrder, TransitMessage, TransitResult,
 };
 use keysherd_base::{AccountId, ClockHandle, Fault, ItemPath, KeyId, RngHandle, SecretBytes, Uid};
 use keysherd_crypto::envelope::Envelope;
@@ -23,6 +24,7 @@ use keysherd_plane::rotation::{KeyRotateReply, RotatedKey};
 use keysherd_plane::{BoxFuture, PlaneHandle};
 
 use crate::batcher::Batcher;
+use crate::cache::{CacheHealth, CacheSettings, ObservedPlane, ReadCache};
 use crate::confirming::{Confirmed, Confirming};
 use crate::customer::CustomerFragments;
 use crate::derive::Derivations;
@@ -33,7 +35,7 @@ use crate::keygen::{FIRST_VERSION, KeyGenerator, KeyPlan, MadeKey};
 use crate::logs::{self, LogFinding};
 use crate::managers::{Links, Managers};
 use crate::orders;
-use crate::reader::Reader;
+use crate::reader::{Reader, ReaderParts};
 use crate::rewrap::Rewrapper;
 use crate::spool::Spool;
 use crate::tenants::Tenants;
@@ -58,6 +60,8 @@ pub struct GatewayConfig {
     pub rng: RngHandle,
     /// Seconds an opened key stays in memory; 0: never.
     pub key_cache_seconds: i64,
+    /// Which reads are answered without asking control; needs a directory.
+    pub cache: CacheSettings,
     /// Values that are wrapped anew in a second, at most, after a rotation; `None`: this gateway
     /// leaves that to others.
     pub rewraps_per_second: Option<NonZeroU32>,
@@ -88,6 +92,8 @@ pub struct GatewayHealth {
     pub evidence: usize,
     /// Managers whose logs are not what they were.
     pub logs: Vec<(ManagerIndex, LogFinding)>,
+    /// Reads that are answered without control; `None`: none are.
+    pub cache: Option<CacheHealth>,
 }
 
 /// The gateway's cryptography.
@@ -98,6 +104,8 @@ pub struct Gateway {
     keys: KeyGenerator,
     managers: Arc<Managers>,
     cache: Arc<KeyCache>,
+    reads: Option<Arc<ReadCache>>,
+    plane: PlaneHandle,
     incidents: Arc<Incidents>,
     confirming: Option<Arc<Confirming>>,
     rewrapper: Option<Rewrapper>,
@@ -125,12 +133,12 @@ impl Gateway {
     /// # Errors
     /// When the random source fails.
     pub fn start(config: GatewayConfig) -> Result<Self, Fault> {
-        let GatewayConfig { plane, clock, rng, home, strict, .. } = &config;
-        let (plane, clock, rng, strict) = (plane.clone(), clock.clone(), rng.clone(), *strict);
-        let spool = match home {
-            Some(home) => Some(Arc::new(Spool::open(home, &*rng)?)),
-            None => None,
-        };
+        let GatewayConfig { clock, rng, home, strict, .. } = &config;
+        let (clock, rng, strict) = (clock.clone(), rng.clone(), *strict);
+        let (reads, plane) = open_cache(&config);
+        let answering = reads.clone().filter(|reads| reads.answers());
+        let spool = home.as_deref().map(|home| Spool::open(home, &*rng)).transpose()?;
+        let spool = spool.map(Arc::new);
         let incidents = Arc::new(Incidents::new(home.as_deref(), plane.clone(), clock.clone()));
         let unconfirmed = spool.is_some() && !strict.writes;
         let keys = Arc::new(KeyCache::new(clock.clone(), &*rng, config.key_cache_seconds)?);
@@ -149,15 +157,17 @@ impl Gateway {
             unconfirmed,
         ));
         let tenants = Arc::new(Tenants::new());
-        let batcher = || Batcher::start(plane.clone(), derivations.clone());
-        let reader = Reader::new(
-            plane.clone(),
-            batcher(),
-            keys.clone(),
-            clock.clone(),
-            tenants.clone(),
-            strict.names,
-        );
+        let batcher = || Batcher::start(plane.clone(), derivations.clone(), false);
+        let reader = Reader::new(ReaderParts {
+            plane: plane.clone(),
+            cold: Batcher::start(plane.clone(), derivations.clone(), answering.is_some()),
+            keys: keys.clone(),
+            cache: answering,
+            managers: managers.clone(),
+            clock: clock.clone(),
+            tenants: tenants.clone(),
+            attested_only: strict.names,
+        });
         let writer = Writer::new(batcher(), keys, clock.clone(), rng.clone(), spool.clone());
         let transit = Transit::new(plane.clone(), batcher(), clock.clone(), rng.clone(), tenants)?;
         let rewrapper = config.rewraps_per_second.map(|per_second| {
@@ -166,7 +176,7 @@ impl Gateway {
         let confirming = spool.map(|spool| {
             Arc::new(Confirming {
                 spool,
-                plane,
+                plane: plane.clone(),
                 managers: managers.clone(),
                 derivations: derivations.clone(),
                 incidents: incidents.clone(),
@@ -185,6 +195,8 @@ impl Gateway {
             keys,
             managers,
             cache,
+            reads,
+            plane,
             incidents,
             confirming,
             rewrapper,
@@ -208,6 +220,7 @@ impl Gateway {
             unconfirmed: self.confirming.as_ref().map_or(0, |job| job.spool.len()),
             evidence: self.incidents.evidence(),
             logs: self.managers.logs.findings(),
+            cache: self.reads.as_ref().filter(|reads| reads.answers()).map(|it| it.health()),
         }
     }
 
@@ -238,6 +251,21 @@ impl Gateway {
     /// Forgets every opened key; what is read next is derived again.
     pub fn forget_keys(&self) {
         self.cache.clear();
+        self.reads.iter().for_each(|reads| reads.clear());
+    }
+
+    /// The way to control that everything has to take which may change anything: what is answered
+    /// here without asking has to know of it.
+    pub fn plane(&self) -> PlaneHandle {
+        self.plane.clone()
+    }
+
+    /// Waits until control has heard of every read that was answered here, at most `limit`. What
+    /// it has not by then stays on disk.
+    pub async fn drain(&self, limit: Duration) {
+        if let Some(reads) = &self.reads {
+            reads.drain(limit).await;
+        }
     }
 
     /// Sends the cluster's endorsement of this instance along, from now on.
@@ -265,6 +293,25 @@ impl Gateway {
     /// How many fragment managers there are links to.
     pub fn manager_count(&self) -> usize {
         self.managers.count()
+    }
+}
+
+/// The cache, if there is one, and the way to control that it watches.
+fn open_cache(config: &GatewayConfig) -> (Option<Arc<ReadCache>>, PlaneHandle) {
+    let GatewayConfig { plane, clock, rng, cache, home, .. } = config;
+    let Some(home) = home.as_deref().filter(|home| cache.is_needed(home)) else {
+        return (None, plane.clone());
+    };
+    match ReadCache::start(*cache, home, plane, clock.clone(), rng.clone()) {
+        Ok(reads) => {
+            let observed = ObservedPlane::handle(plane.clone(), reads.clone());
+            (Some(reads), observed)
+        }
+        Err(fault) => {
+            // Everything works without, only slower.
+            tracing::error!(?fault, "no read is answered without control: no journal");
+            (None, plane.clone())
+        }
     }
 }
 
@@ -296,8 +343,9 @@ impl Crypt for Gateway {
         ctx: &'a Ctx,
         items: Vec<ItemRef>,
         version: VersionWish,
+        freshness: Freshness,
     ) -> BoxFuture<'a, Result<Vec<OpenedItem>, Fault>> {
-        Box::pin(self.reader.read(ctx, items, version))
+        Box::pin(self.reader.read(ctx, items, version, freshness))
     }
 
     fn seal<'a>(

@@ -51,6 +51,16 @@ impl KeyCache {
         self.entries.clear();
     }
 
+    /// Seals a key for this process's memory.
+    pub(crate) fn seal(&self, key: &PayloadKey) -> Arc<[u8]> {
+        self.sealer.seal(key.as_bytes().expose()).into()
+    }
+
+    /// Opens what [`Self::seal`] gave.
+    pub(crate) fn open(&self, sealed: &[u8]) -> Option<PayloadKey> {
+        PayloadKey::from_slice(self.sealer.open(sealed)?.expose())
+    }
+
     /// The key of the wrap with this identity, unless it is too old.
     pub(crate) fn get(&self, commitment: &[u8; 32]) -> Option<PayloadKey> {
         let entry = self.entries.get(commitment)?;
@@ -58,15 +68,14 @@ impl KeyCache {
             self.entries.remove(commitment);
             return None;
         }
-        let opened = self.sealer.open(&entry.sealed)?;
-        PayloadKey::from_slice(opened.expose())
+        self.open(&entry.sealed)
     }
 
     /// Keeps `key` for the shorter of the cache's own time and `ttl_seconds`.
     pub(crate) fn put(&self, commitment: [u8; 32], key: &PayloadKey, ttl_seconds: i64) {
         let ttl = self.ttl_seconds.min(ttl_seconds);
         if ttl > 0 {
-            let sealed = self.sealer.seal(key.as_bytes().expose()).into();
+            let sealed = self.seal(key);
             let expires = self.clock.now().plus_seconds(ttl);
             self.entries.insert(commitment, Entry { sealed, expires });
         }

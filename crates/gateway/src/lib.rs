@@ -4,6 +4,7 @@
 //! hosts the public commands. It keeps no store, but for values that wait for confirmation.
 
 mod batcher;
+mod cache;
 mod cluster_configs;
 mod configs;
 mod confirming;
@@ -32,6 +33,7 @@ mod tenants;
 mod transit;
 mod writer;
 
+pub use cache::{CacheHealth, CacheSettings};
 pub use cluster_configs::ClusterConfigs;
 pub use configs::{ConfigStore, forget_gone_methods};
 pub use confirming::Confirmed;

@@ -1,21 +1,25 @@
-//! Reading values: the warm path (keys in the cache) and the cold one (through the managers).
+//! Reading values: what was decided a moment ago, the warm path (keys in memory) and the cold one
+//! (through the managers).
 
 use std::sync::Arc;
 
-use keysherd_api::{Ctx, OpenedItem, OpenedValue, Recorded};
+use keysherd_api::{Ctx, Freshness, OpenedItem, OpenedValue, Recorded};
 use keysherd_base::{ClockHandle, Fault, ItemPath, SecretBytes, Timestamp, Uid};
 use keysherd_crypto::envelope::{Envelope, Header, Kek, PayloadKey};
 use keysherd_crypto::hash::constant_time_eq;
 use keysherd_domain::item::NameTag;
 use keysherd_plane::PlaneHandle;
+use keysherd_plane::cache::Keep;
 use keysherd_plane::grants::{
     Grant, Granted, GrantedItem, GrantedVersion, ItemRef, KeyRef, PermitSlot, VersionWish, Wish,
 };
 use quick_cache::sync::Cache;
 
 use crate::batcher::Batcher;
+use crate::cache::{Kept, KeptItem, Moment, ReadCache};
 use crate::derive::DerivedKek;
 use crate::key_cache::KeyCache;
+use crate::managers::Managers;
 use crate::needs::wrap_of;
 use crate::seen::Seen;
 use crate::tenants::Tenants;
@@ -25,11 +29,33 @@ const HINTS_MAX: usize = 200_000;
 /// Seconds an opened key may be kept, whatever the cache is set to (`fragments.md` 5.13).
 pub(crate) const KEY_TTL_SECONDS_MAX: i64 = 60;
 
+/// What the read path works with.
+pub(crate) struct ReaderParts {
+    /// Control.
+    pub(crate) plane: PlaneHandle,
+    /// Derives.
+    pub(crate) cold: Batcher,
+    /// Opened keys.
+    pub(crate) keys: Arc<KeyCache>,
+    /// What may be answered without control, if anything.
+    pub(crate) cache: Option<Arc<ReadCache>>,
+    /// The managers, and the owner's bundle.
+    pub(crate) managers: Arc<Managers>,
+    /// Time.
+    pub(crate) clock: ClockHandle,
+    /// Whose tokens these are.
+    pub(crate) tenants: Arc<Tenants>,
+    /// Whether a value is refused whose path nobody attested.
+    pub(crate) attested_only: bool,
+}
+
 /// The read path.
 pub(crate) struct Reader {
     plane: PlaneHandle,
     cold: Batcher,
     keys: Arc<KeyCache>,
+    cache: Option<Arc<ReadCache>>,
+    managers: Arc<Managers>,
     /// Until when the keys of a name are probably in the cache.
     hints: Cache<(Uid, ItemRef, VersionWish), Timestamp>,
     tenants: Arc<Tenants>,
@@ -39,18 +65,23 @@ pub(crate) struct Reader {
     attested_only: bool,
 }
 
+/// What was granted and opened.
+struct Read {
+    account: Uid,
+    items: Vec<OpenedItem>,
+    /// The key of each version of each item.
+    keys: Vec<Vec<PayloadKey>>,
+    /// Whether and how long it may be repeated.
+    keep: Option<Keep>,
+}
+
 impl Reader {
-    /// A reader that derives through `cold`.
-    pub(crate) fn new(
-        plane: PlaneHandle,
-        cold: Batcher,
-        keys: Arc<KeyCache>,
-        clock: ClockHandle,
-        tenants: Arc<Tenants>,
-        attested_only: bool,
-    ) -> Self {
+    /// A reader over these parts.
+    pub(crate) fn new(parts: ReaderParts) -> Self {
+        let ReaderParts { plane, cold, keys, cache, managers, clock, tenants, attested_only } =
+            parts;
         let (hints, seen) = (Cache::new(HINTS_MAX), Seen::new());
-        Self { plane, cold, keys, hints, tenants, clock, seen, attested_only }
+        Self { plane, cold, keys, cache, managers, hints, tenants, clock, seen, attested_only }
     }
 
     /// What was seen of items.
@@ -67,18 +98,28 @@ impl Reader {
         ctx: &Ctx,
         items: Vec<ItemRef>,
         version: VersionWish,
+        freshness: Freshness,
     ) -> Result<Vec<OpenedItem>, Fault> {
+        let cache = self.cache.as_ref().filter(|_| freshness == Freshness::Coherent);
+        let asked = cache.map(|cache| cache.moment());
+        if let Some(cache) = cache
+            && let Some(opened) = self.read_kept(cache, ctx, &items, version).await
+        {
+            return Ok(opened);
+        }
         let now = self.clock.now();
         if self.probably_warm(ctx, &items, version, now) {
             let wish = Wish::Read { items: items.clone(), version };
-            if let Some((account, mut opened)) = self.read_warm(ctx, wish).await? {
-                self.check(account, &items, version, &mut opened)?;
-                return Ok(opened);
+            if let Some(mut read) = self.read_warm(ctx, wish).await? {
+                self.check(read.account, &items, version, &mut read.items)?;
+                return Ok(self.keep(ctx, (&items, version), asked, read));
             }
         }
         let wish = Wish::Read { items: items.clone(), version };
-        let (account, mut opened) = self.read_cold(ctx, wish).await?;
-        self.check(account, &items, version, &mut opened)?;
+        let mut read = self.read_cold(ctx, wish).await?;
+        let account = read.account;
+        self.check(account, &items, version, &mut read.items)?;
+        let opened = self.keep(ctx, (&items, version), asked, read);
         self.tenants.learn(ctx.caller(), account);
         let until = now.plus_seconds(self.keys.ttl_seconds().min(KEY_TTL_SECONDS_MAX));
         if now < until {
@@ -87,6 +128,62 @@ impl Reader {
             }
         }
         Ok(opened)
+    }
+
+    /// What answers the call without control, opened, and written down.
+    async fn read_kept(
+        &self,
+        cache: &ReadCache,
+        ctx: &Ctx,
+        items: &[ItemRef],
+        version: VersionWish,
+    ) -> Option<Vec<OpenedItem>> {
+        let kept = cache.find(ctx.caller(), items, version)?;
+        let mut opened = self.open_kept(&kept)?;
+        // Somebody may have been served a newer value by number: then control has the say.
+        self.check(kept.account, items, version, &mut opened).ok()?;
+        if !cache.note(ctx.caller(), &kept).await {
+            return None;
+        }
+        ctx.mark(Recorded::Success);
+        Some(opened)
+    }
+
+    fn open_kept(&self, kept: &Kept) -> Option<Vec<OpenedItem>> {
+        let open = |kept: &KeptItem| {
+            let versions = kept.item.versions.iter().zip(&kept.keys);
+            let values = versions.map(|(version, sealed)| {
+                let key = self.keys.open(sealed)?;
+                let envelope = Envelope::parse(&version.ciphertext).ok()?;
+                open_value(&kept.item, version, &envelope, &key).ok()
+            });
+            Some(OpenedItem {
+                item: Arc::clone(&kept.item),
+                values: values.collect::<Option<_>>()?,
+            })
+        };
+        kept.items.iter().map(open).collect()
+    }
+
+    /// Keeps what was read, where that is allowed.
+    fn keep(
+        &self,
+        ctx: &Ctx,
+        (items, version): (&[ItemRef], VersionWish),
+        asked: Option<Moment>,
+        read: Read,
+    ) -> Vec<OpenedItem> {
+        let Read { account, items: opened, keys, keep } = read;
+        if let (Some(cache), Some(asked), Some(keep)) = (&self.cache, asked, keep) {
+            let kept = opened.iter().zip(&keys).map(|(one, keys)| KeptItem {
+                item: Arc::clone(&one.item),
+                keys: keys.iter().map(|key| self.keys.seal(key)).collect(),
+            });
+            let ttl_max = self.managers.bundle.load().bundle().cache_ttl_seconds_max;
+            let call = (ctx.caller(), items, version);
+            cache.keep(call, asked, (account, kept.collect()), keep, ttl_max);
+        }
+        opened
     }
 
     /// Checks what control cannot be believed: that the newest value is not an older one, and that
@@ -171,12 +268,9 @@ impl Reader {
         })
     }
 
-    async fn read_warm(
-        &self,
-        ctx: &Ctx,
-        wish: Wish,
-    ) -> Result<Option<(Uid, Vec<OpenedItem>)>, Fault> {
-        let message = Grant { wishes: vec![(ctx.caller().clone(), wish)], with_permit: false };
+    async fn read_warm(&self, ctx: &Ctx, wish: Wish) -> Result<Option<Read>, Fault> {
+        let wishes = vec![(ctx.caller().clone(), wish)];
+        let message = Grant { wishes, with_permit: false, keep: self.cache.is_some() };
         let reply = self.plane.ask(ctx.caller().clone(), message).await;
         let outcome = reply.and_then(|reply| {
             let first = reply.outcomes.into_iter().next();
@@ -195,14 +289,17 @@ impl Reader {
             .map(|item| {
                 let open = |version: &GrantedVersion| {
                     let (envelope, key) = self.cached(version)?;
-                    Some(open_value(&item, version, &envelope, &key))
+                    Some(open_value(&item, version, &envelope, &key).map(|value| (value, key)))
                 };
                 let values: Option<Result<Vec<_>, Fault>> =
                     item.versions.iter().map(open).collect();
-                Ok(values.transpose()?.map(|values| OpenedItem { item, values }))
+                Ok(values.transpose()?.map(|values| opened_item(item, values)))
             })
             .collect::<Result<_, Fault>>()?;
-        Ok(opened.map(|opened| (account, opened)))
+        Ok(opened.map(|opened| {
+            let (items, keys) = opened.into_iter().unzip();
+            Read { account, items, keys, keep: granted.keep }
+        }))
     }
 
     fn cached<'a>(&self, version: &'a GrantedVersion) -> Option<(Envelope<'a>, PayloadKey)> {
@@ -212,7 +309,7 @@ impl Reader {
         Some((envelope, key))
     }
 
-    async fn read_cold(&self, ctx: &Ctx, wish: Wish) -> Result<(Uid, Vec<OpenedItem>), Fault> {
+    async fn read_cold(&self, ctx: &Ctx, wish: Wish) -> Result<Read, Fault> {
         let outcome = self.cold.derive(ctx.caller().clone(), wish, None).await;
         let derived = outcome.inspect_err(|fault| ctx.mark_fault(fault))?;
         ctx.mark(Recorded::Success);
@@ -227,10 +324,11 @@ impl Reader {
                     .iter()
                     .map(|version| self.open_derived(&item, version, &keks))
                     .collect::<Result<_, Fault>>()?;
-                Ok(OpenedItem { item, values })
+                Ok(opened_item(item, values))
             })
             .collect();
-        Ok((account, opened?))
+        let (items, keys) = opened?.into_iter().unzip();
+        Ok(Read { account, items, keys, keep: derived.granted.keep })
     }
 
     fn open_derived(
@@ -238,7 +336,7 @@ impl Reader {
         item: &GrantedItem,
         version: &GrantedVersion,
         keks: &[(PermitSlot, DerivedKek)],
-    ) -> Result<OpenedValue, Fault> {
+    ) -> Result<(OpenedValue, PayloadKey), Fault> {
         let unreadable = || cannot_open(item, version.version);
         let envelope = Envelope::parse(&version.ciphertext).map_err(|_| unreadable())?;
         let slot = version.permit_slot.ok_or_else(unreadable)?;
@@ -249,7 +347,7 @@ impl Reader {
         let key = dek.payload_key(&envelope);
         let opened = open_value(item, version, &envelope, &key)?;
         self.keys.put(wrap.identity(), &key, KEY_TTL_SECONDS_MAX);
-        Ok(opened)
+        Ok((opened, key))
     }
 }
 
@@ -257,6 +355,14 @@ impl Reader {
 pub(crate) fn payload_key(envelope: &Envelope<'_>, key: &KeyRef, kek: &Kek) -> Option<PayloadKey> {
     let (index, _) = wrap_of(envelope, key)?;
     Some(envelope.unwrap_dek(index, kek).ok()?.payload_key(envelope))
+}
+
+fn opened_item(
+    item: Arc<GrantedItem>,
+    values: Vec<(OpenedValue, PayloadKey)>,
+) -> (OpenedItem, Vec<PayloadKey>) {
+    let (values, keys) = values.into_iter().unzip();
+    (OpenedItem { item, values }, keys)
 }
 
 fn open_value(

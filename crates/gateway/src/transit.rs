@@ -230,7 +230,8 @@ impl Transit {
     }
 
     async fn granted_warm(&self, ctx: &Ctx, wish: Wish) -> Result<Granted, Fault> {
-        let message = Grant { wishes: vec![(ctx.caller().clone(), wish)], with_permit: false };
+        let message =
+            Grant { wishes: vec![(ctx.caller().clone(), wish)], with_permit: false, keep: false };
         let reply = self.plane.ask(ctx.caller().clone(), message).await;
         let outcome = reply.and_then(|reply| {
             let first = reply.outcomes.into_iter().next();

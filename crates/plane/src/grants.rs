@@ -7,6 +7,7 @@ use keysherd_base::{Fault, ItemId, ItemPath, KeyId, Uid};
 use keysherd_domain::item::{ItemKind, KeyAlgorithm, NameTag, SecretKind, ValueFormat};
 use serde::{Deserialize, Serialize};
 
+use crate::cache::Keep;
 use crate::caller::Caller;
 
 /// How an item is named.
@@ -248,6 +249,8 @@ pub struct Grant {
     pub wishes: Vec<(Caller, Wish)>,
     /// Whether a permit is wanted: `false` when the gateway has the keys in its cache.
     pub with_permit: bool,
+    /// Whether the gateway would keep what is granted to read.
+    pub keep: bool,
 }
 
 /// A permit as control signed it.
@@ -278,4 +281,6 @@ pub struct GrantedTo {
     pub account: Uid,
     /// What was granted.
     pub granted: Granted,
+    /// How long that may be repeated without asking; `None`: not at all.
+    pub keep: Option<Keep>,
 }

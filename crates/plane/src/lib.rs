@@ -19,6 +19,7 @@ pub mod audit_log;
 pub mod auth;
 pub mod auth_methods;
 pub mod browser;
+pub mod cache;
 pub mod challenges;
 pub mod clusters;
 pub mod configs;

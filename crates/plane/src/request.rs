@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::caller::{Audited, Note};
 use crate::warned::Warned;
 use crate::{
-    accounts, admission, advice, alerts, audit_log, auth, auth_methods, browser, challenges,
+    accounts, admission, advice, alerts, audit_log, auth, auth_methods, browser, cache, challenges,
     clusters, configs, confirm, explain, grants, groups, items, keys, merge, refresh, roles,
     rotation, second_factor, setup, uid,
 };
@@ -226,5 +226,7 @@ messages! {
         PlaceList: clusters::PlaceList => clusters::PlaceListReply, unrecorded;
         ClusterList: clusters::ClusterList => clusters::ClusterListReply;
         ClusterDelete: clusters::ClusterDelete => Done;
+        ChangesWait: cache::ChangesWait => cache::ChangesReply, unrecorded;
+        JournalPut: cache::JournalPut => cache::JournalPutReply, unrecorded;
     }
 }

@@ -15,6 +15,8 @@ pub(crate) struct Batch {
 /// One piece of work with its records.
 pub(crate) struct Entry {
     pub(crate) records: Vec<(Prepared, Option<Failure>)>,
+    /// How many of them, at the end, tell only of what was done.
+    only_done: usize,
     /// The numbers given to the records.
     pub(crate) seqs: Vec<u64>,
     waiter: Waiter,
@@ -39,7 +41,7 @@ impl Batch {
         match work {
             Work::Record { records, done } => {
                 let waiter = Waiter::Record(done);
-                self.entries.push(Entry { records, seqs: Vec::new(), waiter });
+                self.entries.push(Entry { records, only_done: 0, seqs: Vec::new(), waiter });
             }
             Work::Change { records, job } => self.push_change(records, job, None),
         }
@@ -55,7 +57,16 @@ impl Batch {
         let failed = failure.is_some();
         let records = records.into_iter().map(|record| (record, failure.clone())).collect();
         let waiter = Waiter::Change(job, failed);
-        self.entries.push(Entry { records, seqs: Vec::new(), waiter });
+        self.entries.push(Entry { records, only_done: 0, seqs: Vec::new(), waiter });
+    }
+
+    /// Adds records to the change that was added last, which was done. They are left out when it
+    /// is taken back.
+    pub(crate) fn add_done(&mut self, records: Vec<Prepared>) {
+        if let Some(entry) = self.entries.last_mut() {
+            entry.only_done = records.len();
+            entry.records.extend(records.into_iter().map(|record| (record, None)));
+        }
     }
 
     /// The transaction was lost: every change fails with `fault` and so say its records, except
@@ -65,6 +76,8 @@ impl Batch {
             if let Waiter::Change(job, failed @ false) = &mut entry.waiter {
                 *failed = true;
                 job.fail(fault.clone());
+                let kept = entry.records.len() - std::mem::take(&mut entry.only_done);
+                entry.records.truncate(kept);
                 for (_, failure) in &mut entry.records {
                     *failure = Some(Failure::from(fault));
                 }

@@ -16,6 +16,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (12, include_str!("../migrations/0012_clusters.sql")),
     (13, include_str!("../migrations/0013_changes.sql")),
     (14, include_str!("../migrations/0014_leases.sql")),
+    (15, include_str!("../migrations/0015_gateway_journals.sql")),
 ];
 
 /// Name of the schema's version in [`meta`].

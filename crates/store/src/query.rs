@@ -60,18 +60,27 @@ impl Query for Reader {}
 pub struct Tx {
     connection: Connection,
     more_records: RefCell<Vec<Prepared>>,
+    done_records: RefCell<Vec<Prepared>>,
     noted: Noted,
 }
 
 impl Tx {
     pub(crate) const fn new(connection: Connection) -> Self {
-        Self { connection, more_records: RefCell::new(Vec::new()), noted: Noted::new() }
+        let more_records = RefCell::new(Vec::new());
+        let done_records = RefCell::new(Vec::new());
+        Self { connection, more_records, done_records, noted: Noted::new() }
     }
 
     /// Adds an audit record to those the job was committed with, for what is known only inside of
     /// it. It shares the job's fate: recorded with the job's outcome.
     pub fn also_record(&self, draft: &Draft) {
         self.more_records.borrow_mut().push(draft.prepare());
+    }
+
+    /// Adds an audit record of what the job does. When the job fails or is taken back, nothing is
+    /// recorded: it will be done later, and recorded then.
+    pub fn record_if_done(&self, draft: &Draft) {
+        self.done_records.borrow_mut().push(draft.prepare());
     }
 
     /// For what is done to the transaction itself.
@@ -86,6 +95,10 @@ impl Tx {
 
     pub(crate) fn take_more_records(&self) -> Vec<Prepared> {
         self.more_records.take()
+    }
+
+    pub(crate) fn take_done_records(&self) -> Vec<Prepared> {
+        self.done_records.take()
     }
 }
 

@@ -166,9 +166,14 @@ impl Writer {
         self.shared.jobs.fetch_add(1, Ordering::Relaxed);
         let outcome = self.run_in_savepoint(&mut *job);
         records.append(&mut self.tx.take_more_records());
+        let done = self.tx.take_done_records();
         match outcome {
             Ok(outcome) => {
+                let is_done = outcome.is_ok();
                 batch.push_change(records, job, outcome.err());
+                if is_done {
+                    batch.add_done(done);
+                }
                 Ok(())
             }
             Err(fault) => {

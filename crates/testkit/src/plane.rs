@@ -3,9 +3,11 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use keysherd_base::Fault;
+use keysherd_control::{GatewayIdentity, Gateways};
 use keysherd_plane::{BoxFuture, Caller, Plane, PlaneHandle, Reply, Request};
 
 use crate::links::beside;
+use crate::rig::GROUP;
 use crate::steps::Steps;
 
 /// Changes replies, given the request they answer.
@@ -54,5 +56,18 @@ impl Plane for TamperedPlane {
             self.steps.pass().await;
             Ok(reply)
         })
+    }
+}
+
+/// Every gateway is in the cluster of the bundle.
+pub(crate) struct OneGroup;
+
+impl Gateways for OneGroup {
+    fn bundle_version(&self) -> u64 {
+        1
+    }
+
+    fn group_of(&self, _: &GatewayIdentity) -> Option<String> {
+        Some(GROUP.to_owned())
     }
 }

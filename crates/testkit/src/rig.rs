@@ -13,7 +13,7 @@ use keysherd_base::{
     AccessId, AccountId, Clock, Fault, ManualClock, RequestId, Rng, Timestamp, Uid,
 };
 use keysherd_control::{
-    Control, ControlConfig, ControlKeys, GatewayIdentity, Gateways, NewAccount, OriginalKey,
+    Control, ControlConfig, ControlKeys, GatewayIdentity, NewAccount, OriginalKey,
 };
 use keysherd_crypto::{hash::sha256, random::SystemRng, sign::SigningKey};
 use keysherd_fragments::bundle::pinned::PinnedBundle;
@@ -21,8 +21,8 @@ use keysherd_fragments::bundle::{Bundle, Caps, Cluster, KeyGroup, ManagerEntry, 
 use keysherd_fragments::encoding::Encoding;
 use keysherd_fragments::manager_set::{ManagerIndex, Threshold};
 use keysherd_gateway::{
-    CustomerFragments, Gateway, GatewayConfig, Links, ManagerLink, OriginalKey as KeyToMake,
-    Strictness,
+    CacheSettings, CustomerFragments, Gateway, GatewayConfig, Links, ManagerLink,
+    OriginalKey as KeyToMake, Strictness,
 };
 use keysherd_manager::{KeyFile, Manager, ManagerConfig, ManagerLimits};
 use keysherd_plane::auth::{Login, LoginSubject, NewPassword, PURPOSE_LOGIN, PasswordParamsReply};
@@ -33,12 +33,12 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::links::{Circle, Peers, ScriptedLink, beside};
-use crate::plane::TamperedPlane;
+use crate::plane::{OneGroup, TamperedPlane};
 use crate::steps::Steps;
 
 /// When every test begins: 2026-01-05T10:00:00Z.
 const START: Timestamp = Timestamp(1_767_607_200_000);
-const GROUP: &str = "default";
+pub(crate) const GROUP: &str = "default";
 const MANAGERS: u8 = 3;
 
 /// The customer fragment that the bundle allows the gateway.
@@ -51,6 +51,8 @@ pub struct Settings {
     pub strict: Strictness,
     /// Seconds an opened key stays in the gateway's memory; 0 so that every read derives.
     pub key_cache_seconds: i64,
+    /// Which reads the gateway answers by itself.
+    pub cache: CacheSettings,
     /// Values wrapped anew in a second after a rotation; `None`: none.
     pub rewraps_per_second: Option<NonZeroU32>,
 }
@@ -337,7 +339,7 @@ struct GatewayParts<'a> {
 
 fn start_gateway(parts: GatewayParts<'_>, settings: Settings) -> (Arc<Gateway>, Arc<Services>) {
     let config = GatewayConfig {
-        plane: parts.plane.clone(),
+        plane: parts.plane,
         instance: SigningKey::from_seed(parts.instance.seed()),
         bundle: parts.bundle.clone(),
         links: links_of(parts.links),
@@ -345,13 +347,14 @@ fn start_gateway(parts: GatewayParts<'_>, settings: Settings) -> (Arc<Gateway>, 
         clock: parts.clock.clone(),
         rng: SystemRng::handle(),
         key_cache_seconds: settings.key_cache_seconds,
+        cache: settings.cache,
         home: Some(parts.home),
         strict: settings.strict,
         rewraps_per_second: settings.rewraps_per_second,
     };
     let gateway = Arc::new(Gateway::start(config).expect("a gateway"));
     let services = Services {
-        plane: parts.plane,
+        plane: gateway.plane(),
         crypt: gateway.clone(),
         clock: parts.clock.clone(),
         rng: SystemRng::handle(),
@@ -418,19 +421,6 @@ fn open_control(dir: PathBuf, keys: ControlKeys, clock: &Arc<ManualClock>) -> (C
         web: keysherd_control::Web::default(),
     });
     (control.expect("a control plane"), store)
-}
-
-/// Every gateway is in the cluster of the bundle.
-struct OneGroup;
-
-impl Gateways for OneGroup {
-    fn bundle_version(&self) -> u64 {
-        1
-    }
-
-    fn group_of(&self, _: &GatewayIdentity) -> Option<String> {
-        Some(GROUP.to_owned())
-    }
 }
 
 fn bundle(managers: &[Arc<Manager>], permit_key: &SigningKey, gateway: [u8; 32]) -> Bundle {

@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::Command;
+use clap::{Arg, Command};
 use keysherd_domain::auth_method::IpNetwork;
-use keysherd_gateway::Strictness;
+use keysherd_gateway::{CacheSettings, Strictness};
 
 use super::cluster::{self, ClusterSettings};
 use super::settings::{Settings, option, options, switch, wrong};
@@ -39,6 +39,8 @@ pub(crate) struct ServingSettings {
     pub(crate) strict: Strictness,
     /// Seconds an opened key stays in memory; 0 switches the cache off.
     pub(crate) key_cache_seconds: i64,
+    /// Which reads are answered without asking control.
+    pub(crate) cache: CacheSettings,
     /// Values wrapped anew in a second after a rotation; 0: none.
     pub(crate) rewraps_per_second: u32,
     /// Seconds running requests may take after SIGTERM.
@@ -75,6 +77,7 @@ pub(super) fn serving(command: Command) -> Command {
             "KEYSHERD_KEY_CACHE_SECONDS",
             "How long opened keys stay in memory, 0 to 3600; 0: never [default: 60]",
         ))
+        .args(cache_options())
         .arg(option(
             "rewraps-per-second",
             "NUMBER",
@@ -132,6 +135,7 @@ impl ServingSettings {
                 names: settings.is_set("strict-names")?,
             },
             key_cache_seconds: i64::try_from(cache).unwrap_or(0),
+            cache: cache_settings(settings)?,
             rewraps_per_second: u32::try_from(rewraps).unwrap_or(u32::MAX),
             drain_seconds: settings.number("drain-seconds", 0..=3_600, 25)?,
             lend_cloud_identity: settings.is_set("lend-cloud-identity")?,
@@ -155,6 +159,34 @@ impl ServingSettings {
         }
         paths
     }
+}
+
+fn cache_options() -> [Arg; 3] {
+    let on = switch("cache", "Answer reads without control as long as nothing has changed");
+    [
+        on.env("CACHE_ENABLE"),
+        option(
+            "cache-ttl-minutes",
+            "MINUTES",
+            "CACHE_TTL",
+            "How long an answer is repeated at most, 1 to 1440 [default: 60]",
+        ),
+        option(
+            "cache-max-items",
+            "NUMBER",
+            "CACHE_MAX_ITEMS",
+            "Items in that cache, 1 to 4000000; one has up to 4 KiB [default: 50000]",
+        ),
+    ]
+}
+
+fn cache_settings(settings: &Settings<'_>) -> Result<CacheSettings, Exit> {
+    let minutes = settings.number("cache-ttl-minutes", 1..=1_440, 60)?;
+    Ok(CacheSettings {
+        enabled: settings.is_set("cache")?,
+        ttl_seconds: u32::try_from(minutes * 60).unwrap_or(u32::MAX),
+        items_max: settings.number("cache-max-items", 1..=4_000_000, 50_000)?,
+    })
 }
 
 /// Providers compare it byte by byte, and cookies that browsers bind to one host need TLS.

@@ -14,7 +14,7 @@ use keysherd_crypto::sign::{PublicKey, SigningKey};
 use keysherd_fragments::bundle::pinned::PinnedBundle;
 use keysherd_fragments::manager_set::ManagerIndex;
 use keysherd_fragments::messages::{ManagerAnswer, ManagerRequest};
-use keysherd_gateway::{CustomerFragments, Gateway, Strictness};
+use keysherd_gateway::{CacheSettings, CustomerFragments, Gateway, Strictness};
 use keysherd_link::{Channel, Identity, RemotePlane};
 use serde_json::json;
 
@@ -24,7 +24,7 @@ use crate::customer_fragments::source::FragmentSource;
 use crate::exit::Exit;
 use crate::roles::certificate::Certificate;
 use crate::roles::files::DataDir;
-use crate::roles::gateway::{self, GatewayParts, GatewayRole};
+use crate::roles::gateway::{self, GatewayParts, GatewayRole, JOURNAL_DRAIN};
 use crate::roles::membership::{self, ClusterParts};
 use crate::roles::process::{Hangup, StopSignals, write_stdout};
 use crate::roles::public_edge::{PublicAddress, PublicEdge, StatusText};
@@ -68,7 +68,7 @@ pub(crate) async fn run(settings: GatewaySettings) -> Result<(), Exit> {
         () = stop.wait() => return Ok(()),
     };
     let fragments = open_fragments(&settings).await;
-    let cache = settings.serving.key_cache_seconds;
+    let kept = (settings.serving.key_cache_seconds, settings.serving.cache);
     let cluster = match settings.serving.cluster {
         None => None,
         Some(cluster) => {
@@ -78,7 +78,7 @@ pub(crate) async fn run(settings: GatewaySettings) -> Result<(), Exit> {
     };
     let certificate = edge.certificate();
     let Joined { role, followed, follower } =
-        joining.join(bundle, fragments.clone(), cache, (cluster, certificate.clone()))?;
+        joining.join(bundle, fragments.clone(), kept, (cluster, certificate.clone()))?;
     edge.follow(&role);
     let tasks = [
         tokio::spawn(follower.follow()),
@@ -92,6 +92,7 @@ pub(crate) async fn run(settings: GatewaySettings) -> Result<(), Exit> {
     let status = status(followed, role.clone());
     edge.serve(role.services.clone(), status, stop).await?;
     role.forwarders.retire().await;
+    role.gateway.drain(JOURNAL_DRAIN).await;
     for task in tasks {
         task.abort();
     }
@@ -187,7 +188,7 @@ impl Joining {
         self,
         bundle: Arc<PinnedBundle>,
         fragments: Arc<CustomerFragments>,
-        key_cache_seconds: i64,
+        (key_cache_seconds, cache): (i64, CacheSettings),
         (cluster, certificate): (Option<ClusterParts>, Arc<dyn PublicCertificate>),
     ) -> Result<Joined, Exit> {
         let Self { instance, trusted, channel, poll, remotes, clock, rng, home, .. } = self;
@@ -201,6 +202,7 @@ impl Joining {
             rng,
             fragments,
             key_cache_seconds,
+            cache,
             home,
             strict: self.strict,
             certificate,

@@ -27,7 +27,7 @@ pub(crate) async fn run(settings: SetupSettings) -> Result<(), Exit> {
     let bundle = joining.wait_for_bundle().await?;
     let fragments = Arc::new(CustomerFragments::new(None));
     let nothing = (None, Arc::new(NoCertificate) as Arc<dyn PublicCertificate>);
-    let mut joined = joining.join(bundle, fragments, 0, nothing)?;
+    let mut joined = joining.join(bundle, fragments, Default::default(), nothing)?;
     joined.wait_for_managers().await?;
     bootstrap::finish(&joined.role.services, &out).await?;
     bootstrap::require_room(&out)?;

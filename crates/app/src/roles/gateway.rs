@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use keysherd_api::passwords::Turns;
 use keysherd_api::{
@@ -15,8 +16,9 @@ use keysherd_crypto::sign::SigningKey;
 use keysherd_fragments::bundle::pinned::PinnedBundle;
 use keysherd_fragments::manager_set::ManagerIndex;
 use keysherd_gateway::{
-    ClusterConfigs, ConfigStore, CustomerFragments, Forwarders, Gateway, GatewayConfig,
-    GatewayHealth, Links, LogFinding, ManagerHealth, Membership, Strictness, forget_gone_methods,
+    CacheHealth, CacheSettings, ClusterConfigs, ConfigStore, CustomerFragments, Forwarders,
+    Gateway, GatewayConfig, GatewayHealth, Links, LogFinding, ManagerHealth, Membership,
+    Strictness, forget_gone_methods,
 };
 use keysherd_plane::PlaneHandle;
 use keysherd_sinks::Way;
@@ -30,6 +32,9 @@ use crate::exit::Exit;
 const STRETCHING_MAX: usize = 2;
 /// File of the gateway's identity in its own directory.
 const INSTANCE_KEY: &str = "instance.key";
+
+/// How long a gateway that ends waits until control has heard of what it answered by itself.
+pub(crate) const JOURNAL_DRAIN: Duration = Duration::from_secs(5);
 
 /// What a gateway is opened with.
 pub(crate) struct GatewayParts {
@@ -49,6 +54,8 @@ pub(crate) struct GatewayParts {
     pub(crate) rng: RngHandle,
     /// Seconds an opened key stays in memory; 0: never.
     pub(crate) key_cache_seconds: i64,
+    /// Which reads it answers by itself.
+    pub(crate) cache: CacheSettings,
     /// Values wrapped anew in a second after a rotation; `None`: none.
     pub(crate) rewraps_per_second: Option<NonZeroU32>,
     /// Its directory, for what has to outlive it.
@@ -97,13 +104,14 @@ impl GatewayRole {
             clock: parts.clock,
             rng: parts.rng,
             key_cache_seconds: parts.key_cache_seconds,
+            cache: parts.cache,
             rewraps_per_second: parts.rewraps_per_second,
             home: Some(parts.home),
             strict: parts.strict,
         })?);
         let crypt = gateway.clone();
         let services = |configs: Arc<dyn Configs>, forwarding: Arc<dyn Forwarding>| Services {
-            plane: plane.clone(),
+            plane: gateway.plane(),
             crypt: crypt.clone(),
             clock: clock.clone(),
             rng: rng.clone(),
@@ -138,7 +146,7 @@ impl GatewayRole {
 /// How the gateway and its managers are, as `GET /status` has it. Managers are what their gateway
 /// says of them; nothing here is secret.
 pub(crate) fn health(role: &GatewayRole) -> serde_json::Value {
-    let GatewayHealth { managers, unconfirmed, evidence, logs } = role.gateway.health();
+    let GatewayHealth { managers, unconfirmed, evidence, logs, cache } = role.gateway.health();
     let manager = |(index, health): (ManagerIndex, ManagerHealth)| {
         json!({
             "index": index.get(),
@@ -165,7 +173,16 @@ pub(crate) fn health(role: &GatewayRole) -> serde_json::Value {
             "findings": state.findings,
         })
     };
+    let kept = |cache: CacheHealth| {
+        json!({
+            "entries": cache.entries,
+            "coherent": cache.coherent,
+            "hits": cache.hits,
+            "journal_bytes": cache.journal_bytes,
+        })
+    };
     json!({
+        "cache": cache.map(kept),
         "log_targets": role.forwarders.all_states().into_iter().map(target).collect::<Vec<_>>(),
         "managers": managers.into_iter().map(manager).collect::<Vec<_>>(),
         "unconfirmed_values": unconfirmed,

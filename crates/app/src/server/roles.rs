@@ -11,7 +11,7 @@ use keysherd_crypto::sign::PublicKey;
 use keysherd_fragments::bundle::ManagerEntry;
 use keysherd_fragments::encoding::Encoding;
 use keysherd_fragments::manager_set::ManagerIndex;
-use keysherd_gateway::{CustomerFragments, Links, ManagerLink, Strictness};
+use keysherd_gateway::{CacheSettings, CustomerFragments, Links, ManagerLink, Strictness};
 use keysherd_manager::Manager;
 use keysherd_store::{PostgresSettings, Store};
 
@@ -56,6 +56,8 @@ pub(super) struct Roles {
 pub(super) struct Opening<'a> {
     /// Seconds an opened key stays in the gateway's memory.
     pub(super) key_cache_seconds: i64,
+    /// Which reads the gateway answers by itself.
+    pub(super) cache: CacheSettings,
     /// Values wrapped anew in a second after a rotation; `None`: none.
     pub(super) rewraps_per_second: Option<NonZeroU32>,
     /// The customer fragments of the gateway.
@@ -114,6 +116,7 @@ impl Roles {
             clock: clock.clone(),
             rng: rng.clone(),
             key_cache_seconds: opening.key_cache_seconds,
+            cache: opening.cache,
             rewraps_per_second: opening.rewraps_per_second,
             home: dir.join("gateway"),
             strict,

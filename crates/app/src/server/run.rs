@@ -8,7 +8,7 @@ use std::time::Duration;
 use keysherd_api::NoCertificate;
 use keysherd_base::{ClockHandle, SystemClock};
 use keysherd_control::{WebSettings, checked_email};
-use keysherd_gateway::{CustomerFragments, Strictness};
+use keysherd_gateway::{CacheSettings, CustomerFragments, Strictness};
 use serde_json::json;
 
 use super::roles::{self, Opening, Roles};
@@ -20,6 +20,7 @@ use crate::customer_fragments;
 use crate::exit::Exit;
 use crate::roles::bootstrap::{self, Bootstrap, Setup};
 use crate::roles::files::DataDir;
+use crate::roles::gateway::JOURNAL_DRAIN;
 use crate::roles::membership::{self, ClusterParts};
 use crate::roles::process::{StopSignals, write_stdout};
 use crate::roles::public_edge::{PublicAddress, PublicEdge, Served, StatusText};
@@ -47,6 +48,7 @@ pub(crate) async fn run(config: ServerConfig) -> Result<(), Exit> {
     let fragments = customer_fragments::open(&source, config.serving.fragment_module).await;
     let opening = Opening {
         key_cache_seconds: config.serving.key_cache_seconds,
+        cache: config.serving.cache,
         rewraps_per_second: NonZeroU32::new(config.serving.rewraps_per_second),
         fragments,
         strict: config.serving.strict,
@@ -79,6 +81,7 @@ pub(crate) async fn run(config: ServerConfig) -> Result<(), Exit> {
     let reloads = tokio::spawn(hangup::run(hangups, reload));
     edge.serve(roles.gateway.services.clone(), roles.status(), stop).await?;
     roles.gateway.forwarders.retire().await;
+    roles.gateway.gateway.drain(JOURNAL_DRAIN).await;
     chores.abort();
     reloads.abort();
     Ok(())
@@ -99,6 +102,7 @@ pub(crate) async fn create_account(config: AccountConfig) -> Result<(), Exit> {
     let out = DataDir::open(&config.out_dir)?;
     let opening = Opening {
         key_cache_seconds: 0,
+        cache: CacheSettings::default(),
         rewraps_per_second: None,
         fragments: Arc::new(CustomerFragments::new(None)),
         strict: Strictness::default(),

@@ -15,6 +15,7 @@ mod audit_uses;
 mod aws;
 mod bad_arguments;
 mod browser_logins;
+mod caching;
 mod canary;
 mod certificates;
 mod cloud_tokens;

@@ -239,7 +239,8 @@ async fn a_waiting_instance_is_answered_when_its_cluster_goes() {
 
 /// Asks for one grant through a gateway.
 async fn granted(world: &World, token: &str, wish: Wish) -> Result<Granted, keysherd_base::Fault> {
-    let message = Grant { wishes: vec![(world.caller(token), wish)], with_permit: true };
+    let message =
+        Grant { wishes: vec![(world.caller(token), wish)], with_permit: true, keep: false };
     let mut reply = world.at(FIRST, token, message).await.unwrap();
     reply.outcomes.remove(0).map(|granted| granted.granted)
 }

@@ -130,7 +130,8 @@ async fn all_items_of_a_wish_are_read_or_none() {
 async fn too_many_wishes_are_refused_as_a_whole() {
     let world = World::new().await;
     let wish = (world.caller(&world.admin), read(&["/a/one"]));
-    let message = Grant { wishes: vec![wish; super::WISHES_MAX + 1], with_permit: false };
+    let message =
+        Grant { wishes: vec![wish; super::WISHES_MAX + 1], with_permit: false, keep: false };
     assert_eq!(kind(world.ask("", message).await), FaultKind::BadRequest);
 }
 

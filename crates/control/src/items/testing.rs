@@ -115,7 +115,7 @@ impl World {
     /// Several wishes in one message.
     pub(crate) async fn wishes(&self, wishes: Vec<(&str, Wish)>, with_permit: bool) -> GrantReply {
         let wishes = wishes.into_iter().map(|(token, wish)| (self.caller(token), wish)).collect();
-        self.ask("", Grant { wishes, with_permit }).await.unwrap()
+        self.ask("", Grant { wishes, with_permit, keep: false }).await.unwrap()
     }
 
     /// Reads one item without a permit.

@@ -204,7 +204,8 @@ async fn a_plane_is_bound_to_its_gateway() {
     let plane = world.control.plane_for(GatewayIdentity { spki_sha256: [9; 32] });
     let caller = world.caller(&world.admin);
     let wishes = vec![(caller.clone(), read(&["/a/one"]))];
-    let reply = plane.ask(caller.clone(), Grant { wishes, with_permit: true }).await.unwrap();
+    let reply =
+        plane.ask(caller.clone(), Grant { wishes, with_permit: true, keep: false }).await.unwrap();
     assert_eq!(opened(&world, &reply.permits[0]).gateway_spki_sha256, [9; 32]);
     let begin = KeyBegin {
         description: String::new(),

@@ -46,7 +46,7 @@ fn granted(ciphertext: Arc<[u8]>) -> GrantedTo {
         format: ValueFormat::Text,
         versions: vec![version],
     };
-    GrantedTo { account: Uid(ACCOUNT), granted: Granted::Read(vec![Arc::new(item)]) }
+    GrantedTo { account: Uid(ACCOUNT), granted: Granted::Read(vec![Arc::new(item)]), keep: None }
 }
 
 fn needs_of(ciphertext: Arc<[u8]>) -> Result<Vec<Need>, Fault> {

@@ -34,7 +34,7 @@ pub(super) fn rest(asked: &Grant, reply: &GrantReply) -> Option<(Vec<usize>, Gra
         return None;
     }
     let wishes = places.iter().filter_map(|place| asked.wishes.get(*place).cloned()).collect();
-    Some((places, Grant { wishes, with_permit: asked.with_permit }))
+    Some((places, Grant { wishes, with_permit: asked.with_permit, keep: asked.keep }))
 }
 
 /// Puts the outcomes of the rest into their places.

@@ -7,7 +7,7 @@ use keysherd_plane::grants::{ItemRef, VersionWish};
 use keysherd_wire::{Access, Answer, Args, Body, Command, Field, Flag, Int, List, Show, Spec};
 
 use crate::commands::ApiCommand;
-use crate::crypt::{OpenedItem, OpenedValue};
+use crate::crypt::{Freshness, OpenedItem, OpenedValue};
 use crate::ctx::Ctx;
 use crate::fields::{ACCESSIBILITY, JSON, SESSION};
 
@@ -18,7 +18,8 @@ const VERSION: Field<Int> = Field::int(
     "A version; 0 is the newest, a negative number -N stands for the last N, at most 20.",
 );
 const IGNORE_CACHE: Field<Flag> =
-    Field::flag("ignore-cache", "Values are always current.").default("false").inert();
+    Field::flag("ignore-cache", "Ask the control plane, also where the gateway may answer itself.")
+        .default("false");
 const PRETTY_PRINT: Field<Flag> =
     Field::flag("pretty-print", "The command line indents JSON by itself.").inert();
 
@@ -53,7 +54,9 @@ async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
         .iter()
         .map(|name| Ok(ItemRef::Path(ItemPath::parse(name)?)))
         .collect::<Result<Vec<_>, Fault>>()?;
-    let opened = ctx.crypt().read(&ctx, items, version).await?;
+    let asked = args.get_or(&IGNORE_CACHE, false)?;
+    let freshness = if asked { Freshness::Asked } else { Freshness::Coherent };
+    let opened = ctx.crypt().read(&ctx, items, version, freshness).await?;
     let size: usize =
         opened.iter().flat_map(|item| &item.values).map(|v| v.value.expose().len()).sum();
     let hold = ctx.services().answers.take(size)?;

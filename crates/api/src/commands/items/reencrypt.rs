@@ -11,6 +11,7 @@ use keysherd_wire::{Access, Answer, Args, Body, Command, Field, Int, List, Show,
 use serde::Serialize;
 
 use crate::commands::ApiCommand;
+use crate::crypt::Freshness;
 use crate::ctx::Ctx;
 use crate::fields::{PAGINATION_TOKEN, SESSION};
 
@@ -103,7 +104,8 @@ async fn by_key(ctx: Ctx, key: ItemPath, args: &Args) -> Result<Answer, Fault> {
 /// Reads one value and stores it again, if it is still the one that was read.
 async fn reseal(ctx: &Ctx, path: &ItemPath, version: u32) -> Result<(), Fault> {
     let item = vec![ItemRef::Path(path.clone())];
-    let opened = ctx.crypt().read(ctx, item, VersionWish::Exactly(version)).await?;
+    let wish = VersionWish::Exactly(version);
+    let opened = ctx.crypt().read(ctx, item, wish, Freshness::Asked).await?;
     let opened = opened.into_iter().next().and_then(|item| {
         let stored = item.item.versions.first()?;
         let read_sha256 = sha256(&[&stored.ciphertext]);

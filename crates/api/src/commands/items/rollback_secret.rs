@@ -7,6 +7,7 @@ use keysherd_wire::{Access, Answer, Args, Body, Command, Field, Int, Show, Spec}
 use serde::Serialize;
 
 use crate::commands::ApiCommand;
+use crate::crypt::Freshness;
 use crate::ctx::Ctx;
 use crate::fields::{ACCESSIBILITY, NAME, SESSION};
 
@@ -43,7 +44,8 @@ async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
             || Fault::bad_request("invalid value of 'old-version': it must be 1 or more"),
         )?;
     let wish = VersionWish::Exactly(old);
-    let opened = ctx.crypt().read(&ctx, vec![ItemRef::Path(path.clone())], wish).await?;
+    let item = vec![ItemRef::Path(path.clone())];
+    let opened = ctx.crypt().read(&ctx, item, wish, Freshness::Asked).await?;
     let value = opened.into_iter().next().and_then(|item| item.values.into_iter().next());
     let value = value.ok_or_else(|| Fault::not_found(format!("{path} has no version {old}")))?;
     let target = WriteTarget::NewValue {

@@ -1,0 +1,59 @@
+//! Reads that gateways answer by themselves for a moment: what a decision may be kept on, how
+//! gateways hear that it ended, and how what they answered gets into the audit log.
+//!
+//! Nothing here makes a decision. What may be kept was decided, and recorded, as every other read.
+
+pub(crate) mod changes;
+pub(crate) mod journal;
+mod keep;
+mod receipt;
+
+#[cfg(test)]
+mod tests;
+
+use keysherd_base::{AccountId, ItemPath, Uid};
+use keysherd_crypto::hash::sha256;
+use keysherd_plane::cache::Tie;
+use keysherd_store::changes::{Change, Touched};
+
+const LABEL: &[u8] = b"KSC1/tie\0";
+
+/// What a decision hangs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum What<'a> {
+    /// Who is who in the account and what they may do: methods, roles, associations, settings.
+    Identities,
+    /// Every item of the account.
+    Items,
+    /// The item at a path, if there is one.
+    Item(&'a ItemPath),
+    /// A token.
+    Token(Uid),
+}
+
+/// The tie that stands for `what`. Gateways learn nothing from it but that it ended.
+pub(crate) fn tie(account: AccountId, what: What<'_>) -> Tie {
+    let (kind, thing): (u8, &[u8]) = match &what {
+        What::Identities => (1, &[]),
+        What::Items => (2, &[]),
+        What::Item(path) => (3, path.as_str().as_bytes()),
+        What::Token(id) => (4, id.as_bytes()),
+    };
+    let hash = sha256(&[LABEL, account.0.as_bytes(), &[kind], thing]);
+    let mut tie = Tie::default();
+    tie.copy_from_slice(&hash[..16]);
+    tie
+}
+
+/// The tie that a change ends, if it ends one.
+pub(crate) fn ended_by(change: &Change) -> Option<Tie> {
+    let what = match &change.what {
+        Touched::Identities => What::Identities,
+        Touched::Items => What::Items,
+        Touched::Item { path, .. } => What::Item(path),
+        Touched::Token { token, .. } => What::Token(*token),
+        // Reads by them are not kept.
+        Touched::UidTokens { .. } => return None,
+    };
+    Some(tie(change.account, what))
+}
