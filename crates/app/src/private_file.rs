@@ -57,6 +57,11 @@ mod tests {
             let why = with(mode).unwrap_err();
             assert!(why.contains("chmod 600") && why.contains("secret"), "{mode:o}: {why}");
         }
+        // Kubernetes leads to the newest of its directories by links.
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        assert!(open(&link).is_err());
+        assert!(with(0o440).is_ok() && open(&link).is_ok());
         assert!(open(dir.path()).unwrap_err().contains("not a file"));
         if rustix::process::geteuid().is_root() {
             assert!(with(0o400).is_ok());

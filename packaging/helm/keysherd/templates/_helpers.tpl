@@ -82,6 +82,9 @@ volumeMounts:
     mountPath: /etc/ssl/certs
     readOnly: true
   {{- end }}
+  {{- with .Values.extraVolumeMounts }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
 {{- end -}}
 
 {{/* What the role mounts besides its data: name, kind, source, key, directory, file. */}}
@@ -99,7 +102,8 @@ volumeMounts:
 {{- end -}}
 {{- with $v.gateway.cluster -}}
 {{- if .existingSecret -}}
-{{- $found = append $found (dict "name" "cluster" "kind" "secret" "source" .existingSecret "items" (dict .key "access-key")) -}}
+{{- $items := ternary (dict "tls.crt" "tls.crt" "tls.key" "tls.key") (dict .key "access-key") (eq .accessType "certificate") -}}
+{{- $found = append $found (dict "name" "cluster" "kind" "secret" "source" .existingSecret "items" $items) -}}
 {{- end -}}
 {{- end -}}
 {{- else if eq $v.role "control" -}}
@@ -150,9 +154,15 @@ volumeMounts:
 {{- if .customerFragments.existingSecret -}}
 {{- $_ := set $own "customer-fragments" "/etc/keysherd/customer-fragments/customer_fragments.json" -}}
 {{- end -}}
-{{- with .cluster.accessId -}}
-{{- $_ := set $own "gateway-access-id" . -}}
+{{- if .cluster.accessId -}}
+{{- $_ := set $own "gateway-access-id" .cluster.accessId -}}
+{{- $_ := set $own "gateway-access-type" .cluster.accessType -}}
+{{- if eq .cluster.accessType "access_key" -}}
 {{- $_ := set $own "gateway-access-key-file" "/etc/keysherd/cluster/access-key" -}}
+{{- else if eq .cluster.accessType "certificate" -}}
+{{- $_ := set $own "gateway-certificate-file" "/etc/keysherd/cluster/tls.crt" -}}
+{{- $_ := set $own "gateway-certificate-key-file" "/etc/keysherd/cluster/tls.key" -}}
+{{- end -}}
 {{- end -}}
 {{- with .cluster.name -}}
 {{- $_ := set $own "cluster-name" . -}}
@@ -206,6 +216,10 @@ volumeMounts:
 {{- fail (printf "env: %s is a setting; put it under settings" .name) -}}
 {{- end -}}
 {{- end -}}
+{{- $drain := get $v.settings "drain-seconds" | default 25 | int -}}
+{{- if le (int $v.terminationGracePeriodSeconds) (add $drain $v.preStopSeconds | int) -}}
+{{- fail (printf "terminationGracePeriodSeconds is %d; it must be more than drain-seconds (%d) and preStopSeconds (%d) together" (int $v.terminationGracePeriodSeconds) $drain (int $v.preStopSeconds)) -}}
+{{- end -}}
 {{- if and (ne $v.role "gateway") (or (gt (int $v.replicas) 1) $v.autoscaling.enabled) -}}
 {{- fail (printf "role %s runs once in a release: replicas must be 1 and autoscaling.enabled false" $v.role) -}}
 {{- end -}}
@@ -214,8 +228,15 @@ volumeMounts:
 {{- fail "control: a gateway needs the address of control, such as control.example:8400" -}}
 {{- end -}}
 {{- with $v.gateway.cluster -}}
-{{- if ne (empty .accessId) (empty .existingSecret) -}}
-{{- fail "gateway.cluster: accessId and existingSecret belong together" -}}
+{{- if and .existingSecret (not .accessId) -}}
+{{- fail "gateway.cluster: existingSecret is set and accessId is not" -}}
+{{- end -}}
+{{- $secret := has .accessType (list "access_key" "certificate") -}}
+{{- if and .accessId $secret (not .existingSecret) -}}
+{{- fail (printf "gateway.cluster.existingSecret is missing: what replicas sign in with (accessType %s)" .accessType) -}}
+{{- end -}}
+{{- if and .existingSecret (not $secret) -}}
+{{- fail (printf "gateway.cluster.existingSecret: accessType %s signs in without a secret" .accessType) -}}
 {{- end -}}
 {{- end -}}
 {{- if $v.autoscaling.enabled -}}

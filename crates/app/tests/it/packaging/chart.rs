@@ -119,6 +119,8 @@ fn spreading_needs_no_affinity_and_autoscaling_owns_the_number() {
     assert!(set["replicas"].is_null());
     let pod = &set["template"]["spec"];
     assert!(pod["affinity"].is_null());
+    // Balancers learn that a pod ends before it does.
+    assert_eq!(pod["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"], 5);
     assert_eq!(pod["topologySpreadConstraints"].as_array().unwrap().len(), 1);
     let claimed = &set["persistentVolumeClaimRetentionPolicy"];
     assert_eq!(*claimed, json!({"whenDeleted": "Retain", "whenScaled": "Retain"}));
@@ -146,7 +148,10 @@ fn wrong_values_are_refused_by_name() {
         ("gateway", "image.tag=latest", &["image"]),
         ("gateway", "image.digest=sha256:1", &["digest"]),
         ("gateway", "gateway.existingSecret=x", &["existingSecret"]),
-        ("gateway", "gateway.cluster.existingSecret=", &["accessId and existingSecret"]),
+        ("gateway", "gateway.cluster.existingSecret=", &["gateway.cluster.existingSecret"]),
+        ("gateway", "gateway.cluster.accessId=", &["accessId is not"]),
+        ("gateway", "gateway.cluster.accessType=password", &["accessType"]),
+        ("gateway", "gateway.cluster.accessType=gcp", &["gcp signs in without a secret"]),
         ("gateway", "env[0].name=GATEWAY_ACCESS_KEY", &["GATEWAY_ACCESS_KEY", "existingSecret"]),
         ("gateway", "env[0].name=CUSTOMER_FRAGMENTS", &["CUSTOMER_FRAGMENTS"]),
         ("gateway", "env[0].name=db_password", &["db_password"]),
@@ -155,6 +160,7 @@ fn wrong_values_are_refused_by_name() {
         ("gateway", "settings.data-dir=/tmp", &["settings.data-dir"]),
         ("gateway", "autoscaling.minReplicas=9", &["minReplicas"]),
         ("gateway", "service.port=80", &["port"]),
+        ("gateway", "settings.drain-seconds=36", &["terminationGracePeriodSeconds is 40"]),
         ("control", "replicas=2", &["control", "replicas"]),
         ("control", "controlPlane.database.url=", &["url"]),
         ("control", passwords, &["url"]),
@@ -177,9 +183,16 @@ fn wrong_values_are_refused_by_name() {
 #[test]
 fn the_roles_know_the_settings_that_are_rendered() {
     let Some(helm) = Helm::find() else { return };
-    for example in EXAMPLES {
+    let cloud = "gateway.cluster.accessType=aws_iam,gateway.cluster.existingSecret=";
+    for (example, more) in [
+        ("gateway", &[][..]),
+        ("gateway", &["--set", "gateway.cluster.accessType=certificate"]),
+        ("gateway", &["--set", cloud]),
+        ("control", &[]),
+        ("fragments", &[]),
+    ] {
         let home = tempfile::tempdir().unwrap();
-        let objects = yaml(&helm.render(example, &[]).expect(0).out);
+        let objects = yaml(&helm.render(example, more).expect(0).out);
         let set = &of_kind(&objects, "StatefulSet")["spec"]["template"]["spec"];
         let mounted = home.path().join("mounted");
         let text = of_kind(&objects, "ConfigMap")["data"]["keysherd.toml"].as_str().unwrap();

@@ -27,6 +27,8 @@ fn the_units_are_valid_and_expose_little() {
         let mut security = Command::new("systemd-analyze");
         security.args(["security", "--offline=yes", "--no-pager", "--threshold", EXPOSURE_MAX]);
         finish(security.arg(&here), b"").expect(0);
+        // Codes of a configuration that is wrong and of a directory that cannot be used.
+        assert!(text.contains("\nRestartPreventExitStatus=64 73\n"), "{}", path.display());
         the_flags_exist(&text);
     }
     assert_eq!(units, 4);
