@@ -4,10 +4,10 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use keysherd_authn::{BoxFuture, Desk, Entrant, Outward};
-use keysherd_base::{AccessId, ClockHandle, Fault, FaultKind, RngHandle, SecretString};
+use keysherd_base::{AccessId, AccountId, ClockHandle, Fault, FaultKind, RngHandle, SecretString};
 use keysherd_plane::admission::{LoginAdmit, Ticket};
 use keysherd_plane::challenges::ChallengeMake;
-use keysherd_plane::{Ask, Caller, Client, PlaneHandle};
+use keysherd_plane::{About, Ask, Caller, Client, NOTE_ABOUT_MAX, PlaneHandle};
 
 use crate::browser::BrowserLogins;
 use crate::budget::AnswerBudget;
@@ -79,6 +79,11 @@ impl Desk for Ctx {
         self.services.configs.of_method(kind, name, access_id)
     }
 
+    fn account(&self, kind: &str, access_id: &AccessId) -> Option<AccountId> {
+        let mut configs = self.services.configs.of_kind(kind).into_iter();
+        configs.find(|config| config.access_id == *access_id).map(|config| config.account)
+    }
+
     fn challenge<'a>(
         &'a self,
         access_id: &'a AccessId,
@@ -115,6 +120,8 @@ struct SoFar {
     recorded: AtomicU8,
     /// What its login was admitted with.
     ticket: Mutex<Option<Ticket>>,
+    /// What it is about, for a record that only this gateway can ask for.
+    about: Mutex<Vec<(About, String)>>,
 }
 
 impl Ctx {
@@ -172,6 +179,19 @@ impl Ctx {
         if !matches!(fault.kind(), FaultKind::Unavailable | FaultKind::Internal) {
             self.mark(Recorded::Failure);
         }
+    }
+
+    /// Has the audit record of this request say what it is about. Nothing secret.
+    pub(crate) fn tell(&self, what: About, value: impl Into<String>) {
+        let mut about = self.so_far.about.lock().unwrap_or_else(PoisonError::into_inner);
+        if about.len() < NOTE_ABOUT_MAX {
+            about.push((what, value.into()));
+        }
+    }
+
+    /// What this request is about.
+    pub fn told(&self) -> Vec<(About, String)> {
+        self.so_far.about.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// What this request's login was admitted with, to be brought back once.

@@ -7,6 +7,7 @@ use keysherd_authn::BoxFuture;
 use keysherd_base::{
     AccessId, AccountId, ClockHandle, Fault, RngHandle, Secret, SecretString, Timestamp, Uid,
 };
+use keysherd_egress::Egress;
 use keysherd_sinks::{Format, Settings, Sink, Way, by_name};
 use keysherd_wire::wipe;
 use serde::{Deserialize, Serialize};
@@ -201,7 +202,8 @@ pub struct NoForwarding(Way);
 impl NoForwarding {
     /// One with this time and randomness.
     pub fn new(clock: ClockHandle, rng: RngHandle) -> Arc<Self> {
-        Arc::new(Self(Way { clock, rng, lends_identity: false }))
+        let egress = Egress::default();
+        Arc::new(Self(Way { clock, rng, lends_identity: false, egress }))
     }
 }
 

@@ -29,6 +29,17 @@ pub(crate) enum PassphraseSource {
 }
 
 impl PassphraseSource {
+    /// The file that is named, or the systemd credential when this process has it.
+    pub(crate) fn file_or_credential(
+        file: Option<String>,
+        credential: &str,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Option<Self> {
+        let credential = Self::Credential(credential.to_owned());
+        let credential = credential.path(env).filter(|path| path.is_file()).map(|_| credential);
+        file.map(|file| Self::File(PathBuf::from(file))).or(credential)
+    }
+
     /// The file it is read from.
     pub(crate) fn path(&self, env: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
         match self {

@@ -13,7 +13,7 @@ use keysherd_base::{AccessId, Fault, SecretString};
 use keysherd_domain::claims::SubClaims;
 use ldap3::{Ldap, LdapConnAsync, LdapError, Scope, SearchEntry, SearchOptions};
 
-use crate::outward::{ANSWER_PATIENCE, Outward};
+use crate::outward::ANSWER_PATIENCE;
 use crate::{Desk, Entrant, VALUES_MAX, folded};
 
 mod config;
@@ -79,7 +79,7 @@ enum Question<'a> {
     Known(&'a str),
 }
 
-/// Who `claimant` is.
+/// Who `claimant` is. Callers hold a turn of [`crate::Outward`].
 ///
 /// # Errors
 /// [`Fault::unauthorized`] when the directory refuses them, [`Fault::unavailable`] when it cannot
@@ -87,10 +87,9 @@ enum Question<'a> {
 pub(crate) async fn login(
     directory: &Directory,
     claimant: &Claimant<'_>,
-    outward: &Outward,
     desk: &dyn Desk,
 ) -> Result<Person, Fault> {
-    asked(directory, Question::Claimant(claimant, desk), outward).await
+    asked(directory, Question::Claimant(claimant, desk)).await
 }
 
 /// Who `username` is, of whom is known already that it is them. The entry must have that very
@@ -99,20 +98,11 @@ pub(crate) async fn login(
 /// # Errors
 /// [`Fault::unauthorized`] when the directory has nobody of that name, [`Fault::unavailable`] when
 /// it cannot be asked.
-pub(crate) async fn lookup(
-    directory: &Directory,
-    username: &str,
-    outward: &Outward,
-) -> Result<Person, Fault> {
-    asked(directory, Question::Known(username), outward).await
+pub(crate) async fn lookup(directory: &Directory, username: &str) -> Result<Person, Fault> {
+    asked(directory, Question::Known(username)).await
 }
 
-async fn asked(
-    directory: &Directory,
-    question: Question<'_>,
-    outward: &Outward,
-) -> Result<Person, Fault> {
-    let _turn = outward.turn().await?;
+async fn asked(directory: &Directory, question: Question<'_>) -> Result<Person, Fault> {
     let asking = async {
         let settings = directory.settings()?;
         let connecting = LdapConnAsync::with_settings(settings, &directory.url);

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 
-use keysherd_base::{AccessId, ClockHandle, Fault, RngHandle, SecretString, Timestamp};
+use keysherd_base::{AccessId, AccountId, ClockHandle, Fault, RngHandle, SecretString, Timestamp};
 use keysherd_domain::claims::SubClaims;
 use keysherd_wire::{Args, FieldSpec, Group};
 
@@ -102,6 +102,9 @@ pub trait Desk: Send + Sync {
         name: &str,
         access_id: &AccessId,
     ) -> Result<Option<SecretString>, Fault>;
+
+    /// Whose configuration of `kind` for the method `access_id` it is; `None` when there is none.
+    fn account(&self, kind: &str, access_id: &AccessId) -> Option<AccountId>;
 
     /// A challenge of the control plane, for the method `access_id` and the thing whose hash is
     /// `subject`.

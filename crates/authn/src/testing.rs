@@ -4,7 +4,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use keysherd_base::{
-    AccessId, Clock as _, ClockHandle, Fault, ManualClock, RngHandle, SecretString, Timestamp,
+    AccessId, AccountId, Clock as _, ClockHandle, Fault, ManualClock, RngHandle, SecretString,
+    Timestamp,
 };
 use keysherd_crypto::random::SystemRng;
 
@@ -67,6 +68,10 @@ impl Desk for TestDesk {
         _: Entrant<'a>,
     ) -> BoxFuture<'a, Result<&'a Outward, Fault>> {
         Box::pin(async { Ok(&self.outward) })
+    }
+
+    fn account(&self, _: &str, _: &AccessId) -> Option<AccountId> {
+        None
     }
 
     fn config(&self, _: &str, _: &str, _: &AccessId) -> Result<Option<SecretString>, Fault> {

@@ -12,7 +12,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use keysherd_base::Fault;
-use reqwest::{Certificate, Url, redirect};
+use keysherd_egress::Egress;
+use reqwest::{Certificate, Url};
 use tokio::sync::Semaphore;
 
 #[cfg(test)]
@@ -42,6 +43,8 @@ pub struct WebSettings {
     pub google_keys_uri: Option<String>,
     /// Where Oracle's identity service is, if not at `identity.REGION.oraclecloud.com`.
     pub oci_identity_url: Option<String>,
+    /// How connections leave.
+    pub egress: Egress,
 }
 
 /// A request.
@@ -88,6 +91,7 @@ struct Parts {
     loopback_http: bool,
     google_keys_uri: Option<String>,
     oci_identity_url: Option<String>,
+    egress: Egress,
     // Made at the first request: reading the system's certificates takes time, and machines
     // without any serve methods that ask nobody.
     client: OnceLock<Result<reqwest::Client, String>>,
@@ -126,6 +130,7 @@ impl Web {
             loopback_http: settings.loopback_http,
             google_keys_uri: settings.google_keys_uri.clone(),
             oci_identity_url: settings.oci_identity_url.clone(),
+            egress: settings.egress.clone(),
             ..Parts::default()
         })))
     }
@@ -195,9 +200,10 @@ impl Web {
 
     fn client(&self) -> Result<&reqwest::Client, String> {
         let made = self.0.client.get_or_init(|| {
-            let mut builder = reqwest::Client::builder()
-                .user_agent(concat!("keysherd/", env!("CARGO_PKG_VERSION")))
-                .redirect(redirect::Policy::none())
+            let mut builder = self
+                .0
+                .egress
+                .http()
                 .https_only(!self.0.loopback_http)
                 .connect_timeout(Duration::from_secs(REQUEST_SECONDS))
                 .pool_max_idle_per_host(2)

@@ -31,10 +31,12 @@ pub(crate) async fn admit(
     }
     let now = control.now();
     let ticket = Ticket(control.rng.array()?);
-    let person = person.map(|name| folded(&name));
-    let who = person
-        .as_deref()
-        .map_or(Tried::Machine(&access_id), |name| Tried::PersonOf { access_id: &access_id, name });
+    let spelled = person.map(|name| name.trim().to_lowercase());
+    let person = spelled.as_deref().map(folded);
+    let who = match (&person, &spelled) {
+        (Some(name), Some(spelled)) => Tried::PersonOf { access_id: &access_id, name, spelled },
+        _ => Tried::Machine(&access_id),
+    };
     let admitted = control.guard.admit(who, caller.client.address, true, now);
     match admitted {
         Ok(attempt) => {

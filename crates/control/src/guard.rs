@@ -11,6 +11,10 @@
 //!
 //! A lock lasts a minute, then two, four and so on to an hour, with one try after each.
 //!
+//! A person elsewhere ([`Tried::PersonOf`]) is counted under all names that a directory may take
+//! for theirs together, as two people can be whose names only look alike. So a good login forgives
+//! the wrong ones under the very name that it came under, and makes its place known for that only.
+//!
 //! A place is the network of a client ([`client_network`]) that the person signed in from within
 //! [`people::PLACE_DAYS`]; strangers can thus not lock a person out of where they usually are.
 //! Whether the person exists makes no difference to any of this, and every spelling of an address
@@ -52,6 +56,8 @@ pub(crate) enum Tried<'a> {
         access_id: &'a AccessId,
         /// The name, as [`keysherd_authn::folded`] makes it.
         name: &'a str,
+        /// The name as it was given, up to letter case and spaces around it.
+        spelled: &'a str,
     },
 }
 
@@ -83,8 +89,11 @@ pub(crate) struct Attempt<'g> {
 pub(crate) struct Trying {
     /// Keyed hash of who is tried.
     pub(crate) subject: [u8; 32],
+    /// Keyed hash of the very name; the same as the subject where that is one name only.
+    spelling: [u8; 32],
     /// The client's network.
     pub(crate) network: IpAddr,
+    /// Keyed hash of the very name and the network.
     place: [u8; 32],
     budget: Budget,
     /// Whether something was taken from the budget.
@@ -93,11 +102,20 @@ pub(crate) struct Trying {
     person: Option<[u8; 32]>,
 }
 
+impl Trying {
+    /// Whether wrong logins under other names are counted together with these.
+    fn counted_with_others(&self) -> bool {
+        self.person == Some(self.subject) && self.spelling != self.subject
+    }
+}
+
 /// What a wrong login changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Counted {
     /// What is to be kept; `None` for machines.
     pub(crate) row: Option<GuardRow>,
+    /// What is to be kept of the very name, where others are counted with it.
+    pub(crate) spelled: Option<GuardRow>,
     /// Whether the address has no budget left.
     pub(crate) spent: bool,
 }
@@ -107,6 +125,10 @@ pub(crate) struct Counted {
 pub(crate) struct Cleared {
     /// The subject that is forgiven, if there was something to forgive.
     pub(crate) forgiven: Option<[u8; 32]>,
+    /// The very name of which nothing is to be remembered.
+    pub(crate) spelled: Option<[u8; 32]>,
+    /// What is left of the subject: wrong logins under names that look like this one.
+    pub(crate) left: Option<GuardRow>,
     /// The place that is new or was not seen for a day.
     pub(crate) place: Option<PlaceRow>,
     /// The place that had to go for it.
@@ -146,7 +168,8 @@ impl LoginGuard {
         now: Timestamp,
     ) -> Result<Attempt<'_>, Box<Refused>> {
         let network = client_network(address);
-        let (subject, place) = (self.subject(who), self.place(who, network));
+        let (subject, spelling) = (self.subject(who), self.spelling(who));
+        let place = self.place(&spelling, network);
         let refused = |until: Timestamp| Box::new(Refused { subject, network, until, now });
         let budget = match who {
             Tried::Person(_) | Tried::PersonOf { .. } => Budget::People,
@@ -160,11 +183,11 @@ impl LoginGuard {
             return Err(refused(until));
         }
         let taken = taken.is_ok();
-        let trying = Trying { subject, network, place, budget, taken, person: None };
+        let trying = Trying { subject, spelling, network, place, budget, taken, person: None };
         let mut attempt = self.attempt(trying);
         if budget == Budget::People {
             self.end_tickets(now);
-            let counted = self.people.counted_under(subject, place, now);
+            let counted = self.people.counted_under(&attempt.trying, now);
             self.people.reserve(counted, now).map_err(refused)?;
             attempt.trying.person = Some(counted);
         }
@@ -210,7 +233,7 @@ impl LoginGuard {
         let (kind, within, name) = match who {
             Tried::Machine(id) => (b"machine", "", id.as_str()),
             Tried::Person(email) => (b"person\0", "", email),
-            Tried::PersonOf { access_id, name } => (b"member\0", access_id.as_str(), name),
+            Tried::PersonOf { access_id, name, .. } => (b"member\0", access_id.as_str(), name),
         };
         // An access id has no zero byte.
         let within = within.as_bytes();
@@ -219,12 +242,19 @@ impl LoginGuard {
         self.key.tag(&[b"login-guard\0", kind, b"\0", within, separator, name])
     }
 
-    fn place(&self, who: Tried<'_>, network: IpAddr) -> [u8; 32] {
+    fn spelling(&self, who: Tried<'_>) -> [u8; 32] {
+        let Tried::PersonOf { access_id, spelled, .. } = who else { return self.subject(who) };
+        // An access id has no zero byte.
+        let (within, name) = (access_id.as_str().as_bytes(), spelled.as_bytes());
+        self.key.tag(&[b"login-spelling\0", within, b"\0", name])
+    }
+
+    fn place(&self, spelling: &[u8; 32], network: IpAddr) -> [u8; 32] {
         let octets = match network {
             IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
             IpAddr::V6(v6) => v6.octets(),
         };
-        self.key.tag(&[b"login-place\0", &self.subject(who), &octets])
+        self.key.tag(&[b"login-place\0", spelling, &octets])
     }
 }
 
@@ -232,18 +262,16 @@ impl Attempt<'_> {
     /// The credential was wrong.
     pub(crate) fn wrong(mut self, now: Timestamp) -> Counted {
         self.settled = true;
-        let Trying { network, budget, person, .. } = self.trying;
-        let row = person.map(|counted| self.guard.people.wrong(counted, now));
-        Counted { row, spent: self.guard.addresses.is_spent(network, budget, now) }
+        let Trying { network, budget, .. } = self.trying;
+        let (row, spelled) = self.guard.people.wrong(&self.trying, now);
+        Counted { row, spelled, spent: self.guard.addresses.is_spent(network, budget, now) }
     }
 
     /// The credential was good.
     pub(crate) fn good(mut self, now: Timestamp) -> Cleared {
         self.settled = true;
         self.give_back();
-        let Trying { subject, place, person, .. } = self.trying;
-        let Some(counted) = person else { return Cleared::default() };
-        self.guard.people.good(counted, subject, place, now)
+        self.guard.people.good(&self.trying, now)
     }
 
     /// What was taken, which somebody else gives back.

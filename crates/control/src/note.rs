@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use keysherd_audit::{Draft, Failure, Param, action};
 use keysherd_base::{Fault, FaultKind};
-use keysherd_plane::{Audited, Caller, Note};
+use keysherd_plane::{Audited, Caller, NOTE_ABOUT_MAX, Note};
 
 use crate::audit::{audit_draft, draft_of};
 use crate::authorize::log_unrecorded;
@@ -22,8 +22,14 @@ pub(crate) async fn note(
     caller: &Caller,
     message: Note,
 ) -> Result<Audited, Fault> {
-    let Some(kind) = message.failure else { return success(control, caller).await };
-    let detail = vec![Param::public("error", message.detail.clone())];
+    if message.about.len() > NOTE_ABOUT_MAX {
+        return Err(Fault::bad_request(format!("a note about more than {NOTE_ABOUT_MAX} things")));
+    }
+    let about = message.about.into_iter().map(|(what, value)| Param::public(what.name(), value));
+    let Some(kind) = message.failure else {
+        return success(control, caller, about.collect()).await;
+    };
+    let detail = about.chain([Param::public("error", message.detail.clone())]).collect();
     let draft = match control.authenticate(caller) {
         Ok(principal) => audit_draft(caller, &principal, action::REFUSED_REQUEST, "", detail),
         Err(rejection) => match rejection.bearer {
@@ -40,13 +46,13 @@ pub(crate) async fn note(
     record(control, draft, Some(kind)).await
 }
 
-async fn success(control: &Control, caller: &Caller) -> Result<Audited, Fault> {
+async fn success(control: &Control, caller: &Caller, about: Vec<Param>) -> Result<Audited, Fault> {
     if caller.token.is_none() {
         // A command that takes no token and asked for nothing else: no account to record it in.
         return Ok(Audited);
     }
     let principal = control.principal(caller).await?;
-    let mut draft = audit_draft(caller, &principal, action::REFUSED_REQUEST, "", Vec::new());
+    let mut draft = audit_draft(caller, &principal, action::REFUSED_REQUEST, "", about);
     draft.action = Cow::Owned(caller.command.replace('-', "_"));
     record(control, draft, None).await
 }

@@ -56,7 +56,7 @@ impl Control {
         let now = self.now();
         let (key, network) = (attempt.trying.subject, attempt.trying.network);
         let person = attempt.person.clone();
-        let Counted { row, spent } = attempt.wrong(now);
+        let Counted { row, spelled, spent } = attempt.wrong(now);
         if let Some(row) = row {
             let mut records = Vec::new();
             if let Some(method) = method.filter(|_| row.failures >= FREE_TRIES) {
@@ -68,7 +68,11 @@ impl Control {
                 let draft = person.into_iter().fold(draft, |draft, name| draft.with("user", name));
                 records.push((draft, None));
             }
-            let kept = self.store.commit(Vec::new(), move |tx| login_guards::put(tx, &row));
+            let keep = move |tx: &Tx| {
+                login_guards::put(tx, &row)?;
+                spelled.iter().try_for_each(|row| login_guards::put(tx, row))
+            };
+            let kept = self.store.commit(Vec::new(), keep);
             let recorded = self.store.record(records);
             let refusal = self.refusal(caller, method, fault).await;
             return match kept.await.and(recorded.await) {
@@ -128,9 +132,10 @@ impl Control {
         let nothing = cleared == Cleared::default();
         let subject = cleared.place.map(|row| row.subject);
         let job = move |tx: &Tx| {
-            if let Some(forgiven) = &cleared.forgiven {
+            for forgiven in [&cleared.forgiven, &cleared.spelled].into_iter().flatten() {
                 login_guards::remove(tx, forgiven)?;
             }
+            cleared.left.iter().try_for_each(|row| login_guards::put(tx, row))?;
             if let (Some(subject), Some(dropped)) = (&subject, &cleared.dropped) {
                 login_guards::remove_place(tx, subject, dropped)?;
             }

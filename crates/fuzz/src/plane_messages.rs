@@ -16,7 +16,7 @@ use keysherd_plane::items::{ItemUpdate, ItemUpdateParts, ItemsDelete, SealedValu
 use keysherd_plane::roles::{AssocCreate, RoleCreate, RuleSet};
 use keysherd_plane::rotation::{RewrapPut, RewrapTake, RewrappedValue};
 use keysherd_plane::{
-    AccessReply, Caller, ItemReply, KeyReply, Note, Reply, Request, SessionReply, Warned,
+    About, AccessReply, Caller, ItemReply, KeyReply, Note, Reply, Request, SessionReply, Warned,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -76,7 +76,12 @@ pub(crate) fn requests() -> Vec<Request> {
     sub_claims.set("group", "ops");
     let parts = ItemUpdateParts { new_path: Some(path("/c")), ..ItemUpdateParts::default() };
     vec![
-        Note { failure: Some(FaultKind::TooLarge), detail: "too large".to_owned() }.into(),
+        Note {
+            failure: Some(FaultKind::TooLarge),
+            detail: "too large".to_owned(),
+            about: vec![(About::Receiver, "logs.example:514".to_owned())],
+        }
+        .into(),
         Login { subject: LoginSubject::AccessId(access_id), proof, otp: None }.into(),
         Grant { wishes: wishes(), with_permit: true, keep: false }.into(),
         RoleCreate {

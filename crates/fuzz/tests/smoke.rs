@@ -145,6 +145,7 @@ smoke_tests!(
     patterns,
     permits,
     plane_messages,
+    proxy_answers,
     recovery_shares,
     role_merges,
     routes,

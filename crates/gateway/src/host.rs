@@ -42,9 +42,10 @@ impl Host for GatewayHost {
         Box::pin(async move {
             let note = match (outcome, call.recorded()) {
                 (Ok(()), Recorded::Success) | (Err(_), Recorded::Failure) => return Ok(()),
-                (Ok(()), _) => Note { failure: None, detail: String::new() },
+                (Ok(()), _) => Note::success(),
                 (Err(fault), _) => Note::failure(fault),
             };
+            let note = Note { about: call.told(), ..note };
             call.ask(note).await.map(|_| ())
         })
     }

@@ -4,10 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use keysherd_egress::{Egress, Target};
 use keysherd_fragments::manager_set::ManagerIndex;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, lookup_host};
-use tokio::time::timeout;
+use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -16,13 +16,11 @@ use crate::relay;
 use crate::tls;
 use crate::trust::TrustHandle;
 
-/// Most addresses of one name that are tried.
-const ADDRESSES_MAX: usize = 4;
-
 /// A way to another role.
 #[derive(Clone)]
 pub struct Route {
     address: String,
+    egress: Egress,
     relay: Option<(TrustHandle, ManagerIndex)>,
 }
 
@@ -40,13 +38,20 @@ pub(crate) struct Connected {
 impl Route {
     /// Straight to `address` (`host:port`).
     pub fn direct(address: impl Into<String>) -> Self {
-        Self { address: address.into(), relay: None }
+        Self { address: address.into(), egress: Egress::default(), relay: None }
     }
 
     /// To the manager with index `manager` through the relay at `address` (`host:port`), which
     /// shows a key that `relay` allows and can read nothing.
     pub fn relayed(address: impl Into<String>, relay: TrustHandle, manager: ManagerIndex) -> Self {
-        Self { address: address.into(), relay: Some((relay, manager)) }
+        let relay = Some((relay, manager));
+        Self { address: address.into(), egress: Egress::default(), relay }
+    }
+
+    /// The same by this way out: through its proxy, where it has one for the address.
+    #[must_use]
+    pub fn through(self, egress: &Egress) -> Self {
+        Self { egress: egress.clone(), ..self }
     }
 
     /// Connects as `identity` to a role whose key `trust` allows, with `limit` for TCP.
@@ -59,7 +64,7 @@ impl Route {
         trust: &TrustHandle,
         limit: Duration,
     ) -> Result<Connected, String> {
-        let tcp = connect_tcp(&self.address, limit).await?;
+        let tcp = connect_tcp(&self.egress, &self.address, limit).await?;
         let stream: Box<dyn Stream> = match &self.relay {
             None => Box::new(tcp),
             Some((relay_trust, manager)) => {
@@ -88,28 +93,17 @@ impl fmt::Debug for Route {
     }
 }
 
-/// Connects to the first address of `address` that answers.
+/// Connects to `address` (`host:port`).
 ///
 /// # Errors
-/// Why none does, in words.
-pub(crate) async fn connect_tcp(address: &str, limit: Duration) -> Result<TcpStream, String> {
-    let found = timeout(limit, lookup_host(address)).await;
-    let found = found.map_err(|_| "the name is not resolved in time".to_owned())?;
-    let found: Vec<_> = found.map_err(|error| error.to_string())?.take(ADDRESSES_MAX).collect();
-    let share = limit / u32::try_from(found.len().max(1)).unwrap_or(1);
-    let mut last = "the name has no address".to_owned();
-    for address in found {
-        match timeout(share, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => {
-                // Messages are written whole; waiting for more to send would only delay them.
-                stream.set_nodelay(true).map_err(|error| error.to_string())?;
-                return Ok(stream);
-            }
-            Ok(Err(error)) => last = error.to_string(),
-            Err(_) => last = "no connection in time".to_owned(),
-        }
-    }
-    Err(last)
+/// Why not, in words.
+pub(crate) async fn connect_tcp(
+    egress: &Egress,
+    address: &str,
+    limit: Duration,
+) -> Result<TcpStream, String> {
+    let target = Target::parse(address).ok_or("its address is no host with a port")?;
+    egress.connect(&target, limit).await.map_err(|error| error.why)
 }
 
 async fn shake(

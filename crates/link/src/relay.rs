@@ -8,6 +8,7 @@
 
 use std::time::Duration;
 
+use keysherd_egress::Egress;
 use keysherd_fragments::manager_set::ManagerIndex;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -138,8 +139,10 @@ where
     if addresses.is_empty() {
         return Err(Refused::Unknown);
     }
+    // Managers are where control's own operator put them, or on its side of the network.
+    let direct = Egress::default();
     for address in &addresses {
-        match connect_tcp(address, REACH_TIMEOUT).await {
+        match connect_tcp(&direct, address, REACH_TIMEOUT).await {
             Ok(target) => return Ok((manager, target)),
             Err(error) => tracing::debug!(%manager, error, "the relay cannot reach a manager"),
         }

@@ -38,6 +38,40 @@ pub struct Note {
     pub failure: Option<FaultKind>,
     /// The public text of the failure.
     pub detail: String,
+    /// What the request was about, where only the gateway knows that: at most
+    /// [`NOTE_ABOUT_MAX`]. Nothing secret.
+    pub about: Vec<(About, String)>,
+}
+
+/// Most things that one [`Note`] says a request was about.
+pub const NOTE_ABOUT_MAX: usize = 16;
+
+/// What of a gateway's own configuration a request was about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum About {
+    /// The kind of the configuration, such as that of a log target.
+    Kind,
+    /// Its name among those of its kind.
+    Name,
+    /// Host and port of somebody that the gateway connects to for it.
+    Receiver,
+    /// The access id that is used for it.
+    AccessId,
+    /// Whether it is in use.
+    Enabled,
+}
+
+impl About {
+    /// The parameter's name in audit records.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Kind => "kind",
+            Self::Name => "name",
+            Self::Receiver => "receiver",
+            Self::AccessId => "access-id",
+            Self::Enabled => "enabled",
+        }
+    }
 }
 
 /// Confirms that a [`Note`] is durable.
@@ -58,8 +92,14 @@ impl Caller {
 }
 
 impl Note {
+    /// The note for a request that succeeded.
+    pub fn success() -> Self {
+        Self { failure: None, detail: String::new(), about: Vec::new() }
+    }
+
     /// The note for a request that failed with `fault`.
     pub fn failure(fault: &Fault) -> Self {
-        Self { failure: Some(fault.kind()), detail: fault.public().to_owned() }
+        let detail = fault.public().to_owned();
+        Self { failure: Some(fault.kind()), detail, about: Vec::new() }
     }
 }

@@ -43,7 +43,7 @@ use std::sync::Arc;
 
 use keysherd_base::Fault;
 
-pub use caller::{Audited, Caller, Client, Note};
+pub use caller::{About, Audited, Caller, Client, NOTE_ABOUT_MAX, Note};
 pub use request::{
     AccessReply, AccessRequest, Ask, Done, GatewayReply, GatewayRequest, ItemReply, ItemRequest,
     KeyReply, KeyRequest, RecordReply, RecordRequest, Reply, Request, SessionReply, SessionRequest,

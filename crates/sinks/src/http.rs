@@ -5,23 +5,25 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use keysherd_base::Fault;
-use reqwest::{Certificate, Client, Method, Url, redirect};
+use keysherd_egress::{Egress, Target};
+use reqwest::{Certificate, Client, Method, Url};
 use serde_json::Value;
 
-use crate::member::Undelivered;
+use crate::member::{Receiver, Undelivered};
 use crate::settings::bad;
 
 /// How long one request may take, from connecting to the last byte of its answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Largest answer that is read, in bytes: a bulk answer with a few hundred bytes for each line.
 const ANSWER_BYTES_MAX: usize = 1 << 20;
-/// How much of a refusal is told, in characters.
-const TOLD_CHARS_MAX: usize = 200;
 /// Longest time a receiver may ask to wait.
 const WAIT_MAX: Duration = Duration::from_secs(300);
 
 /// A client for one receiver.
-pub(crate) struct Http(Client);
+pub(crate) struct Http {
+    client: Client,
+    egress: Egress,
+}
 
 /// What is sent.
 pub(crate) struct Request<'a> {
@@ -43,10 +45,9 @@ impl Http {
     ///
     /// # Errors
     /// [`Fault::bad_request`] when the certificate cannot be read.
-    pub(crate) fn new(ca: Option<&str>) -> Result<Self, Fault> {
-        let mut builder = Client::builder()
-            .user_agent(concat!("keysherd/", env!("CARGO_PKG_VERSION")))
-            .redirect(redirect::Policy::none())
+    pub(crate) fn new(ca: Option<&str>, egress: &Egress) -> Result<Self, Fault> {
+        let mut builder = egress
+            .http()
             .timeout(PATIENCE)
             .connect_timeout(Duration::from_secs(10))
             .pool_max_idle_per_host(1)
@@ -56,9 +57,15 @@ impl Http {
             let found = Certificate::from_pem_bundle(ca.as_bytes()).map_err(unreadable)?;
             builder = builder.tls_certs_only(found);
         }
-        builder.build().map(Self).map_err(|error| {
+        let client = builder.build().map_err(|error| {
             Fault::bad_request("the certificates cannot be used").with_private(innermost(&error))
-        })
+        })?;
+        Ok(Self { client, egress: egress.clone() })
+    }
+
+    /// The way that it goes.
+    pub(crate) fn egress(&self) -> &Egress {
+        &self.egress
     }
 
     /// Sends a request; gives the body of an answer that says it was taken.
@@ -66,9 +73,14 @@ impl Http {
     /// # Errors
     /// [`Undelivered`], by the answer's status.
     pub(crate) async fn send(&self, request: Request<'_>) -> Result<Vec<u8>, Undelivered> {
-        let unreachable =
-            |error: reqwest::Error| Undelivered::later(innermost(&error.without_url()));
-        let mut sending = self.0.request(request.method, request.url).body(request.body);
+        let host = request.url.host_str().unwrap_or_default().to_owned();
+        let port = request.url.port_or_known_default().unwrap_or_default();
+        let proxied = self.egress.proxy_for(&host, port).is_some();
+        let unreachable = |error: reqwest::Error| {
+            let way = if proxied { " through this gateway's proxy" } else { "" };
+            Undelivered::later(format!("it does not answer{way}: {}", innermost(&error)))
+        };
+        let mut sending = self.client.request(request.method, request.url).body(request.body);
         for (name, value) in request.headers {
             sending = sending.header(*name, *value);
         }
@@ -83,7 +95,7 @@ impl Http {
             }
             body.extend_from_slice(&chunk);
         }
-        let why = || format!("it answers with status {status}: {}", told(&body));
+        let why = || format!("it answers with status {status}");
         match status {
             200..=299 => Ok(body),
             413 => Err(Undelivered::TooLarge),
@@ -100,22 +112,16 @@ impl Http {
 /// # Errors
 /// [`Undelivered::Later`] when it is none: whatever answered is not the receiver.
 pub(crate) fn json(body: &[u8]) -> Result<Value, Undelivered> {
-    serde_json::from_slice(body)
-        .map_err(|_| Undelivered::later(format!("its answer is no JSON: {}", told(body))))
+    serde_json::from_slice(body).map_err(|_| Undelivered::later("its answer is no JSON"))
 }
 
-/// The beginning of an answer, harmless to print.
-fn told(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(body);
-    text.trim().chars().take(TOLD_CHARS_MAX).flat_map(char::escape_default).collect()
-}
-
+/// The innermost cause of an error, which names no address.
 fn innermost(error: &dyn Error) -> String {
     let mut cause = error;
     while let Some(next) = cause.source() {
         cause = next;
     }
-    format!("it does not answer: {cause}")
+    cause.to_string()
 }
 
 /// The address of a receiver: `https`, or `http` to this very machine, since what goes there has
@@ -123,7 +129,7 @@ fn innermost(error: &dyn Error) -> String {
 ///
 /// # Errors
 /// [`Fault::bad_request`] names the field.
-pub(crate) fn receiver_url(field: &str, text: &str) -> Result<Url, Fault> {
+pub(crate) fn receiver_url(field: &str, text: &str, egress: &Egress) -> Result<Url, Fault> {
     if text.chars().any(|c| c.is_control() || c.is_whitespace()) || text.len() > 2_048 {
         return Err(bad(field, "it has a space or a control character, or over 2048 bytes"));
     }
@@ -131,6 +137,9 @@ pub(crate) fn receiver_url(field: &str, text: &str) -> Result<Url, Fault> {
     let url = url.ok_or_else(|| bad(field, "it must be an address such as https://host:port"))?;
     if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
         return Err(bad(field, "it has a user name, a password or a fragment (#)"));
+    }
+    if !url.host_str().is_some_and(|host| egress.admits(host)) {
+        return Err(private(field));
     }
     match url.scheme() {
         "https" => Ok(url),
@@ -140,6 +149,22 @@ pub(crate) fn receiver_url(field: &str, text: &str) -> Result<Url, Fault> {
             "it must begin with https://; without TLS only receivers on this machine are sent to",
         )),
     }
+}
+
+/// A receiver in a network that this gateway is inside of.
+pub(crate) fn private(field: &str) -> Fault {
+    bad(
+        field,
+        "it is an address of this machine or of a private network, which only gateways send to \
+         that run with --allow-private-receivers",
+    )
+}
+
+/// Who is at an address.
+pub(crate) fn receiver(url: &Url) -> Receiver {
+    let port = url.port_or_known_default().unwrap_or_default();
+    let protocol = if url.scheme() == "https" { "https" } else { "http" };
+    Receiver { target: Target::new(url.host_str().unwrap_or_default(), port), protocol }
 }
 
 fn is_loopback(url: &Url) -> bool {
@@ -162,4 +187,25 @@ pub(crate) fn below(url: &Url, path: &str) -> Url {
 pub(crate) fn header_value<'a>(field: &str, value: &'a str) -> Result<&'a str, Fault> {
     let good = value.len() <= 4_096 && value.bytes().all(|b| (0x20..0x7f).contains(&b));
     if good { Ok(value) } else { Err(bad(field, "it must be printable ASCII")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn receivers_have_addresses_that_may_be_sent_to() {
+        let (all, public) = (Egress::default(), Egress::default().public_only());
+        for inside in ["https://127.0.0.1", "https://2130706433", "https://[::ffff:a00:1]:9"] {
+            assert!(receiver_url("url", inside, &all).is_ok(), "{inside}");
+            let refused = receiver_url("url", inside, &public).unwrap_err();
+            assert!(refused.public().contains("--allow-private-receivers"), "{inside}");
+        }
+        assert!(receiver_url("url", "http://127.0.0.1:1", &all).is_ok());
+        assert!(receiver_url("url", "http://127.0.0.1:1", &public).is_err());
+        assert!(receiver_url("url", "https://logs.example", &public).is_ok());
+        let url = receiver_url("url", "https://logs.example/token-in-path", &public).unwrap();
+        let Receiver { target, protocol } = receiver(&url);
+        assert_eq!((target.to_string().as_str(), protocol), ("logs.example:443", "https"));
+    }
 }

@@ -21,7 +21,7 @@ mod testing;
 
 pub use conformance::complaints;
 pub use line::{Batch, Format, Line};
-pub use member::{Kind, Outlet, Shown, Sink, Undelivered, Way};
+pub use member::{Kind, Outlet, Receiver, Shown, Sink, Undelivered, Way};
 pub use settings::Settings;
 pub use sinks::{all, by_name};
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use keysherd_base::{ClockHandle, Fault, RngHandle};
+use keysherd_egress::{Egress, Target};
 use keysherd_wire::Group;
 
 use crate::{Batch, BoxFuture, Settings};
@@ -41,6 +42,17 @@ pub struct Way {
     /// Whether the operator of this gateway lets targets use the identity that its machine has in
     /// its cloud. Whoever may set up targets could otherwise act as that machine.
     pub lends_identity: bool,
+    /// How receivers are connected to, and which may be.
+    pub egress: Egress,
+}
+
+/// Somebody that lines are sent to.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Receiver {
+    /// Name or address, and port.
+    pub target: Target,
+    /// `https`, `http`, `tls`, `tcp` or `udp`. Only HTTP goes through proxies.
+    pub protocol: &'static str,
 }
 
 /// Why lines were not delivered. They are kept and sent again, whatever the reason.
@@ -55,7 +67,8 @@ pub enum Undelivered {
     },
     /// The receiver does not want them: the settings have to change.
     Refused {
-        /// What the receiver said. Nothing secret.
+        /// Which status it answered with. Nothing that it said: whoever may name receivers could
+        /// read with that what only this gateway reaches.
         why: String,
     },
     /// There were too many lines at once.
@@ -76,6 +89,9 @@ impl Undelivered {
 
 /// An open way to one receiver.
 pub trait Outlet: Send {
+    /// Whom it sends to: nothing secret, so no paths.
+    fn receivers(&self) -> Vec<Receiver>;
+
     /// Sends a batch. On success the receiver has all of it; else it may have some.
     ///
     /// # Errors

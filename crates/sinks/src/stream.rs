@@ -9,16 +9,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keysherd_base::Fault;
+use keysherd_egress::{Egress, Target};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::BuilderVerifierExt as _;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::{TcpStream, UdpSocket, lookup_host};
+use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use crate::member::Undelivered;
+use crate::http::private;
+use crate::member::{Receiver, Undelivered};
 use crate::settings::bad;
 
 /// How long a connection may take.
@@ -33,11 +35,11 @@ const DATAGRAM_BYTES_MAX: usize = 60_000;
 const DATAGRAMS_AT_ONCE: usize = 16;
 const MOMENT: Duration = Duration::from_millis(2);
 
-/// Host and port of a receiver.
+/// Host and port of a receiver, which is connected to without a proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
-    host: String,
-    port: u16,
+    target: Target,
+    egress: Egress,
 }
 
 impl Place {
@@ -45,28 +47,35 @@ impl Place {
     ///
     /// # Errors
     /// [`Fault::bad_request`] names the field.
-    pub(crate) fn parse(field: &str, text: &str, port: u16) -> Result<Self, Fault> {
-        let wrong = || bad(field, "it must be a host and a port, such as logs.example:514");
-        let (host, port) = match text.rsplit_once(':') {
-            Some((host, given)) if !host.contains(':') || host.ends_with(']') => {
-                (host, given.parse().map_err(|_| wrong())?)
-            }
-            _ => (text, port),
+    pub(crate) fn parse(
+        field: &str,
+        text: &str,
+        port: u16,
+        egress: &Egress,
+    ) -> Result<Self, Fault> {
+        let whole = match text.rsplit_once(':') {
+            // A bare IPv6 address has colons, and no port.
+            Some((host, _)) if !host.contains(':') || host.ends_with(']') => text.to_owned(),
+            Some(_) if !text.starts_with('[') => format!("[{text}]:{port}"),
+            _ => format!("{text}:{port}"),
         };
-        let host = host.trim_matches(['[', ']']);
-        let good = |b: u8| b.is_ascii_alphanumeric() || b"-._:".contains(&b);
-        if host.is_empty() || host.len() > 253 || port == 0 || !host.bytes().all(good) {
-            return Err(wrong());
+        let target = Target::parse(&whole)
+            .ok_or_else(|| bad(field, "it must be a host and a port, such as logs.example:514"))?;
+        if !egress.admits(target.host()) {
+            return Err(private(field));
         }
-        Ok(Self { host: host.to_owned(), port })
+        Ok(Self { target, egress: egress.clone() })
+    }
+
+    /// Who that is, by `protocol`.
+    pub(crate) fn receiver(&self, protocol: &'static str) -> Receiver {
+        Receiver { target: self.target.clone(), protocol }
     }
 
     async fn address(&self) -> Result<SocketAddr, Undelivered> {
-        let found = timeout(CONNECT_PATIENCE, lookup_host((self.host.as_str(), self.port))).await;
-        let mut found = found
-            .map_err(|_| Undelivered::later("its name is not found in time"))?
-            .map_err(|error| Undelivered::later(format!("its name is not found: {error}")))?;
-        found.next().ok_or_else(|| Undelivered::later("its name has no address"))
+        let found = self.egress.addresses(&self.target, CONNECT_PATIENCE).await;
+        let found = found.map_err(|error| Undelivered::later(error.why))?;
+        found.first().copied().ok_or_else(|| Undelivered::later("its name has no address"))
     }
 }
 
@@ -112,16 +121,22 @@ impl Stream {
         Self { place, tls }
     }
 
+    /// Who is at its other end.
+    pub(crate) fn receiver(&self) -> Receiver {
+        self.place.receiver(if self.tls.is_some() { "tls" } else { "tcp" })
+    }
+
     /// Sends `bytes`, and waits until the receiver has read them.
     ///
     /// # Errors
     /// [`Undelivered::Later`].
     pub(crate) async fn send(&self, bytes: &[u8]) -> Result<(), Undelivered> {
         let connect = async {
-            let address = self.place.address().await?;
-            let tcp = TcpStream::connect(address).await.map_err(|e| broken(&e))?;
+            let Place { target, egress } = &self.place;
+            let tcp = egress.connect_directly(target, CONNECT_PATIENCE).await;
+            let tcp = tcp.map_err(|error| Undelivered::later(error.why))?;
             let Some(tls) = &self.tls else { return Ok(Way::Plain(tcp)) };
-            let name = ServerName::try_from(self.place.host.clone())
+            let name = ServerName::try_from(target.host().to_owned())
                 .map_err(|_| Undelivered::refused("its name cannot be in a certificate"))?;
             let tls = TlsConnector::from(tls.clone()).connect(name, tcp).await;
             tls.map(|tls| Way::Tls(Box::new(tls))).map_err(|error| broken(&error))

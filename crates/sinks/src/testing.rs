@@ -5,6 +5,8 @@ use std::sync::Arc;
 use keysherd_audit::{Draft, Param, Record};
 use keysherd_base::{AccessId, AccountId, ManualClock, RequestId, Rng, RngFailed, Timestamp, Uid};
 
+use keysherd_egress::Egress;
+
 use crate::{Line, Way};
 
 /// When everything happens: 2026-01-05T10:11:12.345Z.
@@ -21,7 +23,8 @@ impl Rng for Sevens {
 
 /// A clock that stands still, and no randomness.
 pub(crate) fn way() -> Way {
-    Way { clock: Arc::new(ManualClock::new(NOW)), rng: Arc::new(Sevens), lends_identity: false }
+    let (clock, egress) = (Arc::new(ManualClock::new(NOW)), Egress::default());
+    Way { clock, rng: Arc::new(Sevens), lends_identity: false, egress }
 }
 
 /// A record.

@@ -64,7 +64,7 @@ impl Server {
         let log = log_file(&directory)?;
         let errors = log.try_clone().map_err(|error| format!("server.log: {error}"))?;
         let child = Command::new(product.binary())
-            .args(["server", "--listen", "127.0.0.1:0", "--data-dir"])
+            .args(["server", "--listen", "127.0.0.1:0", "--allow-private-receivers", "--data-dir"])
             .arg(&data)
             .args(arguments)
             .env_remove("KEYSHERD_CONFIG")

@@ -12,7 +12,7 @@ use super::addresses::{self, ManagerAddresses};
 use super::enroll::{self, EnrollSettings};
 use super::owner_key::{owner_key, owner_option};
 use super::settings::{Settings, common, option, switch};
-use super::{confinement, data_dir, database, identity};
+use super::{confinement, data_dir, database, egress, identity};
 use crate::exit::Exit;
 use crate::hardening::Confinement;
 
@@ -77,7 +77,7 @@ pub(crate) fn command() -> Command {
 }
 
 fn run_options(command: Command) -> Command {
-    database::database(identity::identity(common(command)))
+    egress::proxied(database::database(identity::identity(common(command))))
         .arg(option(
             "listen",
             "ADDRESS:PORT",
@@ -108,7 +108,7 @@ impl ControlSettings {
             owner_key: owner_key(&settings)?,
             managers: addresses::managers(&settings)?,
             database: database::load(&settings, env)?,
-            web: identity::load(&settings)?,
+            web: identity::load(&settings, &egress::load(&settings, env)?)?,
             log_json: settings.is_set("log-json")?,
         })
     }

@@ -1,6 +1,6 @@
 //! Where the control plane's store is, if not in its data directory.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::Command;
 use keysherd_store::PostgresSettings;
@@ -52,9 +52,7 @@ pub(super) fn load(
              --database-password-file",
         ));
     }
-    let credential = PassphraseSource::Credential(CREDENTIAL.to_owned());
-    let credential = credential.path(env).filter(|path| path.is_file()).map(|_| credential);
-    let source = file.map(|file| PassphraseSource::File(PathBuf::from(file))).or(credential);
+    let source = PassphraseSource::file_or_credential(file, CREDENTIAL, env);
     let password = source.map(|source| source.read(env)).transpose()?;
     let read = |path: &Path| std::fs::read(path);
     let parsed = PostgresSettings::parse(&url, password.as_ref(), read);

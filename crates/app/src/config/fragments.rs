@@ -5,14 +5,15 @@ use std::path::PathBuf;
 
 use clap::{ArgMatches, Command};
 use keysherd_crypto::sign::PublicKey;
+use keysherd_egress::Egress;
 use keysherd_fragments::manager_set::ManagerIndex;
 
 use super::addresses::{self, ManagerAddresses};
 use super::at_rest::{self, AtRest};
-use super::confinement;
 use super::enroll::{self, EnrollSettings};
 use super::owner_key::{owner_key, owner_option};
 use super::settings::{Settings, common, option, switch, wrong};
+use super::{confinement, egress};
 use crate::exit::Exit;
 use crate::hardening::Confinement;
 
@@ -36,6 +37,8 @@ pub(crate) struct FragmentsSettings {
     pub(crate) managers: ManagerAddresses,
     /// Whether the other managers are reached through control's relay.
     pub(crate) relay: bool,
+    /// How it reaches control and the other managers.
+    pub(crate) egress: Egress,
     /// What keeps the key of its store.
     pub(crate) at_rest: AtRest,
     /// What it gives up.
@@ -74,7 +77,7 @@ pub(crate) fn enrolling(
 
 /// The options of a manager.
 pub(super) fn run_options(command: Command) -> Command {
-    at_rest::at_rest(common(command))
+    egress::proxied(at_rest::at_rest(common(command)))
         .arg(option(
             "index",
             "N",
@@ -131,6 +134,7 @@ impl FragmentsSettings {
             controls: addresses::controls(settings)?,
             managers: addresses::managers(settings)?,
             relay: settings.is_set("relay")?,
+            egress: egress::load(settings, env)?,
             log_json: settings.is_set("log-json")?,
         };
         if config.relay && config.controls.is_empty() {

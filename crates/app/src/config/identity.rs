@@ -5,6 +5,7 @@ use std::path::Path;
 
 use clap::Command;
 use keysherd_control::{Web, WebSettings};
+use keysherd_egress::Egress;
 
 use super::settings::{Settings, option, switch, wrong};
 use crate::exit::Exit;
@@ -46,13 +47,14 @@ pub(super) fn identity(command: Command) -> Command {
 ///
 /// # Errors
 /// [`Exit::Configuration`] names the setting, its value and what is allowed.
-pub(super) fn load(settings: &Settings<'_>) -> Result<WebSettings, Exit> {
+pub(super) fn load(settings: &Settings<'_>, egress: &Egress) -> Result<WebSettings, Exit> {
     let file = settings.text("identity-ca-file")?;
     let found = WebSettings {
         extra_ca_pem: file.as_deref().map(Path::new).map(read).transpose()?,
         loopback_http: settings.is_set("identity-loopback-http")?,
         google_keys_uri: settings.text("google-keys-uri")?,
         oci_identity_url: settings.text("oci-identity-url")?,
+        egress: egress.clone(),
     };
     let Err(fault) = Web::new(&found) else { return Ok(found) };
     for name in ["google-keys-uri", "oci-identity-url"] {

@@ -59,7 +59,7 @@ impl ServerConfig {
         confinement.starts_programs = at_rest.starts_programs();
         confinement.readable.extend(at_rest.paths(env));
         let database = database::load(&settings, env)?;
-        let web = identity::load(&settings)?;
+        let web = identity::load(&settings, &serving.egress.egress)?;
         let log_json = settings.is_set("log-json")?;
         Ok(Self { data_dir, serving, at_rest, database, web, confinement, log_json })
     }

@@ -8,6 +8,7 @@ use keysherd_domain::auth_method::IpNetwork;
 use keysherd_gateway::{CacheSettings, Strictness};
 
 use super::cluster::{self, ClusterSettings};
+use super::egress::{self, EgressSettings};
 use super::settings::{Settings, option, options, switch, wrong};
 use super::tls::{self, TlsSettings};
 use crate::customer_fragments::module::{self, ModuleSource};
@@ -49,11 +50,13 @@ pub(crate) struct ServingSettings {
     pub(crate) lend_cloud_identity: bool,
     /// The cluster it is in.
     pub(crate) cluster: Option<ClusterSettings>,
+    /// How it reaches others.
+    pub(crate) egress: EgressSettings,
 }
 
 /// The options of roles that serve clients.
 pub(super) fn serving(command: Command) -> Command {
-    tls::tls(cluster::cluster(command))
+    tls::tls(egress::sending(cluster::cluster(command)))
         .arg(option(
             "listen",
             "ADDRESS:PORT",
@@ -140,6 +143,7 @@ impl ServingSettings {
             drain_seconds: settings.number("drain-seconds", 0..=3_600, 25)?,
             lend_cloud_identity: settings.is_set("lend-cloud-identity")?,
             cluster: ClusterSettings::load(settings, env)?,
+            egress: egress::load_sending(settings, env)?,
         };
         if let Some(url) = serving.public_url.as_deref().filter(|url| !is_public_url(url)) {
             let what = "https:// and a host, without a slash at the end, a user or a query";

@@ -57,7 +57,8 @@ pub(crate) async fn run(settings: FragmentsSettings) -> Result<(), Exit> {
     let source = source(&manager);
     let controls = &settings.controls;
     let relay = settings.relay.then(|| (controls.clone(), parties::controls(source.clone())));
-    let ways = Ways { addresses: settings.managers, relay };
+    let egress = settings.egress;
+    let ways = Ways { addresses: settings.managers, relay, egress: egress.clone() };
     let remotes = RemoteManagers::new(identity.clone(), ways);
     peers.set(remotes.clone());
     let mut text =
@@ -74,7 +75,8 @@ pub(crate) async fn run(settings: FragmentsSettings) -> Result<(), Exit> {
         .with(routes::MANAGER, Arc::new(ForGateways(manager.clone())))
         .with(routes::PEER, Arc::new(ForPeers(manager.clone())));
     let poll = (!controls.is_empty())
-        .then(|| BundlePoll::new(remote_control::channel(identity.clone(), controls, source)));
+        .then(|| remote_control::channel(identity.clone(), controls, source, &egress))
+        .map(BundlePoll::new);
     let bundles = Bundles { manager: manager.clone(), file: BundleFile::from_nothing(dir), poll };
     let tasks = [
         tokio::spawn(bundles.follow(hangup)),

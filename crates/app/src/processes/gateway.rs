@@ -18,6 +18,7 @@ use keysherd_gateway::{CacheSettings, CustomerFragments, Gateway, Strictness};
 use keysherd_link::{Channel, Identity, RemotePlane};
 use serde_json::json;
 
+use crate::config::egress::EgressSettings;
 use crate::config::gateway::GatewaySettings;
 use crate::customer_fragments;
 use crate::customer_fragments::source::FragmentSource;
@@ -113,6 +114,7 @@ pub(super) struct Joining {
     strict: Strictness,
     lends_identity: bool,
     rewraps_per_second: Option<NonZeroU32>,
+    egress: EgressSettings,
 }
 
 /// A gateway that can serve.
@@ -136,9 +138,11 @@ impl Joining {
         let source = trusted.source();
         let controls = &settings.controls;
         let relay = settings.relay.then(|| (controls.clone(), parties::controls(source.clone())));
-        let ways = Ways { addresses: settings.managers.clone(), relay };
+        let egress = settings.serving.egress.clone();
+        let out = egress.egress.clone();
+        let ways = Ways { addresses: settings.managers.clone(), relay, egress: out.clone() };
         let remotes = RemoteManagers::new(identity.clone(), ways);
-        let channel = remote_control::channel(identity, controls, source);
+        let channel = remote_control::channel(identity, controls, source, &out);
         let poll = BundlePoll::new(channel.clone());
         let (home, strict) = (dir.join(""), settings.serving.strict);
         Ok(Self {
@@ -154,6 +158,7 @@ impl Joining {
             strict,
             lends_identity: settings.serving.lend_cloud_identity,
             rewraps_per_second: NonZeroU32::new(settings.serving.rewraps_per_second),
+            egress,
         })
     }
 
@@ -209,6 +214,7 @@ impl Joining {
             lends_identity: self.lends_identity,
             rewraps_per_second: self.rewraps_per_second,
             cluster,
+            egress: self.egress,
         })?;
         let followed = trusted.clone();
         let pinned = BTreeMap::new();

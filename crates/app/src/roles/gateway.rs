@@ -26,6 +26,7 @@ use serde_json::json;
 
 use super::files::DataDir;
 use super::membership::{self, ClusterParts};
+use crate::config::egress::EgressSettings;
 use crate::exit::Exit;
 
 /// Passwords stretched at one time, each with 19 MiB.
@@ -68,6 +69,8 @@ pub(crate) struct GatewayParts {
     pub(crate) certificate: Arc<dyn PublicCertificate>,
     /// Whether log targets may use the identity that this machine has in its cloud.
     pub(crate) lends_identity: bool,
+    /// How it reaches others than control and managers.
+    pub(crate) egress: EgressSettings,
 }
 
 /// A running gateway and what its commands can use.
@@ -120,7 +123,7 @@ impl GatewayRole {
             configs,
             certificate: parts.certificate.clone(),
             forwarding,
-            outward: Outward::default(),
+            outward: Outward::new(&parts.egress.egress),
             stretching: Turns::new(STRETCHING_MAX),
         };
         let (membership, configs): (_, Arc<dyn Configs>) = match parts.cluster {
@@ -134,7 +137,8 @@ impl GatewayRole {
                 (Some(membership), shared)
             }
         };
-        let way = Way { clock: clock.clone(), rng: rng.clone(), lends_identity };
+        let egress = parts.egress.receivers();
+        let way = Way { clock: clock.clone(), rng: rng.clone(), lends_identity, egress };
         let (told, member) = (configs.clone(), membership.clone());
         let forwarders = Forwarders::start(&home, told, member, plane.clone(), way)?;
         tokio::spawn(forget_gone_methods(Arc::downgrade(&configs), plane.clone()));

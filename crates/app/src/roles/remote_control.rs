@@ -1,13 +1,19 @@
 //! Control on another machine: a channel to it, and the bundles it has.
 
+use keysherd_egress::Egress;
 use keysherd_fragments::bundle::succession::SignedBundle;
 use keysherd_link::{Channel, ChannelLimits, Identity, LinkError, Route, bundle};
 
 use super::parties::{self, BundleSource};
 
 /// A channel to whichever machine of control answers.
-pub(crate) fn channel(identity: Identity, addresses: &[String], source: BundleSource) -> Channel {
-    let routes = addresses.iter().map(Route::direct).collect();
+pub(crate) fn channel(
+    identity: Identity,
+    addresses: &[String],
+    source: BundleSource,
+    egress: &Egress,
+) -> Channel {
+    let routes = addresses.iter().map(|address| Route::direct(address).through(egress)).collect();
     Channel::new(identity, parties::controls(source), routes, ChannelLimits::default())
 }
 

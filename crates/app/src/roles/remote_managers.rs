@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use keysherd_base::SecretBytes;
+use keysherd_egress::Egress;
 use keysherd_fragments::bundle::ManagerEntry;
 use keysherd_fragments::bundle::pinned::PinnedBundle;
 use keysherd_fragments::manager_set::ManagerIndex;
@@ -22,6 +23,8 @@ pub(crate) struct Ways {
     pub(crate) addresses: ManagerAddresses,
     /// Control's machines and whom to expect there, when managers are reached through their relay.
     pub(crate) relay: Option<(Vec<String>, TrustHandle)>,
+    /// How connections leave.
+    pub(crate) egress: Egress,
 }
 
 /// A channel to each manager of the bundle.
@@ -89,12 +92,15 @@ impl RemoteManagers {
 
     fn routes(&self, entry: &ManagerEntry) -> Vec<Route> {
         if let Some((controls, trust)) = &self.ways.relay {
-            let through = |control: &String| Route::relayed(control, trust.clone(), entry.index);
+            let through = |control: &String| {
+                Route::relayed(control, trust.clone(), entry.index).through(&self.ways.egress)
+            };
             return controls.iter().map(through).collect();
         }
         let configured = self.ways.addresses.get(&entry.index);
         let address = configured.unwrap_or(&entry.address);
-        if address.is_empty() { Vec::new() } else { vec![Route::direct(address)] }
+        let route = (!address.is_empty()).then(|| Route::direct(address));
+        route.map(|route| route.through(&self.ways.egress)).into_iter().collect()
     }
 }
 

@@ -17,6 +17,7 @@ use keysherd_store::{PostgresSettings, Store};
 
 use super::trust::{self, Owner, OwnerKey, Parties};
 use crate::config::at_rest::AtRest;
+use crate::config::egress::EgressSettings;
 use crate::exit::Exit;
 use crate::roles::control::{self, ControlRole, Places};
 use crate::roles::files::DataDir;
@@ -76,6 +77,8 @@ pub(super) struct Opening<'a> {
     pub(super) web: &'a WebSettings,
     /// The cluster that the gateway is in.
     pub(super) cluster: Option<ClusterParts>,
+    /// How the gateway reaches others.
+    pub(super) egress: EgressSettings,
 }
 
 impl Roles {
@@ -123,6 +126,7 @@ impl Roles {
             cluster,
             certificate: opening.certificate,
             lends_identity: opening.lends_identity,
+            egress: opening.egress,
         })?;
         Ok(Self {
             control,

@@ -14,6 +14,7 @@ use serde_json::json;
 use super::roles::{self, Opening, Roles};
 use super::{announce, hangup};
 use crate::config::account::AccountConfig;
+use crate::config::egress::EgressSettings;
 use crate::config::server::ServerConfig;
 use crate::config::serving::LISTEN_DEFAULT;
 use crate::customer_fragments;
@@ -61,6 +62,7 @@ pub(crate) async fn run(config: ServerConfig) -> Result<(), Exit> {
             let address = IpAddr::from([127, 0, 0, 1]);
             ClusterParts { settings, address }
         }),
+        egress: config.serving.egress,
     };
     let roles = Roles::open(&dir, opening).await?;
     let (bootstrap, first) = account(&roles, &dir, &edge).await?;
@@ -112,6 +114,7 @@ pub(crate) async fn create_account(config: AccountConfig) -> Result<(), Exit> {
         database: config.database,
         web: &WebSettings::default(),
         cluster: None,
+        egress: EgressSettings::default(),
     };
     let roles = Roles::open(&dir, opening).await?;
     bootstrap::finish(&roles.gateway.services, &out).await?;

@@ -1,6 +1,7 @@
 //! The audit log on its way to others: whatever happens, what arrives is what was recorded.
 
 mod alone;
+mod probing;
 mod receivers;
 mod syslog;
 
@@ -77,6 +78,15 @@ impl Setting {
             std::fs::write(&file, ca_pem).unwrap();
             let mut command = site.server(&data);
             command.env("SSL_CERT_FILE", &file);
+            site.launch(command).ready()
+        })
+    }
+
+    /// One whose operator lets logs be sent to the Internet only.
+    fn public() -> Self {
+        Self::on(Site::new(), |site| {
+            let mut command = site.server(&site.data());
+            command.env_remove("KEYSHERD_ALLOW_PRIVATE_RECEIVERS");
             site.launch(command).ready()
         })
     }

@@ -192,6 +192,7 @@ async fn prove(given: &Args, desk: &dyn Desk) -> Result<String, Fault> {
         Fault::unauthorized("authentication failed")
             .with_private("the service account's token is not a token")
     })?;
+    let _turn = outward.turn(desk.account(K8S_CONFIG, &access_id)).await?;
     let reviewed = review::review(&config, &token, outward, desk.clock().now()).await?;
     let key = Secret::new(config.signing_key.clone());
     let identity = identity(reviewed, name.trim_matches('/'), &config.id);

@@ -7,7 +7,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use keysherd_base::{AccessId, Fault};
+use keysherd_base::{AccessId, AccountId, Fault};
 use keysherd_crypto::kerberos::{self, Accepted, SKEW_SECONDS, TOKEN_BYTES_MAX};
 use keysherd_domain::claims::SubClaims;
 use keysherd_wire::{Args, Field, FieldSpec, Flag, Group, Text};
@@ -236,7 +236,8 @@ async fn prove(given: &Args, desk: &dyn Desk) -> Result<String, Fault> {
         made: accepted.made,
         until: accepted.made.plus_seconds(SKEW_SECONDS),
     };
-    let identity = identity(&config, accepted, outward).await?;
+    let account = desk.account(KERBEROS_CONFIG, &access_id);
+    let identity = identity(&config, accepted, account, outward).await?;
     let key = config.signing_key();
     assertion::sign_proof(&KIND, &access_id, identity, Some(proof), &key, u32::MAX, desk)
 }
@@ -286,12 +287,14 @@ fn check_service(
 async fn identity(
     config: &KerberosConfig,
     accepted: Accepted,
+    account: Option<AccountId>,
     outward: &Outward,
 ) -> Result<Identity, Fault> {
     let principal = format!("{}@{}", accepted.client, accepted.realm);
     let mut claims = SubClaims::default();
     if let Some(known) = &config.directory {
-        directory::lookup(known, &accepted.client, outward).await?.claim(&mut claims);
+        let _turn = outward.turn(account).await?;
+        directory::lookup(known, &accepted.client).await?.claim(&mut claims);
     }
     claims.set(PRINCIPAL, principal.clone());
     claims.set("realm", accepted.realm);

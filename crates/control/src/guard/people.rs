@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use keysherd_base::Timestamp;
 use keysherd_store::login_guards::{GuardRow, PlaceRow};
 
-use super::Cleared;
+use super::{Cleared, Trying};
 
 /// Wrong logins before the first lock.
 pub(crate) const FREE_TRIES: u32 = 5;
@@ -50,6 +50,11 @@ struct Tries {
 }
 
 impl Tries {
+    fn row(&self, subject: Subject) -> GuardRow {
+        let Self { failures, locked_until, last_failure, .. } = *self;
+        GuardRow { subject, failures, locked_until, last_failure }
+    }
+
     fn is_forgotten(&self, now: Timestamp) -> bool {
         self.pending == 0
             && now >= self.locked_until
@@ -73,18 +78,14 @@ impl People {
         Self(Mutex::new(state))
     }
 
-    /// What wrong logins of `subject` from `place` are counted under.
-    pub(super) fn counted_under(
-        &self,
-        subject: Subject,
-        place: Subject,
-        now: Timestamp,
-    ) -> Subject {
+    /// What wrong logins are counted under: the subject, or the place when it is one of the very
+    /// name's.
+    pub(super) fn counted_under(&self, trying: &Trying, now: Timestamp) -> Subject {
         let state = self.state();
-        let own = state.places.get(&subject).is_some_and(|places| {
-            places.iter().any(|(known, seen)| *known == place && is_lately(*seen, now))
+        let own = state.places.get(&trying.spelling).is_some_and(|places| {
+            places.iter().any(|(known, seen)| *known == trying.place && is_lately(*seen, now))
         });
-        if own { place } else { subject }
+        if own { trying.place } else { trying.subject }
     }
 
     /// Takes one of the tries that are left.
@@ -121,8 +122,14 @@ impl People {
         }
     }
 
-    /// Counts a wrong login; gives what is to be kept.
-    pub(super) fn wrong(&self, counted: Subject, now: Timestamp) -> GuardRow {
+    /// Counts a wrong login; gives what is to be kept of what it is counted under, and of the very
+    /// name where others are counted with it.
+    pub(super) fn wrong(
+        &self,
+        trying: &Trying,
+        now: Timestamp,
+    ) -> (Option<GuardRow>, Option<GuardRow>) {
+        let Some(counted) = trying.person else { return (None, None) };
         let mut state = self.state();
         let tries = state.subjects.entry(counted).or_default();
         tries.pending = tries.pending.saturating_sub(1);
@@ -131,31 +138,27 @@ impl People {
         if let Some(seconds) = lock_seconds(tries.failures) {
             tries.locked_until = tries.locked_until.max(now.plus_seconds(seconds));
         }
-        let Tries { failures, locked_until, last_failure, .. } = *tries;
-        GuardRow { subject: counted, failures, locked_until, last_failure }
+        let row = tries.row(counted);
+        let spelled = trying.counted_with_others().then(|| {
+            state.make_room(&trying.spelling, now);
+            let tries = state.subjects.entry(trying.spelling).or_default();
+            if tries.is_forgotten(now) {
+                *tries = Tries::default();
+            }
+            tries.failures = tries.failures.saturating_add(1);
+            tries.last_failure = now;
+            tries.row(trying.spelling)
+        });
+        (Some(row), spelled)
     }
 
-    /// Forgives, and remembers the place; gives what changed.
-    pub(super) fn good(
-        &self,
-        counted: Subject,
-        subject: Subject,
-        place: Subject,
-        now: Timestamp,
-    ) -> Cleared {
+    /// Forgives what was wrong under the very name, and remembers the place; gives what changed.
+    pub(super) fn good(&self, trying: &Trying, now: Timestamp) -> Cleared {
+        let Some(counted) = trying.person else { return Cleared::default() };
         let mut state = self.state();
-        let forgiven = match state.subjects.get_mut(&counted) {
-            Some(tries) if tries.pending > 1 => {
-                // Others are being tried: their outcome must still find its place.
-                let had = tries.failures > 0;
-                *tries = Tries { pending: tries.pending - 1, ..Tries::default() };
-                had
-            }
-            Some(_) => state.subjects.remove(&counted).is_some_and(|tries| tries.failures > 0),
-            None => false,
-        };
-        let places = state.places.entry(subject).or_default();
-        let mut cleared = Cleared { forgiven: forgiven.then_some(counted), ..Cleared::default() };
+        let mut cleared = state.forgive(trying, counted, now);
+        let (spelling, place) = (trying.spelling, trying.place);
+        let places = state.places.entry(spelling).or_default();
         let fresh = |seen: &Timestamp| now < seen.plus_seconds(DAY_SECONDS);
         if places.iter().any(|(known, seen)| *known == place && fresh(seen)) {
             return cleared;
@@ -166,7 +169,7 @@ impl People {
             cleared.dropped = Some(places.swap_remove(oldest).0);
         }
         places.push((place, now));
-        cleared.place = Some(PlaceRow { subject, place, seen: now });
+        cleared.place = Some(PlaceRow { subject: spelling, place, seen: now });
         cleared
     }
 
@@ -188,6 +191,35 @@ impl People {
 }
 
 impl State {
+    /// Takes from `counted` the wrong logins under the very name. Those under names that look like
+    /// it stay: whoever has such a name could else guess for ever, with a good login of theirs
+    /// after every four guesses.
+    fn forgive(&mut self, trying: &Trying, counted: Subject, now: Timestamp) -> Cleared {
+        let mut cleared = Cleared::default();
+        let own = if trying.counted_with_others() {
+            let spelled = self.subjects.remove(&trying.spelling);
+            cleared.spelled = spelled.map(|_| trying.spelling);
+            spelled.filter(|tries| !tries.is_forgotten(now)).map_or(0, |tries| tries.failures)
+        } else {
+            u32::MAX
+        };
+        let Some(tries) = self.subjects.get_mut(&counted) else { return cleared };
+        let had = tries.failures;
+        tries.pending = tries.pending.saturating_sub(1);
+        tries.failures = had.saturating_sub(own);
+        if tries.failures > 0 {
+            cleared.left = (own > 0).then(|| tries.row(counted));
+            return cleared;
+        }
+        // Others may be tried right now, whose outcome must still find its place.
+        *tries = Tries { pending: tries.pending, ..Tries::default() };
+        if tries.pending == 0 {
+            self.subjects.remove(&counted);
+        }
+        cleared.forgiven = (had > 0).then_some(counted);
+        cleared
+    }
+
     fn forget(&mut self, now: Timestamp) {
         self.subjects.retain(|_, tries| !tries.is_forgotten(now));
         self.places.retain(|_, places| {

@@ -57,6 +57,42 @@ fn a_good_password_forgives_and_so_does_a_day() {
 }
 
 #[test]
+fn a_good_login_forgives_and_makes_known_its_very_name_only() {
+    let guard = guard();
+    let id = AccessId::random(&SystemRng).unwrap();
+    let named = |spelled| Tried::PersonOf { access_id: &id, name: "alice", spelled };
+    let (alice, look_alike) = (named("alice"), named("álice"));
+    let good = |who, from, now| {
+        guard.admit(who, address(from), false, now).ok().map(|attempt| attempt.good(now))
+    };
+    // Whoever is called álice guesses at alice, and signs in with their own name in between.
+    for round in 0..FREE_TRIES {
+        assert!(try_wrong(&guard, alice, HERE, NOW).is_some(), "{round}");
+        if round + 1 < FREE_TRIES {
+            let cleared = good(look_alike, HERE, NOW).unwrap();
+            assert_eq!((cleared.forgiven, cleared.spelled), (None, None), "{round}");
+        }
+    }
+    assert!(try_wrong(&guard, alice, HERE, NOW).is_none(), "locked");
+    // Where álice signs in from, alice's password has no tries of its own.
+    let after = NOW.plus_seconds(FIRST_LOCK_SECONDS);
+    assert!(good(look_alike, HERE, after).is_some(), "álice is at a place of theirs");
+    assert!(try_wrong(&guard, alice, HERE, after).is_some());
+    assert!(try_wrong(&guard, alice, HERE, after).is_none());
+    // What was wrong under one's own name is forgiven, and only that.
+    let later = NOW.plus_seconds(FORGET_SECONDS * 2);
+    let (elsewhere, other) = ("198.51.100.9", "198.51.100.10");
+    for _ in 0..2 {
+        try_wrong(&guard, look_alike, elsewhere, later).unwrap();
+        try_wrong(&guard, alice, elsewhere, later).unwrap();
+    }
+    let cleared = good(alice, elsewhere, later).unwrap();
+    assert_eq!((cleared.forgiven, cleared.left.map(|row| row.failures)), (None, Some(2)));
+    assert!(cleared.spelled.is_some());
+    assert_eq!(lock(&guard, alice, other, later), FREE_TRIES - 2);
+}
+
+#[test]
 fn many_at_once_are_not_more_guesses_than_many_in_a_row() {
     let guard = guard();
     let tried: Vec<_> =
@@ -103,7 +139,7 @@ fn machines_are_never_locked_and_a_good_one_passes_a_flooded_address() {
     let elsewhere = address("198.51.100.1");
     assert!(guard.admit(machine, elsewhere, true, NOW).is_ok());
     let counted = try_wrong(&guard, machine, "198.51.100.1", NOW).unwrap();
-    assert_eq!(counted, Counted { row: None, spent: false });
+    assert_eq!(counted, Counted { row: None, spelled: None, spent: false });
 }
 
 #[test]

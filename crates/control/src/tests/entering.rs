@@ -157,6 +157,35 @@ async fn no_spelling_of_a_person_gets_more_guesses_and_others_are_not_locked() {
 }
 
 #[tokio::test]
+async fn a_look_alike_who_signs_in_gets_no_more_guesses_at_another() {
+    let mut scene = Scene::new().await;
+    for round in 0..FREE_TRIES {
+        let refused = scene.wrong("198.51.100.7", &scene.ldap, Some("alice")).await;
+        assert_eq!(refused.kind(), FaultKind::Unauthorized, "{round}");
+        if round == 2 {
+            scene = scene.restarted();
+        }
+        if round + 1 < FREE_TRIES {
+            let own = scene.admit("198.51.100.7", &scene.ldap, Some("álice")).await.unwrap();
+            scene.world.clock.advance_seconds(1);
+            scene.present("álice", Some(own)).await.unwrap();
+        }
+    }
+    let scene = scene.restarted();
+    let refused = scene.admit("198.51.100.7", &scene.ldap, Some("alice")).await;
+    assert_eq!(kind(refused), FaultKind::RateLimited);
+    // They themselves go on from where they usually are, and alice does when the lock is over.
+    scene.admit("198.51.100.7", &scene.ldap, Some("álice")).await.unwrap();
+    scene.world.clock.advance_seconds(60);
+    let ticket = scene.admit(HERE, &scene.ldap, Some("Alice ")).await.unwrap();
+    scene.present("alice", Some(ticket)).await.unwrap();
+    for round in 0..FREE_TRIES {
+        let refused = scene.wrong("198.51.100.7", &scene.ldap, Some("alice")).await;
+        assert_eq!(refused.kind(), FaultKind::Unauthorized, "{round}: forgiven");
+    }
+}
+
+#[tokio::test]
 async fn strangers_lock_a_person_everywhere_but_where_they_usually_are() {
     let scene = Scene::new().await;
     let ticket = scene.admit(HERE, &scene.ldap, Some("alice")).await.unwrap();

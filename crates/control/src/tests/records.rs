@@ -1,7 +1,7 @@
 //! Audit records: what is recorded before it is answered, and what is not.
 
 use keysherd_audit::Record;
-use keysherd_base::{AccessId, FaultKind};
+use keysherd_base::{AccessId, Fault, FaultKind};
 use keysherd_crypto::hash::sha256;
 use keysherd_crypto::random::SystemRng;
 use keysherd_crypto::sign::{Signature, SigningKey};
@@ -97,13 +97,12 @@ async fn a_record_says_who_from_where_and_what() {
 #[tokio::test]
 async fn notes_are_recorded_for_those_who_can_be_told() {
     let world = World::new().await;
-    let failure =
-        Note { failure: Some(FaultKind::BadRequest), detail: "'name' is missing".to_owned() };
+    let failure = Note::failure(&Fault::bad_request("'name' is missing"));
     let told = async { world.ask(&world.admin, failure.clone()).await.unwrap() };
     assert_eq!(added(&world, told).await, one(400, "refused_request", "BadRequest"));
     let untold = async { world.ask("t-00", failure.clone()).await.unwrap() };
     assert_eq!(added(&world, untold).await, []);
-    let success = Note { failure: None, detail: String::new() };
+    let success = Note::success();
     let told = async { world.ask(&world.admin, success.clone()).await.unwrap() };
     assert_eq!(added(&world, told).await, one(200, "test_command", ""));
     assert_eq!(kind(world.ask("t-00", success.clone()).await), FaultKind::Unauthorized);

@@ -82,7 +82,7 @@ async fn a_gateway_that_no_bundle_names_is_answered_nothing() {
     fs::write(world.setup_token(), TOKEN).unwrap();
     let plane = world.control.plane_for(STRANGER);
     let caller = Caller::of_the_server(Uid([5; 16]));
-    let note = Note { failure: None, detail: String::new() };
+    let note = Note::success();
     assert_eq!(kind(plane.ask(caller.clone(), note).await), FaultKind::Forbidden);
     let setup = plane.ask(caller, begin(TOKEN, Uid([1; 16]))).await;
     assert_eq!(kind(setup), FaultKind::Forbidden);

@@ -8,9 +8,10 @@ use keysherd_api::Forwarder;
 use keysherd_audit::{Draft, Filter, HashFn, Link, NO_LINK, Record, chain};
 use keysherd_base::{AccountId, Fault, ManualClock, Rng, RngFailed, Timestamp, Uid};
 use keysherd_crypto::hash::sha256;
+use keysherd_egress::Egress;
 use keysherd_plane::audit_log::{AuditFollowReply, FollowedRecord};
 use keysherd_plane::{BoxFuture, Caller, Plane, RecordReply, RecordRequest, Reply, Request};
-use keysherd_sinks::{Batch, Format, Outlet, Undelivered, Way, by_name};
+use keysherd_sinks::{Batch, Format, Outlet, Receiver, Undelivered, Way, by_name};
 use tempfile::TempDir;
 
 use super::cursor::{Cursor, CursorFile};
@@ -119,6 +120,10 @@ struct Target {
 struct Hose(Arc<Target>);
 
 impl Outlet for Hose {
+    fn receivers(&self) -> Vec<Receiver> {
+        Vec::new()
+    }
+
     fn send<'a>(&'a mut self, batch: Batch<'a>) -> BoxFuture<'a, Result<(), Undelivered>> {
         Box::pin(async move {
             *self.0.attempts.lock().unwrap() += 1;
@@ -166,7 +171,8 @@ impl Bench {
 
     fn start(&self, filter: Filter) -> (SharedState, tokio::task::JoinHandle<()>) {
         let clock = Arc::new(ManualClock::new(Timestamp(0)));
-        let way = Way { clock, rng: Arc::new(NoChance), lends_identity: false };
+        let (rng, egress) = (Arc::new(NoChance), Egress::default());
+        let way = Way { clock, rng, lends_identity: false, egress };
         let forwarder = Forwarder {
             name: "main".to_owned(),
             enabled: true,

@@ -129,7 +129,7 @@ impl Rig {
 #[tokio::test]
 async fn requests_and_replies_arrive_as_they_were_sent() {
     let rig = rig().await;
-    let note = Note { failure: Some(FaultKind::NotFound), detail: "no such item".to_owned() };
+    let note = Note::failure(&Fault::not_found("no such item"));
     let reply = rig.plane.call(caller("t-1"), note.into()).await.unwrap();
     assert!(matches!(reply, Reply::Records(RecordReply::Note(Audited))), "{reply:?}");
     let asked = rig.fake.asked.lock().unwrap();
@@ -210,7 +210,7 @@ async fn a_change_is_never_asked_twice() {
     assert!(fault.public().contains("may have been carried out"), "{fault}");
     // Nor is a change that comes after it.
     rig.fake.open.send_replace(true);
-    let note = Note { failure: None, detail: String::new() };
+    let note = Note::success();
     rig.plane.call(caller("t-1"), note.into()).await.unwrap();
     assert_eq!(rig.asked(), 2);
 }
@@ -221,7 +221,7 @@ async fn control_that_cannot_be_reached_is_unavailable() {
     rig.proxy.close();
     let address = rig.proxy.address;
     until("it is closed", || std::net::TcpStream::connect(address).is_err()).await;
-    let note = Note { failure: None, detail: String::new() };
+    let note = Note::success();
     let fault = rig.plane.call(caller("t-1"), note.into()).await.unwrap_err();
     assert_eq!(fault.kind(), FaultKind::Unavailable);
     assert!(fault.public().contains("the control plane"), "{fault}");

@@ -8,8 +8,8 @@ use keysherd_wire::{Field, Group, Text};
 use reqwest::{Method, Url};
 
 use crate::fields::{ENDPOINT_URL, kept};
-use crate::http::{Http, Request, receiver_url};
-use crate::member::{Outlet, Shown, Undelivered};
+use crate::http::{Http, Request, receiver, receiver_url};
+use crate::member::{Outlet, Receiver, Shown, Undelivered};
 use crate::settings::bad;
 use crate::{Batch, BoxFuture, Kind, Settings, Sink, Way};
 
@@ -99,11 +99,11 @@ impl Sink for AwsS3 {
         let base = match settings.text(&ENDPOINT_URL) {
             None => format!("https://{bucket}.s3.{region}.amazonaws.com"),
             Some(endpoint) => {
-                receiver_url(ENDPOINT_URL.name(), endpoint)?;
+                receiver_url(ENDPOINT_URL.name(), endpoint, &way.egress)?;
                 format!("{}/{bucket}", endpoint.trim_end_matches('/'))
             }
         };
-        receiver_url(ENDPOINT_URL.name(), &base)?;
+        receiver_url(ENDPOINT_URL.name(), &base, &way.egress)?;
         let folder = settings.text(&LOG_FOLDER).unwrap_or("akeyless-log").trim_matches('/');
         let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_./".contains(&b);
         let climbs = folder.split('/').any(|part| matches!(part, "" | "." | ".."));
@@ -111,7 +111,7 @@ impl Sink for AwsS3 {
             return Err(bad(LOG_FOLDER.name(), "it must be such as logs/audit"));
         }
         let signer = signer(settings, &region, way)?;
-        let (http, clock) = (Http::new(None)?, way.clock.clone());
+        let (http, clock) = (Http::new(None, &way.egress)?, way.clock.clone());
         Ok(Box::new(Open { http, base, folder: folder.to_owned(), region, signer, clock }))
     }
 }
@@ -200,6 +200,10 @@ impl Open {
 }
 
 impl Outlet for Open {
+    fn receivers(&self) -> Vec<Receiver> {
+        Url::parse(&self.base).iter().map(receiver).collect()
+    }
+
     fn send<'a>(&'a mut self, batch: Batch<'a>) -> BoxFuture<'a, Result<(), Undelivered>> {
         let body = batch.text().into_bytes();
         Box::pin(async move {

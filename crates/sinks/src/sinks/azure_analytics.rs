@@ -9,8 +9,8 @@ use reqwest::Url;
 use serde_json::{Value, json};
 
 use crate::fields::{ENABLE_BATCH, ENDPOINT_URL, kept};
-use crate::http::{Http, Request, below, receiver_url};
-use crate::member::{Outlet, Shown, Undelivered};
+use crate::http::{Http, Request, below, receiver, receiver_url};
+use crate::member::{Outlet, Receiver, Shown, Undelivered};
 use crate::settings::bad;
 use crate::{Batch, BoxFuture, Kind, Settings, Sink, Way};
 
@@ -66,10 +66,10 @@ impl Sink for AzureAnalytics {
         let key = key.map_err(|_| bad(WORKSPACE_KEY.name(), "it must be base64"))?;
         let usual = format!("https://{workspace}.ods.opinsights.azure.com");
         let url = settings.text(&ENDPOINT_URL).unwrap_or(&usual);
-        let mut url = below(&receiver_url(ENDPOINT_URL.name(), url)?, PATH);
+        let mut url = below(&receiver_url(ENDPOINT_URL.name(), url, &way.egress)?, PATH);
         url.set_query(Some("api-version=2016-04-01"));
         Ok(Box::new(Open {
-            http: Http::new(None)?,
+            http: Http::new(None, &way.egress)?,
             url,
             workspace,
             key: SecretBytes::new(key),
@@ -98,6 +98,10 @@ impl Open {
 }
 
 impl Outlet for Open {
+    fn receivers(&self) -> Vec<Receiver> {
+        vec![receiver(&self.url)]
+    }
+
     fn send<'a>(&'a mut self, batch: Batch<'a>) -> BoxFuture<'a, Result<(), Undelivered>> {
         let entries = batch.lines.iter().map(|line| json!({ "msg": line.text(batch.format) }));
         let entries: Vec<_> = entries.collect();

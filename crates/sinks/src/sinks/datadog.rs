@@ -6,8 +6,8 @@ use reqwest::Url;
 use serde_json::{Value, json};
 
 use crate::fields::kept;
-use crate::http::{Http, Request, below, header_value, receiver_url};
-use crate::member::{Outlet, Shown, Undelivered};
+use crate::http::{Http, Request, below, header_value, receiver, receiver_url};
+use crate::member::{Outlet, Receiver, Shown, Undelivered};
 use crate::{Batch, BoxFuture, Kind, Settings, Sink, Way};
 
 const HOST: Field<Text> =
@@ -60,18 +60,18 @@ impl Sink for Datadog {
         &KIND
     }
 
-    fn open(&self, settings: &Settings, _: &Way) -> Result<Box<dyn Outlet>, Fault> {
+    fn open(&self, settings: &Settings, way: &Way) -> Result<Box<dyn Outlet>, Fault> {
         let host = settings.need(&HOST)?;
         let url = if host.contains("://") {
-            receiver_url(HOST.name(), host)?
+            receiver_url(HOST.name(), host, &way.egress)?
         } else {
-            receiver_url(HOST.name(), &format!("https://http-intake.logs.{host}"))?
+            receiver_url(HOST.name(), &format!("https://http-intake.logs.{host}"), &way.egress)?
         };
         let key = settings.secret(&API_KEY)?;
         header_value(API_KEY.name(), key.expose())?;
         let text = |field, default: &str| settings.text(field).unwrap_or(default).to_owned();
         Ok(Box::new(Open {
-            http: Http::new(None)?,
+            http: Http::new(None, &way.egress)?,
             url: below(&url, "api/v2/logs"),
             key,
             source: text(&LOG_SOURCE, "akeyless"),
@@ -82,6 +82,10 @@ impl Sink for Datadog {
 }
 
 impl Outlet for Open {
+    fn receivers(&self) -> Vec<Receiver> {
+        vec![receiver(&self.url)]
+    }
+
     fn send<'a>(&'a mut self, batch: Batch<'a>) -> BoxFuture<'a, Result<(), Undelivered>> {
         let entries = batch.lines.iter().map(|line| {
             let mut entry = json!({

@@ -4,13 +4,14 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use keysherd_base::{Fault, Secret, SecretString};
+use keysherd_egress::Egress;
 use keysherd_wire::{Field, Group, Text};
 use reqwest::Url;
 use serde_json::{Value, json};
 
 use crate::fields::{ENABLE_TLS, TLS_CERTIFICATE, authority, kept};
-use crate::http::{Http, Request, below, header_value, json as as_json, receiver_url};
-use crate::member::{Outlet, Shown, Undelivered};
+use crate::http::{Http, Request, below, header_value, json as as_json, receiver, receiver_url};
+use crate::member::{Outlet, Receiver, Shown, Undelivered};
 use crate::settings::bad;
 use crate::{Batch, BoxFuture, Format, Kind, Settings, Sink, Way};
 
@@ -77,7 +78,7 @@ impl Sink for Elasticsearch {
         &KIND
     }
 
-    fn open(&self, settings: &Settings, _: &Way) -> Result<Box<dyn Outlet>, Fault> {
+    fn open(&self, settings: &Settings, way: &Way) -> Result<Box<dyn Outlet>, Fault> {
         let index = settings.need(&INDEX)?.to_owned();
         let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_.".contains(&b);
         if index.len() > 255 || !index.bytes().all(plain) || index.starts_with(['-', '_', '.']) {
@@ -85,11 +86,11 @@ impl Sink for Elasticsearch {
         }
         let by_cloud = if settings.text(&CLOUD_ID).is_some() { "cloud" } else { "nodes" };
         let nodes = match settings.choice(&SERVER_TYPE, &["cloud", "nodes"], by_cloud)? {
-            "cloud" => vec![cloud(settings.need(&CLOUD_ID)?)?],
-            _ => nodes(settings.need(&NODES)?)?,
+            "cloud" => vec![cloud(settings.need(&CLOUD_ID)?, &way.egress)?],
+            _ => nodes(settings.need(&NODES)?, &way.egress)?,
         };
         Ok(Box::new(Open {
-            http: Http::new(authority(settings)?.as_deref())?,
+            http: Http::new(authority(settings)?.as_deref(), &way.egress)?,
             nodes,
             at: 0,
             authorization: authorization(settings)?,
@@ -117,10 +118,10 @@ fn authorization(settings: &Settings) -> Result<SecretString, Fault> {
     }
 }
 
-fn nodes(text: &str) -> Result<Vec<Url>, Fault> {
+fn nodes(text: &str, egress: &Egress) -> Result<Vec<Url>, Fault> {
     let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
     let nodes: Vec<_> =
-        parts.map(|part| receiver_url(NODES.name(), part)).collect::<Result<_, _>>()?;
+        parts.map(|part| receiver_url(NODES.name(), part, egress)).collect::<Result<_, _>>()?;
     if nodes.is_empty() || nodes.len() > NODES_MAX {
         return Err(bad(NODES.name(), "it must be 1 to 32 addresses"));
     }
@@ -128,7 +129,7 @@ fn nodes(text: &str) -> Result<Vec<Url>, Fault> {
 }
 
 /// The address in a cloud id: `name:base64(host[:port]$deployment[$...])`.
-fn cloud(id: &str) -> Result<Url, Fault> {
+fn cloud(id: &str, egress: &Egress) -> Result<Url, Fault> {
     let read = || {
         let encoded = id.rsplit_once(':')?.1;
         let text = String::from_utf8(STANDARD.decode(encoded).ok()?).ok()?;
@@ -136,7 +137,7 @@ fn cloud(id: &str) -> Result<Url, Fault> {
         let (host, deployment) = (parts.next()?, parts.next()?);
         let (host, port) = host.split_once(':').unwrap_or((host, "443"));
         let text = format!("https://{deployment}.{host}:{port}");
-        receiver_url(CLOUD_ID.name(), &text).ok()
+        receiver_url(CLOUD_ID.name(), &text, egress).ok()
     };
     read().ok_or_else(|| bad(CLOUD_ID.name(), "it must be as Elastic's console shows it"))
 }
@@ -159,6 +160,10 @@ impl Open {
 }
 
 impl Outlet for Open {
+    fn receivers(&self) -> Vec<Receiver> {
+        self.nodes.iter().map(receiver).collect()
+    }
+
     fn send<'a>(&'a mut self, batch: Batch<'a>) -> BoxFuture<'a, Result<(), Undelivered>> {
         let body = self.body(&batch);
         Box::pin(async move {
@@ -189,17 +194,16 @@ fn judge(answer: &Value) -> Result<(), Undelivered> {
     let items = answer["items"].as_array().into_iter().flatten();
     let failed = items.filter_map(|item| {
         let status = item["index"]["status"].as_u64()?;
-        (status >= 300).then(|| (status, &item["index"]["error"]["type"]))
+        (status >= 300).then_some(status)
     });
     let failed: Vec<_> = failed.collect();
-    let fate = failed.iter().find(|(status, _)| *status != 429 && *status < 500);
+    let fate = failed.iter().find(|status| **status != 429 && **status < 500);
     match (fate, failed.first()) {
-        (Some((status, why)), _) => Err(Undelivered::refused(format!(
-            "it refuses {} records, the first with status {status}: {}",
+        (Some(status), _) => Err(Undelivered::refused(format!(
+            "it refuses {} records, the first with status {status}",
             failed.len(),
-            why.as_str().unwrap_or("no reason").escape_debug()
         ))),
-        (None, Some((status, _))) => {
+        (None, Some(status)) => {
             Err(Undelivered::later(format!("it is overloaded, with status {status}")))
         }
         (None, None) => Err(Undelivered::later("it says that records failed, but not which")),
@@ -227,9 +231,12 @@ mod tests {
     #[test]
     fn a_cloud_id_names_a_host() {
         let id = format!("prod:{}", STANDARD.encode("eu.aws.example:9243$0a1b$2c3d"));
-        assert_eq!(cloud(&id).unwrap().as_str(), "https://0a1b.eu.aws.example:9243/");
+        assert_eq!(
+            cloud(&id, &Egress::default()).unwrap().as_str(),
+            "https://0a1b.eu.aws.example:9243/"
+        );
         for wrong in ["", "prod", "prod:%%%", "prod:", "prod:aG9zdA=="] {
-            assert!(cloud(wrong).is_err(), "{wrong}");
+            assert!(cloud(wrong, &Egress::default()).is_err(), "{wrong}");
         }
     }
 }

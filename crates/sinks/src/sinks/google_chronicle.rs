@@ -10,8 +10,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::fields::{ENDPOINT_URL, kept};
-use crate::http::{Http, Request, below, json as as_json, receiver_url};
-use crate::member::{Outlet, Shown, Undelivered};
+use crate::http::{Http, Request, below, json as as_json, receiver, receiver_url};
+use crate::member::{Outlet, Receiver, Shown, Undelivered};
 use crate::settings::bad;
 use crate::{Batch, BoxFuture, Kind, Settings, Sink, Way};
 
@@ -85,12 +85,12 @@ impl Sink for GoogleChronicle {
         let signer = JwtSigner::from_rsa_pem(&pem).map_err(|_| unreadable())?;
         let usual = usual_url(settings.text(&REGION).unwrap_or("us"))?;
         let url = settings.text(&ENDPOINT_URL).unwrap_or(&usual);
-        let url = receiver_url(ENDPOINT_URL.name(), url)?;
+        let url = receiver_url(ENDPOINT_URL.name(), url, &way.egress)?;
         let token_uri = key.token_uri.as_deref().unwrap_or(TOKEN_URI);
         Ok(Box::new(Open {
-            http: Http::new(None)?,
+            http: Http::new(None, &way.egress)?,
             url: below(&url, "v2/unstructuredlogentries:batchCreate"),
-            token_url: receiver_url(GCP_KEY.name(), token_uri)?,
+            token_url: receiver_url(GCP_KEY.name(), token_uri, &way.egress)?,
             email: key.client_email,
             signer,
             token: None,
@@ -154,6 +154,10 @@ impl Open {
 }
 
 impl Outlet for Open {
+    fn receivers(&self) -> Vec<Receiver> {
+        vec![receiver(&self.url), receiver(&self.token_url)]
+    }
+
     fn send<'a>(&'a mut self, batch: Batch<'a>) -> BoxFuture<'a, Result<(), Undelivered>> {
         let entries = batch.lines.iter().map(|line| {
             let micros = line.time().0.saturating_mul(1_000);

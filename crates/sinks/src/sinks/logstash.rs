@@ -4,7 +4,7 @@ use keysherd_base::Fault;
 use keysherd_wire::{Field, Group, Text};
 
 use crate::fields::{ENABLE_TLS, TLS_CERTIFICATE, authority, kept};
-use crate::member::{Outlet, Shown, Undelivered};
+use crate::member::{Outlet, Receiver, Shown, Undelivered};
 use crate::settings::bad;
 use crate::stream::{Place, Stream, datagrams, tls};
 use crate::{Batch, BoxFuture, Kind, Settings, Sink, Way};
@@ -45,11 +45,11 @@ impl Sink for Logstash {
         &KIND
     }
 
-    fn open(&self, settings: &Settings, _: &Way) -> Result<Box<dyn Outlet>, Fault> {
+    fn open(&self, settings: &Settings, way: &Way) -> Result<Box<dyn Outlet>, Fault> {
         let udp = settings.choice(&PROTOCOL, &["tcp", "udp"], "tcp")? == "udp";
         let ca = authority(settings)?;
         let encrypted = settings.flag(&ENABLE_TLS, ca.is_some());
-        let place = Place::parse(DNS.name(), settings.need(&DNS)?, PORT)?;
+        let place = Place::parse(DNS.name(), settings.need(&DNS)?, PORT, &way.egress)?;
         Ok(Box::new(match (udp, encrypted) {
             (true, true) => {
                 return Err(bad("enable-tls", "there is no TLS over udp; take protocol tcp"));
@@ -62,6 +62,13 @@ impl Sink for Logstash {
 }
 
 impl Outlet for Open {
+    fn receivers(&self) -> Vec<Receiver> {
+        match self {
+            Self::Stream(stream) => vec![stream.receiver()],
+            Self::Datagrams(place) => vec![place.receiver("udp")],
+        }
+    }
+
     fn send<'a>(&'a mut self, batch: Batch<'a>) -> BoxFuture<'a, Result<(), Undelivered>> {
         Box::pin(async move {
             match self {

@@ -6,8 +6,8 @@ use reqwest::Url;
 use serde_json::{Value, json};
 
 use crate::fields::{ENDPOINT_URL, kept};
-use crate::http::{Http, Request, receiver_url};
-use crate::member::{Outlet, Shown, Undelivered};
+use crate::http::{Http, Request, receiver, receiver_url};
+use crate::member::{Outlet, Receiver, Shown, Undelivered};
 use crate::settings::bad;
 use crate::stream::{Place, Stream, tls};
 use crate::{Batch, BoxFuture, Kind, Settings, Sink, Way};
@@ -53,19 +53,22 @@ impl Sink for LogzIo {
         &KIND
     }
 
-    fn open(&self, settings: &Settings, _: &Way) -> Result<Box<dyn Outlet>, Fault> {
+    fn open(&self, settings: &Settings, way: &Way) -> Result<Box<dyn Outlet>, Fault> {
         let token = settings.secret(&TOKEN)?;
         if token.expose().is_empty() || !token.expose().bytes().all(|b| b.is_ascii_alphanumeric()) {
             return Err(bad(TOKEN.name(), "it must be letters and digits"));
         }
         let road = match settings.choice(&PROTOCOL, &["https", "tcp"], "https")? {
             "tcp" => {
-                let place = Place::parse(PROTOCOL.name(), TLS_LISTENER, TLS_PORT)?;
+                let place = Place::parse(PROTOCOL.name(), TLS_LISTENER, TLS_PORT, &way.egress)?;
                 Road::Tls(Stream::new(place, Some(tls(None)?)))
             }
             _ => {
                 let url = settings.text(&ENDPOINT_URL).unwrap_or(HTTPS_LISTENER);
-                Road::Https { http: Http::new(None)?, url: receiver_url("endpoint-url", url)? }
+                Road::Https {
+                    http: Http::new(None, &way.egress)?,
+                    url: receiver_url("endpoint-url", url, &way.egress)?,
+                }
             }
         };
         Ok(Box::new(Open { road, token }))
@@ -99,6 +102,13 @@ impl Open {
 }
 
 impl Outlet for Open {
+    fn receivers(&self) -> Vec<Receiver> {
+        match &self.road {
+            Road::Https { url, .. } => vec![receiver(url)],
+            Road::Tls(stream) => vec![stream.receiver()],
+        }
+    }
+
     fn send<'a>(&'a mut self, batch: Batch<'a>) -> BoxFuture<'a, Result<(), Undelivered>> {
         Box::pin(async move {
             match &self.road {

@@ -6,8 +6,8 @@ use reqwest::Url;
 use serde_json::{Value, json};
 
 use crate::fields::{TLS_CERTIFICATE, authority, kept};
-use crate::http::{Http, Request, below, header_value, json as as_json, receiver_url};
-use crate::member::{Outlet, Undelivered};
+use crate::http::{Http, Request, below, header_value, json as as_json, receiver, receiver_url};
+use crate::member::{Outlet, Receiver, Undelivered};
 use crate::settings::bad;
 use crate::{Batch, BoxFuture, Format, Kind, Line, Settings, Sink, Way};
 
@@ -43,11 +43,11 @@ impl Sink for Otlp {
         &KIND
     }
 
-    fn open(&self, settings: &Settings, _: &Way) -> Result<Box<dyn Outlet>, Fault> {
-        let url = receiver_url(URL.name(), settings.need(&URL)?)?;
+    fn open(&self, settings: &Settings, way: &Way) -> Result<Box<dyn Outlet>, Fault> {
+        let url = receiver_url(URL.name(), settings.need(&URL)?, &way.egress)?;
         let ready = url.path().ends_with("/v1/logs");
         Ok(Box::new(Open {
-            http: Http::new(authority(settings)?.as_deref())?,
+            http: Http::new(authority(settings)?.as_deref(), &way.egress)?,
             url: if ready { url } else { below(&url, "v1/logs") },
             headers: headers(settings.text(&HEADERS).unwrap_or_default())?,
         }))
@@ -97,6 +97,10 @@ fn record(line: &Line, format: Format) -> Value {
 }
 
 impl Outlet for Open {
+    fn receivers(&self) -> Vec<Receiver> {
+        vec![receiver(&self.url)]
+    }
+
     fn send<'a>(&'a mut self, batch: Batch<'a>) -> BoxFuture<'a, Result<(), Undelivered>> {
         let records: Vec<_> = batch.lines.iter().map(|line| record(line, batch.format)).collect();
         let name = json!({"key": "service.name", "value": {"stringValue": "keysherd"}});

@@ -6,8 +6,8 @@ use reqwest::Url;
 use serde_json::{Map, Value, json};
 
 use crate::fields::{ENABLE_BATCH, ENABLE_TLS, TLS_CERTIFICATE, authority, kept};
-use crate::http::{Http, Request, below, header_value, json as as_json, receiver_url};
-use crate::member::{Outlet, Shown, Undelivered};
+use crate::http::{Http, Request, below, header_value, json as as_json, receiver, receiver_url};
+use crate::member::{Outlet, Receiver, Shown, Undelivered};
 use crate::{Batch, BoxFuture, Format, Kind, Line, Settings, Sink, Way};
 
 const SPLUNK_URL: Field<Text> =
@@ -64,8 +64,8 @@ impl Sink for Splunk {
         &KIND
     }
 
-    fn open(&self, settings: &Settings, _: &Way) -> Result<Box<dyn Outlet>, Fault> {
-        let url = receiver_url(SPLUNK_URL.name(), settings.need(&SPLUNK_URL)?)?;
+    fn open(&self, settings: &Settings, way: &Way) -> Result<Box<dyn Outlet>, Fault> {
+        let url = receiver_url(SPLUNK_URL.name(), settings.need(&SPLUNK_URL)?, &way.egress)?;
         let collector = url.path().contains("/services/collector");
         let token = settings.secret(&SPLUNK_TOKEN)?;
         header_value(SPLUNK_TOKEN.name(), token.expose())?;
@@ -77,7 +77,7 @@ impl Sink for Splunk {
             }
         }
         Ok(Box::new(Open {
-            http: Http::new(authority(settings)?.as_deref())?,
+            http: Http::new(authority(settings)?.as_deref(), &way.egress)?,
             url: if collector { url } else { below(&url, "services/collector/event") },
             authorization: SecretString::new(format!("Splunk {}", token.expose())),
             metadata,
@@ -111,6 +111,10 @@ impl Open {
 }
 
 impl Outlet for Open {
+    fn receivers(&self) -> Vec<Receiver> {
+        vec![receiver(&self.url)]
+    }
+
     fn send<'a>(&'a mut self, batch: Batch<'a>) -> BoxFuture<'a, Result<(), Undelivered>> {
         Box::pin(async move {
             let mut events = batch.lines.iter().map(|line| self.event(line, batch.format));

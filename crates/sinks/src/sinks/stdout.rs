@@ -5,7 +5,7 @@ use std::io::Write as _;
 use keysherd_base::Fault;
 use keysherd_wire::Group;
 
-use crate::member::{Outlet, Undelivered};
+use crate::member::{Outlet, Receiver, Undelivered};
 use crate::{Batch, BoxFuture, Kind, Settings, Sink, Way};
 
 static KIND: Kind = Kind {
@@ -32,6 +32,10 @@ impl Sink for Stdout {
 struct Open;
 
 impl Outlet for Open {
+    fn receivers(&self) -> Vec<Receiver> {
+        Vec::new()
+    }
+
     fn send<'a>(&'a mut self, batch: Batch<'a>) -> BoxFuture<'a, Result<(), Undelivered>> {
         let text = batch.text();
         Box::pin(async move {

@@ -6,7 +6,7 @@ use keysherd_base::Fault;
 use keysherd_wire::{Field, Group, Text};
 
 use crate::fields::{ENABLE_TLS, TLS_CERTIFICATE, authority, kept};
-use crate::member::{Outlet, Shown, Undelivered};
+use crate::member::{Outlet, Receiver, Shown, Undelivered};
 use crate::settings::bad;
 use crate::stream::{Place, Stream, datagrams, tls};
 use crate::{Batch, BoxFuture, Format, Kind, Line, Settings, Sink, Way};
@@ -74,7 +74,7 @@ impl Sink for Syslog {
         &KIND
     }
 
-    fn open(&self, settings: &Settings, _: &Way) -> Result<Box<dyn Outlet>, Fault> {
+    fn open(&self, settings: &Settings, way: &Way) -> Result<Box<dyn Outlet>, Fault> {
         let udp = settings.choice(&NETWORK, &["tcp", "udp"], "tcp")? == "udp";
         let cef = settings.choice(&FORMATTER, &["text", "cef"], "text")? == "cef";
         let ca = authority(settings)?;
@@ -87,7 +87,7 @@ impl Sink for Syslog {
             return Err(bad("target-tag", "it must be at most 48 characters without spaces"));
         }
         let port = if encrypted { TLS_PORT } else { PORT };
-        let place = Place::parse(HOST.name(), settings.need(&HOST)?, port)?;
+        let place = Place::parse(HOST.name(), settings.need(&HOST)?, port, &way.egress)?;
         let road = match (udp, encrypted) {
             (true, _) => Road::Datagrams(place),
             (false, true) => Road::Stream(Stream::new(place, Some(tls(ca.as_deref())?))),
@@ -110,6 +110,13 @@ impl Open {
 }
 
 impl Outlet for Open {
+    fn receivers(&self) -> Vec<Receiver> {
+        match &self.road {
+            Road::Stream(stream) => vec![stream.receiver()],
+            Road::Datagrams(place) => vec![place.receiver("udp")],
+        }
+    }
+
     fn send<'a>(&'a mut self, batch: Batch<'a>) -> BoxFuture<'a, Result<(), Undelivered>> {
         let messages = batch.lines.iter().map(|line| self.message(line, batch.format));
         match &self.road {
@@ -155,11 +162,13 @@ fn cef(record: &Record) -> String {
 
 #[cfg(test)]
 mod tests {
+    use keysherd_egress::Egress;
+
     use super::*;
     use crate::testing::line;
 
     fn open(tag: &str, cef: bool) -> Open {
-        let place = Place::parse("host", "127.0.0.1", PORT).unwrap();
+        let place = Place::parse("host", "127.0.0.1", PORT, &Egress::default()).unwrap();
         Open { road: Road::Datagrams(place), tag: tag.to_owned(), cef }
     }
 

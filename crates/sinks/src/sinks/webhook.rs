@@ -11,8 +11,8 @@ use reqwest::Url;
 use serde_json::{Value, json};
 
 use crate::fields::{TLS_CERTIFICATE, authority, kept};
-use crate::http::{Http, Request, receiver_url};
-use crate::member::{Outlet, Undelivered};
+use crate::http::{Http, Request, receiver, receiver_url};
+use crate::member::{Outlet, Receiver, Undelivered};
 use crate::settings::bad;
 use crate::{Batch, BoxFuture, Kind, Settings, Sink, Way};
 
@@ -52,8 +52,8 @@ impl Sink for Webhook {
             return Err(bad(SECRET.name(), "it must have 16 to 256 characters"));
         }
         Ok(Box::new(Open {
-            http: Http::new(authority(settings)?.as_deref())?,
-            url: receiver_url(URL.name(), settings.need(&URL)?)?,
+            http: Http::new(authority(settings)?.as_deref(), &way.egress)?,
+            url: receiver_url(URL.name(), settings.need(&URL)?, &way.egress)?,
             secret,
             clock: way.clock.clone(),
         }))
@@ -61,6 +61,10 @@ impl Sink for Webhook {
 }
 
 impl Outlet for Open {
+    fn receivers(&self) -> Vec<Receiver> {
+        vec![receiver(&self.url)]
+    }
+
     fn send<'a>(&'a mut self, batch: Batch<'a>) -> BoxFuture<'a, Result<(), Undelivered>> {
         let (first, last) = batch.range();
         let records: Vec<Value> = batch.lines.iter().map(|line| line.value(batch.format)).collect();

@@ -9,6 +9,7 @@ mod reader;
 mod remove;
 
 use keysherd_base::Fault;
+use keysherd_plane::About;
 use keysherd_plane::configs::GatewayConfigure;
 use keysherd_sinks::{Settings, Sink};
 use keysherd_wire::{Access, Answer, Args, Body, Command, Group, Show, Spec};
@@ -31,6 +32,8 @@ pub(super) fn commands() -> Vec<&'static ApiCommand> {
     keysherd_sinks::all().iter().map(|sink| update_command(*sink)).chain(own).collect()
 }
 
+/// Most receivers of one target that its audit record names.
+const RECEIVERS_TOLD_MAX: usize = 8;
 /// What names of update commands begin with.
 const UPDATE: &str = "gateway-update-log-forwarding-";
 
@@ -84,9 +87,15 @@ async fn update(sink: &'static dyn Sink, ctx: &Ctx, args: &Args) -> Result<Answe
         None => (Settings::default(), None),
     };
     let settings = Settings::merged(sink.kind().fields, args, old_settings)?;
+    ctx.tell(About::Kind, sink.kind().name);
+    ctx.tell(About::Name, name.as_str());
     let (forwarder, from) = changed(args, name, sink, settings, old)?;
     // Whether it makes sense; nothing is sent yet.
-    drop(sink.open(&forwarder.settings, &forwarding.way())?);
+    let outlet = sink.open(&forwarder.settings, &forwarding.way())?;
+    for receiver in outlet.receivers().into_iter().take(RECEIVERS_TOLD_MAX) {
+        ctx.tell(About::Receiver, receiver.target.to_string());
+    }
+    ctx.tell(About::Enabled, forwarder.enabled.to_string());
     forwarding.put(account, forwarder, from).await?;
     Answer::json(&Reply { updated: true })
 }

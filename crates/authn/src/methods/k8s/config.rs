@@ -1,6 +1,7 @@
 //! How a gateway reaches a cluster: what its commands keep, and the login reads.
 
 use keysherd_base::{Fault, Secret, SecretString};
+use keysherd_egress::Egress;
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
@@ -83,7 +84,7 @@ impl K8sConfig {
                 "k8s-client-certificate and k8s-client-key go together; give both or neither",
             ));
         }
-        client(&self.trust()).map(drop)
+        client(&self.trust(), &Egress::default()).map(drop)
     }
 
     /// Where reviews are asked for.

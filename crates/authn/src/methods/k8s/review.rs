@@ -73,7 +73,6 @@ pub(super) async fn review(
 ) -> Result<Reviewed, Fault> {
     let claims = Claims::of(token).ok_or_else(|| refused("it is no token with claims"))?;
     check_unasked(config, &claims, now)?;
-    let _turn = outward.turn().await?;
     let asker = Asker::new(config, token, outward)?;
     let wanted = claims.audiences();
     let own = asker.ask(token, &[]).await?;

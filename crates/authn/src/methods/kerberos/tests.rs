@@ -59,6 +59,10 @@ impl Desk for Keeper {
         self.desk.admit(id, entrant)
     }
 
+    fn account(&self, kind: &str, id: &AccessId) -> Option<AccountId> {
+        self.desk.account(kind, id)
+    }
+
     fn config(&self, kind: &str, name: &str, id: &AccessId) -> Result<Option<SecretString>, Fault> {
         assert_eq!((kind, name), (KERBEROS_CONFIG, id.as_str()));
         Ok(self.kept.as_ref().map(|kept| SecretString::new(kept.expose().clone())))

@@ -1,6 +1,7 @@
 //! `gateway-update-log-reader`, ours: whom this gateway reads the audit log as, to forward it.
 
 use keysherd_base::{AccessId, Fault};
+use keysherd_plane::About;
 use keysherd_plane::configs::GatewayConfigure;
 use keysherd_wire::{Access, Answer, Args, Body, Command, Field, Show, Spec, Text};
 
@@ -42,6 +43,7 @@ async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
         .map_err(|bad| Fault::bad_request(format!("invalid value of 'reader-access-id': {bad}")))?;
     let signs_for = Some((access_id.clone(), "api_key".to_owned()));
     let account = ctx.ask(GatewayConfigure { signs_for }).await?.account;
+    ctx.tell(About::AccessId, id.as_str());
     let access_key = args.secret(&ACCESS_KEY)?;
     let access_key = access_key.ok_or_else(|| Fault::bad_request("the access key is empty"))?;
     let reader = LogReader { account, access_id, access_key };

@@ -1,6 +1,7 @@
 //! `gateway-delete-log-forwarding`, ours: a log target is forgotten with its place in the log.
 
 use keysherd_base::Fault;
+use keysherd_plane::About;
 use keysherd_wire::{Access, Answer, Args, Body, Command, Show, Spec};
 
 use super::{FORWARDER_NAME, admitted, fields};
@@ -28,6 +29,7 @@ pub(super) static COMMAND: ApiCommand = Command {
 async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
     let account = admitted(&ctx).await?;
     let name = fields::name(&args)?;
+    ctx.tell(About::Name, name.as_str());
     if ctx.services().forwarding.remove(account, &name).await? {
         Answer::json(&serde_json::json!({}))
     } else {
