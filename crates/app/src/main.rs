@@ -4,6 +4,7 @@ mod audit;
 mod config;
 mod customer_fragments;
 mod describe;
+mod doctor;
 mod exit;
 mod hardening;
 mod health;
@@ -160,6 +161,14 @@ fn gateway(flags: &ArgMatches) -> Result<(), Exit> {
     if let Some(("enroll", flags)) = flags.subcommand() {
         let request = config::enroll::EnrollSettings::of_role("gateway", flags, &env)?;
         return processes::enroll::gateway(&request);
+    }
+    if let Some((name @ ("endpoints" | "doctor"), flags)) = flags.subcommand() {
+        let settings = config::gateway::GatewaySettings::looked_at(flags, &env)?;
+        hardening::conceal()?;
+        return match name {
+            "endpoints" => doctor::endpoints(settings, flags),
+            _ => runtime()?.block_on(doctor::doctor(settings, flags.get_flag("json"))),
+        };
     }
     if let Some((_, flags)) = flags.subcommand() {
         let settings = config::gateway::SetupSettings::load(flags, &env)?;

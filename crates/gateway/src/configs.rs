@@ -120,6 +120,13 @@ impl ConfigStore {
         Ok(Self { dir, key, rng, entries, news })
     }
 
+    /// Kind, name and body of every configuration.
+    pub fn all(&self) -> Vec<(String, String, SecretString)> {
+        let entries = self.entries();
+        let all = entries.values().map(|e| (e.kind.clone(), e.name.clone(), e.body()));
+        all.collect()
+    }
+
     fn entries(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
         // The map changes only after the disk did, in one statement each.
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)

@@ -36,9 +36,10 @@ use self::worker::SharedState;
 use crate::files;
 use crate::membership::Membership;
 
-/// Kinds of configurations.
+/// The kind of configurations that say whom a log is read as.
 const READER: &str = "log-reader";
-const FORWARDER: &str = "log-forwarder";
+/// The kind of configurations of log targets.
+pub const FORWARDER: &str = "log-forwarder";
 /// Directory of the cursors in the gateway's own.
 const DIRECTORY: &str = "forwarding";
 /// Most targets of one account.

@@ -41,7 +41,7 @@ pub use customer::{
     CustomerFragments, FRAGMENT_BINDING, FRAGMENT_DAMAGED, FRAGMENT_MISSING, FRAGMENT_REQUIRED,
     FRAGMENT_UNAVAILABLE, FRAGMENT_WRONG, FragmentModule,
 };
-pub use forwarding::Forwarders;
+pub use forwarding::{FORWARDER, Forwarders};
 pub use gateway::{Gateway, GatewayConfig, GatewayHealth, OriginalKey, Strictness};
 pub use health::ManagerHealth;
 pub use host::GatewayHost;

@@ -24,6 +24,10 @@ use crate::routes;
 use crate::trust::TrustHandle;
 use crate::wire;
 
+mod probe;
+
+pub use probe::Probed;
+
 /// Bytes of one answer, and of all answers, that may be on their way unread.
 const STREAM_WINDOW_BYTES: u32 = 2 * 1024 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 8 * 1024 * 1024;
@@ -263,7 +267,7 @@ impl Shared {
     async fn connect_by(&self, route: &Route) -> Result<Connection, LinkError> {
         let limit = self.limits.connect_timeout;
         let connected = route.connect(&self.identity, &self.trust, limit).await;
-        let connected = connected.map_err(LinkError::Unreachable)?;
+        let connected = connected.map_err(|failed| LinkError::Unreachable(failed.why))?;
         let refused = |error: &hyper::Error| {
             LinkError::Unreachable(format!("it does not let this role in: {}", said(error)))
         };

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use keysherd_egress::{Egress, Target};
+use keysherd_egress::{DialError, DialStep, Egress, Target};
 use keysherd_fragments::manager_set::ManagerIndex;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -28,6 +28,30 @@ pub struct Route {
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+/// Where a look ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProbeStep {
+    /// The name has no address.
+    Name,
+    /// Nobody answers at the address.
+    Tcp,
+    /// The proxy, or the way to it.
+    Proxy,
+    /// Whoever answers has not the key that is expected, or no TLS of this kind.
+    Tls,
+    /// It does not let this role in, or speaks another version.
+    Admission,
+}
+
+/// Why a look failed.
+#[derive(Clone, Debug)]
+pub struct ProbeFailed {
+    /// Where.
+    pub step: ProbeStep,
+    /// Why, in words.
+    pub why: String,
+}
 
 /// A connection with the role that was meant, and its key.
 pub(crate) struct Connected {
@@ -63,18 +87,20 @@ impl Route {
         identity: &Identity,
         trust: &TrustHandle,
         limit: Duration,
-    ) -> Result<Connected, String> {
+    ) -> Result<Connected, ProbeFailed> {
         let tcp = connect_tcp(&self.egress, &self.address, limit).await?;
+        let by_tls = |why: String| ProbeFailed { step: ProbeStep::Tls, why };
         let stream: Box<dyn Stream> = match &self.relay {
             None => Box::new(tcp),
             Some((relay_trust, manager)) => {
                 let outer = shake(identity, relay_trust, tls::ALPN_RELAY, Box::new(tcp)).await;
-                let mut outer = outer.map_err(|error| format!("the relay: {error}"))?.stream;
-                relay::ask(&mut outer, *manager).await?;
+                let outer = outer.map_err(|error| by_tls(format!("the relay: {error}")));
+                let mut outer = outer?.stream;
+                relay::ask(&mut outer, *manager).await.map_err(by_tls)?;
                 Box::new(outer)
             }
         };
-        shake(identity, trust, tls::ALPN_CALLS, stream).await
+        shake(identity, trust, tls::ALPN_CALLS, stream).await.map_err(by_tls)
     }
 }
 
@@ -101,9 +127,19 @@ pub(crate) async fn connect_tcp(
     egress: &Egress,
     address: &str,
     limit: Duration,
-) -> Result<TcpStream, String> {
-    let target = Target::parse(address).ok_or("its address is no host with a port")?;
-    egress.connect(&target, limit).await.map_err(|error| error.why)
+) -> Result<TcpStream, ProbeFailed> {
+    let Some(target) = Target::parse(address) else {
+        let why = "its address is no host with a port".to_owned();
+        return Err(ProbeFailed { step: ProbeStep::Name, why });
+    };
+    egress.connect(&target, limit).await.map_err(|DialError { step, why }| {
+        let step = match step {
+            DialStep::Name => ProbeStep::Name,
+            DialStep::Tcp => ProbeStep::Tcp,
+            DialStep::Proxy => ProbeStep::Proxy,
+        };
+        ProbeFailed { step, why }
+    })
 }
 
 async fn shake(

@@ -67,8 +67,8 @@ mod wire;
 mod tests;
 
 pub use bundle::{BundleService, BundleShelf};
-pub use channel::Channel;
-pub use dial::Route;
+pub use channel::{Channel, Probed};
+pub use dial::{ProbeFailed, ProbeStep, Route};
 pub use error::LinkError;
 pub use identity::Identity;
 pub use limits::{CallLimits, ChannelLimits, Limits};

@@ -13,7 +13,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use keysherd_base::Fault;
+use keysherd_base::{ClockHandle, Fault};
 use rustls::server::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -160,6 +160,7 @@ impl LinkListener {
             relay,
             limits: self.limits,
             bodies: Arc::new(Semaphore::new(bodies)),
+            clock: identity.clock().clone(),
             tasks: TaskTracker::new(),
         });
         let mut shutdown = pin!(shutdown);
@@ -193,6 +194,8 @@ struct Attendant {
     limits: Limits,
     /// Bytes that request bodies may take.
     bodies: Arc<Semaphore>,
+    /// What those who connect are told.
+    clock: ClockHandle,
     /// Connections, their streams and the calls that were begun.
     tasks: TaskTracker,
 }

@@ -22,5 +22,6 @@ pub async fn probe(
 ) -> Result<(), String> {
     let route = Route::direct(address.to_string());
     let connected = timeout(limit, route.connect(identity, &trust, limit)).await;
-    connected.map_err(|_| "no answer in time".to_owned())?.map(drop)
+    let connected = connected.map_err(|_| "no answer in time".to_owned())?;
+    connected.map(drop).map_err(|failed| failed.why)
 }

@@ -144,7 +144,9 @@ where
     for address in &addresses {
         match connect_tcp(&direct, address, REACH_TIMEOUT).await {
             Ok(target) => return Ok((manager, target)),
-            Err(error) => tracing::debug!(%manager, error, "the relay cannot reach a manager"),
+            Err(error) => {
+                tracing::debug!(%manager, error = error.why, "the relay cannot reach a manager");
+            }
         }
     }
     Err(Refused::Unreachable)

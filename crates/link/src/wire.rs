@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::Full;
-use keysherd_base::{Fault, SecretBytes};
+use keysherd_base::{Fault, SecretBytes, Timestamp};
 
 use crate::error::LinkError;
 use crate::plane::codec;
@@ -14,6 +14,8 @@ pub(crate) const VERSION: HeaderName = HeaderName::from_static("keysherd-link");
 /// The version that is spoken here. Raised whenever a message changes its meaning or its place;
 /// there is no negotiation, because all roles of a deployment run one release.
 pub(crate) const SPOKEN: HeaderValue = HeaderValue::from_static("1");
+/// Carries what the clock says of whoever lets a connection in, in milliseconds since 1970.
+const CLOCK: HeaderName = HeaderName::from_static("keysherd-clock");
 /// Marks an answer whose body is a fault.
 const FAULT: HeaderValue = HeaderValue::from_static("application/x-keysherd-fault");
 /// Largest encoded fault: public text and code.
@@ -54,6 +56,18 @@ pub(crate) fn answer(result: Result<SecretBytes, Fault>) -> Response<Full<Bytes>
     answer.headers_mut().insert(VERSION, SPOKEN);
     answer.headers_mut().insert(CONTENT_TYPE, FAULT);
     answer
+}
+
+/// The answer to whoever asks whether they are let in.
+pub(crate) fn welcome(now: Timestamp) -> Response<Full<Bytes>> {
+    let mut answer = answer(Ok(SecretBytes::new(Vec::new())));
+    answer.headers_mut().insert(CLOCK, HeaderValue::from(now.0));
+    answer
+}
+
+/// The other end's clock, if it says.
+pub(crate) fn clock_of(headers: &HeaderMap) -> Option<Timestamp> {
+    headers.get(CLOCK)?.to_str().ok()?.parse().ok().map(Timestamp)
 }
 
 /// Whether both ends speak the same version.

@@ -61,7 +61,17 @@ pub(crate) fn command() -> Command {
         .about("Run a gateway: the only place where plaintext meets a key.")
         .args_conflicts_with_subcommands(true)
         .subcommand(setup_options())
+        .subcommand(
+            looking("endpoints").about("List what this gateway has to reach, and through what."),
+        )
+        .subcommand(
+            looking("doctor").about("Try everything this gateway needs; say what fails, and why."),
+        )
         .subcommand(enroll::command())
+}
+
+fn looking(name: &'static str) -> Command {
+    run_options(Command::new(name)).arg(switch("json", "Print JSON"))
 }
 
 fn setup_options() -> Command {
@@ -113,6 +123,17 @@ impl GatewaySettings {
         env: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, Exit> {
         Self::read(&Settings::load(&run_options(Command::new("gateway")), flags)?, env)
+    }
+
+    /// The same for those who look at a gateway.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub(crate) fn looked_at(
+        flags: &ArgMatches,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, Exit> {
+        Self::read(&Settings::load(&looking("doctor"), flags)?, env)
     }
 
     fn read(settings: &Settings<'_>, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, Exit> {

@@ -32,7 +32,7 @@ use crate::exit::Exit;
 /// Passwords stretched at one time, each with 19 MiB.
 const STRETCHING_MAX: usize = 2;
 /// File of the gateway's identity in its own directory.
-const INSTANCE_KEY: &str = "instance.key";
+pub(crate) const INSTANCE_KEY: &str = "instance.key";
 
 /// How long a gateway that ends waits until control has heard of what it answered by itself.
 pub(crate) const JOURNAL_DRAIN: Duration = Duration::from_secs(5);

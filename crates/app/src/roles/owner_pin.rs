@@ -51,6 +51,17 @@ pub(crate) fn open(dir: &DataDir, given: Option<PublicKey>) -> Result<PublicKey,
     }
 }
 
+/// The owner key of `dir`, or the given one where none is pinned yet. Nothing is pinned.
+///
+/// # Errors
+/// As [`open`].
+pub(crate) fn known(dir: &DataDir, given: Option<PublicKey>) -> Result<Option<PublicKey>, Exit> {
+    match dir.join(OWNER_PUB).exists() {
+        true => open(dir, given).map(Some),
+        false => Ok(given),
+    }
+}
+
 /// Whether the bundle here, believed from `pinned` on, is by `key`: the owner has changed its key.
 fn leads_to(dir: &DataDir, pinned: PublicKey, key: PublicKey) -> Result<bool, Exit> {
     let Some(bytes) = dir.read(BUNDLE)? else { return Ok(false) };

@@ -33,6 +33,7 @@ mod customer_fragments;
 mod customer_thieves;
 mod databases;
 mod disk_full;
+mod egress;
 mod first_start;
 mod fragment_delivery;
 mod fragment_files;

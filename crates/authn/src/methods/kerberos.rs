@@ -7,7 +7,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use keysherd_base::{AccessId, AccountId, Fault};
+use keysherd_base::{AccessId, AccountId, Fault, SecretString};
 use keysherd_crypto::kerberos::{self, Accepted, SKEW_SECONDS, TOKEN_BYTES_MAX};
 use keysherd_domain::claims::SubClaims;
 use keysherd_wire::{Args, Field, FieldSpec, Flag, Group, Text};
@@ -55,7 +55,7 @@ const KRB5_CONF_DATA: Field<Text> = Field::text("krb5-conf-data", FETCHING);
 const FETCHING: &str = "Refused: the client gets its own ticket and gives kerberos-token.";
 
 /// Under which the gateway's configurations are kept, by access id.
-const KERBEROS_CONFIG: &str = "kerberos";
+pub(crate) const KERBEROS_CONFIG: &str = "kerberos";
 const PRINCIPAL: &str = "principal";
 const GROUPS: &str = "groups";
 /// Most gateways of one method: each login tries their keys.
@@ -282,6 +282,11 @@ fn check_service(
         return Err(refused("the token is for another service than gateway-spn"));
     }
     Ok(())
+}
+
+/// The directory that a configuration names.
+pub(crate) fn directory_of(body: &SecretString) -> Option<directory::Directory> {
+    KerberosConfig::from_json(body).ok()?.directory.clone()
 }
 
 async fn identity(

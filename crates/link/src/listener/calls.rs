@@ -52,7 +52,7 @@ impl Attendant {
         }
         if request.uri().path() == routes::HELLO {
             activity.touch();
-            return wire::answer(Ok(SecretBytes::new(Vec::new())));
+            return wire::welcome(self.clock.now());
         }
         let most = self.limits.calls_per_key_max;
         let Some(in_flight) = activity.begin(most) else {

@@ -344,6 +344,18 @@ impl Node {
         finish(&mut self.command(site, args), b"")
     }
 
+    /// The same with what it is started with besides.
+    pub(crate) fn run_with_args(&self, site: &Site, args: &[&str]) -> Finished {
+        let own = self.args.iter().map(String::as_str);
+        self.run(site, &args.iter().copied().chain(own).collect::<Vec<_>>())
+    }
+
+    /// Starts with another value in the place of `from` from now on.
+    pub(crate) fn replace_arg(&mut self, from: &str, to: &str) {
+        let found = self.args.iter_mut().filter(|arg| *arg == from);
+        found.for_each(|arg| to.clone_into(arg));
+    }
+
     /// Starts it where it was before, and waits until it listens.
     pub(crate) fn start(&mut self, site: &Site) {
         let listen = self.address.rsplit('/').next().unwrap().to_owned();

@@ -91,7 +91,7 @@ impl K8sConfig {
     ///
     /// # Errors
     /// [`Fault::bad_request`] names the field.
-    pub(super) fn review_url(&self) -> Result<Url, Fault> {
+    pub(crate) fn review_url(&self) -> Result<Url, Fault> {
         let bad = || {
             Fault::bad_request(
                 "invalid value of 'k8s-host': it must be the address of the API server, such as \
