@@ -213,12 +213,38 @@ fn the_roles_know_the_settings_that_are_rendered() {
         command.args([example, "--check-config", "--config"]).arg(&file);
         let checked = finish(&mut command, b"").expect(0);
         assert!(checked.out.contains("data_dir"), "{}", checked.out);
+        enroll_as_the_init_container(home.path(), &set["initContainers"][0], &file);
         fs::write(&file, format!("{text}unheard-of = 1\n")).unwrap();
         let mut command = keysherd(home.path());
         command.args([example, "--check-config", "--config"]).arg(&file);
         let refused = finish(&mut command, b"").expect(64);
         assert!(refused.err.contains("unheard-of"), "{}", refused.err);
     }
+}
+
+/// Runs the init container's arguments, which print a request to the owner.
+fn enroll_as_the_init_container(home: &Path, container: &Value, settings: &Path) {
+    let mut command = keysherd(home);
+    for word in container["args"].as_array().unwrap() {
+        let word = word.as_str().unwrap().replace("$(POD_NAME)", "r-keysherd-0");
+        command.arg(match word.strip_prefix("--config=") {
+            Some(_) => format!("--config={}", settings.display()),
+            None => word,
+        });
+    }
+    command.env("KEYSHERD_DATA_DIR", home.join("data")).env("KEYSHERD_LOG_JSON", "true");
+    let enrolled = finish(&mut command, b"").expect(0);
+    let request = home.join("log");
+    fs::write(&request, enrolled.err + &enrolled.out).unwrap();
+    let desk = home.join("desk");
+    let mut init = keysherd(home);
+    init.args(["owner", "init", "--dir"]).arg(&desk);
+    init.env("KEYSHERD_OWNER_PASSPHRASE", "five words as a phrase");
+    finish(&mut init, b"").expect(0);
+    let mut show = keysherd(home);
+    show.args(["owner", "show", "--dir"]).arg(&desk).arg(&request);
+    let shown = finish(&mut show, b"").expect(0);
+    assert!(shown.out.contains("r-keysherd-0"), "{}", shown.out);
 }
 
 /// The files below `/etc/keysherd` that settings name.
