@@ -104,6 +104,16 @@ pub(crate) fn need_kerberos() -> Result<(), String> {
     need(there, "MIT Kerberos with its KDC, and curl with SPNEGO", &packages)
 }
 
+/// What the tests of networks and proxies are made of.
+///
+/// # Errors
+/// Says what to install.
+pub(crate) fn need_networks() -> Result<(), String> {
+    let there = || works("ip", "-V") && works("nft", "--version") && works("tinyproxy", "-v");
+    let packages = ["iproute2", "nftables", "tinyproxy-bin"];
+    need(there, "iproute2, nftables and tinyproxy", &packages)
+}
+
 /// The receiver of the tests of log forwarding.
 ///
 /// # Errors

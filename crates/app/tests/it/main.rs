@@ -56,6 +56,7 @@ mod listener_tls;
 mod listing;
 mod log_forwarding;
 mod manager_logs;
+mod networks;
 mod oracle;
 mod owner;
 mod owner_cluster;

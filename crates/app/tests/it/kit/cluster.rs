@@ -24,6 +24,7 @@ use serde_json::Value;
 
 use super::api::Api;
 use super::http::Http;
+use super::net::Net;
 use super::poll::{wait_for, wait_until};
 use super::proxy::Proxy;
 use super::run::{Finished, KEYSHERD, finish, keysherd};
@@ -76,6 +77,8 @@ pub(crate) struct Node {
     pub(crate) process: Option<Process>,
     /// The wire through which the others reach it, where there is one.
     pub(crate) wire: Option<Proxy>,
+    /// The network that it is in, where it is not the one of the tests.
+    net: Option<Arc<Net>>,
 }
 
 /// What is different from the usual.
@@ -89,6 +92,8 @@ pub(crate) struct Wish {
     pub(crate) customer_fragment: bool,
     /// Further arguments of the gateway.
     pub(crate) gateway: Vec<String>,
+    /// The gateway is in the network `gateway` of these, all others are in `control`.
+    pub(crate) net: Option<Arc<Net>>,
 }
 
 impl Cluster {
@@ -104,7 +109,8 @@ impl Cluster {
         let apart = may_change_users();
         let mut users = (FIRST_USER..).map(|user| apart.then_some(user));
         let mut node = |role, name: &str, args: &[&str]| {
-            Node::new(&site, role, name, users.next().flatten(), &owner, args)
+            let user = users.next().flatten();
+            Node::new(&site, role, name, user, &owner, args).in_net(wish.net.as_ref())
         };
         let mut control = node("control", "control", &[]);
         control.start(&site);
@@ -281,9 +287,30 @@ impl Node {
         let mut args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
         args.extend(["--owner-key".to_owned(), owner.public().to_string()]);
         let address = "127.0.0.1:0".to_owned();
-        let node = Self { role, user, data, args, address, process: None, wire: None };
+        let node = Self { role, user, data, args, address, process: None, wire: None, net: None };
         node.own(&node.data);
         node
+    }
+
+    /// The same in its network.
+    fn in_net(mut self, net: Option<&Arc<Net>>) -> Self {
+        self.net = net.cloned();
+        if let Some(net) = net {
+            self.address = format!("{}:0", net.ip(self.network()));
+        }
+        self
+    }
+
+    fn network(&self) -> &'static str {
+        if self.role == "gateway" { "gateway" } else { "control" }
+    }
+
+    /// Does `work` where it is.
+    fn within<T>(&self, work: impl FnOnce() -> T) -> T {
+        match &self.net {
+            Some(net) => net.within(self.network(), work),
+            None => work(),
+        }
     }
 
     /// Where the others find it.
@@ -341,7 +368,7 @@ impl Node {
 
     /// Runs the binary to its end as the node's user, with its data directory.
     pub(crate) fn run(&self, site: &Site, args: &[&str]) -> Finished {
-        finish(&mut self.command(site, args), b"")
+        self.within(|| finish(&mut self.command(site, args), b""))
     }
 
     /// The same with what it is started with besides.
@@ -361,7 +388,7 @@ impl Node {
         let listen = self.address.rsplit('/').next().unwrap().to_owned();
         let mut args = vec![self.role, "--listen", &listen];
         args.extend(self.args.iter().map(String::as_str));
-        let mut process = site.launch(self.command(site, &args)).process;
+        let mut process = self.within(|| site.launch(self.command(site, &args))).process;
         self.address = wait_for("a role to listen", || {
             if !process.runs() {
                 panic!("it ended: {}{}", process.out(), process.err());
