@@ -13,6 +13,7 @@ pub(crate) mod late;
 pub(crate) mod listening;
 pub(crate) mod local_links;
 pub(crate) mod membership;
+pub(crate) mod metrics;
 pub(crate) mod owner_pin;
 pub(crate) mod parties;
 pub(crate) mod process;

@@ -146,6 +146,7 @@ smoke_tests!(
     permits,
     plane_messages,
     proxy_answers,
+    proxy_headers,
     recovery_shares,
     role_merges,
     routes,

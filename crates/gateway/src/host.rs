@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use keysherd_api::{Ctx, Recorded, Services};
 use keysherd_base::Fault;
-use keysherd_http::{Host, RequestInfo};
-use keysherd_plane::{BoxFuture, Caller, Client, Note};
+use keysherd_http::{Host, IDENTITY_BYTES, RequestInfo};
+use keysherd_plane::{BoxFuture, Caller, Client, Note, claimed_method};
 
 /// Serves commands with these services.
 pub struct GatewayHost {
@@ -21,6 +21,10 @@ impl GatewayHost {
 
 impl Host for GatewayHost {
     type Call = Ctx;
+
+    fn identity_of(&self, token: &str) -> Option<[u8; IDENTITY_BYTES]> {
+        claimed_method(token)
+    }
 
     fn open(&self, info: RequestInfo) -> Ctx {
         let client = Client { address: info.client_address, kind: info.client_kind };

@@ -28,7 +28,12 @@ pub struct Limits {
     /// Calls under way of one IPv4 address or one IPv6 /64 network, also those whose clients went
     /// away, which go on all the same. Further calls are refused meanwhile.
     pub calls_per_address_max: usize,
-    /// Time for the TLS handshake.
+    /// Requests of one IPv4 address or one IPv6 /64 network in a minute; 0: as many as it likes.
+    pub requests_per_minute: u32,
+    /// Requests of one identity, as [`crate::Host::identity_of`] tells them apart, in a minute; 0:
+    /// as many as it likes.
+    pub identity_requests_per_minute: u32,
+    /// Time for the TLS handshake, with a proxy's header before it.
     pub handshake_timeout: Duration,
     /// Time from the first byte of a request's head to its last.
     pub header_timeout: Duration,
@@ -50,6 +55,8 @@ impl Default for Limits {
             header_bytes_max: 64 * 1024,
             bodies_bytes_max: 256 * 1024 * 1024,
             calls_per_address_max: 1_024,
+            requests_per_minute: 0,
+            identity_requests_per_minute: 0,
             handshake_timeout: Duration::from_secs(10),
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(30),

@@ -20,10 +20,13 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{Limits, Transport};
 use crate::edge::Handler;
+use crate::greeting::{ReadAhead, Refused};
+use crate::registry::Place;
 
 /// What a connection is told from outside. Later ones are stronger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -198,10 +201,25 @@ where
     }
 }
 
+/// A connection on which HTTP comes next.
+struct Begun {
+    stream: Spoken,
+    /// Who is at its other end.
+    client: IpAddr,
+}
+
+/// What is spoken under HTTP.
+enum Spoken {
+    Plain(ReadAhead<TcpStream>),
+    Tls(Box<TlsStream<ReadAhead<TcpStream>>>),
+}
+
 /// Everything that the connections of a listener have in common.
 pub(crate) struct Service<Hd> {
     handler: Arc<Hd>,
     transport: Transport,
+    /// Whether trusted proxies say where their clients are before anything else.
+    proxy_headers: bool,
     limits: Limits,
     any: auto::Builder<Streams>,
     http1: auto::Builder<Streams>,
@@ -211,7 +229,7 @@ pub(crate) struct Service<Hd> {
 impl<Hd: Handler> Service<Hd> {
     pub(crate) fn new(
         handler: Arc<Hd>,
-        transport: Transport,
+        (transport, proxy_headers): (Transport, bool),
         limits: Limits,
         tasks: &TaskTracker,
     ) -> Self {
@@ -219,6 +237,7 @@ impl<Hd: Handler> Service<Hd> {
         Self {
             handler,
             transport,
+            proxy_headers,
             limits,
             http1: any.clone().http1_only(),
             http2: any.clone().http2_only(),
@@ -227,26 +246,67 @@ impl<Hd: Handler> Service<Hd> {
     }
 
     /// Serves `stream` until either side ends it.
-    pub(crate) async fn attend(&self, stream: TcpStream, peer: IpAddr, activity: Arc<Activity>) {
-        let tls = match &self.transport {
-            Transport::PlaintextTcp => return self.serve(&self.any, stream, peer, activity).await,
-            Transport::Tls(tls) => TlsAcceptor::from(tls.current()),
-        };
-        let accepted = tokio::select! {
-            accepted = timeout(self.limits.handshake_timeout, tls.accept(stream)) => accepted,
+    pub(crate) async fn attend(&self, stream: TcpStream, peer: IpAddr, place: Place) {
+        let activity = place.activity.clone();
+        let _open = self.handler.meter().connections.one();
+        let begun = tokio::select! {
+            begun = timeout(self.limits.handshake_timeout, self.begin(stream, peer, &place)) => begun,
             // There is no request yet that could be finished.
             _ = activity.ordered() => return,
         };
-        match accepted {
-            Ok(Ok(stream)) => {
+        let meter = self.handler.meter();
+        match begun {
+            Ok(Ok(Begun { stream: Spoken::Plain(stream), client })) => {
+                self.serve(&self.any, stream, client, activity).await;
+            }
+            Ok(Ok(Begun { stream: Spoken::Tls(stream), client })) => {
                 let multiplexed = stream.get_ref().1.alpn_protocol() == Some(b"h2");
                 activity.multiplexed.store(multiplexed, Ordering::Relaxed);
                 let protocol = if multiplexed { &self.http2 } else { &self.http1 };
-                self.serve(protocol, stream, peer, activity).await;
+                self.serve(protocol, *stream, client, activity).await;
             }
-            Ok(Err(error)) => tracing::debug!(%peer, %error, "TLS handshake failed"),
-            Err(_) => tracing::debug!(%peer, "TLS handshake took too long"),
+            Ok(Err(Refused::ProxyHeader(why))) => {
+                meter.proxy_headers_refused.fetch_add(1, Ordering::Relaxed);
+                tracing::warn!(%peer, why, "a trusted proxy sent no good PROXY header");
+            }
+            Ok(Err(refused)) => {
+                meter.handshakes_failed.fetch_add(1, Ordering::Relaxed);
+                tracing::debug!(%peer, ?refused, "connection not served");
+            }
+            Err(_) => {
+                meter.handshakes_failed.fetch_add(1, Ordering::Relaxed);
+                tracing::debug!(%peer, "TLS handshake took too long");
+            }
         }
+    }
+
+    /// What comes before HTTP.
+    async fn begin(
+        &self,
+        stream: TcpStream,
+        peer: IpAddr,
+        place: &Place,
+    ) -> Result<Begun, Refused> {
+        let mut stream = ReadAhead::new(stream);
+        let mut client = peer;
+        if self.proxy_headers
+            && self.handler.is_proxy(peer)
+            && let Some(told) = stream.proxy_header().await?
+        {
+            client = told;
+            // Proxies in front of proxies stand for many, too.
+            if !self.handler.is_proxy(client) && !place.is_of(client) {
+                self.handler.meter().connections_refused.fetch_add(1, Ordering::Relaxed);
+                return Err(Refused::TooMany);
+            }
+        }
+        let Transport::Tls(tls) = &self.transport else {
+            return Ok(Begun { stream: Spoken::Plain(stream), client });
+        };
+        stream.expect_tls().await?;
+        let accepted = TlsAcceptor::from(tls.current()).accept(stream).await;
+        let stream = accepted.map_err(Refused::Handshake)?;
+        Ok(Begun { stream: Spoken::Tls(Box::new(stream)), client })
     }
 
     async fn serve<S>(

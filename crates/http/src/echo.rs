@@ -10,12 +10,19 @@ use keysherd_base::limits::BODY_BYTES_MAX;
 use tokio_util::task::TaskTracker;
 
 use crate::edge::Handler;
+use crate::meter::Meter;
 use crate::reply::Reply;
 
 /// Answers with what it is sent.
-#[derive(Default)]
 pub(crate) struct Echo {
     orphans: TaskTracker,
+    meter: Meter,
+}
+
+impl Default for Echo {
+    fn default() -> Self {
+        Self { orphans: TaskTracker::new(), meter: Meter::new(std::iter::empty()) }
+    }
 }
 
 impl Handler for Echo {
@@ -32,5 +39,9 @@ impl Handler for Echo {
 
     fn orphans(&self) -> &TaskTracker {
         &self.orphans
+    }
+
+    fn meter(&self) -> &Meter {
+        &self.meter
     }
 }

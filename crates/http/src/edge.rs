@@ -4,9 +4,12 @@ use std::fmt;
 use std::future::Future;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
 
+use http::header::CONNECTION;
 use http::request::Parts;
-use http::{Method, Request, StatusCode};
+use http::{HeaderValue, Method, Request, StatusCode, Version};
 use hyper::body::{Body as _, Incoming};
 use keysherd_base::{Fault, FaultKind, RequestId};
 use keysherd_wire::{
@@ -21,8 +24,10 @@ use crate::config::Surroundings;
 use crate::form;
 use crate::host::{BoxFuture, Host, RequestInfo};
 use crate::json::parse_body;
+use crate::meter::{self, Meter};
 use crate::origin::{ClientKinds, client_address};
 use crate::pages::{FoundPage, PageRoutes};
+use crate::rates::{Identity, Rates};
 use crate::reply::{self, Reply};
 use crate::request_ids::RequestIds;
 use crate::route::{Found, Routes, Target, route, shown};
@@ -43,6 +48,9 @@ pub(crate) trait Handler: Send + Sync + 'static {
 
     /// The calls that go on without their clients.
     fn orphans(&self) -> &TaskTracker;
+
+    /// What is counted.
+    fn meter(&self) -> &Meter;
 }
 
 /// The commands of a host, ready to be served by any number of listeners.
@@ -55,6 +63,8 @@ pub struct Edge<H: Host> {
     ids: RequestIds,
     kinds: ClientKinds,
     running: Running,
+    rates: Rates,
+    meter: Arc<Meter>,
 }
 
 /// What a request asks for.
@@ -101,8 +111,15 @@ impl<H: Host> Edge<H> {
             ids: RequestIds::new(surroundings.rng.clone()),
             kinds: ClientKinds::new(),
             running: Running::default(),
+            rates: Rates::new(limits),
+            meter: Arc::new(Meter::new(commands.iter().map(|command| command.spec.name))),
             surroundings,
         }))
+    }
+
+    /// What is counted here, and on the listeners that serve it.
+    pub fn meter(&self) -> Arc<Meter> {
+        self.meter.clone()
     }
 
     fn find(&self, head: &Parts) -> Result<Wanted<H::Call>, Box<Reply>> {
@@ -171,18 +188,23 @@ impl<H: Host> Edge<H> {
     ) -> Result<Answer, Fault> {
         let spec = &found.command.spec;
         let received = self.surroundings.clock.now();
+        let client_address = self.client(peer, head);
+        let body = self.within_rate(client_address, head, body).await?;
         let args = self.args(spec, head, body).await;
         let prepared = args.and_then(|args| {
             let token = token::find(&args, spec.body, &head.headers, head.uri.query())?;
             Ok((args, token))
         });
         let (args, token) = prepared.inspect_err(|fault| call::log(request, spec.name, fault))?;
-        let client_address = self.client(peer, head);
+        let identity = self.identity(token.as_deref());
+        self.rates.of_identity(identity, Instant::now()).inspect_err(|_| self.limited())?;
         let client_kind = self.kinds.of(&head.headers);
         let command = found.name;
         let info = RequestInfo { token, client_address, client_kind, command, request, received };
         let run = call::run(self.host.clone(), found.command, info, args);
-        self.to_its_end(client_address, request, spec.name, Box::pin(run)).await
+        let outcome = self.to_its_end(client_address, request, spec.name, Box::pin(run)).await;
+        self.rates.charge(identity, &outcome, Instant::now());
+        outcome
     }
 
     async fn page(
@@ -210,10 +232,11 @@ impl<H: Host> Edge<H> {
         body: Incoming,
     ) -> Result<PageAnswer, Fault> {
         let received = self.surroundings.clock.now();
+        let client_address = self.client(peer, head);
+        let body = self.within_rate(client_address, head, body).await?;
         let fields = self.fields(page, head, body).await;
         let fields = fields.inspect_err(|fault| call::log(request, page.path, fault))?;
         let sent = PageRequest { fields, cookies: form::cookies(&head.headers) };
-        let client_address = self.client(peer, head);
         let info = RequestInfo {
             token: None,
             client_address,
@@ -253,6 +276,28 @@ impl<H: Host> Edge<H> {
         client_address(peer, &head.headers, &*self.surroundings.trusted_proxy)
     }
 
+    /// The body back, if its client may make a request now.
+    async fn within_rate(
+        &self,
+        client: IpAddr,
+        head: &Parts,
+        body: Incoming,
+    ) -> Result<Incoming, Fault> {
+        let Err(fault) = self.rates.of_address(client, Instant::now()) else { return Ok(body) };
+        self.limited();
+        self.bodies.discard(&head.headers, body).await;
+        Err(fault)
+    }
+
+    fn limited(&self) {
+        self.meter.limited.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn identity(&self, token: Option<&str>) -> Option<Identity> {
+        let token = token.filter(|_| self.rates.count_identities())?;
+        self.host.identity_of(token)
+    }
+
     /// Runs `work`, whether or not its client stays.
     async fn to_its_end<T: Send + 'static>(
         &self,
@@ -290,14 +335,24 @@ impl<H: Host> Edge<H> {
 impl<H: Host> Handler for Edge<H> {
     async fn handle(self: Arc<Self>, peer: IpAddr, request: Request<Incoming>) -> Reply {
         let (head, body) = request.into_parts();
-        match self.find(&head) {
-            Ok(Wanted::Command(found)) => self.call(found, peer, head, body).await,
-            Ok(Wanted::Page(page)) => self.page(page, peer, head, body).await,
+        let answering = self.meter.begin();
+        let version = head.version;
+        let (name, mut reply) = match self.find(&head) {
+            Ok(Wanted::Command(found)) => {
+                (found.command.spec.name, self.call(found, peer, head, body).await)
+            }
+            Ok(Wanted::Page(page)) => (meter::OTHER, self.page(page, peer, head, body).await),
             Err(reply) => {
                 self.bodies.discard(&head.headers, body).await;
-                *reply
+                (meter::OTHER, *reply)
             }
+        };
+        answering.answered(name, reply.status());
+        // Who is about to go sends clients elsewhere. HTTP/2 says so in a way of its own.
+        if version < Version::HTTP_2 && !(self.surroundings.ready)() {
+            reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
+        reply
     }
 
     fn is_proxy(&self, peer: IpAddr) -> bool {
@@ -306,5 +361,9 @@ impl<H: Host> Handler for Edge<H> {
 
     fn orphans(&self) -> &TaskTracker {
         self.running.orphans()
+    }
+
+    fn meter(&self) -> &Meter {
+        &self.meter
     }
 }

@@ -42,10 +42,19 @@ impl fmt::Debug for RequestInfo {
     }
 }
 
+/// Bytes that tell one identity from another.
+pub const IDENTITY_BYTES: usize = 24;
+
 /// The role that serves the commands.
 pub trait Host: Send + Sync + 'static {
     /// What a command runs in, made for each request.
     type Call: Clone + Send + Sync + 'static;
+
+    /// Whom a token says that it belongs to, unchecked; `None` when it says nothing.
+    fn identity_of(&self, token: &str) -> Option<[u8; IDENTITY_BYTES]> {
+        let _says_nothing = token;
+        None
+    }
 
     /// Makes the context of one call. It must not block.
     fn open(&self, info: RequestInfo) -> Self::Call;

@@ -50,6 +50,27 @@ pub(crate) struct Place {
     pub(crate) activity: Arc<Activity>,
 }
 
+impl Place {
+    /// The connection turns out to be of the client at `address`, for whom a proxy made it. Whether
+    /// there is a place for it.
+    pub(crate) fn is_of(&self, address: IpAddr) -> bool {
+        let client = client_network(address);
+        let mut inner = self.registry.inner();
+        let most = self.registry.limits.connections_per_address_max;
+        let count = inner.per_address.entry(client).or_default();
+        if *count >= most {
+            return false;
+        }
+        *count += 1;
+        let Some(entry) = inner.entries.get_mut(&self.number) else { return false };
+        let before = entry.address.replace(client);
+        if let Some(before) = before {
+            inner.one_less(before);
+        }
+        true
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
         self.registry.leave(self.number);
@@ -138,13 +159,16 @@ impl Registry {
         if entry.leaving.is_some() {
             inner.leaving -= 1;
         }
-        let Some(address) = entry.address else { return };
-        if let Some(count) = inner.per_address.get_mut(&address) {
-            *count -= 1;
-            if *count == 0 {
-                inner.per_address.remove(&address);
-            }
+        if let Some(address) = entry.address {
+            inner.one_less(address);
         }
+    }
+
+    /// How many requests are being answered.
+    pub(crate) fn in_flight(&self) -> usize {
+        let inner = self.inner();
+        let of = |entry: &Entry| usize::try_from(entry.activity.seen().in_flight).unwrap_or(0);
+        inner.entries.values().map(of).sum()
     }
 
     /// Looks at each connection and sends away those that have been idle, or in the middle of a
@@ -173,6 +197,17 @@ impl Registry {
     /// How many connections there are.
     pub(crate) fn len(&self) -> usize {
         self.inner().entries.len()
+    }
+}
+
+impl Inner {
+    fn one_less(&mut self, address: IpAddr) {
+        if let Some(count) = self.per_address.get_mut(&address) {
+            *count -= 1;
+            if *count == 0 {
+                self.per_address.remove(&address);
+            }
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 //! values, so the in-process plane and the one behind mutual TLS take the same ones.
 
 mod caller;
+mod claimed;
 mod octets;
 mod request;
 mod unprinted;
@@ -44,6 +45,7 @@ use std::sync::Arc;
 use keysherd_base::Fault;
 
 pub use caller::{About, Audited, Caller, Client, NOTE_ABOUT_MAX, Note};
+pub use claimed::claimed_method;
 pub use request::{
     AccessReply, AccessRequest, Ask, Done, GatewayReply, GatewayRequest, ItemReply, ItemRequest,
     KeyReply, KeyRequest, RecordReply, RecordRequest, Reply, Request, SessionReply, SessionRequest,

@@ -4,12 +4,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Arg, Command};
-use keysherd_domain::auth_method::IpNetwork;
 use keysherd_gateway::{CacheSettings, Strictness};
 
 use super::cluster::{self, ClusterSettings};
+use super::edge::{self, EdgeSettings};
 use super::egress::{self, EgressSettings};
-use super::settings::{Settings, option, options, switch, wrong};
+use super::settings::{Settings, option, switch, wrong};
 use super::tls::{self, TlsSettings};
 use crate::customer_fragments::module::{self, ModuleSource};
 use crate::customer_fragments::source::{self, FragmentSource};
@@ -28,8 +28,8 @@ pub(crate) struct ServingSettings {
     pub(crate) listen: SocketAddr,
     /// How they speak TLS.
     pub(crate) tls: TlsSettings,
-    /// The networks of proxies whose `X-Forwarded-For` is believed.
-    pub(crate) trusted_proxies: Vec<IpNetwork>,
+    /// Who stands in front, what they may take, and how it ends.
+    pub(crate) edge: EdgeSettings,
     /// Where browsers find it, when that is not the address it listens at.
     pub(crate) public_url: Option<String>,
     /// Where customer fragments come from.
@@ -44,8 +44,6 @@ pub(crate) struct ServingSettings {
     pub(crate) cache: CacheSettings,
     /// Values wrapped anew in a second after a rotation; 0: none.
     pub(crate) rewraps_per_second: u32,
-    /// Seconds running requests may take after SIGTERM.
-    pub(crate) drain_seconds: u64,
     /// Whether log targets may use the identity that this machine has in its cloud.
     pub(crate) lend_cloud_identity: bool,
     /// The cluster it is in.
@@ -56,17 +54,12 @@ pub(crate) struct ServingSettings {
 
 /// The options of roles that serve clients.
 pub(super) fn serving(command: Command) -> Command {
-    tls::tls(egress::sending(cluster::cluster(command)))
+    edge::edge(tls::tls(egress::sending(cluster::cluster(command))))
         .arg(option(
             "listen",
             "ADDRESS:PORT",
             "KEYSHERD_LISTEN",
             "Address clients connect to; port 0 takes a free one [default: 127.0.0.1:8000]",
-        ))
-        .arg(options(
-            "trusted-proxy",
-            "NETWORK",
-            "Network of proxies whose X-Forwarded-For is believed, such as 10.0.0.0/8; repeatable",
         ))
         .arg(option(
             "public-url",
@@ -86,12 +79,6 @@ pub(super) fn serving(command: Command) -> Command {
             "NUMBER",
             "KEYSHERD_REWRAPS_PER_SECOND",
             "Values a rotation wraps anew in a second, 0 to 100000; 0: none [default: 500]",
-        ))
-        .arg(option(
-            "drain-seconds",
-            "SECONDS",
-            "KEYSHERD_DRAIN_SECONDS",
-            "How long running requests may take after SIGTERM [default: 25]",
         ))
         .arg(
             switch(
@@ -129,7 +116,7 @@ impl ServingSettings {
         let serving = Self {
             listen: settings.parsed("listen", LISTEN_DEFAULT, what)?,
             tls: TlsSettings::load(settings)?,
-            trusted_proxies: trusted_proxies(&settings.texts("trusted-proxy")?)?,
+            edge: EdgeSettings::load(settings)?,
             public_url: settings.text("public-url")?,
             customer_fragments: FragmentSource::choose(settings.flags, file, env),
             fragment_module: ModuleSource::choose(&|name| settings.text(name), env)?,
@@ -140,7 +127,6 @@ impl ServingSettings {
             key_cache_seconds: i64::try_from(cache).unwrap_or(0),
             cache: cache_settings(settings)?,
             rewraps_per_second: u32::try_from(rewraps).unwrap_or(u32::MAX),
-            drain_seconds: settings.number("drain-seconds", 0..=3_600, 25)?,
             lend_cloud_identity: settings.is_set("lend-cloud-identity")?,
             cluster: ClusterSettings::load(settings, env)?,
             egress: egress::load_sending(settings, env)?,
@@ -202,14 +188,4 @@ fn is_public_url(url: &str) -> bool {
         && !rest.starts_with(['/', ':'])
         && !rest.is_empty()
         && !rest.ends_with('/')
-}
-
-/// Whole families of addresses are refused: everybody would be believed about everybody.
-fn trusted_proxies(given: &[String]) -> Result<Vec<IpNetwork>, Exit> {
-    let what = "a network smaller than all addresses, such as 10.0.0.0/8 or 192.0.2.7";
-    let network = |text: &String| {
-        let network = IpNetwork::parse(text).filter(|network| network.prefix() > 0);
-        network.ok_or_else(|| wrong("trusted-proxy", text, what))
-    };
-    given.iter().map(network).collect()
 }

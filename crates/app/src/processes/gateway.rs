@@ -49,10 +49,9 @@ pub(crate) async fn run(settings: GatewaySettings) -> Result<(), Exit> {
     let public = PublicAddress {
         listen: settings.serving.listen,
         tls: &settings.serving.tls,
-        trusted_proxies: &settings.serving.trusted_proxies,
+        edge: &settings.serving.edge,
         public_url: settings.serving.public_url.as_deref(),
         served: settings.served,
-        drain_seconds: settings.serving.drain_seconds,
     };
     let edge = PublicEdge::bind(&public, &dir, &clock).await?;
     let mut joining = Joining::new(&dir, &settings)?;
@@ -91,7 +90,7 @@ pub(crate) async fn run(settings: GatewaySettings) -> Result<(), Exit> {
         )),
     ];
     let status = status(followed, role.clone());
-    edge.serve(role.services.clone(), status, stop).await?;
+    edge.serve(role.clone(), status, stop).await?;
     role.forwarders.retire().await;
     role.gateway.drain(JOURNAL_DRAIN).await;
     for task in tasks {

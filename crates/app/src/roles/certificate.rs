@@ -230,6 +230,12 @@ impl Certificate {
         })
     }
 
+    /// When it ends, and whether a new one was refused.
+    pub(crate) fn health(&self) -> (Timestamp, bool) {
+        let state = self.state();
+        (state.in_force.not_after, state.problem.is_some())
+    }
+
     /// How it is, for `GET /status`. What a certificate says is seen by everybody who connects.
     pub(crate) fn status(&self) -> Value {
         let state = self.state();

@@ -1,5 +1,6 @@
 //! The listener that clients connect to, with the public commands behind it.
 
+use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,17 +9,19 @@ use std::time::Duration;
 use keysherd_api::{Ctx, Services, commands, pages};
 use keysherd_base::ClockHandle;
 use keysherd_crypto::random::SystemRng;
-use keysherd_domain::auth_method::IpNetwork;
 use keysherd_gateway::GatewayHost;
-use keysherd_http::{Edge, Limits, Listener, Surroundings, Transport, Workers};
+use keysherd_http::{Edge, Ending, Listener, Surroundings, Transport, Workers};
 use keysherd_wire::Command;
+use tokio::sync::watch;
 
 use super::certificate::Certificate;
 use super::files::DataDir;
 use super::gateway::GatewayRole;
 use super::listening::Listening;
+use super::metrics::{Metrics, MetricsListener};
 use super::process::StopSignals;
 use super::tls;
+use crate::config::edge::EdgeSettings;
 use crate::config::tls::TlsSettings;
 use crate::exit::Exit;
 
@@ -28,14 +31,12 @@ pub(crate) struct PublicAddress<'a> {
     pub(crate) listen: SocketAddr,
     /// How they speak TLS.
     pub(crate) tls: &'a TlsSettings,
-    /// The networks of proxies whose `X-Forwarded-For` is believed.
-    pub(crate) trusted_proxies: &'a [IpNetwork],
+    /// Who stands in front, what they may take, and how it ends.
+    pub(crate) edge: &'a EdgeSettings,
     /// Where browsers find it, when that is not the address it listens at.
     pub(crate) public_url: Option<&'a str>,
     /// Which commands are served.
     pub(crate) served: Served,
-    /// Seconds running requests may take after the signal to stop.
-    pub(crate) drain_seconds: u64,
 }
 
 /// Which commands are served; the others do not exist there.
@@ -51,8 +52,8 @@ pub(crate) enum Served {
 pub(crate) struct PublicEdge {
     listener: Listener,
     certificate: Arc<Certificate>,
-    limits: Limits,
-    trusted_proxies: Vec<IpNetwork>,
+    settings: EdgeSettings,
+    metrics: Option<MetricsListener>,
     served: Served,
     /// Where clients find it.
     pub(crate) url: String,
@@ -71,28 +72,23 @@ impl PublicEdge {
         dir: &DataDir,
         clock: &ClockHandle,
     ) -> Result<Self, Exit> {
-        let drain_timeout = Duration::from_secs(public.drain_seconds);
-        let limits = Limits { drain_timeout, ..Limits::default() };
-        let listener = Listener::bind(public.listen, limits, Workers::default())
+        let settings = public.edge.clone();
+        let listener = Listener::bind(public.listen, settings.limits(), Workers::default())
             .await
-            .map_err(|fault| Exit::Listen(fault.to_string()))?;
+            .map_err(|fault| Exit::Listen(fault.to_string()))?
+            .with_proxy_headers(settings.proxy_protocol);
+        let metrics = match settings.metrics {
+            None => None,
+            Some(wish) => Some(MetricsListener::bind(wish).await?),
+        };
         let address = listener.address();
         Listening::for_clients(address).note(dir);
         let own = (dir.subdir("tls")?, tls::names(address, &public.tls.names));
         let certificate = Certificate::open(public.tls, own, clock.clone(), SystemRng::handle())?;
         let ca_file = certificate.ca_file();
         let (url, public_url) = (tls::url(address), public.public_url.map(str::to_owned));
-        let (trusted_proxies, served) = (public.trusted_proxies.to_vec(), public.served);
-        Ok(Self {
-            listener,
-            certificate,
-            limits,
-            trusted_proxies,
-            served,
-            url,
-            public_url,
-            ca_file,
-        })
+        let served = public.served;
+        Ok(Self { listener, certificate, settings, metrics, served, url, public_url, ca_file })
     }
 
     /// The certificate that clients see.
@@ -108,35 +104,79 @@ impl PublicEdge {
         }
     }
 
-    /// Serves until a signal to stop, then drains.
+    /// Serves until a signal to stop, then drains; a second signal ends it at once.
     pub(crate) async fn serve(
         self,
-        services: Arc<Services>,
+        role: GatewayRole,
         status: StatusText,
-        mut stop: StopSignals,
+        stop: StopSignals,
     ) -> Result<(), Exit> {
-        let ready = Arc::new(AtomicBool::new(true));
+        let services = role.services.clone();
         services.browser_logins.announce(self.public_url.unwrap_or_else(|| self.url.clone()));
-        let proxies = self.trusted_proxies;
+        let ready = Arc::new(AtomicBool::new(true));
+        let is_ready: Arc<dyn Fn() -> bool + Send + Sync> = {
+            let ready = ready.clone();
+            Arc::new(move || ready.load(Ordering::Acquire))
+        };
         let list = commands_of(self.served);
         let status = with_certificate(status, self.certificate.clone());
-        let edge = edge((services, list), status, self.limits, proxies, ready.clone())?;
+        let edge = edge((services, list), status, &self.settings, is_ready.clone())?;
+        let transport = Transport::Tls(self.certificate.tls());
+        let metrics = self.metrics.map(|listener| {
+            let text = Metrics::new(role, edge.meter(), self.certificate.clone());
+            tokio::spawn(listener.serve(transport.clone(), text, is_ready))
+        });
         let keeper = tokio::spawn(Certificate::keep(Arc::downgrade(&self.certificate)));
         tracing::info!(url = self.url, "ready");
-        let shutdown = async move {
-            stop.wait().await;
-            ready.store(false, Ordering::Release);
-            tracing::info!("draining");
-        };
-        let transport = Transport::Tls(self.certificate.tls());
-        let drained = self.listener.serve(transport, edge, shutdown).await?;
+        let delay = Duration::from_secs(self.settings.drain_delay_seconds);
+        let ending = ending(stop, ready, delay);
+        let drained = self.listener.serve_until(transport, edge, ending).await?;
         keeper.abort();
+        // Until here whoever looks sees what is still running.
+        metrics.inspect(|task| task.abort());
         if drained.unfinished > 0 {
             tracing::warn!(unfinished = drained.unfinished, "some requests were cut off");
         }
         tracing::info!("stopped");
         Ok(())
     }
+}
+
+/// The first signal to stop makes the gateway not ready, and ends the listener after `delay`; the
+/// second one ends everything at once.
+fn ending(
+    mut stop: StopSignals,
+    ready: Arc<AtomicBool>,
+    delay: Duration,
+) -> Ending<impl Future<Output = ()> + Send, impl Future<Output = ()> + Send> {
+    let (count, mut first) = watch::channel(0_u32);
+    let mut second = count.subscribe();
+    tokio::spawn(async move {
+        loop {
+            stop.wait().await;
+            count.send_modify(|count| *count += 1);
+        }
+    });
+    let finish = async move {
+        told(&mut first, 1).await;
+        ready.store(false, Ordering::Release);
+        tracing::info!(delay_seconds = delay.as_secs(), "draining: not ready any more");
+        tokio::select! {
+            () = tokio::time::sleep(delay) => {}
+            () = told(&mut first, 2) => {}
+        }
+        tracing::info!("draining: the listener takes no more connections");
+    };
+    let cut = async move {
+        told(&mut second, 2).await;
+        tracing::warn!("told to stop a second time: waiting for nothing any more");
+    };
+    Ending { finish, cut }
+}
+
+/// Waits for that many signals. Whoever counts them lives as long as the runtime.
+async fn told(count: &mut watch::Receiver<u32>, wanted: u32) {
+    drop(count.wait_for(|count| *count >= wanted).await);
 }
 
 /// The status with what there is to say about the certificate.
@@ -162,17 +202,17 @@ fn commands_of(served: Served) -> &'static [&'static Command<Ctx>] {
 fn edge(
     (services, list): (Arc<Services>, &'static [&'static Command<Ctx>]),
     status: StatusText,
-    limits: Limits,
-    proxies: Vec<IpNetwork>,
-    ready: Arc<AtomicBool>,
+    settings: &EdgeSettings,
+    ready: Arc<dyn Fn() -> bool + Send + Sync>,
 ) -> Result<Arc<Edge<GatewayHost>>, Exit> {
+    let proxies = settings.trusted_proxies.clone();
     let surroundings = Surroundings {
         clock: services.clock.clone(),
         rng: services.rng.clone(),
-        ready: Arc::new(move || ready.load(Ordering::Acquire)),
+        ready,
         status: Some(status),
         trusted_proxy: Arc::new(move |peer| proxies.iter().any(|network| network.contains(peer))),
-        limits,
+        limits: settings.limits(),
     };
     let host = Arc::new(GatewayHost::new(services));
     Ok(Edge::with_pages(host, list, pages(), surroundings)?)

@@ -39,10 +39,9 @@ pub(crate) async fn run(config: ServerConfig) -> Result<(), Exit> {
     let public = PublicAddress {
         listen: config.serving.listen,
         tls: &config.serving.tls,
-        trusted_proxies: &config.serving.trusted_proxies,
+        edge: &config.serving.edge,
         public_url: config.serving.public_url.as_deref(),
         served: Served::Everything,
-        drain_seconds: config.serving.drain_seconds,
     };
     let edge = PublicEdge::bind(&public, &dir, &clock).await?;
     let source = config.serving.customer_fragments;
@@ -81,7 +80,7 @@ pub(crate) async fn run(config: ServerConfig) -> Result<(), Exit> {
         clock: roles.clock.clone(),
     };
     let reloads = tokio::spawn(hangup::run(hangups, reload));
-    edge.serve(roles.gateway.services.clone(), roles.status(), stop).await?;
+    edge.serve(roles.gateway.clone(), roles.status(), stop).await?;
     roles.gateway.forwarders.retire().await;
     roles.gateway.gateway.drain(JOURNAL_DRAIN).await;
     chores.abort();

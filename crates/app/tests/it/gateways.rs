@@ -2,6 +2,7 @@
 
 mod configs;
 mod forwarding;
+mod listener;
 
 use std::sync::Arc;
 

@@ -25,7 +25,7 @@ mod orders;
 mod poll;
 pub(crate) mod postgres;
 mod proxy;
-mod python;
+pub(crate) mod python;
 mod records;
 mod rsyslog;
 mod run;

@@ -52,6 +52,7 @@ mod kubernetes;
 mod large_answers;
 mod ldap;
 mod lenient;
+mod listener_clients;
 mod listener_tls;
 mod listing;
 mod log_forwarding;

@@ -33,6 +33,19 @@ async fn only_an_unchanged_token_is_one() {
 }
 
 #[tokio::test]
+async fn a_token_names_its_method_to_whoever_counts_requests() {
+    let world = World::new().await;
+    let (access_id, key) = world.api_key("/ci", MethodShared::default()).await;
+    let mut seen = Vec::new();
+    for _ in 0..2 {
+        let token = world.login(&access_id, &key).await.unwrap().token;
+        seen.push(keysherd_plane::claimed_method(&token).unwrap());
+    }
+    assert_eq!(seen[0], seen[1], "two tokens of one method");
+    assert_ne!(Some(seen[0]), keysherd_plane::claimed_method(&world.admin));
+}
+
+#[tokio::test]
 async fn a_revoked_token_stays_dead_after_a_restart() {
     let world = World::new().await;
     let created = &world.first.created;

@@ -107,6 +107,34 @@ async fn a_drain_does_not_wait_for_ever() {
 }
 
 #[tokio::test]
+async fn who_asks_twice_does_not_wait_for_what_runs() {
+    let mut server = Server::plain().await;
+    let mut client = server.connect().await;
+    client.write(&post("/wait", &[], "")).await;
+    soon(server.state.started.acquire()).await.unwrap().forget();
+    server.begin_shutdown();
+    server.cut();
+    assert_eq!(server.drained().await.unfinished, 1);
+    assert!(client.ends().await);
+}
+
+#[tokio::test]
+async fn who_is_about_to_go_sends_its_clients_elsewhere_and_serves_them_until_then() {
+    let server = Server::plain().await;
+    let mut client = server.connect().await;
+    client.write(&post("/get-thing", &[], ARGS)).await;
+    assert!(!client.read().await.headers.contains_key("connection"));
+    server.ready.store(false, std::sync::atomic::Ordering::SeqCst);
+    client.write(&post("/get-thing", &[], ARGS)).await;
+    let last = client.read().await;
+    assert_eq!((last.status, &*last.headers["connection"]), (200, "close"));
+    assert!(client.ends().await);
+    assert_eq!(server.post("/get-thing", ARGS).await.status, 200, "new ones are served, too");
+    let probe = server.send(b"GET /health HTTP/1.1\r\nHost: t\r\n\r\n").await;
+    assert_eq!(probe.status, 503);
+}
+
+#[tokio::test]
 async fn a_taken_address_is_reported() {
     let server = Server::plain().await;
     let bound = Listener::bind(server.address, Limits::default(), Workers::Ambient).await;

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that fails says so by panicking")]
 
 mod bodies;
+mod clients;
 mod errors;
 mod hostile;
 mod http2;

@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use keysherd_base::{Fault, ManualClock, Rng, RngFailed, Timestamp};
-use keysherd_http::{Drained, Edge, Limits, Listener, Surroundings, Transport, Workers};
+use keysherd_http::{
+    Drained, Edge, Ending, Limits, Listener, Meter, Scrape, Surroundings, Transport, Workers,
+};
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -45,6 +47,7 @@ pub(crate) struct Options {
     pub(crate) trusted: fn(IpAddr) -> bool,
     pub(crate) status: bool,
     pub(crate) address: &'static str,
+    pub(crate) proxy_headers: bool,
 }
 
 impl Default for Options {
@@ -56,7 +59,15 @@ impl Default for Options {
             trusted: |_| false,
             status: false,
             address: "127.0.0.1:0",
+            proxy_headers: false,
         }
+    }
+}
+
+async fn asked(by: oneshot::Receiver<()>) {
+    if by.await.is_err() {
+        // Nobody is left to ask.
+        std::future::pending::<()>().await;
     }
 }
 
@@ -65,7 +76,9 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) state: Arc<State>,
     pub(crate) ready: Arc<AtomicBool>,
+    pub(crate) meter: Arc<Meter>,
     shutdown: Option<oneshot::Sender<()>>,
+    cut: Option<oneshot::Sender<()>>,
     serving: JoinHandle<Result<Drained, Fault>>,
 }
 
@@ -93,12 +106,25 @@ impl Server {
         let edge = Edge::with_pages(Arc::new(toy), COMMANDS, pages(), surroundings).unwrap();
         let bound = options.address.parse().unwrap();
         let listener = Listener::bind(bound, options.limits, options.workers).await.unwrap();
+        let listener = listener.with_proxy_headers(options.proxy_headers);
+        let (address, meter) = (listener.address(), edge.meter());
+        let ((shutdown, finish), (cut, at_once)) = (oneshot::channel(), oneshot::channel());
+        let ending = Ending { finish: asked(finish), cut: asked(at_once) };
+        let serving = tokio::spawn(listener.serve_until(options.transport, edge, ending));
+        let (shutdown, cut) = (Some(shutdown), Some(cut));
+        Self { address, state, ready, meter, shutdown, cut, serving }
+    }
+
+    /// One that serves metrics.
+    pub(crate) async fn scrape(scrape: Arc<Scrape>) -> Self {
+        let plain = Self::plain().await;
+        let bound = "127.0.0.1:0".parse().unwrap();
+        let listener = Listener::bind(bound, Limits::default(), Workers::Ambient).await.unwrap();
         let address = listener.address();
-        let (shutdown, asked) = oneshot::channel();
-        let serving = tokio::spawn(listener.serve(options.transport, edge, async {
-            let _ = asked.await;
-        }));
-        Self { address, state, ready, shutdown: Some(shutdown), serving }
+        let (shutdown, finish) = oneshot::channel();
+        let serving = listener.scrape(Transport::PlaintextTcp, scrape, asked(finish));
+        let (serving, shutdown) = (tokio::spawn(serving), Some(shutdown));
+        Self { address, shutdown, serving, ..plain }
     }
 
     pub(crate) async fn plain() -> Self {
@@ -111,6 +137,11 @@ impl Server {
 
     pub(crate) fn begin_shutdown(&mut self) {
         self.shutdown.take().unwrap().send(()).unwrap();
+    }
+
+    /// Does not wait for what still runs.
+    pub(crate) fn cut(&mut self) {
+        self.cut.take().unwrap().send(()).unwrap();
     }
 
     pub(crate) async fn drained(self) -> Drained {

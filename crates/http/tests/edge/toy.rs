@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use keysherd_base::{Fault, FaultKind};
-use keysherd_http::{BoxFuture, Host, RequestInfo};
+use keysherd_http::{BoxFuture, Host, IDENTITY_BYTES, RequestInfo};
 use keysherd_wire::{
     Access, Alias, Answer, Args, Body, Command, Field, FieldSpec, Group, Page, PageAnswer,
     PageMethod, PageRequest, Pages, Run, Show, Spec,
@@ -58,6 +58,12 @@ pub(crate) struct Call {
 
 impl Host for Toy {
     type Call = Call;
+
+    fn identity_of(&self, token: &str) -> Option<[u8; IDENTITY_BYTES]> {
+        let mut identity = [0; IDENTITY_BYTES];
+        identity[..7].copy_from_slice(token.as_bytes().get(..7)?);
+        Some(identity)
+    }
 
     fn open(&self, info: RequestInfo) -> Call {
         assert_ne!(&*info.client_kind, "bomb", "the host panics");
@@ -115,6 +121,9 @@ const fn spec(name: &'static str, fields: &'static [FieldSpec], body: Body) -> S
 fn get_thing(call: Call, args: Args) -> Run {
     Box::pin(async move {
         let info = call.info;
+        if info.token.as_deref().is_some_and(|token| token.ends_with("forged")) {
+            return Err(Fault::unauthorized("authentication failed"));
+        }
         Answer::json(&json!({
             "name": args.need(&NAME)?,
             "keep": args.get(&KEEP)?,

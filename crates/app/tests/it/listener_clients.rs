@@ -1,0 +1,186 @@
+//! What the listener knows of its clients, what it lets them take, and what it tells Prometheus
+//! about them.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use crate::kit::python::python;
+use crate::kit::{Finished, Server, Site, finish, wait_for, wait_until};
+
+fn curl(server: &Server, args: &[&str]) -> Finished {
+    let mut curl = Command::new("curl");
+    curl.args(["--silent", "--show-error", "--include", "--max-time", "30", "--cacert"]);
+    finish(curl.arg(&server.bootstrap.ca_file).args(args), b"")
+}
+
+#[test]
+fn the_proxy_protocol_is_demanded_of_proxies_and_taken_from_nobody_else() {
+    let site = Site::new();
+    let behind = ["--proxy-protocol", "--trusted-proxy", "127.0.0.0/8"];
+    let mut command = site.server(&site.data());
+    command.args(behind);
+    let starting = site.launch(command);
+    let url = wait_for("the address", || crate::kit::announced_url(&starting.process.out()));
+    let ca = site.data().join("tls/ca.pem");
+    let ask = |url: &str, args: &[&str]| {
+        let mut curl = Command::new("curl");
+        curl.args(["--silent", "--show-error", "--max-time", "30", "--cacert"]).arg(&ca);
+        finish(curl.args(args).arg(format!("{url}/health")), b"")
+    };
+    wait_until("the server to serve", || ask(&url, &["--haproxy-protocol"]).code == 0);
+    assert!(ask(&url, &["--haproxy-protocol"]).out.contains("ok"));
+    assert_ne!(ask(&url, &[]).code, 0, "without the header there is no service for a proxy");
+    let said = || starting.process.err().contains("sent no good PROXY header");
+    wait_until("the log to say so", said);
+    drop(starting);
+    // Somebody who is no proxy and claims to be one.
+    let server = site.start_with(&["--proxy-protocol", "--trusted-proxy", "192.0.2.0/24"]);
+    assert_ne!(ask(&server.url, &["--haproxy-protocol"]).code, 0);
+    assert!(ask(&server.url, &[]).out.contains("ok"));
+    server.stop();
+    let mut alone = site.server(&site.data());
+    let ended = finish(alone.arg("--proxy-protocol"), b"").expect(64);
+    assert!(ended.err.contains("trusted-proxy"), "{}", ended.err);
+}
+
+#[test]
+fn a_client_is_kept_to_its_rate_and_an_identity_to_its_own() {
+    let site = Site::new();
+    let mut command = site.server(&site.data());
+    command.env("GW_RATE_LIMIT", "60").args(["--identity-requests-per-minute", "20"]);
+    command.args(["--trusted-proxy", "127.0.0.0/8"]);
+    let server = site.launch(command).ready();
+    let admin = server.admin();
+    let ask = |token: &str, from: &str| {
+        let body = json!({"token": token}).to_string();
+        let forwarded = [("X-Forwarded-For", from)];
+        server.http.post("/get-account-settings", &forwarded, body.as_bytes())
+    };
+    // Whoever tries tokens in the name of an identity uses up nothing of it.
+    let forged = format!("{}{}", &admin.token()[..60], "0".repeat(admin.token().len() - 60));
+    for _ in 0..40 {
+        assert_eq!(ask(&forged, "198.51.100.7").status, 401);
+    }
+    for at in 0..20 {
+        let reply = ask(admin.token(), &format!("203.0.113.{at}"));
+        assert_eq!(reply.status, 200, "{at}: {}", reply.text());
+    }
+    let reply = ask(admin.token(), "203.0.113.99");
+    assert_eq!(reply.status, 429);
+    assert!(reply.error().contains("of this access id"), "{}", reply.error());
+    let wait: u64 = reply.header("retry-after").unwrap().parse().unwrap();
+    assert!((1..=4).contains(&wait), "{wait}");
+    // An address is counted, whoever it claims to be.
+    let last = (0..60).map(|_| ask(&forged, "192.0.2.1, 198.51.100.7")).last().unwrap();
+    assert_eq!(last.status, 429);
+    assert!(last.error().contains("60 requests from 198.51.100.7"), "{}", last.error());
+    assert_eq!(curl(&server, &[&format!("{}/health", server.url)]).code, 0);
+    assert!(server.process.err().contains("refused with 429"));
+}
+
+/// What Prometheus's own parser makes of a text, as JSON: names with kinds, and all samples.
+const PARSE: &str = r#"
+import json, sys
+from prometheus_client.parser import text_string_to_metric_families
+families = list(text_string_to_metric_families(sys.stdin.read()))
+names = [family.name for family in families]
+assert len(set(names)) == len(names), "a metric is there twice"
+print(json.dumps([[s.name, s.labels, s.value] for f in families for s in f.samples]))
+"#;
+
+#[test]
+fn metrics_are_what_prometheus_reads_and_name_no_secret() {
+    let site = Site::new();
+    let server = site.start_with(&["--metrics-listen", "127.0.0.1:0", "--metrics-plaintext"]);
+    let admin = server.admin();
+    admin.store("/payroll/database", "hunter2");
+    for _ in 0..20 {
+        admin.read("/payroll/database");
+    }
+    admin.call("get-secret-value", json!({"names": ["/absent/thing"]}));
+    server.http.post("/payroll-guess", &[], b"{}");
+    let address = wait_for("the address of metrics", || {
+        let log = server.process.err();
+        let line = log.lines().find(|line| line.contains("metrics are served"))?.to_owned();
+        let address = line.split("address=").nth(1)?.split_whitespace().next()?.to_owned();
+        Some(address)
+    });
+    let scrape = || {
+        let mut curl = Command::new("curl");
+        curl.args(["--silent", "--fail", &format!("http://{address}/metrics")]);
+        finish(&mut curl, b"").expect(0).out
+    };
+    let text = scrape();
+    for secret in ["payroll", "hunter2", "absent", admin.token(), &server.bootstrap.access_id] {
+        assert!(!text.contains(secret), "{secret} is in the metrics");
+    }
+    let python = python("prometheus_client-0.26.0", &["prometheus_client==0.26.0"]);
+    let parsed = finish(Command::new(python).args(["-c", PARSE]), text.as_bytes()).expect(0).out;
+    let samples: Vec<(String, Value, f64)> = serde_json::from_str(&parsed).unwrap();
+    let value = |name: &str, labels: Value| {
+        let found = samples.iter().find(|(n, l, _)| n == name && *l == labels);
+        found.unwrap_or_else(|| panic!("{name} {labels} is not in {text}")).2
+    };
+    let reads = json!({"command": "get-secret-value", "status": "2xx"});
+    assert_eq!(value("keysherd_http_requests_total", reads), 20.0);
+    let none = || json!({});
+    assert!(value("keysherd_http_request_seconds_count", none()) > 20.0);
+    assert_eq!(value("keysherd_ready", none()), 1.0);
+    assert!(value("process_resident_memory_bytes", none()) > 1e6);
+    assert!(value("keysherd_tls_certificate_expiry_timestamp_seconds", none()) > 1.7e9);
+    assert!(value("keysherd_manager_answers_total", json!({"manager": "1"})) > 0.0);
+    for name in [
+        "akeyless_gw_system_cpu_usage_percent",
+        "akeyless_gw_system_cpu_load_average_1m",
+        "akeyless_gw_system_memory_usage_in_bytes",
+        "akeyless_gw_system_network_io_receive_bytes",
+        "akeyless_gw_system_saas_connection_status",
+        "akeyless_gw_system_healthcheck_status",
+        "akeyless_gw_system_request_count_total",
+    ] {
+        assert!(value(name, none()) >= 0.0);
+    }
+    let ok = json!({"status_code": "200"});
+    assert!(value("akeyless_gw_system_http_response_status_code_total", ok) > 20.0);
+    // They are there and nowhere else.
+    assert_eq!(server.http.get("/metrics").unwrap().status, 404);
+    server.stop();
+}
+
+#[test]
+fn metrics_are_served_with_tls_unless_told_otherwise() {
+    let site = Site::new();
+    let server = site.start_with(&["--metrics-listen", "127.0.0.1:0"]);
+    let address = wait_for("the address of metrics", || {
+        let log = server.process.err();
+        let line = log.lines().find(|line| line.contains("metrics are served"))?.to_owned();
+        Some(line.split("address=").nth(1)?.split_whitespace().next()?.to_owned())
+    });
+    let secure = curl(&server, &[&format!("https://{address}/metrics")]).expect(0);
+    assert!(secure.out.contains("keysherd_build_info"), "{}", secure.out);
+    let clear = curl(&server, &[&format!("http://{address}/metrics")]);
+    assert!(clear.out.contains("speaks TLS") && !clear.out.contains("build_info"), "{clear:?}");
+    server.stop();
+}
+
+#[test]
+fn a_second_signal_ends_a_drain_at_once() {
+    let site = Site::new();
+    let server = site.start_with(&["--drain-seconds", "600", "--drain-delay-seconds", "600"]);
+    let mut stuck = server.http.connect().unwrap();
+    let head = stuck.head("POST", "/create-secret", &[], Some(1_000));
+    stuck.send(&[&head[..], b"{"].concat()).unwrap();
+    assert_eq!(server.http.get("/health").unwrap().status, 200);
+    server.process.signal(Signal::TERM);
+    wait_until("it to be not ready", || server.http.get("/health").unwrap().status == 503);
+    assert!(server.admin().token().starts_with("t-"), "until the end of the delay it serves on");
+    assert_eq!(server.http.get("/status").unwrap().status, 200, "it is alive");
+    let asked = Instant::now();
+    server.process.signal(Signal::TERM);
+    wait_until("the connection to end", || stuck.is_closed());
+    assert_eq!(server.process.wait(), 0);
+    assert!(asked.elapsed() < Duration::from_secs(60), "{:?}", asked.elapsed());
+}
