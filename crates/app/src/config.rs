@@ -23,5 +23,6 @@ pub(crate) mod server;
 pub(crate) mod serving;
 mod settings;
 pub(crate) mod tls;
+pub(crate) mod traces;
 
 pub(crate) use data_dir::default as data_dir_default;

@@ -21,4 +21,5 @@ pub(crate) mod public_edge;
 pub(crate) mod remote_control;
 pub(crate) mod remote_managers;
 pub(crate) mod tls;
+mod traces;
 pub(crate) mod trust;

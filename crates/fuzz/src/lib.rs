@@ -55,6 +55,7 @@ mod service_accounts;
 mod stand_in;
 mod sub_claims;
 mod tokens;
+mod trace_parents;
 mod web_tokens;
 
 pub use access_keys::access_keys;
@@ -96,6 +97,7 @@ pub use sealed_bodies::sealed_bodies;
 pub use service_accounts::service_accounts;
 pub use sub_claims::sub_claims;
 pub use tokens::tokens;
+pub use trace_parents::trace_parents;
 pub use web_tokens::{key_sets, web_tokens};
 
 /// A target: what to run, and where to begin.
@@ -168,5 +170,6 @@ targets! {
     service_accounts from service_accounts, seeds, 10_000;
     sub_claims from sub_claims, seeds, 10_000;
     tokens from tokens, seeds, 10_000;
+    trace_parents from trace_parents, seeds, 10_000;
     web_tokens from web_tokens, token_seeds, 10_000;
 }

@@ -157,5 +157,6 @@ smoke_tests!(
     service_accounts,
     sub_claims,
     tokens,
+    trace_parents,
     web_tokens,
 );

@@ -177,6 +177,7 @@ async fn main() {
         rng: Arc::new(Unsafe),
         ready: Arc::new(|| true),
         status: None,
+        traces: None,
         trusted_proxy: Arc::new(|_| false),
         limits: Limits::default(),
     };

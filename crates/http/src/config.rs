@@ -9,6 +9,7 @@ use keysherd_base::{ClockHandle, RngHandle};
 use serde_json::Value;
 
 use crate::tls::TlsReload;
+use crate::trace::Traces;
 
 /// Bounds on what clients can make a listener hold or wait for.
 #[derive(Clone, Copy, Debug)]
@@ -109,6 +110,8 @@ pub struct Surroundings {
     /// The answer to `GET /status`, if there is one. It must not block and, like the route, is
     /// open to anyone: nothing in it may be secret.
     pub status: Option<Arc<dyn Fn() -> Value + Send + Sync>>,
+    /// Which requests leave a trace, and where; `None`: none.
+    pub traces: Option<Traces>,
     /// Whether an address is a proxy whose `X-Forwarded-For` is believed.
     pub trusted_proxy: Arc<dyn Fn(IpAddr) -> bool + Send + Sync>,
     /// Bounds on request bodies; the other bounds are the listener's.

@@ -249,8 +249,9 @@ impl<Hd: Handler> Service<Hd> {
     pub(crate) async fn attend(&self, stream: TcpStream, peer: IpAddr, place: Place) {
         let activity = place.activity.clone();
         let _open = self.handler.meter().connections.one();
+        let limit = self.limits.handshake_timeout;
         let begun = tokio::select! {
-            begun = timeout(self.limits.handshake_timeout, self.begin(stream, peer, &place)) => begun,
+            begun = timeout(limit, self.begin(stream, peer, &place)) => begun,
             // There is no request yet that could be finished.
             _ = activity.ordered() => return,
         };

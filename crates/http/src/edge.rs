@@ -33,6 +33,7 @@ use crate::request_ids::RequestIds;
 use crate::route::{Found, Routes, Target, route, shown};
 use crate::running::Running;
 use crate::token;
+use crate::trace::{Started, Traces};
 
 /// What a listener brings requests to.
 pub(crate) trait Handler: Send + Sync + 'static {
@@ -289,6 +290,12 @@ impl<H: Host> Edge<H> {
         Err(fault)
     }
 
+    fn begin_trace(&self, head: &Parts) -> Option<(&Traces, Started)> {
+        let Surroundings { traces, rng, clock, .. } = &self.surroundings;
+        let traces = traces.as_ref()?;
+        Some((traces, traces.begin(&head.headers, &**rng, clock.now())?))
+    }
+
     fn limited(&self) {
         self.meter.limited.fetch_add(1, Ordering::Relaxed);
     }
@@ -336,6 +343,7 @@ impl<H: Host> Handler for Edge<H> {
     async fn handle(self: Arc<Self>, peer: IpAddr, request: Request<Incoming>) -> Reply {
         let (head, body) = request.into_parts();
         let answering = self.meter.begin();
+        let traced = self.begin_trace(&head);
         let version = head.version;
         let (name, mut reply) = match self.find(&head) {
             Ok(Wanted::Command(found)) => {
@@ -347,7 +355,11 @@ impl<H: Host> Handler for Edge<H> {
                 (meter::OTHER, *reply)
             }
         };
-        answering.answered(name, reply.status());
+        let took = answering.answered(name, reply.status());
+        if let Some((traces, started)) = traced {
+            let ended = (reply.status().as_u16(), reply::request_id(&reply));
+            traces.end(started, name, took, ended);
+        }
         // Who is about to go sends clients elsewhere. HTTP/2 says so in a way of its own.
         if version < Version::HTTP_2 && !(self.surroundings.ready)() {
             reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));

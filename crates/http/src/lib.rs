@@ -34,6 +34,7 @@ mod running;
 mod scrape;
 mod tls;
 mod token;
+mod trace;
 mod workers;
 
 pub use config::{Limits, Surroundings, Transport, Workers};
@@ -50,3 +51,4 @@ pub use reply::error_text;
 pub use route::{Target, route};
 pub use scrape::Scrape;
 pub use tls::{ClientCertificates, TlsReload, TlsVersions};
+pub use trace::{Span, TraceParent, Traces, parse_traceparent};

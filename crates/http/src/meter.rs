@@ -70,10 +70,12 @@ pub(crate) struct Answering<'a> {
 }
 
 impl Answering<'_> {
-    /// Counts the answer.
-    pub(crate) fn answered(mut self, name: &str, status: StatusCode) {
+    /// Counts the answer; gives how long it took.
+    pub(crate) fn answered(mut self, name: &str, status: StatusCode) -> Duration {
         self.answered = true;
-        self.meter.count(name, status, self.begun.elapsed());
+        let took = self.begun.elapsed();
+        self.meter.count(name, status, took);
+        took
     }
 }
 

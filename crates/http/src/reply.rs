@@ -148,6 +148,11 @@ pub(crate) fn insert_id(reply: &mut Reply, request: RequestId) {
     }
 }
 
+/// The id under which the log knows the request.
+pub(crate) fn request_id(reply: &Reply) -> Option<String> {
+    reply.headers().get(REQUEST_ID)?.to_str().ok().map(str::to_owned)
+}
+
 fn warning_value(warning: &str) -> Option<HeaderValue> {
     let sentence: String = warning
         .chars()

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use keysherd_base::Fault;
+use keysherd_base::{Fault, SecretString};
 use keysherd_egress::{Egress, Target};
 use reqwest::{Certificate, Client, Method, Url};
 use serde_json::Value;
@@ -16,6 +16,8 @@ use crate::settings::bad;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Largest answer that is read, in bytes: a bulk answer with a few hundred bytes for each line.
 const ANSWER_BYTES_MAX: usize = 1 << 20;
+/// Most headers that settings add.
+const HEADERS_MAX: usize = 16;
 /// Longest time a receiver may ask to wait.
 const WAIT_MAX: Duration = Duration::from_secs(300);
 
@@ -178,6 +180,28 @@ pub(crate) fn below(url: &Url, path: &str) -> Url {
     let full = format!("{}/{path}", url.path().trim_end_matches('/'));
     url.set_path(&full);
     url
+}
+
+/// Headers such as `name=value,other=value`.
+///
+/// # Errors
+/// [`Fault::bad_request`] names the field.
+pub(crate) fn header_list(field: &str, text: &str) -> Result<Vec<(String, SecretString)>, Fault> {
+    let wrong = || bad(field, "it must be such as name=value,other=value");
+    let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+    let pair = |part: &str| {
+        let (name, value) = part.split_once('=').ok_or_else(wrong)?;
+        let (name, value) = (name.trim().to_ascii_lowercase(), value.trim());
+        let token = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+        let ours = ["content-type", "content-length", "host"].contains(&name.as_str());
+        if name.is_empty() || ours || !name.bytes().all(token) {
+            return Err(wrong());
+        }
+        header_value(field, value)?;
+        Ok((name, SecretString::new(value.to_owned())))
+    };
+    let pairs: Vec<_> = parts.map(pair).collect::<Result<_, Fault>>()?;
+    if pairs.len() > HEADERS_MAX { Err(wrong()) } else { Ok(pairs) }
 }
 
 /// Demands a value that is good as a header's.

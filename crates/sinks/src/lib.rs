@@ -15,6 +15,7 @@ mod line;
 mod member;
 mod settings;
 mod sinks;
+mod spans;
 mod stream;
 #[cfg(test)]
 mod testing;
@@ -24,6 +25,7 @@ pub use line::{Batch, Format, Line};
 pub use member::{Kind, Outlet, Receiver, Shown, Sink, Undelivered, Way};
 pub use settings::Settings;
 pub use sinks::{all, by_name};
+pub use spans::{SpanExport, SpanRecord};
 
 /// A future that a member answers with.
 pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -2,12 +2,14 @@
 //! how it ends.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use clap::Command;
 use keysherd_domain::auth_method::IpNetwork;
 use keysherd_http::Limits;
 
 use super::settings::{Settings, option, options, switch, wrong};
+use super::traces::{self, TraceSettings};
 use crate::exit::Exit;
 
 /// Most requests in a minute that can be allowed; more is no limit.
@@ -26,6 +28,8 @@ pub(crate) struct EdgeSettings {
     pub(crate) identity_requests_per_minute: u32,
     /// Where metrics are served.
     pub(crate) metrics: Option<MetricsSettings>,
+    /// Where traces go.
+    pub(crate) traces: Option<TraceSettings>,
     /// Seconds between the signal to stop, from which on it is not ready, and the end of the
     /// listener.
     pub(crate) drain_delay_seconds: u64,
@@ -76,7 +80,7 @@ pub(super) fn edge(command: Command) -> Command {
             switch("metrics-plaintext", "Serve metrics without TLS")
                 .env("KEYSHERD_METRICS_PLAINTEXT"),
         );
-    command
+    traces::traces(command)
         .arg(option(
             "drain-delay-seconds",
             "SECONDS",
@@ -107,6 +111,7 @@ impl EdgeSettings {
             requests_per_minute: rate("requests-per-minute")?,
             identity_requests_per_minute: rate("identity-requests-per-minute")?,
             metrics: metrics(settings)?,
+            traces: TraceSettings::load(settings)?,
             drain_delay_seconds: settings.number("drain-delay-seconds", 0..=3_600, 0)?,
             drain_seconds: settings.number("drain-seconds", 0..=3_600, 25)?,
         };
@@ -117,6 +122,11 @@ impl EdgeSettings {
             ));
         }
         Ok(edge)
+    }
+
+    /// What has to be readable.
+    pub(super) fn paths(&self, env: &dyn Fn(&str) -> Option<String>) -> Vec<PathBuf> {
+        self.traces.iter().flat_map(|traces| traces.paths(env)).collect()
     }
 
     /// The bounds of the listener.

@@ -142,6 +142,7 @@ impl ServingSettings {
     pub(super) fn paths(&self, env: &dyn Fn(&str) -> Option<String>) -> Vec<PathBuf> {
         let mut paths = self.customer_fragments.paths();
         paths.extend(self.tls.paths());
+        paths.extend(self.edge.paths(env));
         paths.extend(self.fragment_module.iter().flat_map(ModuleSource::paths));
         paths.extend(self.cluster.iter().flat_map(|cluster| cluster.paths(env)));
         if self.lend_cloud_identity {

@@ -50,6 +50,7 @@ pub(crate) async fn run(settings: GatewaySettings) -> Result<(), Exit> {
         listen: settings.serving.listen,
         tls: &settings.serving.tls,
         edge: &settings.serving.edge,
+        egress: &settings.serving.egress.egress,
         public_url: settings.serving.public_url.as_deref(),
         served: settings.served,
     };

@@ -23,6 +23,8 @@ use crate::exit::Exit;
 
 mod expiry;
 mod stamp;
+#[cfg(test)]
+mod tests;
 
 use expiry::Warnings;
 use stamp::Stamp;

@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use keysherd_http::{Exposition, Kind, Limits, Listener, Meter, Scrape, Transport, Workers, float};
 
+use keysherd_sinks::SpanExport;
+
 use super::certificate::Certificate;
 use super::gateway::GatewayRole;
 use crate::config::edge::MetricsSettings;
@@ -63,12 +65,18 @@ pub(super) struct Metrics {
     role: GatewayRole,
     meter: Arc<Meter>,
     certificate: Arc<Certificate>,
+    traces: Option<Arc<SpanExport>>,
     system: System,
 }
 
 impl Metrics {
-    pub(super) fn new(role: GatewayRole, meter: Arc<Meter>, certificate: Arc<Certificate>) -> Self {
-        Self { role, meter, certificate, system: System::new() }
+    pub(super) fn new(
+        role: GatewayRole,
+        meter: Arc<Meter>,
+        certificate: Arc<Certificate>,
+        traces: Option<Arc<SpanExport>>,
+    ) -> Self {
+        Self { role, meter, certificate, traces, system: System::new() }
     }
 
     fn text(&self, ready: bool) -> String {
@@ -81,6 +89,11 @@ impl Metrics {
         self.certificate(&mut to);
         self.managers(&mut to);
         self.gateway(&mut to);
+        if let Some(traces) = &self.traces {
+            let help = "Spans that no collector took.";
+            let dropped = float(traces.dropped());
+            to.single("keysherd_spans_dropped_total", Kind::Counter, help, dropped);
+        }
         let connected = self.connected();
         self.system.write(&mut to);
         self.named_as_in_v2(&mut to, ready, connected);
@@ -129,9 +142,8 @@ impl Metrics {
     fn gateway(&self, to: &mut Exposition) {
         let states = self.role.forwarders.all_states();
         let lag = states.iter().map(|state| state.newest.saturating_sub(state.delivered)).max();
-        let lag = lag.and_then(|lag| u64::try_from(lag).ok()).unwrap_or(0);
         let help = "Records that the log target furthest behind does not have.";
-        to.single("keysherd_log_target_lag_records", Kind::Gauge, help, float(lag));
+        to.single("keysherd_log_target_lag_records", Kind::Gauge, help, float(lag.unwrap_or(0)));
         let help = "Whether control answered this gateway's last question; 1 in no cluster.";
         to.single("keysherd_cluster_connected", Kind::Gauge, help, flag(self.connected()));
     }

@@ -9,8 +9,9 @@ use std::time::Duration;
 use keysherd_api::{Ctx, Services, commands, pages};
 use keysherd_base::ClockHandle;
 use keysherd_crypto::random::SystemRng;
+use keysherd_egress::Egress;
 use keysherd_gateway::GatewayHost;
-use keysherd_http::{Edge, Ending, Listener, Surroundings, Transport, Workers};
+use keysherd_http::{Edge, Ending, Listener, Surroundings, Traces, Transport, Workers};
 use keysherd_wire::Command;
 use tokio::sync::watch;
 
@@ -20,7 +21,7 @@ use super::gateway::GatewayRole;
 use super::listening::Listening;
 use super::metrics::{Metrics, MetricsListener};
 use super::process::StopSignals;
-use super::tls;
+use super::{tls, traces};
 use crate::config::edge::EdgeSettings;
 use crate::config::tls::TlsSettings;
 use crate::exit::Exit;
@@ -33,6 +34,8 @@ pub(crate) struct PublicAddress<'a> {
     pub(crate) tls: &'a TlsSettings,
     /// Who stands in front, what they may take, and how it ends.
     pub(crate) edge: &'a EdgeSettings,
+    /// The way out, for traces.
+    pub(crate) egress: &'a Egress,
     /// Where browsers find it, when that is not the address it listens at.
     pub(crate) public_url: Option<&'a str>,
     /// Which commands are served.
@@ -53,6 +56,7 @@ pub(crate) struct PublicEdge {
     listener: Listener,
     certificate: Arc<Certificate>,
     settings: EdgeSettings,
+    egress: Egress,
     metrics: Option<MetricsListener>,
     served: Served,
     /// Where clients find it.
@@ -88,7 +92,17 @@ impl PublicEdge {
         let ca_file = certificate.ca_file();
         let (url, public_url) = (tls::url(address), public.public_url.map(str::to_owned));
         let served = public.served;
-        Ok(Self { listener, certificate, settings, metrics, served, url, public_url, ca_file })
+        Ok(Self {
+            listener,
+            certificate,
+            settings,
+            egress: public.egress.clone(),
+            metrics,
+            served,
+            url,
+            public_url,
+            ca_file,
+        })
     }
 
     /// The certificate that clients see.
@@ -120,10 +134,13 @@ impl PublicEdge {
         };
         let list = commands_of(self.served);
         let status = with_certificate(status, self.certificate.clone());
-        let edge = edge((services, list), status, &self.settings, is_ready.clone())?;
+        let open = |wish| traces::open(wish, &self.egress);
+        let (traces, export) = self.settings.traces.as_ref().map(open).transpose()?.unzip();
+        let probes = (status, is_ready.clone());
+        let edge = edge((services, list), probes, &self.settings, traces)?;
         let transport = Transport::Tls(self.certificate.tls());
         let metrics = self.metrics.map(|listener| {
-            let text = Metrics::new(role, edge.meter(), self.certificate.clone());
+            let text = Metrics::new(role, edge.meter(), self.certificate.clone(), export);
             tokio::spawn(listener.serve(transport.clone(), text, is_ready))
         });
         let keeper = tokio::spawn(Certificate::keep(Arc::downgrade(&self.certificate)));
@@ -201,15 +218,16 @@ fn commands_of(served: Served) -> &'static [&'static Command<Ctx>] {
 
 fn edge(
     (services, list): (Arc<Services>, &'static [&'static Command<Ctx>]),
-    status: StatusText,
+    (status, ready): (StatusText, Arc<dyn Fn() -> bool + Send + Sync>),
     settings: &EdgeSettings,
-    ready: Arc<dyn Fn() -> bool + Send + Sync>,
+    traces: Option<Traces>,
 ) -> Result<Arc<Edge<GatewayHost>>, Exit> {
     let proxies = settings.trusted_proxies.clone();
     let surroundings = Surroundings {
         clock: services.clock.clone(),
         rng: services.rng.clone(),
         ready,
+        traces,
         status: Some(status),
         trusted_proxy: Arc::new(move |peer| proxies.iter().any(|network| network.contains(peer))),
         limits: settings.limits(),

@@ -40,6 +40,7 @@ pub(crate) async fn run(config: ServerConfig) -> Result<(), Exit> {
         listen: config.serving.listen,
         tls: &config.serving.tls,
         edge: &config.serving.edge,
+        egress: &config.serving.egress.egress,
         public_url: config.serving.public_url.as_deref(),
         served: Served::Everything,
     };

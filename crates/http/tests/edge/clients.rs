@@ -2,10 +2,10 @@
 //! counted of all that.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use keysherd_http::{Exposition, Limits, Scrape, Transport};
+use keysherd_http::{Exposition, Limits, Scrape, Traces, Transport};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -260,4 +260,25 @@ async fn metrics_have_a_listener_of_their_own() {
     assert_eq!(get("/health").await.status, 503);
     assert_eq!(get("/get-secret-value").await.status, 404);
     assert_eq!(server.send(&post("/metrics", &[], "{}")).await.status, 405);
+}
+
+#[tokio::test]
+async fn a_trace_has_the_command_and_its_times_and_nothing_of_what_was_sent() {
+    let spans = Arc::new(Mutex::new(Vec::new()));
+    let ended = spans.clone();
+    let keep = Arc::new(move |span| ended.lock().unwrap().push(span));
+    let traces = Some(Traces::new(1_000_000, keep));
+    let server = Server::start(Options { traces, ..Options::default() }).await;
+    let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let body = r#"{"name":"/payroll/db"}"#;
+    let joined = post("/GET-thing?x=y", &[&format!("traceparent: {parent}")], body);
+    let id = server.send(&joined).await.headers["keysherd-request-id"].clone();
+    server.post("/payroll-guess", "{}").await;
+    let spans = spans.lock().unwrap();
+    assert_eq!((spans[0].name, spans[0].status), ("get-thing", 200));
+    assert_eq!((spans[0].trace[0], spans[0].parent.unwrap()[0]), (0x0a, 0xb7));
+    assert_eq!(spans[0].request.as_ref(), Some(&id));
+    assert_eq!((spans[1].name, spans[1].status, spans[1].parent), ("other", 404, None));
+    let text = format!("{spans:?}");
+    assert!(!text.contains("payroll") && !text.contains("x=y"), "{text}");
 }

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use keysherd_base::{Fault, ManualClock, Rng, RngFailed, Timestamp};
 use keysherd_http::{
-    Drained, Edge, Ending, Limits, Listener, Meter, Scrape, Surroundings, Transport, Workers,
+    Drained, Edge, Ending, Limits, Listener, Meter, Scrape, Surroundings, Traces, Transport,
+    Workers,
 };
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -48,6 +49,7 @@ pub(crate) struct Options {
     pub(crate) status: bool,
     pub(crate) address: &'static str,
     pub(crate) proxy_headers: bool,
+    pub(crate) traces: Option<Traces>,
 }
 
 impl Default for Options {
@@ -60,6 +62,7 @@ impl Default for Options {
             status: false,
             address: "127.0.0.1:0",
             proxy_headers: false,
+            traces: None,
         }
     }
 }
@@ -100,6 +103,7 @@ impl Server {
                     Arc::new(|| json!({"version": "0"}));
                 status
             }),
+            traces: options.traces,
             trusted_proxy: Arc::new(options.trusted),
             limits: options.limits,
         };

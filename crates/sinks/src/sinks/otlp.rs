@@ -6,17 +6,14 @@ use reqwest::Url;
 use serde_json::{Value, json};
 
 use crate::fields::{TLS_CERTIFICATE, authority, kept};
-use crate::http::{Http, Request, below, header_value, json as as_json, receiver, receiver_url};
+use crate::http::{Http, Request, below, header_list, json as as_json, receiver, receiver_url};
 use crate::member::{Outlet, Receiver, Undelivered};
-use crate::settings::bad;
 use crate::{Batch, BoxFuture, Format, Kind, Line, Settings, Sink, Way};
 
 const URL: Field<Text> =
     kept("otlp-url", "The collector, such as https://otel.example:4318; /v1/logs is added.");
 const HEADERS: Field<Text> =
     kept("otlp-headers", "Headers for it with commas, such as api-key=x,tenant=y.").secret();
-/// Most headers.
-const HEADERS_MAX: usize = 16;
 
 static KIND: Kind = Kind {
     name: "otlp",
@@ -49,27 +46,9 @@ impl Sink for Otlp {
         Ok(Box::new(Open {
             http: Http::new(authority(settings)?.as_deref(), &way.egress)?,
             url: if ready { url } else { below(&url, "v1/logs") },
-            headers: headers(settings.text(&HEADERS).unwrap_or_default())?,
+            headers: header_list(HEADERS.name(), settings.text(&HEADERS).unwrap_or_default())?,
         }))
     }
-}
-
-fn headers(text: &str) -> Result<Vec<(String, SecretString)>, Fault> {
-    let wrong = || bad(HEADERS.name(), "it must be such as name=value,other=value");
-    let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
-    let pair = |part: &str| {
-        let (name, value) = part.split_once('=').ok_or_else(wrong)?;
-        let (name, value) = (name.trim().to_ascii_lowercase(), value.trim());
-        let token = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
-        let ours = ["content-type", "content-length", "host"].contains(&name.as_str());
-        if name.is_empty() || ours || !name.bytes().all(token) {
-            return Err(wrong());
-        }
-        header_value(HEADERS.name(), value)?;
-        Ok((name, SecretString::new(value.to_owned())))
-    };
-    let pairs: Vec<_> = parts.map(pair).collect::<Result<_, Fault>>()?;
-    if pairs.len() > HEADERS_MAX { Err(wrong()) } else { Ok(pairs) }
 }
 
 fn record(line: &Line, format: Format) -> Value {

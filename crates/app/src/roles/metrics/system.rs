@@ -68,7 +68,7 @@ impl System {
         ];
         for (name, load) in names.into_iter().zip(loads) {
             // The kernel counts in parts of 65,536.
-            let load = float(u64::from(load)) / 65_536.0;
+            let load = float(load) / 65_536.0;
             to.single(name, gauge, "Load of the machine.", load);
         }
         if let Some((receive, transmit)) = read("/proc/self/net/dev").as_deref().and_then(network) {
