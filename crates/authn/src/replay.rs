@@ -13,9 +13,32 @@ use keysherd_crypto::hash::sha256;
 /// Most things remembered: 1,600 logins a second for five minutes, in some 50 MB.
 const REMEMBERED_MAX: usize = 500_000;
 
+/// Where what counts once is remembered when several control planes must know of it.
+pub trait UsedOnce: Send + Sync {
+    /// Uses the thing with this mark up, durably and for all of them; it is refused by its own time
+    /// after `until`. `false` when it was used before.
+    ///
+    /// # Errors
+    /// When that cannot be known.
+    fn take(&self, mark: [u8; 16], until: Timestamp) -> Result<bool, Fault>;
+}
+
+/// The mark of a thing.
+pub(crate) fn mark_of(what: &[u8]) -> Mark {
+    let hash = sha256(&[what]);
+    let mut mark = Mark::default();
+    mark.copy_from_slice(&hash[..16]);
+    mark
+}
+
+/// The refusal of what was used before.
+pub(crate) fn replayed() -> Fault {
+    Fault::unauthorized("this proof was used before; make a fresh one")
+}
+
 /// The first half of a SHA-256: enough that nobody finds two texts with the same one who could not
 /// sign both.
-type Mark = [u8; 16];
+pub(crate) type Mark = [u8; 16];
 
 /// What was accepted lately.
 #[derive(Default)]
@@ -44,9 +67,7 @@ impl Replays {
         until: Timestamp,
         most: usize,
     ) -> Result<(), Fault> {
-        let hash = sha256(&[what]);
-        let mut mark = Mark::default();
-        mark.copy_from_slice(&hash[..16]);
+        let mark = mark_of(what);
         // The data is consistent between any two statements, so a poisoned lock is usable.
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some((end, old)) = seen.ends.first().copied().filter(|(end, _)| *end < now) {
@@ -54,7 +75,7 @@ impl Replays {
             seen.marks.remove(&old);
         }
         if seen.marks.contains(&mark) {
-            return Err(Fault::unauthorized("this proof was used before; make a fresh one"));
+            return Err(replayed());
         }
         if seen.marks.len() >= most {
             return Err(Fault::unavailable(

@@ -9,7 +9,7 @@ use keysherd_crypto::pki::ClientCrl;
 use crate::challenge::Challenges;
 use crate::fetched::Fetched;
 use crate::issuer::{self, IssuerDocument};
-use crate::replay::Replays;
+use crate::replay::{Replays, UsedOnce, mark_of, replayed};
 use crate::saml::metadata::{self, Provider};
 use crate::tokens::refused;
 use crate::web::Web;
@@ -19,6 +19,8 @@ pub struct World {
     clock: ClockHandle,
     rng: RngHandle,
     replays: Replays,
+    /// Where several control planes remember; `None`: this one is alone.
+    shared: Option<Box<dyn UsedOnce>>,
     challenges: Challenges,
     /// What was made before this time is refused: whether it was used is not known.
     started: Timestamp,
@@ -35,6 +37,7 @@ impl World {
         Self {
             started: clock.now(),
             replays: Replays::default(),
+            shared: None,
             challenges: Challenges::default(),
             key_sets: Fetched::new(web.clone(), clock.clone(), read_keys),
             issuers: Fetched::new(web.clone(), clock.clone(), issuer::read),
@@ -44,6 +47,11 @@ impl World {
             rng,
             web,
         }
+    }
+
+    /// The same, remembering what counts once where other control planes do, too.
+    pub fn sharing(self, shared: Box<dyn UsedOnce>) -> Self {
+        Self { shared: Some(shared), ..self }
     }
 
     /// Time.
@@ -63,6 +71,9 @@ impl World {
     /// [`Fault::unauthorized`] when it was used before; [`Fault::unavailable`] when that is not
     /// known, since it was made before this process started, or when too much is remembered.
     pub fn use_up(&self, what: &[u8], made: Timestamp, until: Timestamp) -> Result<(), Fault> {
+        if let Some(shared) = &self.shared {
+            return if shared.take(mark_of(what), until)? { Ok(()) } else { Err(replayed()) };
+        }
         if made < self.started {
             return Err(Fault::unavailable(
                 "the proof was made before the server started; make a fresh one",

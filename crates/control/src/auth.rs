@@ -10,7 +10,7 @@ use keysherd_plane::auth::{
 };
 use keysherd_plane::{Caller, Done};
 use keysherd_store::revoked_tokens::RevokedToken;
-use keysherd_store::{auth_methods, login_guards, revoked_tokens};
+use keysherd_store::{auth_methods, revoked_tokens};
 
 use crate::audit::{audit_draft, draft_of};
 use crate::control::Control;
@@ -202,7 +202,7 @@ pub(crate) async fn prove_password(
         return kept.await;
     }
     if let Some(row) = attempt.wrong(now).row {
-        control.store.commit(Vec::new(), move |tx| login_guards::put(tx, &row)).await?;
+        control.keep_wrong(row, None, None, now).await?;
     }
     Err(Fault::unauthorized("the current password is not right; check it, or ask an administrator"))
 }

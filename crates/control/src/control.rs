@@ -20,6 +20,7 @@ use crate::grants::GrantState;
 use crate::guard::LoginGuard;
 use crate::items::ItemState;
 use crate::nonces::Nonces;
+use crate::once::InStore;
 use crate::rotation::take::RewrapLeases;
 use crate::session::Sessions;
 use crate::session::revoked::Revoked;
@@ -41,6 +42,8 @@ pub struct ControlConfig {
     pub setup_token: Option<PathBuf>,
     /// The way to identity providers.
     pub web: Web,
+    /// Whether other control planes may work on the same store.
+    pub shared: bool,
 }
 
 /// The control plane. Cheap to clone; all clones are one.
@@ -68,6 +71,8 @@ pub struct Parts {
     pub(crate) directory: Directory,
     pub(crate) sessions: Sessions,
     pub(crate) nonces: Nonces,
+    /// Where proofs are remembered for all nodes; `None`: this one is alone, and `nonces` has them.
+    pub(crate) used: Option<InStore>,
     pub(crate) guard: LoginGuard,
     /// Proofs made before this time are refused: whether their nonce was used is not known.
     pub(crate) started: Timestamp,
@@ -93,16 +98,25 @@ impl Control {
     /// Opens the control plane over its store.
     ///
     /// # Errors
-    /// [`Fault::internal`] when the store cannot be read or the random source fails.
+    /// [`Fault::internal`] when the store cannot be read or the random source fails;
+    /// [`Fault::unavailable`] when other control planes use the store with other keys.
     pub fn open(config: ControlConfig) -> Result<Self, Fault> {
-        let ControlConfig { store, clock, rng, keys, gateways, setup_token, web } = config;
+        let ControlConfig { store, clock, rng, keys, gateways, setup_token, web, shared } = config;
+        if shared {
+            keys.check_same(&store)?;
+        }
         let started = clock.now();
-        let (mark, revoked) = store.read(|reader| {
-            Ok((changes::newest(reader)?, revoked_tokens::unexpired(reader, started)?))
+        let (mark, revoked, guards, places) = store.read(|reader| {
+            let mark = changes::newest(reader)?;
+            let revoked = revoked_tokens::unexpired(reader, started)?;
+            let guards = login_guards::all_guards(reader)?;
+            Ok((mark, revoked, guards, login_guards::all_places(reader)?))
         })?;
         let revoked = revoked.into_iter().map(|revoked| (revoked.token, revoked.expires));
-        let guards = store.read(|reader| login_guards::all_guards(reader))?;
-        let places = store.read(|reader| login_guards::all_places(reader))?;
+        let mut world = World::new(clock.clone(), rng.clone(), web);
+        if shared {
+            world = world.sharing(Box::new(InStore(store.clone())));
+        }
         Ok(Self(Arc::new(Parts {
             guard: LoginGuard::new(keys.decoy.clone(), guards, places, started),
             followed: Followed::new(mark),
@@ -121,7 +135,8 @@ impl Control {
             rewraps: RewrapLeases::default(),
             clusters: Live::default(),
             changes: Changes::new(Uid::random(&*rng)?),
-            world: World::new(clock.clone(), rng.clone(), web),
+            used: shared.then(|| InStore(store.clone())),
+            world,
             started,
             store,
             clock,

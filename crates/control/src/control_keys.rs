@@ -15,16 +15,19 @@ use std::path::Path;
 use std::sync::Arc;
 
 use keysherd_base::{Fault, Rng, Secret};
-use keysherd_crypto::hash::HmacKey;
+use keysherd_crypto::hash::{HmacKey, sha256};
 use keysherd_crypto::sign::{PublicKey, SigningKey};
 use keysherd_crypto::token::TokenKey;
 use keysherd_crypto::vault::VaultKey;
+use keysherd_store::{Store, meta};
 
 #[cfg(test)]
 mod tests;
 
 /// The file's name in the directory of the keys.
 const FILE: &str = "control.keys";
+/// Under which name the store knows whose it is.
+const KNOWN_KEYS: &str = "control keys";
 const MAGIC: &[u8; 8] = b"KSCTRLK2";
 const KEYS: usize = 5;
 const FILE_BYTES: usize = MAGIC.len() + KEYS * 32;
@@ -118,6 +121,25 @@ impl ControlKeys {
         seed(&bytes, AUDIT)
             .map(|seed| SigningKey::from_seed(&seed).public())
             .ok_or_else(|| not_keys(directory))
+    }
+
+    /// Makes sure that control planes which share a store have the same keys: tokens of one would
+    /// not be good at the other, and neither could continue the other's audit chains.
+    ///
+    /// # Errors
+    /// [`Fault::unavailable`] when others use the store with other keys; those of the store.
+    pub(crate) fn check_same(&self, store: &Store) -> Result<(), Fault> {
+        let decoy = self.decoy.tag(&[b"control-keys"]);
+        let parts = [self.audit.public().0, self.permit.public().0, decoy];
+        let ours = hex::encode(sha256(&parts.each_ref().map(<[u8; 32]>::as_slice)));
+        store.commit_now(Vec::new(), move |tx| match meta::get(tx, KNOWN_KEYS)? {
+            None => meta::put(tx, KNOWN_KEYS, &ours),
+            Some(known) if known == ours => Ok(()),
+            Some(_) => Err(Fault::unavailable(format!(
+                "the database belongs to a control plane with other keys: copy {FILE} from the \
+                 keys directory of a node that uses it into this one's, before its first start"
+            ))),
+        })
     }
 
     fn from_bytes(bytes: &Secret<[u8; FILE_BYTES]>) -> Option<Self> {

@@ -52,8 +52,8 @@ pub(crate) fn ended_by(change: &Change) -> Option<Tie> {
         Touched::Items => What::Items,
         Touched::Item { path, .. } => What::Item(path),
         Touched::Token { token, .. } => What::Token(*token),
-        // Reads by them are not kept.
-        Touched::UidTokens { .. } => return None,
+        // No read hangs on logins, and those by universal-identity tokens are not kept.
+        Touched::Logins { .. } | Touched::UidTokens { .. } => return None,
     };
     Some(tie(change.account, what))
 }

@@ -5,11 +5,13 @@
 //! ([`keysherd_store::changes`]); each request asks first for the newest change, which costs
 //! nothing with an embedded store and a shared question to the database otherwise.
 
+use std::collections::BTreeSet;
 use std::sync::PoisonError;
 
-use keysherd_base::Fault;
+use keysherd_base::{Fault, Timestamp};
 use keysherd_store::changes::{self, Change, Mark, Since, Touched};
-use keysherd_store::revoked_tokens;
+use keysherd_store::login_guards::{self, GuardRow, PlaceRow};
+use keysherd_store::{Reader, revoked_tokens};
 
 use crate::control::Control;
 use crate::edge_reads::ended_by;
@@ -59,24 +61,43 @@ impl Control {
         }
         let _turn = self.followed.turn.lock().await;
         let (at, now) = (self.followed.at(), self.now());
-        let (newest, since, revoked) = self.store.read(|reader| {
+        let (newest, since, logins) = self.store.read(|reader| {
             let (newest, since) = changes::since(reader, at, None, ROWS_MAX)?;
-            let all = since == Since::Forget;
-            let revoked = all.then(|| revoked_tokens::unexpired(reader, now)).transpose()?;
-            Ok((newest, since, revoked.unwrap_or_default()))
+            let logins = match &since {
+                Since::Changes(changes) => logins_of(reader, changes)?,
+                Since::Forget => Vec::new(),
+            };
+            Ok((newest, since, logins))
         })?;
         match since {
-            Since::Changes(changes) => changes.into_iter().for_each(|change| self.forget(change)),
+            Since::Changes(changes) => {
+                changes.into_iter().for_each(|change| self.forget(change));
+                for Logins { subject, row, places } in logins {
+                    self.guard.follow(subject, row, &places);
+                }
+            }
             Since::Forget => {
                 tracing::info!(?at, ?newest, "everything in memory is read again");
-                self.directory.forget_all();
-                self.items.cache.forget_all();
-                self.sessions
-                    .revoked
-                    .replace(revoked.into_iter().map(|one| (one.token, one.expires)));
-                self.changes.end_everything();
+                return self.forget_all(now);
             }
         }
+        self.followed.advance(newest);
+        Ok(())
+    }
+
+    /// Forgets everything, and reads again what decides by being in memory.
+    fn forget_all(&self, now: Timestamp) -> Result<(), Fault> {
+        let (newest, revoked, guards, places) = self.store.read(|reader| {
+            let newest = changes::newest(reader)?;
+            let revoked = revoked_tokens::unexpired(reader, now)?;
+            let guards = login_guards::all_guards(reader)?;
+            Ok((newest, revoked, guards, login_guards::all_places(reader)?))
+        })?;
+        self.directory.forget_all();
+        self.items.cache.forget_all();
+        self.sessions.revoked.replace(revoked.into_iter().map(|one| (one.token, one.expires)));
+        self.guard.replace(guards, places, now);
+        self.changes.end_everything();
         self.followed.advance(newest);
         Ok(())
     }
@@ -90,9 +111,30 @@ impl Control {
             Touched::Item { path, .. } => self.items.cache.forget(account, &path),
             Touched::Items => self.items.cache.forget_account(account),
             Touched::Token { token, expires } => self.sessions.revoked.insert(token, expires),
-            // Read from the store at each use.
-            Touched::UidTokens { .. } => {}
+            // Read from the store: before, in the same snapshot, and at each use.
+            Touched::Logins { .. } | Touched::UidTokens { .. } => {}
         }
         self.changes.end(account, ended);
     }
+}
+
+/// What the store has of somebody's logins.
+struct Logins {
+    subject: [u8; 32],
+    row: Option<GuardRow>,
+    places: Vec<PlaceRow>,
+}
+
+/// Of all those that are named.
+fn logins_of(reader: &Reader, changes: &[Change]) -> Result<Vec<Logins>, Fault> {
+    let subjects = changes.iter().filter_map(|change| match change.what {
+        Touched::Logins { subject } => Some(subject),
+        _ => None,
+    });
+    let subjects: BTreeSet<_> = subjects.collect();
+    let logins = subjects.into_iter().map(|subject| {
+        let row = login_guards::guard(reader, &subject)?;
+        Ok(Logins { subject, row, places: login_guards::places(reader, &subject)? })
+    });
+    logins.collect()
 }

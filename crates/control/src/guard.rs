@@ -223,6 +223,16 @@ impl LoginGuard {
         .with_retry_after(wait)
     }
 
+    /// Takes over what the store has of a subject by now.
+    pub(crate) fn follow(&self, subject: [u8; 32], row: Option<GuardRow>, places: &[PlaceRow]) {
+        self.people.follow(subject, row, places);
+    }
+
+    /// Forgets everything, for what the store has by now.
+    pub(crate) fn replace(&self, guards: Vec<GuardRow>, places: Vec<PlaceRow>, now: Timestamp) {
+        self.people.replace(guards, places, now);
+    }
+
     /// Forgets what is over.
     pub(crate) fn forget(&self, now: Timestamp) {
         self.end_tickets(now);

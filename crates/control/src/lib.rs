@@ -50,6 +50,7 @@ mod method_shared;
 mod moves;
 mod nonces;
 mod note;
+mod once;
 pub mod outside;
 mod owner;
 mod page;

@@ -13,7 +13,7 @@ use keysherd_base::{Fault, Timestamp};
 use keysherd_domain::auth_method::{MethodDetail, SecondFactor};
 use keysherd_plane::second_factor::{OwnerSeal, OwnerTransfer, PURPOSE_TRANSFER};
 use keysherd_plane::{Caller, Done};
-use keysherd_store::{Tx, accounts, auth_methods, login_guards};
+use keysherd_store::{Tx, accounts, auth_methods};
 
 use crate::audit::audit_draft;
 use crate::auth::prove_password;
@@ -133,7 +133,7 @@ async fn prove_factor(
         Err(NotShown::Wanted(fault)) => Err(fault),
         Err(NotShown::Wrong) => {
             if let Some(row) = attempt.wrong(now).row {
-                control.store.commit(Vec::new(), move |tx| login_guards::put(tx, &row)).await?;
+                control.keep_wrong(row, None, None, now).await?;
             }
             Err(Fault::unauthorized("the one-time code is wrong; send the one your app shows now"))
         }

@@ -1,6 +1,8 @@
 //! Checking a signature made with the key that an access key or a password stands for.
 
+use keysherd_authn::UsedOnce as _;
 use keysherd_base::{Fault, Timestamp};
+use keysherd_crypto::hash::sha256;
 use keysherd_crypto::sign::{PublicKey, Signature};
 use keysherd_plane::auth::{LOGIN_LABEL, LoginProof, LoginSubject};
 
@@ -28,7 +30,7 @@ impl Control {
                  again"
             )));
         }
-        if signed_at < self.started {
+        if self.used.is_none() && signed_at < self.started {
             return Err(Fault::unavailable(format!(
                 "the login was signed at {signed_at}, before the server started; sign it again"
             )));
@@ -45,16 +47,24 @@ impl Control {
     pub(crate) fn use_up(&self, proof: &LoginProof, now: Timestamp) -> Result<(), Fault> {
         // From when on the check of the time refuses the proof, wherever in the window it lies.
         let forget_after = now.plus_seconds(2 * SKEW_SECONDS_MAX);
+        if let Some(used) = &self.used {
+            let hash = sha256(&[b"login-nonce\0", &proof.nonce]);
+            let mut mark = [0; 16];
+            mark.copy_from_slice(&hash[..16]);
+            return if used.take(mark, forget_after)? { Ok(()) } else { Err(replayed()) };
+        }
         match self.nonces.take(proof.nonce, now, forget_after) {
             Ok(()) => Ok(()),
-            Err(NonceRefused::Replayed) => Err(Fault::unauthorized(
-                "this login proof was used before; sign a new one with a fresh nonce",
-            )),
+            Err(NonceRefused::Replayed) => Err(replayed()),
             Err(NonceRefused::Full) => Err(Fault::unavailable(
                 "too many logins in the last minutes; try again in a minute",
             )),
         }
     }
+}
+
+fn replayed() -> Fault {
+    Fault::unauthorized("this login proof was used before; sign a new one with a fresh nonce")
 }
 
 #[cfg(test)]

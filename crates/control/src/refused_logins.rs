@@ -10,13 +10,16 @@ use keysherd_base::{Fault, RequestId, Timestamp};
 use keysherd_domain::auth_method::AuthMethod;
 use keysherd_plane::Caller;
 use keysherd_plane::auth::LoginSubject;
-use keysherd_store::{Tx, login_guards, meta};
+use keysherd_store::login_guards::GuardRow;
+use keysherd_store::{Tx, login_guards, meta, used_proofs};
 
 use crate::audit::draft_of;
 use crate::authorize::log_unrecorded;
 use crate::control::Control;
 use crate::guard::floods::{Flood, Named};
-use crate::guard::people::{FORGET_SECONDS, FREE_TRIES, PLACE_DAYS, SUBJECTS_MAX};
+use crate::guard::people::{
+    COUNTING, COUNTING_SPELLED, FORGET_SECONDS, FREE_TRIES, PLACE_DAYS, SUBJECTS_MAX,
+};
 use crate::guard::{Attempt, Cleared, Counted, Refused};
 use crate::login::candidates;
 
@@ -58,25 +61,14 @@ impl Control {
         let person = attempt.person.clone();
         let Counted { row, spelled, spent } = attempt.wrong(now);
         if let Some(row) = row {
-            let mut records = Vec::new();
-            if let Some(method) = method.filter(|_| row.failures >= FREE_TRIES) {
+            let locked = method.map(|method| {
                 let draft = draft_of(caller, method.account, Some(method), action::LOGIN_LOCKED);
-                let draft = draft
-                    .with("wrong-logins", row.failures.to_string())
-                    .with("until", row.locked_until.rfc3339());
-                // Of a method with one person, its own name says who.
-                let draft = person.into_iter().fold(draft, |draft, name| draft.with("user", name));
-                records.push((draft, None));
-            }
-            let keep = move |tx: &Tx| {
-                login_guards::put(tx, &row)?;
-                spelled.iter().try_for_each(|row| login_guards::put(tx, row))
-            };
-            let kept = self.store.commit(Vec::new(), keep);
-            let recorded = self.store.record(records);
+                (draft, person)
+            });
+            let kept = self.keep_wrong(row, spelled, locked, now);
             let refusal = self.refusal(caller, method, fault).await;
-            return match kept.await.and(recorded.await) {
-                Ok(_) => refusal,
+            return match kept.await {
+                Ok(()) => refusal,
                 Err(broken) => broken,
             };
         }
@@ -86,6 +78,33 @@ impl Control {
             return self.refusal(caller, method, fault).await;
         }
         fault
+    }
+
+    /// Counts a wrong login in the store, on top of what other nodes have counted, and under the
+    /// very name where others are counted with it; records as `locked`, with the name of the
+    /// person, that it locks. Queued at once.
+    pub(crate) fn keep_wrong(
+        &self,
+        row: GuardRow,
+        spelled: Option<GuardRow>,
+        locked: Option<(Draft, Option<String>)>,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<(), Fault>> + Send + use<> {
+        self.store.commit(Vec::new(), move |tx| {
+            let row = login_guards::add_wrong(tx, &row.subject, now, COUNTING)?;
+            if let Some(spelled) = spelled {
+                login_guards::add_wrong(tx, &spelled.subject, now, COUNTING_SPELLED)?;
+            }
+            if let Some((draft, person)) = locked.filter(|_| row.failures >= FREE_TRIES) {
+                let draft = draft
+                    .with("wrong-logins", row.failures.to_string())
+                    .with("until", row.locked_until.rfc3339());
+                // Of a method with one person, its own name says who.
+                let draft = person.into_iter().fold(draft, |draft, name| draft.with("user", name));
+                tx.also_record(&draft);
+            }
+            Ok(())
+        })
     }
 
     /// Refuses a login for another reason than its credential.
@@ -132,10 +151,12 @@ impl Control {
         let nothing = cleared == Cleared::default();
         let subject = cleared.place.map(|row| row.subject);
         let job = move |tx: &Tx| {
+            if let (Some(left), Some(spelled)) = (&cleared.left, &cleared.spelled) {
+                login_guards::forgive(tx, &left.subject, spelled)?;
+            }
             for forgiven in [&cleared.forgiven, &cleared.spelled].into_iter().flatten() {
                 login_guards::remove(tx, forgiven)?;
             }
-            cleared.left.iter().try_for_each(|row| login_guards::put(tx, row))?;
             if let (Some(subject), Some(dropped)) = (&subject, &cleared.dropped) {
                 login_guards::remove_place(tx, subject, dropped)?;
             }
@@ -168,6 +189,7 @@ impl Control {
         let failures_before = now.plus_seconds(-FORGET_SECONDS);
         let places_before = now.plus_seconds(-PLACE_DAYS * 24 * 3_600);
         let forget = move |tx: &Tx| {
+            used_proofs::forget(tx, now)?;
             login_guards::forget(tx, failures_before, places_before, SUBJECTS_MAX, now)
         };
         self.store.commit(Vec::new(), forget).await?;

@@ -101,10 +101,16 @@ impl World {
         Self { home, clock, control, audit_key, first, admin }
     }
 
+    /// The same, as one of several control planes.
+    pub(crate) fn sharing(mut self) -> Self {
+        self.control = self.another_node();
+        self
+    }
+
     /// Another control plane with the same keys over the same store.
     pub(crate) fn another_node(&self) -> Control {
         let keys = ControlKeys::create_or_load(&self.home().join("keys"), &SystemRng).unwrap();
-        node(self.home(), self.clock.clone(), keys, self.control.store.clone())
+        node(self.home(), self.clock.clone(), keys, self.control.store.clone(), true)
     }
 
     /// Where everything is kept.
@@ -331,16 +337,17 @@ fn open(home: &Path, clock: ClockHandle) -> (Control, PublicKey) {
         reserve_bytes: 0,
         ..StoreConfig::new(home.join("store"), sha256, Arc::new(signer), clock.clone())
     };
-    (node(home, clock, keys, Store::open(config).unwrap()), audit_key)
+    (node(home, clock, keys, Store::open(config).unwrap(), false), audit_key)
 }
 
 /// A control plane over an open store.
-fn node(home: &Path, clock: ClockHandle, keys: ControlKeys, store: Store) -> Control {
+fn node(home: &Path, clock: ClockHandle, keys: ControlKeys, store: Store, shared: bool) -> Control {
     let gateways = Arc::new(Everyone);
     let rng = SystemRng::handle();
     let setup_token = Some(home.join("setup-token"));
     let web = Web::default();
-    Control::open(ControlConfig { store, clock, rng, keys, gateways, setup_token, web }).unwrap()
+    let config = ControlConfig { store, clock, rng, keys, gateways, setup_token, web, shared };
+    Control::open(config).unwrap()
 }
 
 async fn create_account(control: &Control, owner_email: &str) -> Result<Admitted, Fault> {

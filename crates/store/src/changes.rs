@@ -79,6 +79,11 @@ pub enum Touched {
         /// When it would have ended by itself.
         expires: Timestamp,
     },
+    /// What is remembered of somebody's wrong logins, or where they sign in from. Of no account.
+    Logins {
+        /// Keyed hash of who it is, or of a place of theirs.
+        subject: [u8; 32],
+    },
     /// A universal-identity token of this auth method was rotated or revoked.
     UidTokens {
         /// The auth method's number.

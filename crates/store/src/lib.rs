@@ -32,6 +32,7 @@ pub mod revoked_tokens;
 pub mod roles;
 pub mod second_factors;
 pub mod uid_tokens;
+pub mod used_proofs;
 
 mod audit_index;
 mod audit_reader;

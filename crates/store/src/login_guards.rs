@@ -2,21 +2,24 @@
 //!
 //! Everything here is keyed by hashes that only control can make; see the migration.
 
-use keysherd_base::{Fault, Timestamp};
+use keysherd_base::{AccountId, Fault, Timestamp};
 
-use crate::query::{Query, Tx, all, run};
+use crate::changes::{self, Touched};
+use crate::query::{Query, Row, Tx, all, first, run};
 
 const PUT: &str = "INSERT INTO login_guards (subject, failures, locked_until, last_failure) \
                    VALUES (?1, ?2, ?3, ?4) ON CONFLICT (subject) DO UPDATE SET \
                    failures = excluded.failures, locked_until = excluded.locked_until, \
-                   last_failure = excluded.last_failure \
-                   WHERE excluded.last_failure >= login_guards.last_failure";
+                   last_failure = excluded.last_failure";
 const REMOVE: &str = "DELETE FROM login_guards WHERE subject = ?1";
 const ALL: &str = "SELECT subject, failures, locked_until, last_failure FROM login_guards";
+const ONE: &str = "SELECT subject, failures, locked_until, last_failure FROM login_guards \
+                   WHERE subject = ?1";
 const FORGET: &str = "DELETE FROM login_guards WHERE last_failure < ?1 AND locked_until < ?2";
 const PUT_PLACE: &str = "INSERT INTO login_places (subject, place, seen) VALUES (?1, ?2, ?3) \
                          ON CONFLICT (subject, place) DO UPDATE SET seen = excluded.seen";
 const REMOVE_PLACE: &str = "DELETE FROM login_places WHERE subject = ?1 AND place = ?2";
+const PLACES: &str = "SELECT subject, place, seen FROM login_places WHERE subject = ?1";
 const ALL_PLACES: &str = "SELECT subject, place, seen FROM login_places";
 const SURPLUS: &str = "DELETE FROM login_guards WHERE subject IN (SELECT subject FROM login_guards \
                        ORDER BY failures DESC, last_failure DESC LIMIT 1000000000 OFFSET ?1)";
@@ -46,11 +49,48 @@ pub struct PlaceRow {
     pub seen: Timestamp,
 }
 
-/// Keeps a row, unless a newer one is there.
+/// How wrong logins are counted: the same at every node.
+#[derive(Clone, Copy)]
+pub struct Counting {
+    /// For how many seconds whoever was wrong so many times in a row is locked.
+    pub lock_seconds: fn(u32) -> Option<i64>,
+    /// After so many seconds without a wrong login everything is forgiven.
+    pub forget_seconds: i64,
+}
+
+/// Counts a wrong login on top of those that any node has counted; gives what comes of it.
 ///
 /// # Errors
 /// Only when the store is broken or the disk full.
-pub fn put(tx: &Tx, row: &GuardRow) -> Result<(), Fault> {
+pub fn add_wrong(
+    tx: &Tx,
+    subject: &[u8; 32],
+    now: Timestamp,
+    counting: Counting,
+) -> Result<GuardRow, Fault> {
+    let lasting = |row: &GuardRow| now < row.last_failure.plus_seconds(counting.forget_seconds);
+    let before = guard(tx, subject)?.filter(lasting);
+    let failures = before.map_or(0, |row| row.failures).saturating_add(1);
+    let mut locked_until = before.map_or(Timestamp::default(), |row| row.locked_until);
+    if let Some(seconds) = (counting.lock_seconds)(failures) {
+        locked_until = locked_until.max(now.plus_seconds(seconds));
+    }
+    let last_failure = before.map_or(now, |row| row.last_failure.max(now));
+    let row = GuardRow { subject: *subject, failures, locked_until, last_failure };
+    put(tx, &row)?;
+    Ok(row)
+}
+
+/// Takes from `subject` the wrong logins that were counted under `part` as well.
+///
+/// # Errors
+/// Only when the store is broken or the disk full.
+pub fn forgive(tx: &Tx, subject: &[u8; 32], part: &[u8; 32]) -> Result<(), Fault> {
+    let (Some(row), Some(part)) = (guard(tx, subject)?, guard(tx, part)?) else { return Ok(()) };
+    put(tx, &GuardRow { failures: row.failures.saturating_sub(part.failures), ..row })
+}
+
+fn put(tx: &Tx, row: &GuardRow) -> Result<(), Fault> {
     let args = [
         row.subject.as_slice().into(),
         row.failures.into(),
@@ -58,7 +98,42 @@ pub fn put(tx: &Tx, row: &GuardRow) -> Result<(), Fault> {
         row.last_failure.0.into(),
     ];
     run(tx, PUT, &args)?;
+    note(tx, &row.subject);
     Ok(())
+}
+
+/// Nobody's account: the subject may not even exist.
+fn note(tx: &Tx, subject: &[u8; 32]) {
+    changes::note(tx, AccountId::default(), Touched::Logins { subject: *subject });
+}
+
+/// The wrong logins under a subject.
+///
+/// # Errors
+/// Only when the store is broken.
+pub fn guard(q: &dyn Query, subject: &[u8; 32]) -> Result<Option<GuardRow>, Fault> {
+    first(q, ONE, &[subject.as_slice().into()], guard_of)
+}
+
+/// The places of a person.
+///
+/// # Errors
+/// Only when the store is broken.
+pub fn places(q: &dyn Query, subject: &[u8; 32]) -> Result<Vec<PlaceRow>, Fault> {
+    all(q, PLACES, &[subject.as_slice().into()], place_of)
+}
+
+fn guard_of(row: &Row<'_>) -> Result<GuardRow, Fault> {
+    Ok(GuardRow {
+        subject: row.array(0)?,
+        failures: u32::try_from(row.int(1)?).unwrap_or(u32::MAX),
+        locked_until: Timestamp(row.int(2)?),
+        last_failure: Timestamp(row.int(3)?),
+    })
+}
+
+fn place_of(row: &Row<'_>) -> Result<PlaceRow, Fault> {
+    Ok(PlaceRow { subject: row.array(0)?, place: row.array(1)?, seen: Timestamp(row.int(2)?) })
 }
 
 /// Forgets a subject.
@@ -66,6 +141,7 @@ pub fn put(tx: &Tx, row: &GuardRow) -> Result<(), Fault> {
 /// # Errors
 /// Only when the store is broken or the disk full.
 pub fn remove(tx: &Tx, subject: &[u8; 32]) -> Result<(), Fault> {
+    note(tx, subject);
     run(tx, REMOVE, &[subject.as_slice().into()])?;
     Ok(())
 }
@@ -75,14 +151,7 @@ pub fn remove(tx: &Tx, subject: &[u8; 32]) -> Result<(), Fault> {
 /// # Errors
 /// Only when the store is broken.
 pub fn all_guards(q: &dyn Query) -> Result<Vec<GuardRow>, Fault> {
-    all(q, ALL, &[], |row| {
-        Ok(GuardRow {
-            subject: row.array(0)?,
-            failures: u32::try_from(row.int(1)?).unwrap_or(u32::MAX),
-            locked_until: Timestamp(row.int(2)?),
-            last_failure: Timestamp(row.int(3)?),
-        })
-    })
+    all(q, ALL, &[], guard_of)
 }
 
 /// Keeps a place.
@@ -91,6 +160,7 @@ pub fn all_guards(q: &dyn Query) -> Result<Vec<GuardRow>, Fault> {
 /// Only when the store is broken or the disk full.
 pub fn put_place(tx: &Tx, row: &PlaceRow) -> Result<(), Fault> {
     let args = [row.subject.as_slice().into(), row.place.as_slice().into(), row.seen.0.into()];
+    note(tx, &row.subject);
     run(tx, PUT_PLACE, &args)?;
     Ok(())
 }
@@ -100,6 +170,7 @@ pub fn put_place(tx: &Tx, row: &PlaceRow) -> Result<(), Fault> {
 /// # Errors
 /// Only when the store is broken or the disk full.
 pub fn remove_place(tx: &Tx, subject: &[u8; 32], place: &[u8; 32]) -> Result<(), Fault> {
+    note(tx, subject);
     run(tx, REMOVE_PLACE, &[subject.as_slice().into(), place.as_slice().into()])?;
     Ok(())
 }
@@ -109,9 +180,7 @@ pub fn remove_place(tx: &Tx, subject: &[u8; 32], place: &[u8; 32]) -> Result<(),
 /// # Errors
 /// Only when the store is broken.
 pub fn all_places(q: &dyn Query) -> Result<Vec<PlaceRow>, Fault> {
-    all(q, ALL_PLACES, &[], |row| {
-        Ok(PlaceRow { subject: row.array(0)?, place: row.array(1)?, seen: Timestamp(row.int(2)?) })
-    })
+    all(q, ALL_PLACES, &[], place_of)
 }
 
 /// Forgets subjects without a wrong login since `failures_before` that are not locked at `now`,

@@ -17,6 +17,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (13, include_str!("../migrations/0013_changes.sql")),
     (14, include_str!("../migrations/0014_leases.sql")),
     (15, include_str!("../migrations/0015_gateway_journals.sql")),
+    (16, include_str!("../migrations/0016_used_proofs.sql")),
 ];
 
 /// Name of the schema's version in [`meta`].

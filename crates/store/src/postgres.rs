@@ -17,7 +17,7 @@ mod tls;
 mod values;
 
 pub(crate) use connection::Connection;
-pub(crate) use server::Server;
+pub(crate) use server::{Server, park_until};
 pub use settings::PostgresSettings;
 pub(crate) use tokio_postgres::Row;
 pub(crate) use values::value;

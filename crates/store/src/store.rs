@@ -23,7 +23,7 @@ use crate::feed::Feed;
 use crate::job::{ClosureJob, Work};
 use crate::lock::{StoreLock, cannot_open};
 use crate::pool::Pool;
-use crate::postgres::Server;
+use crate::postgres::{Server, park_until};
 use crate::query::{Reader, Tx};
 use crate::writer::Writer;
 
@@ -178,6 +178,19 @@ impl Store {
             queued?;
             outcome.await.unwrap_or_else(|_| Err(writer_gone()))
         }
+    }
+
+    /// As [`Self::commit`], waiting on this thread: for code that cannot await.
+    ///
+    /// # Errors
+    /// As [`Self::commit`].
+    pub fn commit_now<T, F>(&self, drafts: Vec<Draft>, job: F) -> Result<T, Fault>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Tx) -> Result<T, Fault> + Send + 'static,
+    {
+        let outcome = self.commit(drafts, job);
+        patiently(|| park_until(outcome))
     }
 
     /// Records what happened where nothing changes: reads, refusals. Gives the records' numbers in

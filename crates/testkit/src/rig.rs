@@ -419,6 +419,7 @@ fn open_control(dir: PathBuf, keys: ControlKeys, clock: &Arc<ManualClock>) -> (C
         gateways: Arc::new(OneGroup),
         setup_token: None,
         web: keysherd_control::Web::default(),
+        shared: false,
     });
     (control.expect("a control plane"), store)
 }

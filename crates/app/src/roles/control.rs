@@ -63,8 +63,11 @@ impl ControlRole {
         let signer = Arc::new(head_signer);
         let Places { dir, database, web } = places;
         let mut config = StoreConfig::new(dir.join(STORE), sha256, signer, clock.clone());
-        if database.is_some() {
+        let shared = database.is_some();
+        if shared {
             config.database = database;
+            // Others may work on it at the same time: what control has in memory follows it.
+            config.alone = false;
             config.readers = DATABASE_READERS;
         }
         let store = Store::open(config)?;
@@ -76,6 +79,7 @@ impl ControlRole {
             gateways,
             setup_token: Some(dir.join(SETUP_TOKEN)),
             web: Web::new(web)?,
+            shared,
         })?;
         Ok(Self { control, store })
     }

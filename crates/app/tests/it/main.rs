@@ -57,6 +57,7 @@ mod listener_tls;
 mod listing;
 mod log_forwarding;
 mod manager_logs;
+mod many_controls;
 mod networks;
 mod oracle;
 mod owner;

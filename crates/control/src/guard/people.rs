@@ -1,14 +1,15 @@
 //! Wrong logins of people: how many, and until when they are locked.
 //!
-//! Memory is what decides; what is kept in the store is read at the start. A login that is being
+//! Memory is what decides, and it follows the store, where every node counts. A login that is being
 //! tried holds a place among the tries that are left, so that many at once are not more guesses
-//! than many in a row.
+//! than many in a row; other nodes do not see that place, so that each of several has its own tries
+//! for those that are under way at the same moment.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use keysherd_base::Timestamp;
-use keysherd_store::login_guards::{GuardRow, PlaceRow};
+use keysherd_store::login_guards::{Counting, GuardRow, PlaceRow};
 
 use super::{Cleared, Trying};
 
@@ -24,6 +25,10 @@ pub(crate) const FORGET_SECONDS: i64 = 24 * 3_600;
 pub(crate) const PLACE_DAYS: i64 = 30;
 
 const DAY_SECONDS: i64 = 24 * 3_600;
+/// How the store counts.
+pub(crate) const COUNTING: Counting = Counting { lock_seconds, forget_seconds: FORGET_SECONDS };
+/// How the store counts what is under the very name, which is never locked by itself.
+pub(crate) const COUNTING_SPELLED: Counting = Counting { lock_seconds: |_| None, ..COUNTING };
 /// Places known of one person.
 const PLACES_MAX: usize = 16;
 /// Subjects that are remembered. Whoever wants to have one forgotten has to get this many locked.
@@ -65,17 +70,42 @@ impl Tries {
 impl People {
     /// What the store kept, as of `now`.
     pub(super) fn new(guards: Vec<GuardRow>, places: Vec<PlaceRow>, now: Timestamp) -> Self {
-        let mut state = State::default();
-        for row in guards {
-            let GuardRow { subject, failures, locked_until, last_failure } = row;
-            let tries = Tries { failures, locked_until, last_failure, pending: 0 };
-            state.subjects.insert(subject, tries);
+        Self(Mutex::new(State::of(guards, places, now)))
+    }
+
+    /// Forgets everything, for what the store has by now.
+    pub(super) fn replace(&self, guards: Vec<GuardRow>, places: Vec<PlaceRow>, now: Timestamp) {
+        let mut state = self.state();
+        let before = std::mem::replace(&mut *state, State::of(guards, places, now));
+        for (subject, tries) in before.subjects.into_iter().filter(|(_, tries)| tries.pending > 0) {
+            state.subjects.entry(subject).or_default().pending = tries.pending;
         }
-        for row in places {
-            state.places.entry(row.subject).or_default().push((row.place, row.seen));
+    }
+
+    /// Takes over what the store has of a subject by now.
+    pub(super) fn follow(&self, subject: Subject, row: Option<GuardRow>, places: &[PlaceRow]) {
+        let mut state = self.state();
+        let known = state.subjects.get(&subject).copied().unwrap_or_default();
+        match row {
+            // What memory has beyond it is on its way to the store.
+            Some(row)
+                if known.failures > row.failures && known.last_failure >= row.last_failure => {}
+            Some(GuardRow { failures, locked_until, last_failure, .. }) => {
+                let pending = known.pending;
+                let tries = Tries { failures, locked_until, last_failure, pending };
+                state.subjects.insert(subject, tries);
+            }
+            None if known.pending == 0 => drop(state.subjects.remove(&subject)),
+            None => {
+                let tries = Tries { pending: known.pending, ..Tries::default() };
+                state.subjects.insert(subject, tries);
+            }
         }
-        state.forget(now);
-        Self(Mutex::new(state))
+        let places: Vec<_> = places.iter().map(|row| (row.place, row.seen)).collect();
+        match places.is_empty() {
+            true => drop(state.places.remove(&subject)),
+            false => drop(state.places.insert(subject, places)),
+        }
     }
 
     /// What wrong logins are counted under: the subject, or the place when it is one of the very
@@ -191,6 +221,20 @@ impl People {
 }
 
 impl State {
+    fn of(guards: Vec<GuardRow>, places: Vec<PlaceRow>, now: Timestamp) -> Self {
+        let mut state = Self::default();
+        for row in guards {
+            let GuardRow { subject, failures, locked_until, last_failure } = row;
+            let tries = Tries { failures, locked_until, last_failure, pending: 0 };
+            state.subjects.insert(subject, tries);
+        }
+        for row in places {
+            state.places.entry(row.subject).or_default().push((row.place, row.seen));
+        }
+        state.forget(now);
+        state
+    }
+
     /// Takes from `counted` the wrong logins under the very name. Those under names that look like
     /// it stay: whoever has such a name could else guess for ever, with a good login of theirs
     /// after every four guesses.

@@ -3,14 +3,18 @@
 use std::mem::swap;
 
 use keysherd_base::FaultKind;
+use keysherd_crypto::random::SystemRng;
+use keysherd_crypto::sign::SigningKey;
 use keysherd_domain::item::ItemState;
 use keysherd_domain::role::RuleKind;
-use keysherd_plane::auth::RevokeToken;
+use keysherd_plane::auth::{Login, LoginSubject, PURPOSE_LOGIN, RevokeToken};
 use keysherd_plane::items::{ItemStateSet, ItemUpdate, ItemUpdateParts};
 use keysherd_plane::roles::{RoleDelete, RuleDelete, RuleSet};
 use keysherd_store::changes::Mark;
 
-use crate::testing::{World, item, kind, rule};
+use crate::ControlKeys;
+use crate::guard::people::FREE_TRIES;
+use crate::testing::{GATEWAY, OWNER_EMAIL, World, item, kind, rule};
 
 #[tokio::test]
 async fn what_one_node_has_changed_is_in_force_at_the_other() {
@@ -96,4 +100,78 @@ async fn who_lost_their_place_in_the_feed_reads_everything_again() {
     world.ask(&world.admin, RoleDelete { path: item("/roles/reader") }).await.unwrap();
     swap(&mut world.control, &mut other);
     assert_eq!(kind(world.newest(&token, "/a/b").await), FaultKind::Unauthorized);
+}
+
+#[tokio::test]
+async fn wrong_passwords_are_counted_over_all_nodes_and_a_good_one_forgives_at_all() {
+    let world = World::new().await;
+    let mut world = world.sharing();
+    let mut other = world.another_node();
+    let wrong = SigningKey::generate(&SystemRng).unwrap();
+    let right = SigningKey::from_seed(world.first.owner_key.seed());
+    for turn in 0..FREE_TRIES {
+        let refused = world.login_email(OWNER_EMAIL, None, &wrong).await;
+        assert_eq!(kind(refused), FaultKind::Unauthorized, "try {turn}");
+        swap(&mut world.control, &mut other);
+    }
+    for _ in 0..2 {
+        // Not even the right one is tried, at either.
+        let refused = world.login_email(OWNER_EMAIL, None, &right).await;
+        assert_eq!(kind(refused), FaultKind::RateLimited);
+        swap(&mut world.control, &mut other);
+    }
+    world.clock.advance_seconds(61);
+    world.login_email(OWNER_EMAIL, None, &right).await.unwrap();
+    swap(&mut world.control, &mut other);
+    for _ in 1..FREE_TRIES {
+        let refused = world.login_email(OWNER_EMAIL, None, &wrong).await;
+        assert_eq!(kind(refused), FaultKind::Unauthorized, "it was forgiven");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_login_is_good_at_one_node_once() {
+    let world = World::new().await;
+    let mut world = world.sharing();
+    let mut other = world.another_node();
+    let subject = LoginSubject::AccessId(world.first.created.admin_access_id.clone());
+    for _ in 0..20 {
+        let proof = world.proof(PURPOSE_LOGIN, &subject, &world.first.admin_key);
+        let login = || Login { subject: subject.clone(), proof: proof.clone(), otp: None };
+        // At the same moment at both.
+        let [here, there] = [&world.control, &other].map(|node| {
+            let (plane, caller, login) = (node.plane_for(GATEWAY), world.caller(""), login());
+            tokio::spawn(async move { plane.ask(caller, login).await.map_err(|f| f.kind()) })
+        });
+        let outcomes = [here.await.unwrap().is_ok(), there.await.unwrap().is_ok()];
+        assert_eq!(outcomes.iter().filter(|good| **good).count(), 1, "{outcomes:?}");
+        assert_eq!(kind(world.ask("", login()).await), FaultKind::Unauthorized);
+        swap(&mut world.control, &mut other);
+        assert_eq!(kind(world.ask("", login()).await), FaultKind::Unauthorized);
+    }
+}
+
+#[tokio::test]
+async fn a_login_signed_before_a_node_started_is_good_there_when_another_runs() {
+    let world = World::new().await;
+    let mut world = world.sharing();
+    let subject = LoginSubject::AccessId(world.first.created.admin_access_id.clone());
+    let used = world.proof(PURPOSE_LOGIN, &subject, &world.first.admin_key);
+    let unused = world.proof(PURPOSE_LOGIN, &subject, &world.first.admin_key);
+    let login = |proof| Login { subject: subject.clone(), proof, otp: None };
+    world.ask("", login(used.clone())).await.unwrap();
+    world.clock.advance_seconds(10);
+    world.control = world.another_node();
+    assert_eq!(kind(world.ask("", login(used)).await), FaultKind::Unauthorized);
+    world.ask("", login(unused)).await.unwrap();
+}
+
+#[tokio::test]
+async fn control_planes_with_different_keys_do_not_share_a_store() {
+    let world = World::new().await;
+    let world = world.sharing();
+    let keys = ControlKeys::ephemeral(&SystemRng).unwrap();
+    let fault = keys.check_same(&world.control.store).unwrap_err();
+    assert_eq!(fault.kind(), FaultKind::Unavailable);
+    assert!(fault.public().contains("control.keys"), "{fault}");
 }

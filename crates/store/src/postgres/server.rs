@@ -190,7 +190,7 @@ impl Wake for Unpark {
 }
 
 /// Polls a future on this thread until it is ready.
-fn park_until<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn park_until<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
     let mut context = Context::from_waker(&waker);

@@ -6,10 +6,11 @@ use keysherd_domain::item::ItemState;
 
 use super::fixture::*;
 use crate::keys::ProtectionKey;
+use crate::login_guards::Counting;
 use crate::revoked_tokens::RevokedToken;
 use crate::{
-    Store, accounts, assocs, auth_methods, folders, item_versions, items, keys, meta,
-    revoked_tokens, roles,
+    Store, accounts, assocs, auth_methods, folders, item_versions, items, keys, login_guards, meta,
+    revoked_tokens, roles, used_proofs,
 };
 
 type Check = fn(&Store);
@@ -28,6 +29,8 @@ const SUITE: &[(&str, Check)] = &[
     ("keys", keys_have_versions),
     ("revoked tokens", revoked_tokens_are_forgotten_in_time),
     ("meta", counters_count),
+    ("wrong logins", wrong_logins_add_up),
+    ("used proofs", proofs_are_used_once),
 ];
 
 #[test]
@@ -372,4 +375,31 @@ fn counters_count(store: &Store) {
     .unwrap();
     assert_eq!(see(store, |q| meta::get(q, "color")).as_deref(), Some("blue"));
     assert_eq!(see(store, |q| meta::get(q, "taste")), None);
+}
+
+fn wrong_logins_add_up(store: &Store) {
+    let counting =
+        Counting { lock_seconds: |failures| (failures >= 3).then_some(60), forget_seconds: 1_000 };
+    let subject = [5; 32];
+    let add = |at| done(store, move |tx| login_guards::add_wrong(tx, &subject, at, counting));
+    assert_eq!((add(NOW).failures, add(NOW).failures), (1, 2));
+    let third = add(NOW);
+    assert_eq!((third.failures, third.locked_until), (3, NOW.plus_seconds(60)));
+    assert_eq!(see(store, |q| login_guards::guard(q, &subject)), Some(third));
+    let later = NOW.plus_seconds(1_000);
+    assert_eq!(add(later).failures, 1, "it was forgiven after a while");
+    done(store, move |tx| login_guards::remove(tx, &subject));
+    assert_eq!(see(store, |q| login_guards::guard(q, &subject)), None);
+    let place = login_guards::PlaceRow { subject, place: [6; 32], seen: NOW };
+    done(store, move |tx| login_guards::put_place(tx, &place));
+    assert_eq!(see(store, |q| login_guards::places(q, &subject)), [place]);
+    assert_eq!(see(store, |q| login_guards::places(q, &[6; 32])), []);
+}
+
+fn proofs_are_used_once(store: &Store) {
+    let take = |mark| done(store, move |tx| used_proofs::take(tx, &[mark; 16], NOW));
+    assert_eq!([take(1), take(1), take(2)], [true, false, true]);
+    assert_eq!(done(store, |tx| used_proofs::forget(tx, NOW)), 0);
+    assert_eq!(done(store, |tx| used_proofs::forget(tx, NOW.plus_seconds(1))), 2);
+    assert!(take(1));
 }

@@ -9,10 +9,11 @@ use keysherd_domain::item::ItemState;
 use super::fixture::*;
 use super::uid_tokens::{ROOT, token as token_of};
 use crate::changes::{self, Change, Mark, Since, Touched};
+use crate::login_guards::{Counting, PlaceRow};
 use crate::revoked_tokens::RevokedToken;
 use crate::{
-    Store, Tx, accounts, assocs, auth_methods, item_versions, items, meta, revoked_tokens, roles,
-    uid_tokens,
+    Store, Tx, accounts, assocs, auth_methods, item_versions, items, login_guards, meta,
+    revoked_tokens, roles, uid_tokens,
 };
 
 /// Tables whose rows nobody keeps in memory beyond a request, or that are followed in another way.
@@ -23,10 +24,12 @@ const NOT_FOLLOWED: &[&str] = &[
     "key_rotations",
     "bearer_groups",
     "second_factors",
-    "login_guards",
-    "login_places",
     "gateway_clusters",
     "gateway_instances",
+    "gateway_leases",
+    "gateway_journals",
+    "gateway_places",
+    "used_proofs",
     "audit",
     "audit_heads",
     "changes",
@@ -41,6 +44,8 @@ const FOLLOWED: &[&str] = &[
     "item_versions",
     "revoked_tokens",
     "uid_tokens",
+    "login_guards",
+    "login_places",
 ];
 
 fn newest(store: &Store) -> Mark {
@@ -156,6 +161,29 @@ pub(super) fn revocations_are_told_with_their_end() {
     let (count, told) = touched(store, move |tx| uid_tokens::revoke_branch(tx, method, &top, NOW));
     assert_eq!((count, told), (1, uid.clone()));
     assert_eq!(touched(store, move |tx| uid_tokens::delete_tree(tx, method)), (1, uid));
+}
+
+#[test]
+pub(super) fn logins_are_told_of_nobodys_account() {
+    let Fixture { store, .. } = &Fixture::new();
+    let subject = [5; 32];
+    let counting = Counting { lock_seconds: |_| None, forget_seconds: 60 };
+    let place = PlaceRow { subject, place: [6; 32], seen: NOW };
+    let told = |job: fn(&Tx, PlaceRow, Counting) -> Result<(), Fault>| {
+        let before = newest(store);
+        done(store, move |tx| job(tx, place, counting));
+        since(store, before)
+    };
+    let account = AccountId::default();
+    let logins = Since::Changes(vec![Change { account, what: Touched::Logins { subject } }]);
+    let wrong = told(|tx, place, counting| {
+        login_guards::add_wrong(tx, &place.subject, NOW, counting).map(drop)
+    });
+    assert_eq!(wrong, logins);
+    assert_eq!(told(|tx, place, _| login_guards::remove(tx, &place.subject)), logins);
+    assert_eq!(told(|tx, place, _| login_guards::put_place(tx, &place)), logins);
+    let removed = told(|tx, place, _| login_guards::remove_place(tx, &place.subject, &place.place));
+    assert_eq!(removed, logins);
 }
 
 #[test]

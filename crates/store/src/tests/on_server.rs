@@ -86,6 +86,7 @@ const SAME: &[Case] = cases![
     changes::a_place_is_lost_when_rows_are_gone_too_many_or_of_another_history,
     changes::identities_are_told_whatever_changes_of_them,
     changes::items_are_told_by_every_path_they_have_had,
+    changes::logins_are_told_of_nobodys_account,
     changes::many_items_of_one_account_are_told_as_any,
     changes::revocations_are_told_with_their_end,
     changes::what_fails_or_concerns_nobody_is_not_told,

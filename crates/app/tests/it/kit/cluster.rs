@@ -26,6 +26,7 @@ use super::api::Api;
 use super::http::Http;
 use super::net::Net;
 use super::poll::{wait_for, wait_until};
+use super::postgres;
 use super::proxy::Proxy;
 use super::run::{Finished, KEYSHERD, finish, keysherd};
 use super::server::{Bootstrap, Process, Site};
@@ -94,6 +95,8 @@ pub(crate) struct Wish {
     pub(crate) gateway: Vec<String>,
     /// The gateway is in the network `gateway` of these, all others are in `control`.
     pub(crate) net: Option<Arc<Net>>,
+    /// Control keeps its store in a database of this name on the shared server.
+    pub(crate) database: Option<&'static str>,
 }
 
 impl Cluster {
@@ -113,6 +116,9 @@ impl Cluster {
             Node::new(&site, role, name, user, &owner, args).in_net(wish.net.as_ref())
         };
         let mut control = node("control", "control", &[]);
+        if let Some(database) = wish.database {
+            control.take_database(database);
+        }
         control.start(&site);
         control.wire = wish.wires.then(|| Proxy::to(&control.address));
         let at_control = control.seen_at();
@@ -229,8 +235,19 @@ impl Cluster {
 
     /// A further node that nobody trusts yet; it is not started.
     pub(crate) fn stranger(&self, role: &'static str, name: &str, args: &[&str]) -> Node {
+        self.stranger_at(&self.control, role, name, args)
+    }
+
+    /// The same, which asks this node of control.
+    pub(crate) fn stranger_at(
+        &self,
+        control: &Node,
+        role: &'static str,
+        name: &str,
+        args: &[&str],
+    ) -> Node {
         let user = may_change_users().then_some(FIRST_USER + 10);
-        let at_control = ["--control", &self.control.address];
+        let at_control = ["--control", &control.address];
         let common: &[&str] = if role == "control" { &[] } else { &at_control };
         Node::new(&self.site, role, name, user, &self.owner, &[common, args].concat())
     }
@@ -333,6 +350,14 @@ impl Node {
         let uid = Uid(hex::decode(&id[3..]).unwrap().try_into().unwrap());
         let value = STANDARD.decode(made["value"].as_str().unwrap()).unwrap();
         CustomerFragment { id, uid, value }
+    }
+
+    /// Keeps its store in a database of the shared server; made when it is not there.
+    pub(crate) fn take_database(&mut self, database: &str) {
+        let file = self.data.join("database-password");
+        let arguments = postgres::shared().arguments(&file, database);
+        self.own(&file);
+        self.args.extend(arguments);
     }
 
     /// Starts with further arguments from now on.
