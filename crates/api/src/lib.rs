@@ -13,6 +13,7 @@ mod ctx;
 mod fields;
 mod forwarding;
 mod kept;
+mod limited;
 mod replies;
 mod secure_access;
 mod strength;
@@ -33,3 +34,4 @@ pub use forwarding::{
     Beginning, Forwarder, ForwarderState, Forwarding, LogReader, NoForwarding, ReaderAdmitted,
 };
 pub use kept::forget_gone;
+pub use limited::Limited;

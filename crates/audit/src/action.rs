@@ -173,6 +173,14 @@ pub const REGISTER_GATEWAY: &str = "register_gateway";
 pub const GET_GATEWAY_CONFIG: &str = "get_gateway_config";
 /// Ours: a gateway changed the configuration of its cluster.
 pub const UPDATE_GATEWAY_CONFIG: &str = "update_gateway_config";
+/// Ours: somebody was allowed to configure a cluster of gateways.
+pub const CREATE_GATEWAY_ACCESS: &str = "create_gateway_access";
+/// Ours: what somebody may configure of a cluster of gateways changed.
+pub const UPDATE_GATEWAY_ACCESS: &str = "update_gateway_access";
+/// Ours: what somebody may configure of a cluster of gateways was read.
+pub const GET_GATEWAY_ACCESS: &str = "get_gateway_access";
+/// Ours: somebody may not configure a cluster of gateways any more.
+pub const DELETE_GATEWAY_ACCESS: &str = "delete_gateway_access";
 /// Ours: the clusters of gateways were listed.
 pub const LIST_GATEWAYS: &str = "list_gateways";
 /// Ours: a cluster of gateways was deleted.

@@ -99,6 +99,8 @@ pub const UID_TTL_MINUTES_MAX: u32 = 365 * 24 * 60;
 pub const UID_COMMENT_BYTES_MAX: usize = 512;
 /// Clusters of gateways in one account: customers have dozens.
 pub const CLUSTERS_PER_ACCOUNT_MAX: usize = 1_000;
+/// Allowed accesses of one cluster of gateways.
+pub const GATEWAY_ACCESS_MAX: usize = 256;
 /// Instances of one cluster; each has a key of its own in the owner's bundle.
 pub const INSTANCES_PER_CLUSTER_MAX: usize = 256;
 /// Customer fragments that one gateway tells of.

@@ -5,8 +5,8 @@ use keysherd_base::{Fault, FaultKind, Timestamp};
 use keysherd_domain::auth_method::{AuthMethod, MethodDetail};
 use keysherd_plane::auth::{
     ChangePassword, DescribeClaims, DescribeClaimsReply, LoginProof, LoginSubject, NewPassword,
-    OwnEmail, OwnEmailReply, PURPOSE_CHANGE_PASSWORD, RevokeToken, ValidateToken,
-    ValidateTokenReply,
+    OwnEmail, OwnEmailReply, OwnMethod, OwnMethodReply, PURPOSE_CHANGE_PASSWORD, RevokeToken,
+    ValidateToken, ValidateTokenReply,
 };
 use keysherd_plane::{Caller, Done};
 use keysherd_store::revoked_tokens::RevokedToken;
@@ -116,6 +116,19 @@ pub(crate) async fn claims(
     let draft = audit_draft(caller, &principal, action::DESCRIBE_SUB_CLAIMS, "", Vec::new());
     let claims = (*principal.claims).clone();
     control.recorded(draft, Ok(DescribeClaimsReply { claims })).await
+}
+
+/// The auth method of the caller's token.
+///
+/// # Errors
+/// [`Fault::unauthorized`] when the token is not good.
+pub(crate) async fn own_method(
+    control: &Control,
+    caller: &Caller,
+    _message: OwnMethod,
+) -> Result<OwnMethodReply, Fault> {
+    let principal = control.principal(caller).await?;
+    Ok(OwnMethodReply { access_id: principal.access_id().clone() })
 }
 
 /// The e-mail address of the person whose token this is. Writes no record when it succeeds.

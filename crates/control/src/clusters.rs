@@ -3,6 +3,7 @@
 //! An instance proves its cluster with two things at once: the token of the cluster's auth method,
 //! and the key of its connection, which the owner's trust bundle names.
 
+pub(crate) mod access;
 pub(crate) mod config;
 pub(crate) mod delete;
 pub(crate) mod leases;

@@ -28,7 +28,7 @@ pub(crate) async fn dispatch(
     c.catch_up().await?;
     Ok(match q {
         Request::Session(q) => Reply::Session(session(c, by, q).await?),
-        Request::Access(q) => Reply::Access(access(c, by, q).await?),
+        Request::Access(q) => Reply::Access(access(c, at, by, q).await?),
         Request::Items(q) => Reply::Items(items(c, at, by, q).await?),
         Request::Keys(q) => Reply::Keys(keys(c, at, by, q).await?),
         Request::Records(q) => Reply::Records(records(c, by, q).await?),
@@ -46,6 +46,7 @@ async fn session(c: &Control, by: &Caller, q: SessionRequest) -> Result<SessionR
         Q::ValidateToken(m) => A::ValidateToken(auth::validate(c, by, m).await?),
         Q::RevokeToken(m) => A::RevokeToken(auth::revoke(c, by, m).await?),
         Q::DescribeClaims(m) => A::DescribeClaims(auth::claims(c, by, m).await?),
+        Q::OwnMethod(m) => A::OwnMethod(auth::own_method(c, by, m).await?),
         Q::OwnEmail(m) => A::OwnEmail(auth::own_email(c, by, m).await?),
         Q::ChangePassword(m) => A::ChangePassword(auth::change_password(c, by, m).await?),
         Q::BrowserDepart(m) => A::BrowserDepart(browser::depart(c, by, m).await?),
@@ -67,7 +68,12 @@ async fn session(c: &Control, by: &Caller, q: SessionRequest) -> Result<SessionR
     })
 }
 
-async fn access(c: &Control, by: &Caller, q: AccessRequest) -> Result<AccessReply, Fault> {
+async fn access(
+    c: &Control,
+    at: At<'_>,
+    by: &Caller,
+    q: AccessRequest,
+) -> Result<AccessReply, Fault> {
     use AccessReply as A;
     use AccessRequest as Q;
     Ok(match q {
@@ -104,8 +110,10 @@ async fn access(c: &Control, by: &Caller, q: AccessRequest) -> Result<AccessRepl
         Q::GroupDelete(m) => A::GroupDelete(groups::delete(c, by, m).await?),
         Q::OwnerTransfer(m) => A::OwnerTransfer(owner::transfer(c, by, m).await?),
         Q::OwnerSeal(m) => A::OwnerSeal(owner::seal(c, by, m).await?),
-        Q::GatewayConfigure(m) => A::GatewayConfigure(gateway_configs::configure(c, by, m).await?),
-        Q::KeepBegin(m) => A::KeepBegin(gateway_configs::keep(c, by, m).await?),
+        Q::GatewayConfigure(m) => {
+            A::GatewayConfigure(gateway_configs::configure(c, at, by, m).await?)
+        }
+        Q::KeepBegin(m) => A::KeepBegin(gateway_configs::keep(c, at, by, m).await?),
         Q::KeptFor(m) => A::KeptFor(gateway_configs::kept_for(c, &m)?),
         Q::RolesMerge(m) => A::RolesMerge(merge::merge(c, by, m).await?),
     })
@@ -191,5 +199,9 @@ async fn gateways(
         Q::ClusterDelete(m) => A::ClusterDelete(clusters::delete::delete(c, by, m).await?),
         Q::ChangesWait(m) => A::ChangesWait(edge_reads::changes::answer(c, at, &m).await?),
         Q::JournalPut(m) => A::JournalPut(edge_reads::journal::put(c, at, m).await?),
+        Q::AccessCreate(m) => A::AccessCreate(clusters::access::create(c, at, by, m).await?),
+        Q::AccessUpdate(m) => A::AccessUpdate(clusters::access::update(c, at, by, m).await?),
+        Q::AccessGet(m) => A::AccessGet(clusters::access::get(c, at, by, m).await?),
+        Q::AccessDelete(m) => A::AccessDelete(clusters::access::delete(c, at, by, m).await?),
     })
 }

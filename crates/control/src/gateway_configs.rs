@@ -5,6 +5,7 @@ use std::convert::Infallible;
 
 use keysherd_audit::{Param, action};
 use keysherd_base::{AccessId, Fault};
+use keysherd_domain::gateway_access::GatewayPermission;
 use keysherd_plane::Caller;
 use keysherd_plane::configs::{
     GatewayConfigure, GatewayConfigureReply, KEPT_FOR_MAX, KeepBegin, KeepBeginReply, KeptFor,
@@ -14,20 +15,24 @@ use keysherd_store::auth_methods;
 
 use crate::audit::audit_draft;
 use crate::control::Control;
+use crate::gateways::GatewayIdentity;
 use crate::session::Principal;
 
 /// Whether the caller may configure gateways; records only a refusal.
 ///
 /// # Errors
-/// [`Fault::unauthorized`] for all but administrators, [`Fault::bad_request`] when the auth method
-/// is not one of the account, or of another kind.
+/// [`Fault::unauthorized`] for all but administrators and those whom an allowed access names,
+/// [`Fault::bad_request`] when the auth method is not one of the account, or of another kind.
 pub(crate) async fn configure(
     control: &Control,
+    gateway: &GatewayIdentity,
     caller: &Caller,
     message: GatewayConfigure,
 ) -> Result<GatewayConfigureReply, Fault> {
     let principal = control.principal(caller).await?;
-    let checked = principal.require_admin().and_then(|()| {
+    let permission = GatewayPermission::for_command(&caller.command);
+    let allowed = control.may_configure(gateway, &principal, permission);
+    let checked = allowed.and_then(|()| {
         let wanted = message.signs_for.as_ref();
         wanted.map_or(Ok(()), |(id, kind)| check_method(control, &principal, id, kind))
     });
@@ -45,14 +50,16 @@ pub(crate) async fn configure(
 /// refusal.
 ///
 /// # Errors
-/// [`Fault::unauthorized`] for all but administrators.
+/// [`Fault::unauthorized`] for all but administrators and those whom an allowed access names.
 pub(crate) async fn keep(
     control: &Control,
+    gateway: &GatewayIdentity,
     caller: &Caller,
     message: KeepBegin,
 ) -> Result<KeepBeginReply, Fault> {
     let principal = control.principal(caller).await?;
-    if let Err(refused) = principal.require_admin() {
+    let permission = GatewayPermission::for_command(&caller.command);
+    if let Err(refused) = control.may_configure(gateway, &principal, permission) {
         let param = message.path.map(|path| Param::public("name", path.to_string()));
         return Err(recorded(control, caller, &principal, param, refused).await);
     }

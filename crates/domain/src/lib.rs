@@ -9,6 +9,7 @@ pub mod auth_method;
 pub mod claims;
 pub mod cluster;
 pub mod folder;
+pub mod gateway_access;
 pub mod group;
 pub mod guard_rails;
 pub mod item;

@@ -186,6 +186,17 @@ pub struct ChangePassword {
     pub new: NewPassword,
 }
 
+/// Asks which auth method a token is of. Writes no audit record.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct OwnMethod;
+
+/// The auth method behind a token.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct OwnMethodReply {
+    /// Its public name.
+    pub access_id: AccessId,
+}
+
 /// Asks for the address of the person whose token this is. Writes no audit record.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct OwnEmail;

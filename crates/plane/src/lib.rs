@@ -26,6 +26,7 @@ pub mod clusters;
 pub mod configs;
 pub mod confirm;
 pub mod explain;
+pub mod gateway_access;
 pub mod grants;
 pub mod groups;
 pub mod items;

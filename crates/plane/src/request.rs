@@ -7,8 +7,8 @@ use crate::caller::{Audited, Note};
 use crate::warned::Warned;
 use crate::{
     accounts, admission, advice, alerts, audit_log, auth, auth_methods, browser, cache, challenges,
-    clusters, configs, confirm, explain, grants, groups, items, keys, merge, refresh, roles,
-    rotation, second_factor, setup, uid,
+    clusters, configs, confirm, explain, gateway_access, grants, groups, items, keys, merge,
+    refresh, roles, rotation, second_factor, setup, uid,
 };
 
 /// A message that can be asked, with the type of its reply.
@@ -105,6 +105,7 @@ messages! {
         ValidateToken: auth::ValidateToken => auth::ValidateTokenReply;
         RevokeToken: auth::RevokeToken => Done;
         DescribeClaims: auth::DescribeClaims => auth::DescribeClaimsReply;
+        OwnMethod: auth::OwnMethod => auth::OwnMethodReply, unrecorded;
         OwnEmail: auth::OwnEmail => auth::OwnEmailReply, unrecorded;
         ChangePassword: auth::ChangePassword => Done;
         BrowserDepart: browser::BrowserDepart => browser::BrowserDepartReply, unrecorded;
@@ -228,5 +229,9 @@ messages! {
         ClusterDelete: clusters::ClusterDelete => Done;
         ChangesWait: cache::ChangesWait => cache::ChangesReply, unrecorded;
         JournalPut: cache::JournalPut => cache::JournalPutReply, unrecorded;
+        AccessCreate: gateway_access::GatewayAccessCreate => gateway_access::GatewayAccessView;
+        AccessUpdate: gateway_access::GatewayAccessUpdate => gateway_access::GatewayAccessView;
+        AccessGet: gateway_access::GatewayAccessGet => gateway_access::GatewayAccessView;
+        AccessDelete: gateway_access::GatewayAccessDelete => Done;
     }
 }

@@ -18,6 +18,7 @@ pub mod auth_methods;
 pub mod changes;
 pub mod clusters;
 pub mod folders;
+pub mod gateway_access;
 pub mod gateway_journals;
 pub mod groups;
 pub mod item_versions;

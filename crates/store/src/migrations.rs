@@ -18,6 +18,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (14, include_str!("../migrations/0014_leases.sql")),
     (15, include_str!("../migrations/0015_gateway_journals.sql")),
     (16, include_str!("../migrations/0016_used_proofs.sql")),
+    (17, include_str!("../migrations/0017_gateway_access.sql")),
 ];
 
 /// Name of the schema's version in [`meta`].

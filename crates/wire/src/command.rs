@@ -79,7 +79,7 @@ pub enum Show {
 }
 
 /// A command as data.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Spec {
     /// Name with dashes; also the path of its route.
     pub name: &'static str,

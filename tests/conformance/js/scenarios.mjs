@@ -39,6 +39,24 @@ const ownCluster = async () => {
   }
   throw new Error('the gateway of this server is in no cluster');
 };
+const allowed = async () => {
+  await ownCluster();
+  return {
+    name: fresh('allowed').replaceAll('/', '-').replace(/^-/, ''),
+    'access-id': bootstrap.access_id,
+    permissions: 'k8s_auth,ldap_auth',
+    'sub-claims': { team: 'ops' },
+  };
+};
+const existingAccess = async () => {
+  const fields = await allowed();
+  await act('gateway-create-allowed-access', fields);
+  return fields;
+};
+const namesAccess = {
+  fields: async () => ({ name: (await existingAccess()).name }),
+  absent: { name: 'absent' },
+};
 const key = async () => {
   const name = fresh('key');
   await act('create-dfc-key', { name, alg: 'AES256GCM' });
@@ -250,6 +268,13 @@ export const scenarios = {
   'gateway-update-tls-cert': {
     fields: async () => (await ownCluster(), { 'expiration-event-in': ['30', '7'] }),
   },
+  'gateway-create-allowed-access': { fields: allowed, twice: true },
+  'gateway-update-allowed-access': {
+    fields: async () => ({ ...(await existingAccess()), permissions: 'admin' }),
+    absent: { name: 'absent' },
+  },
+  'gateway-get-allowed-access': namesAccess,
+  'gateway-delete-allowed-access': namesAccess,
   'list-gateways': { fields: async () => (await ownCluster(), {}) },
   'delete-gateway-cluster': {
     fields: async () => ({ 'cluster-name': await ownCluster(), 'force-deletion': true }),

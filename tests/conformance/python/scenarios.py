@@ -546,6 +546,33 @@ def delete_cluster():
                     {"cluster-name": "absent"})
 
 
+def allowed():
+    own_cluster()
+    return {"name": world().name("allowed").strip("/"), "permissions": "k8s_auth,ldap_auth",
+            "access-id": world().bootstrap["access_id"], "sub-claims": {"team": "ops"}}
+
+
+def existing_access():
+    fields = allowed()
+    sdk.call("gateway-create-allowed-access", fields, identities.admin())
+    return fields
+
+
+@scenario("gateway-create-allowed-access", twice=True)
+def create_access():
+    return Scenario(allowed())
+
+
+@scenario("gateway-update-allowed-access", with_absent=True)
+def update_access():
+    return Scenario({**existing_access(), "permissions": "admin"}, {"name": "absent"})
+
+
+@scenario("gateway-get-allowed-access", "gateway-delete-allowed-access", with_absent=True)
+def read_access():
+    return Scenario({"name": existing_access()["name"]}, {"name": "absent"})
+
+
 # This gateway's own configuration.
 
 @scenario("gateway-create-k8s-auth-config", twice=True)

@@ -1,11 +1,15 @@
 //! Commands about the gateway that answers.
 
+mod allowed_access;
 mod apply_owner_order;
+mod create_allowed_access;
 mod create_k8s_auth_config;
+mod delete_allowed_access;
 mod delete_gateway_cluster;
 mod delete_k8s_auth_config;
 mod describe_key_fragments;
 mod download_customer_fragments;
+mod get_allowed_access;
 mod get_k8s_auth_config;
 mod get_ldap_auth_config;
 mod k8s_auth_config;
@@ -13,6 +17,7 @@ mod ldap_auth_config;
 mod list_customer_fragments;
 mod list_gateways;
 mod log_forwarding;
+mod update_allowed_access;
 mod update_k8s_auth_config;
 mod update_ldap_auth_config;
 mod update_tls_cert;
@@ -32,6 +37,10 @@ pub(super) fn forwards_logs(name: &str) -> bool {
 static COMMANDS: &[&ApiCommand] = &[
     &list_gateways::COMMAND,
     &delete_gateway_cluster::COMMAND,
+    &create_allowed_access::COMMAND,
+    &get_allowed_access::COMMAND,
+    &update_allowed_access::COMMAND,
+    &delete_allowed_access::COMMAND,
     &list_customer_fragments::COMMAND,
     &download_customer_fragments::COMMAND,
     &apply_owner_order::COMMAND,

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Arg, Command};
+use keysherd_base::AccessId;
 use keysherd_gateway::{CacheSettings, Strictness};
 
 use super::cluster::{self, ClusterSettings};
@@ -20,6 +21,12 @@ pub(crate) const LISTEN_DEFAULT: &str = "127.0.0.1:8000";
 /// How many values a gateway wraps anew in a second after a rotation, unless told otherwise: a
 /// quarter of a core, over all roles.
 const REWRAPS_PER_SECOND_DEFAULT: u64 = 500;
+
+/// Lists of who may use the gateway.
+const ONLY: &str = "restrict-service-to-access-ids";
+const NEVER: &str = "blocklist-access-ids";
+/// Most access ids in one of them.
+const ACCESS_IDS_MAX: usize = 1_000;
 
 /// How clients are served.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +57,10 @@ pub(crate) struct ServingSettings {
     pub(crate) cluster: Option<ClusterSettings>,
     /// How it reaches others.
     pub(crate) egress: EgressSettings,
+    /// The only ones who may use it; empty: everybody.
+    pub(crate) only: Vec<AccessId>,
+    /// Those who may not use it.
+    pub(crate) never: Vec<AccessId>,
 }
 
 /// The options of roles that serve clients.
@@ -87,6 +98,18 @@ pub(super) fn serving(command: Command) -> Command {
             )
             .env("KEYSHERD_LEND_CLOUD_IDENTITY"),
         )
+        .arg(option(
+            ONLY,
+            "ACCESS-IDS",
+            "KEYSHERD_RESTRICT_SERVICE_TO_ACCESS_IDS",
+            "Auth methods whose bearers may use this gateway, separated by commas [default: all]",
+        ))
+        .arg(option(
+            NEVER,
+            "ACCESS-IDS",
+            "KEYSHERD_BLOCKLIST_ACCESS_IDS",
+            "Auth methods whose bearers may not use this gateway, separated by commas",
+        ))
         .args(source::flags())
         .args(module::flags())
         .arg(
@@ -130,6 +153,8 @@ impl ServingSettings {
             lend_cloud_identity: settings.is_set("lend-cloud-identity")?,
             cluster: ClusterSettings::load(settings, env)?,
             egress: egress::load_sending(settings, env)?,
+            only: access_ids(settings, env, ONLY, "RESTRICT_SERVICE_TO_ACCESS_IDS")?,
+            never: access_ids(settings, env, NEVER, "BLOCKLIST_ACCESS_IDS")?,
         };
         if let Some(url) = serving.public_url.as_deref().filter(|url| !is_public_url(url)) {
             let what = "https:// and a host, without a slash at the end, a user or a query";
@@ -178,6 +203,24 @@ fn cache_settings(settings: &Settings<'_>) -> Result<CacheSettings, Exit> {
         ttl_seconds: u32::try_from(minutes * 60).unwrap_or(u32::MAX),
         items_max: settings.number("cache-max-items", 1..=4_000_000, 50_000)?,
     })
+}
+
+/// A list that holds nobody although it was given keeps nobody out, which nobody means by it.
+fn access_ids(
+    settings: &Settings<'_>,
+    env: &dyn Fn(&str) -> Option<String>,
+    name: &str,
+    variable: &str,
+) -> Result<Vec<AccessId>, Exit> {
+    let what = "access ids, such as p-abcdefghijkl, separated by commas";
+    let given = settings.text(name)?.or_else(|| env(variable));
+    let Some(text) = given.filter(|text| !text.is_empty()) else { return Ok(Vec::new()) };
+    let ids = text.split(',').map(str::trim).filter(|id| !id.is_empty());
+    let ids: Result<Vec<_>, _> = ids.map(AccessId::parse).collect();
+    match ids {
+        Ok(ids) if !ids.is_empty() && ids.len() <= ACCESS_IDS_MAX => Ok(ids),
+        _ => Err(wrong(name, &text, what)),
+    }
 }
 
 /// Providers compare it byte by byte, and cookies that browsers bind to one host need TLS.

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use keysherd_api::PublicCertificate;
+use keysherd_api::{Limited, PublicCertificate};
 use keysherd_base::{ClockHandle, RngHandle, SystemClock};
 use keysherd_crypto::random::SystemRng;
 use keysherd_crypto::sign::{PublicKey, SigningKey};
@@ -53,6 +53,7 @@ pub(crate) async fn run(settings: GatewaySettings) -> Result<(), Exit> {
         egress: &settings.serving.egress.egress,
         public_url: settings.serving.public_url.as_deref(),
         served: settings.served,
+        limited: Limited::new(settings.serving.only.clone(), settings.serving.never.clone()),
     };
     let edge = PublicEdge::bind(&public, &dir, &clock).await?;
     let mut joining = Joining::new(&dir, &settings)?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use keysherd_api::{Ctx, Services, commands, pages};
+use keysherd_api::{Ctx, Limited, Services, commands, pages};
 use keysherd_base::ClockHandle;
 use keysherd_crypto::random::SystemRng;
 use keysherd_egress::Egress;
@@ -40,6 +40,8 @@ pub(crate) struct PublicAddress<'a> {
     pub(crate) public_url: Option<&'a str>,
     /// Which commands are served.
     pub(crate) served: Served,
+    /// Who may use it; `None`: everybody.
+    pub(crate) limited: Option<Arc<Limited>>,
 }
 
 /// Which commands are served; the others do not exist there.
@@ -59,6 +61,7 @@ pub(crate) struct PublicEdge {
     egress: Egress,
     metrics: Option<MetricsListener>,
     served: Served,
+    limited: Option<Arc<Limited>>,
     /// Where clients find it.
     pub(crate) url: String,
     public_url: Option<String>,
@@ -99,6 +102,7 @@ impl PublicEdge {
             egress: public.egress.clone(),
             metrics,
             served,
+            limited: public.limited.clone(),
             url,
             public_url,
             ca_file,
@@ -132,7 +136,7 @@ impl PublicEdge {
             let ready = ready.clone();
             Arc::new(move || ready.load(Ordering::Acquire))
         };
-        let list = commands_of(self.served);
+        let list = commands_of(self.served, self.limited.as_ref());
         let status = with_certificate(status, self.certificate.clone());
         let open = |wish| traces::open(wish, &self.egress);
         let (traces, export) = self.settings.traces.as_ref().map(open).transpose()?.unzip();
@@ -208,11 +212,14 @@ fn with_certificate(status: StatusText, certificate: Arc<Certificate>) -> Status
 }
 
 /// The registry lives as long as the process.
-fn commands_of(served: Served) -> &'static [&'static Command<Ctx>] {
-    let list: Vec<_> = match served {
+fn commands_of(served: Served, limited: Option<&Arc<Limited>>) -> &'static [&'static Command<Ctx>] {
+    let mut list: Vec<_> = match served {
         Served::Everything => commands::all().collect(),
         Served::LogForwarding => commands::of_log_forwarders().collect(),
     };
+    if let Some(limited) = limited {
+        list = list.into_iter().map(|command| limited.guard(command)).collect();
+    }
     list.leak()
 }
 

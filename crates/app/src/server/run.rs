@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use keysherd_api::NoCertificate;
+use keysherd_api::{Limited, NoCertificate};
 use keysherd_base::{ClockHandle, SystemClock};
 use keysherd_control::{WebSettings, checked_email};
 use keysherd_gateway::{CacheSettings, CustomerFragments, Strictness};
@@ -43,6 +43,7 @@ pub(crate) async fn run(config: ServerConfig) -> Result<(), Exit> {
         egress: &config.serving.egress.egress,
         public_url: config.serving.public_url.as_deref(),
         served: Served::Everything,
+        limited: Limited::new(config.serving.only.clone(), config.serving.never.clone()),
     };
     let edge = PublicEdge::bind(&public, &dir, &clock).await?;
     let source = config.serving.customer_fragments;

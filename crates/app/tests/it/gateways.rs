@@ -1,5 +1,6 @@
 //! Gateways as clusters: instances sign in as themselves, are seen running and down, and come back.
 
+mod access;
 mod configs;
 mod forwarding;
 mod listener;

@@ -116,6 +116,8 @@ fn without_people(name: &str) -> Option<u16> {
         "delete-gateway-cluster" => Some(404),
         // Only those of its cluster may; `listener_tls.rs` does.
         "gateway-update-tls-cert" => Some(403),
+        // As above; `gateways/access.rs` does.
+        name if name.ends_with("-allowed-access") => Some(409),
         _ => None,
     }
 }

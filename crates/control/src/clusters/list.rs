@@ -4,10 +4,12 @@ use keysherd_audit::action;
 use keysherd_base::Fault;
 use keysherd_base::limits::{CLUSTERS_PER_ACCOUNT_MAX, INSTANCES_PER_CLUSTER_MAX};
 use keysherd_domain::cluster::{Cluster, FragmentNote};
+use keysherd_domain::gateway_access::GatewayPermission;
 use keysherd_plane::Caller;
 use keysherd_plane::clusters::{ClusterList, ClusterListReply, ClusterView};
 use keysherd_store::{Query, clusters as stored};
 
+use super::access;
 use crate::audit::audit_draft;
 use crate::control::Control;
 use crate::gateways::GatewayIdentity;
@@ -58,10 +60,11 @@ fn view(
             }
         }
     }
-    let may_configure = who.is_admin();
-    if !may_configure {
+    if !who.is_admin() {
         fragments.clear();
     }
+    let may_configure =
+        who.is_admin() || access::grants(q, cluster.id, who, GatewayPermission::Admin)?;
     Ok(ClusterView {
         running,
         instances: instances.len(),

@@ -16,6 +16,7 @@ use crate::GatewayIdentity;
 use crate::items::testing::{envelope, fresh_salt};
 use crate::testing::{STRANGER, World, item, kind};
 
+mod access;
 mod leases;
 
 const FIRST: GatewayIdentity = GatewayIdentity { spki_sha256: [1; 32] };

@@ -40,6 +40,7 @@ fn optional(command: &str) -> &'static [&'static str] {
         "uid-list-children" | "uid-revoke-token" => &["auth-method-name"],
         "update-account-settings" => &["phone"],
         "update-guard-rails" => &["rail"],
+        "gateway-create-allowed-access" | "gateway-update-allowed-access" => &["permissions"],
         "gateway-update-ldap-auth-config" => {
             &["access-id", "signing-key-data", "ldap-url", "user-dn"]
         }
@@ -95,6 +96,9 @@ fn value(spec: &Spec, name: &str, field: &str, objects: &Objects) -> Value {
         ("Auth methods", "email") => json!(format!("{name}@example.com")),
         ("Account", "phone") => json!("1234"),
         ("Account", "rail") => json!({"items-at-root": "warn"}),
+        ("Gateway", "access-id") if name.contains("allowed") => objects.signer[field].clone(),
+        ("Gateway", "name") if name.contains("allowed") => json!(name),
+        ("Gateway", "permissions") => json!("k8s_auth"),
         ("Gateway", "cluster-name") => json!("nowhere"),
         ("Gateway", "reader-access-id") => json!(objects.log_reader.0),
         ("Gateway", "reader-access-key") => json!(objects.log_reader.1),
