@@ -14,6 +14,7 @@ mod fields;
 mod forwarding;
 mod kept;
 mod limited;
+mod offline;
 mod replies;
 mod secure_access;
 mod strength;
@@ -35,3 +36,4 @@ pub use forwarding::{
 };
 pub use kept::forget_gone;
 pub use limited::Limited;
+pub use offline::{OFFLINE_CONFIG, OFFLINE_MINUTES_MAX, OFFLINE_PATHS_MAX, OfflinePolicy};

@@ -137,7 +137,12 @@ fn of_caches() -> Vec<Request> {
             first: 1,
             sent: Timestamp(9),
             receipts: vec![Receipt { bytes: Arc::from([7; 40]) }],
-            reads: vec![JournaledRead { receipt: 0, at: Timestamp(8), request: Uid([2; 16]) }],
+            reads: vec![JournaledRead {
+                receipt: 0,
+                at: Timestamp(8),
+                request: Uid([2; 16]),
+                offline: true,
+            }],
         }
         .into(),
     ]

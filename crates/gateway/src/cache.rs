@@ -4,6 +4,7 @@
 //! | part | what it does |
 //! |---|---|
 //! | [`coherence`] | knows what has ended, and whether control was heard of a moment ago; pure |
+//! | [`offline`] | what administrators allow while control is not reached |
 //! | [`listener`] | asks control, several times a second, what has ended |
 //! | [`journal`] | has every such answer on disk before it leaves, and brings it to control |
 //! | this file | the decisions, with ciphertext and sealed keys, each for one caller |
@@ -17,6 +18,7 @@ mod journal;
 mod key;
 mod listener;
 mod observed;
+pub(crate) mod offline;
 
 #[cfg(test)]
 mod tests;
@@ -26,7 +28,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use keysherd_base::{ClockHandle, Fault, RngHandle, Uid};
+use keysherd_base::{AccessId, ClockHandle, Fault, RngHandle, Uid};
 use keysherd_plane::cache::{Keep, Receipt};
 use keysherd_plane::grants::{GrantedItem, ItemRef, VersionWish};
 use keysherd_plane::{Caller, PlaneHandle};
@@ -36,12 +38,15 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 pub(crate) use self::coherence::Moment;
-use self::coherence::{Coherence, Tied};
+use self::coherence::{Coherence, LEASE, Tied};
 use self::journal::{Entry, Journal};
 pub(crate) use self::observed::ObservedPlane;
+use self::offline::OfflinePolicies;
 
 /// Bytes that count as one item: a larger one counts as several.
 const ITEM_BYTES: usize = 4_096;
+/// A control that is silent for so long is not asked first, where its decision may be repeated.
+const GONE_AFTER: Duration = Duration::from_secs(5);
 /// What an entry takes beside its texts, its ciphertext and its receipt, roughly.
 const ENTRY_BYTES: usize = 512;
 
@@ -65,6 +70,8 @@ pub struct CacheHealth {
     pub coherent: bool,
     /// Reads that were answered without control.
     pub hits: u64,
+    /// Those of them that were answered while it was not reached.
+    pub offline: u64,
     /// Bytes of the journal that control has not yet.
     pub journal_bytes: u64,
 }
@@ -80,6 +87,17 @@ pub(crate) struct ReadCache {
     /// Something of this gateway's own may have ended: ask at once.
     poke: Notify,
     hits: AtomicU64,
+    offline_hits: AtomicU64,
+    policies: OfflinePolicies,
+}
+
+/// On what ground a decision is repeated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ground {
+    /// Nothing has changed.
+    Coherent,
+    /// Control is not reached, and a policy allows it.
+    Offline,
 }
 
 /// What is kept of one item.
@@ -92,8 +110,8 @@ pub(crate) struct KeptItem {
 
 /// A decision, and all that answers it.
 pub(crate) struct Kept {
-    /// The caller's account.
-    pub(crate) account: Uid,
+    /// The caller's account and auth method.
+    method: (Uid, AccessId),
     /// In the order of the call.
     pub(crate) items: Vec<KeptItem>,
     tied: Tied,
@@ -155,6 +173,8 @@ impl ReadCache {
             settings,
             poke: Notify::new(),
             hits: AtomicU64::new(0),
+            offline_hits: AtomicU64::new(0),
+            policies: OfflinePolicies::default(),
         });
         if settings.enabled {
             tokio::spawn(listener::listen(Arc::downgrade(&this), plane.clone()));
@@ -173,6 +193,7 @@ impl ReadCache {
             entries: self.entries.len(),
             coherent: self.coherence().is_alive(self.moment()),
             hits: self.hits.load(Ordering::Relaxed),
+            offline: self.offline_hits.load(Ordering::Relaxed),
             journal_bytes: self.journal.waiting_bytes(),
         }
     }
@@ -182,16 +203,28 @@ impl ReadCache {
         Moment { wall: self.clock.now(), run: self.started.elapsed() }
     }
 
-    /// What answers this call, if it may be answered without control now.
+    /// What is allowed while control is not reached.
+    pub(crate) fn policies(&self) -> &OfflinePolicies {
+        &self.policies
+    }
+
+    /// Whether control is silent for so long that it is not asked before a policy is.
+    pub(crate) fn is_alone(&self) -> bool {
+        let now = self.moment();
+        self.coherence().silent(now, now).is_some_and(|silent| silent >= GONE_AFTER)
+    }
+
+    /// What answers this call, if it may be answered without control now, on this ground.
     pub(crate) fn find(
         &self,
         caller: &Caller,
         items: &[ItemRef],
         version: VersionWish,
+        ground: Ground,
     ) -> Option<Arc<Kept>> {
         let key = key::of(caller, items, version)?;
         let kept = self.entries.get(&key)?;
-        if self.may_answer(&kept) {
+        if self.may_answer(&kept, ground) {
             return Some(kept);
         }
         if kept.is_over(self.moment()) {
@@ -202,12 +235,18 @@ impl ReadCache {
 
     /// Writes down that `kept` answers this request. Whether the answer may leave: it is on disk,
     /// and nothing has ended in the meantime.
-    pub(crate) async fn note(&self, caller: &Caller, kept: &Kept) -> bool {
-        let entry =
-            Entry { receipt: kept.receipt.clone(), at: caller.received, request: caller.request };
-        let noted = self.journal.append(entry).await && self.may_answer(kept);
+    pub(crate) async fn note(&self, caller: &Caller, kept: &Kept, ground: Ground) -> bool {
+        let entry = Entry {
+            receipt: kept.receipt.clone(),
+            at: caller.received,
+            request: caller.request,
+            offline: ground == Ground::Offline,
+        };
+        let noted = self.journal.append(entry).await && self.may_answer(kept, ground);
         if noted {
             self.hits.fetch_add(1, Ordering::Relaxed);
+            let offline = u64::from(ground == Ground::Offline);
+            self.offline_hits.fetch_add(offline, Ordering::Relaxed);
         }
         noted
     }
@@ -226,7 +265,8 @@ impl ReadCache {
         let ttl = Duration::from_secs(self.settings.ttl_seconds.min(ttl_seconds_max).into());
         let good = Duration::from_millis(keep.good_millis).min(ttl);
         let Some(tied) = self.coherence().tie(&keep) else { return };
-        let kept = Kept { account, items: granted, tied, asked, good, receipt: keep.receipt };
+        let (method, receipt) = ((account, keep.access_id), keep.receipt);
+        let kept = Kept { method, items: granted, tied, asked, good, receipt };
         self.entries.insert(key, Arc::new(kept));
     }
 
@@ -242,14 +282,26 @@ impl ReadCache {
     }
 
     /// Something changed through this gateway: what is kept has to prove that it still holds.
-    fn changed_here(&self) {
-        self.coherence().changed_here(self.moment());
+    fn changed_here(&self, done: bool) {
+        self.coherence().changed_here(self.moment(), done);
         self.poke.notify_one();
     }
 
-    fn may_answer(&self, kept: &Kept) -> bool {
+    fn may_answer(&self, kept: &Kept, ground: Ground) -> bool {
         let now = self.moment();
-        !kept.is_over(now) && kept.tied.holds() && self.coherence().covers(kept.asked, now)
+        if kept.is_over(now) || !kept.tied.holds() {
+            return false;
+        }
+        match ground {
+            Ground::Coherent => self.coherence().covers(kept.asked, now),
+            Ground::Offline => {
+                let silent = self.coherence().silent(kept.asked, now);
+                let paths = kept.items.iter().map(|kept| kept.item.path.as_str());
+                silent.is_some_and(|silent| {
+                    silent >= LEASE && self.policies.allow(&kept.method, paths, silent)
+                })
+            }
+        }
     }
 
     fn coherence(&self) -> MutexGuard<'_, Coherence> {
@@ -259,6 +311,11 @@ impl ReadCache {
 }
 
 impl Kept {
+    /// The caller's account.
+    pub(crate) fn account(&self) -> Uid {
+        self.method.0
+    }
+
     fn is_over(&self, now: Moment) -> bool {
         now.since(self.asked).is_none_or(|age| age >= self.good)
     }

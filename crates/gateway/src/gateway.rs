@@ -1,15 +1,18 @@
 //! The gateway role: puts reader, writer, transit and key generation behind [`Crypt`].
 
+use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use keysherd_api::{
-    Crypt, Ctx, Freshness, GeneratedKey, HeldFragment, KeyWish, ManagerSaid, OpenedItem,
-    RotateWish, SealedWrite, TakenOrder, TransitMessage, TransitResult,
+    Crypt, Ctx, Freshness, GeneratedKey, HeldFragment, KeyWish, ManagerSaid, OfflinePolicy,
+    OpenedItem, RotateWish, SealedWrite, TakenOrder, TransitMessage, TransitResult,
 };
-use keysherd_base::{AccountId, ClockHandle, Fault, ItemPath, KeyId, RngHandle, SecretBytes, Uid};
+use keysherd_base::{
+    AccessId, AccountId, ClockHandle, Fault, ItemPath, KeyId, RngHandle, SecretBytes, Uid,
+};
 use keysherd_crypto::envelope::Envelope;
 use keysherd_crypto::sign::SigningKey;
 use keysherd_domain::item::NameTag;
@@ -258,6 +261,13 @@ impl Gateway {
     /// here without asking has to know of it.
     pub fn plane(&self) -> PlaneHandle {
         self.plane.clone()
+    }
+
+    /// Allows reads while control is not reached, in place of what was allowed before.
+    pub fn allow_offline(&self, policies: HashMap<(Uid, AccessId), OfflinePolicy>) {
+        if let Some(reads) = &self.reads {
+            reads.policies().set(policies);
+        }
     }
 
     /// Waits until control has heard of every read that was answered here, at most `limit`. What

@@ -33,6 +33,7 @@ mod tenants;
 mod transit;
 mod writer;
 
+pub use cache::offline::follow_offline_policies;
 pub use cache::{CacheHealth, CacheSettings};
 pub use cluster_configs::ClusterConfigs;
 pub use configs::{ConfigStore, forget_gone_methods};

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use keysherd_api::{Ctx, Freshness, OpenedItem, OpenedValue, Recorded};
-use keysherd_base::{ClockHandle, Fault, ItemPath, SecretBytes, Timestamp, Uid};
+use keysherd_base::{ClockHandle, Fault, FaultKind, ItemPath, SecretBytes, Timestamp, Uid};
 use keysherd_crypto::envelope::{Envelope, Header, Kek, PayloadKey};
 use keysherd_crypto::hash::constant_time_eq;
 use keysherd_domain::item::NameTag;
@@ -16,7 +16,7 @@ use keysherd_plane::grants::{
 use quick_cache::sync::Cache;
 
 use crate::batcher::Batcher;
-use crate::cache::{Kept, KeptItem, Moment, ReadCache};
+use crate::cache::{Ground, Kept, KeptItem, Moment, ReadCache};
 use crate::derive::DerivedKek;
 use crate::key_cache::KeyCache;
 use crate::managers::Managers;
@@ -101,12 +101,34 @@ impl Reader {
         freshness: Freshness,
     ) -> Result<Vec<OpenedItem>, Fault> {
         let cache = self.cache.as_ref().filter(|_| freshness == Freshness::Coherent);
-        let asked = cache.map(|cache| cache.moment());
-        if let Some(cache) = cache
-            && let Some(opened) = self.read_kept(cache, ctx, &items, version).await
+        let Some(cache) = cache else { return self.read_asked(ctx, items, version, None).await };
+        let call = (ctx, items.as_slice(), version);
+        if let Some(opened) = self.read_kept(cache, call, Ground::Coherent).await {
+            return Ok(opened);
+        }
+        if cache.is_alone()
+            && let Some(opened) = self.read_kept(cache, call, Ground::Offline).await
         {
             return Ok(opened);
         }
+        let asked = Some(cache.moment());
+        match self.read_asked(ctx, items.clone(), version, asked).await {
+            Err(fault) if is_silence(&fault) => {
+                let offline = self.read_kept(cache, call, Ground::Offline).await;
+                offline.ok_or(fault)
+            }
+            answered => answered,
+        }
+    }
+
+    /// Reads what control grants.
+    async fn read_asked(
+        &self,
+        ctx: &Ctx,
+        items: Vec<ItemRef>,
+        version: VersionWish,
+        asked: Option<Moment>,
+    ) -> Result<Vec<OpenedItem>, Fault> {
         let now = self.clock.now();
         if self.probably_warm(ctx, &items, version, now) {
             let wish = Wish::Read { items: items.clone(), version };
@@ -134,15 +156,14 @@ impl Reader {
     async fn read_kept(
         &self,
         cache: &ReadCache,
-        ctx: &Ctx,
-        items: &[ItemRef],
-        version: VersionWish,
+        (ctx, items, version): (&Ctx, &[ItemRef], VersionWish),
+        ground: Ground,
     ) -> Option<Vec<OpenedItem>> {
-        let kept = cache.find(ctx.caller(), items, version)?;
+        let kept = cache.find(ctx.caller(), items, version, ground)?;
         let mut opened = self.open_kept(&kept)?;
         // Somebody may have been served a newer value by number: then control has the say.
-        self.check(kept.account, items, version, &mut opened).ok()?;
-        if !cache.note(ctx.caller(), &kept).await {
+        self.check(kept.account(), items, version, &mut opened).ok()?;
+        if !cache.note(ctx.caller(), &kept, ground).await {
             return None;
         }
         ctx.mark(Recorded::Success);
@@ -386,6 +407,11 @@ fn not_attested(path: &ItemPath) -> Fault {
          require; store the value again, or rename the item"
     ))
     .with_code(NOT_ATTESTED)
+}
+
+/// Whether somebody who was asked did not answer.
+fn is_silence(fault: &Fault) -> bool {
+    matches!(fault.kind(), FaultKind::Unavailable | FaultKind::Timeout)
 }
 
 /// Decryption has one failure, whatever the reason.

@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use keysherd_base::{RequestId, Timestamp, Uid};
+use keysherd_base::{AccessId, RequestId, Timestamp, Uid};
 use serde::{Deserialize, Serialize};
 
 /// Ties of one answer to [`ChangesWait`], at most; beyond that everything has ended.
@@ -31,6 +31,8 @@ pub struct Keep {
     /// Milliseconds that the decision is good for by time alone: until the token, a rule or the
     /// auth method ends. Counted from when the gateway asked, whatever its clock says.
     pub good_millis: u64,
+    /// The caller's auth method.
+    pub access_id: AccessId,
     /// What it hangs on.
     pub ties: Vec<Tie>,
     /// What proves, to control alone, that it granted this to this caller through this gateway.
@@ -80,6 +82,8 @@ pub struct JournaledRead {
     pub at: Timestamp,
     /// Identifies the request.
     pub request: RequestId,
+    /// Whether control was not reached, and a policy allowed it.
+    pub offline: bool,
 }
 
 /// A gateway brings reads that it answered by itself, to be appended to the audit log. Each journal

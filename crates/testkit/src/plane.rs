@@ -1,5 +1,6 @@
 //! The control plane as the gateway sees it, in the hands of somebody who changes what it says.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use keysherd_base::Fault;
@@ -18,13 +19,20 @@ pub struct TamperedPlane {
     honest: PlaneHandle,
     tamper: Mutex<Option<Tamper>>,
     asked: Mutex<Vec<&'static str>>,
+    cut: AtomicBool,
     steps: Arc<Steps>,
 }
 
 impl TamperedPlane {
     /// Changes nothing so far.
     pub(crate) fn new(honest: PlaneHandle, steps: Arc<Steps>) -> Self {
-        Self { honest, tamper: Mutex::default(), asked: Mutex::default(), steps }
+        Self {
+            honest,
+            tamper: Mutex::default(),
+            asked: Mutex::default(),
+            cut: AtomicBool::new(false),
+            steps,
+        }
     }
 
     /// From now on every reply passes through `tamper`.
@@ -35,6 +43,11 @@ impl TamperedPlane {
     /// From now on nothing is changed.
     pub fn be_honest(&self) {
         *self.tamper.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// From now on control is not reached, or reached again.
+    pub fn cut(&self, cut: bool) {
+        self.cut.store(cut, Ordering::SeqCst);
     }
 
     /// The names of the messages so far; forgets them.
@@ -48,6 +61,9 @@ impl Plane for TamperedPlane {
         Box::pin(async move {
             self.asked.lock().unwrap_or_else(PoisonError::into_inner).push(request.name());
             self.steps.pass().await;
+            if self.cut.load(Ordering::SeqCst) {
+                return Err(Fault::unavailable("the control plane is not reached"));
+            }
             let (honest, asked) = (self.honest.clone(), request.clone());
             let mut reply = beside(async move { honest.call(caller, request).await }).await?;
             if let Some(tamper) = &mut *self.tamper.lock().unwrap_or_else(PoisonError::into_inner) {

@@ -315,6 +315,11 @@ impl Rig {
         self.sign_in().await;
     }
 
+    /// The administrator's access id.
+    pub fn admin_access_id(&self) -> AccessId {
+        self.admin.as_ref().map(|(id, _)| id.clone()).expect("there is an account")
+    }
+
     /// Signs the administrator in again, as tokens end.
     pub async fn sign_in(&mut self) {
         let (access_id, key) = self.admin.as_ref().expect("there is an account");

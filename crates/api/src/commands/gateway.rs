@@ -12,6 +12,7 @@ mod download_customer_fragments;
 mod get_allowed_access;
 mod get_k8s_auth_config;
 mod get_ldap_auth_config;
+mod get_offline_policy;
 mod k8s_auth_config;
 mod ldap_auth_config;
 mod list_customer_fragments;
@@ -20,6 +21,7 @@ mod log_forwarding;
 mod update_allowed_access;
 mod update_k8s_auth_config;
 mod update_ldap_auth_config;
+mod update_offline_policy;
 mod update_tls_cert;
 
 use crate::commands::ApiCommand;
@@ -52,4 +54,6 @@ static COMMANDS: &[&ApiCommand] = &[
     &get_ldap_auth_config::COMMAND,
     &update_ldap_auth_config::COMMAND,
     &update_tls_cert::COMMAND,
+    &update_offline_policy::COMMAND,
+    &get_offline_policy::COMMAND,
 ];

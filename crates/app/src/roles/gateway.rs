@@ -18,7 +18,7 @@ use keysherd_fragments::manager_set::ManagerIndex;
 use keysherd_gateway::{
     CacheHealth, CacheSettings, ClusterConfigs, ConfigStore, CustomerFragments, Forwarders,
     Gateway, GatewayConfig, GatewayHealth, Links, LogFinding, ManagerHealth, Membership,
-    Strictness, forget_gone_methods,
+    Strictness, follow_offline_policies, forget_gone_methods,
 };
 use keysherd_plane::PlaneHandle;
 use keysherd_sinks::Way;
@@ -142,6 +142,8 @@ impl GatewayRole {
         let (told, member) = (configs.clone(), membership.clone());
         let forwarders = Forwarders::start(&home, told, member, plane.clone(), way)?;
         tokio::spawn(forget_gone_methods(Arc::downgrade(&configs), plane.clone()));
+        let weak = (Arc::downgrade(&configs), Arc::downgrade(&gateway));
+        tokio::spawn(follow_offline_policies(weak.0, weak.1));
         let services = Arc::new(services(configs, forwarders.clone()));
         Ok(Self { gateway, services, forwarders, membership })
     }
@@ -182,6 +184,7 @@ pub(crate) fn health(role: &GatewayRole) -> serde_json::Value {
             "entries": cache.entries,
             "coherent": cache.coherent,
             "hits": cache.hits,
+            "offline": cache.offline,
             "journal_bytes": cache.journal_bytes,
         })
     };

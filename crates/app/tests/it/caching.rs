@@ -251,3 +251,52 @@ fn every_answer_is_in_the_audit_log_when_the_gateway_or_control_is_killed() {
     pair.cluster.control.stop();
     pair.cluster.audit(&["verify"]).expect(0);
 }
+
+#[test]
+fn what_a_policy_allows_is_read_while_control_is_gone_and_nothing_else() {
+    let mut pair = Pair::start();
+    let here = pair.here.clone();
+    here.store("/shop/db", "a value");
+    here.store("/other/db", "another value");
+    let shop = here.person_who_may("/people/shop", &[("item-rule", "/*", "read")]);
+    let none = here.person_who_may("/people/none", &[("item-rule", "/*", "read")]);
+    let policy = json!({"access-id": shop.access_id, "max-minutes": 10, "path": ["/shop/*"]});
+    here.ok("gateway-update-offline-policy", policy);
+    let shown = here.ok("gateway-get-offline-policy", json!({}));
+    let wanted = json!([{"access_id": shop.access_id, "max_minutes": 10, "paths": ["/shop/*"]}]);
+    assert_eq!(shown["policies"], wanted);
+    for api in [&shop.api, &none.api] {
+        until_kept(api, "/shop/db");
+        until_kept(api, "/other/db");
+    }
+    pair.cluster.control.kill();
+    wait_until("control to be missed", || get(&none.api, "/shop/db").status == 503);
+    let mut read = Vec::new();
+    for _ in 0..20 {
+        let reply = get(&shop.api, "/shop/db");
+        assert_eq!((reply.status, &reply.json()["/shop/db"]), (200, &json!("a value")));
+        read.push(reply.request_id());
+        assert_eq!(get(&shop.api, "/other/db").status, 503);
+        assert_eq!(get(&none.api, "/shop/db").status, 503);
+    }
+    // Killed before control is back, too.
+    pair.cluster.gateway.kill();
+    pair.cluster.control.start(&pair.cluster.site);
+    pair.cluster.gateway.start(&pair.cluster.site);
+    pair.cluster.wait_until_healthy();
+    wait_until("the reads to be in the audit log", || {
+        let counts = recorded(&pair.there);
+        read.iter().all(|request| counts.get(request).is_some_and(|(journaled, _)| *journaled == 1))
+    });
+    let search = json!({"action": "get_secret_value", "limit": 1000});
+    let found = pair.there.ok("audit-search", search);
+    let records = found["records"].as_array().unwrap().iter();
+    let offline = records.filter(|record| record["request_parameters"]["offline"] == "true");
+    assert_eq!(offline.count(), read.len());
+    let takes = json!({"access-id": shop.access_id, "max-minutes": 0});
+    wait_until("the policy to be taken away", || {
+        here.call("gateway-update-offline-policy", takes.clone()).is_success()
+    });
+    let shown = here.ok("gateway-get-offline-policy", json!({}));
+    assert_eq!(shown["policies"], json!([]));
+}

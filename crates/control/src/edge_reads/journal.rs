@@ -121,6 +121,9 @@ fn draft(
     if proof.gateway != by.spki_sha256 {
         draft = draft.with("brought_by", hex::encode(by.spki_sha256));
     }
+    if read.offline {
+        draft = draft.with("offline", "true");
+    }
     let early = at < proof.from.plus_seconds(-SLACK_SECONDS);
     if early || at > proof.until.plus_seconds(SLACK_SECONDS) {
         draft = draft.with("outside_of_grant", "true");

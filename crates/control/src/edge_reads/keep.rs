@@ -43,7 +43,8 @@ impl Control {
             return None;
         }
         let source = self.changes.source();
-        Some(Keep { source, number, good_millis, ties, receipt: Receipt { bytes } })
+        let access_id = who.access_id().clone();
+        Some(Keep { source, number, good_millis, access_id, ties, receipt: Receipt { bytes } })
     }
 }
 

@@ -78,7 +78,12 @@ impl World {
 
 /// Reads of one receipt with these request numbers.
 fn journal(first: u64, receipt: &Receipt, requests: &[u8], sent: Timestamp) -> JournalPut {
-    let read = |request: &u8| JournaledRead { receipt: 0, at: sent, request: Uid([*request; 16]) };
+    let read = |request: &u8| JournaledRead {
+        receipt: 0,
+        at: sent,
+        request: Uid([*request; 16]),
+        offline: false,
+    };
     let reads = requests.iter().map(read).collect();
     JournalPut { journal: Uid([5; 16]), first, sent, receipts: vec![receipt.clone()], reads }
 }
@@ -192,6 +197,7 @@ async fn reads_of_a_journal_are_recorded_once_each_as_control_granted_them() {
     let granted = world.records().pop().unwrap();
     world.clock.advance_seconds(30);
     let mut first = journal(1, &receipt, &[1, 2], world.now());
+    first.reads[1].offline = true;
     first.reads[0].at = Timestamp(world.now().0 - 20_000);
     assert_eq!(world.bring(HERE, first.clone()).await.unwrap(), 2);
     let records = world.journaled();
@@ -212,6 +218,7 @@ async fn reads_of_a_journal_are_recorded_once_each_as_control_granted_them() {
     assert_eq!(param(one, "gateway"), Some(hex::encode([7; 32]).as_str()));
     assert!(param(one, "journal").unwrap().ends_with(":1"));
     assert_eq!(param(one, "outside_of_grant"), None);
+    assert_eq!((param(one, "offline"), param(&records[1], "offline")), (None, Some("true")));
     // Brought again, with more: the answer to the first message was lost.
     assert_eq!(world.bring(HERE, first).await.unwrap(), 2);
     assert_eq!(world.bring(HERE, journal(1, &receipt, &[1, 2, 3], world.now())).await.unwrap(), 3);

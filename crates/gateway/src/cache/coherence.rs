@@ -85,8 +85,10 @@ pub(super) struct Coherence {
     /// The last change of it that is known.
     number: u64,
     confirmed: Option<Confirmed>,
-    /// When something changed through this gateway last.
+    /// When something may have changed through this gateway last.
     changed_here: Option<Duration>,
+    /// When a change through this gateway was answered as done last.
+    done_here: Option<Duration>,
     ties: HashMap<Tie, Weak<AtomicBool>>,
     swept: usize,
 }
@@ -134,9 +136,24 @@ impl Coherence {
         self.source = None;
     }
 
-    /// Something changed through this gateway, and was answered at `now`.
-    pub(super) fn changed_here(&mut self, now: Moment) {
+    /// Something may have changed through this gateway, and was answered at `now`; `done`: as
+    /// done.
+    pub(super) fn changed_here(&mut self, now: Moment, done: bool) {
         self.changed_here = self.changed_here.max(Some(now.run));
+        if done {
+            self.done_here = self.done_here.max(Some(now.run));
+        }
+    }
+
+    /// How long control was silent, for a decision that was asked for at `asked`; `None` when it
+    /// was never heard, a clock went back, or a change that was answered here is not known to be
+    /// in the decision. What may have changed without being answered does not count: nobody was
+    /// told that it is in force.
+    pub(super) fn silent(&self, asked: Moment, now: Moment) -> Option<Duration> {
+        let confirmed = self.confirmed?;
+        let after = |at: Duration| self.done_here.is_none_or(|done| at > done);
+        let age = confirmed.age(now)?;
+        (after(asked.run) || after(confirmed.run())).then_some(age)
     }
 
     /// Whether control was heard of a moment ago.

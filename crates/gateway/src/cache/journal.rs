@@ -50,6 +50,8 @@ pub(super) struct Entry {
     pub(super) at: Timestamp,
     /// Identifies the request.
     pub(super) request: RequestId,
+    /// Whether control was not reached.
+    pub(super) offline: bool,
 }
 
 struct Waiting {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use keysherd_base::Fault;
 use keysherd_plane::{
-    AccessRequest, BoxFuture, Caller, GatewayRequest, ItemRequest, KeyRequest, Plane, PlaneHandle,
-    Reply, Request, SessionRequest,
+    AccessRequest, BoxFuture, Caller, ItemRequest, KeyRequest, Plane, PlaneHandle, Reply, Request,
+    SessionRequest,
 };
 
 use super::ReadCache;
@@ -25,11 +25,14 @@ impl ObservedPlane {
 
 /// Says that something may have changed, however the request ends: also when nobody waits for its
 /// answer any longer.
-struct Changing<'a>(&'a ReadCache);
+struct Changing<'a> {
+    cache: &'a ReadCache,
+    done: bool,
+}
 
 impl Drop for Changing<'_> {
     fn drop(&mut self) {
-        self.0.changed_here();
+        self.cache.changed_here(self.done);
     }
 }
 
@@ -39,8 +42,10 @@ impl Plane for ObservedPlane {
             return self.plane.call(caller, request);
         }
         Box::pin(async move {
-            let _changing = Changing(&self.cache);
-            self.plane.call(caller, request).await
+            let mut changing = Changing { cache: &self.cache, done: false };
+            let reply = self.plane.call(caller, request).await;
+            changing.done = reply.is_ok();
+            reply
         })
     }
 }
@@ -48,7 +53,7 @@ impl Plane for ObservedPlane {
 /// Whether a message certainly ends nothing that is kept. New ones are taken for changes unless
 /// they are named here.
 fn ends_nothing(request: &Request) -> bool {
-    use {AccessRequest as A, GatewayRequest as G, ItemRequest as I, KeyRequest as K};
+    use {AccessRequest as A, ItemRequest as I, KeyRequest as K};
     use {Request as R, SessionRequest as S};
     match request {
         R::Session(q) => matches!(
@@ -92,9 +97,6 @@ fn ends_nothing(request: &Request) -> bool {
             K::ManifestGet(_) | K::RewrapTake(_) | K::RewrapStatus(_) | K::ConfirmBegin(_)
         ),
         R::Records(_) => true,
-        R::Gateways(q) => matches!(
-            q,
-            G::ClusterSync(_) | G::ClusterList(_) | G::ChangesWait(_) | G::JournalPut(_)
-        ),
+        R::Gateways(_) => true,
     }
 }

@@ -5,6 +5,7 @@ mod cheating;
 mod kept;
 mod liars;
 mod names;
+mod offline;
 mod rollback;
 mod slow;
 mod unconfirmed;

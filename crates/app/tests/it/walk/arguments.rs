@@ -41,6 +41,7 @@ fn optional(command: &str) -> &'static [&'static str] {
         "update-account-settings" => &["phone"],
         "update-guard-rails" => &["rail"],
         "gateway-create-allowed-access" | "gateway-update-allowed-access" => &["permissions"],
+        "gateway-update-offline-policy" => &["path"],
         "gateway-update-ldap-auth-config" => {
             &["access-id", "signing-key-data", "ldap-url", "user-dn"]
         }
@@ -102,6 +103,8 @@ fn value(spec: &Spec, name: &str, field: &str, objects: &Objects) -> Value {
         ("Gateway", "cluster-name") => json!("nowhere"),
         ("Gateway", "reader-access-id") => json!(objects.log_reader.0),
         ("Gateway", "reader-access-key") => json!(objects.log_reader.1),
+        ("Gateway", "max-minutes") => json!(10),
+        ("Gateway", "path") => json!(["/walk/*"]),
         ("Gateway", "order") => json!(objects.order),
         ("Gateway", "name") if name.contains("create") => json!(format!("{name} again")),
         ("Gateway", "name") if name.contains("auth-config") => json!(name),

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BinaryHeap};
 
+use keysherd_base::AccessId;
 use keysherd_plane::cache::Receipt;
 use proptest::prelude::*;
 
@@ -18,7 +19,8 @@ fn at(millis: u64) -> Moment {
 
 fn keep(number: u64, ties: &[Tie]) -> Keep {
     let receipt = Receipt { bytes: [].into() };
-    Keep { source: CONTROL, number, good_millis: 1_000_000, ties: ties.to_vec(), receipt }
+    let (ties, access_id) = (ties.to_vec(), AccessId::parse("p-abcdefghijkl").unwrap());
+    Keep { source: CONTROL, number, good_millis: 1_000_000, access_id, ties, receipt }
 }
 
 fn reply(newest: u64, ended: Option<&[Tie]>) -> ChangesReply {
@@ -139,7 +141,7 @@ fn after_a_change_of_its_own_a_gateway_asks_until_that_is_confirmed() {
     let mut coherence = heard(5);
     coherence.heard(at(100), &reply(5, Some(&[])));
     assert!(coherence.covers(at(50), at(200)));
-    coherence.changed_here(at(200));
+    coherence.changed_here(at(200), true);
     assert!(coherence.needs_confirmation());
     assert!(!coherence.covers(at(50), at(210)), "decided before the change");
     assert!(coherence.covers(at(205), at(210)), "decided after it");
@@ -148,6 +150,25 @@ fn after_a_change_of_its_own_a_gateway_asks_until_that_is_confirmed() {
     coherence.heard(at(201), &reply(6, Some(&[[7; 16]])));
     assert!(coherence.covers(at(50), at(230)), "this is from after it");
     assert!(!coherence.needs_confirmation());
+}
+
+#[test]
+fn silence_is_known_unless_a_clock_went_back_or_a_change_was_answered_since() {
+    let mut coherence = Coherence::default();
+    assert_eq!(coherence.silent(at(0), at(10)), None, "control was never heard");
+    coherence.heard(at(100), &reply(5, None));
+    let minute = Some(Duration::from_millis(60_000));
+    assert_eq!(coherence.silent(at(50), at(60_100)), minute);
+    let back = Moment { wall: at(0).wall, ..at(60_100) };
+    assert_eq!(coherence.silent(at(50), back), None);
+    let slept = Moment { run: Duration::from_millis(200), ..at(60_100) };
+    assert_eq!(coherence.silent(at(50), slept), minute, "the clock that says more");
+    // A write that nobody was told of: control may be gone.
+    coherence.changed_here(at(200), false);
+    assert_eq!(coherence.silent(at(50), at(60_100)), minute);
+    coherence.changed_here(at(300), true);
+    assert_eq!(coherence.silent(at(50), at(60_100)), None, "decided before what was written here");
+    assert!(coherence.silent(at(350), at(60_100)).is_some());
 }
 
 #[test]
@@ -324,7 +345,7 @@ impl Simulation {
                 self.send(Arrival::OwnChanged { item, version });
             }
             Arrival::OwnChanged { item, version } => {
-                self.coherence.changed_here(self.moment());
+                self.coherence.changed_here(self.moment(), true);
                 let own = self.own.entry(item).or_default();
                 *own = version.max(*own);
             }

@@ -4,7 +4,7 @@
 //! file    = head | frame*          head = "KSRJ" 01 | journal 16
 //! frame   = length u32 | check 8 | payload          check = the first 8 bytes of SHA-256(payload)
 //! payload = 01 | receipt bytes                      receipts are numbered from 0
-//!         | 02 | receipt u32 | at i64 | request 16  reads are numbered from 1
+//!         | 02 | receipt u32 | at i64 | offline 1 | request 16      reads are numbered from 1
 //! ```
 //! All integers are big-endian. A file may end in the middle of a frame: whoever was writing it
 //! never heard that it was written. Nothing after a frame that is not whole is believed.
@@ -76,7 +76,8 @@ impl Segment {
             next
         });
         let (at, request) = (entry.at.0.to_be_bytes(), entry.request);
-        put_frame(&[&[READ], &receipt.to_be_bytes(), &at, request.as_bytes()], to);
+        let offline = [u8::from(entry.offline)];
+        put_frame(&[&[READ], &receipt.to_be_bytes(), &at, &offline, request.as_bytes()], to);
         self.length += (to.len() - before) as u64;
     }
 }
@@ -132,12 +133,14 @@ impl Reading {
             (&RECEIPT, receipt) => self.receipts.push(Receipt { bytes: receipt.into() }),
             (&READ, read) => {
                 let (receipt, read) = read.split_first_chunk::<4>()?;
-                let (at, request) = read.split_first_chunk::<8>()?;
+                let (at, read) = read.split_first_chunk::<8>()?;
+                let (&offline, request) = read.split_first()?;
+                let offline = [false, true].get(usize::from(offline)).copied()?;
                 let receipt = u32::from_be_bytes(*receipt);
                 self.receipts.get(usize::try_from(receipt).ok()?)?;
                 let at = Timestamp(i64::from_be_bytes(*at));
                 let request = Uid(request.try_into().ok()?);
-                self.reads.push(JournaledRead { receipt, at, request });
+                self.reads.push(JournaledRead { receipt, at, request, offline });
             }
             _ => return None,
         }

@@ -6,7 +6,8 @@ const JOURNAL: Uid = Uid([3; 16]);
 
 fn entry(receipt: u8, request: u8) -> Entry {
     let receipt = Receipt { bytes: vec![receipt; 40].into() };
-    Entry { receipt, at: Timestamp(i64::from(request)), request: Uid([request; 16]) }
+    let offline = request == 2;
+    Entry { receipt, at: Timestamp(i64::from(request)), request: Uid([request; 16]), offline }
 }
 
 /// A file with three reads of two receipts.
@@ -36,6 +37,8 @@ fn a_file_is_read_as_it_was_written_in_one_piece_and_in_many() {
     assert!(!whole.go_on(JOURNAL, &bytes));
     assert_eq!(requests(&whole), ALL);
     assert_eq!(whole.receipts.len(), 2, "a receipt is written once");
+    let offline: Vec<bool> = whole.reads.iter().map(|read| read.offline).collect();
+    assert_eq!(offline, [false, true, false]);
     let mut pieces = Reading::default();
     for end in 1..=bytes.len() {
         let from = usize::try_from(pieces.offset).unwrap();

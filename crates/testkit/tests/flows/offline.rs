@@ -1,0 +1,137 @@
+//! Reads while control is not reached: none, unless a policy allows them; never longer than the
+//! token, and all of them in the audit log afterwards.
+
+use std::time::{Duration, Instant};
+
+use keysherd_api::OfflinePolicy;
+use keysherd_base::FaultKind;
+use keysherd_gateway::CacheSettings;
+use keysherd_store::audit;
+use keysherd_testkit::{Rig, Settings};
+use serde_json::json;
+
+use crate::{create, read};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A deployment where `/shop/a` and `/other` were read a moment ago.
+async fn rig() -> Rig {
+    let cache = CacheSettings { enabled: true, ttl_seconds: 7_200, items_max: 1_000 };
+    let mut rig = Rig::new(Settings { cache, ..Settings::default() }).await;
+    rig.change_bundle(|bundle| bundle.cache_ttl_seconds_max = 7_200).await;
+    for name in ["/shop/a", "/other"] {
+        create(&rig, name, name).await.unwrap();
+    }
+    // What was decided before the last change here would have to be confirmed first.
+    for name in ["/shop/a", "/other"] {
+        until_kept(&rig, name).await;
+    }
+    rig
+}
+
+async fn until_kept(rig: &Rig, name: &str) {
+    let begun = Instant::now();
+    loop {
+        rig.plane.take_asked();
+        read(rig, name).await.unwrap();
+        if !rig.plane.take_asked().contains(&"Grant") {
+            return;
+        }
+        assert!(begun.elapsed() < PATIENCE, "control is asked again and again");
+    }
+}
+
+/// Cuts the way to control, and waits until the lease is over.
+async fn cut(rig: &Rig) {
+    rig.plane.cut(true);
+    let begun = Instant::now();
+    while rig.gateway.health().cache.unwrap().coherent {
+        assert!(begun.elapsed() < PATIENCE, "the gateway believes itself coherent");
+        tokio::task::yield_now().await;
+    }
+}
+
+fn allow(rig: &Rig, max_minutes: u32) {
+    let policy = OfflinePolicy { max_minutes, paths: vec!["/shop/*".to_owned()] };
+    rig.gateway.allow_offline([((rig.account.0, rig.admin_access_id()), policy)].into());
+}
+
+async fn refused(rig: &Rig, name: &str) {
+    assert_eq!(read(rig, name).await.unwrap_err().kind(), FaultKind::Unavailable, "{name}");
+}
+
+#[tokio::test]
+async fn without_a_policy_nothing_is_read() {
+    let rig = rig().await;
+    cut(&rig).await;
+    refused(&rig, "/shop/a").await;
+    rig.plane.cut(false);
+    read(&rig, "/shop/a").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_policy_allows_its_paths_for_its_time_and_each_read_is_recorded_as_such() {
+    let rig = rig().await;
+    allow(&rig, 30);
+    cut(&rig).await;
+    for _ in 0..3 {
+        assert_eq!(read(&rig, "/shop/a").await.unwrap(), "/shop/a");
+    }
+    refused(&rig, "/other").await;
+    let asked = json!({"names": ["/shop/a"], "ignore-cache": "true"});
+    rig.call("get-secret-value", asked).await.unwrap_err();
+    rig.call("update-secret-val", json!({"name": "/shop/a", "value": "x"})).await.unwrap_err();
+    assert_eq!(read(&rig, "/shop/a").await.unwrap(), "/shop/a", "nothing was written");
+    rig.clock.advance_seconds(29 * 60);
+    assert_eq!(read(&rig, "/shop/a").await.unwrap(), "/shop/a");
+    rig.clock.advance_seconds(2 * 60);
+    refused(&rig, "/shop/a").await;
+    assert_eq!(rig.gateway.health().cache.unwrap().offline, 5);
+    rig.plane.cut(false);
+    rig.gateway.drain(PATIENCE).await;
+    let stored = rig.store.read(|reader| audit::records(reader, rig.account, 0, 10_000)).unwrap();
+    let offline = stored.iter().map(|record| record.parse().unwrap()).filter(|record| {
+        let mut params = record.draft.params.iter();
+        params.any(|param| param.name() == "offline" && param.value() == Some("true"))
+    });
+    assert_eq!(offline.count(), 5);
+}
+
+#[tokio::test]
+async fn a_token_that_ends_is_of_no_use_also_when_the_clock_is_set_back_then() {
+    let rig = rig().await;
+    allow(&rig, 24 * 60);
+    cut(&rig).await;
+    rig.clock.advance_seconds(1_700);
+    read(&rig, "/shop/a").await.unwrap();
+    rig.clock.advance_seconds(1_901);
+    refused(&rig, "/shop/a").await;
+    // It was seen to be over.
+    rig.clock.advance_seconds(-3_000);
+    refused(&rig, "/shop/a").await;
+}
+
+#[tokio::test]
+async fn a_clock_that_went_back_ends_what_it_concerns() {
+    let rig = rig().await;
+    allow(&rig, 24 * 60);
+    cut(&rig).await;
+    read(&rig, "/shop/a").await.unwrap();
+    rig.clock.advance_seconds(-10);
+    refused(&rig, "/shop/a").await;
+}
+
+#[tokio::test]
+async fn what_had_ended_before_stays_ended() {
+    let rig = rig().await;
+    allow(&rig, 30);
+    let other = rig.another_gateway();
+    let change = json!({"name": "/shop/a", "desired-state": "Disabled"});
+    rig.call_at(&other, "set-item-state", change).await.unwrap();
+    let begun = Instant::now();
+    while read(&rig, "/shop/a").await.is_ok() {
+        assert!(begun.elapsed() < PATIENCE, "a disabled item is served on");
+    }
+    cut(&rig).await;
+    refused(&rig, "/shop/a").await;
+}
