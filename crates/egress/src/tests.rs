@@ -97,6 +97,17 @@ async fn answers_that_open_no_tunnel_are_told_with_their_status() {
 }
 
 #[tokio::test]
+async fn a_sign_in_that_is_wrong_is_told_whichever_status_says_so() {
+    for answer in [&b"HTTP/1.1 401 Unauthorized\r\n\r\n"[..], b"HTTP/1.1 407 No\r\n\r\n"] {
+        let (proxy, _asked) = proxy(answer, false).await;
+        let proxy = proxy.signed_in("u".to_owned(), Secret::new("p".to_owned())).unwrap();
+        let egress = Egress::through(proxy, NoProxy::default());
+        let error = egress.connect(&Target::parse(ELSEWHERE).unwrap(), LIMIT).await.unwrap_err();
+        assert!(error.why.contains("refuses the user or the password"), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn a_proxy_that_says_nothing_is_waited_for_no_longer_than_allowed() {
     let (proxy, _asked) = proxy(b"", false).await;
     let egress = Egress::through(proxy, NoProxy::default());

@@ -112,9 +112,11 @@ fn request(proxy: &Proxy, target: &Target) -> SecretString {
 
 fn refusal(status: u16, signed_in: bool) -> String {
     match status {
-        407 if signed_in => "it refuses the user or the password (status 407); see --proxy-user \
-                             and --proxy-password-file"
-            .to_owned(),
+        // Tinyproxy says 401 to credentials that are wrong.
+        401 | 407 if signed_in => format!(
+            "it refuses the user or the password (status {status}); see --proxy-user and \
+             --proxy-password-file"
+        ),
         407 => {
             "it wants a sign-in (status 407); see --proxy-user and --proxy-password-file".to_owned()
         }
