@@ -162,7 +162,6 @@ fn metrics_are_what_prometheus_reads_and_name_no_secret() {
     });
     // They are there and nowhere else.
     assert_eq!(server.http.get("/metrics").unwrap().status, 404);
-    server.stop();
 }
 
 #[test]
