@@ -85,7 +85,7 @@ pub struct Question(Ask);
 enum Ask {
     /// The endpoint of the Security Token Service, if not the usual one.
     Aws(Option<String>),
-    Metadata(metadata::Question),
+    Metadata(Box<metadata::Question>),
 }
 
 /// Prepares the question for the proof of this machine's identity, by the environment. Nobody is
@@ -97,8 +97,8 @@ enum Ask {
 pub fn question(cloud: Cloud, hints: &Hints, env: Env<'_>) -> Result<Question, Fault> {
     Ok(Question(match cloud {
         Cloud::Aws => Ask::Aws(env("AWS_ENDPOINT_URL_STS").filter(|url| !url.is_empty())),
-        Cloud::Azure => Ask::Metadata(azure::question(hints.object.as_deref(), env)?),
-        Cloud::Google => Ask::Metadata(google::question(hints.audience.as_deref(), env)?),
+        Cloud::Azure => Ask::Metadata(Box::new(azure::question(hints.object.as_deref(), env)?)),
+        Cloud::Google => Ask::Metadata(Box::new(google::question(hints.audience.as_deref(), env)?)),
     }))
 }
 
