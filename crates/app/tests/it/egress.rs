@@ -23,12 +23,12 @@ impl Behind {
         cluster.gateway.stop();
         let control = cluster.control.address.clone();
         cluster.gateway.replace_arg(&control, CONTROL);
-        cluster.gateway.add_args(&["--proxy", &at, "--proxy-user", "gw"]);
-        cluster.gateway.add_args(&["--proxy-password-file", &password]);
+        cluster.gateway.take_args(&["--proxy", &at, "--proxy-user", "gw"]);
+        cluster.gateway.take_args(&["--proxy-password-file", &password]);
         for (place, manager) in cluster.managers.iter().enumerate() {
             let name = format!("fm-{}.test:8401", place + 1);
             proxy.lead(&name, &manager.address);
-            cluster.gateway.add_args(&["--manager", &format!("{}={name}", place + 1)]);
+            cluster.gateway.take_args(&["--manager", &format!("{}={name}", place + 1)]);
         }
         cluster.gateway.start(&cluster.site);
         cluster.wait_until_healthy();

@@ -29,6 +29,16 @@ struct Two {
     _spare: Proxy,
 }
 
+impl Node {
+    /// Keeps its store in a database of the shared server, which is there.
+    pub(crate) fn take_database(&mut self, database: &str) {
+        let file = self.data.join("database-password");
+        let arguments = shared().arguments(&file, database);
+        self.own(&file);
+        self.take_args(&arguments.each_ref().map(String::as_str));
+    }
+}
+
 /// A second control plane on the first one's database, with the same keys, named by the bundle and
 /// started as operators do it.
 fn second_control(cluster: &mut Cluster, database: &str) -> Node {

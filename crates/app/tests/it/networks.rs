@@ -209,8 +209,8 @@ fn a_gateway_that_reaches_nothing_but_a_real_proxy_does_everything() {
         let only = json!({"host": host, "port": port.parse::<u16>().unwrap()});
         firewall(&net, &cluster, &[only]);
         let password = cluster.gateway.write_secret("proxy-password", "wrong");
-        cluster.gateway.add_args(&["--proxy", &format!("http://{address}"), "--proxy-user", "gw"]);
-        cluster.gateway.add_args(&["--proxy-password-file", &password]);
+        cluster.gateway.take_args(&["--proxy", &format!("http://{address}"), "--proxy-user", "gw"]);
+        cluster.gateway.take_args(&["--proxy-password-file", &password]);
         let doctor = ["gateway", "doctor"];
         // Tinyproxy says 401 where others say 407.
         let said = cluster.gateway.run_with_args(&cluster.site, &doctor).expect(69);

@@ -29,6 +29,7 @@ const NOT_FOLLOWED: &[&str] = &[
     "gateway_leases",
     "gateway_journals",
     "gateway_places",
+    "gateway_access",
     "used_proofs",
     "audit",
     "audit_heads",

@@ -121,7 +121,7 @@ fn who_may_not_use_a_gateway_gets_nothing_from_it() {
     let login =
         |person: &Person| json!({"access-id": person.access_id, "access-key": person.access_key});
     cluster.gateway.stop();
-    cluster.gateway.add_args(&["--blocklist-access-ids", &bob.access_id]);
+    cluster.gateway.take_args(&["--blocklist-access-ids", &bob.access_id]);
     cluster.gateway.start(&cluster.site);
     cluster.wait_until_healthy();
     let text = bob.api.refused(403, "get-secret-value", read.clone());
@@ -136,7 +136,7 @@ fn who_may_not_use_a_gateway_gets_nothing_from_it() {
     cluster.nobody().ok("auth", login(&alice));
     cluster.gateway.stop();
     let only = format!("{}, {}", alice.access_id, bob.access_id);
-    cluster.gateway.add_args(&["--restrict-service-to-access-ids", &only]);
+    cluster.gateway.take_args(&["--restrict-service-to-access-ids", &only]);
     cluster.gateway.start(&cluster.site);
     cluster.wait_until_healthy();
     assert_eq!(alice.api.read("/team/db"), "a value");

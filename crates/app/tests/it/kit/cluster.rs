@@ -22,7 +22,6 @@ use super::api::Api;
 use super::http::Http;
 use super::net::Net;
 use super::poll::{wait_for, wait_until};
-use super::postgres;
 use super::proxy::Proxy;
 use super::run::{Finished, KEYSHERD, finish, keysherd};
 use super::server::{Bootstrap, Process, Site};
@@ -116,9 +115,7 @@ impl Cluster {
             Node::new(&site, role, name, user, &owner, args).in_net(wish.net.as_ref())
         };
         let mut control = node("control", "control", &[]);
-        if let Some(database) = wish.database {
-            control.take_database(database);
-        }
+        wish.database.into_iter().for_each(|database| control.take_database(database));
         control.start(&site);
         control.wire = wish.wires.then(|| Proxy::to(&control.address));
         let at_control = control.seen_at();
@@ -352,14 +349,6 @@ impl Node {
         CustomerFragment { id, uid, value }
     }
 
-    /// Keeps its store in a database of the shared server; made when it is not there.
-    pub(crate) fn take_database(&mut self, database: &str) {
-        let file = self.data.join("database-password");
-        let arguments = postgres::shared().arguments(&file, database);
-        self.own(&file);
-        self.args.extend(arguments);
-    }
-
     /// Starts with further arguments from now on.
     pub(crate) fn take_args(&mut self, more: &[&str]) {
         self.args.extend(more.iter().map(|arg| (*arg).to_owned()));
@@ -426,11 +415,6 @@ impl Node {
             complete.then(|| address.to_owned())
         });
         self.process = Some(process);
-    }
-
-    /// Gives it a further argument from the next start on.
-    pub(crate) fn add_args(&mut self, args: &[&str]) {
-        self.args.extend(args.iter().map(|arg| (*arg).to_owned()));
     }
 
     /// Ends it without warning.

@@ -16,7 +16,7 @@ fn a_log_forwarder_serves_no_secrets_and_forwards_all_the_same() {
     let person = reader(&admin, "/log/reader");
     admin.ok("gateway-update-log-reader", reading_as(&person));
     cluster.gateway.stop();
-    cluster.gateway.add_args(&["--role", "log-forwarder"]);
+    cluster.gateway.take_args(&["--role", "log-forwarder"]);
     cluster.gateway.start(&cluster.site);
     cluster.wait_until_healthy();
     let seen = Seen::default();
