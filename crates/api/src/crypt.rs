@@ -33,7 +33,7 @@ pub struct OpenedValue {
     /// The plaintext.
     pub value: SecretBytes,
     /// Whether a gateway attested that the item has the path it was asked for by; `None` when it
-    /// was not asked for by path.
+    /// was not asked for by path. Of a cluster's configuration: that it is called as `item` says.
     pub name_attested: Option<bool>,
 }
 

@@ -3,13 +3,15 @@
 //! A cluster is known by three things together: its account, the access id that its instances sign
 //! in with, and its name. Another access id or another name is another cluster, which starts empty.
 
-use keysherd_base::{AccessId, AccountId, ItemId, Timestamp, Uid};
+use keysherd_base::{AccessId, AccountId, BadPath, ItemId, ItemPath, Timestamp, Uid};
 use serde::{Deserialize, Serialize};
 
 /// The name of a cluster whose operator chose none.
 pub const DEFAULT_NAME: &str = "defaultCluster";
 /// Longest name, in bytes.
 const NAME_BYTES_MAX: usize = 128;
+/// Before the paths of configurations. No item's value may be attested below it.
+const CONFIGS: &str = "/.gateway-clusters/";
 
 /// A cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,10 +79,19 @@ impl Cluster {
     }
 }
 
-/// Where the configuration of the cluster with this number would lie if it were an item. It is
-/// none: the text stands for it in audit records only.
-pub fn config_path(cluster: i64) -> String {
-    format!("/.gateway-clusters/{cluster}")
+/// Where the configuration of a cluster would lie if it were an item. It is none: the text stands
+/// for it in audit records, and is what a gateway attests when it seals one. It is made of what a
+/// gateway knows without control.
+///
+/// # Errors
+/// [`BadPath`] for a name that [`is_name`] does not take.
+pub fn config_path(access_id: &AccessId, name: &str) -> Result<ItemPath, BadPath> {
+    ItemPath::parse(&format!("{CONFIGS}{access_id}.{name}"))
+}
+
+/// Whether only the configuration of a cluster may be attested under `path`.
+pub fn is_config_path(path: &ItemPath) -> bool {
+    path.as_str().starts_with(CONFIGS)
 }
 
 /// Whether `name` can be the name of a cluster: 1 to 128 letters, digits, `-`, `_` and `.`.
@@ -101,6 +112,24 @@ mod tests {
         let long = "x".repeat(NAME_BYTES_MAX + 1);
         for bad in ["", "a/b", "a b", "ä", "a\n", &long] {
             assert!(!is_name(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn each_cluster_has_a_path_of_its_own_for_its_configuration() {
+        let [one, other] = ["p-0123456789ab", "p-0123456789abcd"].map(AccessId::parse);
+        let (one, other) = (one.unwrap(), other.unwrap());
+        let long = "x".repeat(NAME_BYTES_MAX);
+        let mut known = std::collections::BTreeSet::new();
+        for id in [&one, &other] {
+            for name in ["a", ".", "..", "cd.a", ".a", &long] {
+                assert!(is_name(name));
+                let path = config_path(id, name).unwrap();
+                assert!(is_config_path(&path) && known.insert(path), "{name}");
+            }
+        }
+        for other in ["/.gateway-clusters", "/a/.gateway-clusters/x", "/.gateway-clusters-2/x"] {
+            assert!(!is_config_path(&ItemPath::parse(other).unwrap()), "{other}");
         }
     }
 

@@ -10,6 +10,10 @@ use serde::{Deserialize, Serialize};
 #[cfg(test)]
 mod tests;
 
+/// The lease for sending the audit log of a cluster.
+pub const LOG_FORWARDING: &str = "log-forwarding";
+/// All that a lease can be for: control gives nobody another one, so none can be made without end.
+const KNOWN: [&str; 1] = [LOG_FORWARDING];
 /// How long a lease lasts after it was taken or renewed, in milliseconds.
 pub const LIFE_MILLIS: i64 = 6_000;
 /// A lease that has less than this left is renewed when its holder asks, in milliseconds.
@@ -47,6 +51,11 @@ pub enum Asked {
     Held(Lease),
     /// It is another one's.
     Refused,
+}
+
+/// Whether there is such a lease.
+pub fn is_known(name: &str) -> bool {
+    KNOWN.contains(&name)
 }
 
 impl Lease {

@@ -5,14 +5,21 @@
 //! changes at the same time cannot overwrite each other: the second one is made again on top of the
 //! first, unless both are about the same configuration, which is a conflict.
 //!
-//! What a gateway kept for itself before it was in a cluster stays there until it is changed.
+//! What a gateway kept for itself before it was in a cluster stays there until it is changed, or
+//! the cluster has one of the same name.
+//!
+//! Control is not believed about the document: it has to be attested under this very cluster's
+//! name, it is never an older one than is in force, and it says nothing about other accounts.
 
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
-use keysherd_api::{Config, ConfigName, Configs, Crypt, Freshness};
+use keysherd_api::{Config, ConfigName, Configs, Crypt, Freshness, OpenedItem};
 use keysherd_base::limits::VALUE_BYTES_MAX;
-use keysherd_base::{AccessId, AccountId, Fault, FaultKind, ItemPath, SecretBytes, SecretString};
+use keysherd_base::{
+    AccessId, AccountId, Fault, FaultKind, ItemPath, SecretBytes, SecretString, Uid,
+};
+use keysherd_crypto::envelope::Envelope;
 use keysherd_domain::cluster::config_path;
 use keysherd_plane::BoxFuture;
 use keysherd_plane::clusters::ClusterConfigPut;
@@ -119,33 +126,64 @@ impl ClusterConfigs {
         self.load(joined.cluster).await
     }
 
+    /// What the document is attested under.
+    fn path(&self) -> Result<ItemPath, Fault> {
+        Ok(config_path(self.membership.access_id(), self.membership.name())?)
+    }
+
     async fn load(&self, cluster: i64) -> Result<(), Fault> {
         let ctx = self.membership.ctx("gateway-get-config").await?;
         let items = vec![ItemRef::GatewayCluster(cluster)];
         let opened = self.crypt.read(&ctx, items, VersionWish::Latest, Freshness::Asked).await?;
-        let value = opened.into_iter().flat_map(|item| item.values).next();
-        let value = value.ok_or_else(|| Fault::internal("a configuration without a value"))?;
-        let document: Document =
-            serde_json::from_slice(value.value.expose()).map_err(Fault::internal)?;
-        if document.format != FORMAT {
-            return Err(Fault::unavailable(format!(
-                "the cluster's configuration has format {}, and this program knows {FORMAT}; use \
-                 the newer program",
-                document.format
-            )));
+        let account = self.membership.joined().ok_or_else(|| not_joined(&self.membership))?.account;
+        let (version, document) = read(opened, account, &self.path()?)?;
+        if self.install(InForce { of: Some((cluster, version)), document }) {
+            tracing::info!(version, "the cluster's configuration is in force");
         }
-        self.install(InForce { of: Some((cluster, value.version)), document });
-        tracing::info!(version = value.version, "the cluster's configuration is in force");
+        self.supersede().await;
         Ok(())
+    }
+
+    /// Forgets what this gateway kept for itself under names that the cluster has: it would be in
+    /// force again when the cluster's is gone, though nobody wants it any more.
+    async fn supersede(&self) {
+        for Entry { account, kind, name, .. } in &self.in_force().document.entries {
+            match self.local.remove(*account, kind, name).await {
+                Ok(false) => {}
+                Ok(true) => tracing::warn!(
+                    kind,
+                    name,
+                    "the cluster has a configuration of this name; this gateway's own is forgotten"
+                ),
+                Err(fault) => tracing::error!(?fault, "a configuration cannot be forgotten"),
+            }
+        }
     }
 
     fn in_force(&self) -> Arc<InForce> {
         self.in_force.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn install(&self, new: InForce) {
-        *self.in_force.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
+    /// Puts it in force, unless a newer one of the same cluster is; whether it did. A cluster's
+    /// versions only ascend, so control has lost one then, or says so.
+    fn install(&self, new: InForce) -> bool {
+        let mut now = self.in_force.write().unwrap_or_else(PoisonError::into_inner);
+        if let (Some((cluster, said)), Some((known, version))) = (new.of, now.of)
+            && cluster == known
+            && said < version
+        {
+            tracing::warn!(
+                said,
+                version,
+                "control knows only an older configuration of the cluster than this gateway; what \
+                 is in force stays"
+            );
+            return false;
+        }
+        *now = Arc::new(new);
+        drop(now);
         self.news.send_replace(());
+        true
     }
 
     /// What is in force, in the version that control has.
@@ -196,7 +234,9 @@ impl ClusterConfigs {
     async fn load_newest(&self, cluster: i64) -> Result<(), Fault> {
         match self.load(cluster).await {
             Err(fault) if fault.kind() == FaultKind::NotFound => Err(Fault::unavailable(
-                "the cluster was deleted; this gateway registers again, try then",
+                "control has no configuration of this cluster any more: either it was deleted, \
+                 and this gateway registers again by itself, or control was set back, and this \
+                 gateway has to be started again",
             )),
             other => other,
         }
@@ -211,7 +251,7 @@ impl ClusterConfigs {
             )));
         }
         let ctx = self.membership.ctx("gateway-update-config").await?;
-        let path = ItemPath::parse(&config_path(cluster))?;
+        let path = self.path()?;
         let target = WriteTarget::GatewayCluster { cluster, path, replaces };
         let sealed = self.crypt.seal(&ctx, target, text).await?;
         let version = sealed.version;
@@ -219,6 +259,7 @@ impl ClusterConfigs {
         ctx.ask(put).await?;
         self.crypt.recorded(&sealed);
         self.install(InForce { of: Some((cluster, version)), document });
+        self.supersede().await;
         Ok(())
     }
 
@@ -237,6 +278,53 @@ impl ClusterConfigs {
             (None, None) => Ok(None),
         }
     }
+}
+
+/// The document and its version, from what control gave, if it is that of `account` and attested
+/// under `path`. Nothing of what was opened goes into a fault: it may be anything of the account.
+fn read(
+    opened: Vec<OpenedItem>,
+    account: AccountId,
+    path: &ItemPath,
+) -> Result<(u32, Document), Fault> {
+    let foreign = || {
+        Fault::unavailable(
+            "control gave something as the cluster's configuration that no gateway of the cluster \
+             has sealed as such; what is in force stays",
+        )
+    };
+    let item = opened.into_iter().next().ok_or_else(foreign)?;
+    let value = item.values.into_iter().next().ok_or_else(foreign)?;
+    let envelope = item.item.versions.first().ok_or_else(foreign)?;
+    let envelope = Envelope::parse(&envelope.ciphertext).map_err(|_| foreign())?;
+    let is_ours = AccountId(Uid(envelope.header().account)) == account && item.item.path == *path;
+    if !is_ours || value.name_attested != Some(true) {
+        return Err(foreign());
+    }
+    let document: Result<Document, _> = serde_json::from_slice(value.value.expose());
+    let mut document = document.map_err(|_| {
+        Fault::unavailable(
+            "the cluster's configuration is not in the form that this program knows; use the \
+             newer program",
+        )
+    })?;
+    if document.format != FORMAT {
+        return Err(Fault::unavailable(format!(
+            "the cluster's configuration has format {}, and this program knows {FORMAT}; use \
+             the newer program",
+            document.format
+        )));
+    }
+    let all = document.entries.len();
+    document.entries.retain(|entry| entry.account == account);
+    let foreign = all - document.entries.len();
+    if foreign > 0 {
+        tracing::error!(
+            foreign,
+            "entries of other accounts in the cluster's configuration are nothing"
+        );
+    }
+    Ok((value.version, document))
 }
 
 fn not_joined(membership: &Membership) -> Fault {

@@ -1,16 +1,21 @@
 //! The leases of this gateway: what it wants to do alone in its cluster, and whether it may now.
 //!
-//! A lease counts from the moment that the question was sent which control answered with it, by a
-//! clock that nobody sets: a process that was stopped for a while, or is cut off, finds that it has
-//! ended, though nobody could tell it.
+//! A lease counts from the moment that the question was sent which control answered with it: a
+//! process that was stopped for a while, or is cut off, finds that it has ended, though nobody
+//! could tell it. Time is measured by two clocks, and the one that says more counts: the one that
+//! nobody sets stands still while a machine sleeps. One that went back ends the lease as well, and
+//! the next answer, a second later, gives it again.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use keysherd_base::ClockHandle;
 use keysherd_plane::clusters::{LeaseHeld, LeaseWish};
 use tokio::sync::watch;
 use tokio::time::Instant;
+
+use crate::cache::Moment;
 
 #[cfg(test)]
 mod tests;
@@ -19,22 +24,38 @@ mod tests;
 #[derive(Clone, Copy, Debug)]
 struct Held {
     fence: u64,
-    until: Instant,
+    /// When it was asked for.
+    sent: Moment,
+    /// How long it lasts from then on.
+    life: Duration,
+}
+
+impl Held {
+    fn is_good(&self, now: Moment) -> bool {
+        now.since(self.sent).is_some_and(|age| age < self.life)
+    }
 }
 
 /// What a gateway wants to do alone, and what it may.
 pub(crate) struct Leases {
     wanted: Mutex<BTreeMap<&'static str, Option<Held>>>,
     changed: watch::Sender<()>,
-}
-
-impl Default for Leases {
-    fn default() -> Self {
-        Self { wanted: Mutex::default(), changed: watch::Sender::new(()) }
-    }
+    clock: ClockHandle,
+    began: Instant,
 }
 
 impl Leases {
+    /// Wants nothing yet.
+    pub(crate) fn new(clock: ClockHandle) -> Self {
+        let (wanted, changed) = (Mutex::default(), watch::Sender::new(()));
+        Self { wanted, changed, clock, began: Instant::now() }
+    }
+
+    /// Now, by both clocks.
+    pub(crate) fn moment(&self) -> Moment {
+        Moment { wall: self.clock.now(), run: self.began.elapsed() }
+    }
+
     fn wanted(&self) -> MutexGuard<'_, BTreeMap<&'static str, Option<Held>>> {
         // Each change is one statement.
         self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
@@ -59,14 +80,14 @@ impl Leases {
     /// The number under which it has the lease now.
     pub(crate) fn held(&self, name: &str) -> Option<u64> {
         let held = self.wanted().get(name).copied().flatten()?;
-        (Instant::now() < held.until).then_some(held.fence)
+        held.is_good(self.moment()).then_some(held.fence)
     }
 
     /// What it has now, with numbers.
     pub(crate) fn all_held(&self) -> Vec<(&'static str, u64)> {
-        let now = Instant::now();
+        let now = self.moment();
         let held = |(name, held): (&&'static str, &Option<Held>)| {
-            held.filter(|held| now < held.until).map(|held| (*name, held.fence))
+            held.filter(|held| held.is_good(now)).map(|held| (*name, held.fence))
         };
         self.wanted().iter().filter_map(held).collect()
     }
@@ -81,17 +102,18 @@ impl Leases {
     }
 
     /// Control's answer to a question that was sent at `sent`.
-    pub(crate) fn heard(&self, sent: Instant, answer: &[LeaseHeld]) {
+    pub(crate) fn heard(&self, sent: Moment, answer: &[LeaseHeld]) {
         let mut wanted = self.wanted();
-        let now = Instant::now();
+        let now = self.moment();
         let mut news = false;
         for (name, known) in wanted.iter_mut() {
             let told = answer.iter().find(|told| told.name == *name).map(|told| Held {
                 fence: told.fence,
-                until: sent + Duration::from_millis(told.millis.into()),
+                sent,
+                life: Duration::from_millis(told.millis.into()),
             });
-            let had = known.filter(|held| now < held.until).map(|held| held.fence);
-            let has = told.filter(|held| now < held.until).map(|held| held.fence);
+            let had = known.filter(|held| held.is_good(now)).map(|held| held.fence);
+            let has = told.filter(|held| held.is_good(now)).map(|held| held.fence);
             // An end that was not noticed is none for control; its worker may have noticed it.
             news |= had != has;
             *known = told;

@@ -15,7 +15,6 @@ use keysherd_domain::cluster::FragmentNote;
 use keysherd_plane::clusters::{ClusterSync, ClusterSyncReply, LeaseRelease};
 use keysherd_plane::{Caller, Client};
 use tokio::sync::watch;
-use tokio::time::Instant;
 
 use crate::leases::Leases;
 
@@ -127,7 +126,7 @@ impl Membership {
         let process = Uid::random(&*config.services.rng)?;
         let this = Arc::new(Self {
             process,
-            leases: Leases::default(),
+            leases: Leases::new(config.services.clock.clone()),
             config,
             state: Mutex::default(),
             token: tokio::sync::Mutex::default(),
@@ -169,6 +168,11 @@ impl Membership {
     /// The auth method of the cluster.
     pub fn access_id(&self) -> &AccessId {
         &self.config.access_id
+    }
+
+    /// The cluster's name.
+    pub(crate) fn name(&self) -> &str {
+        &self.config.name
     }
 
     /// What this gateway does alone in its cluster.
@@ -278,7 +282,7 @@ impl Membership {
             process: self.process,
             leases: self.leases.wishes(),
         };
-        let sent = Instant::now();
+        let sent = self.leases.moment();
         let asked = tokio::time::timeout(ANSWER_TIMEOUT, ctx.ask(message)).await;
         let reply = asked.map_err(|_| {
             Fault::new(FaultKind::Unavailable, "the control plane does not answer in time")

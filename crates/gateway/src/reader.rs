@@ -7,6 +7,7 @@ use keysherd_api::{Ctx, Freshness, OpenedItem, OpenedValue, Recorded};
 use keysherd_base::{ClockHandle, Fault, FaultKind, ItemPath, SecretBytes, Timestamp, Uid};
 use keysherd_crypto::envelope::{Envelope, Header, Kek, PayloadKey};
 use keysherd_crypto::hash::constant_time_eq;
+use keysherd_domain::cluster::is_config_path;
 use keysherd_domain::item::NameTag;
 use keysherd_plane::PlaneHandle;
 use keysherd_plane::cache::Keep;
@@ -241,9 +242,14 @@ impl Reader {
                     }
                     VersionWish::Last(_) => {}
                 }
-                let ItemRef::Path(path) = asked else {
-                    value.name_attested = None;
-                    continue;
+                let path = match asked {
+                    ItemRef::Path(path) => path,
+                    // Whoever asks for it knows what it has to be called.
+                    ItemRef::GatewayCluster(_) => continue,
+                    ItemRef::Id(_) | ItemRef::Display(_) => {
+                        value.name_attested = None;
+                        continue;
+                    }
                 };
                 // It was compared with the path that control says the item has.
                 let attested = value.name_attested == Some(true) && one.item.path == *path;
@@ -263,6 +269,10 @@ impl Reader {
         path: ItemPath,
         new: &ItemPath,
     ) -> Option<(u32, NameTag)> {
+        // What is attested there is the configuration of a cluster.
+        if is_config_path(new) {
+            return None;
+        }
         let wish = Wish::Attest { item: ItemRef::Path(path) };
         let derived = self.cold.derive(ctx.caller().clone(), wish, None).await.ok()?;
         let Granted::Read(items) = derived.granted.granted else { return None };

@@ -8,6 +8,7 @@ use keysherd_crypto::envelope::{
     Envelope, Header, Kek, NewWrap, SealOptions, WrapKind, WrapParams, confirm, detach, seal,
 };
 use keysherd_crypto::hash::constant_time_eq;
+use keysherd_domain::cluster::is_config_path;
 use keysherd_domain::item::NameTag;
 use keysherd_fragments::context::Class;
 use keysherd_fragments::manager_set::ManagerSet;
@@ -57,10 +58,15 @@ impl Writer {
         target: WriteTarget,
         plaintext: SecretBytes,
     ) -> Result<SealedWrite, Fault> {
-        let salt = self.rng.array()?;
         let path = path_of(&target).clone();
-        // What is confirmed later is a value of an item.
-        let may_wait = !matches!(target, WriteTarget::GatewayCluster { .. });
+        let is_item = !matches!(target, WriteTarget::GatewayCluster { .. });
+        if is_item && is_config_path(&path) {
+            return Err(Fault::bad_request(
+                "names below /.gateway-clusters are those of gateways' own configurations; choose \
+                 another name",
+            ));
+        }
+        let salt = self.rng.array()?;
         let wish = Wish::Write { target, salt };
         let outcome = self.batcher.derive(ctx.caller().clone(), wish, None).await;
         let derived = outcome.inspect_err(|fault| ctx.mark_fault(fault))?;
@@ -85,8 +91,9 @@ impl Writer {
         let wrap = NewWrap { params: params(&key, salt), kek };
         let unconfirmed = !missing.is_empty();
         let ciphertext = if unconfirmed {
+            // What is confirmed later is a value of an item.
             let spool =
-                self.spool.as_ref().filter(|_| may_wait && class == Class::SecretItem.number());
+                self.spool.as_ref().filter(|_| is_item && class == Class::SecretItem.number());
             let spool = spool.ok_or_else(|| too_few(*missing))?;
             self.seal_unconfirmed(spool, &header, &key, &wrap, *missing, &plaintext).await?
         } else {

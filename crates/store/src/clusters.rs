@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use keysherd_base::{AccessId, AccountId, Fault, KeyId, Timestamp, Uid};
 use keysherd_domain::cluster::{Cluster, Instance};
+use keysherd_domain::item::NameTag;
 use serde::{Deserialize, Serialize};
 
 use crate::query::{Query, Row, Tx, all, first, first_changed, from_json, run, to_json};
@@ -125,6 +126,8 @@ pub struct StoredConfig {
     pub key: ConfigKey,
     /// The envelope.
     pub ciphertext: Arc<[u8]>,
+    /// What attests that it is this cluster's; gateways take none without.
+    pub name_tag: Option<NameTag>,
 }
 
 /// The key of a configuration.
@@ -138,6 +141,15 @@ pub struct ConfigKey {
     pub customer_fragment: Option<Uid>,
 }
 
+/// What is kept beside the envelope.
+#[derive(Serialize, Deserialize)]
+struct Beside {
+    #[serde(flatten)]
+    key: ConfigKey,
+    #[serde(default)]
+    name_tag: Option<NameTag>,
+}
+
 /// A cluster's configuration; `None` when there is none.
 ///
 /// # Errors
@@ -148,8 +160,9 @@ pub fn config(q: &dyn Query, id: i64) -> Result<Option<StoredConfig>, Fault> {
         if version == 0 {
             return Ok(None);
         }
-        let (key, ciphertext) = (from_json(row.text(1)?)?, row.blob(2)?.into());
-        Ok(Some(StoredConfig { version, key, ciphertext }))
+        let (beside, ciphertext) = (from_json(row.text(1)?)?, row.blob(2)?.into());
+        let Beside { key, name_tag } = beside;
+        Ok(Some(StoredConfig { version, key, ciphertext, name_tag }))
     };
     Ok(first(q, CONFIG, &[id.into()], read)?.flatten())
 }
@@ -161,8 +174,8 @@ pub fn config(q: &dyn Query, id: i64) -> Result<Option<StoredConfig>, Fault> {
 /// Only when the store is broken or the disk full.
 pub fn put_config(tx: &Tx, id: i64, config: &StoredConfig) -> Result<bool, Fault> {
     let Some(replaces) = config.version.checked_sub(1) else { return Ok(false) };
-    let key = to_json(&config.key)?;
-    let args = [id.into(), replaces.into(), (&key).into(), (&*config.ciphertext).into()];
+    let beside = to_json(&Beside { key: config.key, name_tag: config.name_tag })?;
+    let args = [id.into(), replaces.into(), (&beside).into(), (&*config.ciphertext).into()];
     Ok(run(tx, PUT_CONFIG, &args)? == 1)
 }
 

@@ -132,6 +132,40 @@ fn wrong_passwords_empty_ones_and_injections_are_refused() {
     setting.server.nobody().refused(401, "auth", login);
 }
 
+/// Who chooses the directory chooses who people are: that takes the key that signs for them.
+#[test]
+fn another_directory_takes_the_signing_key_again() {
+    let setting = Setting::new();
+    let mine = Slapd::with(&ENTRIES.replace("bob-password", "a-password-of-mine"));
+    let update = |args: Value| setting.admin.call("gateway-update-ldap-auth-config", args);
+    let other = setting.admin.ok("auth-method-create-ldap", json!({"name": "/ldap/other"}));
+    for (what, args) in [
+        ("place", json!({"ldap-url": mine.tls_url, "ldap-ca-cert": mine.ca_pem})),
+        ("authority", json!({"ldap-ca-cert": mine.ca_pem})),
+        ("people", json!({"user-dn": "ou=groups,dc=example"})),
+        ("names", json!({"user-attribute": "sn"})),
+        ("groups", json!({"group-filter": "(cn=*)"})),
+        ("method", json!({"access-id": other["access_id"]})),
+    ] {
+        let mut args = args;
+        args["bind-dn-password"] = "rootpw".into();
+        let reply = update(args);
+        assert_eq!(reply.status, 400, "{what}: {}", reply.text());
+        assert!(reply.text().contains("signing-key-data"), "{what}: {}", reply.text());
+    }
+    let impostor = setting.login("bob", "a-password-of-mine");
+    setting.server.nobody().refused(401, "auth", impostor.clone());
+    assert_eq!(setting.claims("bob", "bob-password")["users"], json!(["bob"]));
+    // What says nothing of people needs no key; with it, everything can change.
+    for args in [json!({"ldap-enable": "true"}), json!({"bind-dn-password": "rootpw"})] {
+        assert_eq!(update(args).status, 201);
+    }
+    let mut config = setting.config(&mine.tls_url);
+    config["ldap-ca-cert"] = mine.ca_pem.as_str().into();
+    assert_eq!(update(config).status, 201);
+    setting.server.nobody().ok("auth", impostor);
+}
+
 #[test]
 fn guesses_at_a_person_are_counted_whatever_they_are_called() {
     let setting = Setting::new();

@@ -32,6 +32,16 @@ impl Directory {
         old.url == self.url && old.bind_dn == self.bind_dn && old.ca == self.ca
     }
 
+    /// Whether it says of everybody who they are as `old` does: only then is the key kept that is
+    /// signed with what it says, as whoever chooses the directory chooses who people are.
+    pub fn answers_as(&self, old: &Self) -> bool {
+        let Self { url, ca, user_dn, user_attribute, .. } = self;
+        let Self { group_dn, group_attribute, group_filter, .. } = self;
+        (url, ca, user_dn, user_attribute) == (&old.url, &old.ca, &old.user_dn, &old.user_attribute)
+            && (group_dn, group_attribute, group_filter)
+                == (&old.group_dn, &old.group_attribute, &old.group_filter)
+    }
+
     /// The directory that the arguments describe in place of `old`, of which nothing stays but the
     /// searcher's password: it is shown to nobody, so it cannot be given again. It stays only for
     /// the same searcher of the same directory.
@@ -89,6 +99,28 @@ mod tests {
             args.put(name, (*value).into());
         }
         Directory::read(&args, old).unwrap()
+    }
+
+    #[test]
+    fn another_directory_is_one_that_may_say_something_else_of_people() {
+        let first = [("ldap-url", "ldaps://a.example"), ("user-dn", "ou=people,dc=example")];
+        let old = read(&first, None);
+        let answers_as =
+            |name: &'static str, value: &str| read(&[(name, value)], Some(&old)).answers_as(&old);
+        assert!(answers_as("ldap-url", "ldaps://a.example"));
+        for (name, value) in [
+            ("ldap-url", "ldaps://evil.example"),
+            ("user-dn", "ou=mine,dc=example"),
+            ("user-attribute", "description"),
+            ("group-dn", "ou=mine,dc=example"),
+            ("group-attr", "description"),
+            ("group-filter", "(cn=*)"),
+        ] {
+            assert!(!answers_as(name, value), "{name}");
+        }
+        let mut other_ca = old.clone();
+        other_ca.ca = Some("another".to_owned());
+        assert!(!other_ca.answers_as(&old));
     }
 
     #[test]

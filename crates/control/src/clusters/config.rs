@@ -5,6 +5,7 @@ use keysherd_base::Fault;
 use keysherd_crypto::permit::Class;
 use keysherd_plane::clusters::ClusterConfigPut;
 use keysherd_plane::grants::KeyRef;
+use keysherd_plane::items::SealedValue;
 use keysherd_plane::{Caller, Done};
 use keysherd_store::{Tx, clusters as stored};
 
@@ -58,6 +59,12 @@ fn keep(
             "a configuration is kept only when every fragment manager has confirmed it",
         ));
     }
+    if value.name_tag.is_none() {
+        return Err(Fault::bad_request(
+            "a configuration is kept only with what attests that it is this cluster's; use the \
+             newest program for the gateway",
+        ));
+    }
     let sealing = Sealing {
         account: who.account,
         uid: cluster.uid,
@@ -71,7 +78,8 @@ fn keep(
     chooser.recheck_choice(cluster.protection_key, &value.key)?;
     let KeyRef { key_id, version: key_version, customer_fragment } = value.key;
     let key = stored::ConfigKey { key_id, version: key_version, customer_fragment };
-    let config = stored::StoredConfig { version, key, ciphertext: value.ciphertext };
+    let SealedValue { ciphertext, name_tag, .. } = value;
+    let config = stored::StoredConfig { version, key, ciphertext, name_tag };
     if stored::put_config(tx, cluster.id, &config)? {
         return Ok(Done);
     }

@@ -5,6 +5,7 @@ use keysherd_base::{AccessId, FaultKind, Uid};
 use keysherd_crypto::permit::Class;
 use keysherd_domain::auth_method::MethodShared;
 use keysherd_domain::cluster::FragmentNote;
+use keysherd_domain::item::NameTag;
 use keysherd_plane::Ask;
 use keysherd_plane::clusters::{
     ClusterConfigPut, ClusterDelete, ClusterList, ClusterSync, ClusterSyncReply, ClusterView,
@@ -247,7 +248,7 @@ async fn granted(world: &World, token: &str, wish: Wish) -> Result<Granted, keys
 }
 
 fn next(cluster: i64, replaces: u32) -> Wish {
-    let path = item("/.gateway-clusters/1");
+    let path = item("/.gateway-clusters/p-0123456789ab.prod");
     let target = WriteTarget::GatewayCluster { cluster, path, replaces };
     Wish::Write { target, salt: fresh_salt() }
 }
@@ -260,14 +261,14 @@ fn newest(cluster: i64) -> Wish {
 fn sealed(world: &World, granted: &Granted) -> (u32, SealedValue) {
     let Granted::Write { uid, version, key, .. } = granted else { panic!("not a write") };
     let ciphertext = envelope(world, *uid, *version, Class::SecretItem, key, fresh_salt());
-    let value = SealedValue { ciphertext, key: *key, unconfirmed: false, name_tag: None };
-    (*version, value)
+    let name_tag = Some(NameTag([9; 32]));
+    (*version, SealedValue { ciphertext, key: *key, unconfirmed: false, name_tag })
 }
 
 #[tokio::test]
 async fn a_configuration_is_the_cluster_s_own_and_follows_the_one_before() {
     let world = World::new().await;
-    let (_, token) = world.gateway_token("/gateways/prod").await;
+    let (id, token) = world.gateway_token("/gateways/prod").await;
     let cluster = world.at(FIRST, &token, hello("prod")).await.unwrap().cluster;
     assert_eq!(kind(granted(&world, &token, newest(cluster)).await), FaultKind::NotFound);
     let place = granted(&world, &token, next(cluster, 0)).await.unwrap();
@@ -285,12 +286,18 @@ async fn a_configuration_is_the_cluster_s_own_and_follows_the_one_before() {
     assert_eq!(kind(world.at(FIRST, &token, put(2, &value)).await), FaultKind::BadRequest);
     let waiting = SealedValue { unconfirmed: true, ..value.clone() };
     assert_eq!(kind(world.at(FIRST, &token, put(1, &waiting)).await), FaultKind::BadRequest);
+    // Without what attests it, no gateway would take it.
+    let unnamed = SealedValue { name_tag: None, ..value.clone() };
+    assert_eq!(kind(world.at(FIRST, &token, put(1, &unnamed)).await), FaultKind::BadRequest);
     world.at(FIRST, &token, put(1, &value)).await.unwrap();
     assert_eq!(kind(world.at(FIRST, &token, put(1, &value)).await), FaultKind::Conflict);
     let Granted::Read(items) = granted(&world, &token, newest(cluster)).await.unwrap() else {
         panic!("not a reading")
     };
     assert_eq!(items[0].versions[0].ciphertext, value.ciphertext);
+    assert_eq!(items[0].versions[0].name_tag, value.name_tag);
+    let path = format!("/.gateway-clusters/{id}.prod");
+    assert_eq!(items[0].path.as_str(), path);
     // The next one is made from the newest one only.
     assert_eq!(kind(granted(&world, &token, next(cluster, 0)).await), FaultKind::Conflict);
     assert_eq!(kind(granted(&world, &token, next(cluster, 2)).await), FaultKind::Conflict);

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use keysherd_base::{Fault, ItemId, ItemPath, Timestamp};
+use keysherd_base::{Fault, ItemId, Timestamp};
 use keysherd_crypto::permit::{Class, Op, PermitEntry};
 use keysherd_domain::cluster::config_path;
 use keysherd_domain::item::{ItemKind, SecretKind, ValueFormat};
@@ -65,10 +65,10 @@ impl Batch {
             ciphertext: config.ciphertext,
             key,
             permit_slot,
-            name_tag: None,
+            name_tag: config.name_tag,
         };
         Ok(Granted::Read(vec![Arc::new(GrantedItem {
-            path: ItemPath::parse(&config_path(cluster.id))?,
+            path: config_path(&cluster.access_id, &cluster.name)?,
             id: ItemId(0),
             uid: cluster.uid,
             kind: ItemKind::StaticSecret,

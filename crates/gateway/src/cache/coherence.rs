@@ -40,7 +40,7 @@ pub(crate) struct Moment {
 
 impl Moment {
     /// How long ago `earlier` was, by the clock that says more; `None` when one went back.
-    pub(super) fn since(self, earlier: Self) -> Option<Duration> {
+    pub(crate) fn since(self, earlier: Self) -> Option<Duration> {
         let wall = u64::try_from(self.wall.millis_since(earlier.wall)).ok()?;
         Some(self.run.checked_sub(earlier.run)?.max(Duration::from_millis(wall)))
     }

@@ -7,13 +7,14 @@
 use std::sync::Arc;
 
 use keysherd_base::{Fault, FaultKind};
+use keysherd_domain::lease::LOG_FORWARDING;
 use keysherd_plane::clusters::{PlaceList, PlacePut};
 
 use super::cursor::{Cursor, CursorFile};
 use crate::membership::Membership;
 
 /// The lease for sending the audit log.
-pub(super) const LEASE: &str = "log-forwarding";
+pub(super) const LEASE: &str = LOG_FORWARDING;
 
 /// Keeps the place of one target.
 pub(super) enum Keeper {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use keysherd_base::{AccessId, FaultKind, Uid};
 use keysherd_domain::cluster::{Cluster, Instance};
+use keysherd_domain::item::NameTag;
 use keysherd_domain::lease::{Holder, Lease};
 
 use super::fixture::*;
@@ -37,7 +38,8 @@ fn instance(cluster: i64, number: u8) -> Instance {
 
 fn sealed(version: u32, text: &[u8]) -> StoredConfig {
     let key = ConfigKey { key_id: KEY, version: 7, customer_fragment: None };
-    StoredConfig { version, key, ciphertext: Arc::from(text) }
+    let name_tag = Some(NameTag([u8::try_from(version).unwrap(); 32]));
+    StoredConfig { version, key, ciphertext: Arc::from(text), name_tag }
 }
 
 #[test]

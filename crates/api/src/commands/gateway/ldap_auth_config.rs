@@ -56,7 +56,9 @@ pub(super) fn known(
     found.map(|(id, body)| Ok((id, LdapConfig::from_json(&body)?))).transpose()
 }
 
-/// The configuration that the arguments make of the one there is: what is not given stays.
+/// The configuration that the arguments make of the one there is: what is not given stays. The
+/// signing key stays only while nothing changes of who people are: whoever may configure the
+/// gateway, and does not have the key, must not choose what it signs.
 pub(super) fn changed(
     args: &Args,
     old: Option<(AccessId, LdapConfig)>,
@@ -66,18 +68,34 @@ pub(super) fn changed(
     let given =
         given.map_err(|bad| Fault::bad_request(format!("invalid value of 'access-id': {bad}")))?;
     let (old_id, old) = old.unzip();
-    let access_id = given.or(old_id).ok_or_else(|| missing(&ACCESS_ID))?;
+    let access_id = given.or(old_id.clone()).ok_or_else(|| missing(&ACCESS_ID))?;
+    let directory = Directory::read(args, old.as_ref().map(|old| &old.directory))?;
     let key = args.secret(&SIGNING_KEY_DATA)?;
     let key = key.map(|key| signing_key(SIGNING_KEY_DATA.name(), &key)).transpose()?;
     let key = key.map(|key| key.expose().clone());
-    let key = key.or_else(|| old.as_ref().map(|old| old.signing_key.clone()));
-    let config = LdapConfig {
-        enabled: args.get_or(&LDAP_ENABLE, old.as_ref().is_none_or(|old| old.enabled))?,
-        directory: Directory::read(args, old.as_ref().map(|old| &old.directory))?,
-        signing_key: key.ok_or_else(|| missing(&SIGNING_KEY_DATA))?,
+    let enabled = args.get_or(&LDAP_ENABLE, old.as_ref().is_none_or(|old| old.enabled))?;
+    let signing_key = match (key, old) {
+        (Some(key), _) => key,
+        (None, None) => return Err(missing(&SIGNING_KEY_DATA)),
+        (None, Some(old)) if old_id == Some(access_id.clone()) => {
+            if !directory.answers_as(&old.directory) {
+                return Err(key_is_needed());
+            }
+            old.signing_key.clone()
+        }
+        (None, Some(_)) => return Err(key_is_needed()),
     };
+    let config = LdapConfig { enabled, directory, signing_key };
     let body = config.to_json()?;
     Ok(Config { account, kind: LDAP_CONFIG, name: String::new(), access_id, body })
+}
+
+fn key_is_needed() -> Fault {
+    Fault::bad_request(format!(
+        "another auth method, or another place for people or groups, needs '{}' again: the key \
+         signs what the directory says of them",
+        SIGNING_KEY_DATA.name()
+    ))
 }
 
 fn missing(field: &Field<Text>) -> Fault {

@@ -1,6 +1,7 @@
 //! `update-item`: changes what is known about an item, never its value.
 
 use keysherd_base::Fault;
+use keysherd_domain::cluster::is_config_path;
 use keysherd_plane::items::{ItemUpdate, ItemUpdateParts};
 use keysherd_wire::{Access, Answer, Args, Body, Command, Field, Flag, Map, Show, Spec, Text};
 use serde::Serialize;
@@ -69,6 +70,12 @@ async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
         name_tag: None,
     };
     if let Some(new) = parts.new_path.as_ref().filter(|new| **new != path) {
+        if is_config_path(new) {
+            return Err(Fault::bad_request(
+                "names below /.gateway-clusters are those of gateways' own configurations; choose \
+                 another name",
+            ));
+        }
         parts.name_tag = ctx.crypt().attest_name(&ctx, path.clone(), new).await;
     }
     let warned = ctx.ask(ItemUpdate { path, parts }).await?;

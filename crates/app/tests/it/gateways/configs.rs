@@ -188,7 +188,10 @@ fn a_gateway_that_joins_with_configurations_of_its_own_keeps_them() {
     there.ok(CREATE, config("taken", other));
     wait_until("the cluster's to be in force", || has_host(here, "taken", other));
     there.ok("gateway-delete-k8s-auth-config", json!({"name": "taken"}));
-    wait_until("the gateway's own to be in force again", || has_host(here, "taken", one));
+    // And for good: nobody wants the gateway's own any more.
+    wait_until("the cluster's to be gone", || {
+        here.call(GET, json!({"name": "taken"})).status == 404
+    });
     assert!(has_host(here, "kept", one));
     here.ok("gateway-delete-k8s-auth-config", json!({"name": "kept"}));
     here.refused(404, GET, json!({"name": "kept"}));

@@ -4,6 +4,7 @@
 use keysherd_base::FaultKind;
 use keysherd_domain::lease::LIFE_MILLIS;
 use keysherd_plane::clusters::{LeaseHeld, LeaseRelease, LeaseWish, PlaceList, PlacePut};
+use keysherd_store::leases as stored;
 
 use super::*;
 
@@ -142,4 +143,28 @@ async fn a_place_is_written_by_the_newest_holder_only() {
         ..wanting(1, None)
     };
     assert_eq!(kind(world.at(FIRST, &token, many).await), FaultKind::BadRequest);
+}
+
+/// Rows of leases stay for their numbers, so nobody may make them without end.
+#[tokio::test]
+async fn there_are_no_leases_but_those_that_are_known() {
+    let world = World::new().await;
+    let (_, token) = world.gateway_token("/gateways/prod").await;
+    let named = |name: &str| LeaseWish { name: name.to_owned(), fence: None };
+    for round in 0..3 {
+        let mut leases: Vec<_> = (0..7).map(|no| named(&format!("made-up-{round}-{no}"))).collect();
+        leases.push(named(LEASE));
+        let reply = world.at(FIRST, &token, ClusterSync { leases, ..wanting(1, None) }).await;
+        let held = reply.unwrap().leases;
+        assert_eq!(held.iter().map(|held| held.name.as_str()).collect::<Vec<_>>(), [LEASE]);
+    }
+    let cluster = world.at(FIRST, &token, hello("prod")).await.unwrap().cluster;
+    let store = &world.control.store;
+    let stored = |name: &str| store.read(|reader| stored::get(reader, cluster, name)).unwrap();
+    assert!(stored(LEASE).is_some());
+    for name in ["made-up-0-0", "made-up-2-6"] {
+        assert_eq!(stored(name), None);
+        let made_up = PlacePut { lease: name.to_owned(), ..place(cluster, 1, 1, Some("x")) };
+        assert_eq!(kind(world.at(FIRST, &token, made_up).await), FaultKind::Conflict);
+    }
 }

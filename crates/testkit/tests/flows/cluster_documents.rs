@@ -1,0 +1,230 @@
+//! What a gateway takes for the configuration of its cluster, when control says otherwise.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use keysherd_api::commands::OwnCredential;
+use keysherd_api::{Config, Configs, Services};
+use keysherd_base::{AccessId, AccountId, Fault, ItemPath, Secret, Uid};
+use keysherd_crypto::random::SystemRng;
+use keysherd_domain::cluster::config_path;
+use keysherd_gateway::{ClusterConfigs, ConfigStore, Membership, MembershipConfig};
+use keysherd_plane::clusters::ClusterConfigPut;
+use keysherd_plane::grants::{GrantedItem, WriteTarget};
+use keysherd_plane::{GatewayReply, Reply};
+use keysherd_testkit::{Rig, Settings};
+use serde_json::{Value, json};
+
+use crate::cheating::{Forger, granted};
+
+const KIND: &str = "k8s";
+const NAME: &str = "prod";
+/// How long to wait until looking again.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// A gateway in a cluster.
+struct Member {
+    rig: Rig,
+    access_id: AccessId,
+    local: Arc<ConfigStore>,
+    membership: Arc<Membership>,
+    configs: Arc<ClusterConfigs>,
+}
+
+impl Member {
+    async fn new() -> Self {
+        let rig = Rig::new(Settings::default()).await;
+        let name = json!({"name": "/gateways/prod"});
+        let made = rig.call("auth-method-create-api-key", name).await.unwrap();
+        let access_id = AccessId::parse(made["access_id"].as_str().unwrap()).unwrap();
+        let key = made["access_key"].as_str().unwrap().to_owned();
+        let local = ConfigStore::open(&rig.gateway_home(), SystemRng::handle()).unwrap();
+        let local = Arc::new(local);
+        let membership = join(rig.services.clone(), access_id.clone(), key);
+        let crypt = rig.gateway.clone();
+        let configs = ClusterConfigs::start(local.clone(), membership.clone(), crypt);
+        let this = Self { rig, access_id, local, membership, configs };
+        this.until("the cluster to be joined", || this.membership.joined().is_some()).await;
+        this
+    }
+
+    fn path(&self) -> ItemPath {
+        config_path(&self.access_id, NAME).unwrap()
+    }
+
+    /// Waits: control holds questions, so nothing here can go by a clock that stands still.
+    async fn until(&self, what: &str, mut done: impl FnMut() -> bool) {
+        let mut news = self.configs.news();
+        for _ in 0..2_000 {
+            if done() {
+                return;
+            }
+            // Not everything that is waited for is told.
+            let _told = tokio::time::timeout(LOOK, news.changed()).await;
+        }
+        panic!("waited in vain for {what}: {:?}", self.membership.health());
+    }
+
+    fn config(&self, account: AccountId, body: &str) -> Config {
+        Config {
+            account,
+            kind: KIND,
+            name: "mine".to_owned(),
+            access_id: self.access_id.clone(),
+            body: Secret::new(body.to_owned()),
+        }
+    }
+
+    /// What is in force of the configuration of that name.
+    fn body(&self) -> Option<String> {
+        let found = self.configs.get(self.rig.account, KIND, "mine").unwrap();
+        found.map(|(_, body)| body.expose().clone())
+    }
+
+    fn signs(&self) -> Option<String> {
+        let found = self.configs.of_method(KIND, "mine", &self.access_id).unwrap();
+        found.map(|body| body.expose().clone())
+    }
+
+    /// Another gateway of the cluster that puts this document in place.
+    async fn stored_elsewhere(&self, replaces: u32, document: &Value) {
+        let ctx = self.membership.ctx("gateway-update-config").await.unwrap();
+        let cluster = self.membership.joined().unwrap().cluster;
+        let target = WriteTarget::GatewayCluster { cluster, path: self.path(), replaces };
+        let text = Secret::new(document.to_string().into_bytes());
+        let sealed = self.rig.services.crypt.seal(&ctx, target, text).await.unwrap();
+        let put = ClusterConfigPut { cluster, version: sealed.version, value: sealed.value };
+        ctx.ask(put).await.unwrap();
+    }
+
+    fn entry(&self, account: AccountId, body: &str) -> Value {
+        json!({
+            "account": account, "kind": KIND, "name": "mine", "access_id": self.access_id,
+            "body": body,
+        })
+    }
+
+    /// Changes something, which needs the newest document.
+    async fn changed(&self) -> Result<bool, Fault> {
+        self.configs.remove(self.rig.account, KIND, "none").await
+    }
+}
+
+fn join(services: Arc<Services>, access_id: AccessId, key: String) -> Arc<Membership> {
+    let config = MembershipConfig {
+        services,
+        access_id,
+        credential: OwnCredential::AccessKey(Secret::new(key)),
+        address: [192, 0, 2, 9].into(),
+        name: NAME.to_owned(),
+        display_name: None,
+        url: None,
+        protection_key: None,
+        host: "gw".to_owned(),
+        program: "1".to_owned(),
+    };
+    Membership::start(config).unwrap()
+}
+
+fn document(entries: &[Value]) -> Value {
+    json!({"format": 1, "entries": entries})
+}
+
+/// Control serves a value that a client stored, and that reads as a document, as the cluster's
+/// configuration: under the value's own name, under the cluster's, and after all names that a
+/// client could give it.
+#[tokio::test]
+async fn a_secret_of_the_account_is_not_the_configuration() {
+    let member = Member::new().await;
+    let rig = &member.rig;
+    let evil = document(&[member.entry(rig.account, "evil")]).to_string();
+    crate::create(rig, "/evil", &evil).await.unwrap();
+    let ours = document(&[member.entry(rig.account, "ours")]);
+    member.stored_elsewhere(0, &ours).await;
+    member.until("ours to be in force", || member.body().as_deref() == Some("ours")).await;
+    // Nobody gets such a name attested, neither for a new value nor for one that is there.
+    let path = member.path();
+    let refused = crate::create(rig, path.as_str(), &evil).await.unwrap_err();
+    assert!(refused.public().contains(".gateway-clusters"), "{refused:?}");
+    let rename = json!({"name": "/evil", "new-name": path.as_str()});
+    rig.call("update-item", rename).await.unwrap_err();
+    let secret = granted(rig, "/evil").await;
+    for path in [secret.path.clone(), member.path()] {
+        let item = GrantedItem { path, ..secret.clone() };
+        Forger::of(rig).serve(rig, item);
+        let tried = read_as_document(&member).await;
+        let told = format!("{:?}", tried.unwrap_err());
+        assert!(told.contains("no gateway of the cluster") && !told.contains("evil"), "{told}");
+        rig.plane.be_honest();
+        assert_eq!(member.body().as_deref(), Some("ours"));
+    }
+    // The control: what a gateway of the cluster sealed is taken.
+    let next = document(&[member.entry(rig.account, "next")]);
+    member.stored_elsewhere(1, &next).await;
+    member.until("the next to be in force", || member.body().as_deref() == Some("next")).await;
+}
+
+/// A gateway of the cluster that has only just started, and reads what control says there is.
+async fn read_as_document(member: &Member) -> Result<bool, Fault> {
+    let forged = ClusterConfigs::start(
+        member.local.clone(),
+        member.membership.clone(),
+        member.rig.gateway.clone(),
+    );
+    let mut news = forged.news();
+    for _ in 0..50 {
+        let outcome = forged.remove(member.rig.account, KIND, "none").await;
+        // What it asks by itself at the start may be in one batch with this, for which the forged
+        // permit is not good.
+        if !matches!(&outcome, Err(fault) if fault.public().contains("managers answered")) {
+            return outcome;
+        }
+        let _told = tokio::time::timeout(LOOK, news.changed()).await;
+    }
+    panic!("the forged permit is never good");
+}
+
+/// A document may only be about the account of its cluster.
+#[tokio::test]
+async fn entries_for_other_accounts_are_nothing() {
+    let member = Member::new().await;
+    let other = AccountId(Uid([7; 16]));
+    member.local.put(member.config(other, "local"), None).await.unwrap();
+    let entries = [member.entry(other, "foreign"), {
+        let mut second = member.entry(member.rig.account, "ours");
+        second["name"] = "second".into();
+        second
+    }];
+    member.stored_elsewhere(0, &document(&entries)).await;
+    let second = || member.configs.get(member.rig.account, KIND, "second").unwrap();
+    member.until("the document to be in force", || second().is_some()).await;
+    assert_eq!(member.signs().as_deref(), Some("local"));
+    let found = member.configs.get(other, KIND, "mine").unwrap().unwrap();
+    assert_eq!(found.1.expose(), "local");
+    assert_eq!(member.configs.of_kind(KIND).len(), 2);
+}
+
+/// Control says that the cluster has no configuration any more: what is in force stays, and what
+/// the gateway had before does not come back, not even when the cluster's entry is deleted.
+#[tokio::test]
+async fn an_older_configuration_does_not_come_back() {
+    let member = Member::new().await;
+    let account = member.rig.account;
+    member.local.put(member.config(account, "stale"), None).await.unwrap();
+    assert_eq!(member.body().as_deref(), Some("stale"));
+    member.stored_elsewhere(0, &document(&[member.entry(account, "ours")])).await;
+    member.until("ours to be in force", || member.body().as_deref() == Some("ours")).await;
+    member.rig.plane.tamper(|_, reply| {
+        if let Reply::Gateways(GatewayReply::ClusterSync(reply)) = reply {
+            reply.version = 0;
+        }
+    });
+    let said = || member.membership.joined().map(|joined| joined.version);
+    member.until("the lie to arrive", || said() == Some(0)).await;
+    member.changed().await.unwrap();
+    assert_eq!(member.body().as_deref(), Some("ours"));
+    member.rig.plane.be_honest();
+    member.until("the truth to arrive", || said() == Some(1)).await;
+    member.stored_elsewhere(1, &document(&[])).await;
+    member.until("the entry to be gone", || member.body().is_none()).await;
+}
