@@ -175,20 +175,18 @@ const absentAssociation = { 'assoc-id': `ass-${'0'.repeat(20)}` };
 // Where the gateway sends the audit log; switched off, as nobody is there to take it.
 const logTargets =
   JSON.parse(readFileSync(new URL('../log-targets.json', import.meta.url), 'utf8'));
-let logReader;
-/** Names somebody to read the log as, with a command that no official SDK knows. */
-const needLogReader = () => {
-  logReader ??= (async () => {
-    const [name, role] = [fresh('log-reader'), fresh('log-readers')];
-    const made = await act('auth-method-create-api-key', { name });
-    await act('create-role', { name: role, 'audit-access': 'all' });
-    await act('assoc-role-am', { 'role-name': role, 'am-name': name });
-    await ownCommand('gateway-update-log-reader', {
-      'reader-access-id': made.access_id, 'reader-access-key': made.access_key,
-      token: await admin(),
-    });
-  })();
-  return logReader;
+/** Names somebody to read the log as, with a command that no official SDK knows. Each time anew:
+ * when the cluster was deleted in between, its reader went with it. */
+const needLogReader = async () => {
+  await ownCluster();
+  const [name, role] = [fresh('log-reader'), fresh('log-readers')];
+  const made = await act('auth-method-create-api-key', { name });
+  await act('create-role', { name: role, 'audit-access': 'all' });
+  await act('assoc-role-am', { 'role-name': role, 'am-name': name });
+  await ownCommand('gateway-update-log-reader', {
+    'reader-access-id': made.access_id, 'reader-access-key': made.access_key,
+    token: await admin(),
+  });
 };
 /** A key file as Google makes them, in base64. */
 const serviceAccount = async () => {

@@ -617,9 +617,12 @@ with open(os.path.join(os.path.dirname(__file__), "..", "log-targets.json"),
     LOG_TARGETS = json.load(file)
 
 
-@functools.cache
 def log_reader():
-    """Names somebody to read the log as, with a command that no official SDK knows."""
+    """Names somebody to read the log as, with a command that no official SDK knows.
+
+    Each time anew: when the cluster was deleted in between, its reader went with it.
+    """
+    own_cluster()
     method, access_id, access_key = identities.new_identity("log-reader")
     name = world().name("log-readers")
     do("create-role", name=name, audit_access="all")
