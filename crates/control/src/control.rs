@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use keysherd_authn::{Web, World};
-use keysherd_base::{ClockHandle, Fault, RngHandle, Timestamp, Uid};
+use keysherd_base::{ClockHandle, Fault, RngHandle, Secret, Timestamp, Uid};
 use keysherd_crypto::hash::HmacKey;
 use keysherd_crypto::sign::{PublicKey, SigningKey};
 use keysherd_crypto::vault::VaultKey;
@@ -134,7 +134,7 @@ impl Control {
             setup_token,
             rewraps: RewrapLeases::default(),
             clusters: Live::default(),
-            changes: Changes::new(Uid::random(&*rng)?),
+            changes: Changes::new(Uid::random(&*rng)?, &Secret::new(rng.array()?)),
             used: shared.then(|| InStore(store.clone())),
             world,
             started,

@@ -11,12 +11,10 @@ mod receipt;
 #[cfg(test)]
 mod tests;
 
-use keysherd_base::{AccountId, ItemPath, Uid};
-use keysherd_crypto::hash::sha256;
+use keysherd_base::{AccountId, ItemPath, Secret, Uid};
+use keysherd_crypto::hash::HmacKey;
 use keysherd_plane::cache::Tie;
 use keysherd_store::changes::{Change, Touched};
-
-const LABEL: &[u8] = b"KSC1/tie\0";
 
 /// What a decision hangs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,29 +29,40 @@ pub(crate) enum What<'a> {
     Token(Uid),
 }
 
-/// The tie that stands for `what`. Gateways learn nothing from it but that it ended.
-pub(crate) fn tie(account: AccountId, what: What<'_>) -> Tie {
-    let (kind, thing): (u8, &[u8]) = match &what {
-        What::Identities => (1, &[]),
-        What::Items => (2, &[]),
-        What::Item(path) => (3, path.as_str().as_bytes()),
-        What::Token(id) => (4, id.as_bytes()),
-    };
-    let hash = sha256(&[LABEL, account.0.as_bytes(), &[kind], thing]);
-    let mut tie = Tie::default();
-    tie.copy_from_slice(&hash[..16]);
-    tie
-}
+/// Makes ties, under a key that is drawn for this process and never leaves it: whoever sees ties
+/// learns from them that something ended, and cannot try names.
+pub(crate) struct Ties(HmacKey);
 
-/// The tie that a change ends, if it ends one.
-pub(crate) fn ended_by(change: &Change) -> Option<Tie> {
-    let what = match &change.what {
-        Touched::Identities => What::Identities,
-        Touched::Items => What::Items,
-        Touched::Item { path, .. } => What::Item(path),
-        Touched::Token { token, .. } => What::Token(*token),
-        // No read hangs on logins, and those by universal-identity tokens are not kept.
-        Touched::Logins { .. } | Touched::UidTokens { .. } => return None,
-    };
-    Some(tie(change.account, what))
+impl Ties {
+    /// Under this key.
+    pub(crate) fn new(key: &Secret<[u8; 32]>) -> Self {
+        Self(HmacKey::new(key.expose()))
+    }
+
+    /// The tie that stands for `what`.
+    pub(crate) fn tie(&self, account: AccountId, what: What<'_>) -> Tie {
+        let (kind, thing): (u8, &[u8]) = match &what {
+            What::Identities => (1, &[]),
+            What::Items => (2, &[]),
+            What::Item(path) => (3, path.as_str().as_bytes()),
+            What::Token(id) => (4, id.as_bytes()),
+        };
+        let tag = self.0.tag(&[account.0.as_bytes(), &[kind], thing]);
+        let mut tie = Tie::default();
+        tie.copy_from_slice(&tag[..16]);
+        tie
+    }
+
+    /// The tie that a change ends, if it ends one.
+    pub(crate) fn ended_by(&self, change: &Change) -> Option<Tie> {
+        let what = match &change.what {
+            Touched::Identities => What::Identities,
+            Touched::Items => What::Items,
+            Touched::Item { path, .. } => What::Item(path),
+            Touched::Token { token, .. } => What::Token(*token),
+            // No read hangs on logins, and those by universal-identity tokens are not kept.
+            Touched::Logins { .. } | Touched::UidTokens { .. } => return None,
+        };
+        Some(self.tie(change.account, what))
+    }
 }

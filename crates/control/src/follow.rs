@@ -14,7 +14,6 @@ use keysherd_store::login_guards::{self, GuardRow, PlaceRow};
 use keysherd_store::{Reader, revoked_tokens};
 
 use crate::control::Control;
-use crate::edge_reads::ended_by;
 
 /// Commits that are followed one by one; beyond it everything is forgotten.
 const ROWS_MAX: usize = 10_000;
@@ -104,7 +103,7 @@ impl Control {
 
     /// Forgets here first, then lists it for gateways: whoever knows the number knows the change.
     fn forget(&self, change: Change) {
-        let ended = ended_by(&change);
+        let ended = self.changes.ties.ended_by(&change);
         let Change { account, what } = change;
         match what {
             Touched::Identities => self.directory.forget(account),

@@ -7,11 +7,15 @@
 //! | [`offline`] | what administrators allow while control is not reached |
 //! | [`listener`] | asks control, several times a second, what has ended |
 //! | [`journal`] | has every such answer on disk before it leaves, and brings it to control |
-//! | this file | the decisions, with ciphertext and sealed keys, each for one caller |
+//! | this file | the decisions, with ciphertext, each for one caller |
 //!
 //! Only decisions are kept that control made for this very token, address, client type, command and
 //! list of names; nobody else is ever answered with them. A change that goes through this gateway
 //! puts everything it keeps to the test before it is answered.
+//!
+//! No keys are kept here: the key cache has them, for as long as it may ([`crate::key_cache`]). A
+//! decision whose key is gone answers nothing, so that managers, and through them the owner's
+//! orders, have their say.
 
 mod coherence;
 mod journal;
@@ -35,13 +39,12 @@ use keysherd_plane::{Caller, PlaneHandle};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use tokio::sync::Notify;
-use tokio::time::Instant;
 
-pub(crate) use self::coherence::Moment;
 use self::coherence::{Coherence, LEASE, Tied};
 use self::journal::{Entry, Journal};
 pub(crate) use self::observed::ObservedPlane;
 use self::offline::OfflinePolicies;
+use crate::moment::{Clocks, Moment};
 
 /// Bytes that count as one item: a larger one counts as several.
 const ITEM_BYTES: usize = 4_096;
@@ -74,6 +77,10 @@ pub struct CacheHealth {
     pub offline: u64,
     /// Bytes of the journal that control has not yet.
     pub journal_bytes: u64,
+    /// Files of the journal that control refuses: they are another gateway's, as it knows them.
+    pub journals_refused: u64,
+    /// Reads since the start that control did not record, because it did not know its receipts.
+    pub unproven: u64,
 }
 
 /// The cache.
@@ -81,8 +88,7 @@ pub(crate) struct ReadCache {
     entries: Cache<[u8; 32], Arc<Kept>, ByItems>,
     coherence: Mutex<Coherence>,
     journal: Journal,
-    clock: ClockHandle,
-    started: Instant,
+    clocks: Clocks,
     settings: CacheSettings,
     /// Something of this gateway's own may have ended: ask at once.
     poke: Notify,
@@ -100,20 +106,12 @@ pub(crate) enum Ground {
     Offline,
 }
 
-/// What is kept of one item.
-pub(crate) struct KeptItem {
-    /// What control granted, ciphertext included.
-    pub(crate) item: Arc<GrantedItem>,
-    /// The key of each version, sealed as the key cache has it.
-    pub(crate) keys: Vec<Arc<[u8]>>,
-}
-
-/// A decision, and all that answers it.
+/// A decision, and all that answers it but keys.
 pub(crate) struct Kept {
     /// The caller's account and auth method.
     method: (Uid, AccessId),
-    /// In the order of the call.
-    pub(crate) items: Vec<KeptItem>,
+    /// What control granted, ciphertext included, in the order of the call.
+    pub(crate) items: Vec<Arc<GrantedItem>>,
     tied: Tied,
     asked: Moment,
     good: Duration,
@@ -125,12 +123,9 @@ struct ByItems;
 
 impl Weighter<[u8; 32], Arc<Kept>> for ByItems {
     fn weight(&self, _: &[u8; 32], kept: &Arc<Kept>) -> u64 {
-        let versions = |kept: &KeptItem| -> usize {
-            let ciphertext = kept.item.versions.iter().map(|version| version.ciphertext.len());
-            ciphertext.chain(kept.keys.iter().map(|key| key.len())).sum()
-        };
-        let item = |kept: &KeptItem| {
-            let bytes = ENTRY_BYTES + kept.item.path.as_str().len() + versions(kept);
+        let item = |item: &Arc<GrantedItem>| {
+            let ciphertext = item.versions.iter().map(|version| version.ciphertext.len());
+            let bytes = ENTRY_BYTES + item.path.as_str().len() + ciphertext.sum::<usize>();
             bytes.div_ceil(ITEM_BYTES)
         };
         kept.items.iter().map(item).sum::<usize>().max(1) as u64
@@ -168,8 +163,7 @@ impl ReadCache {
             entries,
             coherence: Mutex::default(),
             journal,
-            clock,
-            started: Instant::now(),
+            clocks: Clocks::new(clock),
             settings,
             poke: Notify::new(),
             hits: AtomicU64::new(0),
@@ -189,18 +183,21 @@ impl ReadCache {
 
     /// How it is.
     pub(crate) fn health(&self) -> CacheHealth {
+        let (journals_refused, unproven) = self.journal.problems();
         CacheHealth {
             entries: self.entries.len(),
             coherent: self.coherence().is_alive(self.moment()),
             hits: self.hits.load(Ordering::Relaxed),
             offline: self.offline_hits.load(Ordering::Relaxed),
             journal_bytes: self.journal.waiting_bytes(),
+            journals_refused,
+            unproven,
         }
     }
 
     /// Now, by both clocks.
     pub(crate) fn moment(&self) -> Moment {
-        Moment { wall: self.clock.now(), run: self.started.elapsed() }
+        self.clocks.now()
     }
 
     /// What is allowed while control is not reached.
@@ -257,14 +254,14 @@ impl ReadCache {
         &self,
         (caller, items, version): (&Caller, &[ItemRef], VersionWish),
         asked: Moment,
-        (account, granted): (Uid, Vec<KeptItem>),
+        (account, granted): (Uid, Vec<Arc<GrantedItem>>),
         keep: Keep,
         ttl_seconds_max: u32,
     ) {
         let Some(key) = key::of(caller, items, version) else { return };
         let ttl = Duration::from_secs(self.settings.ttl_seconds.min(ttl_seconds_max).into());
         let good = Duration::from_millis(keep.good_millis).min(ttl);
-        let Some(tied) = self.coherence().tie(&keep) else { return };
+        let Some(tied) = self.coherence().tie(&keep, asked) else { return };
         let (method, receipt) = ((account, keep.access_id), keep.receipt);
         let kept = Kept { method, items: granted, tied, asked, good, receipt };
         self.entries.insert(key, Arc::new(kept));
@@ -275,9 +272,9 @@ impl ReadCache {
         self.journal.drain(limit).await;
     }
 
-    /// Forgets everything.
+    /// Forgets everything, also what is on its way.
     pub(crate) fn clear(&self) {
-        self.coherence().forget();
+        self.coherence().forget_until(self.moment());
         self.entries.clear();
     }
 
@@ -296,7 +293,7 @@ impl ReadCache {
             Ground::Coherent => self.coherence().covers(kept.asked, now),
             Ground::Offline => {
                 let silent = self.coherence().silent(kept.asked, now);
-                let paths = kept.items.iter().map(|kept| kept.item.path.as_str());
+                let paths = kept.items.iter().map(|item| item.path.as_str());
                 silent.is_some_and(|silent| {
                     silent >= LEASE && self.policies.allow(&kept.method, paths, silent)
                 })

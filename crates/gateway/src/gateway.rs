@@ -144,7 +144,7 @@ impl Gateway {
         let spool = spool.map(Arc::new);
         let incidents = Arc::new(Incidents::new(home.as_deref(), plane.clone(), clock.clone()));
         let unconfirmed = spool.is_some() && !strict.writes;
-        let keys = Arc::new(KeyCache::new(clock.clone(), &*rng, config.key_cache_seconds)?);
+        let keys = open_keys(&config)?;
         let cache = keys.clone();
         let managers = Arc::new(Managers::new(config.instance, config.bundle, config.links));
         if let Some(home) = &config.home {
@@ -246,14 +246,19 @@ impl Gateway {
         Ok((manifest, threshold))
     }
 
-    /// Goes on with a newer trust bundle and the ways to its managers.
+    /// Goes on with a newer trust bundle and the ways to its managers. What was opened under the
+    /// one before is forgotten.
     pub fn trust(&self, bundle: Arc<PinnedBundle>, links: Links) {
+        self.cache.bound(bundle.bundle().cache_ttl_seconds_max);
         self.managers.trust(bundle, links);
+        self.forget_keys();
     }
 
-    /// Forgets every opened key; what is read next is derived again.
+    /// Forgets every opened key, also of what is under way; it is derived again for what comes
+    /// next.
     pub fn forget_keys(&self) {
         self.cache.clear();
+        self.transit.clear();
         self.reads.iter().for_each(|reads| reads.clear());
     }
 
@@ -306,6 +311,13 @@ impl Gateway {
     }
 }
 
+/// The cache of opened keys, within the owner's bound.
+fn open_keys(config: &GatewayConfig) -> Result<Arc<KeyCache>, Fault> {
+    let keys = KeyCache::new(config.clock.clone(), &*config.rng, config.key_cache_seconds)?;
+    keys.bound(config.bundle.bundle().cache_ttl_seconds_max);
+    Ok(Arc::new(keys))
+}
+
 /// The cache, if there is one, and the way to control that it watches.
 fn open_cache(config: &GatewayConfig) -> (Option<Arc<ReadCache>>, PlaneHandle) {
     let GatewayConfig { plane, clock, rng, cache, home, .. } = config;
@@ -338,7 +350,14 @@ impl Crypt for Gateway {
         &'a self,
         order: &'a [u8],
     ) -> BoxFuture<'a, Result<Vec<ManagerSaid<TakenOrder>>, Fault>> {
-        Box::pin(orders::bring(&self.managers, order))
+        Box::pin(async move {
+            let said = orders::bring(&self.managers, order).await?;
+            // What the owner freezes or destroys through this gateway ends here at once.
+            if said.iter().any(|manager| manager.said.is_ok()) {
+                self.forget_keys();
+            }
+            Ok(said)
+        })
     }
 
     fn key_reports(

@@ -1,118 +1,140 @@
 //! The class-1 cache (`fragments.md` 5.13): payload keys in memory, encrypted under a key that dies
 //! with the process, each for a bounded time.
 //!
-//! A hit replaces the managers, never the control plane: every read is authorized and audited
-//! before this cache is asked. It is keyed by a hash of a whole wrap, its commitment
-//! included, so a changed value can never be opened with a stale key, and a value that is said to
-//! be under another key cannot be opened without asking for that key.
+//! Nothing else in a gateway keeps a key that opens values. So whoever freezes or destroys a key or
+//! takes a customer fragment away, has ended what it opens once the time of an entry is over, which
+//! is counted from before the managers were asked, by both clocks. Only while control is not
+//! reached, and administrators allow reads all the same, is that the longer time that the owner's
+//! bundle says, which is a minute unless the owner signs more.
+//!
+//! A hit replaces the managers, never a decision: control's, or a kept one of it
+//! ([`crate::cache`]). It is keyed by a hash of a whole wrap, its commitment included, so a changed
+//! value can never be opened with a stale key, and a value that is said to be under another key
+//! cannot be opened without asking for that key.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
-use keysherd_base::{ClockHandle, Rng, RngFailed, Timestamp};
+use keysherd_base::{ClockHandle, Rng, RngFailed};
 use keysherd_crypto::envelope::PayloadKey;
 use keysherd_crypto::memory::Sealer;
 use quick_cache::sync::Cache;
 
+use crate::moment::{Clocks, Moment};
+
+#[cfg(test)]
+mod tests;
+
 /// Keys kept at most. One entry is about 200 bytes.
 const KEYS_MAX: usize = 100_000;
+/// Seconds an opened key may be kept, whatever the cache is set to.
+const TTL_SECONDS_MAX: u32 = 60;
+
+/// When somebody began to have a key derived.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked {
+    at: Moment,
+    /// How often everything had been forgotten by then.
+    round: u64,
+}
 
 #[derive(Clone)]
 struct Entry {
     sealed: Arc<[u8]>,
-    expires: Timestamp,
+    asked: Asked,
 }
 
 /// The cache.
 pub(crate) struct KeyCache {
     entries: Cache<[u8; 32], Entry>,
     sealer: Sealer,
-    clock: ClockHandle,
-    ttl_seconds: i64,
+    clocks: Clocks,
+    own_seconds: u32,
+    owner_seconds: AtomicU32,
+    /// How often everything was forgotten.
+    round: AtomicU64,
 }
 
 impl KeyCache {
-    /// An empty cache whose entries live `ttl_seconds`; 0 switches it off.
+    /// An empty cache whose entries live `ttl_seconds`, at most [`TTL_SECONDS_MAX`]; 0 switches it
+    /// off.
     pub(crate) fn new(
         clock: ClockHandle,
         rng: &dyn Rng,
         ttl_seconds: i64,
     ) -> Result<Self, RngFailed> {
-        let sealer = Sealer::new(rng)?;
-        Ok(Self { entries: Cache::new(KEYS_MAX), sealer, clock, ttl_seconds })
+        let own = ttl_seconds.clamp(0, TTL_SECONDS_MAX.into());
+        Ok(Self {
+            entries: Cache::new(KEYS_MAX),
+            sealer: Sealer::new(rng)?,
+            clocks: Clocks::new(clock),
+            own_seconds: u32::try_from(own).unwrap_or(0),
+            owner_seconds: AtomicU32::new(TTL_SECONDS_MAX),
+            round: AtomicU64::new(0),
+        })
     }
 
     /// Seconds an entry lives at most; 0: there are none.
-    pub(crate) fn ttl_seconds(&self) -> i64 {
-        self.ttl_seconds
+    pub(crate) fn ttl_seconds(&self) -> u32 {
+        self.own_seconds.min(self.offline_seconds())
     }
 
-    /// Forgets everything.
+    /// Seconds an entry is used while control is not reached.
+    fn offline_seconds(&self) -> u32 {
+        if self.own_seconds == 0 { 0 } else { self.owner_seconds.load(Ordering::Acquire) }
+    }
+
+    /// From now on no entry is used for longer than the owner's bundle says.
+    pub(crate) fn bound(&self, owner_seconds: u32) {
+        self.owner_seconds.store(owner_seconds, Ordering::Release);
+    }
+
+    /// Forgets everything, also what is on its way.
     pub(crate) fn clear(&self) {
+        self.round.fetch_add(1, Ordering::AcqRel);
         self.entries.clear();
     }
 
-    /// Seals a key for this process's memory.
-    pub(crate) fn seal(&self, key: &PayloadKey) -> Arc<[u8]> {
-        self.sealer.seal(key.as_bytes().expose()).into()
-    }
-
-    /// Opens what [`Self::seal`] gave.
-    pub(crate) fn open(&self, sealed: &[u8]) -> Option<PayloadKey> {
-        PayloadKey::from_slice(self.sealer.open(sealed)?.expose())
+    /// To be called before the managers are asked for a key that is put here.
+    pub(crate) fn asked(&self) -> Asked {
+        let round = self.round.load(Ordering::Acquire);
+        Asked { at: self.clocks.now(), round }
     }
 
     /// The key of the wrap with this identity, unless it is too old.
-    pub(crate) fn get(&self, commitment: &[u8; 32]) -> Option<PayloadKey> {
-        let entry = self.entries.get(commitment)?;
-        if entry.expires <= self.clock.now() {
-            self.entries.remove(commitment);
+    pub(crate) fn get(&self, identity: &[u8; 32]) -> Option<PayloadKey> {
+        self.find(identity, self.ttl_seconds())
+    }
+
+    /// The same, for what may be read while control is not reached.
+    pub(crate) fn get_offline(&self, identity: &[u8; 32]) -> Option<PayloadKey> {
+        self.find(identity, self.offline_seconds())
+    }
+
+    fn find(&self, identity: &[u8; 32], seconds: u32) -> Option<PayloadKey> {
+        let Entry { sealed, asked } = self.entries.get(identity)?;
+        if !self.is_good(asked, self.offline_seconds()) {
+            self.entries.remove(identity);
             return None;
         }
-        self.open(&entry.sealed)
+        if !self.is_good(asked, seconds) {
+            return None;
+        }
+        PayloadKey::from_slice(self.sealer.open(&sealed)?.expose())
     }
 
-    /// Keeps `key` for the shorter of the cache's own time and `ttl_seconds`.
-    pub(crate) fn put(&self, commitment: [u8; 32], key: &PayloadKey, ttl_seconds: i64) {
-        let ttl = self.ttl_seconds.min(ttl_seconds);
-        if ttl > 0 {
-            let sealed = self.seal(key);
-            let expires = self.clock.now().plus_seconds(ttl);
-            self.entries.insert(commitment, Entry { sealed, expires });
+    /// Keeps a key that somebody began to have derived at `asked`.
+    pub(crate) fn put(&self, identity: [u8; 32], key: &PayloadKey, asked: Asked) {
+        if self.is_good(asked, self.offline_seconds()) {
+            let sealed = self.sealer.seal(key.as_bytes().expose()).into();
+            self.entries.insert(identity, Entry { sealed, asked });
         }
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use keysherd_base::ManualClock;
-    use keysherd_crypto::random::SystemRng;
-
-    use super::*;
-
-    fn key(byte: u8) -> PayloadKey {
-        PayloadKey::from_slice(&[byte; 96]).unwrap()
-    }
-
-    #[test]
-    fn an_entry_lives_as_long_as_the_shorter_time() {
-        let clock = Arc::new(ManualClock::new(Timestamp(0)));
-        let cache = KeyCache::new(clock.clone(), &SystemRng, 60).unwrap();
-        cache.put([1; 32], &key(1), 10);
-        cache.put([2; 32], &key(2), 3_600);
-        assert_eq!(cache.get(&[1; 32]).unwrap().as_bytes().expose(), &[1; 96]);
-        assert!(cache.get(&[3; 32]).is_none());
-        clock.advance_seconds(10);
-        assert!(cache.get(&[1; 32]).is_none());
-        assert!(cache.get(&[2; 32]).is_some());
-        clock.advance_seconds(50);
-        assert!(cache.get(&[2; 32]).is_none());
-    }
-
-    #[test]
-    fn a_cache_that_is_off_keeps_nothing() {
-        let clock = Arc::new(ManualClock::new(Timestamp(0)));
-        let cache = KeyCache::new(clock, &SystemRng, 0).unwrap();
-        cache.put([1; 32], &key(1), 10);
-        assert!(cache.get(&[1; 32]).is_none());
+    fn is_good(&self, asked: Asked, seconds: u32) -> bool {
+        let ttl = Duration::from_secs(seconds.into());
+        let age = self.clocks.now().since(asked.at);
+        asked.round == self.round.load(Ordering::Acquire) && age.is_some_and(|age| age < ttl)
     }
 }

@@ -13,9 +13,8 @@ use std::time::Duration;
 use keysherd_base::ClockHandle;
 use keysherd_plane::clusters::{LeaseHeld, LeaseWish};
 use tokio::sync::watch;
-use tokio::time::Instant;
 
-use crate::cache::Moment;
+use crate::moment::{Clocks, Moment};
 
 #[cfg(test)]
 mod tests;
@@ -40,20 +39,19 @@ impl Held {
 pub(crate) struct Leases {
     wanted: Mutex<BTreeMap<&'static str, Option<Held>>>,
     changed: watch::Sender<()>,
-    clock: ClockHandle,
-    began: Instant,
+    clocks: Clocks,
 }
 
 impl Leases {
     /// Wants nothing yet.
     pub(crate) fn new(clock: ClockHandle) -> Self {
         let (wanted, changed) = (Mutex::default(), watch::Sender::new(()));
-        Self { wanted, changed, clock, began: Instant::now() }
+        Self { wanted, changed, clocks: Clocks::new(clock) }
     }
 
     /// Now, by both clocks.
     pub(crate) fn moment(&self) -> Moment {
-        Moment { wall: self.clock.now(), run: self.began.elapsed() }
+        self.clocks.now()
     }
 
     fn wanted(&self) -> MutexGuard<'_, BTreeMap<&'static str, Option<Held>>> {

@@ -23,6 +23,7 @@ mod links;
 mod logs;
 mod managers;
 mod membership;
+mod moment;
 mod needs;
 mod orders;
 mod reader;

@@ -17,18 +17,17 @@ use keysherd_plane::grants::{
 use quick_cache::sync::Cache;
 
 use crate::batcher::Batcher;
-use crate::cache::{Ground, Kept, KeptItem, Moment, ReadCache};
+use crate::cache::{Ground, Kept, ReadCache};
 use crate::derive::DerivedKek;
-use crate::key_cache::KeyCache;
+use crate::key_cache::{Asked, KeyCache};
 use crate::managers::Managers;
+use crate::moment::Moment;
 use crate::needs::wrap_of;
 use crate::seen::Seen;
 use crate::tenants::Tenants;
 
 /// Names whose keys were in the cache not long ago.
 const HINTS_MAX: usize = 200_000;
-/// Seconds an opened key may be kept, whatever the cache is set to (`fragments.md` 5.13).
-pub(crate) const KEY_TTL_SECONDS_MAX: i64 = 60;
 
 /// What the read path works with.
 pub(crate) struct ReaderParts {
@@ -70,8 +69,6 @@ pub(crate) struct Reader {
 struct Read {
     account: Uid,
     items: Vec<OpenedItem>,
-    /// The key of each version of each item.
-    keys: Vec<Vec<PayloadKey>>,
     /// Whether and how long it may be repeated.
     keep: Option<Keep>,
 }
@@ -144,7 +141,7 @@ impl Reader {
         self.check(account, &items, version, &mut read.items)?;
         let opened = self.keep(ctx, (&items, version), asked, read);
         self.tenants.learn(ctx.caller(), account);
-        let until = now.plus_seconds(self.keys.ttl_seconds().min(KEY_TTL_SECONDS_MAX));
+        let until = now.plus_seconds(self.keys.ttl_seconds().into());
         if now < until {
             for item in items {
                 self.hints.insert((account, item, version), until);
@@ -161,7 +158,7 @@ impl Reader {
         ground: Ground,
     ) -> Option<Vec<OpenedItem>> {
         let kept = cache.find(ctx.caller(), items, version, ground)?;
-        let mut opened = self.open_kept(&kept)?;
+        let mut opened = self.open_kept(&kept, ground)?;
         // Somebody may have been served a newer value by number: then control has the say.
         self.check(kept.account(), items, version, &mut opened).ok()?;
         if !cache.note(ctx.caller(), &kept, ground).await {
@@ -171,19 +168,9 @@ impl Reader {
         Some(opened)
     }
 
-    fn open_kept(&self, kept: &Kept) -> Option<Vec<OpenedItem>> {
-        let open = |kept: &KeptItem| {
-            let versions = kept.item.versions.iter().zip(&kept.keys);
-            let values = versions.map(|(version, sealed)| {
-                let key = self.keys.open(sealed)?;
-                let envelope = Envelope::parse(&version.ciphertext).ok()?;
-                open_value(&kept.item, version, &envelope, &key).ok()
-            });
-            Some(OpenedItem {
-                item: Arc::clone(&kept.item),
-                values: values.collect::<Option<_>>()?,
-            })
-        };
+    /// Opens it with the keys in memory; `None` when one of them is not there any more.
+    fn open_kept(&self, kept: &Kept, ground: Ground) -> Option<Vec<OpenedItem>> {
+        let open = |item: &Arc<GrantedItem>| self.open_warm(Arc::clone(item), ground).ok()?;
         kept.items.iter().map(open).collect()
     }
 
@@ -195,12 +182,9 @@ impl Reader {
         asked: Option<Moment>,
         read: Read,
     ) -> Vec<OpenedItem> {
-        let Read { account, items: opened, keys, keep } = read;
+        let Read { account, items: opened, keep } = read;
         if let (Some(cache), Some(asked), Some(keep)) = (&self.cache, asked, keep) {
-            let kept = opened.iter().zip(&keys).map(|(one, keys)| KeptItem {
-                item: Arc::clone(&one.item),
-                keys: keys.iter().map(|key| self.keys.seal(key)).collect(),
-            });
+            let kept = opened.iter().map(|one| Arc::clone(&one.item));
             let ttl_max = self.managers.bundle.load().bundle().cache_ttl_seconds_max;
             let call = (ctx.caller(), items, version);
             cache.keep(call, asked, (account, kept.collect()), keep, ttl_max);
@@ -315,32 +299,42 @@ impl Reader {
             return Err(other_grant());
         }
         let Granted::Read(items) = granted.granted else { return Err(other_grant()) };
-        let opened: Option<Vec<_>> = items
-            .into_iter()
-            .map(|item| {
-                let open = |version: &GrantedVersion| {
-                    let (envelope, key) = self.cached(version)?;
-                    Some(open_value(&item, version, &envelope, &key).map(|value| (value, key)))
-                };
-                let values: Option<Result<Vec<_>, Fault>> =
-                    item.versions.iter().map(open).collect();
-                Ok(values.transpose()?.map(|values| opened_item(item, values)))
-            })
-            .collect::<Result<_, Fault>>()?;
-        Ok(opened.map(|opened| {
-            let (items, keys) = opened.into_iter().unzip();
-            Read { account, items, keys, keep: granted.keep }
-        }))
+        let opened =
+            items.into_iter().map(|item| self.open_warm(item, Ground::Coherent).transpose());
+        let opened: Option<Result<Vec<_>, Fault>> = opened.collect();
+        Ok(opened.transpose()?.map(|items| Read { account, items, keep: granted.keep }))
     }
 
-    fn cached<'a>(&self, version: &'a GrantedVersion) -> Option<(Envelope<'a>, PayloadKey)> {
+    /// The item, opened with the keys in memory; `None` when one of them is not there.
+    fn open_warm(
+        &self,
+        item: Arc<GrantedItem>,
+        ground: Ground,
+    ) -> Result<Option<OpenedItem>, Fault> {
+        let open = |version: &GrantedVersion| {
+            let (envelope, key) = self.cached(version, ground)?;
+            Some(open_value(&item, version, &envelope, &key))
+        };
+        let values: Option<Result<Vec<_>, Fault>> = item.versions.iter().map(open).collect();
+        Ok(values.transpose()?.map(|values| OpenedItem { item, values }))
+    }
+
+    fn cached<'a>(
+        &self,
+        version: &'a GrantedVersion,
+        ground: Ground,
+    ) -> Option<(Envelope<'a>, PayloadKey)> {
         let envelope = Envelope::parse(&version.ciphertext).ok()?;
         let (_, wrap) = wrap_of(&envelope, &version.key)?;
-        let key = self.keys.get(&wrap.identity())?;
-        Some((envelope, key))
+        let key = match ground {
+            Ground::Coherent => self.keys.get(&wrap.identity()),
+            Ground::Offline => self.keys.get_offline(&wrap.identity()),
+        };
+        Some((envelope, key?))
     }
 
     async fn read_cold(&self, ctx: &Ctx, wish: Wish) -> Result<Read, Fault> {
+        let asked = self.keys.asked();
         let outcome = self.cold.derive(ctx.caller().clone(), wish, None).await;
         let derived = outcome.inspect_err(|fault| ctx.mark_fault(fault))?;
         ctx.mark(Recorded::Success);
@@ -353,13 +347,12 @@ impl Reader {
                 let values = item
                     .versions
                     .iter()
-                    .map(|version| self.open_derived(&item, version, &keks))
+                    .map(|version| self.open_derived(&item, version, &keks, asked))
                     .collect::<Result<_, Fault>>()?;
-                Ok(opened_item(item, values))
+                Ok(OpenedItem { item, values })
             })
             .collect();
-        let (items, keys) = opened?.into_iter().unzip();
-        Ok(Read { account, items, keys, keep: derived.granted.keep })
+        Ok(Read { account, items: opened?, keep: derived.granted.keep })
     }
 
     fn open_derived(
@@ -367,7 +360,8 @@ impl Reader {
         item: &GrantedItem,
         version: &GrantedVersion,
         keks: &[(PermitSlot, DerivedKek)],
-    ) -> Result<(OpenedValue, PayloadKey), Fault> {
+        asked: Asked,
+    ) -> Result<OpenedValue, Fault> {
         let unreadable = || cannot_open(item, version.version);
         let envelope = Envelope::parse(&version.ciphertext).map_err(|_| unreadable())?;
         let slot = version.permit_slot.ok_or_else(unreadable)?;
@@ -377,8 +371,8 @@ impl Reader {
         let dek = envelope.unwrap_dek(index, kek).map_err(|_| unreadable())?;
         let key = dek.payload_key(&envelope);
         let opened = open_value(item, version, &envelope, &key)?;
-        self.keys.put(wrap.identity(), &key, KEY_TTL_SECONDS_MAX);
-        Ok((opened, key))
+        self.keys.put(wrap.identity(), &key, asked);
+        Ok(opened)
     }
 }
 
@@ -386,14 +380,6 @@ impl Reader {
 pub(crate) fn payload_key(envelope: &Envelope<'_>, key: &KeyRef, kek: &Kek) -> Option<PayloadKey> {
     let (index, _) = wrap_of(envelope, key)?;
     Some(envelope.unwrap_dek(index, kek).ok()?.payload_key(envelope))
-}
-
-fn opened_item(
-    item: Arc<GrantedItem>,
-    values: Vec<(OpenedValue, PayloadKey)>,
-) -> (OpenedItem, Vec<PayloadKey>) {
-    let (values, keys) = values.into_iter().unzip();
-    (OpenedItem { item, values }, keys)
 }
 
 fn open_value(

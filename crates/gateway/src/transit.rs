@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use keysherd_api::{Ctx, Recorded, TransitMessage, TransitResult};
 use keysherd_base::{ClockHandle, Fault, KeyId, RngHandle, Secret, SecretBytes, Timestamp, Uid};
@@ -47,6 +47,8 @@ struct Window {
     opened: Timestamp,
     expires: Timestamp,
     messages: AtomicU32,
+    /// How often everything had been forgotten when it was asked for.
+    round: u64,
 }
 
 /// Keys at work on messages.
@@ -61,6 +63,8 @@ pub(crate) struct Transit {
     tenants: Arc<Tenants>,
     current: Cache<(KeyId, u32), Arc<Window>>,
     by_salt: Cache<[u8; 32], Arc<Window>>,
+    /// How often everything was forgotten.
+    round: AtomicU64,
 }
 
 /// What a granted key does to a message.
@@ -90,7 +94,20 @@ impl Transit {
             tenants,
             current: Cache::new(WINDOWS_MAX),
             by_salt: Cache::new(WINDOWS_MAX),
+            round: AtomicU64::new(0),
         })
+    }
+
+    /// Forgets every window, also those that are on their way.
+    pub(crate) fn clear(&self) {
+        self.round.fetch_add(1, Ordering::AcqRel);
+        self.current.clear();
+        self.by_salt.clear();
+    }
+
+    /// Whether nothing was forgotten since the window was asked for.
+    fn is_known(&self, window: &Window) -> bool {
+        window.round == self.round.load(Ordering::Acquire)
     }
 
     /// Encrypts messages, in order; one grant, and so one audit record, for each key.
@@ -173,7 +190,8 @@ impl Transit {
     ) -> Result<Option<Cipher>, Fault> {
         let now = self.clock.now();
         let usable = |window: &Arc<Window>| {
-            now < window.opened.plus_seconds(WINDOW_SECONDS_MAX)
+            self.is_known(window)
+                && now < window.opened.plus_seconds(WINDOW_SECONDS_MAX)
                 && window.messages.load(Ordering::Relaxed) < WINDOW_MESSAGES_MAX
         };
         let window = self.current.get(&(key.key_id, key.version)).filter(usable);
@@ -192,6 +210,7 @@ impl Transit {
             opened: window.opened,
             expires: now.plus_seconds(EXTENSION_SECONDS),
             messages: AtomicU32::new(messages),
+            round: window.round,
         });
         self.current.insert((key.key_id, key.version), longer.clone());
         self.by_salt.insert(window.salt, longer);
@@ -212,7 +231,8 @@ impl Transit {
             Message::Fixed { .. } => (NO_SALT, None),
         };
         let cached = com.and_then(|_| self.by_salt.get(&salt));
-        let cached = cached.filter(|window| window.expires > self.clock.now());
+        let cached =
+            cached.filter(|window| window.expires > self.clock.now() && self.is_known(window));
         if let Some(window) = cached {
             let wish = use_key(message, Some(version), salt, false);
             // The grant is for the key the caller named; the cached window may be another key's,
@@ -250,6 +270,7 @@ impl Transit {
         salt: [u8; 32],
         com: Option<[u8; 32]>,
     ) -> Result<Cipher, Fault> {
+        let round = self.round.load(Ordering::Acquire);
         let outcome = self.batcher.derive(ctx.caller().clone(), wish, com).await;
         let derived = outcome.inspect_err(|fault| ctx.mark_fault(fault))?;
         ctx.mark(Recorded::Success);
@@ -275,7 +296,7 @@ impl Transit {
             Granted::Transit { key, algorithm, .. } => {
                 // A message without a window names no salt: there is nothing to find it by.
                 let known_or_named = known.is_some() || com.is_some();
-                let window = Arc::new(self.window(&kek, key, salt));
+                let window = Arc::new(self.window(&kek, key, salt, round));
                 if known.is_some() {
                     self.current.insert((key.key_id, key.version), window.clone());
                 }
@@ -295,12 +316,13 @@ impl Transit {
 
     fn open_window(&self, key: &KeyRef) -> Option<(Arc<Window>, KeyRef)> {
         let window = self.current.get(&(key.key_id, key.version))?;
-        let fresh = window.expires > self.clock.now()
+        let fresh = self.is_known(&window)
+            && window.expires > self.clock.now()
             && window.messages.load(Ordering::Relaxed) < WINDOW_MESSAGES_MAX;
         fresh.then_some((window, *key))
     }
 
-    fn window(&self, kek: &Kek, key: KeyRef, salt: [u8; 32]) -> Window {
+    fn window(&self, kek: &Kek, key: KeyRef, salt: [u8; 32], round: u64) -> Window {
         let mut bytes = SecretBytes::new(kek.kek.expose().to_vec());
         bytes.expose_mut().extend_from_slice(&kek.com);
         Window {
@@ -310,6 +332,7 @@ impl Transit {
             opened: self.clock.now(),
             expires: self.clock.now().plus_seconds(WINDOW_SECONDS),
             messages: AtomicU32::new(1),
+            round,
         }
     }
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use keysherd_api::{Ctx, SealedWrite};
 use keysherd_base::{AccountId, ClockHandle, Fault, ItemPath, RngHandle, SecretBytes, Uid};
 use keysherd_crypto::envelope::{
-    Envelope, Header, Kek, NewWrap, SealOptions, WrapKind, WrapParams, confirm, detach, seal,
+    Envelope, Header, Kek, NewWrap, PayloadKey, SealOptions, WrapKind, WrapParams, confirm, detach,
+    seal,
 };
 use keysherd_crypto::hash::constant_time_eq;
 use keysherd_domain::cluster::is_config_path;
@@ -17,9 +18,9 @@ use keysherd_plane::items::SealedValue;
 
 use crate::batcher::Batcher;
 use crate::derive::{DerivedKek, too_few};
-use crate::key_cache::KeyCache;
+use crate::key_cache::{Asked, KeyCache};
 use crate::needs::wrap_of;
-use crate::reader::{KEY_TTL_SECONDS_MAX, payload_key};
+use crate::reader::payload_key;
 use crate::spool::{Entry, Spool};
 
 /// Type byte of envelopes: a value of an item.
@@ -68,6 +69,7 @@ impl Writer {
         }
         let salt = self.rng.array()?;
         let wish = Wish::Write { target, salt };
+        let asked = self.keys.asked();
         let outcome = self.batcher.derive(ctx.caller().clone(), wish, None).await;
         let derived = outcome.inspect_err(|fault| ctx.mark_fault(fault))?;
         let account = derived.granted.account.0;
@@ -100,7 +102,8 @@ impl Writer {
             let sealed = self.sealed(&header, &[wrap], &plaintext)?;
             self.opened_again(sealed, &key, kek, &plaintext)?
         };
-        let name_tag = name_tag(&ciphertext, &key, kek, &path);
+        let payload = self.keep_key(&ciphertext, &key, kek, asked);
+        let name_tag = payload.map(|payload| NameTag(payload.name_tag(path.as_str())));
         let value = SealedValue { ciphertext: ciphertext.into(), key, unconfirmed, name_tag };
         Ok(SealedWrite { uid, version, overwrite, format, value })
     }
@@ -169,11 +172,17 @@ impl Writer {
         if !constant_time_eq(opened.expose(), plaintext.expose()) {
             return Err(wrong());
         }
-        // Whoever writes a value often reads it next.
-        if let Some((_, wrap)) = wrap_of(&envelope, key) {
-            self.keys.put(wrap.identity(), &payload, KEY_TTL_SECONDS_MAX);
-        }
         Ok(sealed)
+    }
+
+    /// The payload key of what was sealed, which is kept: whoever writes a value often reads it
+    /// next.
+    fn keep_key(&self, sealed: &[u8], key: &KeyRef, kek: &Kek, asked: Asked) -> Option<PayloadKey> {
+        let envelope = Envelope::parse(sealed).ok()?;
+        let payload = payload_key(&envelope, key, kek)?;
+        let (_, wrap) = wrap_of(&envelope, key)?;
+        self.keys.put(wrap.identity(), &payload, asked);
+        Some(payload)
     }
 }
 
@@ -196,10 +205,4 @@ fn path_of(target: &WriteTarget) -> &ItemPath {
         | WriteTarget::NewSealedKey { path, .. }
         | WriteTarget::RotatedSealedKey { path, .. } => path,
     }
-}
-
-/// What attests that the value belongs to the item at `path`.
-fn name_tag(ciphertext: &[u8], key: &KeyRef, kek: &Kek, path: &ItemPath) -> Option<NameTag> {
-    let envelope = Envelope::parse(ciphertext).ok()?;
-    Some(NameTag(payload_key(&envelope, key, kek)?.name_tag(path.as_str())))
 }

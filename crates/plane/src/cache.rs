@@ -107,4 +107,7 @@ pub struct JournalPut {
 pub struct JournalPutReply {
     /// The number of the journal's last read that is recorded, durably.
     pub taken: u64,
+    /// Of the reads that were new, those that are in no log, because control did not make their
+    /// receipts: its keys are other ones than they were, or the gateway lies.
+    pub unproven: u32,
 }

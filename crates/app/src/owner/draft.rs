@@ -247,7 +247,7 @@ impl Draft {
         Self {
             deployment: deployment.to_string(),
             accounts: Vec::new(),
-            cache_ttl_seconds_max: 3_600,
+            cache_ttl_seconds_max: 60,
             destroy_delay_seconds: 7 * 86_400,
             witnesses: Vec::new(),
             recovery_key: None,

@@ -5,6 +5,7 @@
 //! reason and the one in force stays.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
@@ -45,6 +46,8 @@ pub(crate) struct Certificate {
     clock: ClockHandle,
     rng: RngHandle,
     cluster: OnceLock<Cluster>,
+    /// What administrators set could not be read when it was looked at last.
+    unread: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -133,8 +136,8 @@ impl Certificate {
             next_renewal: clock.now(),
         };
         let state = Mutex::new(state);
-        let cluster = OnceLock::new();
-        Ok(Arc::new(Self { tls, files, clients, own, clock, rng, cluster, state }))
+        let (cluster, unread) = (OnceLock::new(), AtomicBool::new(false));
+        Ok(Arc::new(Self { tls, files, clients, own, clock, rng, cluster, unread, state }))
     }
 
     /// What the listener serves with.
@@ -226,8 +229,12 @@ impl Certificate {
         let cluster = self.cluster.get()?;
         let access_id = cluster.membership.access_id();
         let wish = cluster.configs.of_method(CERTIFICATE_CONFIG, "", access_id);
+        let was_unread = self.unread.swap(wish.is_err(), Ordering::Relaxed);
         wish.unwrap_or_else(|fault| {
-            tracing::error!(?fault, "the certificate that was set cannot be read");
+            // It is looked at every second, and cannot be read before the cluster is joined.
+            if !was_unread {
+                tracing::error!(?fault, "the certificate that was set cannot be read");
+            }
             None
         })
     }

@@ -186,6 +186,8 @@ pub(crate) fn health(role: &GatewayRole) -> serde_json::Value {
             "hits": cache.hits,
             "offline": cache.offline,
             "journal_bytes": cache.journal_bytes,
+            "journals_refused": cache.journals_refused,
+            "unproven": cache.unproven,
         })
     };
     json!({

@@ -172,7 +172,7 @@ fn first(
             key_caps: Caps::UNLIMITED,
         }],
         account_caps: Caps::UNLIMITED,
-        cache_ttl_seconds_max: 3_600,
+        cache_ttl_seconds_max: 60,
         destroy_delay_seconds: 7 * 86_400,
         witnesses: Vec::new(),
         recovery_key: None,

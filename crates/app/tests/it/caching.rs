@@ -57,7 +57,7 @@ fn get(api: &Api, name: &str) -> Reply {
 }
 
 /// Reads until the gateway answers by itself.
-fn until_kept(api: &Api, name: &str) {
+pub(crate) fn until_kept(api: &Api, name: &str) {
     wait_until("an answer without control", || {
         let before = hits(api);
         api.read(name);

@@ -7,6 +7,7 @@ use keysherd_fragments::manifest::KeyVersion;
 use keysherd_fragments::order::{FreezeScope, OrderAction};
 use serde_json::{Value, json};
 
+use crate::caching::until_kept;
 use crate::kit::{Api, Site, order, owner_key};
 
 fn uid(value: &Value) -> Uid {
@@ -73,4 +74,27 @@ fn a_server_carries_the_owners_orders_and_cannot_make_one() {
     let person = admin.new_person("/team/person");
     let refused = person.api.call("describe-key-fragments", json!({"name": "/team/key"}));
     assert_eq!(refused.status, 401, "{}", refused.text());
+}
+
+/// What the server could answer by itself, with keys it has open, is frozen with the key.
+#[test]
+fn a_freeze_is_in_force_at_once_where_keys_are_open() {
+    let site = Site::new();
+    let server = site.start_with(&["--cache"]);
+    let admin = server.admin();
+    admin.ok("create-dfc-key", json!({"name": "/team/key", "alg": "AES256GCM"}));
+    let args = json!({"name": "/team/db", "value": "v", "protection_key": "/team/key"});
+    admin.ok("create-secret", args);
+    let message = json!({"key-name": "/team/key", "plaintext": "hello"});
+    admin.ok("encrypt", message.clone());
+    until_kept(&admin, "/team/db");
+    let described = admin.ok("describe-key-fragments", json!({"name": "/team/key"}));
+    let (account, id) = (AccountId(uid(&described["account_id"])), uid(&described["key_id"]));
+    let scope = FreezeScope::Key { account, id };
+    let order = order(&site.data(), 0, OrderAction::Freeze { scope }, &owner_key(&site.data()));
+    assert_eq!(admin.ok("apply-owner-order", json!({"order": order}))["complete"], true);
+    for _ in 0..20 {
+        assert!(!admin.call("get-secret-value", json!({"names": ["/team/db"]})).is_success());
+        assert!(!admin.call("encrypt", message.clone()).is_success());
+    }
 }

@@ -9,14 +9,15 @@
 //! change is in force in its memory. So a decision that was begun after number N was read knows
 //! every change up to N, and a question is answered only after the feed was followed to its end.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use keysherd_base::{AccountId, Fault, Uid};
+use keysherd_base::{AccountId, Fault, Secret, Uid};
 use keysherd_plane::cache::{ChangesReply, ChangesWait, TIES_PER_ANSWER_MAX, Tie};
 use tokio::time::Instant;
 
+use super::Ties;
 use crate::control::Control;
 use crate::gateways::GatewayIdentity;
 
@@ -28,6 +29,8 @@ const WAIT_MAX: Duration = Duration::from_secs(1);
 /// The changes.
 pub(crate) struct Changes {
     source: Uid,
+    /// What makes the ties of this process.
+    pub(crate) ties: Ties,
     ended: Mutex<Ended>,
 }
 
@@ -37,8 +40,9 @@ struct Ended {
     ties: VecDeque<(AccountId, Tie)>,
     /// How many there were before them.
     before: u64,
-    /// The accounts that each gateway keeps something of: it hears of no other.
-    kept_at: HashMap<[u8; 32], HashSet<AccountId>>,
+    /// The accounts that each gateway keeps something of, each with the last change that the
+    /// gateway may not have heard of: it hears of no other account.
+    kept_at: HashMap<[u8; 32], HashMap<AccountId, u64>>,
 }
 
 impl Ended {
@@ -48,9 +52,9 @@ impl Ended {
 }
 
 impl Changes {
-    /// None yet. `source` is drawn for this process.
-    pub(crate) fn new(source: Uid) -> Self {
-        Self { source, ended: Mutex::default() }
+    /// None yet. `source` and the key of ties are drawn for this process.
+    pub(crate) fn new(source: Uid, key: &Secret<[u8; 32]>) -> Self {
+        Self { source, ties: Ties::new(key), ended: Mutex::default() }
     }
 
     /// Which process this is.
@@ -92,7 +96,10 @@ impl Changes {
         number: u64,
     ) -> bool {
         let mut ended = self.ended();
-        if !ended.kept_at.entry(gateway.spki_sha256).or_default().insert(account) {
+        let newest = ended.newest();
+        let accounts = ended.kept_at.entry(gateway.spki_sha256).or_default();
+        let unheard = *accounts.entry(account).or_insert(newest);
+        if number >= unheard {
             return true;
         }
         let Some(known) = number.checked_sub(ended.before) else { return false };
@@ -112,7 +119,7 @@ impl Changes {
             return (newest, Some(Vec::new()));
         };
         let known = usize::try_from(known).unwrap_or(usize::MAX);
-        let of_accounts = ended.ties.iter().skip(known).filter(|(of, _)| accounts.contains(of));
+        let of_accounts = ended.ties.iter().skip(known).filter(|(of, _)| accounts.contains_key(of));
         let ties: Vec<Tie> =
             of_accounts.map(|(_, tie)| *tie).take(TIES_PER_ANSWER_MAX + 1).collect();
         (newest, (ties.len() <= TIES_PER_ANSWER_MAX).then_some(ties))

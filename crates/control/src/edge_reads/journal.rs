@@ -84,10 +84,13 @@ fn append(
             "the journal is recorded up to number {before}; what follows that is missing"
         )));
     }
-    let mut taken = before;
+    let (mut taken, mut unproven) = (before, 0);
     for (draft, number) in drafts.iter().zip(first..) {
         if number > before {
-            draft.iter().for_each(|draft| tx.record_if_done(draft));
+            match draft {
+                Some(draft) => tx.record_if_done(draft),
+                None => unproven += 1,
+            }
             taken = number;
         }
     }
@@ -97,7 +100,7 @@ fn append(
     if taken > before || known.is_none() {
         stored::put(tx, journal, gateway, taken, now)?;
     }
-    Ok(JournalPutReply { taken })
+    Ok(JournalPutReply { taken, unproven })
 }
 
 /// When a read was, by control's clock: as long ago as the gateway's clock says, and not later than

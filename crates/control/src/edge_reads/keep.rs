@@ -5,8 +5,8 @@ use keysherd_base::Timestamp;
 use keysherd_plane::cache::{Keep, Receipt};
 use keysherd_plane::grants::Granted;
 
+use super::What;
 use super::receipt::Proof;
-use super::{What, tie};
 use crate::control::Control;
 use crate::gateways::GatewayIdentity;
 use crate::session::Principal;
@@ -36,7 +36,8 @@ impl Control {
         let account = who.account;
         let whole = [What::Identities, What::Items, What::Token(who.token_id)];
         let single = items.iter().map(|item| What::Item(&item.path));
-        let ties = whole.into_iter().chain(single).map(|what| tie(account, what)).collect();
+        let tie = |what| self.changes.ties.tie(account, what);
+        let ties = whole.into_iter().chain(single).map(tie).collect();
         let proof = Proof { gateway: gateway.spki_sha256, from: now, until, draft: draft.clone() };
         let bytes = self.seal_proof(&proof)?.into();
         if !self.changes.kept_at(gateway, account, number) {

@@ -37,10 +37,13 @@ pub(super) struct Proof {
 }
 
 impl Control {
-    /// A receipt; `None` when a text of it is too long, or the random source fails.
+    /// A receipt; `None` when it would be too long, or the random source fails. Whatever is handed
+    /// out proves later just what it is to prove: a read that nobody can prove would be lost.
     pub(super) fn seal_proof(&self, proof: &Proof) -> Option<Vec<u8>> {
         let bytes = SecretBytes::new(proof.to_bytes()?);
-        self.vault.seal(PURPOSE, &[], &bytes, &*self.rng).ok()
+        let sealed = self.vault.seal(PURPOSE, &[], &bytes, &*self.rng).ok()?;
+        let proven = self.open_proof(&sealed)?.to_bytes()?;
+        (proven == *bytes.expose()).then_some(sealed)
     }
 
     /// What a receipt of this control proves; `None` for anything else.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keysherd_audit::Record;
-use keysherd_base::{FaultKind, Timestamp, Uid};
+use keysherd_base::{AccountId, FaultKind, Timestamp, Uid};
 use keysherd_domain::claims::SubClaims;
 use keysherd_domain::role::RuleKind;
 use keysherd_plane::auth::RevokeToken;
@@ -66,6 +66,11 @@ impl World {
         message: JournalPut,
     ) -> Result<u64, keysherd_base::Fault> {
         Ok(self.through(gateway, self.caller(""), message).await?.taken)
+    }
+
+    /// Of these reads, how many are in no log.
+    async fn unproven(&self, message: JournalPut) -> u32 {
+        self.through(HERE, self.caller(""), message).await.unwrap().unproven
     }
 
     /// The records that come from journals.
@@ -190,6 +195,64 @@ async fn a_decision_lasts_no_longer_than_token_rule_and_method() {
     assert!(world.kept(&world.admin, &many[..64]).await.keep.is_some());
 }
 
+/// Whoever has long names around what is to be read unseen: the receipt would be longer than what
+/// control opens again, and no repetition in the log.
+#[tokio::test]
+async fn every_receipt_that_is_handed_out_proves_its_reads() {
+    let world = World::new().await;
+    let long = |number: usize| {
+        let segment = |fill: &str| format!("/{number:03}{}", fill.repeat(252));
+        ["a", "b", "c", "d"].map(segment).concat()
+    };
+    let paths: Vec<String> = (0..64).map(long).collect();
+    let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
+    assert_eq!(paths[0].len(), 1_024);
+    world.secrets(&paths).await;
+    assert!(world.kept(&world.admin, &paths).await.keep.is_none());
+    let mut handed_out = 0;
+    for count in [1, 2, 40, 60, 61, 62, 63] {
+        let Some(keep) = world.kept(&world.admin, &paths[..count]).await.keep else { continue };
+        handed_out = handed_out.max(count);
+        let mut message = journal(1, &keep.receipt, &[1], world.now());
+        message.journal = keep.source;
+        message.journal.0[0] = u8::try_from(count).unwrap();
+        assert_eq!(world.unproven(message).await, 0, "{count}");
+        let record = world.journaled().pop().unwrap();
+        let named = record.draft.params.iter().filter(|param| param.name() == "item_name").count();
+        assert_eq!(named, count);
+    }
+    assert!(handed_out >= 60, "{handed_out}");
+}
+
+/// Whoever sees ties, such as a gateway of many accounts, cannot try names with them.
+#[tokio::test]
+async fn ties_are_of_one_process_and_tell_no_names() {
+    let (world, user) = world().await;
+    let one = world.keep(&user, "/a/one").await.ties;
+    assert_eq!(world.keep(&user, "/a/one").await.ties, one);
+    let world = world.restarted();
+    let two = world.keep(&user, "/a/one").await.ties;
+    assert!(one.iter().all(|tie| !two.contains(tie)));
+}
+
+#[tokio::test]
+async fn a_decision_that_a_change_has_overtaken_is_kept_by_no_second_grant() {
+    let (world, _) = world().await;
+    let changes = &world.control.changes;
+    let account = AccountId(Uid([3; 16]));
+    let before = changes.newest();
+    changes.end(account, [[1; 16]]);
+    let after = changes.newest();
+    assert!(changes.kept_at(&HERE, account, after));
+    // Answers up to here were without this account's changes, so nobody heard of that one.
+    assert!(!changes.kept_at(&HERE, account, before));
+    assert!(changes.kept_at(&HERE, account, after));
+    // What comes now is heard of.
+    changes.end(account, [[2; 16]]);
+    assert!(changes.kept_at(&HERE, account, after));
+    assert!(!changes.kept_at(&HERE, account, before));
+}
+
 #[tokio::test]
 async fn reads_of_a_journal_are_recorded_once_each_as_control_granted_them() {
     let (world, user) = world().await;
@@ -258,7 +321,9 @@ async fn a_gateway_invents_nothing_and_what_is_odd_is_marked() {
     for bytes in [forged, vec![1; 300], Vec::new()] {
         let mut message = journal(1, &Receipt { bytes: bytes.into() }, &[1], now);
         message.journal = Uid::random(&keysherd_crypto::random::SystemRng).unwrap();
-        assert_eq!(world.bring(HERE, message).await.unwrap(), 1);
+        assert_eq!(world.unproven(message.clone()).await, 1, "the gateway is told");
+        assert_eq!(world.bring(HERE, message.clone()).await.unwrap(), 1);
+        assert_eq!(world.unproven(message).await, 0, "once");
     }
     let mut message = journal(1, &receipt, &[1], now);
     message.reads[0].receipt = 9;

@@ -9,16 +9,18 @@
 //! - A decision is kept only if it knows every change that was heard of by then; what is heard of
 //!   later ends what it ends.
 //! - Numbers of another process of control mean nothing: hearing another one ends everything.
-//! - Time is measured by two clocks, and the later one counts: a machine that slept has a clock
-//!   that jumped. A clock that went back makes everything it concerns unusable.
+//! - Time is measured by two clocks ([`Moment`]): a machine that slept has a clock that jumped.
+//! - Whatever was asked for before everything was forgotten here is not kept afterwards.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use keysherd_base::{Timestamp, Uid};
+use keysherd_base::Uid;
 use keysherd_plane::cache::{ChangesReply, Keep, Tie};
+
+use crate::moment::Moment;
 
 #[cfg(test)]
 mod tests;
@@ -27,24 +29,6 @@ mod tests;
 pub(super) const LEASE: Duration = Duration::from_millis(900);
 /// Ties known before those that nothing hangs on are looked for.
 const TIES_SWEPT_MIN: usize = 1_024;
-
-/// A point in time, by the wall clock and by one that only runs forward but may stand still while
-/// the machine sleeps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Moment {
-    /// The wall clock.
-    pub(crate) wall: Timestamp,
-    /// Since the process began.
-    pub(crate) run: Duration,
-}
-
-impl Moment {
-    /// How long ago `earlier` was, by the clock that says more; `None` when one went back.
-    pub(crate) fn since(self, earlier: Self) -> Option<Duration> {
-        let wall = u64::try_from(self.wall.millis_since(earlier.wall)).ok()?;
-        Some(self.run.checked_sub(earlier.run)?.max(Duration::from_millis(wall)))
-    }
-}
 
 /// When things were as known, at the earliest.
 #[derive(Clone, Copy, Debug)]
@@ -89,6 +73,8 @@ pub(super) struct Coherence {
     changed_here: Option<Duration>,
     /// When a change through this gateway was answered as done last.
     done_here: Option<Duration>,
+    /// When everything was forgotten by this gateway's own will.
+    forgotten: Option<Duration>,
     ties: HashMap<Tie, Weak<AtomicBool>>,
     swept: usize,
 }
@@ -136,6 +122,12 @@ impl Coherence {
         self.source = None;
     }
 
+    /// Ends everything, also what is on its way at `now`.
+    pub(super) fn forget_until(&mut self, now: Moment) {
+        self.forget();
+        self.forgotten = self.forgotten.max(Some(now.run));
+    }
+
     /// Something may have changed through this gateway, and was answered at `now`; `done`: as
     /// done.
     pub(super) fn changed_here(&mut self, now: Moment, done: bool) {
@@ -177,9 +169,11 @@ impl Coherence {
         self.is_alive(now) && (after(asked.run) || after(confirmed.run()))
     }
 
-    /// Ties a decision, if it knows all that was heard of.
-    pub(super) fn tie(&mut self, keep: &Keep) -> Option<Tied> {
-        if self.source != Some(keep.source) || keep.number < self.number {
+    /// Ties a decision that was asked for at `asked`, if it knows all that was heard of and nothing
+    /// was forgotten since.
+    pub(super) fn tie(&mut self, keep: &Keep, asked: Moment) -> Option<Tied> {
+        let is_forgotten = self.forgotten.is_some_and(|forgotten| asked.run <= forgotten);
+        if is_forgotten || self.source != Some(keep.source) || keep.number < self.number {
             return None;
         }
         self.sweep();

@@ -14,7 +14,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -74,6 +74,10 @@ pub(super) struct Shared {
     active: Mutex<Option<(Uid, u64)>>,
     /// There is something new to bring.
     written: Notify,
+    /// Journals that control refused when they were brought last.
+    refused: AtomicU64,
+    /// Reads that control could not record.
+    unproven: AtomicU64,
     ended: AtomicBool,
     /// Held for as long as this process uses the files.
     _lock: File,
@@ -110,6 +114,8 @@ impl Journal {
             waiting_bytes: watch::Sender::new(left.sum()),
             active: Mutex::default(),
             written: Notify::new(),
+            refused: AtomicU64::new(0),
+            unproven: AtomicU64::new(0),
             ended: AtomicBool::new(false),
             _lock: lock,
         });
@@ -126,6 +132,12 @@ impl Journal {
     /// Bytes that control has not yet.
     pub(super) fn waiting_bytes(&self) -> u64 {
         *self.shared.waiting_bytes.borrow()
+    }
+
+    /// Journals that control refuses, and reads of this process that it could not record.
+    pub(super) fn problems(&self) -> (u64, u64) {
+        let Shared { refused, unproven, .. } = &*self.shared;
+        (refused.load(Ordering::Relaxed), unproven.load(Ordering::Relaxed))
     }
 
     /// Waits until control has everything, at most `limit`.

@@ -4,11 +4,14 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use keysherd_base::{Clock as _, Timestamp, Uid};
+use keysherd_fragments::encoding::Encoding as _;
+use keysherd_fragments::order::{FreezeScope, OrderAction, OwnerOrder};
 use keysherd_gateway::CacheSettings;
 use keysherd_plane::cache::JournalPutReply;
 use keysherd_plane::grants::GrantReply;
 use keysherd_plane::{GatewayReply, GatewayRequest, ItemReply, Reply, Request};
-use keysherd_store::audit;
+use keysherd_store::{audit, gateway_journals};
 use keysherd_testkit::{Rig, Settings};
 use serde_json::json;
 
@@ -17,9 +20,40 @@ use crate::{create, read};
 /// How long anything here may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+const CACHE: CacheSettings = CacheSettings { enabled: true, ttl_seconds: 3_600, items_max: 1_000 };
+
 async fn rig() -> Rig {
-    let cache = CacheSettings { enabled: true, ttl_seconds: 3_600, items_max: 1_000 };
-    Rig::new(Settings { cache, ..Settings::default() }).await
+    Rig::new(Settings { cache: CACHE, key_cache_seconds: 60, ..Settings::default() }).await
+}
+
+/// One where decisions are good for an hour, as most owners have it.
+async fn rig_of_an_hour() -> Rig {
+    let mut rig = rig().await;
+    rig.change_bundle(|bundle| bundle.cache_ttl_seconds_max = 3_600).await;
+    rig
+}
+
+/// An order of the owner that freezes all keys.
+fn freeze(rig: &Rig) -> Vec<u8> {
+    let issued_at = rig.clock.now();
+    let order = OwnerOrder {
+        deployment: rig.bundle().bundle().deployment,
+        order_id: Uid([4; 16]),
+        issued_at,
+        expires_at: issued_at.plus_seconds(3_600),
+        action: OrderAction::Freeze { scope: FreezeScope::Group("default".to_owned()) },
+    };
+    order.seal(&rig.owner).to_bytes()
+}
+
+fn is_coherent(rig: &Rig) -> bool {
+    rig.gateway.health().cache.unwrap().coherent
+}
+
+/// A minute and a second later, and control was heard of since.
+async fn a_minute_later(rig: &Rig) {
+    rig.clock.advance_seconds(61);
+    until("control is not heard of", || is_coherent(rig)).await;
 }
 
 async fn update(rig: &Rig, value: &str) {
@@ -44,16 +78,22 @@ async fn until_kept(rig: &Rig) -> String {
     }
 }
 
-/// The request ids of reads in the audit log: of those that control granted, and of journals.
-fn recorded(rig: &Rig) -> (usize, usize) {
+/// The reads in the audit log: how many control granted, and the requests from journals.
+fn reads(rig: &Rig) -> (usize, Vec<Uid>) {
     let stored = rig.store.read(|reader| audit::records(reader, rig.account, 0, 10_000)).unwrap();
     let records = stored.iter().map(|record| record.parse().unwrap());
     let reads = records.filter(|record| record.draft.action == "get_secret_value");
     let (journals, granted): (Vec<_>, Vec<_>) =
         reads.partition(|record| record.draft.component == "gateway/cache");
-    let requests: BTreeSet<_> = journals.iter().map(|record| record.draft.request).collect();
+    (granted.len(), journals.iter().map(|record| record.draft.request).collect())
+}
+
+/// How many reads are in the audit log: that control granted, and from journals, once each.
+fn recorded(rig: &Rig) -> (usize, usize) {
+    let (granted, journals) = reads(rig);
+    let requests: BTreeSet<_> = journals.iter().collect();
     assert_eq!(requests.len(), journals.len(), "a read was recorded twice from a journal");
-    (granted.len(), journals.len())
+    (granted, journals.len())
 }
 
 async fn until(what: &str, mut holds: impl FnMut() -> bool) {
@@ -151,14 +191,14 @@ async fn a_control_that_is_silent_ends_everything_within_the_lease() {
     create(&rig, "/a", "one").await.unwrap();
     until_kept(&rig).await;
     // From now on no question is answered in a way that could be understood.
-    let wrong = || Reply::Gateways(GatewayReply::JournalPut(JournalPutReply { taken: 0 }));
+    let wrong =
+        || Reply::Gateways(GatewayReply::JournalPut(JournalPutReply { taken: 0, unproven: 0 }));
     rig.plane.tamper(move |request, reply| {
         if matches!(request, Request::Gateways(GatewayRequest::ChangesWait(_))) {
             *reply = wrong();
         }
     });
-    until("the gateway believes itself coherent", || !rig.gateway.health().cache.unwrap().coherent)
-        .await;
+    until("the gateway believes itself coherent", || !is_coherent(&rig)).await;
     for _ in 0..20 {
         assert!(look(&rig).await.1, "a read was answered without control");
     }
@@ -200,4 +240,132 @@ async fn what_is_kept_ends_with_its_time() {
     until_kept(&rig).await;
     rig.clock.advance_seconds(-30);
     assert!(look(&rig).await.1);
+}
+
+#[tokio::test]
+async fn an_opened_key_lives_a_minute_however_long_the_decision_does() {
+    let rig = rig_of_an_hour().await;
+    create(&rig, "/a", "one").await.unwrap();
+    for _ in 0..3 {
+        until_kept(&rig).await;
+        a_minute_later(&rig).await;
+        let before = rig.derivations().iter().sum::<usize>();
+        assert!(look(&rig).await.1, "control was not asked");
+        assert!(rig.derivations().iter().sum::<usize>() > before, "no manager was asked");
+    }
+}
+
+#[tokio::test]
+async fn where_no_key_may_be_kept_every_read_asks() {
+    let rig = Rig::new(Settings { cache: CACHE, ..Settings::default() }).await;
+    create(&rig, "/a", "one").await.unwrap();
+    until("nothing is kept", || is_coherent(&rig)).await;
+    for _ in 0..20 {
+        let before = rig.derivations().iter().sum::<usize>();
+        assert!(look(&rig).await.1);
+        assert!(rig.derivations().iter().sum::<usize>() > before, "no manager was asked");
+    }
+    assert_eq!(rig.gateway.health().cache.unwrap().hits, 0);
+}
+
+#[tokio::test]
+async fn a_freeze_ends_what_is_kept_at_once_at_the_gateway_that_brings_it() {
+    let rig = rig_of_an_hour().await;
+    create(&rig, "/a", "one").await.unwrap();
+    until_kept(&rig).await;
+    // What managers refuse changes nothing.
+    let mut forged = freeze(&rig);
+    *forged.last_mut().unwrap() ^= 1;
+    let said = rig.services.crypt.bring_order(&forged).await;
+    assert!(said.is_err() || said.unwrap().iter().all(|manager| manager.said.is_err()));
+    until_kept(&rig).await;
+    let said = rig.services.crypt.bring_order(&freeze(&rig)).await.unwrap();
+    assert!(said.iter().all(|manager| manager.said.is_ok()));
+    for _ in 0..20 {
+        read(&rig, "/a").await.unwrap_err();
+    }
+}
+
+#[tokio::test]
+async fn a_freeze_that_is_brought_elsewhere_ends_what_is_kept_within_a_minute() {
+    let rig = rig_of_an_hour().await;
+    create(&rig, "/a", "one").await.unwrap();
+    until_kept(&rig).await;
+    let other = rig.another_gateway();
+    other.crypt.bring_order(&freeze(&rig)).await.unwrap();
+    a_minute_later(&rig).await;
+    for _ in 0..20 {
+        read(&rig, "/a").await.unwrap_err();
+    }
+}
+
+#[tokio::test]
+async fn an_owner_who_allows_less_is_obeyed_by_what_is_kept_already() {
+    let mut rig = rig_of_an_hour().await;
+    create(&rig, "/a", "one").await.unwrap();
+    until_kept(&rig).await;
+    rig.change_bundle(|bundle| bundle.cache_ttl_seconds_max = 0).await;
+    for _ in 0..20 {
+        let before = rig.derivations().iter().sum::<usize>();
+        assert!(look(&rig).await.1, "control was not asked");
+        assert!(rig.derivations().iter().sum::<usize>() > before, "no manager was asked");
+    }
+    rig.change_bundle(|bundle| bundle.cache_ttl_seconds_max = 3_600).await;
+    until_kept(&rig).await;
+    rig.gateway.forget_keys();
+    let before = rig.derivations().iter().sum::<usize>();
+    assert!(look(&rig).await.1);
+    assert!(rig.derivations().iter().sum::<usize>() > before, "a fragment that is gone");
+}
+
+/// As after a backup of control was restored, which is older than what the gateway brought.
+#[tokio::test]
+async fn a_journal_that_control_has_forgotten_is_brought_from_its_beginning() {
+    let rig = rig().await;
+    create(&rig, "/a", "one").await.unwrap();
+    let mut kept = 0;
+    while kept < 5 {
+        kept += usize::from(!look(&rig).await.1);
+    }
+    until("a record is missing", || recorded(&rig).1 >= kept).await;
+    rig.gateway.drain(PATIENCE).await;
+    let forget = |tx: &keysherd_store::Tx| gateway_journals::forget(tx, Timestamp(i64::MAX));
+    rig.store.commit(Vec::new(), forget).await.unwrap();
+    let brought = kept;
+    while kept < brought + 5 {
+        kept += usize::from(!look(&rig).await.1);
+    }
+    // What was brought before is in this log twice, as nothing but the count was lost here.
+    let distinct = || reads(&rig).1.into_iter().collect::<BTreeSet<_>>().len();
+    until("the journal is stuck", || distinct() >= kept).await;
+    rig.gateway.drain(PATIENCE).await;
+    let health = rig.gateway.health().cache.unwrap();
+    assert_eq!((health.journal_bytes, health.journals_refused, health.unproven), (0, 0, 0));
+}
+
+/// As after the gateway was given another key: only an operator can say what that means.
+#[tokio::test]
+async fn a_journal_that_control_refuses_is_named_and_stays() {
+    let rig = rig().await;
+    create(&rig, "/a", "one").await.unwrap();
+    let mut kept = 0;
+    while kept < 5 {
+        kept += usize::from(!look(&rig).await.1);
+    }
+    until("a record is missing", || recorded(&rig).1 >= kept).await;
+    rig.gateway.drain(PATIENCE).await;
+    let name = std::fs::read_dir(rig.gateway_home().join("read-journal")).unwrap();
+    let names = name.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let journals: Vec<Uid> =
+        names.filter_map(|name| Uid::from_hex(name.strip_suffix(".reads")?)).collect();
+    let (before, now) = (recorded(&rig), rig.clock.now());
+    let theirs = move |tx: &keysherd_store::Tx| {
+        gateway_journals::forget(tx, Timestamp(i64::MAX))?;
+        journals.iter().try_for_each(|id| gateway_journals::put(tx, *id, &[9; 32], 1, now))
+    };
+    rig.store.commit(Vec::new(), theirs).await.unwrap();
+    until_kept(&rig).await;
+    until("nobody is told", || rig.gateway.health().cache.unwrap().journals_refused == 1).await;
+    assert!(rig.gateway.health().cache.unwrap().journal_bytes > 0);
+    assert_eq!(recorded(&rig).1, before.1);
 }

@@ -19,7 +19,7 @@ const SETTLED: Duration = Duration::from_millis(700);
 /// A deployment where `/shop/a` and `/other` were read a moment ago.
 async fn rig() -> Rig {
     let cache = CacheSettings { enabled: true, ttl_seconds: 7_200, items_max: 1_000 };
-    let mut rig = Rig::new(Settings { cache, ..Settings::default() }).await;
+    let mut rig = Rig::new(Settings { cache, key_cache_seconds: 60, ..Settings::default() }).await;
     rig.change_bundle(|bundle| bundle.cache_ttl_seconds_max = 7_200).await;
     for name in ["/shop/a", "/other"] {
         create(&rig, name, name).await.unwrap();
@@ -136,5 +136,25 @@ async fn what_had_ended_before_stays_ended() {
         assert!(begun.elapsed() < PATIENCE, "a disabled item is served on");
     }
     cut(&rig).await;
+    refused(&rig, "/shop/a").await;
+}
+
+/// Administrators cannot have keys kept for longer than the owner says, nor past an order.
+#[tokio::test]
+async fn the_owner_bounds_it_and_an_order_ends_it() {
+    let mut rig = rig().await;
+    rig.change_bundle(|bundle| bundle.cache_ttl_seconds_max = 120).await;
+    allow(&rig, 30);
+    until_kept(&rig, "/shop/a").await;
+    cut(&rig).await;
+    rig.clock.advance_seconds(100);
+    read(&rig, "/shop/a").await.unwrap();
+    rig.clock.advance_seconds(21);
+    refused(&rig, "/shop/a").await;
+    rig.plane.cut(false);
+    until_kept(&rig, "/shop/a").await;
+    cut(&rig).await;
+    read(&rig, "/shop/a").await.unwrap();
+    rig.gateway.forget_keys();
     refused(&rig, "/shop/a").await;
 }

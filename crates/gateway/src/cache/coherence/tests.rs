@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BinaryHeap};
 
-use keysherd_base::AccessId;
+use keysherd_base::{AccessId, Timestamp};
 use keysherd_plane::cache::Receipt;
 use proptest::prelude::*;
 
@@ -38,7 +38,7 @@ fn heard(number: u64) -> Coherence {
 #[test]
 fn nothing_is_used_before_control_was_heard_or_when_that_was_long_ago() {
     let mut coherence = Coherence::default();
-    assert!(coherence.tie(&keep(0, &[[1; 16]])).is_none());
+    assert!(coherence.tie(&keep(0, &[[1; 16]]), at(0)).is_none());
     assert!(!coherence.covers(at(0), at(0)));
     coherence.heard(at(100), &reply(3, None));
     assert!(coherence.covers(at(90), at(100)));
@@ -80,8 +80,8 @@ fn a_clock_that_jumps_ends_the_lease() {
 #[test]
 fn what_has_ended_is_not_used_and_the_rest_is() {
     let mut coherence = heard(5);
-    let one = coherence.tie(&keep(5, &[[1; 16], [9; 16]])).unwrap();
-    let two = coherence.tie(&keep(6, &[[2; 16], [9; 16]])).unwrap();
+    let one = coherence.tie(&keep(5, &[[1; 16], [9; 16]]), at(0)).unwrap();
+    let two = coherence.tie(&keep(6, &[[2; 16], [9; 16]]), at(0)).unwrap();
     assert!(one.holds() && two.holds());
     coherence.heard(at(10), &reply(7, Some(&[[1; 16]])));
     assert!(!one.holds() && two.holds());
@@ -93,21 +93,21 @@ fn what_has_ended_is_not_used_and_the_rest_is() {
 fn a_decision_that_was_overtaken_by_a_change_is_not_kept() {
     let mut coherence = heard(5);
     coherence.heard(at(10), &reply(7, Some(&[[1; 16]])));
-    assert!(coherence.tie(&keep(6, &[[1; 16]])).is_none());
-    assert!(coherence.tie(&keep(6, &[[2; 16]])).is_none(), "nobody knows what it hangs on");
-    assert!(coherence.tie(&keep(7, &[[1; 16]])).is_some());
+    assert!(coherence.tie(&keep(6, &[[1; 16]]), at(0)).is_none());
+    assert!(coherence.tie(&keep(6, &[[2; 16]]), at(0)).is_none(), "nobody knows what it hangs on");
+    assert!(coherence.tie(&keep(7, &[[1; 16]]), at(0)).is_some());
 }
 
 #[test]
 fn another_process_of_control_ends_everything_and_so_does_not_knowing() {
     let mut coherence = heard(5);
-    let kept = coherence.tie(&keep(5, &[[1; 16]])).unwrap();
+    let kept = coherence.tie(&keep(5, &[[1; 16]]), at(0)).unwrap();
     // Set up again from a backup: its numbers are the same, and mean something else.
     let other = ChangesReply { source: Uid([2; 16]), ..reply(5, Some(&[])) };
     coherence.heard(at(10), &other);
     assert!(!kept.holds());
-    assert!(coherence.tie(&keep(5, &[[1; 16]])).is_none(), "decided by the other process");
-    let kept = coherence.tie(&Keep { source: Uid([2; 16]), ..keep(5, &[[1; 16]]) }).unwrap();
+    assert!(coherence.tie(&keep(5, &[[1; 16]]), at(0)).is_none(), "decided by the other process");
+    let kept = coherence.tie(&Keep { source: Uid([2; 16]), ..keep(5, &[[1; 16]]) }, at(0)).unwrap();
     coherence.heard(at(20), &ChangesReply { ended: None, ..other });
     assert!(!kept.holds());
 }
@@ -119,19 +119,19 @@ fn a_late_answer_of_a_process_that_was_followed_by_another_one_is_not_heard() {
     coherence.heard(at(200), &other);
     coherence.heard(at(100), &reply(5, Some(&[])));
     assert_eq!(coherence.known().0, Uid([2; 16]));
-    assert!(coherence.tie(&keep(5, &[[1; 16]])).is_none(), "decided by the process before");
+    assert!(coherence.tie(&keep(5, &[[1; 16]]), at(0)).is_none(), "decided by the process before");
 }
 
 #[test]
 fn a_replayed_answer_neither_revives_nor_prolongs() {
     let mut coherence = heard(5);
     let old = reply(5, Some(&[]));
-    let kept = coherence.tie(&keep(5, &[[1; 16]])).unwrap();
+    let kept = coherence.tie(&keep(5, &[[1; 16]]), at(0)).unwrap();
     coherence.heard(at(500), &reply(6, Some(&[[1; 16]])));
     coherence.heard(at(10), &old);
     assert!(!kept.holds());
     assert_eq!(coherence.known(), (CONTROL, 6), "numbers do not go back");
-    assert!(coherence.tie(&keep(5, &[[1; 16]])).is_none());
+    assert!(coherence.tie(&keep(5, &[[1; 16]]), at(0)).is_none());
     assert!(coherence.is_alive(at(1_399)));
     assert!(!coherence.is_alive(at(1_400)), "the lease is that of the newer answer");
 }
@@ -172,12 +172,24 @@ fn silence_is_known_unless_a_clock_went_back_or_a_change_was_answered_since() {
 }
 
 #[test]
+fn what_was_on_its_way_when_everything_was_forgotten_is_not_kept() {
+    let mut coherence = heard(5);
+    let kept = coherence.tie(&keep(5, &[[1; 16]]), at(50)).unwrap();
+    coherence.forget_until(at(100));
+    assert!(!kept.holds());
+    coherence.heard(at(150), &reply(5, None));
+    assert!(coherence.tie(&keep(5, &[[1; 16]]), at(50)).is_none(), "asked for before");
+    assert!(coherence.tie(&keep(5, &[[1; 16]]), at(100)).is_none(), "asked for just then");
+    assert!(coherence.tie(&keep(5, &[[1; 16]]), at(101)).is_some());
+}
+
+#[test]
 fn ties_that_nothing_hangs_on_are_dropped() {
     let mut coherence = heard(0);
     for number in 0_u32..10_000 {
         let mut tie = [0; 16];
         tie[..4].copy_from_slice(&number.to_be_bytes());
-        drop(coherence.tie(&keep(0, &[tie])));
+        drop(coherence.tie(&keep(0, &[tie]), at(0)));
     }
     assert!(coherence.ties.len() <= TIES_SWEPT_MIN, "{}", coherence.ties.len());
 }
@@ -336,8 +348,9 @@ impl Simulation {
             }
             Arrival::Decision { asked, wall, item, version, source, number } => {
                 let keep = Keep { source: source_of(source), ..keep(number, &[[item; 16]]) };
-                if let Some(tied) = self.coherence.tie(&keep) {
-                    self.kept.push((item, version, moment_of(asked, wall), tied));
+                let asked = moment_of(asked, wall);
+                if let Some(tied) = self.coherence.tie(&keep, asked) {
+                    self.kept.push((item, version, asked, tied));
                 }
             }
             Arrival::OwnChange { item } => {

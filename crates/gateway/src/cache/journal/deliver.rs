@@ -88,7 +88,7 @@ async fn bring_all(
     let names = files::list(&shared.dir).map_err(Fault::internal)?;
     let journals: Vec<Uid> = names.iter().filter_map(|name| journal_of(name)).collect();
     known.retain(|journal, _| journals.contains(journal));
-    let mut problem = None;
+    let (mut problem, mut refused) = (None, 0);
     for journal in journals {
         let progress = known.entry(journal).or_default();
         if let Err(fault) = bring(shared, journal, progress, plane, clock).await {
@@ -96,9 +96,11 @@ async fn bring_all(
             if matches!(fault.kind(), FaultKind::Unavailable | FaultKind::Timeout) {
                 return Err(fault);
             }
+            refused += u64::from(fault.kind() == FaultKind::Forbidden);
             problem = Some(fault);
         }
     }
+    shared.refused.store(refused, Ordering::Relaxed);
     problem.map_or(Ok(()), Err)
 }
 
@@ -123,7 +125,16 @@ async fn bring(
         let more = more.map_err(Fault::internal)?;
         progress.skip_taken();
         while !progress.reading.reads.is_empty() {
-            put(journal, progress, plane, clock).await?;
+            let outcome = put(shared, journal, progress, plane, clock).await;
+            if let Err(fault) = outcome {
+                if fault.kind() == FaultKind::Conflict {
+                    // Control was set up again from a backup, or has forgotten the journal. What it
+                    // has not is still in the file.
+                    shared.count(progress.discounted);
+                    *progress = Progress::default();
+                }
+                return Err(fault);
+            }
         }
         shared.discount(progress.reading.offset - progress.discounted);
         progress.discounted = progress.reading.offset;
@@ -158,6 +169,7 @@ fn read_on(
 
 /// Brings the next reads, and forgets those that control has.
 async fn put(
+    shared: &Shared,
     journal: Uid,
     progress: &mut Progress,
     plane: &PlaneHandle,
@@ -172,6 +184,11 @@ async fn put(
     })??;
     if last < first || reply.taken < last {
         return Err(Fault::internal("control has not taken what it was brought"));
+    }
+    if reply.unproven > 0 {
+        let unproven = reply.unproven;
+        tracing::error!(%journal, unproven, "control did not know receipts: reads are in no log");
+        shared.unproven.fetch_add(unproven.into(), Ordering::Relaxed);
     }
     progress.taken = reply.taken;
     progress.skip_taken();

@@ -1,0 +1,43 @@
+//! Time by two clocks. A wall clock can be set, and one that only runs forward may stand still when
+//! the machine sleeps; so the one that says more counts, and one that went back makes everything
+//! that is measured with it too old.
+
+use std::time::Duration;
+
+use keysherd_base::{ClockHandle, Timestamp};
+use tokio::time::Instant;
+
+/// A point in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Moment {
+    /// The wall clock.
+    pub(crate) wall: Timestamp,
+    /// Since the clocks were taken up.
+    pub(crate) run: Duration,
+}
+
+impl Moment {
+    /// How long ago `earlier` was, by the clock that says more; `None` when one went back.
+    pub(crate) fn since(self, earlier: Self) -> Option<Duration> {
+        let wall = u64::try_from(self.wall.millis_since(earlier.wall)).ok()?;
+        Some(self.run.checked_sub(earlier.run)?.max(Duration::from_millis(wall)))
+    }
+}
+
+/// Both clocks.
+pub(crate) struct Clocks {
+    wall: ClockHandle,
+    started: Instant,
+}
+
+impl Clocks {
+    /// Takes them up. Moments of other clocks mean nothing beside theirs.
+    pub(crate) fn new(wall: ClockHandle) -> Self {
+        Self { wall, started: Instant::now() }
+    }
+
+    /// Now.
+    pub(crate) fn now(&self) -> Moment {
+        Moment { wall: self.wall.now(), run: self.started.elapsed() }
+    }
+}
