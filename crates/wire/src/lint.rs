@@ -80,7 +80,8 @@ fn lint_field(field: &FieldSpec) -> Vec<String> {
         field.choices.iter().map(|choice| choice.to_ascii_lowercase()).collect();
     let text = field.shape == Shape::Text;
     let checks = [
-        (!is_kebab(field.name), "the name is not words joined with dashes"),
+        // As for routes: one field of the V2 API has capital letters.
+        (!is_kebab(&field.name.to_ascii_lowercase()), "the name is not words joined with dashes"),
         (
             field.documented.replace('_', "-") != field.name,
             "the documented name differs in more than underscores",

@@ -38,7 +38,7 @@ fn good_specifications_have_no_complaints() {
 #[test]
 fn each_fault_of_a_field_is_found() {
     check(
-        &with_fields(const { &[Field::text("Name", "A name.").documented_as("Name").spec()] }),
+        &with_fields(const { &[Field::text("a--b", "A name.").documented_as("a--b").spec()] }),
         "words joined",
     );
     check(
