@@ -279,7 +279,7 @@ fn heads_that_two_parties_could_read_differently_are_refused() {
 }
 
 #[test]
-fn other_protocols_get_nothing() {
+fn other_protocols_get_a_hint_at_most() {
     let site = Site::new();
     let (server, admin) = server_with_a_secret(&site);
     for hello in [&b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"[..], b"SSH-2.0-x\r\n", &[0; 600]] {
@@ -289,7 +289,15 @@ fn other_protocols_get_nothing() {
         let mut answer = Vec::new();
         // A reset is as good as an end.
         let _ = socket.read_to_end(&mut answer);
-        assert!(!answer.starts_with(b"HTTP/"), "{}", String::from_utf8_lossy(&answer));
+        let answer = String::from_utf8_lossy(&answer);
+        // Whoever may have forgotten the s of https is told so, and nothing else.
+        match hello[0].is_ascii_uppercase() {
+            true => {
+                assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+                assert!(answer.ends_with("use https:// in place of http://\"}"), "{answer}");
+            }
+            false => assert!(!answer.starts_with("HTTP/"), "{answer}"),
+        }
     }
     // TLS 1.2 is not offered: its client hello ends in an alert.
     let hello = hex::decode(
