@@ -8,8 +8,7 @@ use keysherd_base::limits::READ_BYTES_MAX;
 use keysherd_base::{Fault, SecretBytes};
 use keysherd_plane::grants::{Grant, GrantReply};
 use keysherd_plane::{
-    AccessRequest, BoxFuture, Caller, GatewayRequest, ItemReply, ItemRequest, KeyRequest, Plane,
-    PlaneHandle, Reply, Request, SessionRequest,
+    BoxFuture, Caller, GatewayRequest, ItemReply, ItemRequest, Plane, PlaneHandle, Reply, Request,
 };
 
 use crate::channel::Channel;
@@ -135,7 +134,7 @@ impl RemotePlane {
     async fn exchange(&self, caller: &Caller, request: &Request) -> Result<Reply, Fault> {
         let message = wire::body(SecretBytes::new(codec::write_request(caller, request)?));
         let limits = CallLimits { timeout: REPLY_TIMEOUT, answer_bytes_max: REPLY_BYTES_MAX };
-        let mut may_repeat = only_reads(request);
+        let mut may_repeat = may_repeat(request);
         loop {
             match self.channel.call_shared(routes::PLANE, message.clone(), limits).await {
                 Ok(answer) => {
@@ -166,37 +165,13 @@ impl Plane for RemotePlane {
     }
 }
 
-/// Whether a message changes nothing but the audit log, where a second record is no lie: it was
-/// asked twice. New messages are not repeated unless they are named here.
-fn only_reads(request: &Request) -> bool {
-    use {AccessRequest as A, GatewayRequest as G, ItemRequest as I, SessionRequest as S};
-    match request {
-        Request::Session(q) => matches!(
-            q,
-            S::PasswordParams(_) | S::ValidateToken(_) | S::DescribeClaims(_) | S::OwnEmail(_)
-        ),
-        Request::Access(q) => matches!(
-            q,
-            A::MethodGet(_)
-                | A::MethodList(_)
-                | A::RoleGet(_)
-                | A::RoleList(_)
-                | A::AssocGet(_)
-                | A::PermissionsDescribe(_)
-                | A::ReverseRbac(_)
-                | A::AccountGet(_)
-        ),
-        Request::Items(q) => {
-            matches!(q, I::Grant(_) | I::ItemDescribe(_) | I::ItemList(_) | I::FolderGet(_))
-        }
-        Request::Keys(q) => matches!(q, KeyRequest::ManifestGet(_)),
-        Request::Records(_) => false,
-        Request::Gateways(q) => {
-            // A journal's reads are recorded once, however often they are brought.
-            matches!(
-                q,
-                G::ClusterSync(_) | G::ClusterList(_) | G::ChangesWait(_) | G::JournalPut(_)
-            )
-        }
-    }
+/// Whether a message may be sent again after its connection broke: it changes nothing but the audit
+/// log, where a second record is no lie, because it was asked twice.
+fn may_repeat(request: &Request) -> bool {
+    use GatewayRequest as G;
+    // A journal's reads are recorded once, however often they are brought.
+    let harmless = |q: &G| {
+        matches!(q, G::ClusterSync(_) | G::ClusterList(_) | G::ChangesWait(_) | G::JournalPut(_))
+    };
+    request.only_reads() || matches!(request, Request::Gateways(q) if harmless(q))
 }

@@ -8,6 +8,7 @@
 mod caller;
 mod claimed;
 mod octets;
+mod reading;
 mod request;
 mod unprinted;
 mod warned;

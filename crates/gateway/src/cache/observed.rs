@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use keysherd_base::Fault;
 use keysherd_plane::{
-    AccessRequest, BoxFuture, Caller, ItemRequest, KeyRequest, Plane, PlaneHandle, Reply, Request,
+    AccessRequest, BoxFuture, Caller, KeyRequest, Plane, PlaneHandle, Reply, Request,
     SessionRequest,
 };
 
@@ -53,17 +53,12 @@ impl Plane for ObservedPlane {
 /// Whether a message certainly ends nothing that is kept. New ones are taken for changes unless
 /// they are named here.
 fn ends_nothing(request: &Request) -> bool {
-    use {AccessRequest as A, ItemRequest as I, KeyRequest as K};
-    use {Request as R, SessionRequest as S};
-    match request {
+    use {AccessRequest as A, KeyRequest as K, Request as R, SessionRequest as S};
+    let harmless = match request {
         R::Session(q) => matches!(
             q,
-            S::PasswordParams(_)
-                | S::Login(_)
+            S::Login(_)
                 | S::Present(_)
-                | S::ValidateToken(_)
-                | S::DescribeClaims(_)
-                | S::OwnEmail(_)
                 | S::BrowserDepart(_)
                 | S::BrowserRefused(_)
                 | S::ChallengeMake(_)
@@ -73,15 +68,7 @@ fn ends_nothing(request: &Request) -> bool {
         ),
         R::Access(q) => matches!(
             q,
-            A::MethodGet(_)
-                | A::MethodList(_)
-                | A::RoleGet(_)
-                | A::RoleList(_)
-                | A::AssocGet(_)
-                | A::PermissionsDescribe(_)
-                | A::ReverseRbac(_)
-                | A::AccountGet(_)
-                | A::AccessExplain(_)
+            A::AccessExplain(_)
                 | A::Advise(_)
                 | A::GroupGet(_)
                 | A::GroupList(_)
@@ -89,14 +76,11 @@ fn ends_nothing(request: &Request) -> bool {
                 | A::KeepBegin(_)
                 | A::KeptFor(_)
         ),
-        R::Items(q) => {
-            matches!(q, I::Grant(_) | I::ItemDescribe(_) | I::ItemList(_) | I::FolderGet(_))
+        R::Keys(q) => {
+            matches!(q, K::RewrapTake(_) | K::RewrapStatus(_) | K::ConfirmBegin(_))
         }
-        R::Keys(q) => matches!(
-            q,
-            K::ManifestGet(_) | K::RewrapTake(_) | K::RewrapStatus(_) | K::ConfirmBegin(_)
-        ),
-        R::Records(_) => true,
-        R::Gateways(_) => true,
-    }
+        R::Items(_) => false,
+        R::Records(_) | R::Gateways(_) => true,
+    };
+    harmless || request.only_reads()
 }
