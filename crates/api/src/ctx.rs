@@ -16,6 +16,7 @@ use crate::configs::Configs;
 use crate::crypt::Crypt;
 use crate::forwarding::Forwarding;
 use crate::passwords::Turns;
+use crate::standing::Standing;
 
 /// What commands can use.
 pub struct Services {
@@ -35,6 +36,8 @@ pub struct Services {
     pub certificate: Arc<dyn PublicCertificate>,
     /// What sends the audit log to others.
     pub forwarding: Arc<dyn Forwarding>,
+    /// Whether this gateway is on standby.
+    pub standing: Arc<dyn Standing>,
     /// The way out to the clusters and directories that it names.
     pub outward: Outward,
     /// The logins that browsers finish.

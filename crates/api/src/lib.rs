@@ -17,6 +17,7 @@ mod limited;
 mod offline;
 mod replies;
 mod secure_access;
+mod standing;
 mod strength;
 
 pub mod commands;
@@ -37,3 +38,4 @@ pub use forwarding::{
 pub use kept::forget_gone;
 pub use limited::Limited;
 pub use offline::{OFFLINE_CONFIG, OFFLINE_MINUTES_MAX, OFFLINE_PATHS_MAX, OfflinePolicy};
+pub use standing::{NoStanding, Standing};

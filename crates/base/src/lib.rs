@@ -6,6 +6,7 @@
 mod clock;
 mod fault;
 mod ids;
+pub mod interval;
 pub mod limits;
 mod network;
 mod path;

@@ -9,7 +9,7 @@ use keysherd_api::commands::{ApiCommand, all};
 use keysherd_api::passwords::Turns;
 use keysherd_api::{
     BrowserLogins, Crypt, Ctx, Freshness, GeneratedKey, HeldFragment, KeyWish, ManagerSaid,
-    NoCertificate, NoConfigs, NoForwarding, OpenedItem, RotateWish, SealedWrite, Services,
+    NoCertificate, NoConfigs, NoForwarding, NoStanding, OpenedItem, RotateWish, SealedWrite, Services,
     TakenOrder, TransitMessage, TransitResult,
 };
 use keysherd_base::{Fault, ItemPath, ManualClock, SecretBytes, Timestamp, Uid};
@@ -124,6 +124,7 @@ fn check(command: &ApiCommand, args: Args) {
         certificate: Arc::new(NoCertificate),
         forwarding: NoForwarding::new(Arc::new(ManualClock::new(NOW)), Arc::new(Sequence::new(1))),
         browser_logins: BrowserLogins::default(),
+        standing: Arc::new(NoStanding),
         outward: Default::default(),
         stretching: Turns::new(1),
     };

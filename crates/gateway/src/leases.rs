@@ -7,6 +7,7 @@
 //! the next answer, a second later, gives it again.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -40,13 +41,35 @@ pub(crate) struct Leases {
     wanted: Mutex<BTreeMap<&'static str, Option<Held>>>,
     changed: watch::Sender<()>,
     clocks: Clocks,
+    /// Whether it works at all; on standby, what is wanted is not asked for.
+    works: AtomicBool,
 }
 
 impl Leases {
     /// Wants nothing yet.
     pub(crate) fn new(clock: ClockHandle) -> Self {
         let (wanted, changed) = (Mutex::default(), watch::Sender::new(()));
-        Self { wanted, changed, clocks: Clocks::new(clock) }
+        Self { wanted, changed, clocks: Clocks::new(clock), works: AtomicBool::new(true) }
+    }
+
+    /// Asks for nothing any more, and has nothing; what it had, to be given back.
+    pub(crate) fn rest(&self) -> Vec<(&'static str, u64)> {
+        self.works.store(false, Ordering::Release);
+        let mut wanted = self.wanted();
+        let had = wanted.iter_mut().filter_map(|(name, held)| Some((*name, held.take()?.fence)));
+        let had = had.collect();
+        drop(wanted);
+        self.changed.send_replace(());
+        had
+    }
+
+    /// Asks for what is wanted again.
+    pub(crate) fn work(&self) {
+        self.works.store(true, Ordering::Release);
+    }
+
+    fn works(&self) -> bool {
+        self.works.load(Ordering::Acquire)
     }
 
     /// Now, by both clocks.
@@ -77,7 +100,7 @@ impl Leases {
 
     /// The number under which it has the lease now.
     pub(crate) fn held(&self, name: &str) -> Option<u64> {
-        let held = self.wanted().get(name).copied().flatten()?;
+        let held = self.wanted().get(name).copied().flatten().filter(|_| self.works())?;
         held.is_good(self.moment()).then_some(held.fence)
     }
 
@@ -92,6 +115,9 @@ impl Leases {
 
     /// What to ask control for.
     pub(crate) fn wishes(&self) -> Vec<LeaseWish> {
+        if !self.works() {
+            return Vec::new();
+        }
         let wish = |(name, held): (&&'static str, &Option<Held>)| LeaseWish {
             name: (*name).to_owned(),
             fence: held.map(|held| held.fence),
@@ -102,6 +128,10 @@ impl Leases {
     /// Control's answer to a question that was sent at `sent`.
     pub(crate) fn heard(&self, sent: Moment, answer: &[LeaseHeld]) {
         let mut wanted = self.wanted();
+        if !self.works() {
+            // It was asked before.
+            return;
+        }
         let now = self.moment();
         let mut news = false;
         for (name, known) in wanted.iter_mut() {

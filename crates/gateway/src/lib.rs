@@ -50,4 +50,7 @@ pub use host::GatewayHost;
 pub use links::{ManagerLink, Unreachable};
 pub use logs::LogFinding;
 pub use managers::Links;
-pub use membership::{CLIENT_TYPE, Membership, MembershipConfig, MembershipHealth};
+pub use membership::{
+    CLIENT_TYPE, Membership, MembershipConfig, MembershipHealth, OwnUid, OwnUidSettings, Proof,
+    ROTATE_EVERY,
+};

@@ -5,21 +5,29 @@
 //! second, or answers when there is news. Nobody ever connects to a gateway for this.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use keysherd_api::commands::{OwnCredential, sign_in};
-use keysherd_api::{Ctx, HeldFragment, Services};
-use keysherd_base::{AccessId, AccountId, Fault, FaultKind, ItemPath, Timestamp, Uid};
+use keysherd_api::{Ctx, HeldFragment, Services, Standing};
+use keysherd_base::{
+    AccessId, AccountId, Fault, FaultKind, ItemPath, SecretString, Timestamp, Uid,
+};
 use keysherd_domain::cluster::FragmentNote;
 use keysherd_plane::clusters::{ClusterSync, ClusterSyncReply, LeaseRelease};
-use keysherd_plane::{Caller, Client};
+use keysherd_plane::{BoxFuture, Caller, Client};
 use tokio::sync::watch;
 
+use self::standby::Standby;
 use crate::leases::Leases;
 
+mod own_uid;
+mod standby;
 #[cfg(test)]
 mod tests;
+
+pub use own_uid::{OwnUid, OwnUidSettings, ROTATE_EVERY};
 
 /// The client type of gateways themselves: an auth method with this one among its allowed client
 /// types and no other is good for gateways only.
@@ -39,6 +47,14 @@ const REFUSED_PAUSE_MAX: Duration = Duration::from_secs(30);
 /// A control plane that always has news is not asked more often than this.
 const NEWS_PAUSE: Duration = Duration::from_millis(20);
 
+/// What proves that a gateway may sign in by the auth method of its cluster.
+pub enum Proof {
+    /// The same thing each time.
+    Credential(OwnCredential),
+    /// A universal identity, which it rotates.
+    Uid(OwnUid),
+}
+
 /// What a gateway joins its cluster with.
 pub struct MembershipConfig {
     /// The way to control, and what signing in takes.
@@ -46,7 +62,7 @@ pub struct MembershipConfig {
     /// The auth method of the cluster.
     pub access_id: AccessId,
     /// What proves it.
-    pub credential: OwnCredential,
+    pub proof: Proof,
     /// Where this gateway's questions come from, for bound addresses of its method.
     pub address: IpAddr,
     /// Name of the cluster.
@@ -61,6 +77,10 @@ pub struct MembershipConfig {
     pub host: String,
     /// The program's version.
     pub program: String,
+    /// Whether it is on standby until it is promoted.
+    pub standby: bool,
+    /// The gateway's own directory.
+    pub home: PathBuf,
 }
 
 /// How a membership is, for `/status`.
@@ -76,6 +96,8 @@ pub struct MembershipHealth {
     pub problem: Option<String>,
     /// The version of the cluster's configuration that control has; 0: none.
     pub config_version: u32,
+    /// Whether it is ready to be sent requests, as far as that is about standby.
+    pub active: bool,
     /// What it does alone in its cluster now, each with the number of its lease.
     pub leases: Vec<(&'static str, u64)>,
 }
@@ -89,6 +111,7 @@ pub struct Membership {
     /// What tells this process from every other one, the next start included.
     process: Uid,
     leases: Leases,
+    standby: Standby,
 }
 
 /// A token of this gateway.
@@ -121,12 +144,19 @@ impl Membership {
     /// that serves.
     ///
     /// # Errors
-    /// When the random source fails.
+    /// When the random source fails, or the gateway's own directory cannot be used.
     pub fn start(config: MembershipConfig) -> Result<Arc<Self>, Fault> {
         let process = Uid::random(&*config.services.rng)?;
+        let standby = Standby::open(config.standby, config.home.clone())?;
+        let leases = Leases::new(config.services.clock.clone());
+        if !standby.is_active() {
+            tracing::info!("this gateway is on standby until it is promoted (gateway-promote)");
+            leases.rest();
+        }
         let this = Arc::new(Self {
             process,
-            leases: Leases::new(config.services.clock.clone()),
+            leases,
+            standby,
             config,
             state: Mutex::default(),
             token: tokio::sync::Mutex::default(),
@@ -151,6 +181,7 @@ impl Membership {
             last_answer: state.last_answer,
             problem: state.problem.clone(),
             config_version: joined.map_or(0, |joined| joined.version),
+            active: self.is_active(),
             leases: self.leases.all_held(),
         }
     }
@@ -158,6 +189,11 @@ impl Membership {
     /// The cluster, once it was joined.
     pub fn joined(&self) -> Option<Joined> {
         *self.joined.borrow()
+    }
+
+    /// Whether it is not on standby.
+    pub fn is_active(&self) -> bool {
+        self.standby.is_active()
     }
 
     /// Everything that is new about the cluster from now on.
@@ -232,12 +268,24 @@ impl Membership {
         if let Some(token) = kept.as_ref().filter(|token| now < token.renew) {
             return Ok(token.text.clone());
         }
-        let ctx = self.ctx_with(None, "auth")?;
-        let reply = sign_in(&ctx, &self.config.access_id, &self.config.credential).await?;
-        let life = reply.expires.millis_since(now).max(0);
+        let (reply, most) = match &self.config.proof {
+            Proof::Credential(credential) => {
+                let ctx = self.ctx_with(None, "auth")?;
+                (sign_in(&ctx, &self.config.access_id, credential).await?, None)
+            }
+            // Rotated each time that it signs in.
+            Proof::Uid(uid) => {
+                let under = |token: &SecretString, command: &str| {
+                    self.ctx_with(Some(token.expose().as_str().into()), command)
+                };
+                (uid.sign_in(&under, now).await?, Some(uid.rotate_every()))
+            }
+        };
+        let half = reply.expires.millis_since(now).max(0) / 2;
+        let most = most.map_or(i64::MAX, |most| i64::try_from(most.as_millis()).unwrap_or(i64::MAX));
         let text: Arc<str> = reply.token.into();
-        *kept =
-            Some(Token { text: text.clone(), renew: Timestamp(now.0.saturating_add(life / 2)) });
+        let renew = Timestamp(now.0.saturating_add(half.min(most)));
+        *kept = Some(Token { text: text.clone(), renew });
         Ok(text)
     }
 
@@ -287,6 +335,12 @@ impl Membership {
         let reply = asked.map_err(|_| {
             Fault::new(FaultKind::Unavailable, "the control plane does not answer in time")
         })??;
+        if reply.access_id != config.access_id {
+            return Err(Fault::forbidden(format!(
+                "the credential is that of {}, not of --gateway-access-id {}",
+                reply.access_id, config.access_id
+            )));
+        }
         self.leases.heard(sent, &reply.leases);
         self.heard(&reply);
         Ok(reply.version != known)
@@ -322,6 +376,31 @@ impl Membership {
     fn state(&self) -> MutexGuard<'_, State> {
         // What a broken holder left is a state all the same.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Standing for Membership {
+    fn set_active(&self, account: AccountId, active: bool) -> BoxFuture<'_, Result<(), Fault>> {
+        Box::pin(async move {
+            let joined = self.joined().ok_or_else(|| {
+                Fault::unavailable("this gateway has not joined its cluster yet; try again")
+            })?;
+            if joined.account != account {
+                return Err(Fault::forbidden("this gateway is in a cluster of another account"));
+            }
+            if !self.standby.set(active)? {
+                return Ok(());
+            }
+            tracing::warn!(active, "this gateway's standby was changed");
+            if active {
+                self.leases.work();
+                return Ok(());
+            }
+            for (lease, fence) in self.leases.rest() {
+                self.release(lease, fence).await;
+            }
+            Ok(())
+        })
     }
 }
 

@@ -175,7 +175,7 @@ async fn main() {
     let surroundings = Surroundings {
         clock: Arc::new(SystemClock),
         rng: Arc::new(Unsafe),
-        ready: Arc::new(|| true),
+        ready: Arc::new(|| Ok(())),
         status: None,
         traces: None,
         trusted_proxy: Arc::new(|_| false),

@@ -98,6 +98,10 @@ pub enum Workers {
     Threads(NonZeroUsize),
 }
 
+/// Whether requests can be served now, or else a word for why not, which anybody may read. It must
+/// not block.
+pub type Ready = Arc<dyn Fn() -> Result<(), &'static str> + Send + Sync>;
+
 /// What an edge needs from its surroundings.
 #[derive(Clone)]
 pub struct Surroundings {
@@ -105,8 +109,8 @@ pub struct Surroundings {
     pub clock: ClockHandle,
     /// The random source of request ids.
     pub rng: RngHandle,
-    /// Whether requests can be served now; answers `GET /health`. It must not block.
-    pub ready: Arc<dyn Fn() -> bool + Send + Sync>,
+    /// Whether requests can be served now; answers `GET /health`.
+    pub ready: Ready,
     /// The answer to `GET /status`, if there is one. It must not block and, like the route, is
     /// open to anyone: nothing in it may be secret.
     pub status: Option<Arc<dyn Fn() -> Value + Send + Sync>>,

@@ -15,7 +15,6 @@ use keysherd_base::{Fault, FaultKind, RequestId};
 use keysherd_wire::{
     Answer, Args, Command, Page, PageAnswer, PageMethod, PageRequest, Pages, Spec,
 };
-use serde_json::json;
 use tokio_util::task::TaskTracker;
 
 use crate::body::{self, Bodies};
@@ -152,13 +151,7 @@ impl<H: Host> Edge<H> {
         match (&self.surroundings.status, target) {
             (Some(status), Target::Status) => reply::probe(StatusCode::OK, &status(), with_body),
             (None, Target::Status) => reply::unknown_command(name),
-            _ if (self.surroundings.ready)() => {
-                reply::probe(StatusCode::OK, &json!({"status": "ok"}), with_body)
-            }
-            _ => {
-                let body = json!({"status": "unavailable"});
-                reply::probe(StatusCode::SERVICE_UNAVAILABLE, &body, with_body)
-            }
+            _ => reply::health((self.surroundings.ready)(), with_body),
         }
     }
 
@@ -361,7 +354,7 @@ impl<H: Host> Handler for Edge<H> {
             traces.end(started, name, took, ended);
         }
         // Who is about to go sends clients elsewhere. HTTP/2 says so in a way of its own.
-        if version < Version::HTTP_2 && !(self.surroundings.ready)() {
+        if version < Version::HTTP_2 && (self.surroundings.ready)().is_err() {
             reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         reply

@@ -37,7 +37,7 @@ mod token;
 mod trace;
 mod workers;
 
-pub use config::{Limits, Surroundings, Transport, Workers};
+pub use config::{Limits, Ready, Surroundings, Transport, Workers};
 pub use edge::Edge;
 pub use exposition::{Exposition, Family, Kind, float};
 pub use form::{COOKIES_MAX, parse_cookies, parse_form};

@@ -9,6 +9,7 @@ use http_body_util::Full;
 use keysherd_base::{Fault, FaultKind, RequestId, SecretBytes};
 use keysherd_wire::{Answer, Hold, headers};
 use serde::Serialize;
+use serde_json::json;
 
 /// What hyper is given to send.
 pub(crate) type Reply = Response<Full<Bytes>>;
@@ -63,6 +64,15 @@ fn json(status: StatusCode, body: Bytes) -> Reply {
     headers.insert(CONTENT_TYPE, JSON);
     headers.insert(CACHE_CONTROL, NO_STORE);
     reply
+}
+
+/// The answer to `GET /health`.
+pub(crate) fn health(ready: Result<(), &'static str>, with_body: bool) -> Reply {
+    let (status, said) = match ready {
+        Ok(()) => (StatusCode::OK, "ok"),
+        Err(why) => (StatusCode::SERVICE_UNAVAILABLE, why),
+    };
+    probe(status, &json!({ "status": said }), with_body)
 }
 
 /// The answer of a command that succeeded.

@@ -9,9 +9,9 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use serde_json::json;
 use tokio_util::task::TaskTracker;
 
+use crate::config::Ready;
 use crate::edge::Handler;
 use crate::exposition;
 use crate::meter::Meter;
@@ -20,7 +20,7 @@ use crate::reply::{self, Reply};
 /// What is answered there.
 pub struct Scrape {
     text: Arc<dyn Fn() -> String + Send + Sync>,
-    ready: Arc<dyn Fn() -> bool + Send + Sync>,
+    ready: Ready,
     meter: Meter,
     orphans: TaskTracker,
 }
@@ -34,10 +34,7 @@ impl fmt::Debug for Scrape {
 impl Scrape {
     /// Answers `GET /metrics` with what `text` gives, in the format of [`crate::Exposition`], and
     /// `GET /health` with what `ready` says.
-    pub fn new(
-        text: Arc<dyn Fn() -> String + Send + Sync>,
-        ready: Arc<dyn Fn() -> bool + Send + Sync>,
-    ) -> Self {
+    pub fn new(text: Arc<dyn Fn() -> String + Send + Sync>, ready: Ready) -> Self {
         Self { text, ready, meter: Meter::new(std::iter::empty()), orphans: TaskTracker::new() }
     }
 
@@ -55,13 +52,7 @@ impl Scrape {
                 headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
                 reply
             }
-            "/health" if (self.ready)() => {
-                reply::probe(StatusCode::OK, &json!({"status": "ok"}), with_body)
-            }
-            "/health" => {
-                let body = json!({"status": "unavailable"});
-                reply::probe(StatusCode::SERVICE_UNAVAILABLE, &body, with_body)
-            }
+            "/health" => reply::health((self.ready)(), with_body),
             _ => reply::error(StatusCode::NOT_FOUND, "there are /metrics and /health here"),
         }
     }

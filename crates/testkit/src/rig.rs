@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use keysherd_api::passwords::{Turns, login_proof};
 use keysherd_api::{
-    AnswerBudget, BrowserLogins, Ctx, NoCertificate, NoConfigs, NoForwarding, Services, commands,
+    AnswerBudget, BrowserLogins, Ctx, NoCertificate, NoConfigs, NoForwarding, NoStanding, Services, commands,
 };
 use keysherd_audit::HEAD_LABEL;
 use keysherd_base::{
@@ -368,6 +368,7 @@ fn start_gateway(parts: GatewayParts<'_>, settings: Settings) -> (Arc<Gateway>, 
         certificate: Arc::new(NoCertificate),
         forwarding: NoForwarding::new(parts.clock.clone(), SystemRng::handle()),
         browser_logins: BrowserLogins::default(),
+        standing: Arc::new(NoStanding),
         outward: Default::default(),
         stretching: Turns::new(1),
     };

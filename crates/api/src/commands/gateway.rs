@@ -7,6 +7,7 @@ mod create_k8s_auth_config;
 mod delete_allowed_access;
 mod delete_gateway_cluster;
 mod delete_k8s_auth_config;
+mod demote;
 mod describe_key_fragments;
 mod download_customer_fragments;
 mod get_allowed_access;
@@ -18,6 +19,8 @@ mod ldap_auth_config;
 mod list_customer_fragments;
 mod list_gateways;
 mod log_forwarding;
+mod promote;
+mod standing;
 mod update_allowed_access;
 mod update_k8s_auth_config;
 mod update_ldap_auth_config;
@@ -39,6 +42,8 @@ pub(super) fn forwards_logs(name: &str) -> bool {
 static COMMANDS: &[&ApiCommand] = &[
     &list_gateways::COMMAND,
     &delete_gateway_cluster::COMMAND,
+    &promote::COMMAND,
+    &demote::COMMAND,
     &create_allowed_access::COMMAND,
     &get_allowed_access::COMMAND,
     &update_allowed_access::COMMAND,

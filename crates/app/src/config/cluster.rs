@@ -4,7 +4,7 @@
 //! The names that V2 gateways read from the environment are understood as well; flags and our own
 //! variables win over them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{Arg, Command};
@@ -13,10 +13,14 @@ use keysherd_authn::BoxFuture;
 use keysherd_base::{AccessId, Clock as _, Fault, ItemPath, SecretString, SystemClock};
 use keysherd_cloud::{Cloud, Hints};
 use keysherd_domain::cluster::{DEFAULT_NAME, is_name};
+use keysherd_gateway::Proof;
 
-use super::settings::{Settings, option, wrong};
+use self::own_uid::UidSource;
+use super::settings::{Settings, option, switch, wrong};
 use crate::exit::Exit;
 use crate::passphrase::PassphraseSource;
+
+pub(crate) mod own_uid;
 
 /// Systemd credentials with the secret.
 const KEY_CREDENTIAL: &str = "gateway-access-key";
@@ -41,6 +45,8 @@ pub(crate) struct ClusterSettings {
     pub(crate) protection_key: Option<ItemPath>,
     /// This machine or pod.
     pub(crate) host: String,
+    /// Whether it is on standby until it is promoted.
+    pub(crate) standby: bool,
 }
 
 /// Where the gateway's own credential comes from.
@@ -62,6 +68,8 @@ pub(crate) enum ProofSource {
         /// What it has to know beside.
         hints: Hints,
     },
+    /// A universal identity.
+    Uid(UidSource),
 }
 
 /// Where the certificate comes from; it is no secret.
@@ -86,7 +94,8 @@ pub(super) fn cluster(command: Command) -> Command {
             "gateway-access-type",
             "TYPE",
             "KEYSHERD_GATEWAY_ACCESS_TYPE",
-            "access_key, certificate, aws_iam, azure_ad or gcp [default: access_key]",
+            "access_key, certificate, universal_identity, aws_iam, azure_ad or gcp [default: \
+             access_key]",
         ),
         option(
             "gateway-access-key-file",
@@ -133,7 +142,10 @@ pub(super) fn cluster(command: Command) -> Command {
              account's default key]",
         ),
     ];
-    command.args(flags)
+    command.args(flags).args(own_uid::options()).arg(
+        switch("standby", "Follow the cluster, but be ready only once promoted (gateway-promote)")
+            .env("KEYSHERD_STANDBY"),
+    )
 }
 
 impl ClusterSettings {
@@ -150,7 +162,13 @@ impl ClusterSettings {
             Ok(set.filter(|text| !text.is_empty()))
         };
         let id = text("gateway-access-id", "GATEWAY_ACCESS_ID")?.or_else(|| env("ADMIN_ACCESS_ID"));
+        let standby = settings.is_set("standby")?;
         let Some(id) = id.filter(|id| !id.is_empty()) else {
+            if standby {
+                return Err(Exit::Configuration(
+                    "--standby is about a cluster: give --gateway-access-id, too".to_owned(),
+                ));
+            }
             return Ok(None);
         };
         let access_id = AccessId::parse(&id)
@@ -182,6 +200,7 @@ impl ClusterSettings {
                 })
                 .transpose()?,
             host: host.map(|host| host.trim().to_owned()).unwrap_or_default(),
+            standby,
         }))
     }
 
@@ -194,6 +213,7 @@ impl ClusterSettings {
             }
             ProofSource::Certificate { key, .. } => (key, None),
             ProofSource::Machine { .. } => return keysherd_cloud::files(env),
+            ProofSource::Uid(source) => return source.path(env).into_iter().collect(),
         };
         secret.path(env).into_iter().chain(certificate).collect()
     }
@@ -226,6 +246,7 @@ impl ProofSource {
                     certificate.ok_or_else(|| missing("gateway-certificate-file", what))?;
                 Ok(Self::Certificate { certificate, key })
             }
+            "uid" | "universal_identity" => UidSource::load(settings, env).map(Self::Uid),
             other => match Cloud::of_access_type(other) {
                 Some(cloud) => {
                     let hints =
@@ -233,43 +254,56 @@ impl ProofSource {
                     Ok(Self::Machine { cloud, hints })
                 }
                 None => {
-                    let what = "access_key, certificate, aws_iam, azure_ad or gcp";
+                    let what = "access_key, certificate, universal_identity, aws_iam, azure_ad \
+                                or gcp";
                     Err(wrong("gateway-access-type", other, what))
                 }
             },
         }
     }
 
-    /// Reads the credential.
+    /// What proves who the gateway is, with what it has to keep for that in `home`; `host` is for
+    /// people who see it in a list.
     ///
     /// # Errors
     /// [`Exit::Configuration`] says what cannot be read and why, and nothing of the content.
-    pub(crate) fn read(&self, env: &dyn Fn(&str) -> Option<String>) -> Result<OwnCredential, Exit> {
-        match self {
-            Self::AccessKey(source) => source.read(env).map(OwnCredential::AccessKey),
-            Self::Machine { cloud, hints } => Ok(OwnCredential::Machine(Arc::new(Machine {
+    pub(crate) fn read(&self, home: &Path, host: &str) -> Result<Proof, Exit> {
+        let credential = match self {
+            Self::Uid(source) => {
+                let own = source.open(home, host);
+                if !own.is_kept() {
+                    source.check()?;
+                }
+                return Ok(Proof::Uid(own));
+            }
+            Self::AccessKey(source) => OwnCredential::AccessKey(source.read(&crate::env)?),
+            Self::Machine { cloud, hints } => OwnCredential::Machine(Arc::new(Machine {
                 cloud: *cloud,
                 hints: hints.clone(),
-            }))),
+            })),
             Self::Certificate { certificate, key } => {
-                let certificate = match certificate {
-                    CertificateSource::Text(text) => text.clone(),
-                    CertificateSource::File(path) => {
-                        let shown = path.display().to_string();
-                        let unreadable = |error: std::io::Error| {
-                            Exit::Configuration(format!("cannot read the file {shown}: {error}"))
-                        };
-                        let text = std::fs::read_to_string(path).map_err(unreadable)?;
-                        if text.len() > CERTIFICATE_BYTES_MAX {
-                            let most = format!("a file of at most {CERTIFICATE_BYTES_MAX} bytes");
-                            return Err(wrong("gateway-certificate-file", &shown, &most));
-                        }
-                        text
-                    }
-                };
-                Ok(OwnCredential::certificate(&certificate, &key.read(env)?))
+                OwnCredential::certificate(&certificate.read()?, &key.read(&crate::env)?)
             }
+        };
+        Ok(Proof::Credential(credential))
+    }
+}
+
+impl CertificateSource {
+    fn read(&self) -> Result<String, Exit> {
+        let path = match self {
+            Self::Text(text) => return Ok(text.clone()),
+            Self::File(path) => path,
+        };
+        let shown = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            Exit::Configuration(format!("cannot read the file {shown}: {error}"))
+        })?;
+        if text.len() > CERTIFICATE_BYTES_MAX {
+            let most = format!("a file of at most {CERTIFICATE_BYTES_MAX} bytes");
+            return Err(wrong("gateway-certificate-file", &shown, &most));
         }
+        Ok(text)
     }
 }
 

@@ -8,6 +8,7 @@ const UNDERSTOOD: &[&str] = &[
     "ADMIN_ACCESS_ID",
     "ADMIN_ACCESS_KEY",
     "ADMIN_CERTIFICATE_KEY",
+    "ADMIN_UID_TOKEN",
     "BLOCKLIST_ACCESS_IDS",
     "CACHE_ENABLE",
     "CACHE_MAX_ITEMS",
@@ -21,18 +22,20 @@ const UNDERSTOOD: &[&str] = &[
     "GATEWAY_ACCESS_TYPE",
     "GATEWAY_CERTIFICATE",
     "GATEWAY_CERTIFICATE_KEY",
+    "GATEWAY_UID_TOKEN",
     "GW_RATE_LIMIT",
     "INITIAL_DISPLAY_NAME",
     "MIN_TLS_VERSION",
     "POD_NAME",
     "RESTRICT_SERVICE_TO_ACCESS_IDS",
+    "UID_CREATE_CHILD_TOKEN_PER_POD",
+    "UID_ROTATE_INTERVAL",
 ];
 
 /// Names with a meaning for V2 gateways and none here, with what to do instead.
 const WITHOUT_EFFECT: &[(&str, &str)] = &[
     ("ADMIN_CERTIFICATE", "use GATEWAY_CERTIFICATE"),
     ("ADMIN_PASSWORD", "gateways sign in with an access key or a certificate"),
-    ("ADMIN_UID_TOKEN", "gateways sign in with an access key or a certificate"),
     ("AKEYLESS_URL", "use --control"),
     ("ALLOWED_ACCESS_IDS", "use gateway-create-allowed-access"),
     ("ALLOWED_ACCESS_PERMISSIONS", "use gateway-create-allowed-access"),
@@ -49,15 +52,12 @@ const WITHOUT_EFFECT: &[(&str, &str)] = &[
     ("EXCLUDE_CIPHER_SUITES", "TLS 1.2 and 1.3 with modern suites only"),
     ("GATEWAY_AUTHORIZED_ACCESS_ID", "use RESTRICT_SERVICE_TO_ACCESS_IDS"),
     ("GATEWAY_CLUSTER_CACHE", "there is no cache outside of the process"),
-    ("GATEWAY_UID_TOKEN", "gateways sign in with an access key or a certificate"),
     ("HSM_PIN", "see docs/customer-fragments.md"),
     ("PREFER_CLUSTER_CACHE_FIRST", "there is no cache outside of the process"),
     ("PROACTIVE_CACHE_ENABLE", "use CACHE_ENABLE: nothing is fetched before it is asked for"),
     ("REDIS_ADDR", "there is no cache outside of the process"),
     ("REDIS_PASS", "there is no cache outside of the process"),
     ("RESTRICT_ACCESS_TO_ADMIN_ACCOUNT", "use RESTRICT_SERVICE_TO_ACCESS_IDS"),
-    ("UID_CREATE_CHILD_TOKEN_PER_POD", "gateways sign in with an access key or a certificate"),
-    ("UID_ROTATE_INTERVAL", "gateways sign in with an access key or a certificate"),
     ("USE_CLUSTER_CACHE", "there is no cache outside of the process"),
 ];
 

@@ -140,7 +140,7 @@ fn certificate(known: &Known) -> Option<Check> {
 fn credential(known: &Known) -> Option<Check> {
     let cluster = known.settings.serving.cluster.as_ref()?;
     let name = "credential of the cluster";
-    Some(match cluster.proof.read(&crate::env) {
+    Some(match cluster.proof.read(&known.settings.data_dir, &cluster.host) {
         Ok(_) => Check::new(name, Verdict::Ok, format!("that of {}", cluster.access_id), ""),
         Err(exit) => {
             let fix = "see --gateway-access-key-file";

@@ -8,7 +8,7 @@ use std::time::Duration;
 use keysherd_api::passwords::Turns;
 use keysherd_api::{
     AnswerBudget, BrowserLogins, Configs, ForwarderState, Forwarding, NoCertificate, NoConfigs,
-    NoForwarding, PublicCertificate, Services,
+    NoForwarding, NoStanding, PublicCertificate, Services,
 };
 use keysherd_authn::Outward;
 use keysherd_base::{ClockHandle, RngHandle};
@@ -124,6 +124,7 @@ impl GatewayRole {
             certificate: parts.certificate.clone(),
             forwarding,
             outward: Outward::new(&parts.egress.egress),
+            standing: Arc::new(NoStanding),
             stretching: Turns::new(STRETCHING_MAX),
         };
         let (membership, configs): (_, Arc<dyn Configs>) = match parts.cluster {
@@ -132,7 +133,7 @@ impl GatewayRole {
                 let none = NoForwarding::new(clock.clone(), rng.clone());
                 let certificate = Arc::new(NoCertificate);
                 let own = Services { certificate, ..services(Arc::new(NoConfigs), none) };
-                let membership = membership::join(cluster, own)?;
+                let membership = membership::join(cluster, own, home.clone())?;
                 let shared = ClusterConfigs::start(local, membership.clone(), gateway.clone());
                 (Some(membership), shared)
             }
@@ -144,7 +145,11 @@ impl GatewayRole {
         tokio::spawn(forget_gone_methods(Arc::downgrade(&configs), plane.clone()));
         let weak = (Arc::downgrade(&configs), Arc::downgrade(&gateway));
         tokio::spawn(follow_offline_policies(weak.0, weak.1));
-        let services = Arc::new(services(configs, forwarders.clone()));
+        let mut services = services(configs, forwarders.clone());
+        if let Some(membership) = &membership {
+            services.standing = membership.clone();
+        }
+        let services = Arc::new(services);
         Ok(Self { gateway, services, forwarders, membership })
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use keysherd_api::Services;
@@ -21,11 +22,15 @@ pub(crate) struct ClusterParts {
     pub(crate) address: IpAddr,
 }
 
-/// Joins the cluster. `services` are the gateway's own. Call it on the runtime that serves.
+/// Joins the cluster. `services` are the gateway's own, `home` its directory. Call it on the runtime that serves.
 ///
 /// # Errors
 /// [`Exit::Configuration`] when the gateway's own credential cannot be read.
-pub(super) fn join(parts: ClusterParts, services: Services) -> Result<Arc<Membership>, Exit> {
+pub(super) fn join(
+    parts: ClusterParts,
+    services: Services,
+    home: PathBuf,
+) -> Result<Arc<Membership>, Exit> {
     let ClusterParts { settings, address } = parts;
     if settings.name == DEFAULT_NAME {
         tracing::warn!(
@@ -37,7 +42,7 @@ pub(super) fn join(parts: ClusterParts, services: Services) -> Result<Arc<Member
     let membership = Membership::start(MembershipConfig {
         services: Arc::new(services),
         access_id: settings.access_id,
-        credential: settings.proof.read(&crate::env)?,
+        proof: settings.proof.read(&home, &settings.host)?,
         address,
         name: settings.name,
         display_name: settings.display_name,
@@ -45,6 +50,8 @@ pub(super) fn join(parts: ClusterParts, services: Services) -> Result<Arc<Member
         protection_key: settings.protection_key,
         host: settings.host,
         program: env!("CARGO_PKG_VERSION").to_owned(),
+        standby: settings.standby,
+        home,
     })?;
     Ok(membership)
 }
@@ -58,6 +65,7 @@ pub(crate) fn health(membership: Option<&Membership>) -> Value {
         "last_answer": health.last_answer.map(|at| at.rfc3339()),
         "problem": health.problem,
         "config_version": health.config_version,
+        "active": health.active,
         "leases": health.leases.into_iter().collect::<BTreeMap<_, _>>(),
     })
 }

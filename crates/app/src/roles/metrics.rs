@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use keysherd_http::{Exposition, Kind, Limits, Listener, Meter, Scrape, Transport, Workers, float};
+use keysherd_http::{Exposition, Kind, Limits, Listener, Meter, Ready, Scrape, Transport, Workers, float};
 
 use keysherd_sinks::SpanExport;
 
@@ -46,13 +46,13 @@ impl MetricsListener {
         self,
         transport: Transport,
         metrics: Metrics,
-        ready: Arc<dyn Fn() -> bool + Send + Sync>,
+        ready: Ready,
     ) {
         let address: SocketAddr = self.listener.address();
         let transport = if self.plaintext { Transport::PlaintextTcp } else { transport };
         tracing::info!(%address, plaintext = self.plaintext, "metrics are served");
         let is_ready = ready.clone();
-        let scrape = Scrape::new(Arc::new(move || metrics.text(is_ready())), ready);
+        let scrape = Scrape::new(Arc::new(move || metrics.text(is_ready().is_ok())), ready);
         let served = self.listener.scrape(transport, Arc::new(scrape), std::future::pending());
         if let Err(fault) = served.await {
             tracing::error!(?fault, "metrics are not served any more");

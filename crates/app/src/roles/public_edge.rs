@@ -10,8 +10,8 @@ use keysherd_api::{Ctx, Limited, Services, commands, pages};
 use keysherd_base::ClockHandle;
 use keysherd_crypto::random::SystemRng;
 use keysherd_egress::Egress;
-use keysherd_gateway::GatewayHost;
-use keysherd_http::{Edge, Ending, Listener, Surroundings, Traces, Transport, Workers};
+use keysherd_gateway::{GatewayHost, Membership};
+use keysherd_http::{Edge, Ending, Listener, Ready, Surroundings, Traces, Transport, Workers};
 use keysherd_wire::Command;
 use tokio::sync::watch;
 
@@ -132,10 +132,7 @@ impl PublicEdge {
         let services = role.services.clone();
         services.browser_logins.announce(self.public_url.unwrap_or_else(|| self.url.clone()));
         let ready = Arc::new(AtomicBool::new(true));
-        let is_ready: Arc<dyn Fn() -> bool + Send + Sync> = {
-            let ready = ready.clone();
-            Arc::new(move || ready.load(Ordering::Acquire))
-        };
+        let is_ready = is_ready(ready.clone(), role.membership.clone());
         let list = commands_of(self.served, self.limited.as_ref());
         let status = with_certificate(status, self.certificate.clone());
         let open = |wish| traces::open(wish, &self.egress);
@@ -161,6 +158,19 @@ impl PublicEdge {
         tracing::info!("stopped");
         Ok(())
     }
+}
+
+/// Not while it drains, and not on standby.
+fn is_ready(running: Arc<AtomicBool>, membership: Option<Arc<Membership>>) -> Ready {
+    Arc::new(move || {
+        if !running.load(Ordering::Acquire) {
+            return Err("unavailable");
+        }
+        match membership.as_ref().is_none_or(|membership| membership.is_active()) {
+            true => Ok(()),
+            false => Err("standby"),
+        }
+    })
 }
 
 /// The first signal to stop makes the gateway not ready, and ends the listener after `delay`; the
@@ -225,7 +235,7 @@ fn commands_of(served: Served, limited: Option<&Arc<Limited>>) -> &'static [&'st
 
 fn edge(
     (services, list): (Arc<Services>, &'static [&'static Command<Ctx>]),
-    (status, ready): (StatusText, Arc<dyn Fn() -> bool + Send + Sync>),
+    (status, ready): (StatusText, Ready),
     settings: &EdgeSettings,
     traces: Option<Traces>,
 ) -> Result<Arc<Edge<GatewayHost>>, Exit> {

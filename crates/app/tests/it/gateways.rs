@@ -4,6 +4,7 @@ mod access;
 mod configs;
 mod forwarding;
 mod listener;
+mod standby;
 
 use std::sync::Arc;
 

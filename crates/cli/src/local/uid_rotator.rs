@@ -17,7 +17,7 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use keysherd_base::{Secret, SecretString};
+use keysherd_base::{Secret, SecretString, interval};
 use keysherd_wire::{Field, FieldSpec, Show, Spec, wipe};
 use serde_json::{Value, json};
 
@@ -64,7 +64,7 @@ pub(super) const OTHER_NAME: LocalVerb =
 fn run(context: &mut Context<'_, '_>, given: Fields) -> Result<(), Failure> {
     let path = given.text("token-file").map(PathBuf::from);
     let path = path.ok_or_else(|| Failure::usage("give the file with the token"))?;
-    let interval = interval(given.text("interval").unwrap_or(INTERVAL_DEFAULT))?;
+    let interval = time_between(given.text("interval").unwrap_or(INTERVAL_DEFAULT))?;
     let session = Session::open(context)?;
     let file = TokenFile::new(path);
     let _lock: File = file.lock()?;
@@ -198,18 +198,8 @@ fn may_pass(failure: &Failure) -> bool {
 }
 
 /// A time such as `30s`, `15m`, `4h` or `15`.
-fn interval(text: &str) -> Result<Duration, Failure> {
-    let (digits, unit) = match text.strip_suffix(['s', 'm', 'h']) {
-        Some(digits) => (digits, text.chars().next_back()),
-        None => (text, Some('m')),
-    };
-    let seconds = match unit {
-        Some('s') => 1,
-        Some('h') => 3_600,
-        _ => 60,
-    };
-    let number = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(seconds));
-    number.map(Duration::from_secs).filter(|time| *time <= INTERVAL_MAX).ok_or_else(|| {
+fn time_between(text: &str) -> Result<Duration, Failure> {
+    interval::parse(text).filter(|time| *time <= INTERVAL_MAX).ok_or_else(|| {
         Failure::usage(format!("'{text}' is no interval; write 30s, 15m or 4h, at most a year"))
     })
 }
@@ -219,13 +209,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn intervals_have_units() {
-        let seconds = |text: &str| interval(text).ok().map(|time| time.as_secs());
-        assert_eq!(seconds("30s"), Some(30));
-        assert_eq!((seconds("15"), seconds("15m")), (Some(900), Some(900)));
-        assert_eq!((seconds("4h"), seconds("0s")), (Some(14_400), Some(0)));
-        for bad in ["", "m", "-1", "1d", "99999999999999999999", "9000h"] {
-            assert_eq!(seconds(bad), None, "{bad:?}");
-        }
+    fn a_year_is_the_longest_time() {
+        let seconds = |text: &str| time_between(text).ok().map(|time| time.as_secs());
+        assert_eq!((seconds("15"), seconds("8760h")), (Some(900), Some(31_536_000)));
+        assert_eq!((seconds("8761h"), seconds("soon")), (None, None));
     }
 }

@@ -249,7 +249,7 @@ async fn requests_are_counted_by_commands_that_exist() {
 
 #[tokio::test]
 async fn metrics_have_a_listener_of_their_own() {
-    let (text, ready) = (Arc::new(|| "a 1\n".to_owned()), Arc::new(|| false));
+    let (text, ready) = (Arc::new(|| "a 1\n".to_owned()), Arc::new(|| Err("unavailable")));
     let server = Server::scrape(Arc::new(Scrape::new(text, ready))).await;
     let get = async |path: &str| {
         server.send(format!("GET {path} HTTP/1.1\r\nHost: t\r\n\r\n").as_bytes()).await

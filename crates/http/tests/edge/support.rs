@@ -97,7 +97,9 @@ impl Server {
         let surroundings = Surroundings {
             clock: Arc::new(ManualClock::new(NOW)),
             rng: Arc::new(Counter::default()),
-            ready: Arc::new(move || is_ready.load(Ordering::SeqCst)),
+            ready: Arc::new(move || {
+                is_ready.load(Ordering::SeqCst).then_some(()).ok_or("unavailable")
+            }),
             status: options.status.then(|| {
                 let status: Arc<dyn Fn() -> Value + Send + Sync> =
                     Arc::new(|| json!({"version": "0"}));

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keysherd_api::commands::OwnCredential;
-use keysherd_api::{Config, Configs, Services};
+use keysherd_api::{Config, Configs};
 use keysherd_base::{AccessId, AccountId, Fault, ItemPath, Secret, Uid};
 use keysherd_crypto::random::SystemRng;
 use keysherd_domain::cluster::config_path;
-use keysherd_gateway::{ClusterConfigs, ConfigStore, Membership, MembershipConfig};
+use keysherd_gateway::{ClusterConfigs, ConfigStore, Membership, MembershipConfig, Proof};
 use keysherd_plane::clusters::ClusterConfigPut;
 use keysherd_plane::grants::{GrantedItem, WriteTarget};
 use keysherd_plane::{GatewayReply, Reply};
@@ -40,7 +40,7 @@ impl Member {
         let key = made["access_key"].as_str().unwrap().to_owned();
         let local = ConfigStore::open(&rig.gateway_home(), SystemRng::handle()).unwrap();
         let local = Arc::new(local);
-        let membership = join(rig.services.clone(), access_id.clone(), key);
+        let membership = join(&rig, access_id.clone(), key);
         let crypt = rig.gateway.clone();
         let configs = ClusterConfigs::start(local.clone(), membership.clone(), crypt);
         let this = Self { rig, access_id, local, membership, configs };
@@ -110,11 +110,11 @@ impl Member {
     }
 }
 
-fn join(services: Arc<Services>, access_id: AccessId, key: String) -> Arc<Membership> {
+fn join(rig: &Rig, access_id: AccessId, key: String) -> Arc<Membership> {
     let config = MembershipConfig {
-        services,
+        services: rig.services.clone(),
         access_id,
-        credential: OwnCredential::AccessKey(Secret::new(key)),
+        proof: Proof::Credential(OwnCredential::AccessKey(Secret::new(key))),
         address: [192, 0, 2, 9].into(),
         name: NAME.to_owned(),
         display_name: None,
@@ -122,6 +122,8 @@ fn join(services: Arc<Services>, access_id: AccessId, key: String) -> Arc<Member
         protection_key: None,
         host: "gw".to_owned(),
         program: "1".to_owned(),
+        standby: false,
+        home: rig.gateway_home(),
     };
     Membership::start(config).unwrap()
 }

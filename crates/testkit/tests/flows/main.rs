@@ -7,6 +7,7 @@ mod kept;
 mod liars;
 mod names;
 mod offline;
+mod own_identity;
 mod rollback;
 mod slow;
 mod unconfirmed;

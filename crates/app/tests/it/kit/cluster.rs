@@ -397,6 +397,12 @@ impl Node {
         found.for_each(|arg| to.clone_into(arg));
     }
 
+    /// Starts with another value of this option from now on.
+    pub(crate) fn replace_value(&mut self, option: &str, to: &str) {
+        let place = self.args.iter().position(|arg| arg == option).unwrap();
+        to.clone_into(&mut self.args[place + 1]);
+    }
+
     /// Starts it where it was before, and waits until it listens.
     pub(crate) fn start(&mut self, site: &Site) {
         let listen = self.address.rsplit('/').next().unwrap().to_owned();

@@ -1,0 +1,31 @@
+//! `gateway-promote`: takes a gateway off standby.
+
+use keysherd_base::Fault;
+use keysherd_wire::{Access, Answer, Args, Body, Command, Show, Spec};
+
+use super::standing;
+use crate::commands::ApiCommand;
+use crate::ctx::Ctx;
+use crate::fields::SESSION;
+
+/// The command.
+pub(super) static COMMAND: ApiCommand = Command {
+    spec: Spec {
+        name: "gateway-promote",
+        aliases: &[],
+        success: 200,
+        summary: "Take the gateway that answers off standby: it is ready, and may work for its cluster. Ours, not of the \
+                  V2 API.",
+        groups: &[&SESSION],
+        fields: &[],
+        reply: "object",
+        access: Access::Admin,
+        body: Body::Object,
+        show: Show::Sentence("The gateway is active"),
+    },
+    run: &|ctx, args| Box::pin(run(ctx, args)),
+};
+
+async fn run(ctx: Ctx, _args: Args) -> Result<Answer, Fault> {
+    standing::set(&ctx, true).await
+}
