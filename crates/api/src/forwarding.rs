@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use keysherd_audit::Filter;
 use keysherd_authn::BoxFuture;
 use keysherd_base::{
@@ -50,6 +52,9 @@ pub struct Forwarder {
     /// Where in the log it begins, and which wish that is; `None` in what was kept before there
     /// was more than one gateway: with the first record.
     pub begin: Option<Beginning>,
+    /// What gateways of the cluster know each other's places in the log by, which control keeps
+    /// for them; `None` in what was kept before there was one.
+    pub place_key: Option<Arc<Secret<[u8; 32]>>>,
 }
 
 /// A wish to begin at a certain record.
@@ -74,6 +79,9 @@ struct Kept {
     settings: Value,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     begin: Option<Beginning>,
+    /// In base64.
+    #[serde(skip_serializing_if = "Value::is_null", default)]
+    place_key: Value,
 }
 
 impl Forwarder {
@@ -90,9 +98,11 @@ impl Forwarder {
             filter: self.filter.clone(),
             settings: self.settings.to_value(),
             begin: self.begin,
+            place_key: self.place_key.as_ref().map(|key| STANDARD.encode(key.expose())).into(),
         };
         let text = serde_json::to_string(&kept).map(Secret::new).map_err(Fault::internal);
         wipe(kept.settings);
+        wipe(kept.place_key);
         text
     }
 
@@ -106,6 +116,8 @@ impl Forwarder {
         let kept: Kept = serde_json::from_str(text.expose()).map_err(|_| unreadable())?;
         let settings = Settings::from_value(&kept.settings);
         wipe(kept.settings);
+        let place_key = place_key(&kept.place_key);
+        wipe(kept.place_key);
         Ok(Self {
             name: name.to_owned(),
             enabled: kept.enabled,
@@ -115,8 +127,16 @@ impl Forwarder {
             filter: kept.filter,
             settings: settings?,
             begin: kept.begin,
+            place_key,
         })
     }
+}
+
+fn place_key(text: &Value) -> Option<Arc<Secret<[u8; 32]>>> {
+    let bytes = Secret::new(STANDARD.decode(text.as_str()?).ok()?);
+    let mut key = Secret::new([0; 32]);
+    *key.expose_mut() = bytes.expose().as_slice().try_into().ok()?;
+    Some(Arc::new(key))
 }
 
 /// How a log target is doing.

@@ -9,8 +9,8 @@ use keysherd_api::commands::{ApiCommand, all};
 use keysherd_api::passwords::Turns;
 use keysherd_api::{
     BrowserLogins, Crypt, Ctx, Freshness, GeneratedKey, HeldFragment, KeyWish, ManagerSaid,
-    NoCertificate, NoConfigs, NoForwarding, NoStanding, OpenedItem, RotateWish, SealedWrite, Services,
-    TakenOrder, TransitMessage, TransitResult,
+    NoCertificate, NoConfigs, NoForwarding, NoStanding, OpenedItem, RotateWish, SealedWrite,
+    Services, TakenOrder, TransitMessage, TransitResult,
 };
 use keysherd_base::{Fault, ItemPath, ManualClock, SecretBytes, Timestamp, Uid};
 use keysherd_domain::item::NameTag;

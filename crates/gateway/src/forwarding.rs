@@ -24,12 +24,13 @@ use keysherd_api::{
     Beginning, Config, ConfigName, Configs, Forwarder, ForwarderState, Forwarding, LogReader,
     ReaderAdmitted,
 };
-use keysherd_base::{AccessId, AccountId, Fault, Uid};
+use keysherd_base::{AccessId, AccountId, Fault, Secret, Uid};
 use keysherd_plane::{BoxFuture, PlaneHandle};
 use keysherd_sinks::Way;
 use tokio::sync::watch;
 
-use self::cursor::{Cursor, CursorFile};
+use self::cursor::CursorFile;
+use self::place::attested::{PlaceKey, Told};
 use self::reader::Reader;
 use self::running::Running;
 use self::worker::SharedState;
@@ -186,6 +187,14 @@ impl Forwarders {
         Ok(Some(Beginning { id: Uid::random(&*self.way.rng)?, from }))
     }
 
+    /// What gateways of the cluster know the places of a target by: what it was, or a new one.
+    fn place_key(&self, account: AccountId, name: &str) -> Result<Arc<Secret<[u8; 32]>>, Fault> {
+        if let Some(known) = Forwarding::get(self, account, name)?.and_then(|old| old.place_key) {
+            return Ok(known);
+        }
+        Ok(Arc::new(Secret::new(self.way.rng.array::<32>()?)))
+    }
+
     /// Makes the reader the cluster's as well, when a target becomes that.
     async fn share_reader(&self, account: AccountId) -> Result<(), Fault> {
         let all = self.configs.of_kind(READER);
@@ -207,7 +216,11 @@ impl Forwarders {
         // Without an answer, they are not known.
         let places = place::of_cluster(member, joined.cluster).await.unwrap_or_default();
         let came = |(name, body): (String, String)| {
-            Some((name, Cursor::from_json(body.as_bytes())?.at.seq))
+            let key = Forwarding::get(self, account, &name).ok()??.place_key?;
+            match PlaceKey::new(&key, account, &name).read(&body) {
+                Told::At(cursor) => Some((name, cursor.at.seq)),
+                Told::Nothing | Told::Forged => None,
+            }
         };
         places.into_iter().filter_map(came).collect()
     }
@@ -272,7 +285,8 @@ impl Forwarding for Forwarders {
                 )));
             }
             let begin = self.beginning(account, &name, known.as_ref(), from)?;
-            let body = Forwarder { begin, ..forwarder }.to_json()?;
+            let place_key = Some(self.place_key(account, &name)?);
+            let body = Forwarder { begin, place_key, ..forwarder }.to_json()?;
             let replaces = known.map(|known| known.name);
             let config = Config { account, kind: FORWARDER, name, access_id, body };
             self.share_reader(account).await?;

@@ -92,12 +92,6 @@ impl Leases {
         self.wanted().remove(name).flatten().map(|held| held.fence)
     }
 
-    /// All that it has, to be given back.
-    pub(crate) fn give_up_all(&self) -> Vec<(&'static str, u64)> {
-        let all = std::mem::take(&mut *self.wanted());
-        all.into_iter().filter_map(|(name, held)| Some((name, held?.fence))).collect()
-    }
-
     /// The number under which it has the lease now.
     pub(crate) fn held(&self, name: &str) -> Option<u64> {
         let held = self.wanted().get(name).copied().flatten().filter(|_| self.works())?;

@@ -52,5 +52,5 @@ pub use logs::LogFinding;
 pub use managers::Links;
 pub use membership::{
     CLIENT_TYPE, Membership, MembershipConfig, MembershipHealth, OwnUid, OwnUidSettings, Proof,
-    ROTATE_EVERY,
+    ROTATE_EVERY, RequestsUnder,
 };

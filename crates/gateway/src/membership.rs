@@ -27,7 +27,7 @@ mod standby;
 #[cfg(test)]
 mod tests;
 
-pub use own_uid::{OwnUid, OwnUidSettings, ROTATE_EVERY};
+pub use own_uid::{OwnUid, OwnUidSettings, ROTATE_EVERY, RequestsUnder};
 
 /// The client type of gateways themselves: an auth method with this one among its allowed client
 /// types and no other is good for gateways only.
@@ -233,9 +233,9 @@ impl Membership {
         }
     }
 
-    /// Gives back all that it has, before this gateway ends.
+    /// Gives back all that it has, and takes nothing any more, before this gateway ends.
     pub(crate) async fn retire(&self) {
-        for (lease, fence) in self.leases.give_up_all() {
+        for (lease, fence) in self.leases.rest() {
             self.release(lease, fence).await;
         }
     }
@@ -282,7 +282,8 @@ impl Membership {
             }
         };
         let half = reply.expires.millis_since(now).max(0) / 2;
-        let most = most.map_or(i64::MAX, |most| i64::try_from(most.as_millis()).unwrap_or(i64::MAX));
+        let most =
+            most.map_or(i64::MAX, |most| i64::try_from(most.as_millis()).unwrap_or(i64::MAX));
         let text: Arc<str> = reply.token.into();
         let renew = Timestamp(now.0.saturating_add(half.min(most)));
         *kept = Some(Token { text: text.clone(), renew });

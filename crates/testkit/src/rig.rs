@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use keysherd_api::passwords::{Turns, login_proof};
 use keysherd_api::{
-    AnswerBudget, BrowserLogins, Ctx, NoCertificate, NoConfigs, NoForwarding, NoStanding, Services, commands,
+    AnswerBudget, BrowserLogins, Ctx, NoCertificate, NoConfigs, NoForwarding, NoStanding, Services,
+    commands,
 };
 use keysherd_audit::HEAD_LABEL;
 use keysherd_base::{

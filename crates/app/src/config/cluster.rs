@@ -277,10 +277,9 @@ impl ProofSource {
                 return Ok(Proof::Uid(own));
             }
             Self::AccessKey(source) => OwnCredential::AccessKey(source.read(&crate::env)?),
-            Self::Machine { cloud, hints } => OwnCredential::Machine(Arc::new(Machine {
-                cloud: *cloud,
-                hints: hints.clone(),
-            })),
+            Self::Machine { cloud, hints } => {
+                OwnCredential::Machine(Arc::new(Machine { cloud: *cloud, hints: hints.clone() }))
+            }
             Self::Certificate { certificate, key } => {
                 OwnCredential::certificate(&certificate.read()?, &key.read(&crate::env)?)
             }

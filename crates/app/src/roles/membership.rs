@@ -22,7 +22,8 @@ pub(crate) struct ClusterParts {
     pub(crate) address: IpAddr,
 }
 
-/// Joins the cluster. `services` are the gateway's own, `home` its directory. Call it on the runtime that serves.
+/// Joins the cluster. `services` are the gateway's own, `home` is its directory. Call it on the
+/// runtime that serves.
 ///
 /// # Errors
 /// [`Exit::Configuration`] when the gateway's own credential cannot be read.

@@ -6,7 +6,9 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use keysherd_http::{Exposition, Kind, Limits, Listener, Meter, Ready, Scrape, Transport, Workers, float};
+use keysherd_http::{
+    Exposition, Kind, Limits, Listener, Meter, Ready, Scrape, Transport, Workers, float,
+};
 
 use keysherd_sinks::SpanExport;
 
@@ -42,12 +44,7 @@ impl MetricsListener {
     }
 
     /// Serves for ever.
-    pub(super) async fn serve(
-        self,
-        transport: Transport,
-        metrics: Metrics,
-        ready: Ready,
-    ) {
+    pub(super) async fn serve(self, transport: Transport, metrics: Metrics, ready: Ready) {
         let address: SocketAddr = self.listener.address();
         let transport = if self.plaintext { Transport::PlaintextTcp } else { transport };
         tracing::info!(%address, plaintext = self.plaintext, "metrics are served");

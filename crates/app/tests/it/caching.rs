@@ -284,6 +284,10 @@ fn what_a_policy_allows_is_read_while_control_is_gone_and_nothing_else() {
     pair.cluster.control.start(&pair.cluster.site);
     pair.cluster.gateway.start(&pair.cluster.site);
     pair.cluster.wait_until_healthy();
+    // The other gateway's link comes back by itself as well.
+    wait_until("the other gateway to reach control", || {
+        pair.there.call("audit-search", json!({"limit": 1})).is_success()
+    });
     wait_until("the reads to be in the audit log", || {
         let counts = recorded(&pair.there);
         read.iter().all(|request| counts.get(request).is_some_and(|(journaled, _)| *journaled == 1))

@@ -74,6 +74,11 @@ impl Cursor {
         }
     }
 
+    /// Which wish to begin somewhere it has followed.
+    pub(super) fn begun(&self) -> Option<Uid> {
+        self.begun
+    }
+
     /// Goes on to a later place.
     pub(super) fn advance(&mut self, seq: u64, link: Link) {
         self.earlier.push(self.at);
@@ -157,6 +162,12 @@ impl CursorFile {
             Some(cursor) => (cursor, false),
             None => (Cursor::before(1), path.exists()),
         }
+    }
+
+    /// What it holds, if there is anything.
+    pub(super) fn noted(&self) -> Option<Cursor> {
+        let (cursor, damaged) = self.read();
+        (!damaged && cursor.at.seq > 0).then_some(cursor)
     }
 
     /// Writes it durably.

@@ -10,8 +10,11 @@ use keysherd_base::{Fault, FaultKind};
 use keysherd_domain::lease::LOG_FORWARDING;
 use keysherd_plane::clusters::{PlaceList, PlacePut};
 
+use self::attested::PlaceKey;
 use super::cursor::{Cursor, CursorFile};
 use crate::membership::Membership;
+
+pub(super) mod attested;
 
 /// The lease for sending the audit log.
 pub(super) const LEASE: &str = LOG_FORWARDING;
@@ -21,7 +24,7 @@ pub(super) enum Keeper {
     /// In a file of this gateway.
     File(CursorFile),
     /// At control, for the cluster.
-    Cluster(ClusterPlace),
+    Cluster(Box<ClusterPlace>),
 }
 
 /// The place of a cluster's target, under the lease that this gateway got.
@@ -33,6 +36,10 @@ pub(super) struct ClusterPlace {
     pub(super) fence: u64,
     /// The target.
     pub(super) name: String,
+    /// What gateways of the cluster know each other's places by.
+    pub(super) key: PlaceKey,
+    /// Where this gateway notes the newest place that it knows of.
+    pub(super) note: CursorFile,
 }
 
 /// Why a place is not kept.
@@ -60,39 +67,38 @@ impl Keeper {
         match self {
             Self::File(file) => file.write(cursor).map_err(NotKept::Failed),
             Self::Cluster(place) => {
-                let body = cursor.to_json().map_err(NotKept::Failed)?;
-                place.put(Some(body)).await
+                let body = place.key.attest(cursor).map_err(NotKept::Failed)?;
+                put(&place.member, place.cluster, place.fence, &place.name, Some(body)).await?;
+                // Only after control has it: a note is never ahead of what was acknowledged.
+                place.note.write(cursor).map_err(NotKept::Failed)
             }
         }
     }
 }
 
-impl ClusterPlace {
-    async fn put(&self, body: Option<String>) -> Result<(), NotKept> {
-        let Self { member, cluster, fence, name } = self;
-        let put = PlacePut {
-            cluster: *cluster,
-            process: member.process(),
-            lease: LEASE.to_owned(),
-            fence: *fence,
-            name: name.clone(),
-            body,
-        };
-        let asked = async { member.ctx("log-forwarding").await?.ask(put).await };
-        match asked.await {
-            Ok(_) => Ok(()),
-            Err(fault) if matches!(fault.kind(), FaultKind::Conflict | FaultKind::NotFound) => {
-                Err(NotKept::Lost)
-            }
-            Err(fault) => Err(NotKept::Failed(fault)),
+async fn put(
+    member: &Membership,
+    cluster: i64,
+    fence: u64,
+    name: &str,
+    body: Option<String>,
+) -> Result<(), NotKept> {
+    let (lease, process) = (LEASE.to_owned(), member.process());
+    let put = PlacePut { cluster, process, lease, fence, name: name.to_owned(), body };
+    let asked = async { member.ctx("log-forwarding").await?.ask(put).await };
+    match asked.await {
+        Ok(_) => Ok(()),
+        Err(fault) if matches!(fault.kind(), FaultKind::Conflict | FaultKind::NotFound) => {
+            Err(NotKept::Lost)
         }
+        Err(fault) => Err(NotKept::Failed(fault)),
     }
+}
 
-    /// Nobody needs it any more. Where that is not heard, nobody looks at it either.
-    pub(super) async fn forget(&self) {
-        if let Err(NotKept::Failed(fault)) = self.put(None).await {
-            tracing::info!(?fault, "the place of a log target that is gone stays at control");
-        }
+/// Nobody needs the place of a target any more. Where that is not heard, nobody looks at it either.
+pub(super) async fn forget(member: &Membership, cluster: i64, fence: u64, name: &str) {
+    if let Err(NotKept::Failed(fault)) = put(member, cluster, fence, name, None).await {
+        tracing::info!(?fault, "the place of a log target that is gone stays at control");
     }
 }
 

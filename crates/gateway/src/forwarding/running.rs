@@ -1,26 +1,36 @@
 //! Which tasks run, and which should: brought together whenever a configuration or the lease
 //! changes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use keysherd_api::Forwarder;
-use keysherd_base::{AccessId, AccountId, Fault, SecretString};
+use keysherd_base::{AccessId, AccountId, Fault, SecretString, Uid};
 use keysherd_crypto::hash::sha256;
 use tokio::task::JoinHandle;
 
-use super::cursor::Cursor;
+use super::cursor::{Cursor, CursorFile};
+use super::place::attested::{PlaceKey, Told, go_on};
 use super::place::{self, ClusterPlace, Keeper, LEASE};
 use super::reader::Reader;
 use super::worker::{SharedState, Worker};
 use super::{FORWARDER, Forwarders, Key, READER};
-use crate::membership::Membership;
+
+/// What is told of a place that cannot be read.
+const UNREADABLE: &str = "its place in the log could not be read: everything is sent again";
+
+/// Most targets that are gone and remembered.
+const GONE_MAX: usize = 1_024;
 
 /// What runs.
 #[derive(Default)]
 pub(super) struct Running {
     readers: BTreeMap<AccountId, (Digest, Arc<Reader>)>,
     tasks: BTreeMap<Key, Task>,
+    /// The cluster's targets when it was looked last.
+    known: BTreeSet<String>,
+    /// Targets of the cluster that went since, and whose places may be at control.
+    gone: BTreeSet<String>,
 }
 
 type Digest = [u8; 32];
@@ -61,6 +71,16 @@ struct Target {
     reader: Option<(AccessId, SecretString)>,
 }
 
+/// Who keeps the place of a target.
+enum Keeping {
+    /// This gateway sends, from there on; and what is wrong with that place.
+    Here(Keeper, Cursor, Option<String>),
+    /// Another gateway sends.
+    Elsewhere,
+    /// Nobody can.
+    Impossible(&'static str),
+}
+
 impl Forwarders {
     /// Ends what should not run, and begins what should.
     ///
@@ -95,10 +115,32 @@ impl Forwarders {
                 failed = Err(fault);
             }
         }
+        self.forget_places(running, held).await;
         if !wanted {
             self.give_up_lease().await;
         }
         failed
+    }
+
+    /// Has control forget the places of targets that went while this gateway looked: control keeps
+    /// only so many. One that this gateway does not know yet is no such target.
+    async fn forget_places(&self, running: &mut Running, held: Option<Held>) {
+        let all = self.configs.of_kind(FORWARDER);
+        let shared = all.into_iter().filter(|known| known.shared);
+        let now: BTreeSet<String> = shared.map(|known| known.name).collect();
+        let before = std::mem::replace(&mut running.known, now.clone());
+        running.gone.extend(before);
+        running.gone.retain(|name| !now.contains(name));
+        let Some((held, member)) = held.zip(self.member.as_ref()) else {
+            // Where nobody has the lease for long, the rest stays.
+            while running.gone.len() > GONE_MAX {
+                running.gone.pop_first();
+            }
+            return;
+        };
+        for name in std::mem::take(&mut running.gone) {
+            place::forget(member, held.cluster, held.fence, &name).await;
+        }
     }
 
     /// The targets that are configured. What cannot be read is logged.
@@ -157,7 +199,7 @@ impl Forwarders {
         // It was ended, or has failed, which its log says.
         let _ended = task.handle.await;
         if let (true, Some(held), Some(member)) = (gone, task.under, &self.member) {
-            cluster_place(member, held, &key.1).forget().await;
+            place::forget(member, held.cluster, held.fence, &key.1).await;
         }
     }
 
@@ -170,36 +212,35 @@ impl Forwarders {
         places: &mut Option<Vec<(String, String)>>,
     ) -> Result<(), Fault> {
         let Target { key, shared, digest, forwarder, reader } = target;
-        let (account, name) = &key;
+        let account = key.0;
         let under = held.filter(|_| shared);
-        let keeping = match (shared, under, &self.member) {
-            (false, ..) => {
-                let file = self.file(*account, name);
-                let (cursor, damaged) = file.read();
-                Some((Keeper::File(file), cursor, damaged))
-            }
-            (true, Some(held), Some(member)) if forwarder.enabled => {
-                let (cursor, damaged) = self.place_at_control(member, held, name, places).await?;
-                Some((Keeper::Cluster(cluster_place(member, held, name)), cursor, damaged))
-            }
-            _ => None,
-        };
-        let Some((keeper, cursor, damaged)) = keeping else {
-            let state = SharedState::new(&forwarder, &Cursor::before(1));
-            state.elsewhere();
-            self.states().insert(key, state);
-            return Ok(());
-        };
+        let state = |cursor: &Cursor| SharedState::new(&forwarder, cursor);
+        let (keeper, cursor, wrong) =
+            match self.keeping(&forwarder, &key, shared, under, places).await? {
+                Keeping::Here(keeper, cursor, wrong) => (keeper, cursor, wrong),
+                Keeping::Elsewhere => {
+                    let state = state(&Cursor::before(1));
+                    state.elsewhere();
+                    self.states().insert(key, state);
+                    return Ok(());
+                }
+                Keeping::Impossible(why) => {
+                    let state = state(&Cursor::before(1));
+                    state.trouble(why);
+                    self.states().insert(key, state);
+                    return Ok(());
+                }
+            };
         let cursor = cursor.following(forwarder.begin.as_ref());
-        let state = SharedState::new(&forwarder, &cursor);
-        if damaged {
-            state.found("its place in the log could not be read: everything is sent again");
+        let state = state(&cursor);
+        if let Some(wrong) = wrong {
+            state.found(&wrong);
         }
         self.states().insert(key.clone(), state.clone());
         if !forwarder.enabled {
             return Ok(());
         }
-        let Some(token) = self.reader_of(running, *account, reader, &state) else { return Ok(()) };
+        let Some(token) = self.reader_of(running, account, reader, &state) else { return Ok(()) };
         let outlet = match forwarder.sink.open(&forwarder.settings, &self.way) {
             Ok(outlet) => outlet,
             Err(fault) => {
@@ -208,7 +249,7 @@ impl Forwarders {
             }
         };
         let worker = Worker {
-            account: *account,
+            account,
             format: forwarder.format,
             pull_seconds: forwarder.pull_seconds,
             filter: forwarder.filter.clone(),
@@ -225,23 +266,55 @@ impl Forwarders {
         Ok(())
     }
 
-    /// Where the cluster's target is, and whether that cannot be read. Places are asked for once.
-    async fn place_at_control(
+    /// Who keeps the place of a target, and where it is.
+    ///
+    /// # Errors
+    /// When control does not say where the cluster's target is.
+    async fn keeping(
         &self,
-        member: &Membership,
-        held: Held,
-        name: &str,
+        forwarder: &Forwarder,
+        (account, name): &Key,
+        shared: bool,
+        under: Option<Held>,
         places: &mut Option<Vec<(String, String)>>,
-    ) -> Result<(Cursor, bool), Fault> {
-        let all = match places {
-            Some(all) => all,
-            None => places.insert(place::of_cluster(member, held.cluster).await?),
+    ) -> Result<Keeping, Fault> {
+        let file = self.file(*account, name);
+        if !shared {
+            let (cursor, damaged) = file.read();
+            let wrong = damaged.then(|| UNREADABLE.to_owned());
+            return Ok(Keeping::Here(Keeper::File(file), cursor, wrong));
+        }
+        let joined = self.member.as_ref().and_then(|member| Some((member, member.joined()?)));
+        let Some((member, joined)) = joined.filter(|_| forwarder.enabled) else {
+            return Ok(Keeping::Elsewhere);
         };
-        let Some((_, body)) = all.iter().find(|(known, _)| known == name) else {
-            return Ok((Cursor::before(1), false));
+        let Some(key) = &forwarder.place_key else {
+            return Ok(Keeping::Impossible(
+                "it was set before gateways signed places: set it again",
+            ));
         };
-        let read = Cursor::from_json(body.as_bytes());
-        Ok((read.clone().unwrap_or_else(|| Cursor::before(1)), read.is_none()))
+        let key = PlaceKey::new(key, *account, name);
+        let told = async {
+            let all = match places {
+                Some(all) => all,
+                None => places.insert(place::of_cluster(member, joined.cluster).await?),
+            };
+            let found = all.iter().find(|(known, _)| known == name);
+            Ok::<_, Fault>(found.map_or(Told::Nothing, |(_, body)| key.read(body)))
+        };
+        let wish = forwarder.begin.as_ref().map(|wish| wish.id);
+        let Some(Held { cluster, fence }) = under else {
+            // So that control cannot take back later how far another gateway came.
+            match told.await {
+                Ok(told) => note(&file, told, wish)?,
+                Err(fault) => tracing::debug!(?fault, "the place of a log target is not noted"),
+            }
+            return Ok(Keeping::Elsewhere);
+        };
+        let (cursor, wrong) = go_on(told.await?, file.noted(), wish);
+        let (member, name) = (member.clone(), name.clone());
+        let place = ClusterPlace { member, cluster, fence, name, key, note: file };
+        Ok(Keeping::Here(Keeper::Cluster(Box::new(place)), cursor, wrong))
     }
 
     /// What the log of an account is read as; one for all its targets, with one token.
@@ -276,7 +349,12 @@ impl Forwarders {
     }
 }
 
-fn cluster_place(member: &Arc<Membership>, held: Held, name: &str) -> ClusterPlace {
-    let Held { cluster, fence } = held;
-    ClusterPlace { member: member.clone(), cluster, fence, name: name.to_owned() }
+/// Notes a place that is newer than the one that is noted.
+fn note(file: &CursorFile, told: Told, wish: Option<Uid>) -> Result<(), Fault> {
+    let Told::At(told) = told else { return Ok(()) };
+    let newer = |noted: Cursor| noted.begun() != wish || noted.at.seq < told.at.seq;
+    if told.begun() == wish && file.noted().is_none_or(newer) {
+        file.write(&told)?;
+    }
+    Ok(())
 }

@@ -182,6 +182,7 @@ impl Bench {
             filter: filter.clone(),
             settings: keysherd_sinks::Settings::default(),
             begin: None,
+            place_key: None,
         };
         let (cursor, _) = self.file().read();
         let state = SharedState::new(&forwarder, &cursor);

@@ -351,6 +351,8 @@ impl Worker {
             Err(NotKept::Lost) => return Err(Lost),
             Err(NotKept::Failed(fault)) => {
                 tracing::error!(?fault, "the place of a log target is not kept");
+                self.state
+                    .trouble(&format!("its place in the log is not kept: {}", fault.public()));
             }
         }
         let mut state = self.state.lock();

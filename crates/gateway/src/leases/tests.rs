@@ -69,7 +69,7 @@ async fn what_is_not_wanted_is_not_taken() {
     assert_eq!(leases.held(NAME), None);
     leases.want(NAME);
     leases.heard(leases.moment(), &told(3, 6_000));
-    assert_eq!(leases.give_up_all(), [(NAME, 3)]);
+    assert_eq!(leases.rest(), [(NAME, 3)]);
     assert!(leases.wishes().is_empty());
 }
 

@@ -220,7 +220,10 @@ async fn log_in(requests: RequestsUnder<'_>, token: &SecretString) -> Result<Log
     requests(token, "auth")?.ask(UidLogin).await
 }
 
-async fn rotate(requests: RequestsUnder<'_>, token: &SecretString) -> Result<Arc<SecretString>, Fault> {
+async fn rotate(
+    requests: RequestsUnder<'_>,
+    token: &SecretString,
+) -> Result<Arc<SecretString>, Fault> {
     let reply = requests(token, "uid-rotate-token")?.ask(UidRotate { manual: false }).await?;
     Ok(Arc::new(SecretString::new(reply.token)))
 }

@@ -5,6 +5,7 @@ mod cheating;
 mod cluster_documents;
 mod kept;
 mod liars;
+mod log_places;
 mod names;
 mod offline;
 mod own_identity;

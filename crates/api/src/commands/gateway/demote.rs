@@ -14,7 +14,7 @@ pub(super) static COMMAND: ApiCommand = Command {
         name: "gateway-demote",
         aliases: &[],
         success: 200,
-        summary: "Put the gateway that answers back on standby: it is not ready, and gives back its leases. Ours, not of the \
+        summary: "Put the gateway that answers on standby: not ready, no leases. Ours, not of the \
                   V2 API.",
         groups: &[&SESSION],
         fields: &[],

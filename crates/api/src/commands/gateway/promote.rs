@@ -14,8 +14,8 @@ pub(super) static COMMAND: ApiCommand = Command {
         name: "gateway-promote",
         aliases: &[],
         success: 200,
-        summary: "Take the gateway that answers off standby: it is ready, and may work for its cluster. Ours, not of the \
-                  V2 API.",
+        summary: "Take the gateway that answers off standby: ready, may take leases. Ours, not of \
+                  the V2 API.",
         groups: &[&SESSION],
         fields: &[],
         reply: "object",

@@ -108,7 +108,17 @@ pub(super) fn changed(
     let enabled = args.get_or(&ENABLE, true)?;
     let filter = narrowed(args, filter)?;
     Ok((
-        Forwarder { name, enabled, sink, format, pull_seconds, filter, settings, begin: None },
+        Forwarder {
+            name,
+            enabled,
+            sink,
+            format,
+            pull_seconds,
+            filter,
+            settings,
+            begin: None,
+            place_key: None,
+        },
         from,
     ))
 }
