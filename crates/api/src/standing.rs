@@ -21,9 +21,10 @@ pub struct NoStanding;
 impl Standing for NoStanding {
     fn set_active(&self, _: AccountId, _: bool) -> BoxFuture<'_, Result<(), Fault>> {
         Box::pin(async {
-            Err(Fault::conflict(
+            let fault = Fault::conflict(
                 "this gateway is in no cluster; start it with --gateway-access-id and --standby",
-            ))
+            );
+            Err(fault.with_code("Conflict"))
         })
     }
 }

@@ -49,7 +49,8 @@ impl Standby {
         if !self.wanted {
             return Err(Fault::conflict(
                 "this gateway was not started with --standby; it is always active",
-            ));
+            )
+            .with_code("Conflict"));
         }
         let kept = match active {
             true => files::make_dir(&self.home)
