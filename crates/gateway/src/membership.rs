@@ -207,7 +207,7 @@ impl Membership {
     }
 
     /// The cluster's name.
-    pub(crate) fn name(&self) -> &str {
+    pub fn name(&self) -> &str {
         &self.config.name
     }
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use keysherd_api::{CERTIFICATE_CONFIG, CertificateWish, Configs, PublicCertificate};
 use keysherd_base::{AccessId, AccountId, ClockHandle, Fault, RngHandle, SecretString, Timestamp};
+use keysherd_crypto::hash::sha256;
 use keysherd_crypto::pki::{certificate_validity_der, certificates_of_pem};
 use keysherd_gateway::Membership;
 use keysherd_http::{ClientCertificates, TlsReload};
@@ -23,6 +24,7 @@ use crate::customer_fragments::source::read_file;
 use crate::exit::Exit;
 
 mod expiry;
+mod remembered;
 mod stamp;
 #[cfg(test)]
 mod tests;
@@ -48,6 +50,8 @@ pub(crate) struct Certificate {
     cluster: OnceLock<Cluster>,
     /// What administrators set could not be read when it was looked at last.
     unread: AtomicBool,
+    /// The digest of what is remembered for the next start; `None`: not looked at yet.
+    last_wish: Mutex<Option<Option<[u8; 32]>>>,
     state: Mutex<State>,
 }
 
@@ -137,7 +141,19 @@ impl Certificate {
         };
         let state = Mutex::new(state);
         let (cluster, unread) = (OnceLock::new(), AtomicBool::new(false));
-        Ok(Arc::new(Self { tls, files, clients, own, clock, rng, cluster, unread, state }))
+        let last_wish = Mutex::default();
+        Ok(Arc::new(Self {
+            tls,
+            files,
+            clients,
+            own,
+            clock,
+            rng,
+            cluster,
+            unread,
+            last_wish,
+            state,
+        }))
     }
 
     /// What the listener serves with.
@@ -230,13 +246,25 @@ impl Certificate {
         let access_id = cluster.membership.access_id();
         let wish = cluster.configs.of_method(CERTIFICATE_CONFIG, "", access_id);
         let was_unread = self.unread.swap(wish.is_err(), Ordering::Relaxed);
-        wish.unwrap_or_else(|fault| {
-            // It is looked at every second, and cannot be read before the cluster is joined.
-            if !was_unread {
-                tracing::error!(?fault, "the certificate that was set cannot be read");
+        let dir = self.own.dir();
+        match wish {
+            Ok(wish) => {
+                let mut last = self.last_wish.lock().unwrap_or_else(PoisonError::into_inner);
+                let digest = wish.as_ref().map(|wish| sha256(&[wish.expose().as_bytes()]));
+                if *last != Some(digest) {
+                    remembered::keep(dir, &cluster.membership, wish.as_ref());
+                    *last = Some(digest);
+                }
+                wish
             }
-            None
-        })
+            Err(fault) => {
+                // It is looked at every second, and cannot be read before the cluster is joined.
+                if !was_unread {
+                    tracing::warn!(?fault, "the certificate that was set is not known yet");
+                }
+                remembered::read(dir, &cluster.membership)
+            }
+        }
     }
 
     /// When it ends, and whether a new one was refused.

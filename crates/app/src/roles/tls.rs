@@ -47,6 +47,11 @@ impl LocalAuthority {
         Self { dir, names }
     }
 
+    /// Its directory.
+    pub(crate) fn dir(&self) -> &DataDir {
+        &self.dir
+    }
+
     /// The leaf, which is replaced when it is old or the names changed. Authority and leaf are made
     /// when there are none.
     pub(crate) fn leaf(&self, clock: &dyn Clock, rng: &dyn Rng) -> Result<Pair, Exit> {

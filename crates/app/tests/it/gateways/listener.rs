@@ -10,15 +10,15 @@ use serde_json::json;
 
 use super::Pair;
 use crate::kit::openssl::{Authority, Order};
-use crate::kit::{Connection, Http, wait_until};
+use crate::kit::{Api, Connection, Http, wait_until};
 
 /// How soon a change at one gateway has to be in force at another one.
 const IN_FORCE: Duration = Duration::from_secs(4);
 const SERVER: &str = "extendedKeyUsage=serverAuth\nsubjectAltName=IP:127.0.0.1,DNS:localhost\n";
 
 #[test]
-fn a_certificate_set_at_one_gateway_is_shown_by_the_other() {
-    let pair = Pair::start();
+fn a_certificate_set_at_one_gateway_is_shown_by_the_other_and_after_a_start_without_control() {
+    let mut pair = Pair::start();
     let ca = Authority::new("/CN=Company");
     let order = Order { extensions: SERVER, ..Order::client("/CN=gw") };
     let issued = ca.issue("gw", &order);
@@ -33,6 +33,23 @@ fn a_certificate_set_at_one_gateway_is_shown_by_the_other() {
     });
     assert!(begin.elapsed() < IN_FORCE, "it took {:?}", begin.elapsed());
     assert_eq!(there.get("/status").unwrap().json()["tls"]["source"], "cluster");
+    // Clients trust no other one, so it is there also when nobody can say what it is.
+    pair.cluster.control.kill();
+    pair.second.kill();
+    pair.second.start(&pair.cluster.site);
+    assert!(there.get("/status").is_ok_and(|reply| reply.json()["tls"]["source"] == "cluster"));
+    // Taken away, it is not what the next start shows.
+    pair.cluster.control.start(&pair.cluster.site);
+    let admin = Api::new(Arc::new(here)).with_token(pair.here.token());
+    wait_until("the certificate to be taken away", || {
+        admin.call("gateway-update-tls-cert", json!({})).is_success()
+    });
+    let own = Http::new(&pair.second.address, &pair.second.data.join("tls/ca.pem"));
+    wait_until("the other gateway to show its own again", || own.get("/health").is_ok());
+    pair.cluster.control.kill();
+    pair.second.kill();
+    pair.second.start(&pair.cluster.site);
+    assert!(own.get("/status").is_ok_and(|reply| reply.json()["tls"]["source"] == "own"));
 }
 
 /// A balancer of two gateways that asks them for their health, and clients of it.
