@@ -17,6 +17,7 @@ use crate::{
 };
 
 mod config;
+mod pod;
 mod review;
 mod token;
 

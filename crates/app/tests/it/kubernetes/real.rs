@@ -9,7 +9,7 @@ use super::logins::{Cluster, Logins};
 use super::stand_in::{self, OWN_AUDIENCE, REVIEWS};
 use crate::kit::mounts::Way;
 use crate::kit::openssl::{Authority, Issued, Order, rsa_key};
-use crate::kit::{KEYSHERD, Kube, Site, kube, wait_until};
+use crate::kit::{KEYSHERD, Kube, Site, Stub, kube, wait_until};
 
 /// A cluster with namespaces, accounts and a pod, and logins over the configuration `prod`.
 struct Setting {
@@ -325,6 +325,8 @@ fn a_gateway_in_a_pod_asks_with_its_own_account() {
     command.args(way.unshare).args(["sh", "-c", &script]).arg(&token_file).arg(&ca_file);
     command.args([KEYSHERD, "server", "--listen", "127.0.0.1:0", "--data-dir"]).arg(site.data());
     command.args(["--sandbox-path", "/var/run/secrets/kubernetes.io"]).env("HOME", site.home());
+    let (_, port) = kube.url.rsplit_once(':').unwrap();
+    command.env("KUBERNETES_SERVICE_HOST", "127.0.0.1").env("KUBERNETES_SERVICE_PORT", port);
     let server = site.launch(command).ready();
     // `/var/run` is a link on most machines, and an absolute one leads outside again.
     let run = std::fs::canonicalize("/var/run").unwrap();
@@ -334,8 +336,15 @@ fn a_gateway_in_a_pod_asks_with_its_own_account() {
     let mut config = logins.config("prod", &Cluster { url: &kube.url, ca_pem: "", reviewer: None });
     config.as_object_mut().unwrap().remove("k8s-ca-cert");
     config["use-gw-service-account"] = true.into();
-    logins.admin.ok("gateway-create-k8s-auth-config", config);
+    // Whoever configures chooses no host that the pod's token would be shown to.
+    let stranger = Stub::json(|_| (201, json!({})));
+    let mut elsewhere = config.clone();
+    elsewhere["k8s-host"] = stranger.url.as_str().into();
+    elsewhere["k8s-ca-cert"] = STANDARD.encode(&stranger.ca_pem).into();
     let good = kube.token(("prod", "app"), &[], "");
+    logins.admin.refused(400, "gateway-create-k8s-auth-config", elsewhere);
+    logins.refused(401, &good);
+    logins.admin.ok("gateway-create-k8s-auth-config", config.clone());
     assert_eq!(logins.claims(&good)["namespace"], json!(["prod"]));
     // The file is replaced while the gateway runs, as in every pod.
     std::fs::write(&inside, "nonsense").unwrap();
@@ -344,6 +353,15 @@ fn a_gateway_in_a_pod_asks_with_its_own_account() {
     logins.refused(503, &good);
     std::fs::write(&inside, reviewer).unwrap();
     logins.claims(&good);
+    // The name of every API server within its cluster means this one, over its own authority.
+    config["new-name"] = "prod".into();
+    config["k8s-host"] = "https://kubernetes.default.svc".into();
+    logins.admin.ok("gateway-update-k8s-auth-config", config.clone());
+    logins.claims(&good);
+    config["k8s-ca-cert"] = STANDARD.encode(&stranger.ca_pem).into();
+    logins.admin.ok("gateway-update-k8s-auth-config", config);
+    logins.refused(503, &good);
+    assert!(stranger.asked().is_empty(), "the pod's token was shown to a stranger");
 }
 
 /// What is compared: everything but the words of refusals.

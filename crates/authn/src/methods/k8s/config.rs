@@ -5,7 +5,11 @@ use keysherd_egress::Egress;
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
+use super::pod::Pod;
 use crate::outward::{Trust, client};
+
+#[cfg(test)]
+mod tests;
 
 /// How the API server knows the gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,11 +91,16 @@ impl K8sConfig {
         client(&self.trust(), &Egress::default()).map(drop)
     }
 
-    /// Where reviews are asked for.
+    /// Where reviews are asked for: with the gateway's own service account, nowhere but at the API
+    /// server of the pod that this process runs in.
     ///
     /// # Errors
     /// [`Fault::bad_request`] names the field.
     pub(crate) fn review_url(&self) -> Result<Url, Fault> {
+        self.review_url_in(Pod::of_this_process().as_ref())
+    }
+
+    fn review_url_in(&self, pod: Option<&Pod>) -> Result<Url, Fault> {
         let bad = || {
             Fault::bad_request(
                 "invalid value of 'k8s-host': it must be the address of the API server, such as \
@@ -103,6 +112,9 @@ impl K8sConfig {
         let bare = url.query().is_none() && url.fragment().is_none();
         if url.scheme() != "https" || url.host().is_none() || !plain || !bare {
             return Err(bad());
+        }
+        if self.own_service_account {
+            url = self.of_own_cluster(&url, pod)?;
         }
         let review = ["apis", "authentication.k8s.io", "v1", "tokenreviews"];
         let mut segments = url.path_segments_mut().map_err(|()| bad())?;
@@ -118,6 +130,25 @@ impl K8sConfig {
         segments.extend(review);
         drop(segments);
         Ok(url)
+    }
+
+    /// The address of the API server, where the gateway's own service account is known.
+    fn of_own_cluster(&self, given: &Url, pod: Option<&Pod>) -> Result<Url, Fault> {
+        let pod = pod.ok_or_else(|| {
+            Fault::bad_request(
+                "invalid value of 'use-gw-service-account': this gateway runs in no pod \
+                 (KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT say so); give a \
+                 token-reviewer-jwt instead",
+            )
+        })?;
+        let own = pod.api_server(given).filter(|_| self.api == Api::NativeK8s);
+        own.ok_or_else(|| {
+            Fault::bad_request(
+                "invalid value of 'k8s-host': with use-gw-service-account it must be the API \
+                 server of the gateway's own pod, such as https://kubernetes.default.svc, as that \
+                 account is shown to nobody else; give a token-reviewer-jwt for other clusters",
+            )
+        })
     }
 
     /// What a connection is made with.

@@ -1,18 +1,16 @@
 //! Asking a cluster's API server whose token it is: TokenReview, `authentication.k8s.io/v1`.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use keysherd_base::{Fault, Secret, SecretString, Timestamp};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::config::{Api, K8sConfig};
+use super::pod::OwnAccount;
 use super::token::{AUDIENCES_MAX, Claims};
 use crate::outward::{Outward, answer};
 
-/// Where a pod finds its own service account.
-const OWN_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 /// What the names of service accounts begin with.
 const ACCOUNT_PREFIX: &str = "system:serviceaccount:";
 /// Longest name or id that is taken over, in bytes; Kubernetes has 253.
@@ -188,12 +186,16 @@ impl<'a> Asker<'a> {
         token: &'a SecretString,
         outward: &Outward,
     ) -> Result<Self, Fault> {
-        let url = config.review_url()?;
+        // What is kept may be older than the demands on it, or was made at another gateway.
+        let url = config.review_url().map_err(|fault| {
+            Fault::unavailable("the gateway's configuration of the cluster cannot be used here")
+                .with_private(fault.public())
+        })?;
         let mut trust = config.trust();
         let own;
         let bearer = if config.own_service_account {
-            own = OwnAccount::read(Path::new(OWN_ACCOUNT))?;
-            trust.ca = trust.ca.or(Some(&own.ca));
+            own = OwnAccount::read(config.ca.as_deref())?;
+            trust.ca = Some(&own.ca);
             Some(Bearer::Read(own.token))
         } else if config.api == Api::Rancher {
             config.rancher_api_key.as_deref().map(Bearer::Given)
@@ -247,28 +249,6 @@ impl<'a> Asker<'a> {
 impl Asker<'_> {
     fn asks_about_itself(&self, token: &SecretString) -> bool {
         matches!(self.bearer, Some(Bearer::Given(own)) if own == token.expose())
-    }
-}
-
-/// The service account of the pod that this gateway is.
-struct OwnAccount {
-    token: SecretString,
-    ca: String,
-}
-
-impl OwnAccount {
-    /// Reads it anew each time, because the token is replaced every hour.
-    fn read(dir: &Path) -> Result<Self, Fault> {
-        let read = |name: &str| {
-            std::fs::read_to_string(dir.join(name)).map_err(|error| {
-                Fault::unavailable(
-                    "this gateway's own service account cannot be read; see use-gw-service-account",
-                )
-                .with_private(format!("{}: {error}", dir.join(name).display()))
-            })
-        };
-        let token = Secret::new(read("token")?.trim().to_owned());
-        Ok(Self { token, ca: read("ca.crt")? })
     }
 }
 
