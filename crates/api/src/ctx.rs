@@ -1,6 +1,6 @@
 //! The context a command runs in: who asks, and the services that answer.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use keysherd_authn::{BoxFuture, Desk, Entrant, Outward};
@@ -121,6 +121,8 @@ pub struct Ctx {
 #[derive(Default)]
 struct SoFar {
     recorded: AtomicU8,
+    /// Whether control found the caller's token to be good.
+    accepted: AtomicBool,
     /// What its login was admitted with.
     ticket: Mutex<Option<Ticket>>,
     /// What it is about, for a record that only this gateway can ask for.
@@ -173,6 +175,9 @@ impl Ctx {
 
     /// Remembers that the audit log says `recorded` about this request.
     pub fn mark(&self, recorded: Recorded) {
+        if recorded == Recorded::Success {
+            self.so_far.accepted.store(true, Ordering::Release);
+        }
         self.so_far.recorded.store(recorded as u8, Ordering::Release);
     }
 
@@ -182,6 +187,15 @@ impl Ctx {
         if !matches!(fault.kind(), FaultKind::Unavailable | FaultKind::Internal) {
             self.mark(Recorded::Failure);
         }
+        // Who has not shown a good token is not told what there is. Other refusals can come first.
+        if matches!(fault.kind(), FaultKind::NotFound | FaultKind::Conflict) {
+            self.so_far.accepted.store(true, Ordering::Release);
+        }
+    }
+
+    /// Whether control found the caller's token to be good, in a command that needs one.
+    pub fn accepted(&self) -> bool {
+        self.so_far.accepted.load(Ordering::Acquire)
     }
 
     /// Has the audit record of this request say what it is about. Nothing secret.

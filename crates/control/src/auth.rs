@@ -8,7 +8,7 @@ use keysherd_plane::auth::{
     OwnEmail, OwnEmailReply, OwnMethod, OwnMethodReply, PURPOSE_CHANGE_PASSWORD, RevokeToken,
     ValidateToken, ValidateTokenReply,
 };
-use keysherd_plane::{Caller, Done};
+use keysherd_plane::{Caller, Done, method_bytes};
 use keysherd_store::revoked_tokens::RevokedToken;
 use keysherd_store::{auth_methods, revoked_tokens};
 
@@ -128,7 +128,8 @@ pub(crate) async fn own_method(
     _message: OwnMethod,
 ) -> Result<OwnMethodReply, Fault> {
     let principal = control.principal(caller).await?;
-    Ok(OwnMethodReply { access_id: principal.access_id().clone() })
+    let counted_as = method_bytes(principal.account, principal.method.id);
+    Ok(OwnMethodReply { access_id: principal.access_id().clone(), counted_as })
 }
 
 /// The e-mail address of the person whose token this is. Writes no record when it succeeds.

@@ -53,7 +53,9 @@ impl Resolve for Public {
         Box::pin(async move {
             // 0 stands for the port of the URL.
             let target = Target::new(name.as_str(), 0);
-            let proxy = egress.proxy().is_some_and(|proxy| proxy.place().host() == name.as_str());
+            // The name comes from an address, where letters are small ones.
+            let is = |host: &str| host.eq_ignore_ascii_case(name.as_str());
+            let proxy = egress.proxy().is_some_and(|proxy| is(proxy.place().host()));
             let egress = if proxy { Egress::default() } else { egress };
             let found = egress.addresses(&target, NAME_PATIENCE).await?;
             Ok(Box::new(found.into_iter()) as Addrs)

@@ -150,6 +150,21 @@ async fn targets_of_tenants_are_not_inside() {
     }
 }
 
+#[tokio::test]
+async fn a_proxy_inside_is_the_operators_whatever_letters_its_name_is_written_in() {
+    for host in ["localhost", "LocalHost"] {
+        let (proxy, asked) =
+            proxy(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n", true).await;
+        let proxy = format!("http://{host}:{}", proxy.place().port());
+        let egress =
+            Egress::through(Proxy::parse(&proxy, false).unwrap(), NoProxy::default()).public_only();
+        let client = egress.http().build().unwrap();
+        assert!(client.get("https://logs.example/").send().await.is_err());
+        let asked = tokio::time::timeout(LIMIT, asked).await.expect("the proxy is asked");
+        assert!(asked.starts_with("CONNECT logs.example:443 "), "{host}: {asked}");
+    }
+}
+
 #[test]
 fn targets_are_hosts_with_ports() {
     for good in ["a.example:1", "10.0.0.1:65535", "[2001:db8::1]:8400", "a_b:1"] {

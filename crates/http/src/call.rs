@@ -13,6 +13,7 @@ use keysherd_wire::{Answer, Args, Body, Command, Page, PageAnswer, PageRequest};
 use tokio::runtime::Handle;
 
 use crate::host::{BoxFuture, Host, RequestInfo};
+use crate::rates::Counted;
 use crate::running::{Running, Share};
 
 /// What a panic said. For the log only.
@@ -100,10 +101,22 @@ pub(crate) async fn run<H: Host>(
     command: &'static Command<H::Call>,
     info: RequestInfo,
     args: Args,
+    mut counted: Option<Counted>,
 ) -> Result<Answer, Fault> {
-    let work = async move |call| {
+    let counting = host.clone();
+    let work = async move |call: H::Call| {
         check(command, &args)?;
-        perform(|| (command.run)(call, args)).await
+        if let Some(counted) = &mut counted {
+            counted.identify(&*counting, &call).await?;
+        }
+        let outcome = perform(|| (command.run)(call.clone(), args)).await;
+        // Here, because a client that leaves at once pays as well. A command that needs a token
+        // succeeds for good ones only.
+        let good = outcome.is_ok() || counting.accepted(&call);
+        if let Some(counted) = counted.filter(|_| good) {
+            counted.charge();
+        }
+        outcome
     };
     recorded(host, info, command.spec.name, work).await
 }

@@ -26,6 +26,7 @@ use tokio_util::task::TaskTracker;
 use crate::config::{Limits, Transport};
 use crate::edge::Handler;
 use crate::greeting::{ReadAhead, Refused};
+use crate::origin::Peer;
 use crate::registry::Place;
 
 /// What a connection is told from outside. Later ones are stronger.
@@ -205,7 +206,7 @@ where
 struct Begun {
     stream: Spoken,
     /// Who is at its other end.
-    client: IpAddr,
+    client: Peer,
 }
 
 /// What is spoken under HTTP.
@@ -289,14 +290,15 @@ impl<Hd: Handler> Service<Hd> {
         place: &Place,
     ) -> Result<Begun, Refused> {
         let mut stream = ReadAhead::new(stream);
-        let mut client = peer;
-        if self.proxy_headers
-            && self.handler.is_proxy(peer)
-            && let Some(told) = stream.proxy_header().await?
-        {
-            client = told;
+        let mut client = Peer { address: peer, alone: false };
+        if self.proxy_headers && self.handler.is_proxy(peer) {
+            let told = stream.proxy_header().await?;
+            client = Peer { address: told.unwrap_or(peer), alone: told.is_none() };
             // Proxies in front of proxies stand for many, too.
-            if !self.handler.is_proxy(client) && !place.is_of(client) {
+            if let Some(told) = told
+                && !self.handler.is_proxy(told)
+                && !place.is_of(told)
+            {
                 self.handler.meter().connections_refused.fetch_add(1, Ordering::Relaxed);
                 return Err(Refused::TooMany);
             }
@@ -314,7 +316,7 @@ impl<Hd: Handler> Service<Hd> {
         &self,
         protocol: &auto::Builder<Streams>,
         stream: S,
-        peer: IpAddr,
+        peer: Peer,
         activity: Arc<Activity>,
     ) where
         S: AsyncRead + AsyncWrite + Unpin + 'static,
@@ -335,7 +337,7 @@ impl<Hd: Handler> Service<Hd> {
                 biased;
                 ended = connection.as_mut() => {
                     if let Err(error) = ended {
-                        tracing::debug!(%peer, %error, "connection ended");
+                        tracing::debug!(peer = %peer.address, %error, "connection ended");
                     }
                     return;
                 }

@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::edge::Handler;
 use crate::meter::Meter;
+use crate::origin::Peer;
 use crate::reply::Reply;
 
 /// Answers with what it is sent.
@@ -26,7 +27,7 @@ impl Default for Echo {
 }
 
 impl Handler for Echo {
-    async fn handle(self: Arc<Self>, _: IpAddr, request: Request<Incoming>) -> Reply {
+    async fn handle(self: Arc<Self>, _: Peer, request: Request<Incoming>) -> Reply {
         let body = Limited::new(request.into_body(), BODY_BYTES_MAX).collect().await;
         let body = body.map(|whole| whole.to_bytes()).unwrap_or_default();
         Response::new(Full::new(body))

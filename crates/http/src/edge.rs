@@ -13,7 +13,7 @@ use http::{HeaderValue, Method, Request, StatusCode, Version};
 use hyper::body::{Body as _, Incoming};
 use keysherd_base::{Fault, FaultKind, RequestId};
 use keysherd_wire::{
-    Answer, Args, Command, Page, PageAnswer, PageMethod, PageRequest, Pages, Spec,
+    Access, Answer, Args, Command, Page, PageAnswer, PageMethod, PageRequest, Pages, Spec,
 };
 use tokio_util::task::TaskTracker;
 
@@ -24,9 +24,9 @@ use crate::form;
 use crate::host::{BoxFuture, Host, RequestInfo};
 use crate::json::parse_body;
 use crate::meter::{self, Meter};
-use crate::origin::{ClientKinds, client_address};
+use crate::origin::{ClientKinds, Peer, client_address};
 use crate::pages::{FoundPage, PageRoutes};
-use crate::rates::{Identity, Rates};
+use crate::rates::{Counted, Rates};
 use crate::reply::{self, Reply};
 use crate::request_ids::RequestIds;
 use crate::route::{Found, Routes, Target, route, shown};
@@ -39,7 +39,7 @@ pub(crate) trait Handler: Send + Sync + 'static {
     /// Answers `request` of a connection from `peer`.
     fn handle(
         self: Arc<Self>,
-        peer: IpAddr,
+        peer: Peer,
         request: Request<Incoming>,
     ) -> impl Future<Output = Reply> + Send;
 
@@ -63,7 +63,7 @@ pub struct Edge<H: Host> {
     ids: RequestIds,
     kinds: ClientKinds,
     running: Running,
-    rates: Rates,
+    rates: Arc<Rates>,
     meter: Arc<Meter>,
 }
 
@@ -111,7 +111,7 @@ impl<H: Host> Edge<H> {
             ids: RequestIds::new(surroundings.rng.clone()),
             kinds: ClientKinds::new(),
             running: Running::default(),
-            rates: Rates::new(limits),
+            rates: Arc::new(Rates::new(limits)),
             meter: Arc::new(Meter::new(commands.iter().map(|command| command.spec.name))),
             surroundings,
         }))
@@ -155,13 +155,7 @@ impl<H: Host> Edge<H> {
         }
     }
 
-    async fn call(
-        &self,
-        found: Found<H::Call>,
-        peer: IpAddr,
-        head: Parts,
-        body: Incoming,
-    ) -> Reply {
+    async fn call(&self, found: Found<H::Call>, peer: Peer, head: Parts, body: Incoming) -> Reply {
         let request = match self.ids.next() {
             Ok(request) => request,
             Err(failed) => return reply::failure(found.name, &failed.into(), None),
@@ -175,7 +169,7 @@ impl<H: Host> Edge<H> {
     async fn outcome(
         &self,
         found: Found<H::Call>,
-        peer: IpAddr,
+        peer: Peer,
         request: RequestId,
         head: &Parts,
         body: Incoming,
@@ -190,21 +184,18 @@ impl<H: Host> Edge<H> {
             Ok((args, token))
         });
         let (args, token) = prepared.inspect_err(|fault| call::log(request, spec.name, fault))?;
-        let identity = self.identity(token.as_deref());
-        self.rates.of_identity(identity, Instant::now()).inspect_err(|_| self.limited())?;
+        let counted = self.counted(spec, token.as_deref())?;
         let client_kind = self.kinds.of(&head.headers);
         let command = found.name;
         let info = RequestInfo { token, client_address, client_kind, command, request, received };
-        let run = call::run(self.host.clone(), found.command, info, args);
-        let outcome = self.to_its_end(client_address, request, spec.name, Box::pin(run)).await;
-        self.rates.charge(identity, &outcome, Instant::now());
-        outcome
+        let run = call::run(self.host.clone(), found.command, info, args, counted);
+        self.to_its_end(client_address, request, spec.name, Box::pin(run)).await
     }
 
     async fn page(
         &self,
         page: &'static Page<H::Call>,
-        peer: IpAddr,
+        peer: Peer,
         head: Parts,
         body: Incoming,
     ) -> Reply {
@@ -220,7 +211,7 @@ impl<H: Host> Edge<H> {
     async fn shown(
         &self,
         page: &'static Page<H::Call>,
-        peer: IpAddr,
+        peer: Peer,
         request: RequestId,
         head: &Parts,
         body: Incoming,
@@ -266,7 +257,7 @@ impl<H: Host> Edge<H> {
         form::parse_form(received.as_ref())
     }
 
-    fn client(&self, peer: IpAddr, head: &Parts) -> IpAddr {
+    fn client(&self, peer: Peer, head: &Parts) -> IpAddr {
         client_address(peer, &head.headers, &*self.surroundings.trusted_proxy)
     }
 
@@ -293,9 +284,13 @@ impl<H: Host> Edge<H> {
         self.meter.limited.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn identity(&self, token: Option<&str>) -> Option<Identity> {
-        let token = token.filter(|_| self.rates.count_identities())?;
-        self.host.identity_of(token)
+    /// What counts the call for its identity, if that may make one now. A command that needs no
+    /// token is counted for nobody: anybody can send one along.
+    fn counted(&self, spec: &Spec, token: Option<&str>) -> Result<Option<Counted>, Fault> {
+        let counts = spec.access != Access::Open && self.rates.count_identities();
+        let Some(token) = token.filter(|_| counts) else { return Ok(None) };
+        let counted = Counted::new(self.rates.clone(), self.host.identity_of(token));
+        counted.inspect_err(|_| self.limited()).map(Some)
     }
 
     /// Runs `work`, whether or not its client stays.
@@ -333,7 +328,7 @@ impl<H: Host> Edge<H> {
 }
 
 impl<H: Host> Handler for Edge<H> {
-    async fn handle(self: Arc<Self>, peer: IpAddr, request: Request<Incoming>) -> Reply {
+    async fn handle(self: Arc<Self>, peer: Peer, request: Request<Incoming>) -> Reply {
         let (head, body) = request.into_parts();
         let answering = self.meter.begin();
         let traced = self.begin_trace(&head);

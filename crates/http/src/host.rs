@@ -50,7 +50,8 @@ pub trait Host: Send + Sync + 'static {
     /// What a command runs in, made for each request.
     type Call: Clone + Send + Sync + 'static;
 
-    /// Whom a token says that it belongs to, unchecked; `None` when it says nothing.
+    /// Whom a token says that it belongs to, unchecked; `None` when it says nothing. It must not
+    /// block.
     fn identity_of(&self, token: &str) -> Option<[u8; IDENTITY_BYTES]> {
         let _says_nothing = token;
         None
@@ -58,6 +59,26 @@ pub trait Host: Send + Sync + 'static {
 
     /// Makes the context of one call. It must not block.
     fn open(&self, info: RequestInfo) -> Self::Call;
+
+    /// Whom the token of a call belongs to that says nothing by itself; `None` when that is not
+    /// known now.
+    ///
+    /// # Errors
+    /// The token is not good; the call ends with that.
+    fn identify<'a>(
+        &'a self,
+        call: &'a Self::Call,
+    ) -> BoxFuture<'a, Result<Option<[u8; IDENTITY_BYTES]>, Fault>> {
+        let _is_not_known = call;
+        Box::pin(std::future::ready(Ok(None)))
+    }
+
+    /// Whether somebody who can tell has found the token of this call to be good, though the call
+    /// fails. Calls whose token nobody found good are not counted for its identity.
+    fn accepted(&self, call: &Self::Call) -> bool {
+        let _nobody_has = call;
+        false
+    }
 
     /// Makes sure that the call has its audit record, whatever came of it.
     ///

@@ -11,6 +11,15 @@ use keysherd_wire::headers::{CLIENT_TYPE, CLIENT_TYPE_CLI};
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const KIND: HeaderName = HeaderName::from_static(CLIENT_TYPE);
 
+/// Who is at the other end of a connection.
+#[derive(Clone, Copy)]
+pub(crate) struct Peer {
+    pub(crate) address: IpAddr,
+    /// Whether nobody else may be behind it: a proxy that could not, or would not, say for whom it
+    /// speaks. What such a client says of itself must not pass for the proxy's word.
+    pub(crate) alone: bool,
+}
+
 /// The address of the client behind the connection from `peer`.
 ///
 /// `X-Forwarded-For` counts only when `trusted` says that the peer is a proxy, and then only from
@@ -18,11 +27,12 @@ const KIND: HeaderName = HeaderName::from_static(CLIENT_TYPE);
 /// that is not a trusted proxy is the client. Everything further left is the client's own word.
 /// When an entry is unreadable, the proxy that sent it is as far as anyone knows.
 pub(crate) fn client_address(
-    peer: IpAddr,
+    peer: Peer,
     headers: &HeaderMap,
     trusted: &dyn Fn(IpAddr) -> bool,
 ) -> IpAddr {
-    if !headers.contains_key(FORWARDED_FOR) || !trusted(peer) {
+    let Peer { address: peer, alone } = peer;
+    if alone || !headers.contains_key(FORWARDED_FOR) || !trusted(peer) {
         return peer;
     }
     let mut nearest = peer;
@@ -99,7 +109,9 @@ mod tests {
             headers.append(FORWARDED_FOR, HeaderValue::from_str(line).unwrap());
         }
         let proxies = |address: IpAddr| address.to_string().starts_with("10.");
-        client_address(peer.parse().unwrap(), &headers, &proxies).to_string()
+        let peer = Peer { address: peer.parse().unwrap(), alone: false };
+        assert_eq!(client_address(Peer { alone: true, ..peer }, &headers, &proxies), peer.address);
+        client_address(peer, &headers, &proxies).to_string()
     }
 
     #[test]
@@ -158,7 +170,8 @@ mod tests {
             if let Ok(value) = HeaderValue::from_bytes(&line) {
                 headers.insert(FORWARDED_FOR, value);
             }
-            client_address(IpAddr::from([10, 0, 0, 1]), &headers, &|_| true);
+            let peer = Peer { address: [10, 0, 0, 1].into(), alone: false };
+            client_address(peer, &headers, &|_| true);
         }
     }
 }

@@ -2,19 +2,20 @@
 //! its token names.
 //!
 //! A bucket holds a minute's worth of requests and fills evenly, so that a client gets at most
-//! twice its share within any minute. An identity pays only for requests that were not refused as
-//! unauthorized: a made-up token that names somebody costs its sender's address, not them.
+//! twice its share within any minute. An identity pays only for requests whose token was found to
+//! be good: a made-up token that names somebody costs its sender's address, not them, whatever is
+//! asked with it.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::IpAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use keysherd_base::{Fault, FaultKind, client_network};
 
 use crate::config::Limits;
-use crate::host::IDENTITY_BYTES;
+use crate::host::{Host, IDENTITY_BYTES};
 
 #[cfg(test)]
 mod tests;
@@ -168,16 +169,9 @@ impl Rates {
         })
     }
 
-    /// Counts a request of `identity` that ended.
-    pub(crate) fn charge<T>(
-        &self,
-        identity: Option<Identity>,
-        outcome: &Result<T, Fault>,
-        now: Instant,
-    ) {
-        let (Some(buckets), Some(identity)) = (&self.identities, identity) else { return };
-        let refused = matches!(outcome, Err(fault) if fault.kind() == FaultKind::Unauthorized);
-        if !refused {
+    /// Counts a request of `identity` that ended, and whose token was good.
+    pub(crate) fn charge(&self, identity: Option<Identity>, now: Instant) {
+        if let (Some(buckets), Some(identity)) = (&self.identities, identity) {
             buckets.charge(identity, now);
         }
     }
@@ -194,6 +188,45 @@ impl Rates {
             *told = Some(now);
             tracing::warn!("clients send more requests than they may; these are refused with 429");
         }
+    }
+}
+
+/// What counts one call for the identity of its token.
+pub(crate) struct Counted {
+    rates: Arc<Rates>,
+    /// `None` until somebody said whose the token is.
+    identity: Option<Identity>,
+}
+
+impl Counted {
+    /// A call of `identity`, if that is known already, which may make one now.
+    ///
+    /// # Errors
+    /// As [`Rates::of_identity`].
+    pub(crate) fn new(rates: Arc<Rates>, identity: Option<Identity>) -> Result<Self, Fault> {
+        rates.of_identity(identity, Instant::now())?;
+        Ok(Self { rates, identity })
+    }
+
+    /// Has `host` say whose `call` is, unless its token said so, and whether they may make one.
+    ///
+    /// # Errors
+    /// As [`Host::identify`] and [`Rates::of_identity`].
+    pub(crate) async fn identify<H: Host>(
+        &mut self,
+        host: &H,
+        call: &H::Call,
+    ) -> Result<(), Fault> {
+        if self.identity.is_some() {
+            return Ok(());
+        }
+        self.identity = host.identify(call).await?;
+        self.rates.of_identity(self.identity, Instant::now())
+    }
+
+    /// Counts the call, whose token was good.
+    pub(crate) fn charge(self) {
+        self.rates.charge(self.identity, Instant::now());
     }
 }
 

@@ -15,6 +15,7 @@ use crate::config::Ready;
 use crate::edge::Handler;
 use crate::exposition;
 use crate::meter::Meter;
+use crate::origin::Peer;
 use crate::reply::{self, Reply};
 
 /// What is answered there.
@@ -59,7 +60,7 @@ impl Scrape {
 }
 
 impl Handler for Scrape {
-    async fn handle(self: Arc<Self>, _: IpAddr, request: Request<Incoming>) -> Reply {
+    async fn handle(self: Arc<Self>, _: Peer, request: Request<Incoming>) -> Reply {
         // Bodies make no sense here; the connection ends when one is sent.
         self.answer(request.method(), request.uri().path())
     }

@@ -3,6 +3,7 @@
 //! the request's id, and nothing that a client sent.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName};
@@ -55,7 +56,39 @@ pub struct Traces {
     /// Traces with a number up to this one are looked at, here and wherever else the same share is
     /// set.
     most: u64,
+    joining: Arc<Joining>,
     ended: Arc<dyn Fn(Span) + Send + Sync>,
+}
+
+/// How many traces of callers may be joined. Their numbers are the callers' to choose, so that
+/// anybody could have all of their requests looked at: no more are joined than the share of all
+/// requests, but for a few at once.
+struct Joining {
+    /// What a request adds, in millionths of a trace.
+    per_request: i64,
+    /// Traces that may be joined now, in millionths.
+    saved: AtomicI64,
+}
+
+/// Traces that may be joined at once.
+const JOINED_AT_ONCE: i64 = 100;
+const MILLION: i64 = 1_000_000;
+
+impl Joining {
+    fn new(per_million: u32) -> Self {
+        let saved = AtomicI64::new(JOINED_AT_ONCE * MILLION);
+        Self { per_request: i64::from(per_million), saved }
+    }
+
+    fn request(&self) {
+        let more = |saved: i64| Some((saved + self.per_request).min(JOINED_AT_ONCE * MILLION));
+        let _always = self.saved.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+    }
+
+    fn take(&self) -> bool {
+        let less = |saved: i64| (saved >= MILLION).then(|| saved - MILLION);
+        self.saved.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
+    }
 }
 
 impl std::fmt::Debug for Traces {
@@ -75,12 +108,15 @@ pub(crate) struct Started {
 impl Traces {
     /// Looks at `per_million` of a million traces; `ended` gets their spans, and must not block.
     pub fn new(per_million: u32, ended: Arc<dyn Fn(Span) + Send + Sync>) -> Self {
-        let share = u128::from(per_million.min(1_000_000)) * u128::from(u64::MAX) / 1_000_000;
-        Self { most: u64::try_from(share).unwrap_or(u64::MAX), ended }
+        let per_million = per_million.min(1_000_000);
+        let share = u128::from(per_million) * u128::from(u64::MAX) / 1_000_000;
+        let joining = Arc::new(Joining::new(per_million));
+        Self { most: u64::try_from(share).unwrap_or(u64::MAX), joining, ended }
     }
 
     /// Begins the span of a request, if it is looked at. Callers that do not look at it themselves
-    /// are obeyed; those that do are not, because anybody can say so.
+    /// are obeyed; those that do are joined as far as the share goes, because anybody can say so,
+    /// and beyond it their requests are like those of callers who say nothing.
     pub(crate) fn begin(
         &self,
         headers: &HeaderMap,
@@ -96,15 +132,23 @@ impl Traces {
         if parent.is_some_and(|parent| !parent.sampled) {
             return None;
         }
+        if self.most == 0 {
+            return None;
+        }
+        self.joining.request();
+        let looked_at = |trace: &[u8; 16]| {
+            let number = trace.last_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes));
+            number <= self.most
+        };
+        if parent.is_some_and(|parent| !looked_at(&parent.trace)) {
+            return None;
+        }
+        let parent = parent.filter(|_| self.joining.take());
         // A request is served without a span rather than not at all.
         let trace = match parent {
             Some(parent) => parent.trace,
-            None => rng.array::<16>().ok()?,
+            None => rng.array::<16>().ok().filter(looked_at)?,
         };
-        let number = trace.last_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes));
-        if self.most == 0 || number > self.most {
-            return None;
-        }
         let span = rng.array::<8>().ok()?;
         Some(Started { trace, span, parent: parent.map(|parent| parent.span), at })
     }

@@ -5,6 +5,7 @@ use keysherd_domain::claims::SubClaims;
 use serde::{Deserialize, Serialize};
 
 use crate::admission::Ticket;
+use crate::claimed::MethodBytes;
 
 /// Label under which a login proof is signed; the body is [`LoginProof::signed_body`].
 pub const LOGIN_LABEL: &str = "KS1-sig/login";
@@ -104,7 +105,8 @@ pub struct Present {
     pub access_id: AccessId,
     /// Its kind, as the bearer said: evidence for another kind is not even looked at.
     pub kind: String,
-    /// The evidence. Never a password or a private key.
+    /// The evidence. Never a password or a private key; but the token of an issuer is good at
+    /// everybody whom it is for.
     pub evidence: String,
     /// Where the gateway asked others: what it was admitted with.
     pub ticket: Option<Ticket>,
@@ -195,6 +197,8 @@ pub struct OwnMethod;
 pub struct OwnMethodReply {
     /// Its public name.
     pub access_id: AccessId,
+    /// Its account and number, as [`crate::claimed_method`] reads them from bearer tokens.
+    pub counted_as: MethodBytes,
 }
 
 /// Asks for the address of the person whose token this is. Writes no audit record.

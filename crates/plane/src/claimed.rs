@@ -1,14 +1,29 @@
 //! Whom a token says that it belongs to, before anybody checked it. Good for counting requests, and
 //! for nothing that decides what they may do.
 
+use keysherd_base::AccountId;
+
 /// Bytes of an account and of the number of an auth method.
 const CLAIMED_BYTES: usize = 24;
+
+/// An auth method as account and number.
+pub type MethodBytes = [u8; CLAIMED_BYTES];
+
+/// The auth method with this `number` of `account`.
+pub fn method_bytes(account: AccountId, number: i64) -> MethodBytes {
+    let mut bytes = [0; CLAIMED_BYTES];
+    let (first, last) = bytes.split_at_mut(16);
+    first.copy_from_slice(account.0.as_bytes());
+    last.copy_from_slice(&number.to_be_bytes());
+    bytes
+}
+
 /// What bearer tokens begin with: their prefix, and the format of what follows in hex.
 const START: &str = "t-01";
 
 /// The auth method that a bearer token names, as account and number. Anybody can make a token that
 /// names any method: only the control plane knows which ones are real.
-pub fn claimed_method(token: &str) -> Option<[u8; CLAIMED_BYTES]> {
+pub fn claimed_method(token: &str) -> Option<MethodBytes> {
     let digits = token.strip_prefix(START)?.as_bytes().get(..2 * CLAIMED_BYTES)?;
     let mut claimed = [0; CLAIMED_BYTES];
     for (byte, pair) in claimed.iter_mut().zip(digits.chunks_exact(2)) {

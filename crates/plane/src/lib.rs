@@ -47,7 +47,7 @@ use std::sync::Arc;
 use keysherd_base::Fault;
 
 pub use caller::{About, Audited, Caller, Client, NOTE_ABOUT_MAX, Note};
-pub use claimed::claimed_method;
+pub use claimed::{MethodBytes, claimed_method, method_bytes};
 pub use request::{
     AccessReply, AccessRequest, Ask, Done, GatewayReply, GatewayRequest, ItemReply, ItemRequest,
     KeyReply, KeyRequest, RecordReply, RecordRequest, Reply, Request, SessionReply, SessionRequest,

@@ -65,6 +65,18 @@ fn a_client_is_kept_to_its_rate_and_an_identity_to_its_own() {
     for _ in 0..40 {
         assert_eq!(ask(&forged, "198.51.100.7").status, 401);
     }
+    // Neither does what is answered before anybody looks at the token, or whatever it is.
+    let body = json!({"token": forged}).to_string();
+    for (at, (command, status)) in
+        [("get-secret-value", 400), ("validate-token", 200)].into_iter().enumerate()
+    {
+        for _ in 0..40 {
+            let from = format!("198.51.100.{at}");
+            let headers = [("X-Forwarded-For", from.as_str())];
+            let reply = server.http.post(&format!("/{command}"), &headers, body.as_bytes());
+            assert_eq!(reply.status, status, "{command}: {}", reply.text());
+        }
+    }
     for at in 0..20 {
         let reply = ask(admin.token(), &format!("203.0.113.{at}"));
         assert_eq!(reply.status, 200, "{at}: {}", reply.text());
@@ -80,6 +92,38 @@ fn a_client_is_kept_to_its_rate_and_an_identity_to_its_own() {
     assert!(last.error().contains("60 requests from 198.51.100.7"), "{}", last.error());
     assert_eq!(curl(&server, &[&format!("{}/health", server.url)]).code, 0);
     assert!(server.process.err().contains("refused with 429"));
+}
+
+#[test]
+fn all_tokens_of_one_universal_identity_have_one_share() {
+    let site = Site::new();
+    let server = site.start_with(&["--identity-requests-per-minute", "5"]);
+    let (admin, nobody) = (server.admin(), server.nobody());
+    let method = json!({"name": "/machines", "ttl": 30});
+    admin.ok("auth-method-create-universal-identity", method);
+    let made = admin.ok("uid-generate-token", json!({"auth-method-name": "/machines"}));
+    let root = made["token"].as_str().unwrap().to_owned();
+    let child = || {
+        let made = nobody.ok("uid-create-child-token", json!({"uid-token": root}));
+        made["token"].as_str().unwrap().to_owned()
+    };
+    let children = [child(), child()];
+    let login = json!({"access-type": "universal_identity", "uid-token": root});
+    let exchanged = nobody.ok("auth", login)["token"].as_str().unwrap().to_owned();
+    let ask = |token: &str| {
+        let field = if token.starts_with("u-") { "uid-token" } else { "token" };
+        nobody.call("describe-sub-claims", json!({ (field): token }))
+    };
+    for child in [&children[0], &children[1], &children[0]] {
+        assert_eq!(ask(child).status, 200);
+    }
+    // It is used up for all of them, for one that nobody used before, and for what it leads to.
+    for token in [&children[0], &root, &exchanged] {
+        let reply = ask(token);
+        assert_eq!(reply.status, 429, "{}", reply.text());
+        assert!(reply.error().contains("of this access id"), "{}", reply.error());
+    }
+    admin.ok("get-account-settings", json!({}));
 }
 
 /// What Prometheus's own parser makes of a text, as JSON: names with kinds, and all samples.

@@ -3,7 +3,7 @@
 use keysherd_base::FaultKind;
 use keysherd_domain::auth_method::MethodShared;
 use keysherd_plane::accounts::AccountGet;
-use keysherd_plane::auth::{RevokeToken, ValidateToken};
+use keysherd_plane::auth::{OwnMethod, RevokeToken, ValidateToken};
 use keysherd_plane::auth_methods::{MethodDelete, MethodGet, MethodList, MethodUpdate};
 use keysherd_plane::roles::RoleGet;
 
@@ -40,6 +40,8 @@ async fn a_token_names_its_method_to_whoever_counts_requests() {
     for _ in 0..2 {
         let token = world.login(&access_id, &key).await.unwrap().token;
         seen.push(keysherd_plane::claimed_method(&token).unwrap());
+        // Asked by name, control says the same.
+        assert_eq!(world.ask(&token, OwnMethod).await.unwrap().counted_as, *seen.last().unwrap());
     }
     assert_eq!(seen[0], seen[1], "two tokens of one method");
     assert_ne!(Some(seen[0]), keysherd_plane::claimed_method(&world.admin));

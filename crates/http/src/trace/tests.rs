@@ -10,6 +10,9 @@ use super::*;
 
 const GOOD: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
+/// Within every share.
+const CHOSEN: &str = "00-0af7651916cd43dd0000000000000000-b7ad6b7169203331-01";
+
 /// Numbers that are spread evenly enough.
 struct Steps(Mutex<u64>);
 
@@ -79,6 +82,25 @@ fn as_many_are_looked_at_as_wanted() {
     let begun = |_: &u32| traces.begin(&none, &rng, Timestamp(0)).is_some();
     let count = (0..10_000).filter(begun).count();
     assert!((2_000..3_000).contains(&count), "{count}");
+}
+
+#[test]
+fn callers_who_choose_their_numbers_are_looked_at_no_more_than_others() {
+    let mut map = HeaderMap::new();
+    map.append(TRACEPARENT, HeaderValue::from_static(CHOSEN));
+    let (traces, rng) = (Traces::new(10_000, Arc::new(drop)), Steps(Mutex::new(1)));
+    let begun = |headers: &HeaderMap| {
+        let begun = |_: &u32| traces.begin(headers, &rng, Timestamp(0)).is_some();
+        (0..10_000).filter(begun).count()
+    };
+    let chosen = begun(&map);
+    assert!((100..400).contains(&chosen), "{chosen}");
+    let others = begun(&HeaderMap::new());
+    assert!((50..200).contains(&others), "{others}");
+    // Whoever has all requests looked at has all traces joined.
+    let all = Traces::new(1_000_000, Arc::new(drop));
+    let joined = |_: &u32| all.begin(&map, &rng, Timestamp(0)).is_some_and(|b| b.parent.is_some());
+    assert_eq!((0..10_000).filter(joined).count(), 10_000);
 }
 
 proptest! {

@@ -59,6 +59,11 @@ async fn a_proxy_says_where_its_client_is() {
     let forged = ["X-Forwarded-For: 203.0.113.5"];
     let response = asked(&server, line, &forged).await.unwrap();
     assert_eq!(response.json()["address"], "198.51.100.7");
+    // Where the proxy names nobody, its client does not get to choose who it is.
+    for start in [own.to_vec(), v2(&[], 0x20, 0), v2(&[0; 12], 0x21, 0)] {
+        let response = asked(&server, &start, &forged).await.unwrap();
+        assert_eq!(response.json()["address"], "127.0.0.1");
+    }
     // A proxy in front of the proxy is believed.
     let response = asked(&server, b"PROXY TCP4 127.0.0.9 10.0.0.1 1 2\r\n", &forged).await;
     assert_eq!(response.unwrap().json()["address"], "203.0.113.5");
@@ -185,14 +190,43 @@ async fn an_identity_has_its_share_wherever_it_is() {
         server.post("/get-thing", &json!({"name": "/a", "token": token}).to_string()).await.status
     };
     // The toy takes the first letters for the identity, and refuses what ends in "forged".
+    let (alice, forged) = (json!({"token": "t-alice-1"}), json!({"token": "t-alice-forged"}));
     for _ in 0..50 {
         assert_eq!(with("t-alice-forged").await, 401);
+        // Neither what is wrong before anybody looks at the token, nor what asks for none.
+        for body in [&alice, &forged] {
+            assert_eq!(server.post("/get-thing", &body.to_string()).await.status, 400);
+            assert_eq!(server.post("/warn", &body.to_string()).await.status, 200);
+        }
+        let failing = json!({"token": "t-alice-forged", "kind": "Unavailable"}).to_string();
+        assert_eq!(server.post("/fail", &failing).await.status, 503);
     }
-    for _ in 0..5 {
+    for _ in 0..4 {
         assert_eq!(with("t-alice-1").await, 200);
     }
+    let absent = json!({"name": "/absent", "token": "t-alice-1"}).to_string();
+    assert_eq!(server.post("/get-thing", &absent).await.status, 404, "it is counted");
     assert_eq!(with("t-alice-2").await, 429);
     assert_eq!(with("t-bobby-1").await, 200);
+}
+
+#[tokio::test]
+async fn tokens_that_do_not_say_whose_they_are_are_counted_as_somebody_says() {
+    let limits = Limits { identity_requests_per_minute: 5, ..Limits::default() };
+    let server = Server::start(Options { limits, ..Options::default() }).await;
+    let with = async |token: &str| {
+        server.post("/get-thing", &json!({"name": "/a", "token": token}).to_string()).await.status
+    };
+    for _ in 0..50 {
+        assert_eq!(with("u-alice-forged").await, 401);
+    }
+    for token in ["u-alice-1", "u-alice-2", "t-alice-1", "u-alice-3", "u-alice-3"] {
+        assert_eq!(with(token).await, 200);
+    }
+    for token in ["u-alice-1", "u-alice-4", "t-alice-1"] {
+        assert_eq!(with(token).await, 429, "{token}");
+    }
+    assert_eq!(with("u-bobby-1").await, 200);
 }
 
 #[tokio::test]

@@ -54,6 +54,8 @@ impl Toy {
 pub(crate) struct Call {
     state: Arc<State>,
     info: RequestInfo,
+    /// Whether a command looked at the token and found it good.
+    accepted: Arc<AtomicBool>,
 }
 
 impl Host for Toy {
@@ -61,13 +63,31 @@ impl Host for Toy {
 
     fn identity_of(&self, token: &str) -> Option<[u8; IDENTITY_BYTES]> {
         let mut identity = [0; IDENTITY_BYTES];
-        identity[..7].copy_from_slice(token.as_bytes().get(..7)?);
+        identity[..5].copy_from_slice(token.strip_prefix("t-")?.as_bytes().get(..5)?);
         Some(identity)
+    }
+
+    fn identify<'a>(
+        &'a self,
+        call: &'a Call,
+    ) -> BoxFuture<'a, Result<Option<[u8; IDENTITY_BYTES]>, Fault>> {
+        let token = call.info.token.as_deref().unwrap_or_default();
+        let told = token.strip_prefix("u-").and_then(|rest| self.identity_of(&format!("t-{rest}")));
+        Box::pin(async move {
+            if token.ends_with("forged") {
+                return Err(Fault::unauthorized("authentication failed"));
+            }
+            Ok(told)
+        })
+    }
+
+    fn accepted(&self, call: &Call) -> bool {
+        call.accepted.load(Ordering::SeqCst)
     }
 
     fn open(&self, info: RequestInfo) -> Call {
         assert_ne!(&*info.client_kind, "bomb", "the host panics");
-        Call { state: self.0.clone(), info }
+        Call { state: self.0.clone(), info, accepted: Arc::default() }
     }
 
     fn finish<'a>(
@@ -124,8 +144,13 @@ fn get_thing(call: Call, args: Args) -> Run {
         if info.token.as_deref().is_some_and(|token| token.ends_with("forged")) {
             return Err(Fault::unauthorized("authentication failed"));
         }
+        call.accepted.store(true, Ordering::SeqCst);
+        let name = args.need(&NAME)?;
+        if name == "/absent" {
+            return Err(Fault::not_found("there is no such thing"));
+        }
         Answer::json(&json!({
-            "name": args.need(&NAME)?,
+            "name": name,
             "keep": args.get(&KEEP)?,
             "token": info.token.as_deref(),
             "address": info.client_address,
@@ -137,6 +162,7 @@ fn get_thing(call: Call, args: Args) -> Run {
 
 static GET_THING: Command<Call> = Command {
     spec: Spec {
+        access: Access::Token,
         aliases: &[Alias { name: "describe-Thing", success: 201, reply: "object" }],
         ..spec("get-thing", &[NAME.spec(), KEEP.spec()], Body::Object)
     },
@@ -178,8 +204,10 @@ fn fail(_: Call, args: Args) -> Run {
     })
 }
 
-static FAIL: Command<Call> =
-    Command { spec: spec("fail", &[KIND.spec()], Body::Object), run: &fail };
+static FAIL: Command<Call> = Command {
+    spec: Spec { access: Access::Token, ..spec("fail", &[KIND.spec()], Body::Object) },
+    run: &fail,
+};
 
 fn warn(_: Call, _: Args) -> Run {
     Box::pin(async {
