@@ -8,6 +8,7 @@ use keysherd_plane::{Caller, PlaneHandle};
 
 use crate::configs::{Config, Configs};
 use crate::ctx::Ctx;
+use crate::offline::OFFLINE_CONFIG;
 
 /// That a caller may have something kept.
 pub(crate) struct Keeping {
@@ -68,7 +69,8 @@ pub async fn forget_gone(
     configs: &dyn Configs,
 ) -> Result<Vec<AccessId>, Fault> {
     let mut forgotten = Vec::new();
-    for kind in keysherd_authn::all().iter().filter_map(|member| member.keeps()) {
+    let of_members = keysherd_authn::all().iter().filter_map(|member| member.keeps());
+    for kind in of_members.chain([OFFLINE_CONFIG]) {
         let kept = configs.of_kind(kind);
         for some in kept.chunks(KEPT_FOR_MAX) {
             let methods = some.iter().map(|kept| kept.access_id.clone()).collect();

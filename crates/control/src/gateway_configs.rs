@@ -34,7 +34,10 @@ pub(crate) async fn configure(
     let allowed = control.may_configure(gateway, &principal, permission);
     let checked = allowed.and_then(|()| {
         let wanted = message.signs_for.as_ref();
-        wanted.map_or(Ok(()), |(id, kind)| check_method(control, &principal, id, kind))
+        let check = |(id, kind): &(_, Option<String>)| {
+            check_method(control, &principal, id, kind.as_deref())
+        };
+        wanted.map_or(Ok(()), check)
     });
     match checked {
         Ok(()) => Ok(GatewayConfigureReply { account: principal.account }),
@@ -110,18 +113,19 @@ fn check_method(
     control: &Control,
     principal: &Principal,
     id: &AccessId,
-    kind: &str,
+    kind: Option<&str>,
 ) -> Result<(), Fault> {
     let method = control.store.read(|reader| auth_methods::by_access_id(reader, id))?;
     let fits = method.is_some_and(|method| {
-        method.account == principal.account && method.detail.kind_name() == kind
+        let kind_fits = kind.is_none_or(|kind| method.detail.kind_name() == kind);
+        method.account == principal.account && kind_fits
     });
     if fits {
         return Ok(());
     }
+    let of_type = kind.map(|kind| format!(" of type {kind}")).unwrap_or_default();
     Err(Fault::bad_request(format!(
-        "invalid value of 'access-id': the account has no auth method {} of type {kind}; make it \
-         first",
+        "invalid value of 'access-id': the account has no auth method {}{of_type}; make it first",
         id.as_str()
     )))
 }

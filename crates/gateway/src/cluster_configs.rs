@@ -27,7 +27,7 @@ use keysherd_plane::grants::{ItemRef, VersionWish, WriteTarget};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use crate::configs::{ConfigStore, Entry, absent, check, taken};
+use crate::configs::{ConfigStore, Entry, absent, check, check_count, taken};
 use crate::membership::{Joined, Membership};
 
 #[cfg(test)]
@@ -342,8 +342,9 @@ fn put(entries: &mut Vec<Entry>, new: &Entry, replaces: Option<&str>) -> Result<
     if replaces != Some(&new.name) && entries.iter().any(|entry| is(entry, &new.name)) {
         return Err(taken(&new.kind, &new.name));
     }
-    if let Some(old) = replaces {
-        entries.retain(|entry| !is(entry, old));
+    match replaces {
+        Some(old) => entries.retain(|entry| !is(entry, old)),
+        None => check_count(entries.iter(), new)?,
     }
     if entries.len() >= CONFIGS_MAX {
         return Err(Fault::bad_request(format!(

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use keysherd_api::{Config, ConfigName, Configs};
+use keysherd_api::{Config, ConfigName, Configs, OFFLINE_CONFIG};
 use keysherd_base::{AccessId, AccountId, Fault, RngHandle, Secret, SecretBytes, SecretString};
 use keysherd_crypto::hash::sha256;
 use keysherd_crypto::vault::{SECRET_BYTES_MAX, VaultKey};
@@ -33,7 +33,11 @@ const KEY_FILE: &str = "configs.key";
 /// Ending of the files.
 const ENDING: &str = ".sealed";
 /// Most configurations of one gateway.
-const CONFIGS_MAX: usize = 256;
+const CONFIGS_MAX: usize = 1_024;
+/// Most configurations of one account at a gateway, so that it takes eight to fill it.
+const CONFIGS_OF_ACCOUNT_MAX: usize = 128;
+/// Most offline policies of one account: whoever may write these may leave room for the rest.
+const OFFLINE_POLICIES_MAX: usize = 64;
 /// Longest body, in bytes: certificates are the longest part of it.
 const BODY_BYTES_MAX: usize = 48 * 1024;
 /// Longest name, in bytes.
@@ -82,6 +86,9 @@ impl Entry {
     }
 }
 
+/// Account, kind, name and body of a configuration.
+pub type Looked = (AccountId, String, String, SecretString);
+
 /// The configurations, in memory and in their files.
 pub struct ConfigStore {
     dir: PathBuf,
@@ -102,29 +109,29 @@ impl ConfigStore {
         files::make_dir(&dir).map_err(|error| cannot(&dir, &error))?;
         let key = files::key(home, KEY_FILE, &*rng).map_err(|error| cannot(home, &error))?;
         let key = VaultKey::new(&key);
-        let mut entries = HashMap::new();
-        for file in files::list(&dir).map_err(|error| cannot(&dir, &error))? {
-            let path = dir.join(&file);
-            match std::fs::read(&path).map_err(|error| cannot(&path, &error)) {
-                Ok(sealed) => match open(&key, &file, &sealed) {
-                    Some(entry) => drop(entries.insert(file, entry)),
-                    None => tracing::error!(
-                        file = %path.display(),
-                        "an auth configuration of this gateway is damaged; make it again"
-                    ),
-                },
-                Err(fault) => tracing::error!(?fault, "an auth configuration cannot be read"),
-            }
-        }
+        let entries = entries_in(&dir, &key)?;
         let (entries, news) = (Mutex::new(entries), watch::Sender::new(()));
         Ok(Self { dir, key, rng, entries, news })
     }
 
-    /// Kind, name and body of every configuration.
-    pub fn all(&self) -> Vec<(String, String, SecretString)> {
-        let entries = self.entries();
-        let all = entries.values().map(|e| (e.kind.clone(), e.name.clone(), e.body()));
-        all.collect()
+    /// Account, kind, name and body of every configuration in `home`, for whoever changes nothing
+    /// there; `None` when there are files and no key that opens them.
+    ///
+    /// # Errors
+    /// [`Fault::internal`] when the directory or the key cannot be read.
+    pub fn look(home: &Path) -> Result<Option<Vec<Looked>>, Fault> {
+        let dir = home.join(DIRECTORY);
+        let key = match files::read_key(home, KEY_FILE) {
+            Ok(key) => VaultKey::new(&key),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let files = files::list(&dir).map_err(|error| cannot(&dir, &error))?;
+                return Ok(files.is_empty().then(Vec::new));
+            }
+            Err(error) => return Err(cannot(home, &error)),
+        };
+        let entries = entries_in(&dir, &key)?;
+        let all = entries.values().map(|e| (e.account, e.kind.clone(), e.name.clone(), e.body()));
+        Ok(Some(all.collect()))
     }
 
     fn entries(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
@@ -148,10 +155,21 @@ impl ConfigStore {
         if old.as_ref() != Some(&file) && entries.contains_key(&file) {
             return Err(taken(kind, &entry.name));
         }
-        if old.is_none() && entries.len() >= CONFIGS_MAX {
-            return Err(Fault::bad_request(format!(
-                "this gateway has {CONFIGS_MAX} configurations, which is the most; delete one"
-            )));
+        if old.is_none() {
+            check_count(entries.values(), &entry)?;
+            let of_account = entries.values().filter(|entry| entry.account == account).count();
+            if of_account >= CONFIGS_OF_ACCOUNT_MAX {
+                return Err(Fault::bad_request(format!(
+                    "this gateway has {CONFIGS_OF_ACCOUNT_MAX} configurations of the account, \
+                     which is the most; delete one"
+                )));
+            }
+            if entries.len() >= CONFIGS_MAX {
+                return Err(Fault::bad_request(format!(
+                    "this gateway has {CONFIGS_MAX} configurations, which is the most; use \
+                     another gateway"
+                )));
+            }
         }
         let sealed = self.seal(&file, &entry)?;
         files::write(&self.dir, &file, &sealed).map_err(|error| cannot(&self.dir, &error))?;
@@ -191,6 +209,25 @@ impl ConfigStore {
 fn file_name(account: AccountId, kind: &str, name: &str) -> String {
     let hash = sha256(&[account.0.as_bytes(), kind.as_bytes(), &[0], name.as_bytes()]);
     format!("{}{ENDING}", hex::encode(&hash[..16]))
+}
+
+/// What the files in `dir` hold.
+fn entries_in(dir: &Path, key: &VaultKey) -> Result<HashMap<String, Entry>, Fault> {
+    let mut entries = HashMap::new();
+    for file in files::list(dir).map_err(|error| cannot(dir, &error))? {
+        let path = dir.join(&file);
+        match std::fs::read(&path).map_err(|error| cannot(&path, &error)) {
+            Ok(sealed) => match open(key, &file, &sealed) {
+                Some(entry) => drop(entries.insert(file, entry)),
+                None => tracing::error!(
+                    file = %path.display(),
+                    "an auth configuration of this gateway is damaged; make it again"
+                ),
+            },
+            Err(fault) => tracing::error!(?fault, "an auth configuration cannot be read"),
+        }
+    }
+    Ok(entries)
 }
 
 fn open(key: &VaultKey, file: &str, sealed: &[u8]) -> Option<Entry> {
@@ -275,6 +312,24 @@ pub(crate) fn check(entry: &Entry) -> Result<(), Fault> {
         )));
     }
     Ok(())
+}
+
+/// Refuses `new` when there are as many of its kind already as an account may have.
+pub(crate) fn check_count<'a>(
+    entries: impl Iterator<Item = &'a Entry>,
+    new: &Entry,
+) -> Result<(), Fault> {
+    if new.kind != OFFLINE_CONFIG {
+        return Ok(());
+    }
+    let same = |entry: &&Entry| entry.account == new.account && entry.kind == new.kind;
+    if entries.filter(same).count() < OFFLINE_POLICIES_MAX {
+        return Ok(());
+    }
+    Err(Fault::bad_request(format!(
+        "the account has {OFFLINE_POLICIES_MAX} offline policies, which is the most; take one away \
+         with max-minutes 0"
+    )))
 }
 
 /// What is said when the name of a configuration is taken.

@@ -36,7 +36,8 @@ pub(crate) fn key(dir: &Path, name: &str, rng: &dyn Rng) -> io::Result<Secret<[u
     read_key(dir, name)
 }
 
-fn read_key(dir: &Path, name: &str) -> io::Result<Secret<[u8; 32]>> {
+/// The key in a file of `dir`, which is not made.
+pub(crate) fn read_key(dir: &Path, name: &str) -> io::Result<Secret<[u8; 32]>> {
     let bytes = Secret::new(fs::read(dir.join(name))?);
     let damaged = |_| io::Error::other(format!("{name} is damaged"));
     let mut key = Secret::new([0; 32]);

@@ -37,7 +37,7 @@ mod writer;
 pub use cache::offline::follow_offline_policies;
 pub use cache::{CacheHealth, CacheSettings};
 pub use cluster_configs::ClusterConfigs;
-pub use configs::{ConfigStore, forget_gone_methods};
+pub use configs::{ConfigStore, Looked, forget_gone_methods};
 pub use confirming::Confirmed;
 pub use customer::{
     CustomerFragments, FRAGMENT_BINDING, FRAGMENT_DAMAGED, FRAGMENT_MISSING, FRAGMENT_REQUIRED,

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 /// Asks whether the caller may configure gateways; the audit record is written when it is done.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct GatewayConfigure {
-    /// The auth method that the configuration is to sign for, with the kind it must have; `None`
+    /// The auth method that the configuration is about, with the kind it must have, if any; `None`
     /// to show or delete one.
-    pub signs_for: Option<(AccessId, String)>,
+    pub signs_for: Option<(AccessId, Option<String>)>,
 }
 
 /// The caller may.

@@ -123,18 +123,27 @@ impl Known {
     }
 
     fn read_configured(&mut self, dir: &DataDir, rng: RngHandle) -> Result<(), Exit> {
-        let store = ConfigStore::open(&dir.join(""), rng.clone())?;
+        let Some(configured) = ConfigStore::look(&dir.join(""))? else {
+            self.remarks.push(
+                "there are configurations, and their key configs.key is missing: put it back, as a \
+                 gateway that starts without it makes another one"
+                    .to_owned(),
+            );
+            return Ok(());
+        };
         let egress = self.settings.serving.egress.clone();
         let way = Way {
             clock: self.clock.clone(),
             rng,
-            lends_identity: self.settings.serving.lend_cloud_identity,
+            lends_identity_to: self.settings.serving.lend_cloud_identity.clone(),
+            account: None,
             egress: egress.receivers(),
         };
-        for (kind, name, body) in store.all() {
+        for (account, kind, name, body) in configured {
             if kind == FORWARDER {
                 let Ok(target) = Forwarder::from_json(&name, &body) else { continue };
-                let Ok(outlet) = target.sink.open(&target.settings, &way) else {
+                let Ok(outlet) = target.sink.open(&target.settings, &way.clone().of(account))
+                else {
                     self.remarks.push(format!("the log target '{}' is not usable", target.name));
                     continue;
                 };

@@ -9,7 +9,7 @@ use rustix::process::Signal;
 use serde_json::json;
 
 use crate::kit::{
-    Api, Cluster, ClusterWish, Http, LONG, Needles, Node, Person, Reply, in_full, rule_args,
+    Api, Cluster, ClusterWish, Http, LONG, Needles, Node, Person, Reply, Site, in_full, rule_args,
     wait_for, wait_until,
 };
 
@@ -303,4 +303,25 @@ fn what_a_policy_allows_is_read_while_control_is_gone_and_nothing_else() {
     });
     let shown = here.ok("gateway-get-offline-policy", json!({}));
     assert_eq!(shown["policies"], json!([]));
+}
+
+#[test]
+fn a_policy_is_for_a_method_of_the_account_and_goes_with_it() {
+    let site = Site::new();
+    let admin = site.start().admin();
+    let policy = |id: &str, minutes: u32| json!({"access-id": id, "max-minutes": minutes, "path": ["/shop/*"]});
+    let shown = || admin.ok("gateway-get-offline-policy", json!({}))["policies"].take();
+    // Made-up names would take the places of everybody's configurations.
+    for id in ["p-aaaaaaaaaaaa", "p-0123456789ab"] {
+        let text = admin.refused(400, "gateway-update-offline-policy", policy(id, 10));
+        assert!(text.contains("no auth method"), "{text}");
+    }
+    assert_eq!(shown(), json!([]));
+    let shop = admin.person_who_may("/people/shop", &[("item-rule", "/*", "read")]);
+    admin.ok("gateway-update-offline-policy", policy(&shop.access_id, 10));
+    assert_eq!(shown()[0]["access_id"], shop.access_id.as_str());
+    admin.ok("auth-method-delete", json!({"name": "/people/shop"}));
+    assert_eq!(shown(), json!([]));
+    admin.refused(400, "gateway-update-offline-policy", policy(&shop.access_id, 10));
+    admin.ok("gateway-update-offline-policy", policy(&shop.access_id, 0));
 }

@@ -65,6 +65,26 @@ fn configurations_outlive_the_process_and_their_files_tell_nothing() {
 }
 
 #[test]
+fn whoever_only_looks_makes_nothing() {
+    let home = TempDir::new().unwrap();
+    let count = || std::fs::read_dir(home.path()).unwrap().count();
+    assert!(ConfigStore::look(home.path()).unwrap().unwrap().is_empty());
+    assert_eq!(count(), 0);
+    store(&home).keep(config(1, "prod", 0), None).unwrap();
+    let seen = ConfigStore::look(home.path()).unwrap().unwrap();
+    let [(owner, kind, name, body)] = &seen[..] else { panic!("{}", seen.len()) };
+    assert_eq!((*owner, &**kind, &**name), (account(1), "k8s", "prod"));
+    assert_eq!(*body.expose(), format!("{CANARY} of prod"));
+    // A backup that was put back without its key.
+    let key = std::fs::read(home.path().join(KEY_FILE)).unwrap();
+    std::fs::remove_file(home.path().join(KEY_FILE)).unwrap();
+    assert!(ConfigStore::look(home.path()).unwrap().is_none());
+    assert_eq!(count(), 1, "no key was made in the place of the true one");
+    std::fs::write(home.path().join(KEY_FILE), key).unwrap();
+    assert_eq!(ConfigStore::look(home.path()).unwrap().unwrap().len(), 1);
+}
+
+#[test]
 fn accounts_do_not_see_or_displace_each_other() {
     let home = TempDir::new().unwrap();
     let kept = store(&home);
@@ -97,11 +117,41 @@ fn names_are_taken_once_and_can_change() {
     let mut long = config(1, "long", 0);
     long.body = Secret::new("x".repeat(BODY_BYTES_MAX + 1));
     assert_eq!(kept.keep(long, None).unwrap_err().kind(), FaultKind::BadRequest);
-    for n in 0..CONFIGS_MAX - 2 {
+    for n in 0..CONFIGS_OF_ACCOUNT_MAX - 2 {
         assert_eq!(put(&format!("n{n}"), None), Ok(()));
     }
     assert_eq!(put("one more", None), Err(FaultKind::BadRequest));
     assert_eq!(put("d", Some("c")), Ok(()), "replacing makes it no more");
+}
+
+#[test]
+fn one_account_leaves_room_for_others_and_its_offline_policies_for_the_rest() {
+    let home = TempDir::new().unwrap();
+    let kept = store(&home);
+    let policy = |owner: u8, n: usize| {
+        let config = Config { kind: OFFLINE_CONFIG, ..config(owner, &format!("p{n}"), 0) };
+        kept.keep(config, None).map_err(|fault| fault.kind())
+    };
+    for n in 0..OFFLINE_POLICIES_MAX {
+        assert_eq!(policy(2, n), Ok(()));
+    }
+    assert_eq!(policy(2, OFFLINE_POLICIES_MAX), Err(FaultKind::BadRequest));
+    assert!(kept.forget(account(2), OFFLINE_CONFIG, "p0").unwrap());
+    assert_eq!(policy(2, 0), Ok(()));
+    let other = |owner: u8, n: usize| {
+        kept.keep(config(owner, &format!("n{n}"), 0), None).map_err(|fault| fault.kind())
+    };
+    for n in 0..CONFIGS_OF_ACCOUNT_MAX - OFFLINE_POLICIES_MAX {
+        assert_eq!(other(2, n), Ok(()));
+    }
+    assert_eq!(other(2, CONFIGS_OF_ACCOUNT_MAX), Err(FaultKind::BadRequest));
+    // Whatever it does, it fills an eighth.
+    for owner in 3..10 {
+        for n in 0..CONFIGS_OF_ACCOUNT_MAX {
+            assert_eq!(other(owner, n), Ok(()));
+        }
+    }
+    assert_eq!(other(10, 0), Err(FaultKind::BadRequest), "the gateway has a bound as well");
 }
 
 #[test]

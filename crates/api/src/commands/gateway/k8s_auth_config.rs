@@ -104,7 +104,7 @@ pub(super) async fn wanted(ctx: &Ctx, args: &Args, name: String) -> Result<Confi
 
 /// The caller's account, if they may configure this gateway for that method.
 pub(super) async fn admitted(ctx: &Ctx, method: Option<&AccessId>) -> Result<AccountId, Fault> {
-    let signs_for = method.map(|id| (id.clone(), K8S_CONFIG.to_owned()));
+    let signs_for = method.map(|id| (id.clone(), Some(K8S_CONFIG.to_owned())));
     Ok(ctx.ask(GatewayConfigure { signs_for }).await?.account)
 }
 

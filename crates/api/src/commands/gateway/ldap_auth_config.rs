@@ -43,7 +43,7 @@ pub(super) static CONFIG: Group = Group {
 
 /// The caller's account, if they may configure this gateway, for that method if one is named.
 pub(super) async fn admitted(ctx: &Ctx, method: Option<&AccessId>) -> Result<AccountId, Fault> {
-    let signs_for = method.map(|id| (id.clone(), LDAP_CONFIG.to_owned()));
+    let signs_for = method.map(|id| (id.clone(), Some(LDAP_CONFIG.to_owned())));
     Ok(ctx.ask(GatewayConfigure { signs_for }).await?.account)
 }
 

@@ -46,11 +46,13 @@ pub(super) static COMMAND: ApiCommand = Command {
 };
 
 async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
-    let account = ctx.ask(GatewayConfigure { signs_for: None }).await?.account;
     let access_id = AccessId::parse(&args.need(&ACCESS_ID)?).map_err(|_| {
         Fault::bad_request("invalid value of 'access-id': it looks like p-0123456789ab")
     })?;
     let policy = policy(&args)?;
+    // A policy of a method that is gone can be taken away, and not be made.
+    let signs_for = policy.as_ref().map(|_| (access_id.clone(), None));
+    let account = ctx.ask(GatewayConfigure { signs_for }).await?.account;
     let (configs, name) = (&ctx.services().configs, access_id.as_str().to_owned());
     match policy {
         None => drop(configs.remove(account, OFFLINE_CONFIG, &name).await?),

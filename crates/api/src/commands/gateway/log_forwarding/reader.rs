@@ -41,7 +41,7 @@ async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
     let id = args.need(&ACCESS_ID)?;
     let access_id = AccessId::parse(&id)
         .map_err(|bad| Fault::bad_request(format!("invalid value of 'reader-access-id': {bad}")))?;
-    let signs_for = Some((access_id.clone(), "api_key".to_owned()));
+    let signs_for = Some((access_id.clone(), Some("api_key".to_owned())));
     let account = ctx.ask(GatewayConfigure { signs_for }).await?.account;
     ctx.tell(About::AccessId, id.as_str());
     let access_key = args.secret(&ACCESS_KEY)?;
