@@ -223,7 +223,8 @@ impl NoForwarding {
     /// One with this time and randomness.
     pub fn new(clock: ClockHandle, rng: RngHandle) -> Arc<Self> {
         let egress = Egress::default();
-        Arc::new(Self(Way { clock, rng, lends_identity: false, egress }))
+        let lends_identity_to = Arc::default();
+        Arc::new(Self(Way { clock, rng, lends_identity_to, account: None, egress }))
     }
 }
 

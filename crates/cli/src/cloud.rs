@@ -22,7 +22,7 @@ pub(crate) fn add_identity(
         return Ok(());
     }
     let audience = fields.text("gcp-audience").map(str::to_owned);
-    let proof = proof(context, runtime, cloud, Hints { audience, object: None })?;
+    let proof = proof(context, runtime, cloud, Hints { audience, ..Hints::default() })?;
     fields.put("cloud-id", Value::from(proof.expose().as_str()));
     Ok(())
 }
@@ -36,6 +36,7 @@ pub(crate) fn proof(
 ) -> Result<SecretString, Failure> {
     hints.audience = hints.audience.or_else(|| context.env("GCP_AUDIENCE"));
     hints.object = hints.object.or_else(|| context.env_any(&["AZURE_OBJ_ID", "AZURE_OBJECT_ID"]));
+    hints.resource = hints.resource.or_else(|| context.env("AZURE_RESOURCE"));
     let asked = question(cloud, &hints, context.env);
     let proof = asked.and_then(|question| runtime.block_on(question.ask(context.clock.now())));
     proof.map_err(|fault| {

@@ -25,8 +25,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const EARLY_SECONDS: i64 = 300;
 /// How long credentials that name no end are taken to be good, in seconds.
 const LIFE_SECONDS: i64 = 900;
-/// The name of sessions of assumed roles, which AWS shows in its own log.
-const SESSION: &str = "keysherd";
 
 /// An access key of AWS, of a user or lent for a while.
 #[derive(Clone)]
@@ -51,12 +49,22 @@ impl AwsCredentials {
     }
 }
 
+/// A role that is assumed for somebody else, who named it.
+pub struct AssumedRole {
+    /// Its ARN.
+    pub arn: String,
+    /// For whom: sent as the external id, which trust policies demand with `sts:ExternalId`, so
+    /// that nobody else who uses this machine is lent the role. Also in the name of the session,
+    /// which AWS shows in its own log. Letters, digits and `-`, at most 55.
+    pub by_order_of: String,
+}
+
 /// Who this machine is at AWS: by the environment, a profile, a web identity (pods), a container's
 /// role or the instance's, in this order, which is that of all of AWS's own tools.
 pub struct AwsIdentity {
     region: String,
     /// The role to assume with that identity.
-    role: Option<String>,
+    role: Option<AssumedRole>,
     clock: ClockHandle,
     kept: Mutex<Kept>,
 }
@@ -68,8 +76,8 @@ struct Kept {
 }
 
 impl AwsIdentity {
-    /// The machine's own identity, or `role` (an ARN) assumed with it. Nobody is asked yet.
-    pub fn new(region: String, role: Option<String>, clock: ClockHandle) -> Self {
+    /// The machine's own identity, or `role` assumed with it. Nobody is asked yet.
+    pub fn new(region: String, role: Option<AssumedRole>, clock: ClockHandle) -> Self {
         Self { region, role, clock, kept: Mutex::default() }
     }
 
@@ -85,7 +93,7 @@ impl AwsIdentity {
         {
             return Ok(credentials.clone());
         }
-        let role = self.role.as_deref();
+        let role = self.role.as_ref();
         let source = match &kept.source {
             Some(source) => source.clone(),
             None => kept.source.insert(source(&self.region, role).await?).clone(),
@@ -102,12 +110,18 @@ impl AwsIdentity {
 }
 
 /// Where credentials come from. Nobody is asked for them yet.
-async fn source(region: &str, role: Option<&str>) -> Result<SharedCredentialsProvider, Fault> {
+async fn source(
+    region: &str,
+    role: Option<&AssumedRole>,
+) -> Result<SharedCredentialsProvider, Fault> {
     let config = machine(Some(Region::new(region.to_owned()))).await;
     let own = config.credentials_provider();
     let own = own.ok_or_else(|| Fault::unavailable("no source of credentials of AWS"))?;
     let Some(role) = role else { return Ok(own) };
-    let assumed = AssumeRoleProvider::builder(role).session_name(SESSION).configure(&config);
+    let assumed = AssumeRoleProvider::builder(&role.arn)
+        .session_name(format!("keysherd-{}", role.by_order_of))
+        .external_id(&role.by_order_of)
+        .configure(&config);
     Ok(SharedCredentialsProvider::new(assumed.build().await))
 }
 
@@ -117,11 +131,14 @@ async fn source(region: &str, role: Option<&str>) -> Result<SharedCredentialsPro
 /// [`Fault::unavailable`] when there are none.
 async fn fetch(
     source: &SharedCredentialsProvider,
-    role: Option<&str>,
+    role: Option<&AssumedRole>,
 ) -> Result<AwsCredentials, Fault> {
     let none = |error: String| {
         let what = match role {
-            Some(role) => format!("AWS does not lend this machine the role {role}"),
+            Some(role) => format!(
+                "AWS does not lend this machine the role {} for the external id {}",
+                role.arn, role.by_order_of
+            ),
             None => "this machine has no identity at AWS: neither environment, profile, web \
                      identity, container nor instance has one"
                 .to_owned(),

@@ -5,10 +5,10 @@ use std::path::Path;
 use keysherd_base::{Fault, SecretString};
 use reqwest::{RequestBuilder, Url};
 
-use crate::Env;
 use crate::metadata::{Answer, Question, client};
+use crate::{Env, Hints};
 
-/// What tokens are for, as the official packages ask.
+/// What tokens are for when nobody says otherwise, as the official packages ask.
 const RESOURCE: &str = "https://management.azure.com/";
 /// The instance metadata service; `AZURE_POD_IDENTITY_AUTHORITY_HOST` names another address, as for
 /// Azure's own libraries.
@@ -22,21 +22,31 @@ const TOKEN_FILE_BYTES_MAX: u64 = 64 * 1024;
 /// the identity endpoint of an application service, then the machine's.
 ///
 /// # Errors
-/// [`Fault::unavailable`] when the environment makes no sense.
-pub(crate) fn question(object: Option<&str>, env: Env<'_>) -> Result<Question, Fault> {
+/// [`Fault::bad_request`] for a resource that is no text of an address, [`Fault::unavailable`] when
+/// the environment makes no sense.
+pub(crate) fn question(hints: &Hints, env: Env<'_>) -> Result<Question, Fault> {
+    let (object, resource) =
+        (hints.object.as_deref(), hints.resource.as_deref().unwrap_or(RESOURCE));
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._:/".contains(&b);
+    if resource.is_empty() || resource.len() > 512 || !resource.bytes().all(plain) {
+        return Err(Fault::bad_request(
+            "Azure's resource must be 1 to 512 letters, digits and - . _ : /, such as \
+             api://keysherd",
+        ));
+    }
     let set = |name: &str| env(name).filter(|value| !value.is_empty());
     let (request, whom) = if let Some(file) = set("AZURE_FEDERATED_TOKEN_FILE") {
-        (federated(Path::new(&file), env)?, "Azure's token endpoint")
+        (federated(Path::new(&file), resource, env)?, "Azure's token endpoint")
     } else if let (Some(endpoint), Some(header)) =
         (set("IDENTITY_ENDPOINT"), set("IDENTITY_HEADER"))
     {
-        let query = [("resource", RESOURCE), ("api-version", "2019-08-01")];
+        let query = [("resource", resource), ("api-version", "2019-08-01")];
         let url = with_query(&endpoint, &query, object.map(|id| ("principal_id", id)))?;
         (client()?.get(url).header("X-IDENTITY-HEADER", header), "the identity endpoint")
     } else {
         let host = set("AZURE_POD_IDENTITY_AUTHORITY_HOST");
         let host = host.as_deref().unwrap_or(METADATA).trim_end_matches('/');
-        let query = [("api-version", "2018-02-01"), ("resource", RESOURCE)];
+        let query = [("api-version", "2018-02-01"), ("resource", resource)];
         let url = format!("{host}/metadata/identity/oauth2/token");
         let url = with_query(&url, &query, object.map(|id| ("object_id", id)))?;
         (client()?.get(url).header("Metadata", "true"), "Azure's instance metadata service")
@@ -45,7 +55,7 @@ pub(crate) fn question(object: Option<&str>, env: Env<'_>) -> Result<Question, F
 }
 
 /// The question that exchanges a pod's token (RFC 7523) for one of Azure.
-fn federated(file: &Path, env: Env<'_>) -> Result<RequestBuilder, Fault> {
+fn federated(file: &Path, resource: &str, env: Env<'_>) -> Result<RequestBuilder, Fault> {
     let need = |name: &str| {
         env(name).filter(|value| !value.is_empty()).ok_or_else(|| {
             Fault::unavailable(format!("{name} is not set, beside AZURE_FEDERATED_TOKEN_FILE"))
@@ -66,7 +76,7 @@ fn federated(file: &Path, env: Env<'_>) -> Result<RequestBuilder, Fault> {
         return Err(Fault::unavailable("AZURE_TENANT_ID is no tenant's id"));
     }
     let url = with_query(&format!("{host}/{tenant}/oauth2/v2.0/token"), &[], None)?;
-    let scope = format!("{RESOURCE}.default");
+    let scope = format!("{}/.default", resource.trim_end_matches('/'));
     let mut form = Url::parse("form:").map_err(|_| Fault::internal("an empty address"))?;
     form.query_pairs_mut().extend_pairs([
         ("client_id", client_id.as_str()),

@@ -17,7 +17,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use keysherd_base::{Fault, SecretString, Timestamp};
 
-pub use aws::{AwsCredentials, AwsIdentity, Service, Unsigned};
+pub use aws::{AssumedRole, AwsCredentials, AwsIdentity, Service, Unsigned};
 
 /// Reads the environment.
 pub type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -45,7 +45,7 @@ pub fn files(env: Env<'_>) -> Vec<PathBuf> {
 pub enum Cloud {
     /// Amazon Web Services: a signed request that asks who its sender is.
     Aws,
-    /// Microsoft Azure: a token for the management interface.
+    /// Microsoft Azure: a token for a resource.
     Azure,
     /// Google Cloud: a token for an audience.
     Google,
@@ -71,12 +71,18 @@ impl Cloud {
 }
 
 /// What a proof may need to know beside the cloud.
+///
+/// A token of Azure or Google is good at everybody it is for, and whoever gets one can bring it to
+/// all of them. So it should be for one deployment alone, which the defaults are not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hints {
     /// Whom a token of Google is for; `akeyless.io` otherwise, as the official packages have it.
     pub audience: Option<String>,
     /// The object id of the identity at Azure, on machines that have several.
     pub object: Option<String>,
+    /// What a token of Azure is for, such as `api://keysherd`; Azure's management interface
+    /// otherwise, as the official packages have it.
+    pub resource: Option<String>,
 }
 
 /// The question that is asked for a proof; see [`question`].
@@ -97,7 +103,7 @@ enum Ask {
 pub fn question(cloud: Cloud, hints: &Hints, env: Env<'_>) -> Result<Question, Fault> {
     Ok(Question(match cloud {
         Cloud::Aws => Ask::Aws(env("AWS_ENDPOINT_URL_STS").filter(|url| !url.is_empty())),
-        Cloud::Azure => Ask::Metadata(Box::new(azure::question(hints.object.as_deref(), env)?)),
+        Cloud::Azure => Ask::Metadata(Box::new(azure::question(hints, env)?)),
         Cloud::Google => Ask::Metadata(Box::new(google::question(hints.audience.as_deref(), env)?)),
     }))
 }

@@ -57,7 +57,7 @@ async fn prove(cloud: Cloud, hints: Hints, set: &[(&str, &str)]) -> Result<Strin
 async fn google_is_asked_for_a_token_of_the_audience() {
     let flavor = "Metadata-Flavor: Google\r\n";
     let (host, asked) = stand_in("200 OK", flavor, TOKEN).await;
-    let hints = Hints { audience: Some("https://keys.example/a".to_owned()), object: None };
+    let hints = Hints { audience: Some("https://keys.example/a".to_owned()), ..Hints::default() };
     let set = [("GCE_METADATA_HOST", host.as_str())];
     assert_eq!(prove(Cloud::Google, hints, &set).await.unwrap(), TOKEN);
     let asked = asked.await.unwrap();
@@ -78,7 +78,7 @@ async fn whoever_else_answers_for_google_is_not_believed() {
     let set = [("GCE_METADATA_HOST", host.as_str())];
     let refused = prove(Cloud::Google, Hints::default(), &set).await.unwrap_err();
     assert!(refused.public().contains("has no token"), "{refused}");
-    let hints = Hints { audience: Some("a&format=full#".to_owned()), object: None };
+    let hints = Hints { audience: Some("a&format=full#".to_owned()), ..Hints::default() };
     let refused = prove(Cloud::Google, hints, &[]).await.unwrap_err();
     assert!(refused.public().contains("audience"), "{refused}");
 }
@@ -88,7 +88,7 @@ async fn azures_machines_and_services_are_asked_in_their_ways() {
     let answer = format!(r#"{{"access_token":"{TOKEN}","expires_in":"3599"}}"#);
     let (host, asked) = stand_in("200 OK", "", &answer).await;
     let url = format!("http://{host}");
-    let hints = Hints { audience: None, object: Some("0000-11".to_owned()) };
+    let hints = Hints { object: Some("0000-11".to_owned()), ..Hints::default() };
     let set = [("AZURE_POD_IDENTITY_AUTHORITY_HOST", url.as_str())];
     assert_eq!(prove(Cloud::Azure, hints, &set).await.unwrap(), TOKEN);
     let asked = asked.await.unwrap();
@@ -123,8 +123,44 @@ async fn a_pods_token_is_exchanged_for_one_of_azure() {
     let asked = asked.await.unwrap();
     assert!(asked.starts_with("post /tenant-1/oauth2/v2.0/token http/1.1\r\n"), "{asked}");
     assert!(asked.ends_with("&client_assertion=pod.jwt.text"), "{asked}");
+    let management = "&scope=https%3a%2f%2fmanagement.azure.com%2f.default&";
+    assert!(asked.contains(management), "{asked}");
     let refused = prove(Cloud::Azure, Hints::default(), &set[..2]).await.unwrap_err();
     assert!(refused.public().contains("AZURE_TENANT_ID is not set"), "{refused}");
+}
+
+#[tokio::test]
+async fn azures_tokens_are_for_the_resource_that_is_named_in_all_three_ways() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    std::fs::write(&file, "pod.jwt.text").unwrap();
+    let file = file.to_str().unwrap();
+    let answer = format!(r#"{{"access_token":"{TOKEN}"}}"#);
+    let hints = || Hints { resource: Some("api://keysherd".to_owned()), ..Hints::default() };
+    let machine: &[(&str, &str)] = &[];
+    let service: &[(&str, &str)] = &[("IDENTITY_HEADER", "header-1")];
+    let pod = &[
+        ("AZURE_FEDERATED_TOKEN_FILE", file),
+        ("AZURE_CLIENT_ID", "client-1"),
+        ("AZURE_TENANT_ID", "tenant-1"),
+    ];
+    for (variable, more, wanted) in [
+        ("AZURE_POD_IDENTITY_AUTHORITY_HOST", machine, "&resource=api%3a%2f%2fkeysherd http"),
+        ("IDENTITY_ENDPOINT", service, "?resource=api%3a%2f%2fkeysherd&"),
+        ("AZURE_AUTHORITY_HOST", pod, "&scope=api%3a%2f%2fkeysherd%2f.default&"),
+    ] {
+        let (host, asked) = stand_in("200 OK", "", &answer).await;
+        let url = format!("http://{host}");
+        let set = [&[(variable, url.as_str())], more].concat();
+        assert_eq!(prove(Cloud::Azure, hints(), &set).await.unwrap(), TOKEN);
+        let asked = asked.await.unwrap();
+        assert!(asked.contains(wanted) && !asked.contains("management"), "{asked}");
+    }
+    for bad in ["", "a&resource=b", "a b"] {
+        let hints = Hints { resource: Some(bad.to_owned()), ..Hints::default() };
+        let refused = prove(Cloud::Azure, hints, &[]).await.unwrap_err();
+        assert!(refused.public().contains("resource"), "{refused}");
+    }
 }
 
 #[tokio::test]

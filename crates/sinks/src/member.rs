@@ -1,8 +1,9 @@
 //! What a member is.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use keysherd_base::{ClockHandle, Fault, RngHandle};
+use keysherd_base::{AccountId, ClockHandle, Fault, RngHandle};
 use keysherd_egress::{Egress, Target};
 use keysherd_wire::Group;
 
@@ -39,11 +40,21 @@ pub struct Way {
     pub clock: ClockHandle,
     /// Randomness.
     pub rng: RngHandle,
-    /// Whether the operator of this gateway lets targets use the identity that its machine has in
-    /// its cloud. Whoever may set up targets could otherwise act as that machine.
-    pub lends_identity: bool,
+    /// The accounts whose targets may use the identity that the gateway's machine has in its cloud,
+    /// by its operator's word. Whoever may set up targets could otherwise act as that machine.
+    pub lends_identity_to: Arc<[AccountId]>,
+    /// Whose target is opened; `None`: nobody's, who is lent nothing.
+    pub account: Option<AccountId>,
     /// How receivers are connected to, and which may be.
     pub egress: Egress,
+}
+
+impl Way {
+    /// The same for a target of `account`.
+    #[must_use]
+    pub fn of(self, account: AccountId) -> Self {
+        Self { account: Some(account), ..self }
+    }
 }
 
 /// Somebody that lines are sent to.

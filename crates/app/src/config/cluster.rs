@@ -249,8 +249,11 @@ impl ProofSource {
             "uid" | "universal_identity" => UidSource::load(settings, env).map(Self::Uid),
             other => match Cloud::of_access_type(other) {
                 Some(cloud) => {
-                    let hints =
-                        Hints { audience: env("GCP_AUDIENCE"), object: env("AZURE_OBJ_ID") };
+                    let hints = Hints {
+                        audience: env("GCP_AUDIENCE"),
+                        object: env("AZURE_OBJ_ID"),
+                        resource: env("AZURE_RESOURCE"),
+                    };
                     Ok(Self::Machine { cloud, hints })
                 }
                 None => {
@@ -259,6 +262,23 @@ impl ProofSource {
                     Err(wrong("gateway-access-type", other, what))
                 }
             },
+        }
+    }
+
+    /// What the operator should know about it: control gets what a machine proves itself with.
+    pub(crate) fn remark(&self) -> Option<&'static str> {
+        match self {
+            Self::Machine { cloud: Cloud::Azure, hints } if hints.resource.is_none() => Some(
+                "this gateway shows control tokens for Azure's management interface, good for all \
+                 that its identity may do there; set AZURE_RESOURCE to an application of your own, \
+                 and the auth method's audience to the same",
+            ),
+            Self::Machine { cloud: Cloud::Google, hints } if hints.audience.is_none() => Some(
+                "this gateway shows control tokens of Google for the audience akeyless.io, good at \
+                 every deployment that takes it; set GCP_AUDIENCE to one of your own, and the auth \
+                 method's audience to the same",
+            ),
+            _ => None,
         }
     }
 

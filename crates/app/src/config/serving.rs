@@ -2,9 +2,10 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{Arg, Command};
-use keysherd_base::AccessId;
+use keysherd_base::{AccessId, AccountId};
 use keysherd_gateway::{CacheSettings, Strictness};
 
 use super::cluster::{self, ClusterSettings};
@@ -25,8 +26,10 @@ const REWRAPS_PER_SECOND_DEFAULT: u64 = 500;
 /// Lists of who may use the gateway.
 const ONLY: &str = "restrict-service-to-access-ids";
 const NEVER: &str = "blocklist-access-ids";
-/// Most access ids in one of them.
-const ACCESS_IDS_MAX: usize = 1_000;
+/// The list of accounts that the machine's identity is lent to.
+const LENT_TO: &str = "lend-cloud-identity";
+/// Most ids in one of these lists.
+const IDS_MAX: usize = 1_000;
 
 /// How clients are served.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,8 +54,8 @@ pub(crate) struct ServingSettings {
     pub(crate) cache: CacheSettings,
     /// Values wrapped anew in a second after a rotation; 0: none.
     pub(crate) rewraps_per_second: u32,
-    /// Whether log targets may use the identity that this machine has in its cloud.
-    pub(crate) lend_cloud_identity: bool,
+    /// The accounts whose log targets may use the identity that this machine has in its cloud.
+    pub(crate) lend_cloud_identity: Arc<[AccountId]>,
     /// The cluster it is in.
     pub(crate) cluster: Option<ClusterSettings>,
     /// How it reaches others.
@@ -91,13 +94,12 @@ pub(super) fn serving(command: Command) -> Command {
             "KEYSHERD_REWRAPS_PER_SECOND",
             "Values a rotation wraps anew in a second, 0 to 100000; 0: none [default: 500]",
         ))
-        .arg(
-            switch(
-                "lend-cloud-identity",
-                "Let log targets sign in at AWS as this machine, or as roles it may assume",
-            )
-            .env("KEYSHERD_LEND_CLOUD_IDENTITY"),
-        )
+        .arg(option(
+            LENT_TO,
+            "ACCOUNT-IDS",
+            "KEYSHERD_LEND_CLOUD_IDENTITY",
+            "Accounts whose log targets may sign in at AWS as this machine, or as roles it may assume",
+        ))
         .arg(option(
             ONLY,
             "ACCESS-IDS",
@@ -150,7 +152,7 @@ impl ServingSettings {
             key_cache_seconds: i64::try_from(cache).unwrap_or(0),
             cache: cache_settings(settings)?,
             rewraps_per_second: u32::try_from(rewraps).unwrap_or(u32::MAX),
-            lend_cloud_identity: settings.is_set("lend-cloud-identity")?,
+            lend_cloud_identity: account_ids(settings, LENT_TO)?.into(),
             cluster: ClusterSettings::load(settings, env)?,
             egress: egress::load_sending(settings, env)?,
             only: access_ids(settings, env, ONLY, "RESTRICT_SERVICE_TO_ACCESS_IDS")?,
@@ -170,7 +172,7 @@ impl ServingSettings {
         paths.extend(self.edge.paths(env));
         paths.extend(self.fragment_module.iter().flat_map(ModuleSource::paths));
         paths.extend(self.cluster.iter().flat_map(|cluster| cluster.paths(env)));
-        if self.lend_cloud_identity {
+        if !self.lend_cloud_identity.is_empty() {
             paths.extend(keysherd_cloud::files(env));
         }
         paths
@@ -214,11 +216,25 @@ fn access_ids(
 ) -> Result<Vec<AccessId>, Exit> {
     let what = "access ids, such as p-abcdefghijkl, separated by commas";
     let given = settings.text(name)?.or_else(|| env(variable));
+    ids(name, given, what, AccessId::parse)
+}
+
+fn account_ids(settings: &Settings<'_>, name: &str) -> Result<Vec<AccountId>, Exit> {
+    let what = "account ids, such as acc-0123456789abcdef0123456789abcdef, separated by commas";
+    ids(name, settings.text(name)?, what, AccountId::parse)
+}
+
+fn ids<T, E>(
+    name: &str,
+    given: Option<String>,
+    what: &'static str,
+    parse: impl Fn(&str) -> Result<T, E>,
+) -> Result<Vec<T>, Exit> {
     let Some(text) = given.filter(|text| !text.is_empty()) else { return Ok(Vec::new()) };
     let ids = text.split(',').map(str::trim).filter(|id| !id.is_empty());
-    let ids: Result<Vec<_>, _> = ids.map(AccessId::parse).collect();
+    let ids: Result<Vec<_>, _> = ids.map(parse).collect();
     match ids {
-        Ok(ids) if !ids.is_empty() && ids.len() <= ACCESS_IDS_MAX => Ok(ids),
+        Ok(ids) if !ids.is_empty() && ids.len() <= IDS_MAX => Ok(ids),
         _ => Err(wrong(name, &text, what)),
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keysherd_api::{Limited, PublicCertificate};
-use keysherd_base::{ClockHandle, RngHandle, SystemClock};
+use keysherd_base::{AccountId, ClockHandle, RngHandle, SystemClock};
 use keysherd_crypto::random::SystemRng;
 use keysherd_crypto::sign::{PublicKey, SigningKey};
 use keysherd_fragments::bundle::pinned::PinnedBundle;
@@ -113,7 +113,7 @@ pub(super) struct Joining {
     rng: RngHandle,
     home: PathBuf,
     strict: Strictness,
-    lends_identity: bool,
+    lends_identity_to: Arc<[AccountId]>,
     rewraps_per_second: Option<NonZeroU32>,
     egress: EgressSettings,
 }
@@ -157,7 +157,7 @@ impl Joining {
             rng,
             home,
             strict,
-            lends_identity: settings.serving.lend_cloud_identity,
+            lends_identity_to: settings.serving.lend_cloud_identity.clone(),
             rewraps_per_second: NonZeroU32::new(settings.serving.rewraps_per_second),
             egress,
         })
@@ -212,7 +212,7 @@ impl Joining {
             home,
             strict: self.strict,
             certificate,
-            lends_identity: self.lends_identity,
+            lends_identity_to: self.lends_identity_to.clone(),
             rewraps_per_second: self.rewraps_per_second,
             cluster,
             egress: self.egress,

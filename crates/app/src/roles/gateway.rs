@@ -11,7 +11,7 @@ use keysherd_api::{
     NoForwarding, NoStanding, PublicCertificate, Services,
 };
 use keysherd_authn::Outward;
-use keysherd_base::{ClockHandle, RngHandle};
+use keysherd_base::{AccountId, ClockHandle, RngHandle};
 use keysherd_crypto::sign::SigningKey;
 use keysherd_fragments::bundle::pinned::PinnedBundle;
 use keysherd_fragments::manager_set::ManagerIndex;
@@ -67,8 +67,8 @@ pub(crate) struct GatewayParts {
     pub(crate) cluster: Option<ClusterParts>,
     /// The certificate that its clients see.
     pub(crate) certificate: Arc<dyn PublicCertificate>,
-    /// Whether log targets may use the identity that this machine has in its cloud.
-    pub(crate) lends_identity: bool,
+    /// The accounts whose log targets may use the identity that this machine has in its cloud.
+    pub(crate) lends_identity_to: Arc<[AccountId]>,
     /// How it reaches others than control and managers.
     pub(crate) egress: EgressSettings,
 }
@@ -97,7 +97,7 @@ impl GatewayRole {
         let GatewayParts { plane, clock, rng, .. } = &parts;
         let (plane, clock, rng) = (plane.clone(), clock.clone(), rng.clone());
         let local = Arc::new(ConfigStore::open(&parts.home, rng.clone())?);
-        let (home, lends_identity) = (parts.home.clone(), parts.lends_identity);
+        let (home, lends_identity_to) = (parts.home.clone(), parts.lends_identity_to.clone());
         let gateway = Arc::new(Gateway::start(GatewayConfig {
             plane: parts.plane,
             instance: parts.instance,
@@ -139,7 +139,13 @@ impl GatewayRole {
             }
         };
         let egress = parts.egress.receivers();
-        let way = Way { clock: clock.clone(), rng: rng.clone(), lends_identity, egress };
+        let way = Way {
+            clock: clock.clone(),
+            rng: rng.clone(),
+            lends_identity_to,
+            account: None,
+            egress,
+        };
         let (told, member) = (configs.clone(), membership.clone());
         let forwarders = Forwarders::start(&home, told, member, plane.clone(), way)?;
         tokio::spawn(forget_gone_methods(Arc::downgrade(&configs), plane.clone()));

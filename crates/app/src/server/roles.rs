@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use keysherd_api::PublicCertificate;
-use keysherd_base::{ClockHandle, RngHandle, SystemClock};
+use keysherd_base::{AccountId, ClockHandle, RngHandle, SystemClock};
 use keysherd_control::{Control, GatewayIdentity, WebSettings};
 use keysherd_crypto::random::SystemRng;
 use keysherd_crypto::sign::PublicKey;
@@ -67,8 +67,8 @@ pub(super) struct Opening<'a> {
     pub(super) strict: Strictness,
     /// The certificate that clients see.
     pub(super) certificate: Arc<dyn PublicCertificate>,
-    /// Whether log targets may use the identity that this machine has in its cloud.
-    pub(super) lends_identity: bool,
+    /// The accounts whose log targets may use the identity that this machine has in its cloud.
+    pub(super) lends_identity_to: Arc<[AccountId]>,
     /// What keeps the keys of the managers' stores.
     pub(super) at_rest: &'a AtRest,
     /// Where control's store is; `None`: in its directory.
@@ -125,7 +125,7 @@ impl Roles {
             strict,
             cluster,
             certificate: opening.certificate,
-            lends_identity: opening.lends_identity,
+            lends_identity_to: opening.lends_identity_to,
             egress: opening.egress,
         })?;
         Ok(Self {

@@ -103,7 +103,19 @@ fn an_azure_identity_signs_in_from_its_resource_only() {
         server.nobody().refused(401, "auth", args);
     }
     args["bound-rg-id"] = json!(["rg-2"]);
+    admin.ok("auth-method-update-azure-ad", args.clone());
+    server.nobody().refused(401, "auth", login("azure_ad", id, &STANDARD.encode(&good)));
+    // Tokens for an application of one's own, which open nothing of Azure's.
+    args["bound-rg-id"] = json!(["rg-1"]);
+    args["audience"] = "api://keysherd".into();
     admin.ok("auth-method-update-azure-ad", args);
+    let own = cloud.key.sign(&json!({
+        "iss": format!("https://sts.windows.net/{TENANT}/"), "tid": TENANT, "oid": "object",
+        "aud": "api://keysherd", "sub": "subject",
+        "exp": SystemClock.now().seconds() + 600, "xms_mirid": machine("rg-1"),
+    }));
+    let seen = claims_seen(&server, login("azure_ad", id, &STANDARD.encode(&own)));
+    assert_eq!(seen["client_unique_id"], json!(["object"]), "{seen}");
     server.nobody().refused(401, "auth", login("azure_ad", id, &STANDARD.encode(&good)));
 }
 

@@ -15,9 +15,14 @@ const AUDIENCE: Field<Text> =
     Field::text("gcp-audience", "Whom a token of Google Cloud is for; akeyless.io otherwise.");
 const OBJECT: Field<Text> =
     Field::text("azure-ad-object-id", "The identity at Azure, on machines that have several.");
+const RESOURCE: Field<Text> = Field::text(
+    "azure-resource",
+    "What a token of Azure is for, such as api://keysherd; https://management.azure.com/ otherwise.",
+);
 const URL_SAFE: Field<Flag> = Field::flag("url-safe", "Print it as it can stand in an address.");
 
-const FIELDS: &[FieldSpec] = &[PROVIDER.spec(), AUDIENCE.spec(), OBJECT.spec(), URL_SAFE.spec()];
+const FIELDS: &[FieldSpec] =
+    &[PROVIDER.spec(), AUDIENCE.spec(), OBJECT.spec(), RESOURCE.spec(), URL_SAFE.spec()];
 
 static SPEC: Spec = Spec::open(
     "get-cloud-identity",
@@ -36,7 +41,8 @@ fn run(context: &mut Context<'_, '_>, given: Fields) -> Result<(), Failure> {
         Failure::local(format!("'{name}' is no cloud")).hint("give aws_iam, azure_ad or gcp")
     })?;
     let text = |field: &Field<Text>| given.text(field.name()).map(str::to_owned);
-    let hints = Hints { audience: text(&AUDIENCE), object: text(&OBJECT) };
+    let hints =
+        Hints { audience: text(&AUDIENCE), object: text(&OBJECT), resource: text(&RESOURCE) };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

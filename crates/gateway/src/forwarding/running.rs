@@ -241,7 +241,8 @@ impl Forwarders {
             return Ok(());
         }
         let Some(token) = self.reader_of(running, account, reader, &state) else { return Ok(()) };
-        let outlet = match forwarder.sink.open(&forwarder.settings, &self.way) {
+        let way = self.way.clone().of(account);
+        let outlet = match forwarder.sink.open(&forwarder.settings, &way) {
             Ok(outlet) => outlet,
             Err(fault) => {
                 state.trouble(fault.public());
@@ -255,7 +256,7 @@ impl Forwarders {
             filter: forwarder.filter.clone(),
             plane: self.plane.clone(),
             token,
-            way: self.way.clone(),
+            way,
             outlet,
             keeper,
             cursor,

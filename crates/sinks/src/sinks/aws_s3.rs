@@ -2,7 +2,7 @@
 //! record, so what is sent twice is there once.
 
 use keysherd_base::{ClockHandle, Fault, Timestamp};
-use keysherd_cloud::{AwsCredentials, AwsIdentity, Service, Unsigned};
+use keysherd_cloud::{AssumedRole, AwsCredentials, AwsIdentity, Service, Unsigned};
 use keysherd_crypto::hash::sha256;
 use keysherd_wire::{Field, Group, Text};
 use reqwest::{Method, Url};
@@ -134,13 +134,17 @@ fn signer(settings: &Settings, region: &str, way: &Way) -> Result<Signer, Fault>
         let key = settings.secret(&ACCESS_KEY)?;
         return Ok(Signer::User(AwsCredentials::of_user(access_id, &key)));
     }
-    if !way.lends_identity {
-        let why = "this gateway's operator has not allowed it: it is the identity of the machine; \
-                   start the gateway with --lend-cloud-identity, or use access_key";
+    let Some(account) = way.account.filter(|account| way.lends_identity_to.contains(account))
+    else {
+        let why = "this gateway's operator has not allowed it to this account: it is the identity \
+                   of the machine; start the gateway with the account in --lend-cloud-identity, \
+                   or use access_key";
         return Err(bad(AUTH_TYPE.name(), why));
-    }
+    };
     let role = match (how, role) {
-        ("assume_role", Some(role)) if is_role(role) => Some(role.to_owned()),
+        ("assume_role", Some(role)) if is_role(role) => {
+            Some(AssumedRole { arn: role.to_owned(), by_order_of: account.to_string() })
+        }
         ("assume_role", _) => {
             let why = "it must be the role to assume, such as arn:aws:iam::123456789012:role/logs";
             return Err(bad(ROLE_ARN.name(), why));

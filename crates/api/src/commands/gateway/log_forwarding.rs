@@ -91,7 +91,7 @@ async fn update(sink: &'static dyn Sink, ctx: &Ctx, args: &Args) -> Result<Answe
     ctx.tell(About::Name, name.as_str());
     let (forwarder, from) = changed(args, name, sink, settings, old)?;
     // Whether it makes sense; nothing is sent yet.
-    let outlet = sink.open(&forwarder.settings, &forwarding.way())?;
+    let outlet = sink.open(&forwarder.settings, &forwarding.way().of(account))?;
     for receiver in outlet.receivers().into_iter().take(RECEIVERS_TOLD_MAX) {
         ctx.tell(About::Receiver, receiver.target.to_string());
     }

@@ -5,6 +5,8 @@ use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::{Child, Command};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -21,6 +23,8 @@ const PACKAGES: &[&str] = &[
 ];
 /// Calls that `identities.py setup` makes, before which nobody could have signed.
 const CALLS_OF_SETUP: &str = "6";
+/// The file that it writes every request to.
+const RECORDING: &str = "recording";
 const BUCKET: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/kit/moto/bucket.py");
 const IDENTITIES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/kit/moto/identities.py");
 
@@ -32,7 +36,7 @@ pub(crate) struct Moto {
     python: PathBuf,
     credentials: String,
     child: Child,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 impl Moto {
@@ -45,9 +49,9 @@ impl Moto {
         let mut command = Command::new(&python);
         command.args(["-u", "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]);
         command.env("INITIAL_NO_AUTH_ACTION_COUNT", CALLS_OF_SETUP).current_dir(dir.path());
+        command.env("MOTO_ENABLE_RECORDING", "true").env("MOTO_RECORDER_FILEPATH", RECORDING);
         let child = command.stdout(out.unwrap()).stderr(err.unwrap()).spawn().unwrap();
-        let mut moto =
-            Self { url: String::new(), python, credentials: String::new(), child, _dir: dir };
+        let mut moto = Self { url: String::new(), python, credentials: String::new(), child, dir };
         moto.url = wait_for("moto to listen", || {
             let text = fs::read_to_string(&log).unwrap();
             assert!(moto.child.try_wait().unwrap().is_none(), "moto ended: {text}");
@@ -75,6 +79,18 @@ impl Moto {
             ("AWS_ENDPOINT_URL_STS", self.url.clone()),
             ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
         ]
+    }
+
+    /// The bodies of all requests that it got, as they were sent.
+    pub(crate) fn bodies(&self) -> Vec<String> {
+        let text = fs::read_to_string(self.dir.path().join(RECORDING)).unwrap_or_default();
+        let body = |line: &str| {
+            // The last line may be half written.
+            let entry: Value = serde_json::from_str(line).ok()?;
+            let bytes = STANDARD.decode(entry["body"].as_str()?).unwrap();
+            Some(String::from_utf8_lossy(&bytes).into_owned())
+        };
+        text.lines().filter_map(body).collect()
     }
 
     /// Makes a bucket.

@@ -327,15 +327,24 @@ fn a_bucket_is_written_as_the_gateways_machine_where_its_operator_allows_it() {
     };
     let role = json!({"role-arn": "arn:aws:iam::123456789012:role/deploy"});
     // Whoever administers an account is not the operator of the machine.
-    let setting = Setting::new();
-    for args in [by("cloud_id", json!({})), by("assume_role", role.clone())] {
-        let text = setting.admin.refused(400, "gateway-update-log-forwarding-aws-s3", args);
-        assert!(text.contains("--lend-cloud-identity"), "{text}");
+    let lending = |site: &Site, accounts: &str| {
+        let mut command = site.server(&site.data());
+        command.args(["--lend-cloud-identity", accounts]).envs(moto.machine());
+        site.launch(command).ready()
+    };
+    // Lent to another account of the same gateway, it is not lent to this one.
+    let other = format!("acc-{}", "0".repeat(32));
+    for setting in [Setting::new(), Setting::on(Site::new(), |site| lending(site, &other))] {
+        for args in [by("cloud_id", json!({})), by("assume_role", role.clone())] {
+            let text = setting.admin.refused(400, "gateway-update-log-forwarding-aws-s3", args);
+            assert!(text.contains("--lend-cloud-identity"), "{text}");
+        }
     }
     let setting = Setting::on(Site::new(), |site| {
-        let mut command = site.server(&site.data());
-        command.arg("--lend-cloud-identity").envs(moto.machine());
-        site.launch(command).ready()
+        let first = site.start();
+        let account = first.bootstrap.account_id.clone();
+        first.stop();
+        lending(site, &format!("{other}, {account}"))
     });
     for (how, args) in
         [("cloud_id", by("cloud_id", json!({}))), ("assume_role", by("assume_role", role))]
@@ -348,6 +357,15 @@ fn a_bucket_is_written_as_the_gateways_machine_where_its_operator_allows_it() {
             let came = numbers(&written.map(|(_, text)| text).collect::<String>());
             (came == recorded(&setting.site, &setting.server)).then_some(())
         });
+    }
+    // Trust policies of roles can tell for which account of the gateway it asks.
+    let account = &setting.server.bootstrap.account_id;
+    let bodies = moto.bodies();
+    let asked: Vec<_> = bodies.iter().filter(|body| body.contains("AssumeRole")).collect();
+    assert!(!asked.is_empty());
+    for body in asked {
+        assert!(body.contains(&format!("ExternalId={account}&")), "{body}");
+        assert!(body.contains(&format!("RoleSessionName=keysherd-{account}")), "{body}");
     }
     // moto lends every role; without it, nobody does.
     drop(moto);
