@@ -89,7 +89,7 @@ fn setup_options() -> Command {
             "KEYSHERD_OUT",
             "Directory for bootstrap.json and owner-password [default: the data directory]",
         ))
-        .arg(switch("print", "Print the credentials as JSON as well, where files are out of reach"))
+        .arg(switch("print", "Print the credentials as JSON and leave no files with them"))
         .arg(option("owner-email", "ADDRESS", "KEYSHERD_OWNER_EMAIL", "The owner's address"))
         .arg(option(
             "url",

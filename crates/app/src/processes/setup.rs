@@ -12,7 +12,7 @@ use crate::config::gateway::SetupSettings;
 use crate::exit::Exit;
 use crate::roles::bootstrap::{self, Setup};
 use crate::roles::files::DataDir;
-use crate::roles::process::{given_file, write_stderr, write_stdout};
+use crate::roles::process::{given_file, hand_out, write_stderr, write_stdout};
 use crate::roles::tls;
 
 /// Longest token file.
@@ -41,12 +41,17 @@ pub(crate) async fn run(settings: SetupSettings) -> Result<(), Exit> {
     let made = bootstrap::create_account(setup, &out).await?;
     let file = out.join(bootstrap::BOOTSTRAP);
     let told = format!("account {} created; see {}\n", made.account_id, file.display());
-    if settings.print {
-        write_stdout(bootstrap::shown(&made, &out)?.expose());
-        write_stderr(&told);
-    } else {
+    if !settings.print {
         write_stdout(&told);
+        return Ok(());
     }
+    // Nobody may be able to remove files where they cannot be read. So they stay only while
+    // nobody else has what is in them.
+    hand_out(bootstrap::shown(&made, &out)?.expose()).map_err(|error| {
+        Exit::Files(format!("standard output did not take the credentials ({error}); {told}"))
+    })?;
+    bootstrap::remove(&out)?;
+    write_stderr(&format!("account {} created\n", made.account_id));
     Ok(())
 }
 

@@ -123,19 +123,38 @@ fn encoded(bootstrap: &Bootstrap) -> Result<Vec<u8>, Exit> {
     Ok(text)
 }
 
-/// The bootstrap file's content with the owner's password in it, as JSON.
+/// The bootstrap file's content with the owner's password in it instead of its file, as JSON.
 pub(crate) fn shown(bootstrap: &Bootstrap, dir: &DataDir) -> Result<SecretString, Exit> {
     #[derive(Serialize)]
     struct Shown<'a> {
-        #[serde(flatten)]
-        bootstrap: &'a Bootstrap,
+        url: &'a str,
+        ca_file: &'a str,
+        account_id: &'a str,
+        access_id: &'a str,
+        access_key: &'a str,
+        owner_email: &'a str,
         owner_password: &'a str,
     }
+    let Bootstrap { url, ca_file, account_id, access_id, access_key, owner_email, .. } = bootstrap;
     let password = SecretBytes::new(dir.read(OWNER_PASSWORD)?.unwrap_or_default());
     let owner_password = std::str::from_utf8(password.expose()).unwrap_or_default().trim_end();
-    let text = serde_json::to_string_pretty(&Shown { bootstrap, owner_password })
-        .map_err(|error| Exit::Damaged(error.to_string()))?;
+    let text = serde_json::to_string_pretty(&Shown {
+        url,
+        ca_file,
+        account_id,
+        access_id,
+        access_key,
+        owner_email,
+        owner_password,
+    });
+    let text = text.map_err(|error| Exit::Damaged(error.to_string()))?;
     Ok(SecretString::new(text + "\n"))
+}
+
+/// Removes the credentials that [`create_account`] wrote, because somebody else has them now.
+pub(crate) fn remove(dir: &DataDir) -> Result<(), Exit> {
+    dir.remove(BOOTSTRAP)?;
+    dir.remove(OWNER_PASSWORD)
 }
 
 /// Refuses a directory that holds the credentials of another account.

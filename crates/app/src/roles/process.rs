@@ -39,6 +39,15 @@ pub(crate) fn write_stdout(text: &str) {
     let _closed = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
+/// Prints, where it matters that somebody gets it.
+///
+/// # Errors
+/// Standard output did not take all of it.
+pub(crate) fn hand_out(text: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush())
+}
+
 /// The content of a file that somebody names; of standard input for `-`.
 ///
 /// # Errors

@@ -109,10 +109,8 @@ fn a_machine_is_set_up_without_reading_its_files() {
     let more = ["--setup-token-file", "-", "--print"];
     let made = cluster.set_up_fed(&more, &out, token.as_bytes()).expect(0);
     let made: Value = serde_json::from_str(&made.out).unwrap();
-    let kept: Value =
-        serde_json::from_slice(&fs::read(out.join("bootstrap.json")).unwrap()).unwrap();
     let text = |name: &str| made[name].as_str().unwrap().to_owned();
-    assert_eq!(kept["access_key"], made["access_key"]);
+    assert_eq!(fs::read_dir(&out).unwrap().count(), 0, "whoever printed them has them alone");
     let login = json!({
         "access-type": "password", "admin-email": text("owner_email"),
         "admin-password": text("owner_password"), "account-id": text("account_id"),

@@ -122,6 +122,11 @@ volumeMounts:
 {{- end -}}
 {{- end -}}
 {{- end -}}
+{{- with $v.proxy -}}
+{{- if .existingSecret -}}
+{{- $found = append $found (dict "name" "proxy-password" "kind" "secret" "source" .existingSecret "items" (dict .key "password")) -}}
+{{- end -}}
+{{- end -}}
 {{- toJson $found -}}
 {{- end -}}
 
@@ -184,6 +189,15 @@ volumeMounts:
 {{- $_ := set $own "passphrase-file" "/etc/keysherd/passphrase/passphrase" -}}
 {{- end -}}
 {{- end -}}
+{{- with $v.proxy -}}
+{{- if .url -}}
+{{- $_ := set $own "proxy" .url -}}
+{{- end -}}
+{{- if .existingSecret -}}
+{{- $_ := set $own "proxy-user" .user -}}
+{{- $_ := set $own "proxy-password-file" "/etc/keysherd/proxy-password/password" -}}
+{{- end -}}
+{{- end -}}
 {{- range $key, $value := $v.settings -}}
 {{- if hasKey $own $key -}}
 {{- fail (printf "settings.%s: the chart sets it itself; use the chart's own value for it" $key) -}}
@@ -215,6 +229,29 @@ volumeMounts:
 {{- if regexMatch "^KEYSHERD_" .name -}}
 {{- fail (printf "env: %s is a setting; put it under settings" .name) -}}
 {{- end -}}
+{{- end -}}
+{{- /* Everybody who can see the pod or the ConfigMap would see such a password. */ -}}
+{{- $password := "(^|//)[^/?#\\s:@]*:[^?#\\s@]*@" -}}
+{{- range $v.env -}}
+{{- if regexMatch $password (toString .value) -}}
+{{- fail (printf "env: %s has a password in its address; use proxy.url, proxy.user and proxy.existingSecret" .name) -}}
+{{- end -}}
+{{- end -}}
+{{- range $key, $value := $v.settings -}}
+{{- if eq $key "database" -}}
+{{- fail "settings.database: use controlPlane.database, which takes its password from an existingSecret" -}}
+{{- end -}}
+{{- range (ternary $value (list $value) (kindIs "slice" $value)) -}}
+{{- if regexMatch $password (toString .) -}}
+{{- fail (printf "settings.%s: it has a password in its address; use an existingSecret, such as that of proxy" $key) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if regexMatch $password $v.proxy.url -}}
+{{- fail "proxy.url: it has a password in it; use proxy.user and proxy.existingSecret" -}}
+{{- end -}}
+{{- if ne (empty $v.proxy.user) (empty $v.proxy.existingSecret) -}}
+{{- fail "proxy: user and existingSecret go together" -}}
 {{- end -}}
 {{- $drain := get $v.settings "drain-seconds" | default 25 | int -}}
 {{- if le (int $v.terminationGracePeriodSeconds) (add $drain $v.preStopSeconds | int) -}}

@@ -156,6 +156,18 @@ fn wrong_values_are_refused_by_name() {
         ("gateway", "env[0].name=CUSTOMER_FRAGMENTS", &["CUSTOMER_FRAGMENTS"]),
         ("gateway", "env[0].name=db_password", &["db_password"]),
         ("gateway", "env[0].name=KEYSHERD_LISTEN", &["settings"]),
+        (
+            "gateway",
+            "env[0].value=http://me:hunter2@proxy:3128",
+            &["HTTPS_PROXY", "existingSecret"],
+        ),
+        ("gateway", "env[0].value=me:hunter2@proxy:3128", &["HTTPS_PROXY"]),
+        ("gateway", "settings.proxy=http://me:hunter2@proxy:3128", &["settings.proxy"]),
+        ("gateway", "settings.x={a,//me:hunter2@b}", &["settings.x"]),
+        ("gateway", "proxy.url=http://me:hunter2@proxy:3128", &["proxy.url"]),
+        ("gateway", "proxy.user=me", &["proxy", "go together"]),
+        ("control", "settings.database=postgres://me:hunter2@db.example/x", &["settings.database"]),
+        ("fragments", "settings.database=postgres://me@db.example/x", &["controlPlane.database"]),
         ("gateway", "settings.listen=0.0.0.0:1", &["settings.listen"]),
         ("gateway", "settings.data-dir=/tmp", &["settings.data-dir"]),
         ("gateway", "autoscaling.minReplicas=9", &["minReplicas"]),
@@ -184,10 +196,14 @@ fn wrong_values_are_refused_by_name() {
 fn the_roles_know_the_settings_that_are_rendered() {
     let Some(helm) = Helm::find() else { return };
     let cloud = "gateway.cluster.accessType=aws_iam,gateway.cluster.existingSecret=";
+    let proxy = "proxy.url=http://proxy.example:3128,proxy.user=me,proxy.existingSecret=password";
     for (example, more) in [
         ("gateway", &[][..]),
         ("gateway", &["--set", "gateway.cluster.accessType=certificate"]),
         ("gateway", &["--set", cloud]),
+        ("gateway", &["--set", proxy]),
+        ("control", &["--set", proxy]),
+        ("fragments", &["--set", proxy]),
         ("control", &[]),
         ("fragments", &[]),
     ] {

@@ -215,12 +215,35 @@ fn the_documented_commands_set_up_the_compose_file() {
     deployment.type_in(&before);
     deployment.up();
     // In the same shell as before.
-    let exported = before.lines().find(|line| line.starts_with("export ")).unwrap();
-    deployment.type_in(&format!("{exported}\n{after}"));
-    let first = fs::read(deployment.site.path("desk/first.json")).unwrap();
-    let first: Value = serde_json::from_slice(&first).unwrap();
+    let lasting = |line: &&str| line.starts_with("export ") || line.starts_with("umask ");
+    let before: Vec<_> = before.lines().filter(lasting).collect();
+    deployment.type_in(&format!("{}\n{after}", before.join("\n")));
+    let printed = deployment.site.path("desk/first.json");
+    let first: Value = serde_json::from_slice(&fs::read(&printed).unwrap()).unwrap();
     assert!(first["owner_password"].as_str().unwrap().len() > 20);
     let gateway = &deployment.services["gateway"];
+    for file in [printed, deployment.site.path("desk/setup-token")] {
+        let mode = fs::metadata(&file).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{}", file.display());
+    }
+    // The volume of the gateway makes its thief nobody's administrator.
+    let (mut dirs, mut looked) = (vec![gateway.data.clone()], 0);
+    while let Some(dir) = dirs.pop() {
+        for entry in fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()) {
+            if entry.is_dir() {
+                dirs.push(entry);
+            } else if entry.is_file() {
+                let bytes = fs::read(&entry).unwrap();
+                for secret in ["access_key", "owner_password"] {
+                    let secret = first[secret].as_str().unwrap().as_bytes();
+                    let holds = bytes.windows(secret.len()).any(|part| part == secret);
+                    assert!(!holds, "{}", entry.display());
+                }
+                looked += 1;
+            }
+        }
+    }
+    assert!(looked > 3, "{looked}");
     let url = format!("https://{}", gateway.wire.address);
     let http = Arc::new(Http::new(&url, &gateway.data.join("tls/ca.pem")));
     let text = |name: &str| first[name].as_str().unwrap();
