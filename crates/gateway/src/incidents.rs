@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use keysherd_base::{ClockHandle, Timestamp};
@@ -18,10 +19,15 @@ use keysherd_plane::{Caller, PlaneHandle};
 
 use crate::files;
 
+#[cfg(test)]
+mod tests;
+
 /// Evidence files kept. The first ones say the most, so later ones are not written.
 const EVIDENCE_MAX: usize = 200;
 /// Seconds in which the same incident is reported once.
 const QUIET_SECONDS: i64 = 60;
+/// For how long the number of files is taken to be as it was, in seconds.
+const COUNTED_SECONDS: i64 = 10;
 /// Directory of the evidence in the gateway's own.
 const DIRECTORY: &str = "evidence";
 
@@ -45,6 +51,18 @@ pub(crate) struct Incidents {
     plane: PlaneHandle,
     clock: ClockHandle,
     reported: Mutex<HashMap<(AlertKind, ManagerSet), Timestamp>>,
+    counted: Counted,
+}
+
+/// How many evidence files there are, as was counted last. Whoever asks for it must not wait for a
+/// disk: everybody may ask, and a disk can hang.
+#[derive(Default)]
+struct Counted {
+    files: AtomicUsize,
+    /// When, in seconds.
+    at: AtomicI64,
+    /// Whether somebody is counting.
+    now: AtomicBool,
 }
 
 impl Incidents {
@@ -55,7 +73,10 @@ impl Incidents {
         clock: ClockHandle,
     ) -> Self {
         let dir = home.map(|home| home.join(DIRECTORY));
-        Self { dir, plane, clock, reported: Mutex::default() }
+        let counted = Counted::default();
+        counted.files.store(dir.as_deref().map_or(0, files::count), Ordering::Relaxed);
+        counted.at.store(clock.now().seconds(), Ordering::Relaxed);
+        Self { dir, plane, clock, reported: Mutex::default(), counted }
     }
 
     /// Reports `incident`, found while serving `caller`, unless the same was reported just now.
@@ -80,9 +101,27 @@ impl Incidents {
         });
     }
 
-    /// Number of evidence files.
-    pub(crate) fn evidence(&self) -> usize {
-        self.dir.as_deref().map_or(0, files::count)
+    /// Number of evidence files, as it was a few seconds ago: people move them away.
+    pub(crate) fn evidence(self: &Arc<Self>) -> usize {
+        let age = self.clock.now().seconds() - self.counted.at.load(Ordering::Relaxed);
+        if age.abs() >= COUNTED_SECONDS
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+            && !self.counted.now.swap(true, Ordering::AcqRel)
+        {
+            let this = self.clone();
+            runtime.spawn_blocking(move || {
+                this.count();
+                this.counted.now.store(false, Ordering::Release);
+            });
+        }
+        self.counted.files.load(Ordering::Relaxed)
+    }
+
+    fn count(&self) -> usize {
+        let files = self.dir.as_deref().map_or(0, files::count);
+        self.counted.files.store(files, Ordering::Relaxed);
+        self.counted.at.store(self.clock.now().seconds(), Ordering::Relaxed);
+        files
     }
 
     fn is_news(&self, incident: &Incident) -> bool {
@@ -97,13 +136,14 @@ impl Incidents {
         files::make_dir(dir)?;
         let now = self.clock.now();
         for answer in &incident.answers {
-            if files::count(dir) >= EVIDENCE_MAX {
+            if self.count() >= EVIDENCE_MAX {
                 tracing::warn!(dir = %dir.display(), "no more evidence is kept: move it away");
                 return Ok(());
             }
             let name = format!("{}-{}-{}.txt", now.0, incident.kind.text(), answer.manager());
             files::write(dir, &name, text(incident, answer, now).as_bytes())?;
         }
+        self.count();
         Ok(())
     }
 }

@@ -86,14 +86,18 @@ pub struct MembershipConfig {
 /// How a membership is, for `/status`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MembershipHealth {
-    /// The cluster's name, with its account once that is known.
+    /// The cluster's name, with its account once that is known. For the account's people only.
     pub name: String,
+    /// The last part of it, which is nobody's secret.
+    pub short_name: String,
     /// Whether control answered the last question.
     pub connected: bool,
     /// When it did last.
     pub last_answer: Option<Timestamp>,
-    /// Why it does not.
+    /// Why it does not, as control says. For the account's people only.
     pub problem: Option<String>,
+    /// The same in words that are nobody's secret.
+    pub problem_kind: Option<&'static str>,
     /// The version of the cluster's configuration that control has; 0: none.
     pub config_version: u32,
     /// Whether it is ready to be sent requests, as far as that is about standby.
@@ -136,7 +140,17 @@ pub struct Joined {
 #[derive(Default)]
 struct State {
     last_answer: Option<Timestamp>,
-    problem: Option<String>,
+    problem: Option<(FaultKind, String)>,
+}
+
+/// What everybody may be told of a problem.
+const fn in_short(kind: FaultKind) -> &'static str {
+    match kind {
+        FaultKind::Unavailable | FaultKind::Timeout | FaultKind::Internal => {
+            "control does not answer"
+        }
+        _ => "control refuses; this gateway's log says why",
+    }
 }
 
 impl Membership {
@@ -177,9 +191,11 @@ impl Membership {
                 Some(account) => format!("{account}/{access_id}/{name}"),
                 None => format!("{access_id}/{name}"),
             },
+            short_name: name.clone(),
             connected: state.problem.is_none() && state.last_answer.is_some(),
             last_answer: state.last_answer,
-            problem: state.problem.clone(),
+            problem: state.problem.as_ref().map(|(_, text)| text.clone()),
+            problem_kind: state.problem.as_ref().map(|(kind, _)| in_short(*kind)),
             config_version: joined.map_or(0, |joined| joined.version),
             active: self.is_active(),
             leases: self.leases.all_held(),
@@ -367,9 +383,9 @@ impl Membership {
             *self.token.lock().await = None;
         }
         let mut state = self.state();
-        let problem = fault.public().to_owned();
+        let problem = (fault.kind(), fault.public().to_owned());
         if state.problem.as_ref() != Some(&problem) {
-            tracing::warn!(problem, "this gateway is not in its cluster; trying on");
+            tracing::warn!(problem = problem.1, "this gateway is not in its cluster; trying on");
         }
         state.problem = Some(problem);
     }

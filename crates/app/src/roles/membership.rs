@@ -40,6 +40,9 @@ pub(super) fn join(
              name later is another cluster, which starts empty"
         );
     }
+    if let Some(remark) = settings.proof.remark() {
+        tracing::warn!("{remark}");
+    }
     let membership = Membership::start(MembershipConfig {
         services: Arc::new(services),
         access_id: settings.access_id,
@@ -57,14 +60,15 @@ pub(super) fn join(
     Ok(membership)
 }
 
-/// How the membership is, as `GET /status` has it; `null` for a gateway in no cluster.
+/// How the membership is, as `GET /status` has it for everybody; `null` for a gateway in no cluster.
+/// No account and no access id: those help to make requests in somebody's name.
 pub(crate) fn health(membership: Option<&Membership>) -> Value {
     let Some(health) = membership.map(Membership::health) else { return Value::Null };
     json!({
-        "name": health.name,
+        "name": health.short_name,
         "connected": health.connected,
         "last_answer": health.last_answer.map(|at| at.rfc3339()),
-        "problem": health.problem,
+        "problem": health.problem_kind,
         "config_version": health.config_version,
         "active": health.active,
         "leases": health.leases.into_iter().collect::<BTreeMap<_, _>>(),

@@ -79,7 +79,12 @@ fn two_gateways_are_one_cluster_and_are_seen_running_and_down() {
     assert_eq!(one["current_gw"], true);
     assert_eq!(one["cluster_url"], "https://gw.example");
     let status = cluster.status()["cluster"].take();
-    assert_eq!((&status["connected"], &status["name"]), (&json!(true), &json!(name)), "{status}");
+    assert_eq!((&status["connected"], &status["name"]), (&json!(true), &json!("prod")), "{status}");
+    // Who is not signed in learns nothing that names the account or its gateways.
+    let whole = cluster.status().to_string();
+    for secret in [account, &identity.access_id] {
+        assert!(!whole.contains(secret.as_str()), "{whole}");
+    }
     let mut second = second(&mut cluster, &identity);
     let both = wait_for_instances(&admin, "2 of 2");
     assert_eq!(both["id"], one["id"]);
@@ -140,7 +145,11 @@ fn a_gateway_with_a_wrong_key_serves_and_says_that_it_is_in_no_cluster() {
     wait_until("the gateway to tell its problem", || {
         cluster.status()["cluster"]["problem"].as_str().is_some()
     });
-    assert_eq!(cluster.status()["cluster"]["connected"], false);
+    let status = cluster.status();
+    assert_eq!(status["cluster"]["connected"], false);
+    let problem = status["cluster"]["problem"].as_str().unwrap();
+    assert_eq!(problem, "control refuses; this gateway's log says why");
+    assert!(!status.to_string().contains(&identity.access_id), "{status}");
     assert!(cluster.gateway.running().err().contains("not in its cluster"));
     let admin = cluster.admin();
     assert_eq!(admin.read("/team/db"), "a value");
