@@ -42,6 +42,10 @@ pub(crate) fn run(flags: &ArgMatches) -> Result<(), Exit> {
     let dir = data_dir::of(flags, &crate::env)?;
     hardening::conceal()?;
     let listening = Listening::read(&dir)?;
+    if let Some(why) = listening.unready() {
+        let address = listening.reachable();
+        return Err(Exit::Unreachable(format!("{address}: it takes no requests now ({why})")));
+    }
     let seconds = flags.get_one("timeout").copied().unwrap_or(SECONDS_DEFAULT);
     crate::runtime()?.block_on(ask(&listening, Duration::from_secs(seconds)))?;
     write_stdout(&format!("serves at {}\n", listening.reachable()));

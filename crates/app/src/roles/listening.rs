@@ -2,7 +2,9 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
+use std::time::Duration;
 
+use keysherd_http::Ready;
 use serde::{Deserialize, Serialize};
 
 use super::files::DataDir;
@@ -10,6 +12,8 @@ use crate::exit::Exit;
 
 /// The note's file.
 const FILE: &str = "listening";
+/// How often it is looked whether the role takes requests.
+const LOOK: Duration = Duration::from_millis(500);
 /// Longest note, in bytes.
 const BYTES_MAX: u64 = 1_024;
 
@@ -22,17 +26,20 @@ pub(crate) struct Listening {
     /// The SPKI hash of its key in hexadecimal digits, for roles that other roles connect to;
     /// without one it is asked over HTTPS.
     key: Option<String>,
+    /// Why it takes no requests now, in a word.
+    #[serde(default)]
+    unready: Option<String>,
 }
 
 impl Listening {
     /// A listener for clients.
     pub(crate) fn for_clients(address: SocketAddr) -> Self {
-        Self { address, key: None }
+        Self { address, key: None, unready: None }
     }
 
     /// A listener for other roles, which shows the key with this SPKI hash.
     pub(crate) fn for_roles(address: SocketAddr, spki_sha256: [u8; 32]) -> Self {
-        Self { address, key: Some(hex::encode(spki_sha256)) }
+        Self { address, key: Some(hex::encode(spki_sha256)), unready: None }
     }
 
     /// Leaves the note. A full disk is no reason not to serve.
@@ -41,6 +48,27 @@ impl Listening {
         if let Err(exit) = dir.write(FILE, &text) {
             tracing::warn!(%exit, "keysherd health will not find this role");
         }
+    }
+
+    /// Has the note say whether the role takes requests, for as long as this is waited for: where
+    /// clients have to show certificates, a probe has none to ask the listener itself.
+    pub(crate) async fn keep(mut self, dir: DataDir, ready: Ready) {
+        let mut looks = tokio::time::interval(LOOK);
+        loop {
+            looks.tick().await;
+            let unready = ready().err().map(str::to_owned);
+            if unready != self.unready {
+                self.unready = unready;
+                let (note, dir) = (self.clone(), dir.clone());
+                // A panic of the disk's would be in the log, and the next change is another try.
+                let _noted = tokio::task::spawn_blocking(move || note.note(&dir)).await;
+            }
+        }
+    }
+
+    /// Why the role takes no requests now, if it does not.
+    pub(crate) fn unready(&self) -> Option<&str> {
+        self.unready.as_deref()
     }
 
     /// The note of the role with this data directory.

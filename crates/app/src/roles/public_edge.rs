@@ -67,6 +67,8 @@ pub(crate) struct PublicEdge {
     public_url: Option<String>,
     /// The certificate of the authority that they must trust.
     pub(crate) ca_file: String,
+    /// The note about it, and where that is.
+    noted: (Listening, DataDir),
 }
 
 /// What `GET /status` answers.
@@ -89,7 +91,8 @@ impl PublicEdge {
             Some(wish) => Some(MetricsListener::bind(wish).await?),
         };
         let address = listener.address();
-        Listening::for_clients(address).note(dir);
+        let listening = Listening::for_clients(address);
+        listening.note(dir);
         let own = (dir.subdir("tls")?, tls::names(address, &public.tls.names));
         let certificate = Certificate::open(public.tls, own, clock.clone(), SystemRng::handle())?;
         let ca_file = certificate.ca_file();
@@ -106,6 +109,7 @@ impl PublicEdge {
             url,
             public_url,
             ca_file,
+            noted: (listening, dir.clone()),
         })
     }
 
@@ -140,6 +144,8 @@ impl PublicEdge {
         let probes = (status, is_ready.clone());
         let edge = edge((services, list), probes, &self.settings, traces)?;
         let transport = Transport::Tls(self.certificate.tls());
+        let (listening, dir) = self.noted;
+        let noting = tokio::spawn(listening.keep(dir, is_ready.clone()));
         let metrics = self.metrics.map(|listener| {
             let text = Metrics::new(role, edge.meter(), self.certificate.clone(), export);
             tokio::spawn(listener.serve(transport.clone(), text, is_ready))
@@ -150,6 +156,7 @@ impl PublicEdge {
         let ending = ending(stop, ready, delay);
         let drained = self.listener.serve_until(transport, edge, ending).await?;
         keeper.abort();
+        noting.abort();
         // Until here whoever looks sees what is still running.
         metrics.inspect(|task| task.abort());
         if drained.unfinished > 0 {

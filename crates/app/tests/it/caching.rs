@@ -308,7 +308,8 @@ fn what_a_policy_allows_is_read_while_control_is_gone_and_nothing_else() {
 #[test]
 fn a_policy_is_for_a_method_of_the_account_and_goes_with_it() {
     let site = Site::new();
-    let admin = site.start().admin();
+    let server = site.start();
+    let admin = server.admin();
     let policy = |id: &str, minutes: u32| json!({"access-id": id, "max-minutes": minutes, "path": ["/shop/*"]});
     let shown = || admin.ok("gateway-get-offline-policy", json!({}))["policies"].take();
     // Made-up names would take the places of everybody's configurations.

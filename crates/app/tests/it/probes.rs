@@ -42,13 +42,22 @@ fn health_needs_no_certificate_of_a_client() {
     let clients = Authority::new("/CN=clients");
     let authority = clients.path("ca.pem");
     let mut command = site.server(&site.data());
-    command.arg("--client-ca").arg(&authority);
+    command.arg("--client-ca").arg(&authority).args(["--drain-delay-seconds", "600"]);
     let mut process = site.launch(command).process;
     wait_for("a server to listen", || {
         assert!(process.runs(), "{}{}", process.out(), process.err());
         announced_url(&process.out())
     });
     wait_until("it to be healthy", || health(&site).code == 0);
+    // Nor does it pass for one that takes requests when it does not any more.
+    process.signal(Signal::TERM);
+    wait_until("it to be not ready", || health(&site).code == 69);
+    let drains = health(&site).expect(69);
+    assert!(drains.err.contains("it takes no requests now"), "{}", drains.err);
+    assert!(process.runs());
+    process.signal(Signal::TERM);
+    wait_until("it to end", || !process.runs());
+    health(&site).expect(69);
 }
 
 #[test]
