@@ -1,7 +1,7 @@
 //! What gateways are configured with and control does not know: clusters and directories they sign
 //! for, and others' secrets. Of one gateway, or of all gateways of a cluster together.
 
-use keysherd_base::{AccessId, AccountId, Fault, SecretString};
+use keysherd_base::{AccessId, AccountId, Fault, ItemPath, SecretString};
 use keysherd_plane::BoxFuture;
 use tokio::sync::watch;
 
@@ -75,6 +75,32 @@ pub trait Configs: Send + Sync {
     /// When that is not known yet.
     fn is_shared(&self, account: AccountId) -> Result<bool, Fault>;
 
+    /// The body of the cluster's configuration of `kind` that has no name; `None` when there is
+    /// none, or the gateway is in no cluster. Waits a moment for what a gateway that has only just
+    /// started does not know yet.
+    ///
+    /// # Errors
+    /// [`Fault::unavailable`] when it is not known by then.
+    fn of_cluster<'a>(
+        &'a self,
+        kind: &'a str,
+    ) -> BoxFuture<'a, Result<Option<SecretString>, Fault>>;
+
+    /// Seals the configuration of the account's cluster anew, under another key if one is named,
+    /// which all later ones have as well; gives its version.
+    ///
+    /// # Errors
+    /// [`Fault::conflict`] when the gateway is in no cluster of the account, or somebody changes
+    /// the configuration at the same time; those of the key.
+    fn reseal(
+        &self,
+        account: AccountId,
+        key: Option<ItemPath>,
+    ) -> BoxFuture<'_, Result<u32, Fault>>;
+
+    /// The version of the cluster's configuration that is in force; 0: none.
+    fn version(&self) -> u32;
+
     /// The configurations of `kind` that are in force now.
     fn of_kind(&self, kind: &str) -> Vec<ConfigName>;
 
@@ -92,6 +118,14 @@ pub trait Configs: Send + Sync {
         kind: &'a str,
         name: &'a str,
     ) -> BoxFuture<'a, Result<bool, Fault>>;
+}
+
+/// What is said where something is a cluster's, and the gateway is in none.
+pub fn in_no_cluster() -> Fault {
+    Fault::conflict(
+        "this gateway is in no cluster of the account; start it with --gateway-access-id, or ask \
+         one that is",
+    )
 }
 
 /// A gateway without any, which keeps none.
@@ -118,6 +152,18 @@ impl Configs for NoConfigs {
 
     fn is_shared(&self, _: AccountId) -> Result<bool, Fault> {
         Ok(false)
+    }
+
+    fn of_cluster<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<SecretString>, Fault>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn reseal(&self, _: AccountId, _: Option<ItemPath>) -> BoxFuture<'_, Result<u32, Fault>> {
+        Box::pin(async { Err(in_no_cluster()) })
+    }
+
+    fn version(&self) -> u32 {
+        0
     }
 
     fn of_kind(&self, _: &str) -> Vec<ConfigName> {

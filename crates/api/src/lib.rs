@@ -10,6 +10,7 @@ mod certificate;
 mod configs;
 mod crypt;
 mod ctx;
+mod defaults;
 mod fields;
 mod forwarding;
 mod kept;
@@ -26,12 +27,13 @@ pub mod passwords;
 pub use browser::{BrowserLogins, pages};
 pub use budget::AnswerBudget;
 pub use certificate::{CERTIFICATE_CONFIG, CertificateWish, NoCertificate, PublicCertificate};
-pub use configs::{Config, ConfigName, Configs, NoConfigs};
+pub use configs::{Config, ConfigName, Configs, NoConfigs, in_no_cluster};
 pub use crypt::{
     Crypt, Freshness, GeneratedKey, HeldFragment, KeyWish, ManagerSaid, OpenedItem, OpenedValue,
     RotateWish, SealedWrite, TakenOrder, TransitMessage, TransitResult,
 };
 pub use ctx::{Ctx, Recorded, Services};
+pub use defaults::{DEFAULTS_CONFIG, Defaults, LoginDefaults};
 pub use forwarding::{
     Beginning, Forwarder, ForwarderState, Forwarding, LogReader, NoForwarding, ReaderAdmitted,
 };

@@ -1,7 +1,9 @@
 //! What may be read while control is not reached, as administrators allow it per auth method.
 
-use keysherd_base::{Fault, Secret, SecretString};
+use keysherd_base::{AccountId, Fault, Secret, SecretString};
 use serde::{Deserialize, Serialize};
+
+use crate::configs::Configs;
 
 /// What the policies are kept as; each under the access id it is about.
 pub const OFFLINE_CONFIG: &str = "offline";
@@ -36,4 +38,24 @@ impl OfflinePolicy {
     pub fn from_json(text: &SecretString) -> Result<Self, Fault> {
         serde_json::from_str(text.expose()).map_err(Fault::internal)
     }
+}
+
+/// The policies of an account, each with the access id it is about, in their order.
+///
+/// # Errors
+/// When one cannot be read.
+pub(crate) fn policies_of(
+    configs: &dyn Configs,
+    account: AccountId,
+) -> Result<Vec<(String, OfflinePolicy)>, Fault> {
+    let mut policies = Vec::new();
+    let known = configs.of_kind(OFFLINE_CONFIG).into_iter();
+    for known in known.filter(|known| known.account == account) {
+        // Somebody may have removed it meanwhile.
+        if let Some((_, body)) = configs.get(account, OFFLINE_CONFIG, &known.name)? {
+            policies.push((known.name, OfflinePolicy::from_json(&body)?));
+        }
+    }
+    policies.sort_by(|(one, _), (other, _)| one.cmp(other));
+    Ok(policies)
 }

@@ -170,6 +170,17 @@ fn gateway(flags: &ArgMatches) -> Result<(), Exit> {
             _ => runtime()?.block_on(doctor::doctor(settings, flags.get_flag("json"))),
         };
     }
+    if let Some(("recipient", flags)) = flags.subcommand() {
+        hardening::conceal()?;
+        let (key, public) = config::carry::recipient_files(flags);
+        return processes::carry::recipient(&key, &public);
+    }
+    if let Some((name @ ("export" | "import" | "clone"), flags)) = flags.subcommand() {
+        let settings = config::carry::CarrySettings::load(name, flags, &env)?;
+        logging::start(settings.gateway.log_json);
+        hardening::conceal()?;
+        return runtime()?.block_on(processes::carry::run(settings));
+    }
     if let Some((_, flags)) = flags.subcommand() {
         let settings = config::gateway::SetupSettings::load(flags, &env)?;
         if only_checked(flags, &settings) {

@@ -1,6 +1,7 @@
 //! `keysherd control`, `keysherd fragments`, `keysherd gateway`: each role as a process of its own,
 //! joined to the others by mutual TLS with keys that the owner's bundle names.
 
+pub(crate) mod carry;
 pub(crate) mod control;
 pub(crate) mod enroll;
 pub(crate) mod fragments;

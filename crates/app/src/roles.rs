@@ -4,6 +4,7 @@
 pub(crate) mod announced;
 pub(crate) mod bootstrap;
 pub(crate) mod bundle_file;
+pub(crate) mod carrier;
 pub(crate) mod certificate;
 pub(crate) mod control;
 pub(crate) mod files;

@@ -55,6 +55,7 @@ pub use kind::{Kind, Spelling};
 pub use member::{Attempt, Desk, EachSecret, Entrant, Identity, Method, Prepared, Rules, Wanted};
 pub use method_key::{pem_text, signing_key};
 pub use methods::k8s::{Api as K8sApi, K8S_CONFIG, K8sConfig};
+pub use methods::kerberos::{KERBEROS_CONFIG, KerberosShown};
 pub use methods::ldap::{LDAP_CONFIG, LdapConfig};
 pub use methods::{all, by_access_type, by_kind, uid_settings};
 pub use outward::Outward;

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use keysherd_audit::{Param, action};
-use keysherd_base::{Fault, FolderPath};
-use keysherd_domain::advice::{Estate, KindFacts, PLACES_MAX, Verdict, judge};
+use keysherd_base::limits::{CLUSTERS_PER_ACCOUNT_MAX, GATEWAY_ACCESS_MAX};
+use keysherd_base::{AccountId, Fault, FolderPath};
+use keysherd_domain::advice::{Estate, GatewayEstate, KindFacts, PLACES_MAX, Verdict, judge};
 use keysherd_domain::auth_method::SecondFactor;
+use keysherd_domain::cluster::Cluster;
 use keysherd_plane::Caller;
 use keysherd_plane::advice::{Advise, AdviseReply};
-use keysherd_store::{items, keys};
+use keysherd_store::{Query, clusters, gateway_access, items, keys};
 
 use crate::audit::audit_draft;
 use crate::control::Control;
@@ -47,22 +49,24 @@ fn estate(control: &Control, principal: &Principal) -> Result<Estate, Fault> {
     let assocs =
         roles.iter().flat_map(|role| directory.assocs_of_role(role.id)).map(Arc::clone).collect();
     let root = FolderPath::parse("/")?;
-    let (root_items, default_key_has_customer_fragment) = control.store.read(|reader| {
-        let page = items::Page {
-            scope: items::Scope::Directly(&root),
-            after: None,
-            modified_after: None,
-            limit: PLACES_MAX + 1,
-        };
-        let paths = items::page(reader, account.id, &page)?;
-        let paths = paths.into_iter().map(|item| item.path.to_string()).collect();
-        let named = match account.settings.default_key {
-            Some(item) => items::by_id(reader, account.id, item)?.and_then(|item| item.key),
-            None => None,
-        };
-        let key = keys::latest(reader, named.map_or(account.original_key, |key| key.key_id))?;
-        Ok((paths, key.is_some_and(|key| key.customer_fragment.is_some())))
-    })?;
+    let (root_items, default_key_has_customer_fragment, gateways) =
+        control.store.read(|reader| {
+            let page = items::Page {
+                scope: items::Scope::Directly(&root),
+                after: None,
+                modified_after: None,
+                limit: PLACES_MAX + 1,
+            };
+            let paths = items::page(reader, account.id, &page)?;
+            let paths = paths.into_iter().map(|item| item.path.to_string()).collect();
+            let named = match account.settings.default_key {
+                Some(item) => items::by_id(reader, account.id, item)?.and_then(|item| item.key),
+                None => None,
+            };
+            let key = keys::latest(reader, named.map_or(account.original_key, |key| key.key_id))?;
+            let bound = key.is_some_and(|key| key.customer_fragment.is_some());
+            Ok((paths, bound, gateways(reader, account.id)?))
+        })?;
     let owner = directory.method_by_id(account.owner_method);
     Ok(Estate {
         methods: directory.methods_after(None).map(Arc::clone).collect(),
@@ -74,10 +78,20 @@ fn estate(control: &Control, principal: &Principal) -> Result<Estate, Fault> {
         owner_has_second_factor: owner
             .is_some_and(|owner| second_factor(owner) != SecondFactor::None),
         owner_sealed: account.owner_sealed.is_some(),
+        gateways,
         owner_signed_in: owner.and_then(|owner| control.last_use_of(owner)),
         now: control.now(),
         account,
     })
+}
+
+fn gateways(q: &dyn Query, account: AccountId) -> Result<Vec<GatewayEstate>, Fault> {
+    let all = clusters::of_account(q, account, CLUSTERS_PER_ACCOUNT_MAX)?;
+    let estate = |cluster: Cluster| {
+        let allowed = gateway_access::of_cluster(q, cluster.id, GATEWAY_ACCESS_MAX)?;
+        Ok(GatewayEstate { cluster, allowed })
+    };
+    all.into_iter().map(estate).collect()
 }
 
 fn kinds() -> BTreeMap<String, KindFacts> {

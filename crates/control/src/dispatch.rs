@@ -124,7 +124,7 @@ async fn items(c: &Control, at: At<'_>, by: &Caller, q: ItemRequest) -> Result<I
     use ItemRequest as Q;
     Ok(match q {
         Q::Grant(m) => A::Grant(grants::grant(c, at, m).await?),
-        Q::SecretCreate(m) => A::SecretCreate(items::create::create(c, by, m).await?),
+        Q::SecretCreate(m) => A::SecretCreate(items::create::create(c, at, by, m).await?),
         Q::ValuePut(m) => A::ValuePut(items::value::put(c, by, m).await?),
         Q::ItemUpdate(m) => A::ItemUpdate(items::update::update(c, by, m).await?),
         Q::ItemDescribe(m) => A::ItemDescribe(items::describe::describe(c, by, m).await?),
@@ -196,6 +196,10 @@ async fn gateways(
         Q::PlacePut(m) => A::PlacePut(clusters::leases::put_place(c, at, by, m).await?),
         Q::PlaceList(m) => A::PlaceList(clusters::leases::places(c, at, by, m).await?),
         Q::ClusterList(m) => A::ClusterList(clusters::list::list(c, at, by, m).await?),
+        Q::ClusterShow(m) => A::ClusterShow(clusters::show::show(c, at, by, m).await?),
+        Q::ClusterKeyChoose(m) => {
+            A::ClusterKeyChoose(clusters::show::choose_key(c, at, by, m).await?)
+        }
         Q::ClusterDelete(m) => A::ClusterDelete(clusters::delete::delete(c, by, m).await?),
         Q::ChangesWait(m) => A::ChangesWait(edge_reads::changes::answer(c, at, &m).await?),
         Q::JournalPut(m) => A::JournalPut(edge_reads::journal::put(c, at, m).await?),

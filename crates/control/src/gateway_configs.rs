@@ -1,7 +1,6 @@
 //! Who may change what a gateway keeps for itself. What that is, control never learns.
 
 use std::borrow::Cow;
-use std::convert::Infallible;
 
 use keysherd_audit::{Param, action};
 use keysherd_base::{AccessId, Fault};
@@ -41,10 +40,10 @@ pub(crate) async fn configure(
     });
     match checked {
         Ok(()) => Ok(GatewayConfigureReply { account: principal.account }),
-        Err(refused) => {
+        Err(fault) => {
             let id = message.signs_for.map(|(id, _)| id.as_str().to_owned());
             let param = id.map(|id| Param::public("access-id", id));
-            Err(recorded(control, caller, &principal, param, refused).await)
+            refused(control, caller, &principal, param, Err(fault)).await
         }
     }
 }
@@ -62,9 +61,9 @@ pub(crate) async fn keep(
 ) -> Result<KeepBeginReply, Fault> {
     let principal = control.principal(caller).await?;
     let permission = GatewayPermission::for_command(&caller.command);
-    if let Err(refused) = control.may_configure(gateway, &principal, permission) {
+    if let Err(fault) = control.may_configure(gateway, &principal, permission) {
         let param = message.path.map(|path| Param::public("name", path.to_string()));
-        return Err(recorded(control, caller, &principal, param, refused).await);
+        return refused(control, caller, &principal, param, Err(fault)).await;
     }
     let directory = control.directory_of(&principal)?;
     let method = message.path.and_then(|path| directory.method(&path).cloned());
@@ -91,21 +90,21 @@ pub(crate) fn kept_for(control: &Control, message: &KeptFor) -> Result<KeptForRe
     })
 }
 
-/// A refusal with its record.
-async fn recorded(
+/// What came of a question before a command, with a record of it when it is a refusal.
+pub(crate) async fn refused<T>(
     control: &Control,
     caller: &Caller,
     principal: &Principal,
     param: Option<Param>,
-    refused: Fault,
-) -> Fault {
+    outcome: Result<T, Fault>,
+) -> Result<T, Fault> {
+    if outcome.is_ok() {
+        return outcome;
+    }
     let params = param.into_iter().collect();
     let mut draft = audit_draft(caller, principal, action::REFUSED_REQUEST, "", params);
     draft.action = Cow::Owned(caller.command.replace('-', "_"));
-    match control.recorded(draft, Err::<Infallible, _>(refused)).await {
-        Err(fault) => fault,
-        Ok(never) => match never {},
-    }
+    control.recorded(draft, outcome).await
 }
 
 /// Another account's method and one that does not exist look the same.

@@ -124,6 +124,7 @@ fn items_named(message: &Grant) -> usize {
 
 fn decide(control: &Control, gateway: &GatewayIdentity, message: Grant) -> Batch {
     let mut batch = Batch {
+        at: *gateway,
         now: control.now(),
         with_permit: message.with_permit,
         // Before anything is looked at: what is decided knows every change up to this one.
@@ -143,6 +144,8 @@ fn decide(control: &Control, gateway: &GatewayIdentity, message: Grant) -> Batch
 
 /// What one message comes to.
 struct Batch {
+    /// The gateway that asks.
+    at: GatewayIdentity,
     now: Timestamp,
     with_permit: bool,
     /// The gateway that would keep what is read, and the last change before the decisions.

@@ -16,8 +16,14 @@ pub const PASSPHRASE: &str = "KSF1/passphrase";
 /// HKDF info of the key of a small secret that the control plane seals for itself.
 pub const VAULT: &str = "KSF1/vault";
 
+/// HPKE info of a document that is carried from one machine to another.
+pub const CARRIED: &str = "KSF1/carried";
+/// What is signed by whoever sealed such a document.
+pub const CARRIED_BY: &str = "KSF1/sealed-by";
+
 /// All of them.
-pub const ALL: [&str; 6] = [PAYLOAD, PAYLOAD_KEY, NAME_KEY, TOKEN, PASSPHRASE, VAULT];
+pub const ALL: [&str; 8] =
+    [PAYLOAD, PAYLOAD_KEY, NAME_KEY, TOKEN, PASSPHRASE, VAULT, CARRIED, CARRIED_BY];
 
 #[cfg(test)]
 mod tests {

@@ -11,6 +11,7 @@ use std::fmt;
 
 pub mod access_key;
 pub mod aead;
+pub mod carried;
 pub mod cbc;
 pub mod envelope;
 pub mod fingerprint;

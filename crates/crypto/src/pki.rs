@@ -31,7 +31,8 @@ pub use client::{
 };
 pub use client_key::ClientKey;
 pub use inspect::{
-    certificate_der, certificate_spki, certificate_validity, certificate_validity_der,
+    certificate_common_name, certificate_der, certificate_spki, certificate_validity,
+    certificate_validity_der,
 };
 pub use names::{ClientNames, serial_of_text};
 

@@ -5,6 +5,7 @@
 //! that mends it. A check passes when it finds nothing.
 
 mod credentials;
+mod gateways;
 mod items;
 mod keys;
 mod methods;
@@ -21,6 +22,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::account::Account;
 use crate::auth_method::AuthMethod;
+use crate::cluster::Cluster;
+use crate::gateway_access::GatewayAccess;
 use crate::role::{Assoc, Role};
 
 /// Most places of one check that are told; the rest is counted.
@@ -58,8 +61,19 @@ pub struct Estate {
     pub owner_sealed: bool,
     /// When the owner last did something, as the index of the audit log knows it.
     pub owner_signed_in: Option<Timestamp>,
+    /// Its gateway clusters.
+    pub gateways: Vec<GatewayEstate>,
     /// The time.
     pub now: Timestamp,
+}
+
+/// A gateway cluster as the checks see it.
+#[derive(Clone, Debug)]
+pub struct GatewayEstate {
+    /// The cluster.
+    pub cluster: Cluster,
+    /// Who may configure it, beside administrators.
+    pub allowed: Vec<GatewayAccess>,
 }
 
 /// How bad it is when a check finds something.
@@ -164,6 +178,7 @@ pub fn checks() -> impl Iterator<Item = &'static Check<Estate>> {
         roles::CHECKS,
         items::CHECKS,
         keys::CHECKS,
+        gateways::CHECKS,
     ];
     lists.into_iter().flatten()
 }

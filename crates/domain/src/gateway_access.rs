@@ -129,6 +129,7 @@ impl GatewayPermission {
             ("cache", Self::Caching),
             ("offline-policy", Self::Caching),
             ("defaults", Self::Defaults),
+            ("get-config", Self::General),
         ];
         let Some(about) = command.strip_prefix("gateway-") else {
             // What it keeps for auth methods comes with the commands about those.
@@ -165,8 +166,16 @@ mod tests {
         assert_eq!(needs("gateway-update-log-forwarding-splunk"), GatewayPermission::LogForwarding);
         assert_eq!(needs("gateway-update-log-reader"), GatewayPermission::LogForwarding);
         assert_eq!(needs("gateway-update-tls-cert"), GatewayPermission::General);
+        assert_eq!(needs("gateway-get-config"), GatewayPermission::General);
+        assert_eq!(needs("gateway-update-defaults"), GatewayPermission::Defaults);
         assert_eq!(needs("auth-method-update-kerberos"), GatewayPermission::KerberosAuth);
-        let others = ["gateway-create-allowed-access", "update-k8s-auth-config", "auth-method", ""];
+        let others = [
+            "gateway-create-allowed-access",
+            "gateway-rekey-config",
+            "update-k8s-auth-config",
+            "auth-method",
+            "",
+        ];
         for other in others {
             assert_eq!(needs(other), GatewayPermission::Admin, "{other}");
         }

@@ -118,6 +118,7 @@ pub(crate) fn requests() -> Vec<Request> {
             description: "d".to_owned(),
             tags: vec!["t".to_owned()],
             protection_key: Some(path("/keys/k")),
+            cluster_key: Some(ItemId(9)),
             max_versions: Some(2),
             delete_protection: Some(true),
             websites: vec!["https://h".to_owned()],

@@ -119,6 +119,7 @@ smoke_tests!(
     audit_chains,
     audit_exports,
     audit_records,
+    carried_files,
     certificates,
     ciphertexts,
     command_line,

@@ -14,22 +14,23 @@
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
-use keysherd_api::{Config, ConfigName, Configs, Crypt, Freshness, OpenedItem};
+use keysherd_api::{Configs, Crypt, Ctx, Freshness, OpenedItem};
 use keysherd_base::limits::VALUE_BYTES_MAX;
-use keysherd_base::{
-    AccessId, AccountId, Fault, FaultKind, ItemPath, SecretBytes, SecretString, Uid,
-};
+use keysherd_base::{AccountId, Fault, FaultKind, ItemPath, SecretBytes, Uid};
 use keysherd_crypto::envelope::Envelope;
 use keysherd_domain::cluster::config_path;
-use keysherd_plane::BoxFuture;
 use keysherd_plane::clusters::ClusterConfigPut;
 use keysherd_plane::grants::{ItemRef, VersionWish, WriteTarget};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use crate::configs::{ConfigStore, Entry, absent, check, check_count, taken};
+pub use carry::{BringIn, BroughtIn, CARRIED_BYTES_MAX, CarriedConfig, Change, ChangeKind};
+
+use crate::configs::{ConfigStore, Entry, check_count, taken};
 use crate::membership::{Joined, Membership};
 
+mod carry;
+mod served;
 #[cfg(test)]
 mod tests;
 
@@ -132,16 +133,26 @@ impl ClusterConfigs {
     }
 
     async fn load(&self, cluster: i64) -> Result<(), Fault> {
-        let ctx = self.membership.ctx("gateway-get-config").await?;
-        let items = vec![ItemRef::GatewayCluster(cluster)];
-        let opened = self.crypt.read(&ctx, items, VersionWish::Latest, Freshness::Asked).await?;
-        let account = self.membership.joined().ok_or_else(|| not_joined(&self.membership))?.account;
-        let (version, document) = read(opened, account, &self.path()?)?;
+        let ctx = self.membership.ctx("gateway-read-config").await?;
+        let (version, document) = self.fetch(&ctx, cluster, &self.path()?).await?;
         if self.install(InForce { of: Some((cluster, version)), document }) {
             tracing::info!(version, "the cluster's configuration is in force");
         }
         self.supersede().await;
         Ok(())
+    }
+
+    /// The newest document of a cluster that is attested under `path`, and its version.
+    async fn fetch(
+        &self,
+        ctx: &Ctx,
+        cluster: i64,
+        path: &ItemPath,
+    ) -> Result<(u32, Document), Fault> {
+        let items = vec![ItemRef::GatewayCluster(cluster)];
+        let opened = self.crypt.read(ctx, items, VersionWish::Latest, Freshness::Asked).await?;
+        let account = self.membership.joined().ok_or_else(|| not_joined(&self.membership))?.account;
+        read(opened, account, path)
     }
 
     /// Forgets what this gateway kept for itself under names that the cluster has: it would be in
@@ -218,7 +229,7 @@ impl ClusterConfigs {
             if !edit(&mut entries)? {
                 return Ok(false);
             }
-            match self.store(cluster, version, Document { format: FORMAT, entries }).await {
+            match self.store((cluster, version), entries, None).await {
                 Ok(()) => return Ok(true),
                 Err(fault) if fault.kind() == FaultKind::Conflict => {
                     before = Some(concerned);
@@ -242,7 +253,15 @@ impl ClusterConfigs {
         }
     }
 
-    async fn store(&self, cluster: i64, replaces: u32, document: Document) -> Result<(), Fault> {
+    /// Has control keep `entries` as the version after `replaces`, under another key if one is
+    /// named, and puts them in force.
+    async fn store(
+        &self,
+        (cluster, replaces): (i64, u32),
+        entries: Vec<Entry>,
+        key: Option<ItemPath>,
+    ) -> Result<(), Fault> {
+        let document = Document { format: FORMAT, entries };
         let text = SecretBytes::new(serde_json::to_vec(&document).map_err(Fault::internal)?);
         if text.expose().len() > VALUE_BYTES_MAX {
             return Err(Fault::bad_request(format!(
@@ -252,15 +271,31 @@ impl ClusterConfigs {
         }
         let ctx = self.membership.ctx("gateway-update-config").await?;
         let path = self.path()?;
-        let target = WriteTarget::GatewayCluster { cluster, path, replaces };
+        let target = WriteTarget::GatewayCluster { cluster, path, replaces, key: key.clone() };
         let sealed = self.crypt.seal(&ctx, target, text).await?;
         let version = sealed.version;
-        let put = ClusterConfigPut { cluster, version, value: sealed.value.clone() };
+        let put = ClusterConfigPut { cluster, version, value: sealed.value.clone(), key };
         ctx.ask(put).await?;
         self.crypt.recorded(&sealed);
         self.install(InForce { of: Some((cluster, version)), document });
         self.supersede().await;
         Ok(())
+    }
+
+    /// Seals the document anew, under another key if one is named. Once, on top of what control
+    /// has: whoever wants another key has to know what they seal.
+    async fn sealed_anew(&self, key: Option<ItemPath>) -> Result<u32, Fault> {
+        let _turn = self.edits.lock().await;
+        let (cluster, version, base) = self.current().await?;
+        let entries = base.document.entries.clone();
+        match self.store((cluster, version), entries, key).await {
+            Ok(()) => Ok(version.saturating_add(1)),
+            Err(fault) if fault.kind() == FaultKind::Conflict => {
+                self.load_newest(cluster).await?;
+                Err(fault)
+            }
+            Err(fault) => Err(fault),
+        }
     }
 
     /// What is found in the document, else what this gateway kept for itself; unavailable while
@@ -353,119 +388,4 @@ fn put(entries: &mut Vec<Entry>, new: &Entry, replaces: Option<&str>) -> Result<
     }
     entries.push(new.clone());
     Ok(())
-}
-
-impl Configs for ClusterConfigs {
-    fn of_method(
-        &self,
-        kind: &str,
-        name: &str,
-        access_id: &AccessId,
-    ) -> Result<Option<SecretString>, Fault> {
-        let pick = |entry: &Entry| entry.signs_for(kind, name, access_id).then(|| entry.body());
-        self.found(pick, self.local.of_method(kind, name, access_id))
-    }
-
-    fn get(
-        &self,
-        account: AccountId,
-        kind: &str,
-        name: &str,
-    ) -> Result<Option<(AccessId, SecretString)>, Fault> {
-        let pick = |entry: &Entry| {
-            entry.is(account, kind, name).then(|| (entry.access_id.clone(), entry.body()))
-        };
-        self.found(pick, self.local.get(account, kind, name))
-    }
-
-    fn is_shared(&self, account: AccountId) -> Result<bool, Fault> {
-        let joined = self.membership.joined().ok_or_else(|| not_joined(&self.membership))?;
-        Ok(joined.account == account)
-    }
-
-    fn of_kind(&self, kind: &str) -> Vec<ConfigName> {
-        let now = self.in_force();
-        let shared = now.document.entries.iter().filter(|entry| entry.kind == kind);
-        let mut all: Vec<_> = shared.map(|entry| entry.called(true)).collect();
-        for own in self.local.of_kind(kind) {
-            // One of the same name that the cluster has is in force instead of it.
-            if !all.iter().any(|known| known.account == own.account && known.name == own.name) {
-                all.push(own);
-            }
-        }
-        all
-    }
-
-    fn news(&self) -> watch::Receiver<()> {
-        self.news.subscribe()
-    }
-
-    fn put<'a>(
-        &'a self,
-        config: Config,
-        replaces: Option<&'a str>,
-    ) -> BoxFuture<'a, Result<(), Fault>> {
-        Box::pin(async move {
-            if !self.is_shared(config.account)? {
-                let done = self.local.put(config, replaces).await;
-                self.news.send_replace(());
-                return done;
-            }
-            let new = Entry::new(config);
-            check(&new)?;
-            let (account, kind) = (new.account, new.kind.clone());
-            let local =
-                |name: &str| Ok::<_, Fault>(self.local.get(account, &kind, name)?.is_some());
-            let from_local = match replaces {
-                Some(old) => local(old)?,
-                None if local(&new.name)? => return Err(taken(&kind, &new.name)),
-                None => false,
-            };
-            let about = |entry: &Entry| {
-                entry.is(account, &kind, &new.name)
-                    || replaces.is_some_and(|old| entry.is(account, &kind, old))
-            };
-            let edit = |entries: &mut Vec<Entry>| {
-                let there = replaces
-                    .filter(|old| entries.iter().any(|entry| entry.is(account, &kind, old)));
-                if let Some(old) = replaces.filter(|_| there.is_none() && !from_local) {
-                    return Err(absent(&kind, old));
-                }
-                put(entries, &new, there)?;
-                Ok(true)
-            };
-            self.change(about, edit).await?;
-            // It is the cluster's from now on; a crash before this leaves one that nobody sees.
-            if let Some(old) = replaces.filter(|_| from_local) {
-                self.local.remove(account, &kind, old).await?;
-                self.news.send_replace(());
-            }
-            Ok(())
-        })
-    }
-
-    fn remove<'a>(
-        &'a self,
-        account: AccountId,
-        kind: &'a str,
-        name: &'a str,
-    ) -> BoxFuture<'a, Result<bool, Fault>> {
-        Box::pin(async move {
-            if !self.is_shared(account)? {
-                let done = self.local.remove(account, kind, name).await;
-                self.news.send_replace(());
-                return done;
-            }
-            let about = |entry: &Entry| entry.is(account, kind, name);
-            let edit = |entries: &mut Vec<Entry>| {
-                let before = entries.len();
-                entries.retain(|entry| !entry.is(account, kind, name));
-                Ok(entries.len() < before)
-            };
-            let shared = self.change(about, edit).await?;
-            let local = self.local.remove(account, kind, name).await?;
-            self.news.send_replace(());
-            Ok(shared || local)
-        })
-    }
 }

@@ -8,8 +8,10 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use keysherd_api::{Config, ConfigName, Configs, OFFLINE_CONFIG};
-use keysherd_base::{AccessId, AccountId, Fault, RngHandle, Secret, SecretBytes, SecretString};
+use keysherd_api::{Config, ConfigName, Configs, OFFLINE_CONFIG, in_no_cluster};
+use keysherd_base::{
+    AccessId, AccountId, Fault, ItemPath, RngHandle, Secret, SecretBytes, SecretString,
+};
 use keysherd_crypto::hash::sha256;
 use keysherd_crypto::vault::{SECRET_BYTES_MAX, VaultKey};
 use keysherd_plane::BoxFuture;
@@ -71,6 +73,11 @@ impl Entry {
         Secret::new(self.body.clone())
     }
 
+    /// Has it say something else.
+    pub(crate) fn put_body(&mut self, body: &SecretString) {
+        drop(Secret::new(std::mem::replace(&mut self.body, body.expose().clone())));
+    }
+
     pub(crate) fn is(&self, account: AccountId, kind: &str, name: &str) -> bool {
         self.account == account && self.kind == kind && self.name == name
     }
@@ -112,6 +119,17 @@ impl ConfigStore {
         let entries = entries_in(&dir, &key)?;
         let (entries, news) = (Mutex::new(entries), watch::Sender::new(()));
         Ok(Self { dir, key, rng, entries, news })
+    }
+
+    /// One that has nothing and is never written to, for those who only carry a cluster's.
+    ///
+    /// # Errors
+    /// When the random source fails.
+    pub fn empty(rng: RngHandle) -> Result<Self, Fault> {
+        let mut key = Secret::new([0; 32]);
+        rng.fill(key.expose_mut())?;
+        let (entries, news) = (Mutex::default(), watch::Sender::new(()));
+        Ok(Self { dir: PathBuf::new(), key: VaultKey::new(&key), rng, entries, news })
     }
 
     /// Account, kind, name and body of every configuration in `home`, for whoever changes nothing
@@ -279,6 +297,18 @@ impl Configs for ConfigStore {
 
     fn is_shared(&self, _: AccountId) -> Result<bool, Fault> {
         Ok(false)
+    }
+
+    fn of_cluster<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<SecretString>, Fault>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn reseal(&self, _: AccountId, _: Option<ItemPath>) -> BoxFuture<'_, Result<u32, Fault>> {
+        Box::pin(async { Err(in_no_cluster()) })
+    }
+
+    fn version(&self) -> u32 {
+        0
     }
 
     fn of_kind(&self, kind: &str) -> Vec<ConfigName> {

@@ -36,7 +36,9 @@ mod writer;
 
 pub use cache::offline::follow_offline_policies;
 pub use cache::{CacheHealth, CacheSettings};
-pub use cluster_configs::ClusterConfigs;
+pub use cluster_configs::{
+    BringIn, BroughtIn, CARRIED_BYTES_MAX, CarriedConfig, Change, ChangeKind, ClusterConfigs,
+};
 pub use configs::{ConfigStore, Looked, forget_gone_methods};
 pub use confirming::Confirmed;
 pub use customer::{

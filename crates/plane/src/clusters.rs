@@ -1,9 +1,11 @@
 //! Clusters of gateways: how an instance joins one and stays in it, and who lists and deletes them.
 
-use keysherd_base::{AccessId, AccountId, ItemPath, Timestamp, Uid};
+use keysherd_base::{AccessId, AccountId, ItemId, ItemPath, Timestamp, Uid};
 use keysherd_domain::cluster::{Cluster, FragmentNote};
+use keysherd_domain::gateway_access::GatewayPermission;
 use serde::{Deserialize, Serialize};
 
+use crate::gateway_access::GatewayAccessView;
 use crate::items::SealedValue;
 
 /// An instance says that it is there, and waits a moment for what is new. The first one makes it a
@@ -129,6 +131,8 @@ pub struct ClusterConfigPut {
     pub version: u32,
     /// The configuration, which control cannot read.
     pub value: SealedValue,
+    /// As the grant was asked for with it.
+    pub key: Option<ItemPath>,
 }
 
 /// Lists the clusters of the account. Who is no administrator learns where they are and whether
@@ -160,6 +164,41 @@ pub struct ClusterView {
     pub current: bool,
     /// Whether the caller may configure it.
     pub may_configure: bool,
+}
+
+/// Shows the cluster that the gateway is in, to who may configure it; the audit record is written
+/// when that is done.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct ClusterShow;
+
+/// The cluster, as far as control knows it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ClusterShown {
+    /// The caller's account.
+    pub account: AccountId,
+    /// The cluster; `None` when the gateway is in none of the account.
+    pub cluster: Option<Cluster>,
+    /// The key item that its configuration is sealed under, by path.
+    pub protection_key: Option<ItemPath>,
+    /// What the caller may configure.
+    pub permissions: Vec<GatewayPermission>,
+    /// Who else may; for those who may do everything.
+    pub allowed: Vec<GatewayAccessView>,
+}
+
+/// Asks for a key that the cluster of the gateway may have as its default: one that protects
+/// items, and that the caller may read.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ClusterKeyChoose {
+    /// The key.
+    pub key: ItemPath,
+}
+
+/// It may.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct ClusterKeyChosen {
+    /// The key item.
+    pub item: ItemId,
 }
 
 /// Deletes a cluster with its configuration.

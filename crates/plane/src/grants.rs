@@ -84,8 +84,11 @@ pub enum WriteTarget {
         path: ItemPath,
         /// Its identity, drawn by the gateway.
         uid: Uid,
-        /// The protection key by path; `None`: the account's default.
+        /// The protection key by path; `None`: the default.
         protection_key: Option<ItemPath>,
+        /// The default key of the cluster that the gateway is in, where it has one; without a
+        /// named key it goes before the account's.
+        cluster_key: Option<ItemId>,
     },
     /// A new value of an existing static secret.
     NewValue {
@@ -124,6 +127,8 @@ pub enum WriteTarget {
         path: ItemPath,
         /// The version it takes the place of; refused with a conflict unless that is the newest.
         replaces: u32,
+        /// The key that it and all later ones are sealed under; `None`: the one there is.
+        key: Option<ItemPath>,
     },
     /// The value an existing version of a static secret has, sealed again with a fresh key.
     SameValue {

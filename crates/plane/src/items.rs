@@ -40,8 +40,10 @@ pub struct SecretCreate {
     pub description: String,
     /// Tags.
     pub tags: Vec<String>,
-    /// The protection key by path; `None`: the account's default.
+    /// The protection key by path; `None`: the default.
     pub protection_key: Option<ItemPath>,
+    /// As the grant was asked for with it.
+    pub cluster_key: Option<ItemId>,
     /// Versions kept.
     pub max_versions: Option<u32>,
     /// Whether it refuses deletion; `None`: the account's default.

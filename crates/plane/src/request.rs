@@ -227,6 +227,8 @@ messages! {
         PlaceList: clusters::PlaceList => clusters::PlaceListReply, unrecorded;
         ClusterList: clusters::ClusterList => clusters::ClusterListReply;
         ClusterDelete: clusters::ClusterDelete => Done;
+        ClusterShow: clusters::ClusterShow => clusters::ClusterShown, unrecorded;
+        ClusterKeyChoose: clusters::ClusterKeyChoose => clusters::ClusterKeyChosen, unrecorded;
         ChangesWait: cache::ChangesWait => cache::ChangesReply, unrecorded;
         JournalPut: cache::JournalPut => cache::JournalPutReply, unrecorded;
         AccessCreate: gateway_access::GatewayAccessCreate => gateway_access::GatewayAccessView;

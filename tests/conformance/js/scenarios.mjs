@@ -266,6 +266,13 @@ export const scenarios = {
   'gateway-update-tls-cert': {
     fields: async () => (await ownCluster(), { 'expiration-event-in': ['30', '7'] }),
   },
+  'gateway-get-config': { fields: async () => (await ownCluster(), {}) },
+  'gateway-get-defaults': { fields: async () => (await ownCluster(), {}) },
+  'gateway-update-defaults': {
+    fields: async () => (await ownCluster(), {
+      key: 'Default', 'hvp-route-version': 2, 'event-on-status-change': 'true',
+    }),
+  },
   'gateway-create-allowed-access': { fields: allowed, twice: true },
   'gateway-update-allowed-access': {
     fields: async () => ({ ...(await existingAccess()), permissions: 'admin' }),

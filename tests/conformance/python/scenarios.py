@@ -610,6 +610,18 @@ def own_certificate():
     return Scenario({"expiration-event-in": ["30", "7"]})
 
 
+@scenario("gateway-get-config", "gateway-get-defaults")
+def own_configuration():
+    own_cluster()
+    return Scenario({})
+
+
+@scenario("gateway-update-defaults")
+def own_defaults():
+    own_cluster()
+    return Scenario({"key": "Default", "hvp-route-version": 2, "event-on-status-change": "true"})
+
+
 # Where it sends the audit log; switched off, as nobody is there to take it.
 
 with open(os.path.join(os.path.dirname(__file__), "..", "log-targets.json"),

@@ -4,6 +4,7 @@ mod allowed_access;
 mod apply_owner_order;
 mod create_allowed_access;
 mod create_k8s_auth_config;
+mod defaults;
 mod delete_allowed_access;
 mod delete_gateway_cluster;
 mod delete_k8s_auth_config;
@@ -11,6 +12,8 @@ mod demote;
 mod describe_key_fragments;
 mod download_customer_fragments;
 mod get_allowed_access;
+mod get_config;
+mod get_defaults;
 mod get_k8s_auth_config;
 mod get_ldap_auth_config;
 mod get_offline_policy;
@@ -21,7 +24,9 @@ mod list_gateways;
 mod log_forwarding;
 mod promote;
 mod standing;
+mod rekey_config;
 mod update_allowed_access;
+mod update_defaults;
 mod update_k8s_auth_config;
 mod update_ldap_auth_config;
 mod update_offline_policy;
@@ -48,6 +53,10 @@ static COMMANDS: &[&ApiCommand] = &[
     &get_allowed_access::COMMAND,
     &update_allowed_access::COMMAND,
     &delete_allowed_access::COMMAND,
+    &get_config::COMMAND,
+    &get_defaults::COMMAND,
+    &update_defaults::COMMAND,
+    &rekey_config::COMMAND,
     &list_customer_fragments::COMMAND,
     &download_customer_fragments::COMMAND,
     &apply_owner_order::COMMAND,

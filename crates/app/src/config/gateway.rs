@@ -6,6 +6,7 @@ use clap::{ArgMatches, Command};
 use keysherd_crypto::sign::PublicKey;
 
 use super::addresses::{self, ManagerAddresses};
+use super::carry;
 use super::confinement;
 use super::enroll;
 use super::owner_key::{owner_key, owner_option};
@@ -68,6 +69,7 @@ pub(crate) fn command() -> Command {
             looking("doctor").about("Try everything this gateway needs; say what fails, and why."),
         )
         .subcommand(enroll::command())
+        .subcommands(carry::commands())
 }
 
 fn looking(name: &'static str) -> Command {
@@ -99,7 +101,7 @@ fn setup_options() -> Command {
         ))
 }
 
-fn run_options(command: Command) -> Command {
+pub(super) fn run_options(command: Command) -> Command {
     serving(common(command))
         .arg(owner_option())
         .arg(addresses::control_option("Where control is; repeatable"))
@@ -136,7 +138,10 @@ impl GatewaySettings {
         Self::read(&Settings::load(&looking("doctor"), flags)?, env)
     }
 
-    fn read(settings: &Settings<'_>, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, Exit> {
+    pub(super) fn read(
+        settings: &Settings<'_>,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, Exit> {
         let data_dir = settings.data_dir("gateway", env)?;
         let serving = ServingSettings::load(settings, env)?;
         let config = Self {

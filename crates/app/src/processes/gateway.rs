@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use keysherd_api::{Limited, PublicCertificate};
+use keysherd_api::{Limited, NoCertificate, PublicCertificate};
 use keysherd_base::{AccountId, ClockHandle, RngHandle, SystemClock};
 use keysherd_crypto::random::SystemRng;
 use keysherd_crypto::sign::{PublicKey, SigningKey};
@@ -23,6 +23,7 @@ use crate::config::gateway::GatewaySettings;
 use crate::customer_fragments;
 use crate::customer_fragments::source::FragmentSource;
 use crate::exit::Exit;
+use crate::roles::carrier::Carrier;
 use crate::roles::certificate::Certificate;
 use crate::roles::files::DataDir;
 use crate::roles::gateway::{self, GatewayParts, GatewayRole, JOURNAL_DRAIN};
@@ -197,31 +198,56 @@ impl Joining {
         (key_cache_seconds, cache): (i64, CacheSettings),
         (cluster, certificate): (Option<ClusterParts>, Arc<dyn PublicCertificate>),
     ) -> Result<Joined, Exit> {
-        let Self { instance, trusted, channel, poll, remotes, clock, rng, home, .. } = self;
-        remotes.follow(&bundle);
-        let role = GatewayRole::open(GatewayParts {
-            plane: Arc::new(RemotePlane::new(channel)),
-            instance,
+        let (trusted, remotes) = (self.trusted.clone(), self.remotes.clone());
+        let (parts, poll) = self.parts(bundle, fragments, cluster, certificate);
+        let role = GatewayRole::open(GatewayParts { key_cache_seconds, cache, ..parts })?;
+        let followed = trusted.clone();
+        let pinned = BTreeMap::new();
+        let gateway = role.gateway.clone();
+        let follower = Follower { trusted, poll, remotes, gateway, pinned };
+        Ok(Joined { role, followed, follower })
+    }
+}
+
+impl Joining {
+    /// Starts what only carries the cluster's configuration, with the bundle that names it.
+    pub(super) fn carrier(
+        self,
+        bundle: Arc<PinnedBundle>,
+        fragments: Arc<CustomerFragments>,
+        cluster: Option<ClusterParts>,
+    ) -> Result<Carrier, Exit> {
+        Carrier::open(self.parts(bundle, fragments, cluster, Arc::new(NoCertificate)).0)
+    }
+
+    /// What a gateway is opened with, without a cache, and the way to newer bundles.
+    fn parts(
+        self,
+        bundle: Arc<PinnedBundle>,
+        fragments: Arc<CustomerFragments>,
+        cluster: Option<ClusterParts>,
+        certificate: Arc<dyn PublicCertificate>,
+    ) -> (GatewayParts, BundlePoll) {
+        self.remotes.follow(&bundle);
+        let parts = GatewayParts {
+            plane: Arc::new(RemotePlane::new(self.channel)),
+            instance: self.instance,
             bundle,
-            links: remotes.links(),
-            clock,
-            rng,
+            links: self.remotes.links(),
+            clock: self.clock,
+            rng: self.rng,
             fragments,
-            key_cache_seconds,
-            cache,
-            home,
+            key_cache_seconds: 0,
+            cache: CacheSettings::default(),
+            home: self.home,
             strict: self.strict,
             certificate,
             lends_identity_to: self.lends_identity_to.clone(),
             rewraps_per_second: self.rewraps_per_second,
             cluster,
             egress: self.egress,
-        })?;
-        let followed = trusted.clone();
-        let pinned = BTreeMap::new();
-        let gateway = role.gateway.clone();
-        let follower = Follower { trusted, poll, remotes, gateway, pinned };
-        Ok(Joined { role, followed, follower })
+        };
+        (parts, self.poll)
     }
 }
 
@@ -306,7 +332,7 @@ impl Follower {
 }
 
 /// The address that control sees, or would without translation on the way.
-async fn own_address(controls: &[String]) -> IpAddr {
+pub(super) async fn own_address(controls: &[String]) -> IpAddr {
     for control in controls {
         if let Some(own) = keysherd_link::own_address(control).await {
             return own;
@@ -315,7 +341,7 @@ async fn own_address(controls: &[String]) -> IpAddr {
     IpAddr::from([127, 0, 0, 1])
 }
 
-async fn open_fragments(settings: &GatewaySettings) -> Arc<CustomerFragments> {
+pub(super) async fn open_fragments(settings: &GatewaySettings) -> Arc<CustomerFragments> {
     let module = settings.serving.fragment_module.clone();
     customer_fragments::open(&settings.serving.customer_fragments, module).await
 }

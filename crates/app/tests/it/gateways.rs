@@ -1,7 +1,9 @@
 //! Gateways as clusters: instances sign in as themselves, are seen running and down, and come back.
 
 mod access;
+mod carrying;
 mod configs;
+mod defaults;
 mod forwarding;
 mod listener;
 mod standby;

@@ -28,6 +28,7 @@ mod krb5_conf;
 mod tests;
 
 use config::KerberosConfig;
+pub use config::KerberosShown;
 
 const UNIQUE_IDENTIFIER: Field<Text> = Field::text(
     "unique-identifier",
@@ -55,7 +56,7 @@ const KRB5_CONF_DATA: Field<Text> = Field::text("krb5-conf-data", FETCHING);
 const FETCHING: &str = "Refused: the client gets its own ticket and gives kerberos-token.";
 
 /// Under which the gateway's configurations are kept, by access id.
-pub(crate) const KERBEROS_CONFIG: &str = "kerberos";
+pub const KERBEROS_CONFIG: &str = "kerberos";
 const PRINCIPAL: &str = "principal";
 const GROUPS: &str = "groups";
 /// Most gateways of one method: each login tries their keys.

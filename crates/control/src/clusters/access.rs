@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use keysherd_audit::{Param, action};
 use keysherd_base::limits::{DESCRIPTION_BYTES_MAX, GATEWAY_ACCESS_MAX, TAG_BYTES_MAX};
-use keysherd_base::{AccessId, Fault};
+use keysherd_base::{AccessId, Fault, ItemId};
 use keysherd_domain::cluster::Cluster;
 use keysherd_domain::gateway_access::{GatewayAccess, GatewayPermission};
 use keysherd_plane::gateway_access::{
@@ -52,6 +52,55 @@ impl Control {
     }
 }
 
+/// What `who` may configure of the gateway that asks.
+pub(super) fn permissions(
+    q: &dyn Query,
+    cluster: Option<&Cluster>,
+    who: &Principal,
+) -> Result<Vec<GatewayPermission>, Fault> {
+    let all = match cluster {
+        Some(cluster) if !who.is_admin() => stored::of_cluster(q, cluster.id, GATEWAY_ACCESS_MAX)?,
+        _ => Vec::new(),
+    };
+    let granted = |permission| {
+        who.is_admin()
+            || all.iter().any(|access| access.grants(who.access_id(), &who.claims, permission))
+    };
+    let known = GatewayPermission::ALL.iter().map(|(_, permission)| *permission);
+    Ok(known.filter(|permission| granted(*permission)).collect())
+}
+
+/// All allowed accesses of a cluster, each with the kind of its auth method.
+pub(super) fn all(
+    q: &dyn Query,
+    cluster: i64,
+    directory: &AccountDirectory,
+) -> Result<Vec<GatewayAccessView>, Fault> {
+    let all = stored::of_cluster(q, cluster, GATEWAY_ACCESS_MAX)?;
+    let view = |access: GatewayAccess| {
+        let access_type = kind_of(directory, &access.access_id).ok();
+        GatewayAccessView { access, access_type }
+    };
+    Ok(all.into_iter().map(view).collect())
+}
+
+/// The default key that a gateway names for its cluster, if that is a cluster of the caller's
+/// account: the defaults of others' clusters are not theirs.
+///
+/// # Errors
+/// Only when the store is broken.
+pub(crate) fn cluster_key(
+    q: &dyn Query,
+    gateway: &GatewayIdentity,
+    who: &Principal,
+    named: Option<ItemId>,
+) -> Result<Option<ItemId>, Fault> {
+    match named {
+        Some(id) => Ok(cluster_of(q, gateway, who)?.map(|_| id)),
+        None => Ok(None),
+    }
+}
+
 /// Whether `who` has `permission` over a cluster by one of its allowed accesses.
 pub(super) fn grants(
     q: &dyn Query,
@@ -64,7 +113,7 @@ pub(super) fn grants(
 }
 
 /// The cluster of the caller's account that a gateway is in.
-fn cluster_of(
+pub(super) fn cluster_of(
     q: &dyn Query,
     gateway: &GatewayIdentity,
     who: &Principal,
@@ -74,7 +123,7 @@ fn cluster_of(
     Ok(cluster.filter(|cluster| cluster.account == who.account))
 }
 
-fn own_cluster(
+pub(super) fn own_cluster(
     q: &dyn Query,
     gateway: &GatewayIdentity,
     who: &Principal,

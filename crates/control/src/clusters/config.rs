@@ -3,6 +3,7 @@
 use keysherd_audit::{Param, action};
 use keysherd_base::Fault;
 use keysherd_crypto::permit::Class;
+use keysherd_domain::cluster::Cluster;
 use keysherd_plane::clusters::ClusterConfigPut;
 use keysherd_plane::grants::KeyRef;
 use keysherd_plane::items::SealedValue;
@@ -31,10 +32,11 @@ pub(crate) async fn put(
     message: ClusterConfigPut,
 ) -> Result<Done, Fault> {
     let who = control.principal(caller).await?;
-    let params = vec![
+    let mut params = vec![
         Param::public("gateway_cluster", message.cluster.to_string()),
         Param::public("version", message.version.to_string()),
     ];
+    params.extend(message.key.as_ref().map(|key| Param::public("key", key.to_string())));
     let draft = audit_draft(caller, &who, action::UPDATE_GATEWAY_CONFIG, "", params);
     let (spki, now) = (gateway.spki_sha256, control.now());
     let job = move |tx: &Tx| {
@@ -52,7 +54,7 @@ fn keep(
     message: ClusterConfigPut,
     now: keysherd_base::Timestamp,
 ) -> Result<Done, Fault> {
-    let ClusterConfigPut { version, value, .. } = message;
+    let ClusterConfigPut { version, value, key: named, .. } = message;
     let cluster = own(tx, who, message.cluster)?;
     if value.unconfirmed {
         return Err(Fault::bad_request(
@@ -75,7 +77,13 @@ fn keep(
     sealed::check(&value.ciphertext, &sealing)?;
     let account = account_now(tx, who.account)?;
     let chooser = Chooser { q: tx, who, account: &account, now };
-    chooser.recheck_choice(cluster.protection_key, &value.key)?;
+    match &named {
+        None => chooser.recheck_choice(cluster.protection_key, &value.key)?,
+        Some(named) => {
+            let protection_key = chooser.recheck_new(Some(named), None, &value.key)?.item;
+            stored::update(tx, &Cluster { protection_key, ..cluster.clone() })?;
+        }
+    }
     let KeyRef { key_id, version: key_version, customer_fragment } = value.key;
     let key = stored::ConfigKey { key_id, version: key_version, customer_fragment };
     let SealedValue { ciphertext, name_tag, .. } = value;

@@ -19,6 +19,7 @@ use crate::testing::{STRANGER, World, item, kind};
 
 mod access;
 mod leases;
+mod show;
 
 const FIRST: GatewayIdentity = GatewayIdentity { spki_sha256: [1; 32] };
 const SECOND: GatewayIdentity = GatewayIdentity { spki_sha256: [2; 32] };
@@ -249,7 +250,7 @@ async fn granted(world: &World, token: &str, wish: Wish) -> Result<Granted, keys
 
 fn next(cluster: i64, replaces: u32) -> Wish {
     let path = item("/.gateway-clusters/p-0123456789ab.prod");
-    let target = WriteTarget::GatewayCluster { cluster, path, replaces };
+    let target = WriteTarget::GatewayCluster { cluster, path, replaces, key: None };
     Wish::Write { target, salt: fresh_salt() }
 }
 
@@ -278,6 +279,7 @@ async fn a_configuration_is_the_cluster_s_own_and_follows_the_one_before() {
         cluster,
         version,
         value: value.clone(),
+        key: None,
     };
     // Not by another gateway, not by another access id, not another version's, not unconfirmed.
     assert_eq!(kind(world.at(SECOND, &token, put(1, &value)).await), FaultKind::Forbidden);
@@ -325,7 +327,7 @@ async fn a_new_configuration_wakes_whoever_waits_for_one() {
     let asked = tokio::spawn(async move { plane.ask(caller, waiting).await });
     let place = granted(&world, &token, next(cluster, 0)).await.unwrap();
     let (version, value) = sealed(&world, &place);
-    let put = ClusterConfigPut { cluster, version, value };
+    let put = ClusterConfigPut { cluster, version, value, key: None };
     world.at(FIRST, &token, put).await.unwrap();
     assert_eq!(asked.await.unwrap().unwrap().version, 1);
 }

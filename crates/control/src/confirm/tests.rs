@@ -20,6 +20,7 @@ async fn written(world: &World, path: &str, unconfirmed: bool) -> Place {
         path: message.path.clone(),
         uid: message.uid,
         protection_key: None,
+        cluster_key: None,
     };
     let place = world.place(&world.admin, target).await.unwrap();
     message.value = world.seal(&place, Class::SecretItem);

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use keysherd_base::{Fault, ItemId, Timestamp};
+use keysherd_base::{Fault, ItemId, ItemPath, Timestamp};
 use keysherd_crypto::permit::{Class, Op, PermitEntry};
 use keysherd_domain::cluster::config_path;
 use keysherd_domain::item::{ItemKind, SecretKind, ValueFormat};
@@ -79,12 +79,13 @@ impl Batch {
     }
 }
 
-/// Where the configuration after the version `replaces` goes. Nothing can exist under it yet.
+/// Where the configuration after the version `replaces` goes, under another key if one is named.
+/// Nothing can exist under it yet.
 pub(super) fn next_config(
     q: &dyn Query,
     who: &Principal,
-    cluster: i64,
-    replaces: u32,
+    (cluster, replaces): (i64, u32),
+    key: Option<&ItemPath>,
     now: Timestamp,
 ) -> Result<Place, Fault> {
     let cluster = own(q, who, cluster)?;
@@ -99,7 +100,10 @@ pub(super) fn next_config(
     })?;
     let account = account_now(q, who.account)?;
     let chooser = Chooser { q, who, account: &account, now };
-    let protection = chooser.of_item_or_default(cluster.protection_key)?;
+    let protection = match key {
+        Some(key) => chooser.for_new(Some(key))?,
+        None => chooser.of_item_or_default(cluster.protection_key)?,
+    };
     Ok(Place {
         uid: cluster.uid,
         version,

@@ -179,6 +179,7 @@ async fn a_write_takes_create_or_update_and_a_free_path() {
         path: item(path),
         uid: keysherd_base::Uid(fresh_salt()[..16].try_into().unwrap()),
         protection_key: None,
+        cluster_key: None,
     };
     for (token, target, expect) in [
         (&creator, new("/a/two"), None),

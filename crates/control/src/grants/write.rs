@@ -5,7 +5,7 @@
 //! overwritten version must get another salt than it has.
 
 use keysherd_audit::action;
-use keysherd_base::{Fault, ItemPath, Timestamp, Uid};
+use keysherd_base::{Fault, ItemId, ItemPath, Timestamp, Uid};
 use keysherd_crypto::permit::{Class, Op, PermitEntry};
 use keysherd_domain::item::{ItemState, ValueFormat};
 use keysherd_domain::role::Capability;
@@ -14,6 +14,7 @@ use keysherd_store::key_rotations::{self, RotationState};
 use keysherd_store::{Query, item_versions, items as stored, keys};
 
 use super::Batch;
+use crate::clusters::access;
 use crate::control::Control;
 use crate::items::cache::key_of;
 use crate::items::create::FIRST_VERSION;
@@ -57,8 +58,9 @@ impl Batch {
     ) -> Result<Granted, Fault> {
         let now = self.now;
         let place = control.store.read(|reader| match target {
-            WriteTarget::NewSecret { path, uid, protection_key } => {
-                new_secret(reader, who, &path, uid, protection_key.as_ref(), now)
+            WriteTarget::NewSecret { path, uid, protection_key, cluster_key } => {
+                let cluster_key = access::cluster_key(reader, &self.at, who, cluster_key)?;
+                new_secret(reader, who, (&path, uid), (protection_key.as_ref(), cluster_key), now)
             }
             WriteTarget::NewValue { path, protection_key, keep_previous, expected_version } => {
                 let value = NewValue { path, protection_key, keep_previous, expected_version };
@@ -71,8 +73,8 @@ impl Batch {
             WriteTarget::RotatedSealedKey { path, key } => {
                 rotated_sealed_key(reader, who, &path, key, now)
             }
-            WriteTarget::GatewayCluster { cluster, path: _, replaces } => {
-                super::cluster::next_config(reader, who, cluster, replaces, now)
+            WriteTarget::GatewayCluster { cluster, path: _, replaces, key } => {
+                super::cluster::next_config(reader, who, (cluster, replaces), key.as_ref(), now)
             }
             WriteTarget::SameValue { path, version } => {
                 same_value(reader, who, &path, version, &salt, now)
@@ -111,9 +113,8 @@ pub(super) fn recorded_as(target: &WriteTarget) -> (&'static str, &ItemPath) {
 fn new_secret(
     q: &dyn Query,
     who: &Principal,
-    path: &ItemPath,
-    uid: Uid,
-    protection_key: Option<&ItemPath>,
+    (path, uid): (&ItemPath, Uid),
+    (protection_key, cluster_key): (Option<&ItemPath>, Option<ItemId>),
     now: Timestamp,
 ) -> Result<Place, Fault> {
     check_place(q, who, path, now)?;
@@ -121,7 +122,8 @@ fn new_secret(
         return Err(used_identity(path));
     }
     let account = account_now(q, who.account)?;
-    let protection = Chooser { q, who, account: &account, now }.for_new(protection_key)?;
+    let chooser = Chooser { q, who, account: &account, now };
+    let protection = chooser.for_new_secret(protection_key, cluster_key)?;
     Ok(Place {
         uid,
         version: FIRST_VERSION,

@@ -15,7 +15,9 @@ use super::protection::{Chooser, Protection};
 use super::sealed::{self, Sealing};
 use super::{account_now, actor, check, item_param};
 use crate::audit::audit_draft;
+use crate::clusters::access;
 use crate::control::Control;
+use crate::gateways::GatewayIdentity;
 use crate::rotation;
 use crate::session::Principal;
 
@@ -30,8 +32,9 @@ pub(crate) const FIRST_VERSION: u32 = 1;
 /// parameter that is not as it should be.
 pub(crate) async fn create(
     control: &Control,
+    gateway: &GatewayIdentity,
     caller: &Caller,
-    message: SecretCreate,
+    mut message: SecretCreate,
 ) -> Result<SecretCreateReply, Fault> {
     let who = control.principal(caller).await?;
     let mut params = vec![item_param(&message.path)];
@@ -39,6 +42,9 @@ pub(crate) async fn create(
     params.extend(named.map(|key| Param::public("protection_key", key.to_string())));
     let item_type = ItemKind::StaticSecret.type_name();
     let draft = audit_draft(caller, &who, action::CREATE_ITEM, item_type, params);
+    message.cluster_key = control
+        .store
+        .read(|reader| access::cluster_key(reader, gateway, &who, message.cluster_key))?;
     let plan = plan(who, message, control.now());
     control.change(draft, plan).await
 }
@@ -77,7 +83,8 @@ fn insert(
     let account = account_now(tx, who.account)?;
     let warnings = check::root_path(&item.path, &account)?;
     let chooser = Chooser { q: tx, who, account: &account, now };
-    let protection = chooser.recheck_new(message.protection_key.as_ref(), &message.value.key)?;
+    let (named, of_cluster) = (message.protection_key.as_ref(), message.cluster_key);
+    let protection = chooser.recheck_new(named, of_cluster, &message.value.key)?;
     item.protection_key = protection.item;
     item.delete_protection = protects(message.delete_protection, &account);
     item.id = stored::insert(tx, &item)?;

@@ -49,6 +49,22 @@ impl Chooser<'_> {
         }
     }
 
+    /// The key of a new secret. `cluster_key` is the default key of the cluster that the gateway
+    /// is in: whoever configures the cluster chose it, so the caller needs no right to it.
+    ///
+    /// # Errors
+    /// As [`Self::for_new`]; [`Fault::conflict`] when the default key of the cluster is gone.
+    pub(crate) fn for_new_secret(
+        &self,
+        named: Option<&ItemPath>,
+        cluster_key: Option<ItemId>,
+    ) -> Result<Protection, Fault> {
+        match (named, cluster_key) {
+            (None, Some(id)) => self.of_cluster(id),
+            _ => self.for_new(named),
+        }
+    }
+
     /// The key of a new value of an item.
     ///
     /// # Errors
@@ -98,16 +114,17 @@ impl Chooser<'_> {
         self.accepted(protection, key)?.ok_or_else(changed)
     }
 
-    /// Checks the choice a grant made for a new item.
+    /// Checks the choice a grant made for a new secret.
     ///
     /// # Errors
     /// As [`Self::recheck`].
     pub(crate) fn recheck_new(
         &self,
         named: Option<&ItemPath>,
+        cluster_key: Option<ItemId>,
         key: &KeyRef,
     ) -> Result<Protection, Fault> {
-        let protection = self.for_new(named)?;
+        let protection = self.for_new_secret(named, cluster_key)?;
         self.accepted(protection, key)?.ok_or_else(changed)
     }
 
@@ -165,6 +182,24 @@ impl Chooser<'_> {
         }
         check_unlocked(&key, self.who, Use::Read, self.now)?;
         Ok(Protection { item: Some(key.id), key: usable(&key)? })
+    }
+
+    fn of_cluster(&self, id: ItemId) -> Result<Protection, Fault> {
+        let settings = &self.account.settings;
+        if settings.lock_default_key && settings.default_key != Some(id) {
+            return Err(Fault::forbidden(
+                "the account prescribes its default key, and the cluster of this gateway has \
+                 another one; give the cluster none with gateway-update-defaults --key Default",
+            )
+            .with_code("DefaultKeyLocked"));
+        }
+        let key = stored::by_id(self.q, self.account.id, id)?.ok_or_else(|| {
+            Fault::conflict(
+                "the default key of this gateway's cluster does not exist any more; choose \
+                 another one with gateway-update-defaults",
+            )
+        })?;
+        Ok(Protection { item: Some(id), key: usable(&key)? })
     }
 
     fn by_id(&self, id: ItemId) -> Result<Item, Fault> {

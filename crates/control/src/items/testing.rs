@@ -75,6 +75,7 @@ pub(crate) fn secret(path: &str) -> SecretCreate {
         description: String::new(),
         tags: Vec::new(),
         protection_key: None,
+        cluster_key: None,
         max_versions: None,
         delete_protection: None,
         websites: Vec::new(),
@@ -165,6 +166,7 @@ impl World {
             path: message.path.clone(),
             uid: message.uid,
             protection_key: message.protection_key.clone(),
+            cluster_key: message.cluster_key,
         };
         let place = self.place(token, target).await?;
         message.value = self.seal(&place, Class::SecretItem);

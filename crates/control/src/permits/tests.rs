@@ -257,7 +257,8 @@ async fn a_write_is_never_permitted_for_what_exists() {
     let user = ["/a/* create,update", "/keys/* create"];
     let user = world.user("user", &crate::items::testing::rules(&user)).await;
     let path: ItemPath = item("/a/new");
-    let new = WriteTarget::NewSecret { path: path.clone(), uid, protection_key: None };
+    let (protection_key, cluster_key) = (None, None);
+    let new = WriteTarget::NewSecret { path: path.clone(), uid, protection_key, cluster_key };
     let sealed = WriteTarget::NewSealedKey {
         path: item("/keys/new"),
         key_id: siv.uid,

@@ -25,6 +25,14 @@ pub fn certificate_validity_der(der: &[u8]) -> Option<(Timestamp, Timestamp)> {
     Some((timestamp(validity.not_before.timestamp()), timestamp(validity.not_after.timestamp())))
 }
 
+/// The common name of the first certificate in a PEM text; `None` when it has none.
+pub fn certificate_common_name(pem: &str) -> Option<String> {
+    let der = der_of_pem(pem)?;
+    let certificate = parse(&der)?;
+    let name = certificate.subject().iter_common_name().next()?.as_str().ok()?;
+    Some(name.to_owned())
+}
+
 /// The DER of the first certificate in a PEM text; `None` when it begins with none. Nothing about
 /// it is verified.
 pub fn certificate_der(pem: &str) -> Option<Vec<u8>> {

@@ -6,11 +6,14 @@ use super::*;
 use crate::account::AccountSettings;
 use crate::auth_method::{IpNetwork, MethodDetail, MethodShared, SecondFactor};
 use crate::claims::SubClaims;
+use crate::gateway_access::GatewayPermission;
 use crate::guard_rails::{Policy, Rail};
 use crate::role::{Capabilities, Capability, Rule, RuleKind};
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
 const DAY: i64 = 86_400;
+/// The access id of the method with number 2.
+const PEOPLE: &str = "p-bbbbbbbbbbbbbb";
 
 fn account() -> Account {
     Account {
@@ -27,7 +30,7 @@ fn method(id: i64, path: &str, detail: MethodDetail) -> AuthMethod {
     AuthMethod {
         id,
         account: AccountId(Uid([1; 16])),
-        access_id: AccessId::parse("p-aaaaaaaaaaaaaa").unwrap(),
+        access_id: AccessId::parse(if id == 2 { PEOPLE } else { "p-aaaaaaaaaaaaaa" }).unwrap(),
         path: ItemPath::parse(path).unwrap(),
         shared: MethodShared::default(),
         detail,
@@ -105,7 +108,43 @@ fn estate(
         owner_has_second_factor: true,
         owner_sealed: true,
         owner_signed_in: None,
+        gateways: Vec::new(),
         now: NOW,
+    }
+}
+
+/// A gateway cluster that bearers of the method `access_id` may configure.
+fn cluster_open_to(name: &str, access_id: &str, team: Option<&str>, all: bool) -> GatewayEstate {
+    let access_id = AccessId::parse(access_id).unwrap();
+    let mut sub_claims = SubClaims::default();
+    if let Some(team) = team {
+        sub_claims.set("team", team);
+    }
+    let permission = if all { GatewayPermission::Admin } else { GatewayPermission::K8sAuth };
+    GatewayEstate {
+        cluster: Cluster {
+            id: 1,
+            uid: Uid([3; 16]),
+            account: AccountId(Uid([1; 16])),
+            access_id: access_id.clone(),
+            name: name.to_owned(),
+            display_name: name.to_owned(),
+            url: String::new(),
+            protection_key: None,
+            created: NOW,
+        },
+        allowed: vec![GatewayAccess {
+            id: 1,
+            cluster: 1,
+            name: "ops".to_owned(),
+            access_id,
+            description: String::new(),
+            sub_claims,
+            case_sensitive: true,
+            permissions: vec![permission],
+            created: NOW,
+            modified: NOW,
+        }],
     }
 }
 
@@ -124,12 +163,14 @@ fn good() -> Estate {
         rule(RuleKind::Item, "/unit/*", &read),
         rule(RuleKind::Search, "/self", &[Capability::Read]),
     ];
-    estate(
+    let of_account = estate(
         account,
         vec![method(1, "/owner", email(30)), people, robot],
         vec![role(1, "/admin", true, Vec::new()), role(2, "/work", false, work)],
         vec![assoc(1, 1, None), assoc(1, 2, Some("admins")), assoc(2, 3, None)],
-    )
+    );
+    let gateways = vec![cluster_open_to("prod", PEOPLE, Some("ops"), false)];
+    Estate { gateways, ..of_account }
 }
 
 fn bad() -> Estate {
@@ -178,6 +219,7 @@ fn bad() -> Estate {
         owner_has_second_factor: false,
         owner_sealed: false,
         owner_signed_in: Some(NOW.plus_seconds(-DAY)),
+        gateways: vec![cluster_open_to(crate::cluster::DEFAULT_NAME, PEOPLE, None, true)],
         ..estate(account, methods, roles, assocs)
     }
 }

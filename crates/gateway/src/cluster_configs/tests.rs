@@ -1,6 +1,7 @@
 //! What edits make of a document. That gateways share one is tested with whole processes.
 
-use keysherd_base::{Secret, Uid};
+use keysherd_api::Config;
+use keysherd_base::{AccessId, Secret, Uid};
 
 use super::*;
 

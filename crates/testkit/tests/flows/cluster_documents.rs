@@ -1,17 +1,18 @@
 //! What a gateway takes for the configuration of its cluster, when control says otherwise.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use keysherd_api::commands::OwnCredential;
 use keysherd_api::{Config, Configs};
-use keysherd_base::{AccessId, AccountId, Fault, ItemPath, Secret, Uid};
+use keysherd_base::{AccessId, AccountId, Fault, FaultKind, ItemPath, Secret, Uid};
+use keysherd_crypto::envelope::Envelope;
 use keysherd_crypto::random::SystemRng;
 use keysherd_domain::cluster::config_path;
 use keysherd_gateway::{ClusterConfigs, ConfigStore, Membership, MembershipConfig, Proof};
 use keysherd_plane::clusters::ClusterConfigPut;
-use keysherd_plane::grants::{GrantedItem, WriteTarget};
-use keysherd_plane::{GatewayReply, Reply};
+use keysherd_plane::grants::{Granted, GrantedItem, GrantedVersion, WriteTarget};
+use keysherd_plane::{GatewayReply, ItemReply, Reply};
 use keysherd_testkit::{Rig, Settings};
 use serde_json::{Value, json};
 
@@ -90,10 +91,12 @@ impl Member {
     async fn stored_elsewhere(&self, replaces: u32, document: &Value) {
         let ctx = self.membership.ctx("gateway-update-config").await.unwrap();
         let cluster = self.membership.joined().unwrap().cluster;
-        let target = WriteTarget::GatewayCluster { cluster, path: self.path(), replaces };
+        let target =
+            WriteTarget::GatewayCluster { cluster, path: self.path(), replaces, key: None };
         let text = Secret::new(document.to_string().into_bytes());
         let sealed = self.rig.services.crypt.seal(&ctx, target, text).await.unwrap();
-        let put = ClusterConfigPut { cluster, version: sealed.version, value: sealed.value };
+        let (version, value) = (sealed.version, sealed.value);
+        let put = ClusterConfigPut { cluster, version, value, key: None };
         ctx.ask(put).await.unwrap();
     }
 
@@ -229,4 +232,104 @@ async fn an_older_configuration_does_not_come_back() {
     member.until("the truth to arrive", || said() == Some(1)).await;
     member.stored_elsewhere(1, &document(&[])).await;
     member.until("the entry to be gone", || member.body().is_none()).await;
+}
+
+/// What control stores of the document, as it goes by.
+#[derive(Default)]
+struct Tap(Mutex<Vec<GrantedVersion>>);
+
+impl Tap {
+    fn on(rig: &Rig) -> Arc<Self> {
+        let tap = Arc::new(Self::default());
+        let seen = tap.clone();
+        rig.plane.tamper(move |_, reply| {
+            let Reply::Items(ItemReply::Grant(reply)) = reply else { return };
+            for granted in reply.outcomes.iter().flatten() {
+                if let Granted::Read(items) = &granted.granted {
+                    let versions = items.iter().flat_map(|item| item.versions.clone());
+                    seen.0.lock().unwrap().extend(versions);
+                }
+            }
+        });
+        tap
+    }
+
+    fn newest(&self) -> GrantedVersion {
+        self.0.lock().unwrap().iter().max_by_key(|it| it.version).unwrap().clone()
+    }
+}
+
+/// Sealed anew, the document is under another key, and opens with nothing that opened it before.
+#[tokio::test]
+async fn a_document_that_is_sealed_anew_opens_with_nothing_that_opened_it_before() {
+    let member = Member::new().await;
+    let (rig, account) = (&member.rig, member.rig.account);
+    rig.call("create-dfc-key", json!({"name": "/keys/gw", "alg": "AES256GCM"})).await.unwrap();
+    rig.call("create-dfc-key", json!({"name": "/keys/cbc", "alg": "AES256CBC"})).await.unwrap();
+    member.configs.put(member.config(account, "ours"), None).await.unwrap();
+    let tap = Tap::on(rig);
+    read_as_document(&member).await.unwrap();
+    let before = tap.newest();
+    // Under a key that the gateways may not read, or that protects nothing, it is not sealed.
+    let key = |path: &str| Some(ItemPath::parse(path).unwrap());
+    for bad in ["/keys/gw", "/keys/cbc", "/keys/none"] {
+        member.configs.reseal(account, key(bad)).await.unwrap_err();
+        assert_eq!(member.configs.version(), 1, "{bad}");
+    }
+    rig.call("create-role", json!({"name": "/gateways"})).await.unwrap();
+    let rule = json!({
+        "role-name": "/gateways", "path": "/keys/*", "capability": ["read"],
+        "rule-type": "item-rule",
+    });
+    rig.call("set-role-rule", rule).await.unwrap();
+    let assoc = json!({"role-name": "/gateways", "am-name": "/gateways/prod"});
+    rig.call("assoc-role-am", assoc).await.unwrap();
+    assert_eq!(member.configs.reseal(account, key("/keys/gw")).await.unwrap(), 2);
+    read_as_document(&member).await.unwrap();
+    let after = tap.newest();
+    assert_eq!((before.version, after.version), (1, 2));
+    assert_ne!(before.key.key_id, after.key.key_id);
+    let [old, new] = [&before, &after].map(|it| Envelope::parse(&it.ciphertext).unwrap());
+    // An envelope opens under the one payload key that it commits to, and no other.
+    assert_ne!(old.payload_commitment(), new.payload_commitment());
+    assert_eq!(member.body().as_deref(), Some("ours"));
+    // It stays under that key.
+    member.configs.put(member.config(account, "next"), Some("mine")).await.unwrap();
+    read_as_document(&member).await.unwrap();
+    assert_eq!(tap.newest().key.key_id, after.key.key_id);
+    // Without another key: the same one, and a payload key of its own all the same.
+    assert_eq!(member.configs.reseal(account, None).await.unwrap(), 4);
+    read_as_document(&member).await.unwrap();
+    let again = tap.newest();
+    assert_eq!(again.key.key_id, after.key.key_id);
+    let again = Envelope::parse(&again.ciphertext).unwrap();
+    assert_ne!(again.payload_commitment(), new.payload_commitment());
+}
+
+/// Somebody changes the document while it is sealed anew: their change is not lost, and whoever
+/// wanted another key is told.
+#[tokio::test]
+async fn sealing_anew_does_not_swallow_a_change_at_the_same_time() {
+    let member = Member::new().await;
+    let account = member.rig.account;
+    member.configs.put(member.config(account, "ours"), None).await.unwrap();
+    // The gateway does not hear of what another one of the cluster stores.
+    member.rig.plane.tamper(|_, reply| {
+        if let Reply::Gateways(GatewayReply::ClusterSync(reply)) = reply {
+            reply.version = 1;
+        }
+    });
+    let theirs = document(&[member.entry(account, "theirs")]);
+    member.stored_elsewhere(1, &theirs).await;
+    let refused = member.configs.reseal(account, None).await.unwrap_err();
+    assert_eq!(refused.kind(), FaultKind::Conflict, "{refused:?}");
+    assert_eq!(member.body().as_deref(), Some("theirs"));
+    member.rig.plane.be_honest();
+    member
+        .until("the truth to arrive", || {
+            member.membership.joined().is_some_and(|joined| joined.version == 2)
+        })
+        .await;
+    assert_eq!(member.configs.reseal(account, None).await.unwrap(), 3);
+    assert_eq!(member.body().as_deref(), Some("theirs"));
 }

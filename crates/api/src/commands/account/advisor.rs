@@ -1,8 +1,9 @@
 //! `advisor`: judges the account and this gateway by good practice.
 
-use keysherd_base::Fault;
+use keysherd_base::{AccountId, Fault};
 use keysherd_domain::advice::{Advice, Check, Place, Verdict};
 use keysherd_plane::advice::Advise;
+use keysherd_plane::configs::GatewayConfigure;
 use keysherd_wire::{Access, Answer, Args, Body, Command, Field, Flag, Show, Spec};
 use serde::Serialize;
 
@@ -10,6 +11,7 @@ use crate::commands::ApiCommand;
 use crate::crypt::HeldFragment;
 use crate::ctx::Ctx;
 use crate::fields::SESSION;
+use crate::offline::{OfflinePolicy, policies_of};
 
 const ALL: Field<Flag> = Field::flag("all", "Show the checks that found nothing, too.");
 
@@ -63,7 +65,10 @@ pub(super) static COMMAND: ApiCommand = Command {
 async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
     let everything = args.get_or(&ALL, false)?;
     let mut judged = ctx.ask(Advise).await?.advice;
+    let account = ctx.ask(GatewayConfigure { signs_for: None }).await?.account;
     let here = Gateway {
+        offline: policies_of(&*ctx.services().configs, account)?,
+        plain_targets: plain_targets(&ctx, account).await?,
         trust_domains: ctx.crypt().trust_domains(),
         fragments: ctx.crypt().customer_fragments(),
     };
@@ -107,7 +112,14 @@ fn findings(advice: Advice) -> Vec<Finding> {
 struct Gateway {
     trust_domains: usize,
     fragments: Vec<HeldFragment>,
+    /// Who may read while control is not reached, by access id.
+    offline: Vec<(String, OfflinePolicy)>,
+    /// Log targets to which records go in the clear: each with its receiver.
+    plain_targets: Vec<(String, String)>,
 }
+
+/// Longest time that reads go on without control and nobody is asked about it, in minutes.
+const OFFLINE_MINUTES_SHORT: u32 = 30;
 
 const CHECKS: &[Check<Gateway>] = &[
     Check {
@@ -124,7 +136,71 @@ const CHECKS: &[Check<Gateway>] = &[
         severity: Verdict::Fail,
         find: unverified_backups,
     },
+    Check {
+        name: "offline-reads-are-few-and-short",
+        rows: "G22, G25",
+        practice: "What may be read while control is away is named, and for half an hour at most.",
+        severity: Verdict::Warn,
+        find: wide_offline,
+    },
+    Check {
+        name: "logs-travel-encrypted",
+        rows: "G8, G20",
+        practice: "Log targets are reached over TLS.",
+        severity: Verdict::Warn,
+        find: plain_logs,
+    },
 ];
+
+async fn plain_targets(ctx: &Ctx, account: AccountId) -> Result<Vec<(String, String)>, Fault> {
+    let forwarding = &ctx.services().forwarding;
+    let mut all = Vec::new();
+    for name in forwarding.states(account).await.into_iter().map(|state| state.name) {
+        let Some(target) = forwarding.get(account, &name)? else { continue };
+        // One that cannot be opened sends nothing.
+        let Ok(outlet) = target.sink.open(&target.settings, &forwarding.way()) else { continue };
+        let plain = outlet.receivers().into_iter();
+        let plain = plain.filter(|it| target.enabled && PLAIN.contains(&it.protocol));
+        all.extend(plain.map(|it| (name.clone(), format!("{}/{}", it.target, it.protocol))));
+    }
+    Ok(all)
+}
+
+/// Protocols that anybody on the way can read.
+const PLAIN: &[&str] = &["http", "tcp", "udp"];
+
+fn wide_offline(gateway: &Gateway) -> Vec<Place> {
+    let everything = |policy: &OfflinePolicy| policy.paths.iter().any(|path| path == "/*");
+    let wide = gateway
+        .offline
+        .iter()
+        .filter(|(_, policy)| policy.max_minutes > OFFLINE_MINUTES_SHORT || everything(policy));
+    let place = |(access_id, policy): &(String, OfflinePolicy)| Place {
+        at: format!("offline policy of {access_id}"),
+        wrong: format!(
+            "for {} minutes after control was heard last, it reads {} and nobody can revoke it",
+            policy.max_minutes,
+            if everything(policy) { "everything it read before" } else { "what it read before" }
+        ),
+        mend: format!(
+            "keysherd gateway-update-offline-policy --access-id {access_id} --max-minutes \
+             {OFFLINE_MINUTES_SHORT} --path /UNIT/*"
+        ),
+    };
+    wide.map(place).collect()
+}
+
+fn plain_logs(gateway: &Gateway) -> Vec<Place> {
+    let place = |(name, receiver): &(String, String)| Place {
+        at: match name.as_str() {
+            "" => "the log target".to_owned(),
+            name => format!("log target {name}"),
+        },
+        wrong: format!("records go to {receiver}, which anybody on the way can read"),
+        mend: "keysherd gateway-update-log-forwarding-KIND --enable-tls".to_owned(),
+    };
+    gateway.plain_targets.iter().map(place).collect()
+}
 
 fn one_domain(gateway: &Gateway) -> Vec<Place> {
     if gateway.trust_domains > 1 {

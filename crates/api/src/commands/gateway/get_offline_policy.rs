@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::commands::ApiCommand;
 use crate::ctx::Ctx;
 use crate::fields::SESSION;
-use crate::offline::{OFFLINE_CONFIG, OfflinePolicy};
+use crate::offline::{OfflinePolicy, policies_of};
 
 #[derive(Serialize)]
 struct Shown {
@@ -41,17 +41,10 @@ pub(super) static COMMAND: ApiCommand = Command {
 
 async fn run(ctx: Ctx, _args: Args) -> Result<Answer, Fault> {
     let account = ctx.ask(GatewayConfigure { signs_for: None }).await?.account;
-    let configs = &ctx.services().configs;
-    let mut policies = Vec::new();
-    for known in configs.of_kind(OFFLINE_CONFIG) {
-        if known.account != account {
-            continue;
-        }
-        // Somebody may have removed it meanwhile.
-        let Some((_, body)) = configs.get(account, OFFLINE_CONFIG, &known.name)? else { continue };
-        let OfflinePolicy { max_minutes, paths } = OfflinePolicy::from_json(&body)?;
-        policies.push(Shown { access_id: known.name, max_minutes, paths });
-    }
-    policies.sort_by(|one, other| one.access_id.cmp(&other.access_id));
-    Answer::json(&Reply { policies })
+    let known = policies_of(&*ctx.services().configs, account)?.into_iter();
+    let shown = |(access_id, policy)| {
+        let OfflinePolicy { max_minutes, paths } = policy;
+        Shown { access_id, max_minutes, paths }
+    };
+    Answer::json(&Reply { policies: known.map(shown).collect() })
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::commands::ApiCommand;
 use crate::ctx::Ctx;
+use crate::defaults::{DEFAULTS_CONFIG, Defaults};
 use crate::fields::SESSION;
 
 #[derive(Serialize)]
@@ -32,6 +33,10 @@ struct Shown<'a> {
     customer_fragment_ids: Vec<&'a str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     customer_fragments: Vec<Fragment<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    default_protection_key_id: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    default_secret_location: Option<String>,
 }
 
 /// The model `CfInfo`.
@@ -65,10 +70,20 @@ pub(super) static COMMAND: ApiCommand = Command {
 
 async fn run(ctx: Ctx, _args: Args) -> Result<Answer, Fault> {
     let listed = ctx.ask(ClusterList).await?;
-    Answer::json(&Reply { clusters: listed.clusters.iter().map(shown).collect() })
+    // Of other clusters, a gateway knows no configuration.
+    let own = listed.clusters.iter().find(|view| view.current);
+    let configs = &ctx.services().configs;
+    let own = own.map(|view| configs.get(view.cluster.account, DEFAULTS_CONFIG, ""));
+    let own = match own {
+        Some(Ok(Some((_, body)))) => Defaults::from_json(&body)?,
+        // None, or not known yet.
+        _ => Defaults::default(),
+    };
+    let clusters = listed.clusters.iter().map(|view| shown(view, &own)).collect();
+    Answer::json(&Reply { clusters })
 }
 
-fn shown(view: &ClusterView) -> Shown<'_> {
+fn shown<'a>(view: &'a ClusterView, own: &Defaults) -> Shown<'a> {
     let ClusterView { cluster, running, instances, .. } = view;
     let seen = view.last_seen.map(|at| format!("; last seen {}", at.rfc3339()));
     Shown {
@@ -86,6 +101,8 @@ fn shown(view: &ClusterView) -> Shown<'_> {
         action_allowed: view.may_configure,
         customer_fragment_ids: view.fragments.iter().map(|note| note.id.as_str()).collect(),
         customer_fragments: view.fragments.iter().map(fragment).collect(),
+        default_protection_key_id: own.key.filter(|_| view.current).map(|key| key.0),
+        default_secret_location: own.location.clone().filter(|_| view.current),
     }
 }
 

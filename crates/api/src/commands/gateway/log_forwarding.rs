@@ -68,6 +68,11 @@ fn update_command(sink: &'static dyn Sink) -> &'static ApiCommand {
     Box::leak(Box::new(Command { spec, run: Box::leak(Box::new(run)) }))
 }
 
+/// What is shown of the target that V2 knows.
+pub(super) fn shown(forwarder: &Forwarder) -> serde_json::Map<String, serde_json::Value> {
+    get::shown(forwarder)
+}
+
 /// The caller's account, if they may configure this gateway.
 async fn admitted(ctx: &Ctx) -> Result<keysherd_base::AccountId, Fault> {
     Ok(ctx.ask(GatewayConfigure { signs_for: None }).await?.account)

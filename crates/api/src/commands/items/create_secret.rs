@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::value::{self, SECRET_VALUE};
 use crate::commands::ApiCommand;
 use crate::ctx::Ctx;
+use crate::defaults::Defaults;
 use crate::fields::{
     ACCESSIBILITY, DELETE_PROTECTION, DESCRIPTION, MAX_VERSIONS, METADATA, NAME, SESSION, TAGS,
 };
@@ -20,7 +21,7 @@ const TYPE: Field<Text> = Field::text("type", "Whether it is any value or a pass
     .choices(&["generic", "password"]);
 const PROTECTION_KEY: Field<Text> = Field::text(
     "protection-key",
-    "Path of the key that protects the secret; the account's default key unless given.",
+    "Path of the key that protects the secret; the cluster's or the account's default unless given.",
 )
 .documented_as("protection_key")
 .short('k');
@@ -77,6 +78,11 @@ async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
     let plaintext = value::plaintext(&args, secret_kind, format)?;
     let protection_key = args.path_opt(&PROTECTION_KEY)?;
     let description = args.get(&DESCRIPTION)?.or(args.get(&METADATA)?).unwrap_or_default();
+    // What is named is taken as it is, whatever the cluster wants otherwise.
+    let cluster_key = match protection_key {
+        Some(_) => None,
+        None => Defaults::of_cluster(&*ctx.services().configs).await?.key,
+    };
     let mut create = SecretCreate {
         path: path.clone(),
         uid: Uid::random(&*ctx.services().rng)?,
@@ -85,6 +91,7 @@ async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
         description,
         tags: args.get(&TAGS)?.unwrap_or_default(),
         protection_key: protection_key.clone(),
+        cluster_key,
         max_versions: value::max_versions(&args)?,
         delete_protection: args.get(&DELETE_PROTECTION)?,
         websites: value::websites(&args)?.unwrap_or_default(),
@@ -92,7 +99,7 @@ async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
         change_event: args.get_or(&CHANGE_EVENT, false)?,
         value: value::nothing_yet(),
     };
-    let target = WriteTarget::NewSecret { path, uid: create.uid, protection_key };
+    let target = WriteTarget::NewSecret { path, uid: create.uid, protection_key, cluster_key };
     let sealed = ctx.crypt().seal(&ctx, target, plaintext).await?;
     create.value = sealed.value.clone();
     let created = ctx.ask(create).await?;

@@ -17,6 +17,7 @@ use keysherd_wire::{Args, Field, FieldSpec, Flag, Group, Text};
 
 use crate::browser::{self, Begun};
 use crate::ctx::Ctx;
+use crate::defaults::Defaults;
 use crate::fields::UID_TOKEN;
 use crate::passwords::{self, login_proof, wrong_credential};
 
@@ -80,10 +81,22 @@ pub(super) async fn begin(ctx: &Ctx, args: &Args) -> Result<Progress, Fault> {
         && let Some(browser) = member.browser()
         && browser.wanted(args)?
     {
-        let access_id = access_id(args)?;
+        let access_id = match args.get(&ACCESS_ID)? {
+            Some(_) => access_id(args)?,
+            None => default_method(ctx, args, &kind).await?,
+        };
         return browser::begin(ctx, member, browser, access_id).await.map(Progress::Browser);
     }
     login(ctx, args).await.map(Progress::Done)
+}
+
+/// The auth method that the gateway's cluster has for logins of this kind that name none.
+async fn default_method(ctx: &Ctx, args: &Args, kind: &str) -> Result<AccessId, Fault> {
+    let defaults = Defaults::of_cluster(&*ctx.services().configs).await?;
+    match defaults.login(&kind.to_ascii_lowercase()) {
+        Some(id) => Ok(id.clone()),
+        None => access_id(args),
+    }
 }
 
 fn access_id(args: &Args) -> Result<AccessId, Fault> {

@@ -147,6 +147,29 @@ impl KerberosConfig {
     }
 }
 
+/// What may be shown of the configuration of a Kerberos method.
+pub struct KerberosShown {
+    /// The realm whose clients are let in; `None`: each realm that the keytab has.
+    pub realm: Option<String>,
+    /// Who knows more about them; without the searcher's password.
+    pub directory: Option<Directory>,
+}
+
+impl KerberosShown {
+    /// Takes it out of a configuration as it is kept.
+    ///
+    /// # Errors
+    /// [`Fault::internal`].
+    pub fn from_json(text: &SecretString) -> Result<Self, Fault> {
+        let config = KerberosConfig::from_json(text)?;
+        let mut directory = config.directory.clone();
+        if let Some(directory) = &mut directory {
+            drop(directory.bind_password.take().map(Secret::new));
+        }
+        Ok(Self { realm: config.realm.clone(), directory })
+    }
+}
+
 impl Drop for KerberosConfig {
     fn drop(&mut self) {
         for text in [&mut self.keytab, &mut self.signing_key] {

@@ -120,8 +120,12 @@ async fn the_key_of_a_write_is_checked_again_when_it_is_recorded() {
     let target = crate::items::testing::new_value("/a/b", Some(true), None);
     let place = world.place(&world.admin, target).await.unwrap();
     let mut create = secret("/a/c");
-    let target =
-        WriteTarget::NewSecret { path: create.path.clone(), uid: create.uid, protection_key: None };
+    let target = WriteTarget::NewSecret {
+        path: create.path.clone(),
+        uid: create.uid,
+        protection_key: None,
+        cluster_key: None,
+    };
     let new = world.place(&world.admin, target).await.unwrap();
     create.value = world.seal(&new, keysherd_crypto::permit::Class::SecretItem);
     world.settings(Some(Some("/keys/new")), |_| ()).await;

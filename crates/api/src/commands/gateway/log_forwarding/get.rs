@@ -38,7 +38,8 @@ async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
     }
 }
 
-fn shown(forwarder: &Forwarder) -> Map<String, Value> {
+/// What is shown of a target: the model `LogForwardingConfigPart`.
+pub(super) fn shown(forwarder: &Forwarder) -> Map<String, Value> {
     let kind = forwarder.sink.kind();
     let mut reply = Map::new();
     let mut put = |name: &str, value: Value| reply.insert(name.to_owned(), value);

@@ -1,0 +1,70 @@
+//! A gateway that only carries the configuration of its cluster: it serves nobody, forwards no log
+//! and writes nothing into its directory, so it may run beside the one that serves.
+
+use std::sync::Arc;
+
+use keysherd_api::passwords::Turns;
+use keysherd_api::{AnswerBudget, BrowserLogins, NoCertificate, NoConfigs, NoForwarding, Services};
+use keysherd_authn::Outward;
+use keysherd_gateway::{
+    CacheSettings, ClusterConfigs, ConfigStore, Gateway, GatewayConfig, Membership,
+};
+
+use super::gateway::GatewayParts;
+use super::membership;
+use crate::exit::Exit;
+
+/// What carries.
+pub(crate) struct Carrier {
+    /// The place in the cluster.
+    pub(crate) membership: Arc<Membership>,
+    /// What the cluster is configured with.
+    pub(crate) configs: Arc<ClusterConfigs>,
+}
+
+impl Carrier {
+    /// Joins the cluster. Call it on the runtime that does the work.
+    ///
+    /// # Errors
+    /// [`Exit::Configuration`] for a gateway in no cluster, or without its own credential.
+    pub(crate) fn open(parts: GatewayParts) -> Result<Self, Exit> {
+        let GatewayParts { clock, rng, egress, .. } = &parts;
+        let (clock, rng, egress) = (clock.clone(), rng.clone(), egress.clone());
+        let cluster = parts.cluster.ok_or_else(|| {
+            Exit::Configuration(
+                "--gateway-access-id is missing: a configuration is a cluster's".to_owned(),
+            )
+        })?;
+        let gateway = Arc::new(Gateway::start(GatewayConfig {
+            plane: parts.plane,
+            instance: parts.instance,
+            bundle: parts.bundle,
+            links: parts.links,
+            fragments: parts.fragments,
+            clock: parts.clock,
+            rng: parts.rng,
+            key_cache_seconds: 0,
+            cache: CacheSettings::default(),
+            rewraps_per_second: None,
+            home: None,
+            strict: parts.strict,
+        })?);
+        let services = Services {
+            plane: gateway.plane(),
+            crypt: gateway.clone(),
+            clock: clock.clone(),
+            rng: rng.clone(),
+            answers: AnswerBudget::default(),
+            browser_logins: BrowserLogins::default(),
+            configs: Arc::new(NoConfigs),
+            certificate: Arc::new(NoCertificate),
+            forwarding: NoForwarding::new(clock, rng.clone()),
+            outward: Outward::new(&egress.egress),
+            stretching: Turns::new(1),
+        };
+        let membership = membership::join(cluster, services)?;
+        let local = Arc::new(ConfigStore::empty(rng)?);
+        let configs = ClusterConfigs::start(local, membership.clone(), gateway);
+        Ok(Self { membership, configs })
+    }
+}
