@@ -14,6 +14,7 @@ pub(crate) mod edge;
 pub(crate) mod egress;
 pub(crate) mod enroll;
 pub(crate) mod environment;
+mod first_settings;
 pub(crate) mod fragments;
 pub(crate) mod gateway;
 mod identity;

@@ -9,6 +9,7 @@ pub(crate) mod delete;
 pub(crate) mod leases;
 pub(crate) mod list;
 pub(crate) mod live;
+pub(crate) mod provide;
 pub(crate) mod show;
 pub(crate) mod sync;
 

@@ -206,6 +206,7 @@ async fn gateways(
         Q::AccessCreate(m) => A::AccessCreate(clusters::access::create(c, at, by, m).await?),
         Q::AccessUpdate(m) => A::AccessUpdate(clusters::access::update(c, at, by, m).await?),
         Q::AccessGet(m) => A::AccessGet(clusters::access::get(c, at, by, m).await?),
+        Q::AccessProvide(m) => A::AccessProvide(clusters::provide::provide(c, at, by, m).await?),
         Q::AccessDelete(m) => A::AccessDelete(clusters::access::delete(c, at, by, m).await?),
     })
 }

@@ -25,6 +25,9 @@ pub struct GatewayAccess {
     pub case_sensitive: bool,
     /// What they may configure.
     pub permissions: Vec<GatewayPermission>,
+    /// Whether the cluster's gateways brought it: only they change it.
+    #[serde(default)]
+    pub provided: bool,
     /// When it was created.
     pub created: Timestamp,
     /// When it last changed.
@@ -199,6 +202,7 @@ mod tests {
             sub_claims: claims("ops"),
             case_sensitive: true,
             permissions: permissions.to_vec(),
+            provided: false,
             created: Timestamp(0),
             modified: Timestamp(0),
         };

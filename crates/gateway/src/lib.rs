@@ -11,6 +11,7 @@ mod confirming;
 mod customer;
 mod derive;
 mod files;
+mod first_settings;
 mod forwarding;
 mod gateway;
 mod health;
@@ -45,6 +46,7 @@ pub use customer::{
     CustomerFragments, FRAGMENT_BINDING, FRAGMENT_DAMAGED, FRAGMENT_MISSING, FRAGMENT_REQUIRED,
     FRAGMENT_UNAVAILABLE, FRAGMENT_WRONG, FragmentModule,
 };
+pub use first_settings::{FirstDefaults, FirstSettings};
 pub use forwarding::{FORWARDER, Forwarders};
 pub use gateway::{Gateway, GatewayConfig, GatewayHealth, OriginalKey, Strictness};
 pub use health::ManagerHealth;

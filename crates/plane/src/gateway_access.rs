@@ -25,8 +25,18 @@ pub struct GatewayAccessUpdate {
     pub allowed: Allowed,
 }
 
-/// Who is allowed, and what.
+/// Who may configure the cluster, as a gateway of it was started with: they take the place of all
+/// that gateways brought before. Recorded when that changes something.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct GatewayAccessProvide {
+    /// The cluster's number.
+    pub cluster: i64,
+    /// Each with its name.
+    pub all: Vec<(String, Allowed)>,
+}
+
+/// Who is allowed, and what.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Allowed {
     /// The auth method's public name.
     pub access_id: AccessId,

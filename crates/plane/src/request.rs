@@ -235,5 +235,6 @@ messages! {
         AccessUpdate: gateway_access::GatewayAccessUpdate => gateway_access::GatewayAccessView;
         AccessGet: gateway_access::GatewayAccessGet => gateway_access::GatewayAccessView;
         AccessDelete: gateway_access::GatewayAccessDelete => Done;
+        AccessProvide: gateway_access::GatewayAccessProvide => Done, unrecorded;
     }
 }

@@ -13,9 +13,10 @@ use keysherd_authn::BoxFuture;
 use keysherd_base::{AccessId, Clock as _, Fault, ItemPath, SecretString, SystemClock};
 use keysherd_cloud::{Cloud, Hints};
 use keysherd_domain::cluster::{DEFAULT_NAME, is_name};
-use keysherd_gateway::Proof;
+use keysherd_gateway::{FirstSettings, Proof};
 
 use self::own_uid::UidSource;
+use super::first_settings;
 use super::settings::{Settings, option, switch, wrong};
 use crate::exit::Exit;
 use crate::passphrase::PassphraseSource;
@@ -47,6 +48,8 @@ pub(crate) struct ClusterSettings {
     pub(crate) host: String,
     /// Whether it is on standby until it is promoted.
     pub(crate) standby: bool,
+    /// What it brings to the cluster.
+    pub(crate) first: FirstSettings,
 }
 
 /// Where the gateway's own credential comes from.
@@ -142,10 +145,12 @@ pub(super) fn cluster(command: Command) -> Command {
              account's default key]",
         ),
     ];
-    command.args(flags).args(own_uid::options()).arg(
-        switch("standby", "Follow the cluster, but be ready only once promoted (gateway-promote)")
-            .env("KEYSHERD_STANDBY"),
-    )
+    let standby = "Follow the cluster, but be ready only once promoted (gateway-promote)";
+    command
+        .args(flags)
+        .args(own_uid::options())
+        .args(first_settings::options())
+        .arg(switch("standby", standby).env("KEYSHERD_STANDBY"))
 }
 
 impl ClusterSettings {
@@ -201,6 +206,7 @@ impl ClusterSettings {
                 .transpose()?,
             host: host.map(|host| host.trim().to_owned()).unwrap_or_default(),
             standby,
+            first: first_settings::load(settings, env)?,
         }))
     }
 

@@ -20,6 +20,7 @@ use keysherd_gateway::{BringIn, BroughtIn, CARRIED_BYTES_MAX, CarriedConfig, Cha
 
 use super::gateway::{Joining, open_fragments, own_address};
 use crate::config::carry::{CarryErrand, CarrySettings};
+use crate::config::cluster::ProofSource;
 use crate::exit::Exit;
 use crate::private_file;
 use crate::roles::carrier::Carrier;
@@ -77,6 +78,14 @@ pub(crate) async fn run(settings: CarrySettings) -> Result<(), Exit> {
     let rng: RngHandle = SystemRng::handle();
     let instance = instance_key(&dir, &rng)?;
     let cluster = match gateway.serving.cluster.clone() {
+        // Two processes that rotate one token end it for each other.
+        Some(settings) if matches!(settings.proof, ProofSource::Uid(_)) => {
+            return Err(Exit::Configuration(
+                "a gateway whose identity is universal rotates its token, which nobody may do \
+                 beside it; use the credential of another auth method, under a cluster of its own"
+                    .to_owned(),
+            ));
+        }
         Some(settings) => {
             let address = own_address(&gateway.controls).await;
             Some(ClusterParts { settings, address })

@@ -30,6 +30,7 @@ impl Carrier {
     pub(crate) fn open(parts: GatewayParts) -> Result<Self, Exit> {
         let GatewayParts { clock, rng, egress, .. } = &parts;
         let (clock, rng, egress) = (clock.clone(), rng.clone(), egress.clone());
+        let home = parts.home;
         let cluster = parts.cluster.ok_or_else(|| {
             Exit::Configuration(
                 "--gateway-access-id is missing: a configuration is a cluster's".to_owned(),
@@ -60,9 +61,10 @@ impl Carrier {
             certificate: Arc::new(NoCertificate),
             forwarding: NoForwarding::new(clock, rng.clone()),
             outward: Outward::new(&egress.egress),
+            standing: Arc::new(NoStanding),
             stretching: Turns::new(1),
         };
-        let membership = membership::join(cluster, services)?;
+        let membership = membership::join(cluster, services, home)?;
         let local = Arc::new(ConfigStore::empty(rng)?);
         let configs = ClusterConfigs::start(local, membership.clone(), gateway);
         Ok(Self { membership, configs })

@@ -130,11 +130,14 @@ impl GatewayRole {
         let (membership, configs): (_, Arc<dyn Configs>) = match parts.cluster {
             None => (None, local),
             Some(cluster) => {
+                let first = cluster.settings.first.clone();
                 let none = NoForwarding::new(clock.clone(), rng.clone());
                 let certificate = Arc::new(NoCertificate);
                 let own = Services { certificate, ..services(Arc::new(NoConfigs), none) };
                 let membership = membership::join(cluster, own, home.clone())?;
                 let shared = ClusterConfigs::start(local, membership.clone(), gateway.clone());
+                let weak = (Arc::downgrade(&membership), Arc::downgrade(&shared));
+                tokio::spawn(first.bring(weak.0, weak.1));
                 (Some(membership), shared)
             }
         };

@@ -4,6 +4,7 @@ mod access;
 mod carrying;
 mod configs;
 mod defaults;
+mod first;
 mod forwarding;
 mod listener;
 mod standby;

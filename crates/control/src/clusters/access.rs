@@ -165,6 +165,7 @@ pub(crate) async fn create(
                 sub_claims,
                 case_sensitive,
                 permissions,
+                provided: false,
                 created: now,
                 modified: now,
             })?;
@@ -200,6 +201,7 @@ pub(crate) async fn update(
             let cluster = own_cluster(tx, &at, &who)?;
             let old = stored::by_name(tx, cluster.id, known(&message.name))?;
             let old = old.ok_or_else(|| absent(&message.name))?;
+            demand_ours(&old)?;
             let Allowed { access_id, description, sub_claims, case_sensitive, permissions } =
                 message.allowed;
             let access = checked(GatewayAccess {
@@ -262,6 +264,9 @@ pub(crate) async fn delete(
     let plan = admitted(control, gateway, &who).map(|_| {
         move |tx: &Tx| {
             let cluster = own_cluster(tx, &at, &who)?;
+            if let Some(old) = stored::by_name(tx, cluster.id, known(&message.name))? {
+                demand_ours(&old)?;
+            }
             match stored::delete(tx, cluster.id, known(&message.name))? {
                 true => Ok(Done),
                 false => Err(absent(&message.name)),
@@ -269,6 +274,18 @@ pub(crate) async fn delete(
         }
     });
     control.change(draft, plan).await
+}
+
+/// Demands one that was made by a command.
+fn demand_ours(access: &GatewayAccess) -> Result<(), Fault> {
+    if !access.provided {
+        return Ok(());
+    }
+    Err(Fault::conflict(format!(
+        "allowed access '{}' is what the gateways are started with (--allowed-access-file, \
+         ALLOWED_ACCESS_PERMISSIONS); change it there, and start them again",
+        access.name.escape_default()
+    )))
 }
 
 /// Only those who may configure everything decide who else may configure something.
@@ -281,7 +298,7 @@ fn admitted(
     control.directory_of(who)
 }
 
-fn kind_of(directory: &AccountDirectory, access_id: &AccessId) -> Result<String, Fault> {
+pub(super) fn kind_of(directory: &AccountDirectory, access_id: &AccessId) -> Result<String, Fault> {
     let mut methods = directory.methods_after(None);
     let method = methods.find(|method| method.access_id == *access_id).ok_or_else(|| {
         Fault::bad_request(format!(
@@ -297,7 +314,7 @@ fn known(name: &str) -> &str {
 }
 
 /// The access in its stored form, if it is well formed.
-fn checked(access: GatewayAccess) -> Result<GatewayAccess, Fault> {
+pub(super) fn checked(access: GatewayAccess) -> Result<GatewayAccess, Fault> {
     let name = known(&access.name).to_owned();
     if name.is_empty() || name.len() > TAG_BYTES_MAX || name.chars().any(char::is_control) {
         return Err(Fault::bad_request(format!(

@@ -142,6 +142,7 @@ fn cluster_open_to(name: &str, access_id: &str, team: Option<&str>, all: bool) -
             sub_claims,
             case_sensitive: true,
             permissions: vec![permission],
+            provided: false,
             created: NOW,
             modified: NOW,
         }],

@@ -2,10 +2,11 @@
 //! account, or back: for operators, who have what opens it anyway.
 
 use std::fmt;
+use std::sync::Arc;
 
 use keysherd_api::{Beginning, Forwarder};
 use keysherd_base::limits::VALUE_BYTES_MAX;
-use keysherd_base::{AccessId, AccountId, Fault, Rng, SecretBytes, Uid};
+use keysherd_base::{AccessId, AccountId, Fault, Rng, Secret, SecretBytes, Uid};
 use keysherd_domain::cluster::config_path;
 use keysherd_plane::clusters::ClusterList;
 use serde::{Deserialize, Serialize};
@@ -256,6 +257,9 @@ fn elsewhere(mut entry: Entry, rng: &dyn Rng) -> Result<Entry, Fault> {
         let mut target = Forwarder::from_json(&entry.name, &entry.body())?;
         target.enabled = false;
         target.begin = Some(Beginning { id: Uid::random(rng)?, from: 1 });
+        let mut place_key = Secret::new([0; 32]);
+        rng.fill(place_key.expose_mut())?;
+        target.place_key = Some(Arc::new(place_key));
         entry.put_body(&target.to_json()?);
     }
     Ok(entry)
@@ -269,7 +273,7 @@ fn alike(one: &Entry, other: &Entry, here: bool) -> Result<bool, Fault> {
     }
     let settings = |entry: &Entry| {
         let mut target = Forwarder::from_json(&entry.name, &entry.body())?;
-        (target.enabled, target.begin) = (false, None);
+        (target.enabled, target.begin, target.place_key) = (false, None, None);
         target.to_json()
     };
     let same = settings(one)?.expose() == settings(other)?.expose();

@@ -108,7 +108,7 @@ pub(super) fn shown(view: &GatewayAccessView) -> Shown<'_> {
         sub_claims: &access.sub_claims.0,
         sub_claims_case_insensitive: !access.case_sensitive,
         permissions: access.permissions.iter().map(|permission| permission.name()).collect(),
-        editable: true,
+        editable: !access.provided,
         is_valid: access_type.is_some(),
         error: if access_type.is_some() { "" } else { "the auth method does not exist" },
         created_at: access.created.rfc3339(),

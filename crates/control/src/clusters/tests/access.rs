@@ -26,7 +26,7 @@ pub(super) fn create(name: &str, allowed: Allowed) -> GatewayAccessCreate {
 }
 
 /// Whether the bearer may run this command about the configuration of the gateway.
-async fn may(world: &World, at: GatewayIdentity, token: &str, command: &str) -> bool {
+pub(super) async fn may(world: &World, at: GatewayIdentity, token: &str, command: &str) -> bool {
     let caller = keysherd_plane::Caller { command: command.into(), ..world.caller(token) };
     let asked = world.control.plane_for(at).ask(caller, GatewayConfigure { signs_for: None }).await;
     match asked {

@@ -37,6 +37,7 @@ fn log_target(from: u64, enabled: bool, host: &str) -> Entry {
         "enabled": enabled, "sink": "syslog", "json": true, "pull_seconds": 10,
         "filter": keysherd_audit::Filter::default(), "settings": {"host": host},
         "begin": {"id": Uid([3; 16]), "from": from},
+        "place_key": "BQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQU=",
     });
     entry(FORWARDER, "", &id("p-0123456789ee"), &body.to_string())
 }
@@ -86,6 +87,8 @@ fn log_targets_of_another_cluster_are_off_and_begin_at_their_own_place() {
     let begin = made.begin.unwrap();
     assert_eq!(begin.from, 1);
     assert_ne!(begin.id, Uid([3; 16]), "the wish of another cluster, which it has followed");
+    let key = made.place_key.unwrap();
+    assert!(*key.expose() != [5; 32], "what the other cluster signs its places with");
     // Switched on and brought in again, it stays on, where it is.
     let on = [log_target(9, true, "siem")];
     assert!(brought(&config, &on, &target(), false) == on);

@@ -135,7 +135,7 @@ pub(super) fn admins(allowed: &[GatewayAccessView]) -> Admins {
             acc_id: access.access_id.to_string(),
             access_permissions: access.permissions.iter().map(|one| one.name()).collect(),
             sub_claims: access.sub_claims.0.clone(),
-            editable: true,
+            editable: !access.provided,
             is_valid: view.access_type.is_some(),
         };
         (access.name.clone(), allowed)
