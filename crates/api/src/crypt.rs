@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use keysherd_base::{Fault, ItemPath, KeyId, SecretBytes, Timestamp, Uid};
+use keysherd_base::{AccountId, Fault, ItemPath, KeyId, SecretBytes, Timestamp, Uid};
 use keysherd_domain::item::{KeyAlgorithm, NameTag, ValueFormat};
 use keysherd_fragments::manifest::KeyVersion;
 use keysherd_fragments::order::KeyReport;
@@ -14,6 +14,7 @@ use keysherd_plane::grants::{GrantedItem, ItemRef, VersionWish, WriteTarget};
 use keysherd_plane::items::SealedValue;
 use keysherd_plane::rotation::{KeyRotateReply, RotatedKey};
 
+use crate::caching::CachePolicy;
 use crate::ctx::Ctx;
 
 /// How fresh an answer has to be.
@@ -200,6 +201,12 @@ pub trait Crypt: Send + Sync {
 
     /// Notes that a sealed value was recorded: an older one must not be served as the newest.
     fn recorded(&self, sealed: &SealedWrite);
+
+    /// How reads are kept unless administrators of their account set something else.
+    fn cache_default(&self) -> CachePolicy;
+
+    /// Keeps reads of `account` as `policy` says, from now on.
+    fn cache_as(&self, account: AccountId, policy: CachePolicy);
 
     /// Notes that a version of an item was deleted: an older one may be the newest now.
     fn version_deleted(&self, item: Uid);

@@ -6,6 +6,7 @@
 
 mod browser;
 mod budget;
+mod caching;
 mod certificate;
 mod configs;
 mod crypt;
@@ -26,6 +27,7 @@ pub mod passwords;
 
 pub use browser::{BrowserLogins, pages};
 pub use budget::AnswerBudget;
+pub use caching::{CACHE_CONFIG, CACHE_MINUTES_MAX, CachePolicy};
 pub use certificate::{CERTIFICATE_CONFIG, CertificateWish, NoCertificate, PublicCertificate};
 pub use configs::{Config, ConfigName, Configs, NoConfigs, in_no_cluster};
 pub use crypt::{

@@ -1,19 +1,21 @@
 //! Who may use this gateway at all: lists of access ids that its operator keeps, looked at before
 //! every command. What a caller may do is still decided by control.
 
-use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use keysherd_base::{AccessId, Fault, FaultKind};
 use keysherd_crypto::hash::sha256;
 use keysherd_plane::auth::OwnMethod;
 use keysherd_wire::{Access, Args, Command, Run};
+use quick_cache::sync::Cache;
 
 use crate::commands::ApiCommand;
 use crate::ctx::Ctx;
 
-/// Most tokens of which the auth method is remembered; when they are more, all are forgotten.
-const TOKENS_MAX: usize = 20_000;
+/// Most tokens of which the auth method is remembered. Those in use stay when there are more: what
+/// may be read while control is away has to find its token here.
+const TOKENS_MAX: usize = 100_000;
 
 /// The lists.
 pub struct Limited {
@@ -22,7 +24,7 @@ pub struct Limited {
     /// These not.
     never: BTreeSet<AccessId>,
     /// The auth method of a token never changes.
-    known: Mutex<HashMap<[u8; 32], AccessId>>,
+    known: Cache<[u8; 32], AccessId>,
 }
 
 impl Limited {
@@ -34,7 +36,7 @@ impl Limited {
         Some(Arc::new(Self {
             only: (!only.is_empty()).then(|| only.into_iter().collect()),
             never: never.into_iter().collect(),
-            known: Mutex::default(),
+            known: Cache::new(TOKENS_MAX),
         }))
     }
 
@@ -71,21 +73,12 @@ impl Limited {
 
     async fn method_of(&self, ctx: &Ctx, token: &str) -> Result<AccessId, Fault> {
         let digest = sha256(&[token.as_bytes()]);
-        if let Some(known) = self.known().get(&digest) {
-            return Ok(known.clone());
+        if let Some(known) = self.known.get(&digest) {
+            return Ok(known);
         }
         let id = ctx.ask(OwnMethod).await?.access_id;
-        let mut known = self.known();
-        if known.len() >= TOKENS_MAX {
-            known.clear();
-        }
-        known.insert(digest, id.clone());
+        self.known.insert(digest, id.clone());
         Ok(id)
-    }
-
-    fn known(&self) -> MutexGuard<'_, HashMap<[u8; 32], AccessId>> {
-        // Each change is one statement.
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn check(&self, id: &AccessId) -> Result<(), Fault> {
@@ -118,5 +111,20 @@ mod tests {
         }
         let never = Limited::new(Vec::new(), vec![id('b')]).unwrap();
         assert!(never.check(&id('c')).is_ok() && never.check(&id('b')).is_err());
+    }
+
+    #[test]
+    fn a_token_in_use_stays_known_however_many_others_come() {
+        let lists = Limited::new(vec![id('a')], Vec::new()).unwrap();
+        let token = |number: usize| sha256(&[&number.to_be_bytes()]);
+        let in_use = token(0);
+        lists.known.insert(in_use, id('a'));
+        for number in 1..=3 * TOKENS_MAX {
+            lists.known.insert(token(number), id('b'));
+            if number % 1_000 == 0 {
+                assert_eq!(lists.known.get(&in_use), Some(id('a')), "after {number} others");
+            }
+        }
+        assert!(lists.known.len() <= TOKENS_MAX, "{}", lists.known.len());
     }
 }

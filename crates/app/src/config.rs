@@ -4,6 +4,7 @@ pub(crate) mod account;
 pub(crate) mod addresses;
 pub(crate) mod at_rest;
 pub(crate) mod audit;
+mod caching;
 pub(crate) mod carry;
 pub(crate) mod cluster;
 mod confinement;

@@ -130,7 +130,7 @@ impl Actor {
     /// # Errors
     /// When the server refuses.
     pub(crate) async fn login(&self, endpoint: &Endpoint) -> Result<String, String> {
-        let mut calls = Calls { connection: endpoint.connect().await?, token: None };
+        let mut calls = Calls::anonymous(endpoint).await?;
         let credentials = json!({
             "access-id": self.access_id,
             "access-key": self.access_key.expose(),
@@ -153,6 +153,19 @@ impl Calls {
     /// When the server cannot be reached.
     pub(crate) async fn new(endpoint: &Endpoint, token: &str) -> Result<Self, String> {
         Ok(Self { connection: endpoint.connect().await?, token: Some(token.to_owned()) })
+    }
+
+    /// Calls without a token on a new connection.
+    ///
+    /// # Errors
+    /// When the server cannot be reached.
+    pub(crate) async fn anonymous(endpoint: &Endpoint) -> Result<Self, String> {
+        Ok(Self { connection: endpoint.connect().await?, token: None })
+    }
+
+    /// Calls with `token` from now on.
+    pub(crate) fn sign_in(&mut self, token: &str) {
+        self.token = Some(token.to_owned());
     }
 
     /// Runs `command` and returns its answer.

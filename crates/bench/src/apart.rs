@@ -3,7 +3,7 @@
 //! background work that goes over everything stored.
 
 mod bundle;
-mod five;
+pub(crate) mod five;
 mod jobs;
 mod report;
 

@@ -14,6 +14,7 @@ mod cores;
 mod decide;
 mod drive;
 mod echo;
+mod edge;
 mod generator;
 mod issuer;
 mod link;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         Some(("apart", flags)) => in_runtime(apart::run(flags)),
         Some(("audit", flags)) => in_runtime(audit_log::run(flags)),
         Some(("decide", flags)) => decide::run(flags),
+        Some(("edge", flags)) => in_runtime(edge::run(flags)),
         Some(("link", flags)) => link::run(flags),
         Some(("reviewer", flags)) => reviewer::serve(flags),
         _ => settings::Settings::of(&matches).and_then(|settings| measure(&settings)),

@@ -47,6 +47,7 @@ pub(crate) fn command() -> Command {
         .subcommand(crate::audit_log::command())
         .subcommand(crate::decide::command())
         .subcommand(crate::echo::command())
+        .subcommand(crate::edge::command())
         .subcommand(crate::link::command())
         .subcommand(crate::reviewer::command())
 }

@@ -145,3 +145,28 @@ fn five_processes_are_measured_beside_one() {
         2
     );
 }
+
+#[test]
+fn gateways_that_keep_reads_are_measured_with_control_near_and_far() {
+    let report = run(&["edge", "--smoke", "--json", "--items", "150", "--clients", "3"]);
+    let rows = report["rows"].as_array().unwrap();
+    let far = |row: &&Value| row["control_ms"] == 50 && row["connections"] == 1;
+    assert_eq!(rows.len(), 15);
+    for row in rows {
+        for name in ["requests", "per_second", "p50_us", "p99_us"] {
+            positive(row, name);
+        }
+    }
+    let mut p50 = rows.iter().filter(far).map(|row| {
+        let kept = row["title"] == "get 1, warm" && row["cache"] == true;
+        (kept, positive(row, "p50_us"))
+    });
+    assert!(p50.all(|(kept, p50)| kept || p50 >= 50_000.0), "control was not far: {rows:?}");
+    for name in ["one_gateway_per_second", "two_gateways_per_second"] {
+        positive(&report, name);
+    }
+    assert_eq!(report["ready"].as_array().unwrap().len(), 2);
+    assert_eq!(report["crowd"]["clients"], 3);
+    positive(&report["crowd"], "secrets_a_minute");
+    positive(&report["memory"], "items");
+}

@@ -21,7 +21,9 @@ use keysherd_audit::{Draft, Failure, Param, action};
 use keysherd_base::limits::LIST_LEN_MAX;
 use keysherd_base::{Fault, Timestamp};
 use keysherd_plane::Caller;
-use keysherd_plane::grants::{Grant, GrantReply, GrantedTo, ItemRef, Outcome, VersionWish, Wish};
+use keysherd_plane::grants::{
+    Grant, GrantReply, GrantedTo, ItemRef, Keeping, Outcome, VersionWish, Wish,
+};
 
 use crate::audit::{audit_draft, draft_of};
 use crate::authorize::log_unrecorded;
@@ -31,6 +33,8 @@ use crate::items::describe::ref_param;
 use crate::permits::PermitBatch;
 use crate::session::Rejection;
 
+/// What the audit log says of reads that nobody waited for.
+const AHEAD: &str = "gateway/ahead";
 /// Wishes of one message.
 const WISHES_MAX: usize = LIST_LEN_MAX;
 /// Items that are looked up between two awaits. A message that names more of them is decided on a
@@ -128,7 +132,8 @@ fn decide(control: &Control, gateway: &GatewayIdentity, message: Grant) -> Batch
         now: control.now(),
         with_permit: message.with_permit,
         // Before anything is looked at: what is decided knows every change up to this one.
-        keep: message.keep.then(|| (*gateway, control.changes.newest())),
+        keep: (message.keep != Keeping::No).then(|| (*gateway, control.changes.newest())),
+        ahead: message.keep == Keeping::Ahead,
         permits: PermitBatch::default(),
         bytes: 0,
         records: Vec::with_capacity(message.wishes.len()),
@@ -150,6 +155,8 @@ struct Batch {
     with_permit: bool,
     /// The gateway that would keep what is read, and the last change before the decisions.
     keep: Option<(GatewayIdentity, u64)>,
+    /// Whether nobody waits for it.
+    ahead: bool,
     permits: PermitBatch,
     /// Ciphertext granted so far.
     bytes: usize,
@@ -186,13 +193,16 @@ impl Batch {
         self.must_wait |= about.granted_is_answered || failure.is_some();
         let action = if failure.is_some() { about.refused } else { about.granted };
         let item_type = granted.as_ref().map_or("", read::item_type);
-        let draft = audit_draft(caller, &who, action, item_type, about.params);
+        let mut draft = audit_draft(caller, &who, action, item_type, about.params);
         let keep = match (&self.keep, &granted) {
             (Some((gateway, number)), Ok(granted)) if about.may_be_kept => {
                 control.keep(gateway, &who, granted, &draft, (*number, self.now))
             }
             _ => None,
         };
+        if self.ahead {
+            draft.component = AHEAD.into();
+        }
         self.records.push((draft, failure));
         granted.map(|granted| GrantedTo { account: who.account.0, granted, keep })
     }

@@ -8,11 +8,11 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use keysherd_api::commands::{ApiCommand, all};
 use keysherd_api::passwords::Turns;
 use keysherd_api::{
-    BrowserLogins, Crypt, Ctx, Freshness, GeneratedKey, HeldFragment, KeyWish, ManagerSaid,
-    NoCertificate, NoConfigs, NoForwarding, NoStanding, OpenedItem, RotateWish, SealedWrite,
-    Services, TakenOrder, TransitMessage, TransitResult,
+    BrowserLogins, CachePolicy, Crypt, Ctx, Freshness, GeneratedKey, HeldFragment, KeyWish,
+    ManagerSaid, NoCertificate, NoConfigs, NoForwarding, NoStanding, OpenedItem, RotateWish,
+    SealedWrite, Services, TakenOrder, TransitMessage, TransitResult,
 };
-use keysherd_base::{Fault, ItemPath, ManualClock, SecretBytes, Timestamp, Uid};
+use keysherd_base::{AccountId, Fault, ItemPath, ManualClock, SecretBytes, Timestamp, Uid};
 use keysherd_domain::item::NameTag;
 use keysherd_fragments::manifest::KeyVersion;
 use keysherd_fragments::order::KeyReport;
@@ -186,6 +186,12 @@ impl Crypt for MadeUpCrypt {
     ) -> BoxFuture<'a, Result<Vec<ManagerSaid<TakenOrder>>, Fault>> {
         Box::pin(std::future::ready(Ok(Vec::new())))
     }
+
+    fn cache_default(&self) -> CachePolicy {
+        CachePolicy::default()
+    }
+
+    fn cache_as(&self, _: AccountId, _: CachePolicy) {}
 
     fn key_reports(&self, _: Vec<KeyVersion>) -> BoxFuture<'_, Vec<ManagerSaid<Vec<KeyReport>>>> {
         Box::pin(std::future::ready(Vec::new()))

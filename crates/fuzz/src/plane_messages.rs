@@ -11,7 +11,7 @@ use keysherd_domain::item::{KeyAlgorithm, SecretKind, ValueFormat};
 use keysherd_domain::role::{Capabilities, Capability, Rule, RuleKind};
 use keysherd_plane::auth::{Login, LoginProof, LoginSubject, PasswordParamsReply};
 use keysherd_plane::cache::{ChangesWait, JournalPut, JournaledRead, Receipt};
-use keysherd_plane::grants::{Grant, ItemRef, KeyRef, VersionWish, Wish, WriteTarget};
+use keysherd_plane::grants::{Grant, ItemRef, Keeping, KeyRef, VersionWish, Wish, WriteTarget};
 use keysherd_plane::items::{ItemUpdate, ItemUpdateParts, ItemsDelete, SealedValue, SecretCreate};
 use keysherd_plane::roles::{AssocCreate, RoleCreate, RuleSet};
 use keysherd_plane::rotation::{RewrapPut, RewrapTake, RewrappedValue};
@@ -83,7 +83,7 @@ pub(crate) fn requests() -> Vec<Request> {
         }
         .into(),
         Login { subject: LoginSubject::AccessId(access_id), proof, otp: None }.into(),
-        Grant { wishes: wishes(), with_permit: true, keep: false }.into(),
+        Grant { wishes: wishes(), with_permit: true, keep: Keeping::No }.into(),
         RoleCreate {
             path: path("r"),
             comment: String::new(),

@@ -7,10 +7,11 @@
 use std::sync::Arc;
 
 use keysherd_base::Fault;
-use keysherd_plane::grants::{Grant, GrantedTo, PermitSlot, Wish};
+use keysherd_plane::grants::{Grant, GrantedTo, Keeping, PermitSlot, Wish};
 use keysherd_plane::{Caller, PlaneHandle};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
+use crate::cache::ReadCache;
 use crate::derive::{Derivations, DerivedKek};
 use crate::needs::{Need, needs};
 
@@ -45,8 +46,12 @@ pub(crate) struct Batcher {
 
 impl Batcher {
     /// Starts the queue's task on the current runtime; it ends when the batcher is dropped.
-    /// `keep`: whether what is read may be kept.
-    pub(crate) fn start(plane: PlaneHandle, derivations: Arc<Derivations>, keep: bool) -> Self {
+    /// `keep`: where what is read may be kept, if anywhere, and whether somebody waits for it.
+    pub(crate) fn start(
+        plane: PlaneHandle,
+        derivations: Arc<Derivations>,
+        keep: Option<(Arc<ReadCache>, Keeping)>,
+    ) -> Self {
         let (queue, jobs) = mpsc::channel(WISHES_WAITING);
         tokio::spawn(run(jobs, plane, derivations, keep));
         Self { queue }
@@ -78,7 +83,7 @@ async fn run(
     mut jobs: mpsc::Receiver<Job>,
     plane: PlaneHandle,
     derivations: Arc<Derivations>,
-    keep: bool,
+    cache: Option<(Arc<ReadCache>, Keeping)>,
 ) {
     let slots = Arc::new(Semaphore::new(BATCHES_IN_FLIGHT));
     while let Ok(slot) = slots.clone().acquire_owned().await {
@@ -87,6 +92,8 @@ async fn run(
             return;
         }
         let (plane, derivations) = (plane.clone(), derivations.clone());
+        let keep = cache.as_ref().filter(|(cache, _)| cache.answers());
+        let keep = keep.map_or(Keeping::No, |(_, keep)| *keep);
         tokio::spawn(async move {
             process(batch, &plane, &derivations, keep).await;
             drop(slot);
@@ -94,7 +101,12 @@ async fn run(
     }
 }
 
-async fn process(batch: Vec<Job>, plane: &PlaneHandle, derivations: &Arc<Derivations>, keep: bool) {
+async fn process(
+    batch: Vec<Job>,
+    plane: &PlaneHandle,
+    derivations: &Arc<Derivations>,
+    keep: Keeping,
+) {
     let Some(caller) = batch.first().map(|job| job.caller.clone()) else { return };
     let drawn: Vec<_> = batch
         .iter()

@@ -4,7 +4,9 @@
 //! | part | what it does |
 //! |---|---|
 //! | [`coherence`] | knows what has ended, and whether control was heard of a moment ago; pure |
+//! | [`policies`] | whether and how long reads of an account are kept |
 //! | [`offline`] | what administrators allow while control is not reached |
+//! | [`ahead`] | reads again what clients of this gateway read lately |
 //! | [`listener`] | asks control, several times a second, what has ended |
 //! | [`journal`] | has every such answer on disk before it leaves, and brings it to control |
 //! | this file | the decisions, with ciphertext, each for one caller |
@@ -17,22 +19,29 @@
 //! decision whose key is gone answers nothing, so that managers, and through them the owner's
 //! orders, have their say.
 
+pub(crate) mod ahead;
 mod coherence;
 mod journal;
 mod key;
 mod listener;
 mod observed;
 pub(crate) mod offline;
+pub(crate) mod policies;
 
+#[cfg(test)]
+mod footprint;
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use keysherd_api::CachePolicy;
 use keysherd_base::{AccessId, ClockHandle, Fault, RngHandle, Uid};
+use keysherd_crypto::memory::Sealer;
 use keysherd_plane::cache::{Keep, Receipt};
 use keysherd_plane::grants::{GrantedItem, ItemRef, VersionWish};
 use keysherd_plane::{Caller, PlaneHandle};
@@ -40,28 +49,30 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use tokio::sync::Notify;
 
+use self::ahead::{Again, Call};
 use self::coherence::{Coherence, LEASE, Tied};
 use self::journal::{Entry, Journal};
 pub(crate) use self::observed::ObservedPlane;
 use self::offline::OfflinePolicies;
+use self::policies::CachePolicies;
 use crate::moment::{Clocks, Moment};
 
 /// Bytes that count as one item: a larger one counts as several.
 const ITEM_BYTES: usize = 4_096;
 /// A control that is silent for so long is not asked first, where its decision may be repeated.
 const GONE_AFTER: Duration = Duration::from_secs(5);
-/// What an entry takes beside its texts, its ciphertext and its receipt, roughly.
+/// What an item takes beside its path and its ciphertext, roughly.
 const ENTRY_BYTES: usize = 512;
 
 /// What a gateway's cache of reads is opened with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CacheSettings {
-    /// Whether there is one.
-    pub enabled: bool,
-    /// Seconds an answer is repeated at most; the owner's bundle may say less.
-    pub ttl_seconds: u32,
+    /// How reads are kept of accounts that set nothing else; the owner's bundle may say less.
+    pub policy: CachePolicy,
     /// Items at most; one of more than 4 KiB counts for as many as it has 4 KiB.
     pub items_max: u64,
+    /// Reads that are read again in the background at one time, at most.
+    pub workers: usize,
 }
 
 /// How the cache is, for `/status`.
@@ -75,6 +86,8 @@ pub struct CacheHealth {
     pub hits: u64,
     /// Those of them that were answered while it was not reached.
     pub offline: u64,
+    /// Reads that nobody waited for.
+    pub ahead: u64,
     /// Bytes of the journal that control has not yet.
     pub journal_bytes: u64,
     /// Files of the journal that control refuses: they are another gateway's, as it knows them.
@@ -87,14 +100,29 @@ pub struct CacheHealth {
 pub(crate) struct ReadCache {
     entries: Cache<[u8; 32], Arc<Kept>, ByItems>,
     coherence: Mutex<Coherence>,
-    journal: Journal,
+    journal: OnceLock<Journal>,
+    place: Place,
     clocks: Clocks,
-    settings: CacheSettings,
+    caching: CachePolicies,
+    /// Held by whoever sets them.
+    setting: Mutex<()>,
+    /// Keeps the tokens of what is read again.
+    sealer: Sealer,
+    workers: usize,
     /// Something of this gateway's own may have ended: ask at once.
     poke: Notify,
     hits: AtomicU64,
     offline_hits: AtomicU64,
+    read_ahead: AtomicU64,
     policies: OfflinePolicies,
+}
+
+/// What the journal is opened with.
+struct Place {
+    home: PathBuf,
+    plane: PlaneHandle,
+    clock: ClockHandle,
+    rng: RngHandle,
 }
 
 /// On what ground a decision is repeated.
@@ -116,6 +144,8 @@ pub(crate) struct Kept {
     asked: Moment,
     good: Duration,
     receipt: Receipt,
+    /// What it takes to ask for it again, where that is wanted.
+    again: Option<Box<Again>>,
 }
 
 #[derive(Clone)]
@@ -128,23 +158,17 @@ impl Weighter<[u8; 32], Arc<Kept>> for ByItems {
             let bytes = ENTRY_BYTES + item.path.as_str().len() + ciphertext.sum::<usize>();
             bytes.div_ceil(ITEM_BYTES)
         };
-        kept.items.iter().map(item).sum::<usize>().max(1) as u64
-    }
-}
-
-impl CacheSettings {
-    /// Whether there is a cache, or what an earlier one in `home` left.
-    pub(crate) fn is_needed(&self, home: &Path) -> bool {
-        self.enabled || Journal::is_left(home)
+        let proof = kept.receipt.bytes.len().saturating_sub(ENTRY_BYTES) / ITEM_BYTES;
+        (kept.items.iter().map(item).sum::<usize>() + proof).max(1) as u64
     }
 }
 
 impl ReadCache {
-    /// Opens the cache with its journal in `home`, and starts to listen and to bring what older
-    /// processes have left. Call it on the runtime that serves.
+    /// A cache whose journal is in `home`. Brings what older processes have left, and listens as
+    /// soon as reads of anybody are kept. Call it on the runtime that serves.
     ///
     /// # Errors
-    /// When the journal's directory cannot be used.
+    /// [`Fault::internal`], which is a defect.
     pub(crate) fn start(
         settings: CacheSettings,
         home: &Path,
@@ -152,7 +176,7 @@ impl ReadCache {
         clock: ClockHandle,
         rng: RngHandle,
     ) -> Result<Arc<Self>, Fault> {
-        let journal = Journal::open(home, plane.clone(), clock.clone(), rng)?;
+        let sealer = Sealer::new(&*rng)?;
         let options = quick_cache::OptionsBuilder::new()
             .estimated_items_capacity(usize::try_from(settings.items_max).unwrap_or(usize::MAX))
             .weight_capacity(settings.items_max)
@@ -162,34 +186,86 @@ impl ReadCache {
         let this = Arc::new(Self {
             entries,
             coherence: Mutex::default(),
-            journal,
-            clocks: Clocks::new(clock),
-            settings,
+            journal: OnceLock::new(),
+            clocks: Clocks::new(clock.clone()),
+            place: Place { home: home.to_owned(), plane: plane.clone(), clock, rng },
+            caching: CachePolicies::new(settings.policy),
+            setting: Mutex::default(),
+            sealer,
+            workers: settings.workers,
             poke: Notify::new(),
             hits: AtomicU64::new(0),
             offline_hits: AtomicU64::new(0),
+            read_ahead: AtomicU64::new(0),
             policies: OfflinePolicies::default(),
         });
-        if settings.enabled {
-            tokio::spawn(listener::listen(Arc::downgrade(&this), plane.clone()));
+        if this.answers() || Journal::is_left(home) {
+            this.open_journal();
         }
+        tokio::spawn(listener::listen(Arc::downgrade(&this), plane.clone()));
         Ok(this)
     }
 
-    /// Whether it answers, or only brings what an earlier process has left.
+    /// Whether reads of anybody are kept, or it only brings what an earlier process has left.
     pub(crate) fn answers(&self) -> bool {
-        self.settings.enabled
+        self.caching.any()
+    }
+
+    /// How reads are kept of accounts that set nothing else.
+    pub(crate) fn started_as(&self) -> CachePolicy {
+        self.caching.default()
+    }
+
+    /// Keeps reads of one account so from now on; whether they were kept before, and are not now.
+    pub(crate) fn set_one(&self, account: Uid, policy: CachePolicy) -> bool {
+        self.keep_as(|caching| caching.set_one(account, policy))
+    }
+
+    /// Keeps reads of these accounts so from now on, and of others as it was started; whether
+    /// those of an account were kept before, and are not now.
+    pub(crate) fn set(&self, policies: HashMap<Uid, CachePolicy>) -> bool {
+        self.keep_as(|caching| caching.set(policies))
+    }
+
+    /// Sets it, and drops what was kept in another way.
+    fn keep_as(&self, set: impl FnOnce(&CachePolicies) -> policies::Ended) -> bool {
+        let _turn = self.setting.lock().unwrap_or_else(PoisonError::into_inner);
+        let ended = set(&self.caching);
+        if !ended.changed.is_empty() {
+            self.entries.retain(|_, kept| !ended.changed.contains(&kept.account()));
+        }
+        if self.answers() {
+            self.open_journal();
+        }
+        ended.switched_off
+    }
+
+    /// Opens the journal, unless it is open. Without one, control is asked for every read.
+    fn open_journal(&self) {
+        if self.journal.get().is_some() {
+            return;
+        }
+        let Place { home, plane, clock, rng } = &self.place;
+        match Journal::open(home, plane.clone(), clock.clone(), rng.clone()) {
+            Ok(journal) => drop(self.journal.set(journal)),
+            // Everything works without, only slower.
+            Err(fault) => {
+                tracing::error!(?fault, "no read is answered without control: no journal");
+            }
+        }
     }
 
     /// How it is.
     pub(crate) fn health(&self) -> CacheHealth {
-        let (journals_refused, unproven) = self.journal.problems();
+        let journal = self.journal.get();
+        let (journals_refused, unproven) = journal.map(Journal::problems).unwrap_or_default();
         CacheHealth {
             entries: self.entries.len(),
             coherent: self.coherence().is_alive(self.moment()),
             hits: self.hits.load(Ordering::Relaxed),
             offline: self.offline_hits.load(Ordering::Relaxed),
-            journal_bytes: self.journal.waiting_bytes(),
+            ahead: self.read_ahead.load(Ordering::Relaxed),
+            journal_bytes: journal.map_or(0, Journal::waiting_bytes),
             journals_refused,
             unproven,
         }
@@ -222,9 +298,12 @@ impl ReadCache {
         let key = key::of(caller, items, version)?;
         let kept = self.entries.get(&key)?;
         if self.may_answer(&kept, ground) {
+            if let Some(again) = &kept.again {
+                again.used(self.moment());
+            }
             return Some(kept);
         }
-        if kept.is_over(self.moment()) {
+        if self.is_over(&kept, self.moment()) {
             self.entries.remove(&key);
         }
         None
@@ -239,7 +318,8 @@ impl ReadCache {
             request: caller.request,
             offline: ground == Ground::Offline,
         };
-        let noted = self.journal.append(entry).await && self.may_answer(kept, ground);
+        let Some(journal) = self.journal.get() else { return false };
+        let noted = journal.append(entry).await && self.may_answer(kept, ground);
         if noted {
             self.hits.fetch_add(1, Ordering::Relaxed);
             let offline = u64::from(ground == Ground::Offline);
@@ -248,28 +328,37 @@ impl ReadCache {
         noted
     }
 
-    /// Keeps what control granted to a call that was begun at `asked`, unless it may have ended
-    /// since. `ttl_seconds_max` is the owner's bound.
+    /// Keeps what control granted to a call that was begun at `asked`, and that its client last
+    /// made at `used`, unless it may have ended since. `ttl_seconds_max` is the owner's bound.
     pub(crate) fn keep(
         &self,
-        (caller, items, version): (&Caller, &[ItemRef], VersionWish),
-        asked: Moment,
+        (caller, items, version): Call<'_>,
+        (asked, used): (Moment, Moment),
         (account, granted): (Uid, Vec<Arc<GrantedItem>>),
         keep: Keep,
         ttl_seconds_max: u32,
     ) {
         let Some(key) = key::of(caller, items, version) else { return };
-        let ttl = Duration::from_secs(self.settings.ttl_seconds.min(ttl_seconds_max).into());
+        let policy = self.caching.of(account);
+        if !policy.enabled {
+            return;
+        }
+        let ttl = Duration::from_secs(ttl_seconds_max.into());
         let good = Duration::from_millis(keep.good_millis).min(ttl);
         let Some(tied) = self.coherence().tie(&keep, asked) else { return };
         let (method, receipt) = ((account, keep.access_id), keep.receipt);
-        let kept = Kept { method, items: granted, tied, asked, good, receipt };
+        let again =
+            policy.proactive.then(|| Again::new(&self.sealer, (caller, items, version), used));
+        let again = again.flatten().map(Box::new);
+        let kept = Kept { method, items: granted, tied, asked, good, receipt, again };
         self.entries.insert(key, Arc::new(kept));
     }
 
     /// Waits until control has what was answered here, at most `limit`.
     pub(crate) async fn drain(&self, limit: Duration) {
-        self.journal.drain(limit).await;
+        if let Some(journal) = self.journal.get() {
+            journal.drain(limit).await;
+        }
     }
 
     /// Forgets everything, also what is on its way.
@@ -286,7 +375,7 @@ impl ReadCache {
 
     fn may_answer(&self, kept: &Kept, ground: Ground) -> bool {
         let now = self.moment();
-        if kept.is_over(now) || !kept.tied.holds() {
+        if self.is_over(kept, now) || !kept.tied.holds() {
             return false;
         }
         match ground {
@@ -301,6 +390,13 @@ impl ReadCache {
         }
     }
 
+    /// Whether time alone has ended it.
+    fn is_over(&self, kept: &Kept, now: Moment) -> bool {
+        let policy = self.caching.of(kept.account());
+        let ttl = Duration::from_secs(u64::from(policy.ttl_minutes) * 60).min(kept.good);
+        !policy.enabled || now.since(kept.asked).is_none_or(|age| age >= ttl)
+    }
+
     fn coherence(&self) -> MutexGuard<'_, Coherence> {
         // Whoever broke off in the middle has at most forgotten too much.
         self.coherence.lock().unwrap_or_else(PoisonError::into_inner)
@@ -311,9 +407,5 @@ impl Kept {
     /// The caller's account.
     pub(crate) fn account(&self) -> Uid {
         self.method.0
-    }
-
-    fn is_over(&self, now: Moment) -> bool {
-        now.since(self.asked).is_none_or(|age| age >= self.good)
     }
 }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keysherd_api::{
-    Crypt, Ctx, Freshness, GeneratedKey, HeldFragment, KeyWish, ManagerSaid, OfflinePolicy,
-    OpenedItem, RotateWish, SealedWrite, TakenOrder, TransitMessage, TransitResult,
+    CachePolicy, Crypt, Ctx, Freshness, GeneratedKey, HeldFragment, KeyWish, ManagerSaid,
+    OfflinePolicy, OpenedItem, RotateWish, SealedWrite, TakenOrder, TransitMessage, TransitResult,
 };
 use keysherd_base::{
     AccessId, AccountId, ClockHandle, Fault, ItemPath, KeyId, RngHandle, SecretBytes, Uid,
@@ -22,11 +22,12 @@ use keysherd_fragments::manager_set::ManagerIndex;
 use keysherd_fragments::manifest::KeyVersion;
 use keysherd_fragments::messages::{ManagerAnswer, ManagerRequest};
 use keysherd_fragments::order::KeyReport;
-use keysherd_plane::grants::{ItemRef, SignedPermit, VersionWish, WriteTarget};
+use keysherd_plane::grants::{ItemRef, Keeping, SignedPermit, VersionWish, WriteTarget};
 use keysherd_plane::rotation::{KeyRotateReply, RotatedKey};
 use keysherd_plane::{BoxFuture, PlaneHandle};
 
 use crate::batcher::Batcher;
+use crate::cache::ahead::read_ahead;
 use crate::cache::{CacheHealth, CacheSettings, ObservedPlane, ReadCache};
 use crate::confirming::{Confirmed, Confirming};
 use crate::customer::CustomerFragments;
@@ -63,7 +64,7 @@ pub struct GatewayConfig {
     pub rng: RngHandle,
     /// Seconds an opened key stays in memory; 0: never.
     pub key_cache_seconds: i64,
-    /// Which reads are answered without asking control; needs a directory.
+    /// How reads are answered without asking control; needs a directory.
     pub cache: CacheSettings,
     /// Values that are wrapped anew in a second, at most, after a rotation; `None`: this gateway
     /// leaves that to others.
@@ -101,7 +102,7 @@ pub struct GatewayHealth {
 
 /// The gateway's cryptography.
 pub struct Gateway {
-    reader: Reader,
+    reader: Arc<Reader>,
     writer: Writer,
     transit: Transit,
     keys: KeyGenerator,
@@ -138,8 +139,7 @@ impl Gateway {
     pub fn start(config: GatewayConfig) -> Result<Self, Fault> {
         let GatewayConfig { clock, rng, home, strict, .. } = &config;
         let (clock, rng, strict) = (clock.clone(), rng.clone(), *strict);
-        let (reads, plane) = open_cache(&config);
-        let answering = reads.clone().filter(|reads| reads.answers());
+        let (reads, plane) = open_cache(&config)?;
         let spool = home.as_deref().map(|home| Spool::open(home, &*rng)).transpose()?;
         let spool = spool.map(Arc::new);
         let incidents = Arc::new(Incidents::new(home.as_deref(), plane.clone(), clock.clone()));
@@ -160,17 +160,25 @@ impl Gateway {
             unconfirmed,
         ));
         let tenants = Arc::new(Tenants::new());
-        let batcher = || Batcher::start(plane.clone(), derivations.clone(), false);
-        let reader = Reader::new(ReaderParts {
+        let batcher = || Batcher::start(plane.clone(), derivations.clone(), None);
+        let keeping = |how| {
+            let keep = reads.clone().map(|reads| (reads, how));
+            Batcher::start(plane.clone(), derivations.clone(), keep)
+        };
+        let reader = Arc::new(Reader::new(ReaderParts {
             plane: plane.clone(),
-            cold: Batcher::start(plane.clone(), derivations.clone(), answering.is_some()),
+            cold: keeping(Keeping::Answered),
+            ahead: keeping(Keeping::Ahead),
             keys: keys.clone(),
-            cache: answering,
+            cache: reads.clone(),
             managers: managers.clone(),
             clock: clock.clone(),
             tenants: tenants.clone(),
             attested_only: strict.names,
-        });
+        }));
+        if let Some(reads) = &reads {
+            tokio::spawn(read_ahead(Arc::downgrade(&reader), Arc::downgrade(reads)));
+        }
         let writer = Writer::new(batcher(), keys, clock.clone(), rng.clone(), spool.clone());
         let transit = Transit::new(plane.clone(), batcher(), clock.clone(), rng.clone(), tenants)?;
         let rewrapper = config.rewraps_per_second.map(|per_second| {
@@ -275,6 +283,18 @@ impl Gateway {
         }
     }
 
+    /// How reads are kept of accounts that set nothing else.
+    pub fn cache_started_as(&self) -> CachePolicy {
+        self.reads.as_ref().map(|reads| reads.started_as()).unwrap_or_default()
+    }
+
+    /// Keeps reads of these accounts so, and of others as it was started.
+    pub fn cache_accounts_as(&self, policies: HashMap<Uid, CachePolicy>) {
+        if self.reads.as_ref().is_some_and(|reads| reads.set(policies)) {
+            self.forget_keys();
+        }
+    }
+
     /// Waits until control has heard of every read that was answered here, at most `limit`. What
     /// it has not by then stays on disk.
     pub async fn drain(&self, limit: Duration) {
@@ -318,23 +338,13 @@ fn open_keys(config: &GatewayConfig) -> Result<Arc<KeyCache>, Fault> {
     Ok(Arc::new(keys))
 }
 
-/// The cache, if there is one, and the way to control that it watches.
-fn open_cache(config: &GatewayConfig) -> (Option<Arc<ReadCache>>, PlaneHandle) {
+/// The cache, where there is a directory for it, and the way to control that it watches.
+fn open_cache(config: &GatewayConfig) -> Result<(Option<Arc<ReadCache>>, PlaneHandle), Fault> {
     let GatewayConfig { plane, clock, rng, cache, home, .. } = config;
-    let Some(home) = home.as_deref().filter(|home| cache.is_needed(home)) else {
-        return (None, plane.clone());
-    };
-    match ReadCache::start(*cache, home, plane, clock.clone(), rng.clone()) {
-        Ok(reads) => {
-            let observed = ObservedPlane::handle(plane.clone(), reads.clone());
-            (Some(reads), observed)
-        }
-        Err(fault) => {
-            // Everything works without, only slower.
-            tracing::error!(?fault, "no read is answered without control: no journal");
-            (None, plane.clone())
-        }
-    }
+    let Some(home) = home.as_deref() else { return Ok((None, plane.clone())) };
+    let reads = ReadCache::start(*cache, home, plane, clock.clone(), rng.clone())?;
+    let observed = ObservedPlane::handle(plane.clone(), reads.clone());
+    Ok((Some(reads), observed))
 }
 
 impl Crypt for Gateway {
@@ -391,6 +401,16 @@ impl Crypt for Gateway {
             let commitment = envelope.payload_commitment();
             // Somebody may have written after it and been read already.
             let _newer = self.reader.seen().newest(sealed.uid, sealed.version, commitment);
+        }
+    }
+
+    fn cache_default(&self) -> CachePolicy {
+        self.cache_started_as()
+    }
+
+    fn cache_as(&self, account: AccountId, policy: CachePolicy) {
+        if self.reads.as_ref().is_some_and(|reads| reads.set_one(account.0, policy)) {
+            self.forget_keys();
         }
     }
 

@@ -35,7 +35,7 @@ mod tenants;
 mod transit;
 mod writer;
 
-pub use cache::offline::follow_offline_policies;
+pub use cache::policies::follow_read_policies;
 pub use cache::{CacheHealth, CacheSettings};
 pub use cluster_configs::{
     BringIn, BroughtIn, CARRIED_BYTES_MAX, CarriedConfig, Change, ChangeKind, ClusterConfigs,

@@ -12,11 +12,13 @@ use keysherd_domain::item::NameTag;
 use keysherd_plane::PlaneHandle;
 use keysherd_plane::cache::Keep;
 use keysherd_plane::grants::{
-    Grant, Granted, GrantedItem, GrantedVersion, ItemRef, KeyRef, PermitSlot, VersionWish, Wish,
+    Grant, Granted, GrantedItem, GrantedVersion, ItemRef, Keeping, KeyRef, PermitSlot, VersionWish,
+    Wish,
 };
 use quick_cache::sync::Cache;
 
-use crate::batcher::Batcher;
+use crate::batcher::{Batcher, Derived};
+use crate::cache::ahead::{Call, Due};
 use crate::cache::{Ground, Kept, ReadCache};
 use crate::derive::DerivedKek;
 use crate::key_cache::{Asked, KeyCache};
@@ -33,11 +35,13 @@ const HINTS_MAX: usize = 200_000;
 pub(crate) struct ReaderParts {
     /// Control.
     pub(crate) plane: PlaneHandle,
-    /// Derives.
+    /// Derives what somebody waits for.
     pub(crate) cold: Batcher,
+    /// Derives what nobody waits for.
+    pub(crate) ahead: Batcher,
     /// Opened keys.
     pub(crate) keys: Arc<KeyCache>,
-    /// What may be answered without control, if anything.
+    /// What may be answered without control.
     pub(crate) cache: Option<Arc<ReadCache>>,
     /// The managers, and the owner's bundle.
     pub(crate) managers: Arc<Managers>,
@@ -53,6 +57,7 @@ pub(crate) struct ReaderParts {
 pub(crate) struct Reader {
     plane: PlaneHandle,
     cold: Batcher,
+    ahead: Batcher,
     keys: Arc<KeyCache>,
     cache: Option<Arc<ReadCache>>,
     managers: Arc<Managers>,
@@ -76,10 +81,22 @@ struct Read {
 impl Reader {
     /// A reader over these parts.
     pub(crate) fn new(parts: ReaderParts) -> Self {
-        let ReaderParts { plane, cold, keys, cache, managers, clock, tenants, attested_only } =
-            parts;
+        let ReaderParts { plane, cold, ahead, keys, cache, .. } = parts;
+        let ReaderParts { managers, clock, tenants, attested_only, .. } = parts;
         let (hints, seen) = (Cache::new(HINTS_MAX), Seen::new());
-        Self { plane, cold, keys, cache, managers, hints, tenants, clock, seen, attested_only }
+        Self {
+            plane,
+            cold,
+            ahead,
+            keys,
+            cache,
+            managers,
+            hints,
+            tenants,
+            clock,
+            seen,
+            attested_only,
+        }
     }
 
     /// What was seen of items.
@@ -98,7 +115,7 @@ impl Reader {
         version: VersionWish,
         freshness: Freshness,
     ) -> Result<Vec<OpenedItem>, Fault> {
-        let cache = self.cache.as_ref().filter(|_| freshness == Freshness::Coherent);
+        let cache = self.keeping().filter(|_| freshness == Freshness::Coherent);
         let Some(cache) = cache else { return self.read_asked(ctx, items, version, None).await };
         let call = (ctx, items.as_slice(), version);
         if let Some(opened) = self.read_kept(cache, call, Ground::Coherent).await {
@@ -119,6 +136,11 @@ impl Reader {
         }
     }
 
+    /// Where reads are kept, if those of anybody are.
+    fn keeping(&self) -> Option<&Arc<ReadCache>> {
+        self.cache.as_ref().filter(|cache| cache.answers())
+    }
+
     /// Reads what control grants.
     async fn read_asked(
         &self,
@@ -132,14 +154,14 @@ impl Reader {
             let wish = Wish::Read { items: items.clone(), version };
             if let Some(mut read) = self.read_warm(ctx, wish).await? {
                 self.check(read.account, &items, version, &mut read.items)?;
-                return Ok(self.keep(ctx, (&items, version), asked, read));
+                return Ok(self.keep((ctx.caller(), &items, version), asked, read));
             }
         }
         let wish = Wish::Read { items: items.clone(), version };
         let mut read = self.read_cold(ctx, wish).await?;
         let account = read.account;
         self.check(account, &items, version, &mut read.items)?;
-        let opened = self.keep(ctx, (&items, version), asked, read);
+        let opened = self.keep((ctx.caller(), &items, version), asked, read);
         self.tenants.learn(ctx.caller(), account);
         let until = now.plus_seconds(self.keys.ttl_seconds().into());
         if now < until {
@@ -175,21 +197,43 @@ impl Reader {
     }
 
     /// Keeps what was read, where that is allowed.
-    fn keep(
+    fn keep(&self, call: Call<'_>, asked: Option<Moment>, read: Read) -> Vec<OpenedItem> {
+        match (&self.cache, asked) {
+            (Some(cache), Some(asked)) => self.keep_in(cache, call, (asked, asked), read),
+            _ => read.items,
+        }
+    }
+
+    fn keep_in(
         &self,
-        ctx: &Ctx,
-        (items, version): (&[ItemRef], VersionWish),
-        asked: Option<Moment>,
+        cache: &ReadCache,
+        call: Call<'_>,
+        times: (Moment, Moment),
         read: Read,
     ) -> Vec<OpenedItem> {
         let Read { account, items: opened, keep } = read;
-        if let (Some(cache), Some(asked), Some(keep)) = (&self.cache, asked, keep) {
+        if let Some(keep) = keep {
             let kept = opened.iter().map(|one| Arc::clone(&one.item));
             let ttl_max = self.managers.bundle.load().bundle().cache_ttl_seconds_max;
-            let call = (ctx.caller(), items, version);
-            cache.keep(call, asked, (account, kept.collect()), keep, ttl_max);
+            cache.keep(call, times, (account, kept.collect()), keep, ttl_max);
         }
         opened
+    }
+
+    /// Makes a call again that nobody waits for: what is granted is kept, with its keys.
+    ///
+    /// # Errors
+    /// As for every read.
+    pub(crate) async fn read_ahead(&self, cache: &ReadCache, due: &Due) -> Result<(), Fault> {
+        let Due { caller, items, version, used, .. } = due;
+        let (asked, keys_asked) = (cache.moment(), self.keys.asked());
+        let wish = Wish::Read { items: items.clone(), version: *version };
+        let derived = self.ahead.derive(caller.clone(), wish, None).await?;
+        let mut read = self.open_all(derived, keys_asked)?;
+        self.check(read.account, items, *version, &mut read.items)?;
+        // What was opened to be checked ends here.
+        drop(self.keep_in(cache, (caller, items, *version), (asked, *used), read));
+        Ok(())
     }
 
     /// Checks what control cannot be believed: that the newest value is not an older one, and that
@@ -285,7 +329,8 @@ impl Reader {
 
     async fn read_warm(&self, ctx: &Ctx, wish: Wish) -> Result<Option<Read>, Fault> {
         let wishes = vec![(ctx.caller().clone(), wish)];
-        let message = Grant { wishes, with_permit: false, keep: self.cache.is_some() };
+        let keep = self.keeping().map_or(Keeping::No, |_| Keeping::Answered);
+        let message = Grant { wishes, with_permit: false, keep };
         let reply = self.plane.ask(ctx.caller().clone(), message).await;
         let outcome = reply.and_then(|reply| {
             let first = reply.outcomes.into_iter().next();
@@ -338,6 +383,11 @@ impl Reader {
         let outcome = self.cold.derive(ctx.caller().clone(), wish, None).await;
         let derived = outcome.inspect_err(|fault| ctx.mark_fault(fault))?;
         ctx.mark(Recorded::Success);
+        self.open_all(derived, asked)
+    }
+
+    /// Opens what was derived by somebody who began at `asked`.
+    fn open_all(&self, derived: Derived, asked: Asked) -> Result<Read, Fault> {
         let keks = derived.keks?;
         let account = derived.granted.account;
         let Granted::Read(items) = derived.granted.granted else { return Err(other_grant()) };

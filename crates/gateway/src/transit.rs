@@ -14,7 +14,7 @@ use keysherd_crypto::memory::Sealer;
 use keysherd_crypto::siv::SivKey;
 use keysherd_domain::item::KeyAlgorithm;
 use keysherd_plane::PlaneHandle;
-use keysherd_plane::grants::{Grant, Granted, ItemRef, KeyRef, Wish};
+use keysherd_plane::grants::{Grant, Granted, ItemRef, Keeping, KeyRef, Wish};
 use quick_cache::sync::Cache;
 
 use crate::batcher::Batcher;
@@ -250,8 +250,11 @@ impl Transit {
     }
 
     async fn granted_warm(&self, ctx: &Ctx, wish: Wish) -> Result<Granted, Fault> {
-        let message =
-            Grant { wishes: vec![(ctx.caller().clone(), wish)], with_permit: false, keep: false };
+        let message = Grant {
+            wishes: vec![(ctx.caller().clone(), wish)],
+            with_permit: false,
+            keep: Keeping::No,
+        };
         let reply = self.plane.ask(ctx.caller().clone(), message).await;
         let outcome = reply.and_then(|reply| {
             let first = reply.outcomes.into_iter().next();

@@ -255,7 +255,19 @@ pub struct Grant {
     /// Whether a permit is wanted: `false` when the gateway has the keys in its cache.
     pub with_permit: bool,
     /// Whether the gateway would keep what is granted to read.
-    pub keep: bool,
+    pub keep: Keeping,
+}
+
+/// Whether a gateway would keep what it is granted to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Keeping {
+    /// It would not.
+    No,
+    /// It would, and somebody waits for it now.
+    Answered,
+    /// It would, and nobody waits for it: it was read before, and the gateway wants to have it
+    /// when it is asked for again. Recorded as such.
+    Ahead,
 }
 
 /// A permit as control signed it.

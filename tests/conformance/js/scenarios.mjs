@@ -263,6 +263,10 @@ export const scenarios = {
     },
   },
   'gateway-get-ldap-auth-config': { fields: () => ({}) },
+  'gateway-update-cache': {
+    fields: () => ({ 'enable-cache': 'false', 'stale-timeout': '30' }),
+  },
+  'gateway-get-cache': { fields: () => ({}) },
   'gateway-update-tls-cert': {
     fields: async () => (await ownCluster(), { 'expiration-event-in': ['30', '7'] }),
   },

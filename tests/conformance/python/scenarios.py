@@ -604,6 +604,16 @@ def read_directory():
     return Scenario({})
 
 
+@scenario("gateway-update-cache")
+def keep_reads():
+    return Scenario({"enable-cache": "false", "stale-timeout": "30"})
+
+
+@scenario("gateway-get-cache")
+def how_reads_are_kept():
+    return Scenario({})
+
+
 @scenario("gateway-update-tls-cert")
 def own_certificate():
     own_cluster()

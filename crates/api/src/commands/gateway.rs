@@ -2,6 +2,7 @@
 
 mod allowed_access;
 mod apply_owner_order;
+mod cache;
 mod create_allowed_access;
 mod create_k8s_auth_config;
 mod defaults;
@@ -12,6 +13,7 @@ mod demote;
 mod describe_key_fragments;
 mod download_customer_fragments;
 mod get_allowed_access;
+mod get_cache;
 mod get_config;
 mod get_defaults;
 mod get_k8s_auth_config;
@@ -26,6 +28,7 @@ mod promote;
 mod rekey_config;
 mod standing;
 mod update_allowed_access;
+mod update_cache;
 mod update_defaults;
 mod update_k8s_auth_config;
 mod update_ldap_auth_config;
@@ -68,6 +71,8 @@ static COMMANDS: &[&ApiCommand] = &[
     &get_ldap_auth_config::COMMAND,
     &update_ldap_auth_config::COMMAND,
     &update_tls_cert::COMMAND,
+    &update_cache::COMMAND,
+    &get_cache::COMMAND,
     &update_offline_policy::COMMAND,
     &get_offline_policy::COMMAND,
 ];

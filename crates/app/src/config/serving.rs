@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use clap::{Arg, Command};
+use clap::Command;
 use keysherd_base::{AccessId, AccountId};
 use keysherd_gateway::{CacheSettings, Strictness};
 
+use super::caching;
 use super::cluster::{self, ClusterSettings};
 use super::edge::{self, EdgeSettings};
 use super::egress::{self, EgressSettings};
@@ -50,7 +51,7 @@ pub(crate) struct ServingSettings {
     pub(crate) strict: Strictness,
     /// Seconds an opened key stays in memory; 0 switches the cache off.
     pub(crate) key_cache_seconds: i64,
-    /// Which reads are answered without asking control.
+    /// How reads are answered without asking control.
     pub(crate) cache: CacheSettings,
     /// Values wrapped anew in a second after a rotation; 0: none.
     pub(crate) rewraps_per_second: u32,
@@ -87,7 +88,7 @@ pub(super) fn serving(command: Command) -> Command {
             "KEYSHERD_KEY_CACHE_SECONDS",
             "How long opened keys stay in memory, 0 to 3600; 0: never [default: 60]",
         ))
-        .args(cache_options())
+        .args(caching::options())
         .arg(option(
             "rewraps-per-second",
             "NUMBER",
@@ -150,7 +151,7 @@ impl ServingSettings {
                 names: settings.is_set("strict-names")?,
             },
             key_cache_seconds: i64::try_from(cache).unwrap_or(0),
-            cache: cache_settings(settings)?,
+            cache: caching::load(settings, env)?,
             rewraps_per_second: u32::try_from(rewraps).unwrap_or(u32::MAX),
             lend_cloud_identity: account_ids(settings, LENT_TO)?.into(),
             cluster: ClusterSettings::load(settings, env)?,
@@ -177,34 +178,6 @@ impl ServingSettings {
         }
         paths
     }
-}
-
-fn cache_options() -> [Arg; 3] {
-    let on = switch("cache", "Answer reads without control as long as nothing has changed");
-    [
-        on.env("CACHE_ENABLE"),
-        option(
-            "cache-ttl-minutes",
-            "MINUTES",
-            "CACHE_TTL",
-            "How long an answer is repeated at most, 1 to 1440 [default: 60]",
-        ),
-        option(
-            "cache-max-items",
-            "NUMBER",
-            "CACHE_MAX_ITEMS",
-            "Items in that cache, 1 to 4000000; one has up to 4 KiB [default: 50000]",
-        ),
-    ]
-}
-
-fn cache_settings(settings: &Settings<'_>) -> Result<CacheSettings, Exit> {
-    let minutes = settings.number("cache-ttl-minutes", 1..=1_440, 60)?;
-    Ok(CacheSettings {
-        enabled: settings.is_set("cache")?,
-        ttl_seconds: u32::try_from(minutes * 60).unwrap_or(u32::MAX),
-        items_max: settings.number("cache-max-items", 1..=4_000_000, 50_000)?,
-    })
 }
 
 /// A list that holds nobody although it was given keeps nobody out, which nobody means by it.

@@ -18,7 +18,7 @@ use keysherd_fragments::manager_set::ManagerIndex;
 use keysherd_gateway::{
     CacheHealth, CacheSettings, ClusterConfigs, ConfigStore, CustomerFragments, Forwarders,
     Gateway, GatewayConfig, GatewayHealth, Links, LogFinding, ManagerHealth, Membership,
-    Strictness, follow_offline_policies, forget_gone_methods,
+    Strictness, follow_read_policies, forget_gone_methods,
 };
 use keysherd_plane::PlaneHandle;
 use keysherd_sinks::Way;
@@ -153,7 +153,7 @@ impl GatewayRole {
         let forwarders = Forwarders::start(&home, told, member, plane.clone(), way)?;
         tokio::spawn(forget_gone_methods(Arc::downgrade(&configs), plane.clone()));
         let weak = (Arc::downgrade(&configs), Arc::downgrade(&gateway));
-        tokio::spawn(follow_offline_policies(weak.0, weak.1));
+        tokio::spawn(follow_read_policies(weak.0, weak.1));
         let mut services = services(configs, forwarders.clone());
         if let Some(membership) = &membership {
             services.standing = membership.clone();
@@ -199,6 +199,7 @@ pub(crate) fn health(role: &GatewayRole) -> serde_json::Value {
             "coherent": cache.coherent,
             "hits": cache.hits,
             "offline": cache.offline,
+            "ahead": cache.ahead,
             "journal_bytes": cache.journal_bytes,
             "journals_refused": cache.journals_refused,
             "unproven": cache.unproven,

@@ -1,6 +1,7 @@
 //! Gateways as clusters: instances sign in as themselves, are seen running and down, and come back.
 
 mod access;
+mod caching;
 mod carrying;
 mod configs;
 mod defaults;

@@ -25,8 +25,8 @@ pub(super) struct Parties<'a> {
     pub(super) permit_key: PublicKey,
     /// By ascending index from 1.
     pub(super) managers: Vec<&'a Party>,
-    /// The gateway.
-    pub(super) gateway: &'a Party,
+    /// The gateways.
+    pub(super) gateways: Vec<&'a Party>,
 }
 
 /// The first bundle.
@@ -59,7 +59,7 @@ pub(super) fn bundle(parties: &Parties<'_>) -> Result<Bundle, String> {
         }],
         clusters: vec![Cluster {
             id: id()?,
-            instances: vec![parties.gateway.key.spki_sha256()],
+            instances: parties.gateways.iter().map(|party| party.key.spki_sha256()).collect(),
             cluster_key: None,
             groups: vec![group.clone()],
             fragments: Vec::new(),

@@ -5,7 +5,7 @@ use std::fs::OpenOptions;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use keysherd_crypto::random::SystemRng;
 use keysherd_crypto::sign::{PublicKey, SigningKey};
@@ -31,11 +31,42 @@ pub(crate) struct Five {
 }
 
 /// A role that was started.
-struct Started {
+pub(crate) struct Started {
     process: Process,
     party: Party,
     permit_key: Option<PublicKey>,
     text: String,
+}
+
+/// What gateways ask: control and the managers, running.
+pub(crate) struct Behind {
+    control: Started,
+    managers: Vec<Started>,
+}
+
+impl Behind {
+    /// Where control listens.
+    pub(crate) fn address(&self) -> &str {
+        &self.control.party.address
+    }
+
+    /// CPU time so far of each process.
+    ///
+    /// # Errors
+    /// When one has ended.
+    pub(crate) fn cpu_times(&self) -> Result<Vec<Duration>, String> {
+        let roles = std::iter::once(&self.control).chain(&self.managers);
+        roles.map(|role| role.process.cpu_time()).collect()
+    }
+
+    /// Stops them.
+    ///
+    /// # Errors
+    /// When one does not end well.
+    pub(crate) fn stop(self) -> Result<(), String> {
+        let roles = std::iter::once(self.control).chain(self.managers);
+        roles.map(|role| role.process).try_for_each(Process::stop)
+    }
 }
 
 impl Five {
@@ -66,6 +97,26 @@ impl Five {
     pub(crate) async fn start(&mut self, key_cache: bool) -> Result<Served, String> {
         let begin = Instant::now();
         let first = self.addresses.is_empty();
+        let behind = self.behind()?;
+        let cache = if key_cache { "60" } else { "0" };
+        let control = behind.address().to_owned();
+        let words = ["--control", &control, "--key-cache-seconds", cache];
+        let gateway =
+            self.front("gateway", &[&words[..], &["--rewraps-per-second", "100000"]].concat())?;
+        if first {
+            self.begin(&behind, &[&gateway])?;
+        }
+        let mut served = self.ready(gateway, begin).await?;
+        let roles = std::iter::once(behind.control).chain(behind.managers);
+        served.processes.extend(roles.map(|role| role.process));
+        Ok(served)
+    }
+
+    /// Starts control and the managers.
+    ///
+    /// # Errors
+    /// When one does not announce itself; its log says why.
+    pub(crate) fn behind(&mut self) -> Result<Behind, String> {
         let control = self.role("control", "control", &[])?;
         let at = ["--control", control.party.address.as_str()];
         let mut managers = Vec::new();
@@ -74,35 +125,48 @@ impl Five {
             let words = [&["--index", index.as_str()][..], &at].concat();
             managers.push(self.role(&name, "fragments", &words)?);
         }
-        let cache = if key_cache { "60" } else { "0" };
-        let more = ["--key-cache-seconds", cache, "--rewraps-per-second", "100000"];
-        let words = [&at[..], &more].concat();
-        let gateway = self.role("gateway", "gateway", &words)?;
-        let url = url_in(&gateway.text)?.to_owned();
-        if first {
-            self.introduce(&control, &managers, &gateway)?;
-            self.make_account(&at, &url)?;
-        }
-        let endpoint = Endpoint::new(&url, &self.data("gateway").join("tls/ca.pem"))?;
-        let healthy = wait_until_healthy("gateway", &endpoint).await;
-        healthy.map_err(|error| format!("{error}\n{}", end_of(&self.log("gateway"))))?;
-        let roles = [gateway, control].into_iter().chain(managers);
-        let processes = roles.map(|role| role.process).collect();
-        Ok(Served { processes, endpoint, ready_after: begin.elapsed() })
+        Ok(Behind { control, managers })
+    }
+
+    /// Starts the gateway called `name` with `words`, which say where control is.
+    ///
+    /// # Errors
+    /// As [`Self::behind`].
+    pub(crate) fn front(&mut self, name: &str, words: &[&str]) -> Result<Started, String> {
+        self.role(name, "gateway", words)
+    }
+
+    /// Has the owner sign who is who, and the first gateway make an account.
+    ///
+    /// # Errors
+    /// When control or the gateway refuses.
+    pub(crate) fn begin(&mut self, behind: &Behind, gateways: &[&Started]) -> Result<(), String> {
+        let first = gateways.first().ok_or("no gateway")?;
+        self.introduce(behind, gateways)?;
+        self.make_account(&["--control", behind.address()], url_in(&first.text)?)
+    }
+
+    /// Waits until a gateway that was started at `begin` is healthy.
+    ///
+    /// # Errors
+    /// When it does not get there; its log says why.
+    pub(crate) async fn ready(&self, gateway: Started, begin: Instant) -> Result<Served, String> {
+        let Started { process, text, .. } = gateway;
+        let name = process.name().to_owned();
+        let endpoint = Endpoint::new(url_in(&text)?, &self.data(&name).join("tls/ca.pem"))?;
+        let healthy = wait_until_healthy(&name, &endpoint).await;
+        healthy.map_err(|error| format!("{error}\n{}", end_of(&self.log(&name))))?;
+        Ok(Served { processes: vec![process], endpoint, ready_after: begin.elapsed() })
     }
 
     /// Has the owner sign who is who, and control hand that on.
-    fn introduce(
-        &mut self,
-        control: &Started,
-        managers: &[Started],
-        gateway: &Started,
-    ) -> Result<(), String> {
+    fn introduce(&mut self, behind: &Behind, gateways: &[&Started]) -> Result<(), String> {
+        let Behind { control, managers } = behind;
         let parties = Parties {
             control: &control.party,
             permit_key: control.permit_key.ok_or("control printed no permit key")?,
             managers: managers.iter().map(|manager| &manager.party).collect(),
-            gateway: &gateway.party,
+            gateways: gateways.iter().map(|gateway| &gateway.party).collect(),
         };
         let file = self.directory.join("signed-bundle");
         let signed = bundle(&parties)?.seal(&self.owner).to_bytes();
@@ -146,7 +210,7 @@ impl Five {
     /// Starts a role where it was before, and waits until it has said who it is.
     fn role(&mut self, name: &str, role: &str, words: &[&str]) -> Result<Started, String> {
         make(&self.data(name))?;
-        let place = ["control", "manager-1", "manager-2", "manager-3", "gateway"];
+        let place = ["control", "manager-1", "manager-2", "manager-3", "gateway", "gateway-2"];
         let place = place.iter().position(|known| *known == name).ok_or("an unknown role")?;
         let listen = self.addresses.get(place).map_or("127.0.0.1:0", String::as_str);
         let log = self.log(name);

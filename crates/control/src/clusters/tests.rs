@@ -10,7 +10,7 @@ use keysherd_plane::Ask;
 use keysherd_plane::clusters::{
     ClusterConfigPut, ClusterDelete, ClusterList, ClusterSync, ClusterSyncReply, ClusterView,
 };
-use keysherd_plane::grants::{Grant, Granted, ItemRef, VersionWish, Wish, WriteTarget};
+use keysherd_plane::grants::{Grant, Granted, ItemRef, Keeping, VersionWish, Wish, WriteTarget};
 use keysherd_plane::items::SealedValue;
 
 use crate::GatewayIdentity;
@@ -244,7 +244,7 @@ async fn a_waiting_instance_is_answered_when_its_cluster_goes() {
 /// Asks for one grant through a gateway.
 async fn granted(world: &World, token: &str, wish: Wish) -> Result<Granted, keysherd_base::Fault> {
     let message =
-        Grant { wishes: vec![(world.caller(token), wish)], with_permit: true, keep: false };
+        Grant { wishes: vec![(world.caller(token), wish)], with_permit: true, keep: Keeping::No };
     let mut reply = world.at(FIRST, token, message).await.unwrap();
     reply.outcomes.remove(0).map(|granted| granted.granted)
 }

@@ -12,7 +12,7 @@ use keysherd_plane::auth_methods::MethodDelete;
 use keysherd_plane::cache::{
     ChangesReply, ChangesWait, JournalPut, JournaledRead, Keep, READS_PER_PUT_MAX, Receipt,
 };
-use keysherd_plane::grants::{Grant, GrantedTo, ItemRef, VersionWish, Wish};
+use keysherd_plane::grants::{Grant, GrantedTo, ItemRef, Keeping, VersionWish, Wish};
 use keysherd_plane::roles::{RoleDelete, RuleDelete, RuleSet};
 use keysherd_plane::{Ask, Caller};
 
@@ -38,7 +38,7 @@ impl World {
         let items = paths.iter().map(|path| ItemRef::Path(item(path))).collect();
         let wish = Wish::Read { items, version: VersionWish::Latest };
         let wishes = vec![(self.caller(token), wish)];
-        let message = Grant { wishes, with_permit: false, keep: true };
+        let message = Grant { wishes, with_permit: false, keep: Keeping::Answered };
         let reply = self.through(HERE, self.caller(""), message).await.unwrap();
         reply.outcomes.into_iter().next().unwrap().unwrap()
     }
@@ -362,7 +362,8 @@ async fn a_read_as_another_client_has_another_receipt() {
         Wish::Read { items: vec![ItemRef::Path(item("/a/one"))], version: VersionWish::Latest };
     let mut caller = world.caller(&user);
     caller.client = client("2001:db8::7", "terraform");
-    let message = Grant { wishes: vec![(caller, wish)], with_permit: false, keep: true };
+    let message =
+        Grant { wishes: vec![(caller, wish)], with_permit: false, keep: Keeping::Answered };
     let reply = world.through(HERE, world.caller(""), message).await.unwrap();
     let keep = reply.outcomes.into_iter().next().unwrap().unwrap().keep.unwrap();
     world.bring(HERE, journal(1, &keep.receipt, &[1], world.now())).await.unwrap();

@@ -3,7 +3,7 @@
 use keysherd_base::FaultKind;
 use keysherd_base::limits::NAMES_PER_READ_MAX;
 use keysherd_domain::item::KeyAlgorithm;
-use keysherd_plane::grants::{Grant, Granted, ItemRef, VersionWish, Wish, WriteTarget};
+use keysherd_plane::grants::{Grant, Granted, ItemRef, Keeping, VersionWish, Wish, WriteTarget};
 use keysherd_store::audit;
 
 use crate::items::testing::{fresh_salt, new_value, rules};
@@ -131,7 +131,7 @@ async fn too_many_wishes_are_refused_as_a_whole() {
     let world = World::new().await;
     let wish = (world.caller(&world.admin), read(&["/a/one"]));
     let message =
-        Grant { wishes: vec![wish; super::WISHES_MAX + 1], with_permit: false, keep: false };
+        Grant { wishes: vec![wish; super::WISHES_MAX + 1], with_permit: false, keep: Keeping::No };
     assert_eq!(kind(world.ask("", message).await), FaultKind::BadRequest);
 }
 

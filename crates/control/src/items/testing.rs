@@ -12,8 +12,8 @@ use keysherd_domain::item::{Item, KeyAlgorithm, SecretKind, ValueFormat};
 use keysherd_domain::role::{Rule, RuleKind};
 use keysherd_plane::accounts::{AccountGet, AccountUpdate};
 use keysherd_plane::grants::{
-    Grant, GrantReply, Granted, GrantedItem, ItemRef, KeyRef, SignedPermit, VersionWish, Wish,
-    WriteTarget,
+    Grant, GrantReply, Granted, GrantedItem, ItemRef, Keeping, KeyRef, SignedPermit, VersionWish,
+    Wish, WriteTarget,
 };
 use keysherd_plane::items::{
     ItemList, ItemListReply, SealedValue, SecretCreate, SecretCreateReply, ValuePut,
@@ -116,7 +116,7 @@ impl World {
     /// Several wishes in one message.
     pub(crate) async fn wishes(&self, wishes: Vec<(&str, Wish)>, with_permit: bool) -> GrantReply {
         let wishes = wishes.into_iter().map(|(token, wish)| (self.caller(token), wish)).collect();
-        self.ask("", Grant { wishes, with_permit, keep: false }).await.unwrap()
+        self.ask("", Grant { wishes, with_permit, keep: Keeping::No }).await.unwrap()
     }
 
     /// Reads one item without a permit.

@@ -7,7 +7,7 @@ use keysherd_crypto::permit::{Class, Op, PERMIT_LIFE_MS_MAX, Permit, PermitEntry
 use keysherd_crypto::sign::Signature;
 use keysherd_domain::item::KeyAlgorithm;
 use keysherd_plane::grants::{
-    Grant, Granted, ItemRef, PermitSlot, SignedPermit, VersionWish, Wish, WriteTarget,
+    Grant, Granted, ItemRef, Keeping, PermitSlot, SignedPermit, VersionWish, Wish, WriteTarget,
 };
 use keysherd_plane::keys::KeyBegin;
 use keysherd_store::audit;
@@ -204,8 +204,10 @@ async fn a_plane_is_bound_to_its_gateway() {
     let plane = world.control.plane_for(GatewayIdentity { spki_sha256: [9; 32] });
     let caller = world.caller(&world.admin);
     let wishes = vec![(caller.clone(), read(&["/a/one"]))];
-    let reply =
-        plane.ask(caller.clone(), Grant { wishes, with_permit: true, keep: false }).await.unwrap();
+    let reply = plane
+        .ask(caller.clone(), Grant { wishes, with_permit: true, keep: Keeping::No })
+        .await
+        .unwrap();
     assert_eq!(opened(&world, &reply.permits[0]).gateway_spki_sha256, [9; 32]);
     let begin = KeyBegin {
         description: String::new(),

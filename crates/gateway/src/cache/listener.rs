@@ -29,6 +29,15 @@ pub(super) async fn listen(cache: Weak<ReadCache>, plane: PlaneHandle) {
     let under_way = std::sync::Arc::new(AtomicUsize::new(0));
     loop {
         let Some(held) = cache.upgrade() else { return };
+        if !held.answers() {
+            // Nobody's reads are kept: there is nothing to ask until that changes.
+            let mut kept = held.caching.watch();
+            drop(held);
+            if kept.wait_for(|kept| *kept).await.is_err() {
+                return;
+            }
+            continue;
+        }
         if under_way.fetch_add(1, Ordering::Relaxed) < UNDER_WAY_MAX {
             let (cache, plane, under_way) = (cache.clone(), plane.clone(), under_way.clone());
             tokio::spawn(async move {

@@ -2,26 +2,26 @@
 //! allow it, for one auth method, some paths and some time.
 
 use std::collections::HashMap;
-use std::sync::Weak;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use keysherd_api::{Configs, OFFLINE_CONFIG, OfflinePolicy};
+use keysherd_api::OfflinePolicy;
 use keysherd_base::{AccessId, Uid};
 use keysherd_domain::policy::path_set::PathSet;
 
-use crate::gateway::Gateway;
+/// The bearers of an auth method of an account.
+pub(crate) type Bearers = (Uid, AccessId);
 
 /// The policies in force.
 #[derive(Default)]
-pub(crate) struct OfflinePolicies(ArcSwap<HashMap<(Uid, AccessId), OfflinePolicy>>);
+pub(crate) struct OfflinePolicies(ArcSwap<HashMap<Bearers, OfflinePolicy>>);
 
 impl OfflinePolicies {
     /// Whether bearers of this auth method may read all of `paths` after control was silent for so
     /// long.
     pub(super) fn allow<'a>(
         &self,
-        method: &(Uid, AccessId),
+        method: &Bearers,
         mut paths: impl Iterator<Item = &'a str>,
         silent: Duration,
     ) -> bool {
@@ -33,29 +33,8 @@ impl OfflinePolicies {
         })
     }
 
-    pub(crate) fn set(&self, policies: HashMap<(Uid, AccessId), OfflinePolicy>) {
+    pub(crate) fn set(&self, policies: HashMap<Bearers, OfflinePolicy>) {
         self.0.store(policies.into());
-    }
-}
-
-/// Puts in force what is configured, now and whenever that changes, until the gateway is gone.
-pub async fn follow_offline_policies(configs: Weak<dyn Configs>, gateway: Weak<Gateway>) {
-    loop {
-        let (Some(configs), Some(gateway)) = (configs.upgrade(), gateway.upgrade()) else { return };
-        let mut news = configs.news();
-        let mut policies = HashMap::new();
-        for known in configs.of_kind(OFFLINE_CONFIG) {
-            // What cannot be read allows nothing.
-            let found = configs.get(known.account, OFFLINE_CONFIG, &known.name).ok().flatten();
-            if let Some(policy) = found.and_then(|(_, body)| OfflinePolicy::from_json(&body).ok()) {
-                policies.insert((known.account.0, known.access_id), policy);
-            }
-        }
-        gateway.allow_offline(policies);
-        drop((configs, gateway));
-        if news.changed().await.is_err() {
-            return;
-        }
     }
 }
 

@@ -7,8 +7,8 @@ use keysherd_base::{Fault, FaultKind, ItemId, ItemPath, KeyId, RequestId, Uid};
 use keysherd_domain::item::{ItemKind, SecretKind, ValueFormat};
 use keysherd_plane::auth::ValidateToken;
 use keysherd_plane::grants::{
-    Grant, GrantReply, Granted, GrantedItem, GrantedTo, GrantedVersion, ItemRef, KeyRef, Outcome,
-    PermitSlot, SignedPermit, VersionWish, Wish,
+    Grant, GrantReply, Granted, GrantedItem, GrantedTo, GrantedVersion, ItemRef, Keeping, KeyRef,
+    Outcome, PermitSlot, SignedPermit, VersionWish, Wish,
 };
 use keysherd_plane::{
     Audited, BoxFuture, Caller, Done, ItemReply, ItemRequest, Note, Plane, PlaneHandle,
@@ -155,7 +155,7 @@ async fn a_grant_too_large_for_one_answer_is_asked_for_in_parts() {
     let rig = rig().await;
     let mut wishes: Vec<_> = (0..8).map(|n| read(ItemRef::Id(ItemId(n)))).collect();
     wishes.insert(3, read(ItemRef::Display("unknown".to_owned())));
-    let grant = Grant { wishes, with_permit: true, keep: false };
+    let grant = Grant { wishes, with_permit: true, keep: Keeping::No };
     let reply = rig.plane.call(caller("t-1"), grant.into()).await.unwrap();
     let Reply::Items(ItemReply::Grant(reply)) = reply else { panic!() };
     assert_eq!(reply.outcomes.len(), 9);
@@ -183,8 +183,11 @@ async fn a_read_is_asked_again_when_control_goes_away_in_the_middle() {
     rig.fake.open.send_replace(false);
     let of_task = rig.clone();
     let reading = tokio::spawn(async move {
-        let grant =
-            Grant { wishes: vec![read(ItemRef::Id(ItemId(1)))], with_permit: false, keep: false };
+        let grant = Grant {
+            wishes: vec![read(ItemRef::Id(ItemId(1)))],
+            with_permit: false,
+            keep: Keeping::No,
+        };
         of_task.plane.call(caller("t-1"), grant.into()).await
     });
     until("it was asked", || rig.asked() == 1).await;

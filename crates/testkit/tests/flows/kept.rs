@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use keysherd_api::CachePolicy;
 use keysherd_base::{Clock as _, Timestamp, Uid};
 use keysherd_fragments::encoding::Encoding as _;
 use keysherd_fragments::order::{FreezeScope, OrderAction, OwnerOrder};
@@ -20,7 +21,17 @@ use crate::{create, read};
 /// How long anything here may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-const CACHE: CacheSettings = CacheSettings { enabled: true, ttl_seconds: 3_600, items_max: 1_000 };
+const CACHE: CacheSettings = CacheSettings {
+    policy: CachePolicy {
+        enabled: true,
+        ttl_minutes: 60,
+        proactive: false,
+        fetch_minutes: 5,
+        backup_minutes: 1,
+    },
+    items_max: 1_000,
+    workers: 3,
+};
 
 async fn rig() -> Rig {
     Rig::new(Settings { cache: CACHE, key_cache_seconds: 60, ..Settings::default() }).await

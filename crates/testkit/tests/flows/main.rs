@@ -1,6 +1,7 @@
 //! How a gateway reads and writes when managers fail, lie or are slow, and when control cheats.
 #![expect(clippy::unwrap_used, reason = "a test that fails says so by panicking")]
 
+mod ahead;
 mod cheating;
 mod cluster_documents;
 mod kept;

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use keysherd_api::OfflinePolicy;
+use keysherd_api::{CachePolicy, OfflinePolicy};
 use keysherd_base::FaultKind;
 use keysherd_gateway::CacheSettings;
 use keysherd_store::audit;
@@ -18,7 +18,8 @@ const SETTLED: Duration = Duration::from_millis(700);
 
 /// A deployment where `/shop/a` and `/other` were read a moment ago.
 async fn rig() -> Rig {
-    let cache = CacheSettings { enabled: true, ttl_seconds: 7_200, items_max: 1_000 };
+    let policy = CachePolicy { enabled: true, ttl_minutes: 120, ..CachePolicy::default() };
+    let cache = CacheSettings { policy, items_max: 1_000, workers: 3 };
     let mut rig = Rig::new(Settings { cache, key_cache_seconds: 60, ..Settings::default() }).await;
     rig.change_bundle(|bundle| bundle.cache_ttl_seconds_max = 7_200).await;
     for name in ["/shop/a", "/other"] {

@@ -13,7 +13,7 @@ use crate::kit::openssl::{Authority, Order};
 use crate::kit::{Api, Connection, Http, wait_until};
 
 /// How soon a change at one gateway has to be in force at another one.
-const IN_FORCE: Duration = Duration::from_secs(4);
+pub(crate) const IN_FORCE: Duration = Duration::from_secs(4);
 const SERVER: &str = "extendedKeyUsage=serverAuth\nsubjectAltName=IP:127.0.0.1,DNS:localhost\n";
 
 #[test]

@@ -1,0 +1,171 @@
+//! Reads again what clients of this gateway read lately, before they ask for it: so that it is
+//! there, with its keys, also when control or a manager is away a moment later.
+//!
+//! Only what an account's administrators want so, only with the token, from the address and for
+//! the call that it was granted to before, and only for as long as the client itself asked for it
+//! within the time that decisions are kept. Control decides, and records, each time; what it
+//! refuses is not asked for again. Tokens are kept encrypted under a key of this process.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use keysherd_base::{FaultKind, Uid};
+use keysherd_crypto::memory::Sealer;
+use keysherd_plane::grants::{ItemRef, VersionWish};
+use keysherd_plane::{Caller, Client};
+use tokio::task::JoinSet;
+
+use super::{Kept, ReadCache};
+use crate::moment::Moment;
+use crate::reader::Reader;
+
+/// Time between two looks, for each so many entries.
+const BEAT: Duration = Duration::from_secs(1);
+const ENTRIES_PER_BEAT: usize = 10_000;
+
+/// A call.
+pub(crate) type Call<'a> = (&'a Caller, &'a [ItemRef], VersionWish);
+
+/// What it takes to make a call again.
+pub(crate) struct Again {
+    token: Box<[u8]>,
+    client: Client,
+    command: Arc<str>,
+    items: Box<[ItemRef]>,
+    version: VersionWish,
+    times: Mutex<Times>,
+}
+
+#[derive(Clone, Copy)]
+struct Times {
+    /// When the client asked last.
+    used: Moment,
+    /// When it was made again last, as long as nothing came of that.
+    tried: Option<Moment>,
+}
+
+impl Again {
+    /// `None` for a call without a token.
+    pub(super) fn new(
+        sealer: &Sealer,
+        (caller, items, version): Call<'_>,
+        used: Moment,
+    ) -> Option<Self> {
+        Some(Self {
+            token: sealer.seal(caller.token.as_deref()?.as_bytes()),
+            client: caller.client.clone(),
+            command: caller.command.clone(),
+            items: items.into(),
+            version,
+            times: Mutex::new(Times { used, tried: None }),
+        })
+    }
+
+    /// The client asked for it.
+    pub(super) fn used(&self, now: Moment) {
+        self.times().used = now;
+    }
+
+    fn times(&self) -> MutexGuard<'_, Times> {
+        // Each change is one statement.
+        self.times.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A call that is to be made again.
+pub(crate) struct Due {
+    key: [u8; 32],
+    pub(crate) caller: Caller,
+    pub(crate) items: Vec<ItemRef>,
+    pub(crate) version: VersionWish,
+    /// When its client made it last.
+    pub(crate) used: Moment,
+}
+
+impl ReadCache {
+    /// What is to be read again now, unless control is silent.
+    fn due(&self) -> Vec<([u8; 32], Arc<Kept>)> {
+        let now = self.moment();
+        if !self.answers() || !self.coherence().is_alive(now) {
+            return Vec::new();
+        }
+        let all = self.entries.iter();
+        all.filter(|(_, kept)| self.is_due(kept, now)).collect()
+    }
+
+    fn is_due(&self, kept: &Kept, now: Moment) -> bool {
+        let policy = self.caching.of(kept.account());
+        let Some(again) = kept.again.as_ref().filter(|_| policy.proactive) else { return false };
+        let minutes = |minutes: u32| Duration::from_secs(u64::from(minutes) * 60);
+        let pause = minutes(policy.fetch_minutes);
+        let is_old = |at: Moment| now.since(at).is_some_and(|age| age >= pause);
+        let Times { used, tried } = *again.times();
+        is_old(kept.asked)
+            && tried.is_none_or(is_old)
+            && now.since(used).is_some_and(|unused| unused < minutes(policy.ttl_minutes))
+            && !self.is_over(kept, now)
+    }
+
+    fn call_of(&self, key: [u8; 32], kept: &Kept) -> Option<Due> {
+        let again = kept.again.as_ref()?;
+        let token = self.sealer.open(&again.token)?;
+        let now = self.moment();
+        let caller = Caller {
+            token: Some(std::str::from_utf8(token.expose()).ok()?.into()),
+            client: again.client.clone(),
+            command: again.command.clone(),
+            request: Uid::random(&*self.place.rng).ok()?,
+            received: now.wall,
+        };
+        // What fails now must not keep others from their turn.
+        again.times().tried = Some(now);
+        let (items, version) = (again.items.to_vec(), again.version);
+        Some(Due { key, caller, items, version, used: again.times().used })
+    }
+}
+
+/// Looks for what is due, until the reader is gone.
+pub(crate) async fn read_ahead(reader: Weak<Reader>, cache: Weak<ReadCache>) {
+    loop {
+        let Some(held) = cache.upgrade() else { return };
+        let beats = 1 + held.entries.len() / ENTRIES_PER_BEAT;
+        drop(held);
+        tokio::time::sleep(BEAT * u32::try_from(beats).unwrap_or(u32::MAX)).await;
+        let (Some(reader), Some(cache)) = (reader.upgrade(), cache.upgrade()) else { return };
+        read_all(&reader, &cache).await;
+    }
+}
+
+/// Makes all calls that are due, a few at a time; breaks off when control or managers are silent.
+async fn read_all(reader: &Arc<Reader>, cache: &Arc<ReadCache>) {
+    let mut running = JoinSet::new();
+    for (key, kept) in cache.due() {
+        while running.len() >= cache.workers {
+            match running.join_next().await {
+                Some(Ok(true)) | None => {}
+                _ => return,
+            }
+        }
+        let Some(due) = cache.call_of(key, &kept) else { continue };
+        let (reader, cache) = (reader.clone(), cache.clone());
+        running.spawn(async move { read_one(&reader, &cache, due).await });
+    }
+    while running.join_next().await.is_some() {}
+}
+
+/// Whether to go on.
+async fn read_one(reader: &Reader, cache: &ReadCache, due: Due) -> bool {
+    let Err(fault) = reader.read_ahead(cache, &due).await else {
+        cache.read_ahead.fetch_add(1, Ordering::Relaxed);
+        return true;
+    };
+    use FaultKind as K;
+    if matches!(fault.kind(), K::Unavailable | K::Timeout | K::RateLimited) {
+        tracing::debug!(%fault, "nothing is read ahead for now");
+        return false;
+    }
+    // It is not for this caller any more, or not there: its client will ask if it wants to know.
+    cache.entries.remove(&due.key);
+    true
+}

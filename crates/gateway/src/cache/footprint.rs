@@ -1,0 +1,100 @@
+//! How much memory what is kept takes, and that it stays within its bound.
+
+use keysherd_base::{ItemId, ItemPath, ManualClock, Timestamp};
+use keysherd_crypto::random::SystemRng;
+use keysherd_domain::item::{ItemKind, NameTag, SecretKind, ValueFormat};
+use keysherd_plane::cache::ChangesReply;
+use keysherd_plane::grants::{GrantedVersion, KeyRef};
+use keysherd_plane::{BoxFuture, Plane, Reply, Request};
+
+use super::*;
+
+/// A control that is silent.
+struct Silent;
+
+impl Plane for Silent {
+    fn call(&self, _: Caller, _: Request) -> BoxFuture<'_, Result<Reply, Fault>> {
+        Box::pin(std::future::pending())
+    }
+}
+
+const CONTROL: Uid = Uid([1; 16]);
+/// Of a short secret: the envelope with one wrap, and the receipt of a bearer with few claims.
+const CIPHERTEXT_BYTES: usize = 280;
+const RECEIPT_BYTES: usize = 330;
+const TTL: u32 = 3_600;
+
+async fn cache(items_max: u64, home: &Path) -> Arc<ReadCache> {
+    let policy = CachePolicy { enabled: true, ..CachePolicy::default() };
+    let settings = CacheSettings { policy, items_max, workers: 1 };
+    let clock = Arc::new(ManualClock::new(Timestamp(1_767_607_872_000)));
+    let plane: PlaneHandle = Arc::new(Silent);
+    let cache = ReadCache::start(settings, home, &plane, clock, SystemRng::handle()).unwrap();
+    let reply = ChangesReply { source: CONTROL, newest: 0, held_millis: 0, ended: None };
+    let asked = cache.moment();
+    cache.coherence().heard(asked, &reply);
+    cache
+}
+
+/// Keeps a read of one item with a ciphertext of so many bytes.
+fn keep(cache: &ReadCache, caller: &Caller, number: u32, bytes: usize) {
+    let path =
+        ItemPath::parse(&format!("/team-{:02}/service/{number:08}/key", number % 50)).unwrap();
+    let item = [ItemRef::Path(path.clone())];
+    let mut uid = [0; 16];
+    uid[..4].copy_from_slice(&number.to_be_bytes());
+    let version = GrantedVersion {
+        version: 1,
+        ciphertext: vec![7; bytes].into(),
+        key: KeyRef { key_id: CONTROL, version: 1, customer_fragment: None },
+        permit_slot: None,
+        name_tag: Some(NameTag([3; 32])),
+    };
+    let granted = GrantedItem {
+        path,
+        id: ItemId(number.into()),
+        uid: Uid(uid),
+        kind: ItemKind::StaticSecret,
+        secret_kind: SecretKind::Generic,
+        format: ValueFormat::Text,
+        versions: vec![version],
+    };
+    let tie = |kind| [&[kind; 12][..], &number.to_be_bytes()].concat().try_into().unwrap();
+    let keep = Keep {
+        source: CONTROL,
+        number: 0,
+        good_millis: 3_600_000,
+        access_id: AccessId::parse("p-abcdefghijkl").unwrap(),
+        // Of the account, its items and the token, which all reads share; and of the item.
+        ties: vec![[1; 16], [2; 16], [3; 16], tie(4)],
+        receipt: Receipt { bytes: vec![9; RECEIPT_BYTES].into() },
+    };
+    let asked = cache.moment();
+    let call = (caller, &item[..], VersionWish::Latest);
+    cache.keep(call, (asked, asked), (CONTROL, vec![Arc::new(granted)]), keep, TTL);
+}
+
+fn caller() -> Caller {
+    let mut caller = Caller::of_the_server(Uid::default());
+    caller.token = Some("t-0123456789".into());
+    caller
+}
+
+#[tokio::test]
+async fn ten_thousand_items_stay_within_the_bound_whatever_their_size() {
+    let dir = tempfile::tempdir().unwrap();
+    let cache = self::cache(2_000, dir.path()).await;
+    let caller = caller();
+    for number in 0..10_000 {
+        keep(&cache, &caller, number, CIPHERTEXT_BYTES);
+    }
+    assert!((1_500..=2_000).contains(&cache.entries.len()), "{}", cache.entries.len());
+    assert!(cache.entries.weight() <= 2_000, "{}", cache.entries.weight());
+    // Large ones count for as many as they have 4 KiB.
+    let cache = self::cache(2_000, dir.path()).await;
+    for number in 0..10_000 {
+        keep(&cache, &caller, number, 39_000);
+    }
+    assert!(cache.entries.weight() <= 2_000, "{}", cache.entries.weight());
+    assert!((100..=200).contains(&cache.entries.len()), "{}", cache.entries.len());
+}
