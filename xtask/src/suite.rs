@@ -96,6 +96,7 @@ fn tools_step(run: &Run) -> Result<Counts, String> {
     tools::need_postgres()?;
     tools::need_kerberos()?;
     tools::need_networks()?;
+    tools::need_faketime()?;
     tools::need_rsyslog()?;
     tools::need_openssl()?;
     tools::need_chromium()?;

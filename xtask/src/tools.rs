@@ -114,6 +114,19 @@ pub(crate) fn need_networks() -> Result<(), String> {
     need(there, "iproute2, nftables and tinyproxy", &packages)
 }
 
+/// What gives processes of the tests other clocks.
+///
+/// # Errors
+/// Says what to install.
+pub(crate) fn need_faketime() -> Result<(), String> {
+    let there = || {
+        let libraries = ["x86_64-linux-gnu", "aarch64-linux-gnu"];
+        let file = |arch| format!("/usr/lib/{arch}/faketime/libfaketimeMT.so.1");
+        libraries.iter().any(|arch| Path::new(&file(arch)).is_file())
+    };
+    need(there, "libfaketime", &["libfaketime"])
+}
+
 /// The receiver of the tests of log forwarding.
 ///
 /// # Errors

@@ -20,6 +20,7 @@ pub(crate) mod fragments;
 pub(crate) mod gateway;
 mod identity;
 pub(crate) mod manager_logs;
+pub(crate) mod metrics;
 pub(crate) mod owner_key;
 pub(crate) mod recovery;
 pub(crate) mod server;

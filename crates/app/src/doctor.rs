@@ -6,6 +6,7 @@
 
 mod checks;
 mod endpoints;
+mod sign_in;
 
 use clap::ArgMatches;
 use serde_json::{Value, json};

@@ -55,7 +55,7 @@ pub(crate) fn run(flags: &ArgMatches) -> Result<(), Exit> {
 async fn ask(listening: &Listening, limit: Duration) -> Result<(), Exit> {
     let address = listening.reachable();
     let asked = match listening.key()? {
-        None => keysherd_http::probe(address, limit).await,
+        None => keysherd_http::probe(address, listening.as_proxy(), limit).await,
         Some(key) => {
             // Nobody: whether the role lets somebody in is not the question.
             let rng = SystemRng::handle();

@@ -60,7 +60,7 @@ pub use methods::ldap::{LDAP_CONFIG, LdapConfig};
 pub use methods::{all, by_access_type, by_kind, uid_settings};
 pub use outward::Outward;
 pub use replay::UsedOnce;
-pub use targets::configured_targets;
+pub use targets::{CONFIGURED_KINDS, configured_targets};
 pub use web::{ANSWER_BYTES_MAX, Web, WebReply, WebRequest, WebSettings, outside_url};
 pub use world::World;
 

@@ -9,6 +9,9 @@ use crate::methods::k8s::{K8S_CONFIG, K8sConfig};
 use crate::methods::kerberos::{self, KERBEROS_CONFIG};
 use crate::methods::ldap::{LDAP_CONFIG, LdapConfig};
 
+/// The kinds of configurations that have a gateway connect to somebody.
+pub const CONFIGURED_KINDS: [&str; 3] = [K8S_CONFIG, LDAP_CONFIG, KERBEROS_CONFIG];
+
 /// Whom the configuration `body` of `kind` has a gateway connect to, and by which protocol:
 /// `https`, `ldaps`, or `ldap`, where StartTLS follows. Nobody for other kinds, and for what
 /// cannot be read.

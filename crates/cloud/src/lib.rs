@@ -6,6 +6,7 @@
 
 mod aws;
 mod azure;
+mod endpoints;
 mod google;
 mod metadata;
 #[cfg(test)]
@@ -18,6 +19,7 @@ use base64::engine::general_purpose::STANDARD;
 use keysherd_base::{Fault, SecretString, Timestamp};
 
 pub use aws::{AssumedRole, AwsCredentials, AwsIdentity, Service, Unsigned};
+pub use endpoints::{CloudEndpoint, endpoints};
 
 /// Reads the environment.
 pub type Env<'a> = &'a dyn Fn(&str) -> Option<String>;

@@ -35,6 +35,11 @@ impl Question {
     ///
     /// # Errors
     /// [`Fault::unavailable`]: nobody answers, or not with a token.
+    /// Where it goes.
+    pub(crate) fn url(&self) -> Option<reqwest::Url> {
+        Some(self.request.try_clone()?.build().ok()?.url().clone())
+    }
+
     pub(crate) async fn ask(self) -> Result<SecretString, Fault> {
         let Self { request, whom, expected, answer } = self;
         let body = ask(request, whom, expected).await?;

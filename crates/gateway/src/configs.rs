@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use keysherd_api::{Config, ConfigName, Configs, OFFLINE_CONFIG, in_no_cluster};
 use keysherd_base::{
-    AccessId, AccountId, Fault, ItemPath, RngHandle, Secret, SecretBytes, SecretString,
+    AccessId, AccountId, Fault, FaultKind, ItemPath, RngHandle, Secret, SecretBytes, SecretString,
 };
 use keysherd_crypto::hash::sha256;
 use keysherd_crypto::vault::{SECRET_BYTES_MAX, VaultKey};
@@ -254,6 +254,11 @@ fn open(key: &VaultKey, file: &str, sealed: &[u8]) -> Option<Entry> {
 }
 
 fn cannot(path: &Path, error: &std::io::Error) -> Fault {
+    if files::is_full(error) {
+        let text = "this gateway's disk is full, so nothing was changed; its operator has to free \
+                    space in its data directory";
+        return Fault::new(FaultKind::StorageFull, text).with_private(error);
+    }
     Fault::internal(format!("{}: {error}", path.display()))
 }
 

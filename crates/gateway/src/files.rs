@@ -61,6 +61,11 @@ fn make_key(dir: &Path, name: &str, rng: &dyn Rng) -> io::Result<()> {
     }
 }
 
+/// Whether a write failed because there is no more room.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
 /// Removes a file durably; it need not be there.
 pub(crate) fn remove(dir: &Path, name: &str) -> io::Result<()> {
     match fs::remove_file(dir.join(name)) {

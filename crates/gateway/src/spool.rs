@@ -19,7 +19,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use keysherd_base::{AccountId, Fault, KeyId, Rng, Secret, Timestamp, Uid};
+use keysherd_base::{AccountId, Fault, FaultKind, KeyId, Rng, Secret, Timestamp, Uid};
 use keysherd_crypto::envelope::{Kek, WrapBytes};
 use keysherd_crypto::hash::{hkdf_expand, hkdf_extract};
 use keysherd_fragments::manager_set::ManagerSet;
@@ -127,11 +127,15 @@ impl Spool {
         }
         files::write(&self.dir, &entry.name(), &entry.to_bytes()).map_err(|error| {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
-            Fault::unavailable(
+            let (kind, why) = match files::is_full(&error) {
+                true => (FaultKind::StorageFull, "its disk is full"),
+                false => (FaultKind::Unavailable, "see its log"),
+            };
+            let text = format!(
                 "nothing was written: a fragment manager is missing, and the gateway cannot keep \
-                 what it needs in order to confirm the value later; see its log",
-            )
-            .with_private(error)
+                 what it needs in order to confirm the value later; {why}"
+            );
+            Fault::new(kind, text).with_private(error)
         })
     }
 

@@ -8,11 +8,9 @@ use std::time::{Duration, Instant};
 
 use http::StatusCode;
 
+use crate::durations::Durations;
 use crate::exposition::{Exposition, Kind, float};
 
-/// Upper bounds of the durations that are told apart, in seconds.
-const BOUNDS: [f64; 13] =
-    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 /// Statuses are told apart up to this one.
 const STATUS_END: u16 = 600;
 /// First digits of statuses.
@@ -26,8 +24,7 @@ type ByClass = [AtomicU64; CLASSES];
 pub struct Meter {
     commands: BTreeMap<&'static str, ByClass>,
     statuses: Box<[AtomicU64]>,
-    durations: [AtomicU64; BOUNDS.len() + 1],
-    micros: AtomicU64,
+    durations: Durations,
     /// Requests whose client left before the answer.
     left: AtomicU64,
     in_flight: AtomicU64,
@@ -95,8 +92,7 @@ impl Meter {
         Self {
             commands: names.map(|name| (name, ByClass::default())).collect(),
             statuses: (0..STATUS_END).map(|_| AtomicU64::default()).collect(),
-            durations: Default::default(),
-            micros: AtomicU64::default(),
+            durations: Durations::default(),
             left: AtomicU64::default(),
             in_flight: AtomicU64::default(),
             connections: Gauge::default(),
@@ -114,16 +110,14 @@ impl Meter {
     }
 
     fn count(&self, name: &str, status: StatusCode, took: Duration) {
-        let add = |counter: Option<&AtomicU64>, more| {
-            counter.map(|counter| counter.fetch_add(more, Ordering::Relaxed));
+        let add = |counter: Option<&AtomicU64>| {
+            counter.map(|counter| counter.fetch_add(1, Ordering::Relaxed));
         };
         let code = status.as_u16();
         let by_class = self.commands.get(name).or_else(|| self.commands.get(OTHER));
-        add(by_class.and_then(|classes| classes.get(usize::from(code / 100))), 1);
-        add(self.statuses.get(usize::from(code)), 1);
-        let at = BOUNDS.partition_point(|bound| *bound < took.as_secs_f64());
-        add(self.durations.get(at), 1);
-        add(Some(&self.micros), u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+        add(by_class.and_then(|classes| classes.get(usize::from(code / 100))));
+        add(self.statuses.get(usize::from(code)));
+        self.durations.record(took);
     }
 
     /// Requests that were answered, with their statuses; those that never were given are left out.
@@ -172,9 +166,7 @@ impl Meter {
             }
         }
         let help = "How long answers took.";
-        let mut family = to.family("keysherd_http_request_seconds", Kind::Histogram, help);
-        let counts: Vec<u64> = self.durations.iter().map(value).collect();
-        family.histogram(&BOUNDS, &counts, float(value(&self.micros)) / 1e6);
+        self.durations.write(to, "keysherd_http_request_seconds", help);
     }
 }
 

@@ -72,7 +72,7 @@ pub use dial::{ProbeFailed, ProbeStep, Route};
 pub use error::LinkError;
 pub use identity::Identity;
 pub use limits::{CallLimits, ChannelLimits, Limits};
-pub use listener::{Drained, LinkHandle, LinkListener, Serving};
+pub use listener::{Drained, LinkCounts, LinkHandle, LinkListener, Serving};
 pub use own_address::own_address;
 pub use peer::Peer;
 pub use plane::{PlaneDoor, PlaneService, RemotePlane, codec};

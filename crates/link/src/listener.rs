@@ -7,6 +7,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use hyper::body::Incoming;
@@ -61,6 +62,31 @@ pub struct LinkListener {
 #[derive(Clone)]
 pub struct LinkHandle {
     connections: Arc<Connections>,
+    meter: Arc<Meter>,
+}
+
+/// What a listener has counted since it was bound.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LinkCounts {
+    /// Connections that were taken.
+    pub connections: u64,
+    /// Connections refused because there are too many.
+    pub refused: u64,
+    /// Handshakes that failed or took too long.
+    pub handshakes_failed: u64,
+}
+
+/// Where it counts.
+#[derive(Default)]
+struct Meter {
+    connections: AtomicU64,
+    refused: AtomicU64,
+    handshakes_failed: AtomicU64,
+}
+
+/// Counts one.
+fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
 }
 
 /// How serving ended.
@@ -105,6 +131,17 @@ impl LinkHandle {
     pub fn connections(&self) -> usize {
         self.connections.len()
     }
+
+    /// What was counted so far.
+    pub fn counts(&self) -> LinkCounts {
+        let Meter { connections, refused, handshakes_failed } = &*self.meter;
+        let value = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        LinkCounts {
+            connections: value(connections),
+            refused: value(refused),
+            handshakes_failed: value(handshakes_failed),
+        }
+    }
 }
 
 impl fmt::Debug for LinkHandle {
@@ -123,7 +160,8 @@ impl LinkListener {
             |error: io::Error| Fault::unavailable(format!("cannot listen on {address}: {error}"));
         let socket = TcpListener::bind(address).await.map_err(failed)?;
         let address = socket.local_addr().map_err(failed)?;
-        let handle = LinkHandle { connections: Arc::new(Connections::new(limits)) };
+        let connections = Arc::new(Connections::new(limits));
+        let handle = LinkHandle { connections, meter: Arc::default() };
         Ok(Self { socket, address, limits, handle })
     }
 
@@ -150,7 +188,7 @@ impl LinkListener {
         let Serving { identity, trust, services, relay } = serving;
         let with_relay = relay.is_some();
         let tls = tls::server_config(&identity, trust.clone(), with_relay, tls::provider())?;
-        let connections = self.handle.connections;
+        let LinkHandle { connections, meter } = self.handle;
         connections.trust(trust.clone());
         let bodies = self.limits.bodies_bytes_max.min(Semaphore::MAX_PERMITS);
         let attendant = Arc::new(Attendant {
@@ -161,6 +199,7 @@ impl LinkListener {
             limits: self.limits,
             bodies: Arc::new(Semaphore::new(bodies)),
             clock: identity.clock().clone(),
+            meter,
             tasks: TaskTracker::new(),
         });
         let mut shutdown = pin!(shutdown);
@@ -196,6 +235,7 @@ struct Attendant {
     bodies: Arc<Semaphore>,
     /// What those who connect are told.
     clock: ClockHandle,
+    meter: Arc<Meter>,
     /// Connections, their streams and the calls that were begun.
     tasks: TaskTracker,
 }
@@ -204,6 +244,7 @@ impl Attendant {
     fn take(self: &Arc<Self>, connections: &Arc<Connections>, stream: TcpStream, from: SocketAddr) {
         let address = from.ip().to_canonical();
         let Some(place) = connections.admit(address) else {
+            count(&self.meter.refused);
             tracing::warn!(%address, "link connection refused: too many");
             return;
         };
@@ -211,6 +252,7 @@ impl Attendant {
         if stream.set_nodelay(true).is_err() {
             return;
         }
+        count(&self.meter.connections);
         let attendant = self.clone();
         drop(self.tasks.spawn(async move {
             let stop = place.activity.stop.clone();
@@ -228,10 +270,12 @@ impl Attendant {
         let stream = match timeout(self.limits.handshake_timeout, accepting).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => {
+                count(&self.meter.handshakes_failed);
                 tracing::debug!(%address, %error, "link handshake failed");
                 return;
             }
             Err(_) => {
+                count(&self.meter.handshakes_failed);
                 tracing::debug!(%address, "link handshake took too long");
                 return;
             }

@@ -288,6 +288,14 @@ impl ProofSource {
         }
     }
 
+    /// The cloud whose machine signs in, if that is the proof.
+    pub(crate) fn cloud(&self) -> Option<Cloud> {
+        match self {
+            Self::Machine { cloud, .. } => Some(*cloud),
+            Self::AccessKey(_) | Self::Certificate { .. } | Self::Uid(_) => None,
+        }
+    }
+
     /// What proves who the gateway is, with what it has to keep for that in `home`; `host` is for
     /// people who see it in a list.
     ///

@@ -10,6 +10,7 @@ use keysherd_store::PostgresSettings;
 
 use super::addresses::{self, ManagerAddresses};
 use super::enroll::{self, EnrollSettings};
+use super::metrics::{self, MetricsSettings};
 use super::owner_key::{owner_key, owner_option};
 use super::settings::{Settings, common, option, switch};
 use super::{confinement, data_dir, database, egress, identity};
@@ -34,6 +35,8 @@ pub(crate) struct ControlSettings {
     pub(crate) database: Option<PostgresSettings>,
     /// How it reaches identity providers.
     pub(crate) web: WebSettings,
+    /// Where metrics are served.
+    pub(crate) metrics: Option<MetricsSettings>,
     /// What it gives up.
     pub(crate) confinement: Confinement,
     /// Whether log lines are JSON.
@@ -77,7 +80,7 @@ pub(crate) fn command() -> Command {
 }
 
 fn run_options(command: Command) -> Command {
-    egress::proxied(database::database(identity::identity(common(command))))
+    egress::proxied(database::database(identity::identity(metrics::metrics(common(command)))))
         .arg(option(
             "listen",
             "ADDRESS:PORT",
@@ -109,6 +112,7 @@ impl ControlSettings {
             managers: addresses::managers(&settings)?,
             database: database::load(&settings, env)?,
             web: identity::load(&settings, &egress::load(&settings, env)?)?,
+            metrics: MetricsSettings::load(&settings)?,
             log_json: settings.is_set("log-json")?,
         })
     }

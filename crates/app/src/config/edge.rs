@@ -1,13 +1,13 @@
 //! Who stands in front of the listener, what its clients may take, what it tells its operator, and
 //! how it ends.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Command;
 use keysherd_domain::auth_method::IpNetwork;
 use keysherd_http::Limits;
 
+use super::metrics::{self, MetricsSettings};
 use super::settings::{Settings, option, options, switch, wrong};
 use super::traces::{self, TraceSettings};
 use crate::exit::Exit;
@@ -37,15 +37,6 @@ pub(crate) struct EdgeSettings {
     pub(crate) drain_seconds: u64,
 }
 
-/// How metrics are served.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct MetricsSettings {
-    /// Where.
-    pub(crate) listen: SocketAddr,
-    /// Whether without TLS.
-    pub(crate) plaintext: bool,
-}
-
 /// The options.
 pub(super) fn edge(command: Command) -> Command {
     let command = command
@@ -69,18 +60,8 @@ pub(super) fn edge(command: Command) -> Command {
             "NUMBER",
             "KEYSHERD_IDENTITY_REQUESTS_PER_MINUTE",
             "Requests of one access id in a minute, at this gateway; 0: any number [default: 0]",
-        ))
-        .arg(option(
-            "metrics-listen",
-            "ADDRESS:PORT",
-            "KEYSHERD_METRICS_LISTEN",
-            "Serve /metrics for Prometheus, and /health, on an address of its own [default: none]",
-        ))
-        .arg(
-            switch("metrics-plaintext", "Serve metrics without TLS")
-                .env("KEYSHERD_METRICS_PLAINTEXT"),
-        );
-    traces::traces(command)
+        ));
+    traces::traces(metrics::metrics(command))
         .arg(option(
             "drain-delay-seconds",
             "SECONDS",
@@ -110,7 +91,7 @@ impl EdgeSettings {
             proxy_protocol: settings.is_set("proxy-protocol")?,
             requests_per_minute: rate("requests-per-minute")?,
             identity_requests_per_minute: rate("identity-requests-per-minute")?,
-            metrics: metrics(settings)?,
+            metrics: MetricsSettings::load(settings)?,
             traces: TraceSettings::load(settings)?,
             drain_delay_seconds: settings.number("drain-delay-seconds", 0..=3_600, 0)?,
             drain_seconds: settings.number("drain-seconds", 0..=3_600, 25)?,
@@ -138,21 +119,6 @@ impl EdgeSettings {
             ..Limits::default()
         }
     }
-}
-
-fn metrics(settings: &Settings<'_>) -> Result<Option<MetricsSettings>, Exit> {
-    let plaintext = settings.is_set("metrics-plaintext")?;
-    let Some(text) = settings.text("metrics-listen")? else {
-        if plaintext {
-            return Err(Exit::Configuration(
-                "metrics-plaintext is set without metrics-listen; say where, too".to_owned(),
-            ));
-        }
-        return Ok(None);
-    };
-    let what = "an address and a port, such as 127.0.0.1:9090";
-    let listen = text.parse().map_err(|_| wrong("metrics-listen", &text, what))?;
-    Ok(Some(MetricsSettings { listen, plaintext }))
 }
 
 /// Whole families of addresses are refused: everybody would be believed about everybody.

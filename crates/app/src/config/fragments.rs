@@ -11,6 +11,7 @@ use keysherd_fragments::manager_set::ManagerIndex;
 use super::addresses::{self, ManagerAddresses};
 use super::at_rest::{self, AtRest};
 use super::enroll::{self, EnrollSettings};
+use super::metrics::{self, MetricsSettings};
 use super::owner_key::{owner_key, owner_option};
 use super::settings::{Settings, common, option, switch, wrong};
 use super::{confinement, egress};
@@ -41,6 +42,8 @@ pub(crate) struct FragmentsSettings {
     pub(crate) egress: Egress,
     /// What keeps the key of its store.
     pub(crate) at_rest: AtRest,
+    /// Where metrics are served.
+    pub(crate) metrics: Option<MetricsSettings>,
     /// What it gives up.
     pub(crate) confinement: Confinement,
     /// Whether log lines are JSON.
@@ -77,7 +80,7 @@ pub(crate) fn enrolling(
 
 /// The options of a manager.
 pub(super) fn run_options(command: Command) -> Command {
-    egress::proxied(at_rest::at_rest(common(command)))
+    egress::proxied(at_rest::at_rest(metrics::metrics(common(command))))
         .arg(option(
             "index",
             "N",
@@ -135,6 +138,7 @@ impl FragmentsSettings {
             managers: addresses::managers(settings)?,
             relay: settings.is_set("relay")?,
             egress: egress::load(settings, env)?,
+            metrics: MetricsSettings::load(settings)?,
             log_json: settings.is_set("log-json")?,
         };
         if config.relay && config.controls.is_empty() {

@@ -2,25 +2,27 @@
 
 use std::time::Duration;
 
-use keysherd_base::{Clock as _, SystemClock};
-use keysherd_crypto::pki::certificate_validity;
+use keysherd_base::Timestamp;
+use keysherd_crypto::pki::{certificate_validity, certificate_validity_der};
 use keysherd_egress::{DialStep, Egress, Target};
 use keysherd_link::{Channel, ChannelLimits, ProbeStep, Probed};
 use serde::Serialize;
 
 use super::endpoints::{Endpoint, Known, Linked};
+use super::sign_in;
 use crate::exit::Exit;
-use crate::roles::parties;
+use crate::roles::certificate::usable_pair;
+use crate::roles::{clock_watch, parties};
 
 /// How long one connection may take.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How far clocks may differ before that is told, and before links fail, in seconds.
-const SKEW_TOLD_SECONDS: i64 = 30;
 /// Less free space than this is told, in bytes.
 const FREE_BYTES_MIN: u64 = 256 * 1024 * 1024;
 /// A certificate with fewer days left is told.
 const DAYS_MIN: i64 = 14;
 const DAY_SECONDS: i64 = 86_400;
+/// What is said of everybody who answers.
+const REACHED: &str = "can be connected to";
 
 /// How something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -44,7 +46,7 @@ pub(super) struct Check {
 }
 
 impl Check {
-    fn new(name: &str, verdict: Verdict, detail: impl Into<String>, fix: &str) -> Self {
+    pub(super) fn new(name: &str, verdict: Verdict, detail: impl Into<String>, fix: &str) -> Self {
         Self { name: name.to_owned(), verdict, detail: detail.into(), fix: fix.to_owned() }
     }
 
@@ -70,14 +72,18 @@ impl Check {
 pub(super) async fn all(known: &Known) -> Vec<Check> {
     let mut checks = vec![directory(known), identity(known)];
     checks.extend(certificate(known));
-    checks.extend(credential(known));
     if let Some(proxy) = known.settings.serving.egress.egress.proxy() {
         let name = format!("proxy {}", proxy.place());
         checks.push(dialed(&name, proxy.place(), &Egress::default()).await);
     }
+    let mut control = None;
     for linked in known.linked() {
-        checks.extend(link(known, linked).await);
+        let (is_control, channel) = (linked.control, channel(known, &linked));
+        let (found, reached) = link(known, linked, channel.as_ref()).await;
+        control = control.or(channel.filter(|_| is_control && reached));
+        checks.extend(found);
     }
+    checks.extend(sign_in::check(known, control).await);
     for endpoint in known.configured() {
         checks.push(configured(known, endpoint).await);
     }
@@ -122,43 +128,63 @@ fn identity(known: &Known) -> Check {
     Check::new(name, Verdict::Refused, detail, "keysherd owner add, then control accept-bundle")
 }
 
-/// The certificate for clients that the gateway made itself.
+/// The certificate for clients: that of the operator's files, or the one that the gateway made.
 fn certificate(known: &Known) -> Option<Check> {
-    let pem = known.dir.as_ref()?.read("tls/server.pem").ok()??;
-    let (_, ends) = certificate_validity(std::str::from_utf8(&pem).ok()?)?;
-    let days = ends.millis_since(SystemClock.now()) / 1_000 / DAY_SECONDS;
-    let (name, detail) = ("certificate for clients", format!("good until {}", ends.rfc3339()));
-    Some(match days >= DAYS_MIN {
-        true => Check::new(name, Verdict::Ok, detail, ""),
-        false => {
-            let fix = "a running gateway renews its own; look at its log";
-            Check::new(name, Verdict::Warning, detail, fix)
+    let name = "certificate for clients";
+    let now = known.clock.now();
+    let (from, ends, fix) = match &known.settings.serving.tls.files {
+        Some(files) => match usable_pair(files) {
+            Ok((from, ends)) => (from, ends, "exchange the files of --tls-cert and --tls-key"),
+            Err(why) => {
+                let fix = "check --tls-cert and --tls-key: the chain, leaf first, and its key";
+                return Some(Check::new(name, Verdict::Files, why, fix));
+            }
+        },
+        None => {
+            let pem = known.dir.as_ref()?.read("tls/server.pem").ok()??;
+            let (from, ends) = certificate_validity(std::str::from_utf8(&pem).ok()?)?;
+            (from, ends, "a running gateway renews its own; look at its log")
         }
-    })
-}
-
-fn credential(known: &Known) -> Option<Check> {
-    let cluster = known.settings.serving.cluster.as_ref()?;
-    let name = "credential of the cluster";
-    Some(match cluster.proof.read(&known.settings.data_dir, &cluster.host) {
-        Ok(_) => Check::new(name, Verdict::Ok, format!("that of {}", cluster.access_id), ""),
-        Err(exit) => {
-            let fix = "see --gateway-access-key-file";
-            Check::new(name, Verdict::Files, exit.to_string(), fix)
-        }
-    })
-}
-
-async fn link(known: &Known, linked: Linked) -> Vec<Check> {
-    let Linked { endpoint, route, trust, control } = linked;
-    let Some(identity) = known.identity.clone() else {
-        return vec![configured(known, &endpoint).await];
     };
+    Some(dated(name, (from, ends), now, fix))
+}
+
+/// How a certificate with this life is at `now`. One that is over is served on, and refused by
+/// clients.
+fn dated(name: &str, life: (Timestamp, Timestamp), now: Timestamp, fix: &str) -> Check {
+    let (from, ends) = life;
+    let days = ends.millis_since(now).div_euclid(1_000 * DAY_SECONDS);
+    if now < from {
+        let detail = format!("it is not valid before {}", from.rfc3339());
+        return Check::new(name, Verdict::Refused, detail, "look at this machine's clock");
+    }
+    if now > ends {
+        let detail = format!("it expired at {}", ends.rfc3339());
+        return Check::new(name, Verdict::Refused, detail, fix);
+    }
+    let detail = format!("good until {}", ends.rfc3339());
+    match days >= DAYS_MIN {
+        true => Check::new(name, Verdict::Ok, detail, ""),
+        false => Check::new(name, Verdict::Warning, detail, fix),
+    }
+}
+
+/// The way to a role, once this gateway has an identity to show.
+fn channel(known: &Known, linked: &Linked) -> Option<Channel> {
     let limits = ChannelLimits { connect_timeout: PATIENCE, ..ChannelLimits::default() };
-    let channel = Channel::new(identity, trust, vec![route], limits);
+    let (trust, routes) = (linked.trust.clone(), vec![linked.route.clone()]);
+    Some(Channel::new(known.identity.clone()?, trust, routes, limits))
+}
+
+/// What is found of a role, and whether it is reached and lets this gateway in.
+async fn link(known: &Known, linked: Linked, channel: Option<&Channel>) -> (Vec<Check>, bool) {
+    let Linked { endpoint, control, .. } = linked;
+    let Some(channel) = channel else {
+        return (vec![configured(known, &endpoint).await], false);
+    };
     let name = shown(&endpoint);
     let failed = match channel.probe().await {
-        Ok(probed) => return reached(&name, control, &probed),
+        Ok(probed) => return (reached(&name, control, &probed), true),
         Err(failed) => failed,
     };
     let (verdict, fix) = match failed.step {
@@ -167,15 +193,17 @@ async fn link(known: &Known, linked: Linked) -> Vec<Check> {
         ProbeStep::Proxy => (Verdict::Unreachable, "check --proxy, --no-proxy and the proxy"),
         ProbeStep::Tls => (
             Verdict::Refused,
-            "whoever answers has not the key of the trust bundle, or clocks differ by more than \
-             five minutes: check the address, that nothing opens TLS on the way, and both clocks",
+            "whoever answers has not the key of the trust bundle, or clocks differ by more than a \
+             quarter of an hour: check the address, that nothing opens TLS on the way, and both \
+             clocks",
         ),
         ProbeStep::Admission => (
             Verdict::Refused,
-            "it does not know this gateway: have the owner add it, and wait for the bundle",
+            "it does not know this gateway: have the owner add it, and wait for the bundle; or \
+             clocks differ by more than a quarter of an hour: look at both clocks",
         ),
     };
-    vec![Check::new(&name, verdict, failed.why, fix)]
+    (vec![Check::new(&name, verdict, failed.why, fix)], false)
 }
 
 fn reached(name: &str, control: bool, probed: &Probed) -> Vec<Check> {
@@ -187,15 +215,13 @@ fn reached(name: &str, control: bool, probed: &Probed) -> Vec<Check> {
     );
     let mut checks = vec![Check::new(name, Verdict::Ok, detail, "")];
     if let Some(skew) = probed.skew_millis.filter(|_| control) {
-        let detail = format!(
-            "differs from control's by {:.1} s",
-            Duration::from_millis(skew.unsigned_abs()).as_secs_f64()
-        );
-        checks.push(match skew.abs() <= SKEW_TOLD_SECONDS * 1_000 {
+        let ahead = skew.saturating_neg();
+        let detail = clock_watch::shown(ahead);
+        checks.push(match clock_watch::is_good(ahead) {
             true => Check::new("clock", Verdict::Ok, detail, ""),
             false => {
-                let fix = "set the clock of this machine: permits live for 60 seconds, and links \
-                           fail beyond five minutes";
+                let fix = "set the clock of this machine: logins are refused beyond a minute, and \
+                           links fail beyond a quarter of an hour";
                 Check::new("clock", Verdict::Warning, detail, fix)
             }
         });
@@ -219,13 +245,45 @@ async fn configured(known: &Known, endpoint: &Endpoint) -> Check {
             }
         };
     }
-    dialed(&shown(endpoint), &target, &egress).await
+    let check = dialed(&shown(endpoint), &target, &egress).await;
+    let speaks_tls = ["https", "ldaps", "tls"].contains(&endpoint.protocol.as_str());
+    if !speaks_tls || check.verdict != Verdict::Ok {
+        return check;
+    }
+    certified(&check.name, &target, &egress, known.clock.now()).await
+}
+
+/// What somebody shows with TLS. Which authorities are believed is the configuration's to say.
+async fn certified(name: &str, target: &Target, egress: &Egress, now: Timestamp) -> Check {
+    let connected = egress.connect(target, PATIENCE).await.map_err(|error| error.why);
+    let seen = match connected {
+        Ok(stream) => keysherd_http::look(stream, target.host(), PATIENCE).await,
+        Err(why) => Err(why),
+    };
+    let seen = match seen {
+        Ok(seen) => seen,
+        Err(why) => {
+            let fix = "check the port, and that TLS is spoken there";
+            return Check::new(name, Verdict::Refused, why, fix);
+        }
+    };
+    if !seen.names_fit {
+        let detail = format!("{REACHED}, but its certificate is not for {}", target.host());
+        let fix = "use the name that is in its certificate";
+        return Check::new(name, Verdict::Warning, detail, fix);
+    }
+    let Some(life) = certificate_validity_der(&seen.leaf) else {
+        return Check::new(name, Verdict::Refused, "its certificate cannot be read", "");
+    };
+    let mut check = dated(name, life, now, "have its operator renew its certificate");
+    check.detail = format!("{REACHED}; its certificate: {}", check.detail);
+    check
 }
 
 /// Whether somebody can be connected to. What they are shows only to who speaks their protocol.
 async fn dialed(name: &str, target: &Target, egress: &Egress) -> Check {
     match egress.connect(target, PATIENCE).await {
-        Ok(_) => Check::new(name, Verdict::Ok, "can be connected to", ""),
+        Ok(_) => Check::new(name, Verdict::Ok, REACHED, ""),
         Err(error) => {
             let fix = match error.step {
                 DialStep::Name => "check the name and this machine's DNS",

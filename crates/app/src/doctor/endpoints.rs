@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use keysherd_api::Forwarder;
-use keysherd_authn::configured_targets;
 use keysherd_base::{ClockHandle, RngHandle, SystemClock};
+use keysherd_cloud::Cloud;
 use keysherd_crypto::random::SystemRng;
 use keysherd_crypto::sign::PublicKey;
 use keysherd_egress::{Egress, Target};
 use keysherd_fragments::bundle::pinned::PinnedBundle;
-use keysherd_gateway::{ConfigStore, FORWARDER};
+use keysherd_gateway::ConfigStore;
 use keysherd_link::{Identity, KeySet, Route, TrustHandle};
 use keysherd_sinks::Way;
 use serde::Serialize;
@@ -18,6 +17,7 @@ use crate::config::gateway::GatewaySettings;
 use crate::exit::Exit;
 use crate::roles::files::DataDir;
 use crate::roles::gateway::{INSTANCE_KEY, instance_key};
+use crate::roles::receivers::{self, Receiver};
 use crate::roles::trust::Trusted;
 use crate::roles::{owner_pin, parties};
 
@@ -33,13 +33,13 @@ pub(super) struct Endpoint {
     pub(super) host: String,
     /// The port.
     pub(super) port: u16,
-    /// `link` (TLS 1.3 with pinned keys), `https`, `ldaps`, `tls`, `tcp` or `udp`.
-    pub(super) protocol: &'static str,
+    /// `link` (TLS 1.3 with pinned keys), `https`, `http`, `ldaps`, `ldap`, `tls`, `tcp` or `udp`.
+    pub(super) protocol: String,
     /// The proxy that is asked for it, `host:port`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) proxy: Option<String>,
     /// What for.
-    pub(super) why: &'static str,
+    pub(super) why: String,
 }
 
 /// What is known without asking anybody.
@@ -84,6 +84,9 @@ impl Known {
             configured: Vec::new(),
             remarks: Vec::new(),
         };
+        for receiver in known.named_by_settings() {
+            known.add(receiver);
+        }
         if !known.settings.data_dir.is_dir() {
             known.remarks.push(
                 "there is no data directory yet, so nothing is known of managers and \
@@ -112,14 +115,52 @@ impl Known {
             known.read_configured(&dir, rng)?;
         }
         if known.settings.serving.cluster.is_some() {
-            known.remarks.push(
-                "configurations that the cluster shares are at control; those of this gateway \
-                 alone are listed"
-                    .to_owned(),
-            );
+            match receivers::noted(&dir)? {
+                Some(noted) => noted.into_iter().for_each(|receiver| known.add(receiver)),
+                None => known.remarks.push(
+                    "configurations that the cluster shares are not known before the gateway has \
+                     run; those of this gateway alone are listed"
+                        .to_owned(),
+                ),
+            }
         }
         known.dir = Some(dir);
         Ok(known)
+    }
+
+    /// Somebody whom a configuration names. Only HTTP goes through proxies.
+    fn add(&mut self, receiver: Receiver) {
+        let Receiver { name, host, port, protocol, why } = receiver;
+        let proxied = protocol == "https";
+        let egress = &self.settings.serving.egress.egress;
+        let proxy = egress.proxy_for(&host, port).filter(|_| proxied);
+        let proxy = proxy.map(|proxy| proxy.place().to_string());
+        self.configured.push(Endpoint { name, host, port, protocol, proxy, why });
+    }
+
+    /// Those that settings name, beside control, managers and the proxy.
+    fn named_by_settings(&self) -> Vec<Receiver> {
+        let serving = &self.settings.serving;
+        let traces = serving.edge.traces.iter().filter_map(|traces| of_url(&traces.url));
+        let traces = traces.map(|(target, protocol)| Receiver {
+            name: "traces".to_owned(),
+            host: target.host().to_owned(),
+            port: target.port(),
+            protocol: protocol.to_owned(),
+            why: "spans are sent there".to_owned(),
+        });
+        let machine = serving.cluster.as_ref().and_then(|cluster| cluster.proof.cloud());
+        let lent = (!serving.lend_cloud_identity.is_empty()).then_some(Cloud::Aws);
+        let clouds = machine.into_iter().chain(lent.filter(|lent| machine != Some(*lent)));
+        let clouds = clouds.flat_map(|cloud| keysherd_cloud::endpoints(cloud, &crate::env));
+        let clouds = clouds.map(|place| Receiver {
+            name: place.name.to_owned(),
+            host: place.host,
+            port: place.port,
+            protocol: place.protocol.to_owned(),
+            why: "the identity of this machine in its cloud".to_owned(),
+        });
+        traces.chain(clouds).collect()
     }
 
     fn read_configured(&mut self, dir: &DataDir, rng: RngHandle) -> Result<(), Exit> {
@@ -140,33 +181,9 @@ impl Known {
             egress: egress.receivers(),
         };
         for (account, kind, name, body) in configured {
-            if kind == FORWARDER {
-                let Ok(target) = Forwarder::from_json(&name, &body) else { continue };
-                let Ok(outlet) = target.sink.open(&target.settings, &way.clone().of(account))
-                else {
-                    self.remarks.push(format!("the log target '{}' is not usable", target.name));
-                    continue;
-                };
-                let name = match target.name.as_str() {
-                    "" => format!("log target ({})", target.sink.kind().name),
-                    name => format!("log target {name} ({})", target.sink.kind().name),
-                };
-                for receiver in outlet.receivers().into_iter().filter(|_| target.enabled) {
-                    let proxied = receiver.protocol == "https";
-                    let egress = if proxied { &egress.egress } else { &Egress::default() };
-                    let (target, protocol) = (receiver.target, receiver.protocol);
-                    let why = "audit records are sent there";
-                    self.configured.push(endpoint(name.clone(), &target, protocol, egress, why));
-                }
-                continue;
-            }
-            for (target, protocol) in configured_targets(&kind, &body) {
-                let proxied = protocol == "https";
-                let egress = if proxied { &egress.egress } else { &Egress::default() };
-                let name = format!("{kind} {name}");
-                let why = "logins are checked there";
-                let name = name.trim_end().to_owned();
-                self.configured.push(endpoint(name, &target, protocol, egress, why));
+            match receivers::of(&kind, &name, &body, &way.clone().of(account)) {
+                Ok(found) => found.into_iter().for_each(|receiver| self.add(receiver)),
+                Err(remark) => self.remarks.push(remark),
             }
         }
         Ok(())
@@ -245,8 +262,38 @@ fn endpoint(
         name,
         host: target.host().to_owned(),
         port: target.port(),
-        protocol,
+        protocol: protocol.to_owned(),
         proxy: proxy.map(|proxy| proxy.place().to_string()),
-        why,
+        why: why.to_owned(),
+    }
+}
+
+/// Host and port of a URL of our own settings, and its scheme.
+fn of_url(url: &str) -> Option<(Target, &'static str)> {
+    let (protocol, port, rest) = match url.strip_prefix("https://") {
+        Some(rest) => ("https", 443, rest),
+        None => ("http", 80, url.strip_prefix("http://")?),
+    };
+    let place = rest.split(['/', '?', '#']).next()?;
+    let target = Target::parse(place).or_else(|| Target::parse(&format!("{place}:{port}")))?;
+    Some((target, protocol))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_and_ports_are_read_from_urls() {
+        for (url, host, port, protocol) in [
+            ("https://traces.example", "traces.example", 443, "https"),
+            ("https://traces.example:4318/v1/traces", "traces.example", 4318, "https"),
+            ("http://127.0.0.1/x?y", "127.0.0.1", 80, "http"),
+            ("http://[::1]:4318", "::1", 4318, "http"),
+        ] {
+            let (target, found) = of_url(url).unwrap();
+            assert_eq!((target.host(), target.port(), found), (host, port, protocol), "{url}");
+        }
+        assert!(of_url("ftp://x").is_none());
     }
 }

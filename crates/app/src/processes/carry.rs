@@ -18,7 +18,7 @@ use keysherd_crypto::sign::{PublicKey, SigningKey};
 use keysherd_fragments::bundle::pinned::PinnedBundle;
 use keysherd_gateway::{BringIn, BroughtIn, CARRIED_BYTES_MAX, CarriedConfig, Change, ChangeKind};
 
-use super::gateway::{Joining, open_fragments, own_address};
+use super::gateway::{Joining, open_fragments};
 use crate::config::carry::{CarryErrand, CarrySettings};
 use crate::config::cluster::ProofSource;
 use crate::exit::Exit;
@@ -87,7 +87,7 @@ pub(crate) async fn run(settings: CarrySettings) -> Result<(), Exit> {
             ));
         }
         Some(settings) => {
-            let address = own_address(&gateway.controls).await;
+            let address = parties::own_address(&gateway.controls).await;
             Some(ClusterParts { settings, address })
         }
         None => None,

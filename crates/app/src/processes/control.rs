@@ -10,11 +10,14 @@ use keysherd_crypto::random::SystemRng;
 use keysherd_fragments::bundle::succession::SignedBundle;
 use keysherd_fragments::encoding::Encoding;
 use keysherd_fragments::manager_set::ManagerIndex;
+use keysherd_http::{Kind, float};
 use keysherd_link::{
     BundleService, BundleShelf, Identity, Limits, LinkListener, Peer, PlaneService, RelayTargets,
     Services, Serving, routes,
 };
 use keysherd_plane::PlaneHandle;
+use keysherd_store::{Store, StoreStats};
+use tokio::task::JoinHandle;
 
 use crate::config::addresses::ManagerAddresses;
 use crate::config::control::{ControlErrand, ControlSettings};
@@ -24,7 +27,9 @@ use crate::roles::bundle_file::BundleFile;
 use crate::roles::control::{self, ControlRole, Places, SETUP_TOKEN};
 use crate::roles::files::DataDir;
 use crate::roles::listening::Listening;
+use crate::roles::plane_meter::PlaneMeter;
 use crate::roles::process::{Hangup, StopSignals, given_file, write_stdout};
+use crate::roles::role_metrics::{self, More, RoleMetrics};
 use crate::roles::trust::Trusted;
 use crate::roles::{owner_pin, parties};
 
@@ -47,6 +52,7 @@ pub(crate) async fn run(settings: ControlSettings) -> Result<(), Exit> {
     let key = dir.signing_key(IDENTITY_KEY, &*rng)?;
     let identity = Identity::new(&key, "control", clock.clone(), rng.clone())?;
     Listening::for_roles(listener.address(), identity.spki_sha256()).note(&dir);
+    let metrics = RoleMetrics::bind(settings.metrics, &dir, &clock, &rng).await?;
     let keys = control::keys(&dir, &rng)?;
     let permit_key = keys.permit.public();
     let trusted = Trusted::open(dir.clone(), owner)?;
@@ -71,8 +77,17 @@ pub(crate) async fn run(settings: ControlSettings) -> Result<(), Exit> {
         text.push_str(&format!("  setup token     {} (for one account)\n", file.display()));
     }
     write_stdout(&text);
-    let serving = serving(identity, &trusted, &role, &clock, settings.managers);
+    let meter = Arc::new(PlaneMeter::default());
+    let places = (role.control.clone(), meter.clone());
+    let serving = serving(identity, &trusted, places, &clock, settings.managers);
     let handle = listener.handle();
+    let metrics = metrics.map(|metrics| {
+        let ready = {
+            let trusted = trusted.clone();
+            move || trusted.bundle().map(drop).ok_or("waits for a trust bundle")
+        };
+        metrics.serve(handle.clone(), told(meter, role.store.clone(), &trusted), Arc::new(ready))
+    });
     let following = trusted.clone();
     let follow = tokio::spawn(BundleFile::new(dir).follow(hangup, move |signed| {
         following.offer(signed)?;
@@ -85,6 +100,7 @@ pub(crate) async fn run(settings: ControlSettings) -> Result<(), Exit> {
     follow.abort();
     chores.abort();
     announcing.abort();
+    metrics.inspect(JoinHandle::abort);
     if drained.unfinished > 0 {
         tracing::warn!(unfinished = drained.unfinished, "some calls were cut off");
     }
@@ -134,13 +150,13 @@ pub(crate) fn errand(errand: &ControlErrand, data_dir: &Path) -> Result<(), Exit
 fn serving(
     identity: Identity,
     trusted: &Arc<Trusted>,
-    role: &ControlRole,
+    (control, meter): (Control, Arc<PlaneMeter>),
     clock: &ClockHandle,
     managers: ManagerAddresses,
 ) -> Serving {
-    let control = role.control.clone();
     let door = move |peer: &Peer| -> Result<PlaneHandle, Fault> {
-        Ok(control.plane_for(GatewayIdentity { spki_sha256: peer.spki_sha256 }))
+        let gateway = GatewayIdentity { spki_sha256: peer.spki_sha256 };
+        Ok(meter.over(control.plane_for(gateway)))
     };
     let services = Services::new()
         .with(routes::PLANE, Arc::new(PlaneService::new(Arc::new(door))))
@@ -174,6 +190,26 @@ impl RelayTargets for Targets {
         let address = self.managers.get(&manager).unwrap_or(&entry.address).clone();
         if address.is_empty() { Vec::new() } else { vec![address] }
     }
+}
+
+/// What control tells Prometheus beside what every role does.
+fn told(meter: Arc<PlaneMeter>, store: Store, trusted: &Arc<Trusted>) -> More {
+    let trusted = trusted.clone();
+    Arc::new(move |to| {
+        meter.write(to);
+        role_metrics::bundle(to, trusted.version());
+        let StoreStats { commits, jobs, records } = store.stats();
+        let mut count = |name, help, value| to.single(name, Kind::Counter, help, float(value));
+        let help = "Transactions of the store.";
+        count("keysherd_store_commits_total", help, commits);
+        count("keysherd_store_changes_total", "Changes, several in one transaction.", jobs);
+        count("keysherd_audit_records_total", "Audit records that were written.", records);
+        let waiting = u64::try_from(store.waiting()).unwrap_or(u64::MAX);
+        let help = "Changes and records that wait for the store.";
+        to.single("keysherd_store_waiting", Kind::Gauge, help, float(waiting));
+        let help = "Whether the disk is full, so that changes are refused.";
+        role_metrics::is(to, "keysherd_store_full", help, store.is_low_on_space());
+    })
 }
 
 async fn chores(control: Control, clock: ClockHandle) {

@@ -1,17 +1,18 @@
 //! `keysherd fragments`: one fragment manager.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use keysherd_base::{ClockHandle, Fault, RngHandle, SecretBytes, SystemClock};
 use keysherd_crypto::random::SystemRng;
 use keysherd_fragments::bundle::pinned::PinnedBundle;
 use keysherd_fragments::bundle::succession::SignedBundle;
 use keysherd_fragments::encoding::Encoding;
+use keysherd_http::{Durations, Kind, float};
 use keysherd_link::{
     Identity, Limits, LinkHandle, LinkListener, Peer, Service, Services, Serving, routes,
 };
-use keysherd_manager::Manager;
+use keysherd_manager::{Manager, ManagerStatus};
 use keysherd_plane::BoxFuture;
 
 use crate::config::fragments::FragmentsSettings;
@@ -26,9 +27,14 @@ use crate::roles::parties::{self, BundleSource};
 use crate::roles::process::{Hangup, StopSignals, write_stdout};
 use crate::roles::remote_control::{self, BundlePoll};
 use crate::roles::remote_managers::{RemoteManagers, Ways};
+use crate::roles::role_metrics::{self, More, RoleMetrics};
 
 /// How often control and the data directory are asked for a newer bundle.
 const BUNDLE_INTERVAL: Duration = Duration::from_secs(1);
+/// What the log of a manager can suffer from.
+const RESERVE: &str = "Whether the log lives on the last of the disk.";
+const FULL: &str = "Whether the log found no room, so that nothing is answered.";
+const BROKEN: &str = "Whether the log failed, so that nothing is answered before the next start.";
 /// How often chores are done.
 const CHORES_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -41,6 +47,7 @@ pub(crate) async fn run(settings: FragmentsSettings) -> Result<(), Exit> {
     let listener = LinkListener::bind(settings.listen, Limits::default())
         .await
         .map_err(|fault| Exit::Listen(fault.to_string()))?;
+    let metrics = RoleMetrics::bind(settings.metrics, &dir, &clock, &rng).await?;
     let peers = Late::new();
     let parts = FragmentsParts {
         index: settings.index,
@@ -71,8 +78,9 @@ pub(crate) async fn run(settings: FragmentsSettings) -> Result<(), Exit> {
     text.push_str(&format!("  trust bundle    {}\n", shown(version)));
     write_stdout(&text);
     let trust = parties::gateways_and_managers(source.clone(), clock);
+    let took = Arc::new(Durations::default());
     let services = Services::new()
-        .with(routes::MANAGER, Arc::new(ForGateways(manager.clone())))
+        .with(routes::MANAGER, Arc::new(ForGateways(manager.clone(), took.clone())))
         .with(routes::PEER, Arc::new(ForPeers(manager.clone())));
     let poll = (!controls.is_empty())
         .then(|| remote_control::channel(identity.clone(), controls, source, &egress))
@@ -81,11 +89,18 @@ pub(crate) async fn run(settings: FragmentsSettings) -> Result<(), Exit> {
     let tasks = [
         tokio::spawn(bundles.follow(hangup)),
         tokio::spawn(obey(manager.clone(), remotes, listener.handle())),
-        tokio::spawn(chores(manager)),
+        tokio::spawn(chores(manager.clone())),
     ];
+    let metrics = metrics.map(|metrics| {
+        let ready = {
+            let manager = manager.clone();
+            move || if serves(&manager) { Ok(()) } else { Err("does not serve") }
+        };
+        metrics.serve(listener.handle(), told(manager, took), Arc::new(ready))
+    });
     let serving = Serving::new(identity, trust, services);
     let drained = listener.serve(serving, async move { stop.wait().await }).await?;
-    for task in tasks {
+    for task in tasks.into_iter().chain(metrics) {
         task.abort();
     }
     if drained.unfinished > 0 {
@@ -93,6 +108,40 @@ pub(crate) async fn run(settings: FragmentsSettings) -> Result<(), Exit> {
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Whether the manager answers gateways.
+fn serves(manager: &Manager) -> bool {
+    let healthy = |status: ManagerStatus| status.serving && !status.log_full && !status.log_broken;
+    manager.status().is_ok_and(healthy)
+}
+
+/// What a manager tells Prometheus beside what every role does.
+fn told(manager: Arc<Manager>, took: Arc<Durations>) -> More {
+    Arc::new(move |to| {
+        let help = "How long requests of gateways took.";
+        took.write(to, "keysherd_manager_request_seconds", help);
+        // What cannot be read is left out, and the manager is not ready.
+        let Ok(status) = manager.status() else { return };
+        role_metrics::bundle(to, status.bundle_version);
+        let mut count = |name, help, value| to.single(name, Kind::Counter, help, float(value));
+        count("keysherd_manager_answered_total", "Requests that were answered.", status.answered);
+        count("keysherd_manager_refused_total", "Requests that were refused.", status.refused);
+        let help = "Groups of log entries that were made durable.";
+        count("keysherd_manager_log_groups_total", help, status.log_groups);
+        let mut gauge = |name, help, value| to.single(name, Kind::Gauge, help, float(value));
+        let help = "Key versions that it holds fragments of.";
+        gauge("keysherd_manager_key_versions", help, status.key_versions);
+        gauge("keysherd_manager_log_entries", "Entries of its log.", status.checkpoint.size);
+        gauge("keysherd_manager_epoch", "The epoch of its store.", status.at_rest_epoch);
+        for (name, help, set) in [
+            ("keysherd_manager_log_reserve_failing", RESERVE, status.log_reserve_failing),
+            ("keysherd_manager_log_full", FULL, status.log_full),
+            ("keysherd_manager_log_broken", BROKEN, status.log_broken),
+        ] {
+            role_metrics::is(to, name, help, set);
+        }
+    })
 }
 
 fn source(manager: &Arc<Manager>) -> BundleSource {
@@ -108,11 +157,16 @@ fn shown(version: u64) -> String {
 }
 
 /// Requests of gateways.
-struct ForGateways(Arc<Manager>);
+struct ForGateways(Arc<Manager>, Arc<Durations>);
 
 impl Service for ForGateways {
     fn call(&self, peer: Peer, request: SecretBytes) -> BoxFuture<'_, Result<SecretBytes, Fault>> {
-        Box::pin(async move { Ok(self.0.serve(peer.spki_sha256, request.expose()).await) })
+        Box::pin(async move {
+            let begun = Instant::now();
+            let answer = self.0.serve(peer.spki_sha256, request.expose()).await;
+            self.1.record(begun.elapsed());
+            Ok(answer)
+        })
     }
 }
 

@@ -1,7 +1,6 @@
 //! `keysherd gateway`: serves clients; asks control and the managers over links.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,6 +15,7 @@ use keysherd_fragments::manager_set::ManagerIndex;
 use keysherd_fragments::messages::{ManagerAnswer, ManagerRequest};
 use keysherd_gateway::{CacheSettings, CustomerFragments, Gateway, Strictness};
 use keysherd_link::{Channel, Identity, RemotePlane};
+use keysherd_sinks::Way;
 use serde_json::json;
 
 use crate::config::egress::EgressSettings;
@@ -25,6 +25,7 @@ use crate::customer_fragments::source::FragmentSource;
 use crate::exit::Exit;
 use crate::roles::carrier::Carrier;
 use crate::roles::certificate::Certificate;
+use crate::roles::clock_watch::ClockWatch;
 use crate::roles::files::DataDir;
 use crate::roles::gateway::{self, GatewayParts, GatewayRole, JOURNAL_DRAIN};
 use crate::roles::membership::{self, ClusterParts};
@@ -33,7 +34,7 @@ use crate::roles::public_edge::{PublicAddress, PublicEdge, StatusText};
 use crate::roles::remote_control::{self, BundlePoll};
 use crate::roles::remote_managers::{RemoteManagers, Ways};
 use crate::roles::trust::Trusted;
-use crate::roles::{owner_pin, parties};
+use crate::roles::{owner_pin, parties, receivers};
 
 /// How often control is asked for a newer bundle, and managers are told of it.
 const BUNDLE_INTERVAL: Duration = Duration::from_secs(1);
@@ -75,15 +76,25 @@ pub(crate) async fn run(settings: GatewaySettings) -> Result<(), Exit> {
     let cluster = match settings.serving.cluster {
         None => None,
         Some(cluster) => {
-            let address = own_address(&settings.controls).await;
+            let address = parties::own_address(&settings.controls).await;
             Some(ClusterParts { settings: cluster, address })
         }
     };
     let certificate = edge.certificate();
-    let Joined { role, followed, follower } =
+    let Joined { role, followed, follower, control } =
         joining.join(bundle, fragments.clone(), kept, (cluster, certificate.clone()))?;
     edge.follow(&role);
+    let clock_watch = ClockWatch::start(control);
+    let way = Way {
+        clock,
+        rng: SystemRng::handle(),
+        lends_identity_to: settings.serving.lend_cloud_identity.clone(),
+        account: None,
+        egress: settings.serving.egress.receivers(),
+    };
+    let configs = Arc::downgrade(&role.services.configs);
     let tasks = [
+        tokio::spawn(receivers::keep_note(configs, dir.clone(), way)),
         tokio::spawn(follower.follow()),
         tokio::spawn(reload(
             (hangup, certificate),
@@ -92,7 +103,7 @@ pub(crate) async fn run(settings: GatewaySettings) -> Result<(), Exit> {
             role.gateway.clone(),
         )),
     ];
-    let status = status(followed, role.clone());
+    let status = status(followed, role.clone(), clock_watch);
     edge.serve(role.clone(), status, stop).await?;
     role.forwarders.retire().await;
     role.gateway.drain(JOURNAL_DRAIN).await;
@@ -127,6 +138,8 @@ pub(super) struct Joined {
     followed: Arc<Trusted>,
     /// What keeps up with newer bundles.
     follower: Follower,
+    /// The way to control.
+    control: Channel,
 }
 
 impl Joining {
@@ -199,13 +212,14 @@ impl Joining {
         (cluster, certificate): (Option<ClusterParts>, Arc<dyn PublicCertificate>),
     ) -> Result<Joined, Exit> {
         let (trusted, remotes) = (self.trusted.clone(), self.remotes.clone());
+        let control = self.channel.clone();
         let (parts, poll) = self.parts(bundle, fragments, cluster, certificate);
         let role = GatewayRole::open(GatewayParts { key_cache_seconds, cache, ..parts })?;
         let followed = trusted.clone();
         let pinned = BTreeMap::new();
         let gateway = role.gateway.clone();
         let follower = Follower { trusted, poll, remotes, gateway, pinned };
-        Ok(Joined { role, followed, follower })
+        Ok(Joined { role, followed, follower, control })
     }
 }
 
@@ -331,16 +345,6 @@ impl Follower {
     }
 }
 
-/// The address that control sees, or would without translation on the way.
-pub(super) async fn own_address(controls: &[String]) -> IpAddr {
-    for control in controls {
-        if let Some(own) = keysherd_link::own_address(control).await {
-            return own;
-        }
-    }
-    IpAddr::from([127, 0, 0, 1])
-}
-
 pub(super) async fn open_fragments(settings: &GatewaySettings) -> Arc<CustomerFragments> {
     let module = settings.serving.fragment_module.clone();
     customer_fragments::open(&settings.serving.customer_fragments, module).await
@@ -371,7 +375,7 @@ async fn reload(
 }
 
 /// What `GET /status` says: nothing that helps an attacker, enough for an operator.
-fn status(trusted: Arc<Trusted>, role: GatewayRole) -> StatusText {
+fn status(trusted: Arc<Trusted>, role: GatewayRole, watch: Arc<ClockWatch>) -> StatusText {
     Arc::new(move || {
         let bundle = trusted.bundle();
         let managers = bundle.as_ref().map_or(0, |bundle| bundle.bundle().managers.len());
@@ -382,6 +386,7 @@ fn status(trusted: Arc<Trusted>, role: GatewayRole) -> StatusText {
             "trust_bundle": trusted.version(),
             "gateway": gateway::health(&role),
             "cluster": membership::health(role.membership.as_deref()),
+            "clock": watch.status(),
         })
     })
 }

@@ -4,7 +4,9 @@
 use std::sync::Arc;
 
 use keysherd_api::passwords::Turns;
-use keysherd_api::{AnswerBudget, BrowserLogins, NoCertificate, NoConfigs, NoForwarding, Services};
+use keysherd_api::{
+    AnswerBudget, BrowserLogins, NoCertificate, NoConfigs, NoForwarding, NoStanding, Services,
+};
 use keysherd_authn::Outward;
 use keysherd_gateway::{
     CacheSettings, ClusterConfigs, ConfigStore, Gateway, GatewayConfig, Membership,
@@ -13,6 +15,9 @@ use keysherd_gateway::{
 use super::gateway::GatewayParts;
 use super::membership;
 use crate::exit::Exit;
+
+/// Where one that has to keep something does so, in the gateway's directory.
+const DIRECTORY: &str = "carrying";
 
 /// What carries.
 pub(crate) struct Carrier {
@@ -64,7 +69,8 @@ impl Carrier {
             standing: Arc::new(NoStanding),
             stretching: Turns::new(1),
         };
-        let membership = membership::join(cluster, services, home)?;
+        // The serving gateway's own token and state are not touched.
+        let membership = membership::join(cluster, services, home.join(DIRECTORY))?;
         let local = Arc::new(ConfigStore::empty(rng)?);
         let configs = ClusterConfigs::start(local, membership.clone(), gateway);
         Ok(Self { membership, configs })

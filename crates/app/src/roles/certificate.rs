@@ -14,7 +14,7 @@ use keysherd_base::{AccessId, AccountId, ClockHandle, Fault, RngHandle, SecretSt
 use keysherd_crypto::hash::sha256;
 use keysherd_crypto::pki::{certificate_validity_der, certificates_of_pem};
 use keysherd_gateway::Membership;
-use keysherd_http::{ClientCertificates, TlsReload};
+use keysherd_http::{ClientCertificates, TlsReload, TlsVersions};
 use serde_json::{Value, json};
 
 use super::files::DataDir;
@@ -382,6 +382,18 @@ impl InForce {
         }
         Ok(())
     }
+}
+
+/// From when until when the pair in these files is good, if it is a pair at all.
+///
+/// # Errors
+/// Why it cannot be served with.
+pub(crate) fn usable_pair(files: &PairFiles) -> Result<(Timestamp, Timestamp), String> {
+    let Pair { chain, key } = read_pair(files)?;
+    let in_force = InForce::of(Source::Files, &chain)?;
+    let (chain, key) = (chain.as_bytes(), key.expose().as_bytes());
+    TlsReload::from_pem(chain, key, TlsVersions::V13).map_err(|fault| described(&fault))?;
+    Ok((in_force.not_before, in_force.not_after))
 }
 
 fn read_pair(files: &PairFiles) -> Result<Pair, String> {

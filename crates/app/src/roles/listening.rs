@@ -29,17 +29,26 @@ pub(crate) struct Listening {
     /// Why it takes no requests now, in a word.
     #[serde(default)]
     unready: Option<String>,
+    /// Whether this machine has to begin with the PROXY protocol.
+    #[serde(default)]
+    as_proxy: bool,
 }
 
 impl Listening {
-    /// A listener for clients.
-    pub(crate) fn for_clients(address: SocketAddr) -> Self {
-        Self { address, key: None, unready: None }
+    /// A listener for clients. `demands_header` says of whom it demands the PROXY protocol.
+    pub(crate) fn for_clients(
+        address: SocketAddr,
+        demands_header: impl Fn(IpAddr) -> bool,
+    ) -> Self {
+        let mut this = Self { address, key: None, as_proxy: false, unready: None };
+        // A machine that connects to an address of its own does so from that address.
+        this.as_proxy = demands_header(this.reachable().ip());
+        this
     }
 
     /// A listener for other roles, which shows the key with this SPKI hash.
     pub(crate) fn for_roles(address: SocketAddr, spki_sha256: [u8; 32]) -> Self {
-        Self { address, key: Some(hex::encode(spki_sha256)), unready: None }
+        Self { address, key: Some(hex::encode(spki_sha256)), as_proxy: false, unready: None }
     }
 
     /// Leaves the note. A full disk is no reason not to serve.
@@ -98,6 +107,11 @@ impl Listening {
         SocketAddr::new(ip, self.address.port())
     }
 
+    /// Whether whoever asks from this machine has to begin with the PROXY protocol.
+    pub(crate) fn as_proxy(&self) -> bool {
+        self.as_proxy
+    }
+
     /// The SPKI hash of the key that is shown there.
     ///
     /// # Errors
@@ -133,8 +147,15 @@ mod tests {
             assert_eq!((&read, read.reachable()), (&noted, at(asked)));
             assert_eq!(read.key().unwrap(), Some([7; 32]));
         }
-        Listening::for_clients(at("127.0.0.1:1")).note(&dir);
-        assert_eq!(Listening::read(&path).unwrap().key().unwrap(), None);
+        for demands in [false, true] {
+            let local = |ip: IpAddr| demands && ip.is_loopback();
+            Listening::for_clients(at("0.0.0.0:1"), local).note(&dir);
+            let read = Listening::read(&path).unwrap();
+            assert_eq!((read.key().unwrap(), read.as_proxy()), (None, demands));
+        }
+        // Notes of before the PROXY protocol are read.
+        std::fs::write(path.join("listening"), r#"{"address":"127.0.0.1:1","key":null}"#).unwrap();
+        assert!(!Listening::read(&path).unwrap().as_proxy());
         for bad in [
             "",
             "{}",

@@ -1,4 +1,5 @@
-//! What a gateway tells Prometheus: names of our own, and those that V2 gateways have.
+//! What a gateway tells Prometheus: names of our own, and those that V2 gateways have. Also the
+//! listener for it, which other roles have as well.
 //!
 //! No label comes from a client and none names a secret: they are names of commands, numbers of
 //! managers and kinds of log targets.
@@ -14,12 +15,12 @@ use keysherd_sinks::SpanExport;
 
 use super::certificate::Certificate;
 use super::gateway::GatewayRole;
-use crate::config::edge::MetricsSettings;
+use crate::config::metrics::MetricsSettings;
 use crate::exit::Exit;
 
 mod system;
 
-use system::System;
+pub(super) use system::System;
 
 /// Connections of a listener for metrics.
 const CONNECTIONS_MAX: usize = 64;
@@ -44,12 +45,17 @@ impl MetricsListener {
     }
 
     /// Serves for ever.
-    pub(super) async fn serve(self, transport: Transport, metrics: Metrics, ready: Ready) {
+    pub(super) async fn serve(
+        self,
+        transport: Transport,
+        text: impl Fn(bool) -> String + Send + Sync + 'static,
+        ready: Ready,
+    ) {
         let address: SocketAddr = self.listener.address();
         let transport = if self.plaintext { Transport::PlaintextTcp } else { transport };
         tracing::info!(%address, plaintext = self.plaintext, "metrics are served");
         let is_ready = ready.clone();
-        let scrape = Scrape::new(Arc::new(move || metrics.text(is_ready().is_ok())), ready);
+        let scrape = Scrape::new(Arc::new(move || text(is_ready().is_ok())), ready);
         let served = self.listener.scrape(transport, Arc::new(scrape), std::future::pending());
         if let Err(fault) = served.await {
             tracing::error!(?fault, "metrics are not served any more");
@@ -76,12 +82,8 @@ impl Metrics {
         Self { role, meter, certificate, traces, system: System::new() }
     }
 
-    fn text(&self, ready: bool) -> String {
-        let mut to = Exposition::default();
-        let help = "The program's version.";
-        let mut build = to.family("keysherd_build_info", Kind::Gauge, help);
-        build.sample(&[("version", env!("CARGO_PKG_VERSION"))], 1.0);
-        to.single("keysherd_ready", Kind::Gauge, "Whether it takes requests.", flag(ready));
+    pub(super) fn text(&self, ready: bool) -> String {
+        let mut to = begin(ready);
         self.meter.write(&mut to);
         self.certificate(&mut to);
         self.managers(&mut to);
@@ -170,7 +172,17 @@ impl Metrics {
     }
 }
 
-fn flag(set: bool) -> f64 {
+/// What every role begins with.
+pub(super) fn begin(ready: bool) -> Exposition {
+    let mut to = Exposition::default();
+    let help = "The program's version.";
+    let mut build = to.family("keysherd_build_info", Kind::Gauge, help);
+    build.sample(&[("version", env!("CARGO_PKG_VERSION"))], 1.0);
+    to.single("keysherd_ready", Kind::Gauge, "Whether it takes requests.", flag(ready));
+    to
+}
+
+pub(super) fn flag(set: bool) -> f64 {
     if set { 1.0 } else { 0.0 }
 }
 

@@ -1,5 +1,6 @@
 //! Who may be at the other end of a connection, by the trust bundle in force.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use keysherd_base::ClockHandle;
@@ -37,4 +38,14 @@ pub(crate) fn is_control(bundle: &PinnedBundle, spki: &[u8; 32]) -> bool {
 /// Whether the bundle lists this gateway.
 pub(crate) fn is_gateway(bundle: &PinnedBundle, spki: &[u8; 32], clock: &ClockHandle) -> bool {
     bundle.cluster_of(spki, None, clock.now()).is_ok()
+}
+
+/// The address that control sees of this machine, or would without translation on the way.
+pub(crate) async fn own_address(controls: &[String]) -> IpAddr {
+    for control in controls {
+        if let Some(own) = keysherd_link::own_address(control).await {
+            return own;
+        }
+    }
+    IpAddr::from([127, 0, 0, 1])
 }

@@ -91,7 +91,11 @@ impl PublicEdge {
             Some(wish) => Some(MetricsListener::bind(wish).await?),
         };
         let address = listener.address();
-        let listening = Listening::for_clients(address);
+        let demands_header = |ip| {
+            let mut proxies = settings.trusted_proxies.iter();
+            settings.proxy_protocol && proxies.any(|network| network.contains(ip))
+        };
+        let listening = Listening::for_clients(address, demands_header);
         listening.note(dir);
         let own = (dir.subdir("tls")?, tls::names(address, &public.tls.names));
         let certificate = Certificate::open(public.tls, own, clock.clone(), SystemRng::handle())?;
@@ -148,7 +152,7 @@ impl PublicEdge {
         let noting = tokio::spawn(listening.keep(dir, is_ready.clone()));
         let metrics = self.metrics.map(|listener| {
             let text = Metrics::new(role, edge.meter(), self.certificate.clone(), export);
-            tokio::spawn(listener.serve(transport.clone(), text, is_ready))
+            tokio::spawn(listener.serve(transport.clone(), move |ready| text.text(ready), is_ready))
         });
         let keeper = tokio::spawn(Certificate::keep(Arc::downgrade(&self.certificate)));
         tracing::info!(url = self.url, "ready");

@@ -47,12 +47,12 @@ impl Pair {
     }
 }
 
-fn hits(api: &Api) -> u64 {
+pub(crate) fn hits(api: &Api) -> u64 {
     let status = api.http().get("/status").unwrap().json();
     status["gateway"]["cache"]["hits"].as_u64().unwrap_or_else(|| panic!("{status}"))
 }
 
-fn get(api: &Api, name: &str) -> Reply {
+pub(crate) fn get(api: &Api, name: &str) -> Reply {
     api.call("get-secret-value", json!({"names": [name]}))
 }
 
@@ -66,7 +66,7 @@ pub(crate) fn until_kept(api: &Api, name: &str) {
 }
 
 /// Reads until the answer is not the old one any more; how long that took.
-fn until_changed(api: &Api, name: &str, old: &str) -> Duration {
+pub(crate) fn until_changed(api: &Api, name: &str, old: &str) -> Duration {
     let begun = Instant::now();
     loop {
         let reply = get(api, name);
@@ -178,7 +178,7 @@ fn without_control_nothing_is_answered_once_the_lease_is_over() {
 }
 
 /// How often each request is in the audit log: from journals, and otherwise.
-fn recorded(admin: &Api) -> BTreeMap<String, (usize, usize)> {
+pub(crate) fn recorded(admin: &Api) -> BTreeMap<String, (usize, usize)> {
     let mut counts: BTreeMap<String, (usize, usize)> = BTreeMap::new();
     let mut page = String::new();
     loop {

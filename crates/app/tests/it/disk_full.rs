@@ -3,13 +3,13 @@
 //! The data directory lies on a small file system of its own, in a mount namespace that ends with
 //! the process that holds it. From outside it is seen through `/proc/<pid>/root`.
 
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::{Value, json};
 
+use crate::kit::full_disk::fill;
 use crate::kit::mounts::Way;
 use crate::kit::{Api, KEYSHERD, Process, Server, Site, finish, random, wait_until};
 
@@ -64,19 +64,6 @@ impl Disk {
     fn verify_audit(&self, site: &Site) {
         finish(&mut self.keysherd(site, &["audit", "verify"]), b"").expect(0);
     }
-}
-
-/// Fills the disk with a file, to the last byte.
-fn fill(disk: &Path) -> PathBuf {
-    let path = disk.join("filler");
-    let mut file = File::options().create(true).append(true).open(&path).unwrap();
-    let mut length = 1 << 20;
-    while length > 0 {
-        if file.write_all(&vec![7; length]).is_err() {
-            length /= 2;
-        }
-    }
-    path
 }
 
 fn name(number: usize) -> String {

@@ -5,9 +5,14 @@ mod caching;
 mod carrying;
 mod configs;
 mod defaults;
+mod doctor;
 mod first;
 mod forwarding;
+mod full_disk;
 mod listener;
+mod outage;
+mod regions;
+mod skew;
 mod standby;
 
 use std::sync::Arc;
@@ -56,7 +61,12 @@ fn wait_for_instances(admin: &Api, wanted: &str) -> Value {
 
 /// A second gateway that the bundle names, with the identity of the first.
 fn second(cluster: &mut Cluster, identity: &Identity) -> Node {
-    let mut second = cluster.stranger("gateway", "gateway-2", &[]);
+    let second = cluster.stranger("gateway", "gateway-2", &[]);
+    join(cluster, identity, second)
+}
+
+/// Starts this gateway with the identity, and names it in the bundle.
+fn join(cluster: &mut Cluster, identity: &Identity, mut second: Node) -> Node {
     identity.give(&mut second, &identity.access_key);
     second.start(&cluster.site);
     let spki = second.printed_key("identity").spki_sha256();
@@ -182,6 +192,11 @@ impl Pair {
     /// The gateway of `cluster`, which has the identity, and another one.
     fn of(mut cluster: Cluster, identity: &Identity) -> Self {
         let second = second(&mut cluster, identity);
+        Self::with(cluster, second)
+    }
+
+    /// The first gateway of `cluster`, and another one of the same cluster of gateways.
+    fn with(cluster: Cluster, second: Node) -> Self {
         wait_for_instances(&cluster.admin(), "2 of 2");
         let http = Http::new(&second.address, &second.data.join("tls/ca.pem"));
         let Bootstrap { access_id, access_key, .. } = &cluster.bootstrap;

@@ -1,6 +1,7 @@
 //! What the listener knows of its clients, what it lets them take, and what it tells Prometheus
 //! about them.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -136,6 +137,20 @@ assert len(set(names)) == len(names), "a metric is there twice"
 print(json.dumps([[s.name, s.labels, s.value] for f in families for s in f.samples]))
 "#;
 
+/// Where a process that logged this serves its metrics.
+pub(crate) fn metrics_address(log: &str) -> Option<String> {
+    let line = log.lines().find(|line| line.contains("metrics are served"))?;
+    Some(line.split("address=").nth(1)?.split_whitespace().next()?.to_owned())
+}
+
+/// The samples that Prometheus's own parser finds in a text, by name and labels in JSON.
+pub(crate) fn samples(text: &str) -> BTreeMap<(String, String), f64> {
+    let python = python("prometheus_client-0.26.0", &["prometheus_client==0.26.0"]);
+    let parsed = finish(Command::new(&python).args(["-c", PARSE]), text.as_bytes()).expect(0).out;
+    let samples: Vec<(String, Value, f64)> = serde_json::from_str(&parsed).unwrap();
+    samples.into_iter().map(|(name, labels, value)| ((name, labels.to_string()), value)).collect()
+}
+
 #[test]
 fn metrics_are_what_prometheus_reads_and_name_no_secret() {
     let site = Site::new();
@@ -147,12 +162,7 @@ fn metrics_are_what_prometheus_reads_and_name_no_secret() {
     }
     admin.call("get-secret-value", json!({"names": ["/absent/thing"]}));
     server.http.post("/payroll-guess", &[], b"{}");
-    let address = wait_for("the address of metrics", || {
-        let log = server.process.err();
-        let line = log.lines().find(|line| line.contains("metrics are served"))?.to_owned();
-        let address = line.split("address=").nth(1)?.split_whitespace().next()?.to_owned();
-        Some(address)
-    });
+    let address = wait_for("the address of metrics", || metrics_address(&server.process.err()));
     let scrape = || {
         let mut curl = Command::new("curl");
         curl.args(["--silent", "--fail", &format!("http://{address}/metrics")]);
@@ -162,15 +172,10 @@ fn metrics_are_what_prometheus_reads_and_name_no_secret() {
     for secret in ["payroll", "hunter2", "absent", admin.token(), &server.bootstrap.access_id] {
         assert!(!text.contains(secret), "{secret} is in the metrics");
     }
-    let python = python("prometheus_client-0.26.0", &["prometheus_client==0.26.0"]);
-    let parse = |text: &str| {
-        finish(Command::new(&python).args(["-c", PARSE]), text.as_bytes()).expect(0).out
-    };
-    let parsed = parse(&text);
-    let samples: Vec<(String, Value, f64)> = serde_json::from_str(&parsed).unwrap();
+    let found = samples(&text);
     let value = |name: &str, labels: Value| {
-        let found = samples.iter().find(|(n, l, _)| n == name && *l == labels);
-        found.unwrap_or_else(|| panic!("{name} {labels} is not in {text}")).2
+        let found = found.get(&(name.to_owned(), labels.to_string()));
+        *found.unwrap_or_else(|| panic!("{name} {labels} is not in {text}"))
     };
     let reads = json!({"command": "get-secret-value", "status": "2xx"});
     assert_eq!(value("keysherd_http_requests_total", reads), 20.0);
@@ -197,7 +202,8 @@ fn metrics_are_what_prometheus_reads_and_name_no_secret() {
     std::thread::scope(|scope| {
         let load = scope.spawn(|| (0..200).for_each(|_| drop(admin.read("/payroll/database"))));
         while !load.is_finished() {
-            assert!(parse(&scrape()).contains("keysherd_http_requests_in_flight"));
+            let name = "keysherd_http_requests_in_flight".to_owned();
+            assert!(samples(&scrape()).contains_key(&(name, "{}".to_owned())));
         }
     });
     // They are there and nowhere else.
@@ -208,11 +214,7 @@ fn metrics_are_what_prometheus_reads_and_name_no_secret() {
 fn metrics_are_served_with_tls_unless_told_otherwise() {
     let site = Site::new();
     let server = site.start_with(&["--metrics-listen", "127.0.0.1:0"]);
-    let address = wait_for("the address of metrics", || {
-        let log = server.process.err();
-        let line = log.lines().find(|line| line.contains("metrics are served"))?.to_owned();
-        Some(line.split("address=").nth(1)?.split_whitespace().next()?.to_owned())
-    });
+    let address = wait_for("the address of metrics", || metrics_address(&server.process.err()));
     let secure = curl(&server, &[&format!("https://{address}/metrics")]).expect(0);
     assert!(secure.out.contains("keysherd_build_info"), "{}", secure.out);
     let clear = curl(&server, &[&format!("http://{address}/metrics")]);

@@ -61,6 +61,20 @@ fn health_needs_no_certificate_of_a_client() {
 }
 
 #[test]
+fn health_speaks_as_a_proxy_where_this_machine_has_to() {
+    let site = Site::new();
+    for proxies in ["127.0.0.0/8", "192.0.2.0/24"] {
+        let mut command = site.server(&site.data());
+        command.args(["--proxy-protocol", "--trusted-proxy", proxies]);
+        let process = site.launch(command).process;
+        wait_until("it to be healthy", || health(&site).code == 0);
+        assert!(!process.err().contains("no good PROXY header"), "{}", process.err());
+        process.signal(Signal::TERM);
+        assert_eq!(process.wait(), 0);
+    }
+}
+
+#[test]
 fn health_knows_each_role_by_its_key() {
     let mut cluster = Cluster::start();
     for node in cluster.nodes() {

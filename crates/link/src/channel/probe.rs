@@ -3,11 +3,14 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use http::HeaderMap;
+use keysherd_base::Timestamp;
 use tokio::time::timeout;
 
 use super::{Shared, head, said};
 use crate::channel::Channel;
 use crate::dial::{ProbeFailed, ProbeStep};
+use crate::error::LinkError;
 use crate::routes;
 use crate::wire;
 
@@ -41,6 +44,34 @@ impl Channel {
     }
 }
 
+impl Channel {
+    /// How far the other clock is ahead of this one, in milliseconds, half a round trip more or
+    /// less; `None` when it does not say. Asks on the connection that calls use.
+    ///
+    /// # Errors
+    /// [`LinkError`], when the other end does not answer.
+    pub async fn skew_millis(&self) -> Result<Option<i64>, LinkError> {
+        let shared = &self.shared;
+        let asking = async {
+            let connection = shared.connection().await?;
+            let hello = head(routes::HELLO, Bytes::new())?;
+            let asked = (Instant::now(), shared.identity.clock().now());
+            let answer = connection.send.clone().send_request(hello).await;
+            let answer = answer.map_err(|error| LinkError::Lost(said(&error)))?;
+            wire::check_version(answer.headers())?;
+            Ok(skew(answer.headers(), asked.1, asked.0.elapsed()))
+        };
+        let late = |_| Err(LinkError::TimedOut);
+        timeout(shared.limits.connect_timeout, asking).await.unwrap_or_else(late)
+    }
+}
+
+/// How far the clock in an answer is ahead of what this one was when it was asked, in milliseconds.
+fn skew(headers: &HeaderMap, asked: Timestamp, round_trip: Duration) -> Option<i64> {
+    let half = i64::try_from(round_trip.as_millis() / 2).unwrap_or(i64::MAX);
+    wire::clock_of(headers).map(|theirs| theirs.millis_since(asked).saturating_sub(half))
+}
+
 async fn probe(shared: &Shared) -> Result<Probed, ProbeFailed> {
     let route = {
         let routes = shared.routes.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -70,8 +101,6 @@ async fn probe(shared: &Shared) -> Result<Probed, ProbeFailed> {
     let round_trip = asked.0.elapsed();
     let headers = answer.map(|answer| answer.into_parts().0.headers).unwrap_or_default();
     wire::check_version(&headers).map_err(|error| refused(error.to_string()))?;
-    let half = i64::try_from(round_trip.as_millis() / 2).unwrap_or(i64::MAX);
-    let skew_millis =
-        wire::clock_of(&headers).map(|theirs| theirs.millis_since(asked.1).saturating_sub(half));
+    let skew_millis = skew(&headers, asked.1, round_trip);
     Ok(Probed { connected: elapsed, round_trip, skew_millis })
 }

@@ -72,7 +72,8 @@ impl Sender {
         .unwrap();
         let configs = ClusterConfigs::start(local, membership.clone(), rig.gateway.clone());
         let (clock, rng) = (rig.clock.clone(), SystemRng::handle());
-        let way = Way { clock, rng, lends_identity: false, egress: Egress::default() };
+        let (lends_identity_to, egress) = (Arc::default(), Egress::default());
+        let way = Way { clock, rng, lends_identity_to, account: None, egress };
         let (told, member) = (configs.clone(), Some(membership.clone()));
         let plane = rig.gateway.plane();
         let forwarders = Forwarders::start(&home, told, member, plane, way).unwrap();

@@ -134,7 +134,7 @@ async fn method(ctx: &Ctx, field: &str, id: &str, access_type: &str) -> Result<A
     let id = AccessId::parse(id)
         .map_err(|bad| Fault::bad_request(format!("invalid value of '{field}': {bad}")))?;
     let kind = by_access_type(access_type).map_or(access_type, |member| member.kind().name);
-    let signs_for = Some((id.clone(), kind.to_owned()));
+    let signs_for = Some((id.clone(), Some(kind.to_owned())));
     ctx.ask(GatewayConfigure { signs_for }).await?;
     Ok(id)
 }

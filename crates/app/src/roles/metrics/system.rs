@@ -10,7 +10,7 @@ use keysherd_http::{Exposition, Kind, float};
 const TICKS: f64 = 100.0;
 
 /// What is remembered between two looks.
-pub(super) struct System {
+pub(in crate::roles) struct System {
     busy: Mutex<Busy>,
 }
 
@@ -32,13 +32,13 @@ struct Stat {
 }
 
 impl System {
-    pub(super) fn new() -> Self {
+    pub(in crate::roles) fn new() -> Self {
         let cpu = stat().map_or(0.0, |stat| stat.cpu);
         Self { busy: Mutex::new(Busy { at: Instant::now(), cpu, percent: 0.0 }) }
     }
 
     /// Under the names that all programs use.
-    pub(super) fn write(&self, to: &mut Exposition) {
+    pub(in crate::roles) fn write(&self, to: &mut Exposition) {
         let Some(stat) = stat() else { return };
         let help = "Processor time of this process.";
         to.single("process_cpu_seconds_total", Kind::Counter, help, stat.cpu);

@@ -19,6 +19,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use super::api::Api;
+use super::fake_clock::FakeClock;
 use super::http::Http;
 use super::net::Net;
 use super::poll::{wait_for, wait_until};
@@ -78,7 +79,9 @@ pub(crate) struct Node {
     /// The wire through which the others reach it, where there is one.
     pub(crate) wire: Option<Proxy>,
     /// The network that it is in, where it is not the one of the tests.
-    net: Option<Arc<Net>>,
+    net: Option<(Arc<Net>, &'static str)>,
+    /// Its clock, where that is not the machine's.
+    clock: Option<FakeClock>,
 }
 
 /// What is different from the usual.
@@ -117,7 +120,7 @@ impl Cluster {
         let mut control = node("control", "control", &[]);
         wish.database.into_iter().for_each(|database| control.take_database(database));
         control.start(&site);
-        control.wire = wish.wires.then(|| Proxy::to(&control.address));
+        control.wire = wish.wires.then(|| control.wired());
         let at_control = control.seen_at();
         let mut common: Vec<&str> = vec!["--control", &at_control];
         common.extend(wish.relay.then_some("--relay"));
@@ -127,7 +130,7 @@ impl Cluster {
             let args = [&["--index", &index][..], &common].concat();
             let mut manager = node("fragments", &name, &args);
             manager.start(&site);
-            manager.wire = wish.wires.then(|| Proxy::to(&manager.address));
+            manager.wire = wish.wires.then(|| manager.wired());
             managers.push(manager);
         }
         let more = wish.gateway.iter().map(String::as_str);
@@ -301,30 +304,50 @@ impl Node {
         let mut args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
         args.extend(["--owner-key".to_owned(), owner.public().to_string()]);
         let address = "127.0.0.1:0".to_owned();
-        let node = Self { role, user, data, args, address, process: None, wire: None, net: None };
+        let (process, wire, net, clock) = (None, None, None, None);
+        let node = Self { role, user, data, args, address, process, wire, net, clock };
         node.own(&node.data);
         node
     }
 
-    /// The same in its network.
-    fn in_net(mut self, net: Option<&Arc<Net>>) -> Self {
-        self.net = net.cloned();
-        if let Some(net) = net {
-            self.address = format!("{}:0", net.ip(self.network()));
+    /// The same in the network of its role, if there are networks.
+    fn in_net(self, net: Option<&Arc<Net>>) -> Self {
+        let name = if self.role == "gateway" { "gateway" } else { "control" };
+        match net {
+            Some(net) => self.in_network(net, name),
+            None => self,
         }
-        self
     }
 
-    fn network(&self) -> &'static str {
-        if self.role == "gateway" { "gateway" } else { "control" }
+    /// The same in a network.
+    pub(crate) fn in_network(mut self, net: &Arc<Net>, name: &'static str) -> Self {
+        self.address = format!("{}:0", net.ip(name));
+        self.net = Some((net.clone(), name));
+        self
     }
 
     /// Does `work` where it is.
     fn within<T>(&self, work: impl FnOnce() -> T) -> T {
         match &self.net {
-            Some(net) => net.within(self.network(), work),
+            Some((net, name)) => net.within(name, work),
             None => work(),
         }
+    }
+
+    /// A wire to it, which begins where it is.
+    fn wired(&self) -> Proxy {
+        let (ip, _) = self.address.rsplit_once(':').unwrap();
+        self.within(|| Proxy::from(ip, &self.address))
+    }
+
+    /// From its next start on it has a clock that tests set.
+    pub(crate) fn take_clock(&mut self) {
+        self.clock = Some(FakeClock::new(&self.data));
+    }
+
+    /// How far its clock is ahead of the machine's from now on, in seconds.
+    pub(crate) fn set_clock(&self, ahead: i64) {
+        self.clock.as_ref().expect("a clock").set(ahead);
     }
 
     /// Where the others find it.
@@ -377,6 +400,9 @@ impl Node {
         if let Some(user) = self.user {
             command.uid(user).gid(user);
         }
+        if let Some(clock) = &self.clock {
+            command.envs(clock.environment());
+        }
         command
     }
 
@@ -420,6 +446,9 @@ impl Node {
             let address = line.rsplit(' ').next().unwrap();
             complete.then(|| address.to_owned())
         });
+        if self.clock.is_some() {
+            FakeClock::tidy(process.pid());
+        }
         self.process = Some(process);
     }
 

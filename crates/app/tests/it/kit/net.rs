@@ -13,7 +13,8 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use super::mounts::not_tested;
 use super::poll::wait_until;
 
-const ROUTER: &str = "router";
+/// What joins them.
+pub(crate) const ROUTER: &str = "router";
 
 /// The networks.
 #[derive(Debug)]
@@ -103,17 +104,23 @@ impl Net {
         words.next().unwrap().parse().unwrap()
     }
 
-    /// The same router drops one packet of a hundred from now on.
+    /// The router drops one packet of a hundred from now on.
     pub(crate) fn lose_packets(&self) {
-        self.rules(
-            ROUTER,
-            "table inet test {
-                chain forward {
+        self.on_the_way("numgen random mod 100 0 drop");
+    }
+
+    /// The router follows these rules from now on; they may count with `counter name between`.
+    pub(crate) fn on_the_way(&self, rules: &str) {
+        let table = format!(
+            "table inet test {{
+                counter between {{}}
+                chain forward {{
                     type filter hook forward priority 0
-                    numgen random mod 100 0 drop
-                }
-            }",
+                    {rules}
+                }}
+            }}"
         );
+        self.rules(ROUTER, &table);
     }
 
     fn sh(&self, name: &str, script: &str) -> String {

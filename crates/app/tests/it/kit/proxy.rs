@@ -22,16 +22,20 @@ struct Shared {
 }
 
 impl Proxy {
-    /// A wire to `target`.
-    pub(crate) fn to(target: &str) -> Self {
-        let wire = Self::loose();
+    /// A wire to `target` that begins at this address of the network that the caller is in.
+    pub(crate) fn from(ip: &str, target: &str) -> Self {
+        let wire = Self::loose_at(ip);
         wire.lead_to(target);
         wire
     }
 
     /// A wire that leads nowhere yet: its own address is known before the other end has one.
     pub(crate) fn loose() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::loose_at("127.0.0.1")
+    }
+
+    fn loose_at(ip: &str) -> Self {
+        let listener = TcpListener::bind((ip, 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
             target: Mutex::default(),

@@ -52,7 +52,7 @@ async fn created(
         cluster_key: message.cluster_key,
     };
     let wishes = vec![(world.caller(token), Wish::Write { target, salt: fresh_salt() })];
-    let grant = Grant { wishes, with_permit: true, keep: false };
+    let grant = Grant { wishes, with_permit: true, keep: Keeping::No };
     let granted = world.at(at, token, grant).await?.outcomes.remove(0)?.granted;
     message.value = sealed(world, &granted).1;
     world.at(at, token, message).await

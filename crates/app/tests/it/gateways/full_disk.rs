@@ -1,0 +1,104 @@
+//! A gateway whose disk is full: it reads on and every read is recorded, it refuses what it could
+//! not keep, and it heals without a restart.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::caching::{get, hits, recorded, until_kept};
+use crate::kit::full_disk::{fill, mount_small, with_own_mounts};
+use crate::kit::{Api, Cluster, Http, wait_until};
+
+const CREATE: &str = "gateway-create-k8s-auth-config";
+const READS: u64 = 200;
+
+#[test]
+fn a_gateway_with_a_full_disk_records_its_reads_refuses_what_it_cannot_keep_and_heals() {
+    // Nothing to look at where there are no mounts of its own.
+    let _done = with_own_mounts(a_full_disk);
+}
+
+fn a_full_disk() {
+    let mut cluster = Cluster::start();
+    let mut full = cluster.stranger("gateway", "full", &["--cache"]);
+    mount_small(&full.data, "size=2m,nr_inodes=500");
+    full.own(&full.data);
+    full.start(&cluster.site);
+    let spki = full.printed_key("identity").spki_sha256();
+    cluster.change_bundle(|bundle| bundle.clusters[0].instances.push(spki));
+    let http = Http::new(&full.address, &full.data.join("tls/ca.pem"));
+    let api = Api::new(Arc::new(http)).with_token(cluster.admin().token());
+    wait_until("the gateway to be in the bundle", || {
+        api.call("create-secret", json!({"name": "/team/db", "value": "a value"})).is_success()
+    });
+    let method = api.ok("auth-method-create-k8s", json!({"name": "/k8s/prod"}));
+    let config = |name: &str| {
+        json!({
+            "name": name, "access-id": method["access_id"], "signing-key": method["prv_key"],
+            "k8s-host": "https://127.0.0.1:6443",
+        })
+    };
+    api.ok(CREATE, config("before"));
+    until_kept(&api, "/team/db");
+    let filler = fill(&full.data);
+    reads_are_recorded(&api, &full.data);
+    let journals = fs::read_dir(full.data.join("read-journal")).unwrap().count();
+    assert!(journals < 10, "{journals} files are left by attempts that failed");
+    let said = api.refused(507, CREATE, config("another"));
+    for word in ["StorageFull", "disk is full", "free space"] {
+        assert!(said.contains(word), "{said}");
+    }
+    api.refused(404, "gateway-get-k8s-auth-config", json!({"name": "another"}));
+    assert_eq!(k8s_host(&api, "before"), "https://127.0.0.1:6443");
+    // What is needed for a confirmation later cannot be kept, so nothing is written.
+    let (site, manager) = cluster.node(2);
+    manager.kill();
+    let said = api.refused(507, "create-secret", json!({"name": "/team/new", "value": "v"}));
+    assert!(said.contains("nothing was written"), "{said}");
+    api.refused(404, "describe-item", json!({"name": "/team/new"}));
+    manager.start(site);
+    let write = |name: &str| api.call("create-secret", json!({"name": name, "value": "v"}));
+    // With all managers a write leaves nothing here.
+    wait_until("writes with all managers", || write("/team/new").is_success());
+    let doctor = full.run_with_args(&cluster.site, &["gateway", "doctor"]);
+    assert!(doctor.out.contains("has 0 MiB left"), "{}{}", doctor.out, doctor.err);
+
+    fs::remove_file(filler).unwrap();
+    until_kept(&api, "/team/db");
+    api.ok(CREATE, config("another"));
+    assert_eq!(k8s_host(&api, "another"), "https://127.0.0.1:6443");
+    full.stop();
+    full.start(&cluster.site);
+    wait_until("it to serve", || get(&api, "/team/db").status == 200);
+    assert_eq!(k8s_host(&api, "another"), "https://127.0.0.1:6443");
+    full.stop();
+    cluster.control.stop();
+    cluster.audit(&["verify"]).expect(0);
+}
+
+/// Reads are answered, most of them by control, and each is in the audit log once.
+fn reads_are_recorded(api: &Api, disk: &Path) {
+    let before = hits(api);
+    let read = |_| {
+        // What control has taken from the journal leaves some room each time.
+        fill(disk);
+        let reply = get(api, "/team/db");
+        assert_eq!((reply.status, &reply.json()["/team/db"]), (200, &json!("a value")));
+        reply.request_id()
+    };
+    let requests: Vec<String> = (0..READS).map(read).collect();
+    let kept = hits(api) - before;
+    println!("{kept} of {READS} reads found room in the journal");
+    assert!(kept < READS / 2, "{kept} reads were written down on a full disk");
+    wait_until("every read to be recorded", || {
+        let counts = recorded(api);
+        let once = |request: &String| counts.get(request).map(|(here, there)| here + there);
+        requests.iter().all(|request| once(request) == Some(1))
+    });
+}
+
+fn k8s_host(api: &Api, name: &str) -> Value {
+    api.ok("gateway-get-k8s-auth-config", json!({"name": name}))["k8s_host"].take()
+}
