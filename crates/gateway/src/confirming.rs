@@ -68,8 +68,14 @@ enum Fate {
 }
 
 impl Confirming {
-    /// Runs until the gateway is gone.
-    pub(crate) async fn run(this: std::sync::Weak<Self>) {
+    /// Does it from now on, on the current runtime, until the gateway is gone.
+    pub(crate) fn start(self) -> Arc<Self> {
+        let this = Arc::new(self);
+        tokio::spawn(Self::run(Arc::downgrade(&this)));
+        this
+    }
+
+    async fn run(this: std::sync::Weak<Self>) {
         let mut rest = INTERVAL;
         loop {
             tokio::time::sleep(rest).await;

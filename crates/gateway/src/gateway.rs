@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -138,19 +138,15 @@ impl Gateway {
     /// When the random source fails.
     pub fn start(config: GatewayConfig) -> Result<Self, Fault> {
         let GatewayConfig { clock, rng, home, strict, .. } = &config;
-        let (clock, rng, strict) = (clock.clone(), rng.clone(), *strict);
+        let (clock, rng, home, strict) = (clock.clone(), rng.clone(), home.clone(), *strict);
         let (reads, plane) = open_cache(&config)?;
-        let spool = home.as_deref().map(|home| Spool::open(home, &*rng)).transpose()?;
-        let spool = spool.map(Arc::new);
+        let open = |home| Spool::open(home, &*rng).map(Arc::new);
+        let spool = home.as_deref().map(open).transpose()?;
         let incidents = Arc::new(Incidents::new(home.as_deref(), plane.clone(), clock.clone()));
         let unconfirmed = spool.is_some() && !strict.writes;
-        let keys = open_keys(&config)?;
-        let cache = keys.clone();
-        let managers = Arc::new(Managers::new(config.instance, config.bundle, config.links));
-        if let Some(home) = &config.home {
-            managers.logs.keep_in(home, &managers);
-        }
-        tokio::spawn(logs::watch(Arc::downgrade(&managers)));
+        let cache = open_keys(&config)?;
+        let (instance, bundle, links) = (config.instance, config.bundle, config.links);
+        let managers = watched(Managers::new(instance, bundle, links), home.as_deref());
         let derivations = Arc::new(Derivations::new(
             managers.clone(),
             plane.clone(),
@@ -165,27 +161,25 @@ impl Gateway {
             let keep = reads.clone().map(|reads| (reads, how));
             Batcher::start(plane.clone(), derivations.clone(), keep)
         };
-        let reader = Arc::new(Reader::new(ReaderParts {
+        let reader = reading(ReaderParts {
             plane: plane.clone(),
             cold: keeping(Keeping::Answered),
             ahead: keeping(Keeping::Ahead),
-            keys: keys.clone(),
+            keys: cache.clone(),
             cache: reads.clone(),
             managers: managers.clone(),
             clock: clock.clone(),
             tenants: tenants.clone(),
             attested_only: strict.names,
-        }));
-        if let Some(reads) = &reads {
-            tokio::spawn(read_ahead(Arc::downgrade(&reader), Arc::downgrade(reads)));
-        }
-        let writer = Writer::new(batcher(), keys, clock.clone(), rng.clone(), spool.clone());
+        });
+        let writer =
+            Writer::new(batcher(), cache.clone(), clock.clone(), rng.clone(), spool.clone());
         let transit = Transit::new(plane.clone(), batcher(), clock.clone(), rng.clone(), tenants)?;
         let rewrapper = config.rewraps_per_second.map(|per_second| {
             Rewrapper::start(plane.clone(), derivations.clone(), rng.clone(), per_second)
         });
         let confirming = spool.map(|spool| {
-            Arc::new(Confirming {
+            Confirming::start(Confirming {
                 spool,
                 plane: plane.clone(),
                 managers: managers.clone(),
@@ -195,9 +189,6 @@ impl Gateway {
                 rng: rng.clone(),
             })
         });
-        if let Some(job) = &confirming {
-            tokio::spawn(Confirming::run(Arc::downgrade(job)));
-        }
         let keys = KeyGenerator { managers: managers.clone(), derivations, rng };
         Ok(Self {
             reader,
@@ -329,6 +320,26 @@ impl Gateway {
     pub fn manager_count(&self) -> usize {
         self.managers.count()
     }
+}
+
+/// The reader, which reads ahead from now on where reads are kept.
+fn reading(parts: ReaderParts) -> Arc<Reader> {
+    let reads = parts.cache.clone();
+    let reader = Arc::new(Reader::new(parts));
+    if let Some(reads) = &reads {
+        tokio::spawn(read_ahead(Arc::downgrade(&reader), Arc::downgrade(reads)));
+    }
+    reader
+}
+
+/// The managers, whose logs are watched from now on, and kept in `home`.
+fn watched(managers: Managers, home: Option<&Path>) -> Arc<Managers> {
+    let managers = Arc::new(managers);
+    if let Some(home) = home {
+        managers.logs.keep_in(home, &managers);
+    }
+    tokio::spawn(logs::watch(Arc::downgrade(&managers)));
+    managers
 }
 
 /// The cache of opened keys, within the owner's bound.

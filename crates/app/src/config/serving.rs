@@ -99,7 +99,7 @@ pub(super) fn serving(command: Command) -> Command {
             LENT_TO,
             "ACCOUNT-IDS",
             "KEYSHERD_LEND_CLOUD_IDENTITY",
-            "Accounts whose log targets may sign in at AWS as this machine, or as roles it may assume",
+            "Accounts whose log targets may sign in at AWS as this machine or roles it may assume",
         ))
         .arg(option(
             ONLY,

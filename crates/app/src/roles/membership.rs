@@ -60,7 +60,7 @@ pub(super) fn join(
     Ok(membership)
 }
 
-/// How the membership is, as `GET /status` has it for everybody; `null` for a gateway in no cluster.
+/// How the membership is, as `GET /status` has it for everybody; `null` for one in no cluster.
 /// No account and no access id: those help to make requests in somebody's name.
 pub(crate) fn health(membership: Option<&Membership>) -> Value {
     let Some(health) = membership.map(Membership::health) else { return Value::Null };

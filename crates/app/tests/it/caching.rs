@@ -310,7 +310,10 @@ fn a_policy_is_for_a_method_of_the_account_and_goes_with_it() {
     let site = Site::new();
     let server = site.start();
     let admin = server.admin();
-    let policy = |id: &str, minutes: u32| json!({"access-id": id, "max-minutes": minutes, "path": ["/shop/*"]});
+    let policy = |id: &str, minutes: u32| {
+        let path = ["/shop/*"];
+        json!({"access-id": id, "max-minutes": minutes, "path": path})
+    };
     let shown = || admin.ok("gateway-get-offline-policy", json!({}))["policies"].take();
     // Made-up names would take the places of everybody's configurations.
     for id in ["p-aaaaaaaaaaaa", "p-0123456789ab"] {

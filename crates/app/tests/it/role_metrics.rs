@@ -80,7 +80,11 @@ fn control_and_managers_tell_how_they_are_and_name_no_secret() {
         assert!(value(name).is_some_and(|value| value > 0.0), "{name}: {manager}");
     }
     assert_eq!(value("keysherd_manager_log_broken"), Some(0.0));
-    // With TLS unless told otherwise, under an authority of its own.
+    demand_tls(&mut cluster);
+}
+
+/// With TLS unless told otherwise, under an authority of its own.
+fn demand_tls(cluster: &mut Cluster) {
     let node = &mut cluster.managers[1];
     node.stop();
     node.take_args(&["--metrics-listen", "127.0.0.1:0"]);

@@ -77,7 +77,10 @@ impl Edge {
             }
             value
         };
-        let ready = |(ms, time): &(u64, Duration)| json!({ "control_ms": ms, "ms": number(time.as_secs_f64() * 1e3) });
+        let ready = |(ms, time): &(u64, Duration)| {
+            let took = number(time.as_secs_f64() * 1e3);
+            json!({ "control_ms": ms, "ms": took })
+        };
         let value = json!({
             "rows": self.rows.iter().map(row).collect::<Vec<_>>(),
             "one_gateway_per_second": number(self.one_and_two.0),

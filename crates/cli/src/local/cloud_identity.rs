@@ -17,7 +17,7 @@ const OBJECT: Field<Text> =
     Field::text("azure-ad-object-id", "The identity at Azure, on machines that have several.");
 const RESOURCE: Field<Text> = Field::text(
     "azure-resource",
-    "What a token of Azure is for, such as api://keysherd; https://management.azure.com/ otherwise.",
+    "What a token of Azure is for, as api://keysherd; else https://management.azure.com/.",
 );
 const URL_SAFE: Field<Flag> = Field::flag("url-safe", "Print it as it can stand in an address.");
 

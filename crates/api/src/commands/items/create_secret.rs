@@ -21,7 +21,7 @@ const TYPE: Field<Text> = Field::text("type", "Whether it is any value or a pass
     .choices(&["generic", "password"]);
 const PROTECTION_KEY: Field<Text> = Field::text(
     "protection-key",
-    "Path of the key that protects the secret; the cluster's or the account's default unless given.",
+    "Path of the key that protects the secret; the cluster's or account's default unless given.",
 )
 .documented_as("protection_key")
 .short('k');

@@ -74,7 +74,10 @@ fn what_is_in_force_is_shown_part_by_part_and_never_a_secret() {
     // Who may see the general part sees of the others what they may configure, and nothing else.
     let person = here.new_person("/ops");
     person.api.refused(401, SHOW, json!({}));
-    let wish = |permissions: &str| json!({"name": "ops", "access-id": person.access_id, "permissions": permissions});
+    let wish = |permissions: &str| {
+        let id = &person.access_id;
+        json!({"name": "ops", "access-id": id, "permissions": permissions})
+    };
     here.ok("gateway-create-allowed-access", wish("k8s_auth"));
     person.api.refused(401, SHOW, json!({}));
     here.ok("gateway-update-allowed-access", wish("general,k8s_auth"));

@@ -17,7 +17,10 @@ fn who_configures_and_the_first_defaults_come_from_the_start_of_a_gateway() {
     admin.new_role("/gateways", &[("item-rule", "/keys/*", "read")]);
     let assoc = json!({"role-name": "/gateways", "am-name": "/gateways/prod"});
     admin.ok("assoc-role-am", assoc);
-    let list = |access_id: &str| json!([{"name": "ops", "access_id": access_id, "permissions": ["k8s_auth", "general"]}]);
+    let list = |access_id: &str| {
+        let permissions = ["k8s_auth", "general"];
+        json!([{"name": "ops", "access_id": access_id, "permissions": permissions}])
+    };
     cluster.gateway.stop();
     identity.give(&mut cluster.gateway, &identity.access_key);
     let file = cluster.gateway.write_secret("allowed.json", &list(&person.access_id).to_string());

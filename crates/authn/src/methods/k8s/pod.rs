@@ -1,4 +1,4 @@
-//! The pod that a gateway runs in: the API server of its cluster, and its own service account there.
+//! The pod that a gateway runs in: the API server of its cluster, and its service account there.
 //!
 //! The account is the operator's, and whoever writes a configuration may be somebody else. So its
 //! token is shown to the pod's own API server only, over the pod's own authority, and a
