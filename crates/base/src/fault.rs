@@ -82,6 +82,9 @@ impl FaultKind {
     }
 }
 
+/// Code of a fault that says: the part this request needs was not reached.
+const NOT_REACHED: &str = "NotReached";
+
 /// An error with a public text for the caller and a private one for the log.
 ///
 /// Serializing a fault (between roles) carries the public half only.
@@ -136,6 +139,17 @@ impl Fault {
     /// [`FaultKind::Unavailable`].
     pub fn unavailable(public: impl Into<Cow<'static, str>>) -> Self {
         Self::new(FaultKind::Unavailable, public)
+    }
+
+    /// [`FaultKind::Unavailable`], of a part that was not reached: it did not answer at all, and is
+    /// not merely slow, busy or without its own parts.
+    pub fn not_reached(public: impl Into<Cow<'static, str>>) -> Self {
+        Self::unavailable(public).with_code(NOT_REACHED)
+    }
+
+    /// Whether it is [`Self::not_reached`].
+    pub fn is_not_reached(&self) -> bool {
+        self.code == NOT_REACHED
     }
 
     /// A defect. The caller learns only that it happened; `private` goes to the log.

@@ -11,11 +11,12 @@ use keysherd_domain::auth_method::AuthMethod;
 use keysherd_plane::Caller;
 use keysherd_plane::auth::LoginSubject;
 use keysherd_store::login_guards::GuardRow;
-use keysherd_store::{Tx, login_guards, meta, used_proofs};
+use keysherd_store::{Tx, gateway_journals, login_guards, meta, used_proofs};
 
 use crate::audit::draft_of;
 use crate::authorize::log_unrecorded;
 use crate::control::Control;
+use crate::edge_reads::journal::FORGOTTEN_AFTER_SECONDS;
 use crate::guard::floods::{Flood, Named};
 use crate::guard::people::{
     COUNTING, COUNTING_SPELLED, FORGET_SECONDS, FREE_TRIES, PLACE_DAYS, SUBJECTS_MAX,
@@ -188,8 +189,10 @@ impl Control {
         self.guard.forget(now);
         let failures_before = now.plus_seconds(-FORGET_SECONDS);
         let places_before = now.plus_seconds(-PLACE_DAYS * 24 * 3_600);
+        let journals_before = now.plus_seconds(-FORGOTTEN_AFTER_SECONDS);
         let forget = move |tx: &Tx| {
             used_proofs::forget(tx, now)?;
+            gateway_journals::forget(tx, journals_before)?;
             login_guards::forget(tx, failures_before, places_before, SUBJECTS_MAX, now)
         };
         self.store.commit(Vec::new(), forget).await?;

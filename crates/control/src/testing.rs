@@ -95,8 +95,14 @@ impl World {
 
     /// Ends the control plane and opens it again over the same folder.
     pub(crate) fn restarted(self) -> Self {
+        self.reopened(|_| ())
+    }
+
+    /// The same, and does something to the folder in between.
+    pub(crate) fn reopened(self, between: impl FnOnce(&Path)) -> Self {
         let Self { home, clock, control, first, admin, .. } = self;
         drop(control);
+        between(home.path());
         let (control, audit_key) = open(home.path(), clock.clone());
         Self { home, clock, control, audit_key, first, admin }
     }

@@ -144,6 +144,7 @@ fn of_caches() -> Vec<Request> {
                 request: Uid([2; 16]),
                 offline: true,
             }],
+            finished: false,
         }
         .into(),
     ]

@@ -35,7 +35,7 @@ mod tests;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -90,7 +90,8 @@ pub struct CacheHealth {
     pub ahead: u64,
     /// Bytes of the journal that control has not yet.
     pub journal_bytes: u64,
-    /// Files of the journal that control refuses: they are another gateway's, as it knows them.
+    /// Files of the journal that control refuses, because they are another gateway's as it knows
+    /// them, or of which it sets reads aside, because the log of their account is damaged.
     pub journals_refused: u64,
     /// Reads since the start that control did not record, because it did not know its receipts.
     pub unproven: u64,
@@ -111,6 +112,8 @@ pub(crate) struct ReadCache {
     workers: usize,
     /// Something of this gateway's own may have ended: ask at once.
     poke: Notify,
+    /// Whether the last call to control, of anybody, did not reach it.
+    unreached: AtomicBool,
     hits: AtomicU64,
     offline_hits: AtomicU64,
     read_ahead: AtomicU64,
@@ -194,6 +197,7 @@ impl ReadCache {
             sealer,
             workers: settings.workers,
             poke: Notify::new(),
+            unreached: AtomicBool::new(false),
             hits: AtomicU64::new(0),
             offline_hits: AtomicU64::new(0),
             read_ahead: AtomicU64::new(0),
@@ -281,8 +285,20 @@ impl ReadCache {
         &self.policies
     }
 
-    /// Whether control is silent for so long that it is not asked before a policy is.
+    /// Takes note of how a call to control ended. Whatever it answers, it is there.
+    fn saw<T>(&self, outcome: &Result<T, Fault>) {
+        let unreached = outcome.as_ref().is_err_and(Fault::is_not_reached);
+        if self.unreached.load(Ordering::Relaxed) != unreached {
+            self.unreached.store(unreached, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether control is gone for so long that it is not asked before a policy is: one that is
+    /// slow to tell of changes is asked, because it may have more to say.
     pub(crate) fn is_alone(&self) -> bool {
+        if !self.unreached.load(Ordering::Relaxed) {
+            return false;
+        }
         let now = self.moment();
         self.coherence().silent(now, now).is_some_and(|silent| silent >= GONE_AFTER)
     }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use keysherd_api::{Ctx, Freshness, OpenedItem, OpenedValue, Recorded};
-use keysherd_base::{ClockHandle, Fault, FaultKind, ItemPath, SecretBytes, Timestamp, Uid};
+use keysherd_base::{ClockHandle, Fault, ItemPath, SecretBytes, Timestamp, Uid};
 use keysherd_crypto::envelope::{Envelope, Header, Kek, PayloadKey};
 use keysherd_crypto::hash::constant_time_eq;
 use keysherd_domain::cluster::is_config_path;
@@ -128,7 +128,7 @@ impl Reader {
         }
         let asked = Some(cache.moment());
         match self.read_asked(ctx, items.clone(), version, asked).await {
-            Err(fault) if is_silence(&fault) => {
+            Err(fault) if fault.is_not_reached() => {
                 let offline = self.read_kept(cache, call, Ground::Offline).await;
                 offline.ok_or(fault)
             }
@@ -453,11 +453,6 @@ fn not_attested(path: &ItemPath) -> Fault {
          require; store the value again, or rename the item"
     ))
     .with_code(NOT_ATTESTED)
-}
-
-/// Whether somebody who was asked did not answer.
-fn is_silence(fault: &Fault) -> bool {
-    matches!(fault.kind(), FaultKind::Unavailable | FaultKind::Timeout)
 }
 
 /// Decryption has one failure, whatever the reason.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use keysherd_base::{Fault, FaultKind};
+use keysherd_base::Fault;
 
 /// Why a call has no answer.
 #[derive(Clone, Debug)]
@@ -35,14 +35,13 @@ impl LinkError {
 
     /// The fault for whoever waits for the answer of `whom`, such as `the control plane`.
     pub fn into_fault(self, whom: &str) -> Fault {
+        // Whoever takes the call and is slow was reached.
+        let is_gone = self.is_unsent() || matches!(self, Self::Lost(_));
         let public = match self {
             Self::Refused(fault) => return fault,
             Self::Unreachable(_) => format!("{whom} cannot be reached; try again"),
             Self::TimedOutUnsent | Self::TimedOut => {
-                return Fault::new(
-                    FaultKind::Unavailable,
-                    format!("{whom} does not answer in time; try again"),
-                );
+                format!("{whom} does not answer in time; try again")
             }
             Self::Lost(_) => format!(
                 "the connection to {whom} broke; the request may have been \
@@ -54,7 +53,8 @@ impl LinkError {
             ),
             Self::TooLarge { .. } => format!("the answer of {whom} is too large"),
         };
-        Fault::unavailable(public).with_private(self)
+        let fault = if is_gone { Fault::not_reached(public) } else { Fault::unavailable(public) };
+        fault.with_private(self)
     }
 }
 

@@ -79,15 +79,24 @@ impl Service for PlaneService {
     }
 }
 
-/// The control plane at the other end of a channel.
+/// The control plane at the other end of a channel, or of two.
 pub struct RemotePlane {
     channel: Channel,
+    /// What listens for changes: its calls must not wait behind those that tenants keep under way.
+    listening: Channel,
 }
 
 impl RemotePlane {
     /// The plane behind `channel`.
     pub fn new(channel: Channel) -> Self {
-        Self { channel }
+        Self { listening: channel.clone(), channel }
+    }
+
+    /// The same, which listens for changes over a channel of its own.
+    #[must_use]
+    pub fn listening_through(mut self, channel: Channel) -> Self {
+        self.listening = channel;
+        self
     }
 
     async fn ask(&self, caller: Caller, request: Request) -> Result<Reply, Fault> {
@@ -135,8 +144,12 @@ impl RemotePlane {
         let message = wire::body(SecretBytes::new(codec::write_request(caller, request)?));
         let limits = CallLimits { timeout: REPLY_TIMEOUT, answer_bytes_max: REPLY_BYTES_MAX };
         let mut may_repeat = may_repeat(request);
+        let channel = match request {
+            Request::Gateways(GatewayRequest::ChangesWait(_)) => &self.listening,
+            _ => &self.channel,
+        };
         loop {
-            match self.channel.call_shared(routes::PLANE, message.clone(), limits).await {
+            match channel.call_shared(routes::PLANE, message.clone(), limits).await {
                 Ok(answer) => {
                     return codec::read_reply(answer.expose()).ok_or_else(|| {
                         Fault::internal(format!("the reply to {} is unreadable", request.name()))

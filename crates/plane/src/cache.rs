@@ -87,7 +87,7 @@ pub struct JournaledRead {
 }
 
 /// A gateway brings reads that it answered by itself, to be appended to the audit log. Each journal
-/// has its reads numbered from 1; what was taken before is not taken again.
+/// has its reads numbered from 1; what was recorded before is not recorded again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JournalPut {
     /// The journal.
@@ -100,13 +100,20 @@ pub struct JournalPut {
     pub receipts: Vec<Receipt>,
     /// The reads, at most [`READS_PER_PUT_MAX`].
     pub reads: Vec<JournaledRead>,
+    /// The journal is never brought again, and may be forgotten. There are no reads then, and
+    /// always otherwise.
+    pub finished: bool,
 }
 
 /// What is in the audit log by now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JournalPutReply {
-    /// The number of the journal's last read that is recorded, durably.
+    /// The number of the journal's last read that was taken, durably: recorded, set aside, or
+    /// unproven.
     pub taken: u64,
+    /// The numbers of reads in the message that are set aside: the audit chain of their account is
+    /// damaged. They have to be kept, and brought again once it is in order.
+    pub aside: Vec<u64>,
     /// Of the reads that were new, those that are in no log, because control did not make their
     /// receipts: its keys are other ones than they were, or the gateway lies.
     pub unproven: u32,

@@ -1,7 +1,7 @@
 //! The work that shares one transaction, and what becomes of it.
 
 use keysherd_audit::{Failure, Prepared};
-use keysherd_base::Fault;
+use keysherd_base::{AccountId, Fault};
 use tokio::sync::oneshot;
 
 use crate::job::{Job, Recorded, Work};
@@ -19,7 +19,15 @@ pub(crate) struct Entry {
     only_done: usize,
     /// The numbers given to the records.
     pub(crate) seqs: Vec<u64>,
+    /// Why nothing of it is done or recorded.
+    refused: Option<Fault>,
     waiter: Waiter,
+}
+
+impl Entry {
+    const fn new(records: Vec<(Prepared, Option<Failure>)>, waiter: Waiter) -> Self {
+        Self { records, only_done: 0, seqs: Vec::new(), refused: None, waiter }
+    }
 }
 
 /// Who is told.
@@ -41,7 +49,7 @@ impl Batch {
         match work {
             Work::Record { records, done } => {
                 let waiter = Waiter::Record(done);
-                self.entries.push(Entry { records, only_done: 0, seqs: Vec::new(), waiter });
+                self.entries.push(Entry::new(records, waiter));
             }
             Work::Change { records, job } => self.push_change(records, job, None),
         }
@@ -57,7 +65,7 @@ impl Batch {
         let failed = failure.is_some();
         let records = records.into_iter().map(|record| (record, failure.clone())).collect();
         let waiter = Waiter::Change(job, failed);
-        self.entries.push(Entry { records, only_done: 0, seqs: Vec::new(), waiter });
+        self.entries.push(Entry::new(records, waiter));
     }
 
     /// Adds records to the change that was added last, which was done. They are left out when it
@@ -85,14 +93,27 @@ impl Batch {
         }
     }
 
+    /// Refuses what has a record of an account that does not pass `check`: after
+    /// [`Self::fail_changes`] nothing of it was done.
+    pub(crate) fn refuse_unless(&mut self, mut check: impl FnMut(AccountId) -> Result<(), Fault>) {
+        for entry in &mut self.entries {
+            let checked = entry.records.iter().try_for_each(|(record, _)| check(record.account()));
+            if let Err(fault) = checked {
+                entry.records.clear();
+                entry.refused = Some(fault);
+            }
+        }
+    }
+
     /// Tells everybody who waits.
     pub(crate) fn finish(self, durable: &Result<(), Fault>) {
-        for Entry { seqs, waiter, .. } in self.entries {
+        for Entry { seqs, refused, waiter, .. } in self.entries {
+            let durable = refused.map_or_else(|| durable.clone(), Err);
             match waiter {
-                Waiter::Change(job, _) => job.finish(durable.clone()),
+                Waiter::Change(job, _) => job.finish(durable),
                 Waiter::Record(done) => {
                     // A caller who no longer waits has nothing to be told.
-                    let _ = done.send(durable.clone().map(|()| seqs));
+                    let _ = done.send(durable.map(|()| seqs));
                 }
             }
         }

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::ops::Range;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use keysherd_audit::{Failure, HashFn, Head, Link, NO_LINK, Prepared, SignedHead, chain};
 use keysherd_base::{AccountId, Fault, Timestamp};
@@ -25,6 +26,20 @@ pub(crate) struct Chains {
     /// Accounts with a chain whose head is gone, once it is known.
     headless: Option<Vec<AccountId>>,
     rows: Rows,
+}
+
+/// The chains as the writer and the jobs that it runs know them. Only its thread takes the lock.
+pub(crate) struct SharedChains(Mutex<Chains>);
+
+impl SharedChains {
+    pub(crate) const fn new(chains: Chains) -> Self {
+        Self(Mutex::new(chains))
+    }
+
+    /// What counts is what is on disk, so a poisoned lock is usable.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Chains> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The end of one chain.
@@ -132,20 +147,24 @@ impl Chains {
     /// process would make (Ed25519 is deterministic, RFC 8032): signing a new head over a chain
     /// that somebody has changed would make the change genuine.
     pub(crate) fn check(&mut self, tx: &Tx, account: AccountId) -> Result<(), Fault> {
+        if self.is_sound(tx, account)? { Ok(()) } else { Err(damaged(account)) }
+    }
+
+    /// Whether it is in order, as [`Self::check`] says.
+    pub(crate) fn is_sound(&mut self, tx: &Tx, account: AccountId) -> Result<bool, Fault> {
         if self.touched.contains_key(&account) || self.committed.contains_key(&account) {
-            return Ok(());
+            return Ok(true);
         }
         let Some((SignedHead { head, signature }, number)) = audit::stored_head(tx, account)?
         else {
-            let headless = self.headless(tx)?.contains(&account);
-            return if headless { Err(damaged(account)) } else { Ok(()) };
+            return Ok(!self.headless(tx)?.contains(&account));
         };
         let genuine = (self.signer)(&head.signed_body()) == signature;
         if !genuine || !audit::ends_at(tx, number, &head)? {
-            return Err(damaged(account));
+            return Ok(false);
         }
         self.committed.insert(account, Chain { number, seq: head.seq, link: head.link });
-        Ok(())
+        Ok(true)
     }
 
     /// Looking once is enough while nobody else writes.
@@ -162,10 +181,11 @@ impl Chains {
 }
 
 fn damaged(account: AccountId) -> Fault {
-    Fault::unavailable(format!(
-        "the audit log of account {account} does not match its signed head: somebody changed it, \
-         or the audit key is another one; verify it before going on"
-    ))
+    Fault::unavailable(
+        "an audit log does not match its signed head: somebody changed it, or the audit key is \
+         another one; whoever runs the store must verify it before it goes on",
+    )
+    .with_private(format_args!("of account {account}"))
 }
 
 impl Chain {

@@ -19,6 +19,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (15, include_str!("../migrations/0015_gateway_journals.sql")),
     (16, include_str!("../migrations/0016_used_proofs.sql")),
     (17, include_str!("../migrations/0017_gateway_access.sql")),
+    (18, include_str!("../migrations/0018_journal_gaps.sql")),
 ];
 
 /// Name of the schema's version in [`meta`].

@@ -3,12 +3,14 @@
 
 use std::cell::RefCell;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use keysherd_audit::{Draft, Prepared};
 use keysherd_base::{AccountId, Fault, Uid};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::chains::SharedChains;
 use crate::changes::Noted;
 use crate::engine::Connection;
 pub(crate) use crate::engine::Row;
@@ -62,13 +64,29 @@ pub struct Tx {
     more_records: RefCell<Vec<Prepared>>,
     done_records: RefCell<Vec<Prepared>>,
     noted: Noted,
+    /// The audit chains, where this transaction is the writer's.
+    chains: Option<Arc<SharedChains>>,
 }
 
 impl Tx {
     pub(crate) const fn new(connection: Connection) -> Self {
         let more_records = RefCell::new(Vec::new());
         let done_records = RefCell::new(Vec::new());
-        Self { connection, more_records, done_records, noted: Noted::new() }
+        Self { connection, more_records, done_records, noted: Noted::new(), chains: None }
+    }
+
+    /// From now on it knows the chains that records are appended to.
+    pub(crate) fn writes_to(&mut self, chains: Arc<SharedChains>) {
+        self.chains = Some(chains);
+    }
+
+    /// Whether audit records of this account can be written: not to a chain that somebody has
+    /// damaged. A job that adds one all the same is refused.
+    ///
+    /// # Errors
+    /// Only when the store is broken.
+    pub fn can_record(&self, account: AccountId) -> Result<bool, Fault> {
+        self.chains.as_ref().map_or(Ok(true), |chains| chains.lock().is_sound(self, account))
     }
 
     /// Adds an audit record to those the job was committed with, for what is known only inside of
@@ -91,6 +109,14 @@ impl Tx {
     /// What the job has touched so far.
     pub(crate) const fn noted(&self) -> &Noted {
         &self.noted
+    }
+
+    /// Makes sure that every record which the job has added can be written.
+    pub(crate) fn check_records(&self) -> Result<(), Fault> {
+        let Some(chains) = &self.chains else { return Ok(()) };
+        let (more, done) = (self.more_records.borrow(), self.done_records.borrow());
+        let mut chains = chains.lock();
+        more.iter().chain(&*done).try_for_each(|record| chains.check(self, record.account()))
     }
 
     pub(crate) fn take_more_records(&self) -> Vec<Prepared> {

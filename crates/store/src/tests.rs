@@ -9,6 +9,7 @@ mod commit;
 mod cost;
 mod durability;
 mod fixture;
+mod journals;
 mod listing;
 mod moving;
 mod on_server;

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::MutexGuard;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
 
@@ -13,7 +14,7 @@ use keysherd_base::{ClockHandle, Fault, FaultKind, Timestamp};
 
 use crate::ballast::Ballast;
 use crate::batch::Batch;
-use crate::chains::Chains;
+use crate::chains::{Chains, SharedChains};
 use crate::changes::{self, Change, Mark};
 use crate::config::StoreConfig;
 use crate::engine::{NotCommitted, Others, storage_full};
@@ -42,7 +43,7 @@ const TRUNCATE_PAGES: u32 = 16_384;
 /// The writer's thread and everything only it touches.
 pub(crate) struct Writer {
     tx: Tx,
-    chains: Chains,
+    chains: Arc<SharedChains>,
     /// What the transaction touches of that which others may have in memory.
     touched: BTreeSet<Change>,
     ballast: Ballast,
@@ -56,15 +57,17 @@ pub(crate) struct Writer {
 
 impl Writer {
     pub(crate) fn new(
-        tx: Tx,
+        mut tx: Tx,
         config: StoreConfig,
         ballast: Ballast,
         shared: Arc<Shared>,
         queue: Receiver<Work>,
     ) -> Self {
+        let chains = Arc::new(SharedChains::new(Chains::new(config.hash, config.head_signer)));
+        tx.writes_to(chains.clone());
         Self {
             tx,
-            chains: Chains::new(config.hash, config.head_signer),
+            chains,
             touched: BTreeSet::new(),
             ballast,
             shared,
@@ -100,11 +103,15 @@ impl Writer {
             // The records must be written all the same: of what was read, and of what failed.
             batch.fail_changes(&fault);
             let begun = self.begin().map_err(NotCommitted::TakenBack);
-            durable = begun.and_then(|()| self.seal(&mut batch));
+            durable = begun.and_then(|()| {
+                // Others may have written in between, and what was taken back was not looked at.
+                batch.refuse_unless(|account| self.chains().check(&self.tx, account));
+                self.seal(&mut batch)
+            });
         }
         let durable = durable.map_err(NotCommitted::into_fault);
         match &durable {
-            Ok(()) => self.chains.accept(),
+            Ok(()) => self.chains().accept(),
             Err(fault) => {
                 self.take_back();
                 tracing::error!(?fault, "audit records could not be written; nothing is answered");
@@ -135,7 +142,7 @@ impl Writer {
 
     /// Does one piece of work. `Err` when the whole transaction is lost.
     fn perform(&mut self, batch: &mut Batch, work: Work) -> Result<(), Fault> {
-        let checked = work.check_accounts(|account| self.chains.check(&self.tx, account));
+        let checked = work.check_accounts(|account| self.chains().check(&self.tx, account));
         if let Err(fault) = checked {
             // Only who writes to a damaged chain is refused.
             tracing::error!(?fault, "an audit chain cannot be continued");
@@ -165,8 +172,12 @@ impl Writer {
         }
         self.shared.jobs.fetch_add(1, Ordering::Relaxed);
         let outcome = self.run_in_savepoint(&mut *job);
-        records.append(&mut self.tx.take_more_records());
-        let done = self.tx.take_done_records();
+        let (mut more, done) = (self.tx.take_more_records(), self.tx.take_done_records());
+        if matches!(outcome, Ok(Err(_))) {
+            // They would be refused, and all who share the transaction with them.
+            more.retain(|record| self.chains().check(&self.tx, record.account()).is_ok());
+        }
+        records.append(&mut more);
         match outcome {
             Ok(outcome) => {
                 let is_done = outcome.is_ok();
@@ -186,8 +197,15 @@ impl Writer {
     fn run_in_savepoint(&mut self, job: &mut dyn Job) -> Result<Result<(), Failure>, Fault> {
         let connection = self.tx.raw();
         connection.begin_job()?;
-        let outcome = job.run(&self.tx);
+        let mut outcome = job.run(&self.tx);
         let mut touched = self.tx.noted().take();
+        if outcome.is_ok()
+            && let Err(fault) = self.tx.check_records()
+        {
+            tracing::error!(?fault, "a change is taken back: its audit record cannot be written");
+            outcome = Err(Failure::from(&fault));
+            job.fail(fault);
+        }
         if let Err(failure) = &outcome {
             if failure.kind == FaultKind::StorageFull {
                 return Err(storage_full());
@@ -202,7 +220,7 @@ impl Writer {
 
     fn begin(&mut self) -> Result<(), Fault> {
         if self.tx.raw().begin_write()? == Others::MayHaveWritten {
-            self.chains.distrust();
+            self.chains().distrust();
         }
         Ok(())
     }
@@ -228,12 +246,12 @@ impl Writer {
         for entry in &mut batch.entries {
             entry.seqs.clear();
             for (record, failure) in &entry.records {
-                let seq = self.chains.append(&self.tx, record, failure.as_ref(), now)?;
+                let seq = self.chains().append(&self.tx, record, failure.as_ref(), now)?;
                 entry.seqs.push(seq);
                 written += 1;
             }
         }
-        self.chains.seal(&self.tx, now)?;
+        self.chains().seal(&self.tx, now)?;
         Ok(written)
     }
 
@@ -247,11 +265,15 @@ impl Writer {
     }
 
     fn take_back(&mut self) {
-        self.chains.forget();
+        self.chains().forget();
         self.touched.clear();
         if let Err(fault) = self.tx.raw().roll_back() {
             tracing::error!(?fault, "a transaction could not be taken back");
         }
+    }
+
+    fn chains(&self) -> MutexGuard<'_, Chains> {
+        self.chains.lock()
     }
 
     fn is_low_on_space(&self) -> bool {

@@ -7,6 +7,8 @@ use keysherd_base::Fault;
 use keysherd_control::{GatewayIdentity, Gateways};
 use keysherd_plane::{BoxFuture, Caller, Plane, PlaneHandle, Reply, Request};
 
+use tokio::sync::watch;
+
 use crate::links::beside;
 use crate::rig::GROUP;
 use crate::steps::Steps;
@@ -20,6 +22,7 @@ pub struct TamperedPlane {
     tamper: Mutex<Option<Tamper>>,
     asked: Mutex<Vec<&'static str>>,
     cut: AtomicBool,
+    held: watch::Sender<Option<&'static str>>,
     steps: Arc<Steps>,
 }
 
@@ -31,6 +34,7 @@ impl TamperedPlane {
             tamper: Mutex::default(),
             asked: Mutex::default(),
             cut: AtomicBool::new(false),
+            held: watch::Sender::new(None),
             steps,
         }
     }
@@ -50,6 +54,11 @@ impl TamperedPlane {
         self.cut.store(cut, Ordering::SeqCst);
     }
 
+    /// From now on control is slow to answer messages of this name: not before this is taken back.
+    pub fn hold(&self, name: Option<&'static str>) {
+        self.held.send_replace(name);
+    }
+
     /// The names of the messages so far; forgets them.
     pub fn take_asked(&self) -> Vec<&'static str> {
         std::mem::take(&mut self.asked.lock().unwrap_or_else(PoisonError::into_inner))
@@ -62,8 +71,10 @@ impl Plane for TamperedPlane {
             self.asked.lock().unwrap_or_else(PoisonError::into_inner).push(request.name());
             self.steps.pass().await;
             if self.cut.load(Ordering::SeqCst) {
-                return Err(Fault::unavailable("the control plane is not reached"));
+                return Err(Fault::not_reached("the control plane is not reached"));
             }
+            let name = request.name();
+            drop(self.held.subscribe().wait_for(|held| *held != Some(name)).await);
             let (honest, asked) = (self.honest.clone(), request.clone());
             let mut reply = beside(async move { honest.call(caller, request).await }).await?;
             if let Some(tamper) = &mut *self.tamper.lock().unwrap_or_else(PoisonError::into_inner) {

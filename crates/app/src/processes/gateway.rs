@@ -119,6 +119,7 @@ pub(super) struct Joining {
     owner: PublicKey,
     trusted: Arc<Trusted>,
     channel: Channel,
+    listening: Channel,
     poll: BundlePoll,
     remotes: Arc<RemoteManagers>,
     clock: ClockHandle,
@@ -157,6 +158,7 @@ impl Joining {
         let out = egress.egress.clone();
         let ways = Ways { addresses: settings.managers.clone(), relay, egress: out.clone() };
         let remotes = RemoteManagers::new(identity.clone(), ways);
+        let listening = remote_control::channel(identity.clone(), controls, source.clone(), &out);
         let channel = remote_control::channel(identity, controls, source, &out);
         let poll = BundlePoll::new(channel.clone());
         let (home, strict) = (dir.join(""), settings.serving.strict);
@@ -165,6 +167,7 @@ impl Joining {
             owner,
             trusted,
             channel,
+            listening,
             poll,
             remotes,
             clock,
@@ -244,7 +247,7 @@ impl Joining {
     ) -> (GatewayParts, BundlePoll) {
         self.remotes.follow(&bundle);
         let parts = GatewayParts {
-            plane: Arc::new(RemotePlane::new(self.channel)),
+            plane: Arc::new(RemotePlane::new(self.channel).listening_through(self.listening)),
             instance: self.instance,
             bundle,
             links: self.remotes.links(),

@@ -5,10 +5,11 @@
 //! repeat what was granted through it (it has seen those values anyway), with times of its choice,
 //! or to leave reads out. So each record says that it comes from a journal, and of which gateway.
 
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use keysherd_audit::Draft;
-use keysherd_base::{Fault, Timestamp, Uid};
+use keysherd_base::{AccountId, Fault, FaultKind, Timestamp, Uid};
 use keysherd_plane::cache::{
     JournalPut, JournalPutReply, JournaledRead, READS_PER_PUT_MAX, RECEIPT_BYTES_MAX,
 };
@@ -22,30 +23,35 @@ use crate::gateways::GatewayIdentity;
 const COMPONENT: &str = "gateway/cache";
 /// How far beyond its grant a read may seem to be without a remark, in seconds: clocks differ.
 const SLACK_SECONDS: i64 = 5;
-/// Journals that brought nothing for so long are forgotten: 400 days, in seconds.
-const FORGOTTEN_AFTER_SECONDS: i64 = 400 * 86_400;
+/// Journals that brought nothing for so long are forgotten: 400 days, in seconds. Gateways say when
+/// one is finished, unless they end in that moment.
+pub(crate) const FORGOTTEN_AFTER_SECONDS: i64 = 400 * 86_400;
+/// Journals of one gateway that are not finished, at most. An honest one has as many as it has
+/// files: a hundred hold all that control may lag behind.
+pub(crate) const JOURNALS_PER_GATEWAY_MAX: u64 = 10_000;
 
 /// Appends what is new of a journal to the audit log.
 ///
 /// # Errors
-/// [`Fault::bad_request`] for more than fits, [`Fault::forbidden`] for another gateway's journal,
-/// [`Fault::conflict`] when reads before the first one are missing; those of the store. Nothing is
-/// recorded then.
+/// [`Fault::bad_request`] for more than fits or nothing at all, [`Fault::forbidden`] for another
+/// gateway's journal, [`Fault::conflict`] when reads before the first one are missing,
+/// [`FaultKind::RateLimited`] for too many journals; those of the store. Nothing is recorded then.
 pub(crate) async fn put(
     control: &Control,
     gateway: &GatewayIdentity,
     message: JournalPut,
 ) -> Result<JournalPutReply, Fault> {
-    let JournalPut { journal, first, sent, receipts, reads } = message;
+    let JournalPut { journal, first, sent, receipts, reads, finished } = message;
     let bytes: usize = receipts.iter().map(|receipt| receipt.bytes.len()).sum();
     if reads.len() > READS_PER_PUT_MAX
         || receipts.len() > reads.len()
         || bytes > RECEIPT_BYTES_MAX
         || first == 0
+        || finished != reads.is_empty()
     {
         return Err(Fault::bad_request(format!(
-            "not a part of a journal: at most {READS_PER_PUT_MAX} reads, numbered from 1, each \
-             with one receipt"
+            "not a part of a journal: 1 to {READS_PER_PUT_MAX} reads, numbered from 1, each with \
+             one receipt, or none and its end"
         )));
     }
     let now = control.now();
@@ -63,8 +69,30 @@ pub(crate) async fn put(
         tracing::error!(gateway, unproven, "a gateway reports reads that were not granted by us");
     }
     let spki = gateway.spki_sha256;
-    let job = move |tx: &Tx| append(tx, journal, (&spki, now), first, &drafts);
+    let job = move |tx: &Tx| match finished {
+        true => finish(tx, journal, &spki),
+        false => append(tx, journal, (&spki, now), first, &drafts),
+    };
     control.store.commit(Vec::new(), job).await
+}
+
+/// What is known of a journal, if it is this gateway's.
+fn own(tx: &Tx, journal: Uid, gateway: &[u8; 32]) -> Result<Option<stored::Journal>, Fault> {
+    let known = stored::get(tx, journal)?;
+    if known.is_some_and(|known| known.gateway != *gateway) {
+        return Err(Fault::forbidden("this journal is another gateway's"));
+    }
+    Ok(known)
+}
+
+fn finish(tx: &Tx, journal: Uid, gateway: &[u8; 32]) -> Result<JournalPutReply, Fault> {
+    // One that is not known was finished before, and the answer was lost.
+    let taken = own(tx, journal, gateway)?.map_or(0, |known| known.taken);
+    let lost = stored::finish(tx, journal)?;
+    if lost > 0 {
+        tracing::error!(%journal, lost, "a gateway gives up reads that were set aside");
+    }
+    Ok(JournalPutReply { taken, aside: Vec::new(), unproven: 0 })
 }
 
 fn append(
@@ -74,9 +102,13 @@ fn append(
     first: u64,
     drafts: &[Option<Draft>],
 ) -> Result<JournalPutReply, Fault> {
-    let known = stored::get(tx, journal)?;
-    if known.is_some_and(|known| known.gateway != *gateway) {
-        return Err(Fault::forbidden("this journal is another gateway's"));
+    let known = own(tx, journal, gateway)?;
+    if known.is_none() && stored::count_of(tx, gateway)? >= JOURNALS_PER_GATEWAY_MAX {
+        let text = format!(
+            "this gateway has {JOURNALS_PER_GATEWAY_MAX} journals that it did not finish; they \
+             are forgotten after 400 days"
+        );
+        return Err(Fault::new(FaultKind::RateLimited, text));
     }
     let before = known.map_or(0, |known| known.taken);
     if first > before + 1 {
@@ -84,23 +116,55 @@ fn append(
             "the journal is recorded up to number {before}; what follows that is missing"
         )));
     }
-    let (mut taken, mut unproven) = (before, 0);
+    let last = first.saturating_add(drafts.len() as u64 - 1);
+    let gaps: BTreeSet<u64> = match first <= before {
+        true => stored::gaps(tx, journal, first, last)?.into_iter().collect(),
+        false => BTreeSet::new(),
+    };
+    let (mut aside, mut unproven) = (Vec::new(), 0);
+    let mut sound = HashMap::new();
     for (draft, number) in drafts.iter().zip(first..) {
-        if number > before {
-            match draft {
-                Some(draft) => tx.record_if_done(draft),
-                None => unproven += 1,
+        let is_new = number > before;
+        if !is_new && !gaps.contains(&number) {
+            continue;
+        }
+        let Some(draft) = draft else {
+            unproven += u32::from(is_new);
+            continue;
+        };
+        // One account's damaged chain must not keep the reads of all others out of their logs.
+        if !can_record(tx, &mut sound, draft.account)? {
+            aside.push(number);
+            if is_new {
+                stored::put_gap(tx, journal, number)?;
             }
-            taken = number;
+            continue;
+        }
+        tx.record_if_done(draft);
+        if !is_new {
+            stored::fill_gap(tx, journal, number)?;
         }
     }
-    if known.is_none() {
-        stored::forget(tx, now.plus_seconds(-FORGOTTEN_AFTER_SECONDS))?;
+    if !aside.is_empty() {
+        let (gateway, reads) = (hex::encode(gateway), aside.len());
+        tracing::error!(gateway, reads, "reads of an account with a damaged log are set aside");
     }
-    if taken > before || known.is_none() {
-        stored::put(tx, journal, gateway, taken, now)?;
+    let taken = before.max(last);
+    stored::put(tx, journal, gateway, taken, now)?;
+    Ok(JournalPutReply { taken, aside, unproven })
+}
+
+fn can_record(
+    tx: &Tx,
+    known: &mut HashMap<AccountId, bool>,
+    account: AccountId,
+) -> Result<bool, Fault> {
+    if let Some(known) = known.get(&account) {
+        return Ok(*known);
     }
-    Ok(JournalPutReply { taken, unproven })
+    let can = tx.can_record(account)?;
+    known.insert(account, can);
+    Ok(can)
 }
 
 /// When a read was, by control's clock: as long ago as the gateway's clock says, and not later than

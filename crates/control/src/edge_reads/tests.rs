@@ -1,5 +1,7 @@
 //! What may be kept, what ends it, and how what was answered with it comes into the log.
 
+mod journals;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -90,7 +92,8 @@ fn journal(first: u64, receipt: &Receipt, requests: &[u8], sent: Timestamp) -> J
         offline: false,
     };
     let reads = requests.iter().map(read).collect();
-    JournalPut { journal: Uid([5; 16]), first, sent, receipts: vec![receipt.clone()], reads }
+    let receipts = vec![receipt.clone()];
+    JournalPut { journal: Uid([5; 16]), first, sent, receipts, reads, finished: false }
 }
 
 fn param<'a>(record: &'a Record, name: &str) -> Option<&'a str> {

@@ -10,6 +10,7 @@
 mod deliver;
 mod segment;
 
+use std::collections::HashSet;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -40,6 +41,8 @@ const BATCH_MAX: usize = 512;
 const BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// A file that is longer gets a successor.
 const SEGMENT_BYTES: u64 = 1024 * 1024;
+/// Receipts that are known to be of accounts with a damaged log; more are not looked at.
+const ASIDE_MAX: usize = 10_000;
 
 /// A read that is to be written down.
 #[derive(Clone, Debug)]
@@ -74,7 +77,9 @@ pub(super) struct Shared {
     active: Mutex<Option<(Uid, u64)>>,
     /// There is something new to bring.
     written: Notify,
-    /// Journals that control refused when they were brought last.
+    /// Receipts whose reads control cannot record: of accounts with a damaged log.
+    aside: Mutex<HashSet<Arc<[u8]>>>,
+    /// Journals that control refused, wholly or some reads of, when they were brought last.
     refused: AtomicU64,
     /// Reads that control could not record.
     unproven: AtomicU64,
@@ -114,6 +119,7 @@ impl Journal {
             waiting_bytes: watch::Sender::new(left.sum()),
             active: Mutex::default(),
             written: Notify::new(),
+            aside: Mutex::default(),
             refused: AtomicU64::new(0),
             unproven: AtomicU64::new(0),
             ended: AtomicBool::new(false),
@@ -134,7 +140,7 @@ impl Journal {
         *self.shared.waiting_bytes.borrow()
     }
 
-    /// Journals that control refuses, and reads of this process that it could not record.
+    /// Journals that control refuses, wholly or in part, and reads of this process that it could not record.
     pub(super) fn problems(&self) -> (u64, u64) {
         let Shared { refused, unproven, .. } = &*self.shared;
         (refused.load(Ordering::Relaxed), unproven.load(Ordering::Relaxed))
@@ -148,7 +154,7 @@ impl Journal {
 
     /// Writes a read down; whether it is on disk.
     pub(super) async fn append(&self, entry: Entry) -> bool {
-        if self.waiting_bytes() >= BYTES_MAX {
+        if self.waiting_bytes() >= BYTES_MAX || self.shared.is_aside(&entry.receipt) {
             return false;
         }
         let (done, written) = oneshot::channel();
@@ -171,6 +177,21 @@ impl Shared {
         match *active {
             Some((id, length)) if id == journal => (Some(length), true),
             _ => (None, false),
+        }
+    }
+
+    /// Whether control cannot record reads of this receipt: it is asked, and says so.
+    fn is_aside(&self, receipt: &Receipt) -> bool {
+        let aside = self.aside.lock().unwrap_or_else(PoisonError::into_inner);
+        !aside.is_empty() && aside.contains(&receipt.bytes)
+    }
+
+    fn set_aside(&self, receipt: &Receipt, is_aside: bool) {
+        let mut aside = self.aside.lock().unwrap_or_else(PoisonError::into_inner);
+        match is_aside {
+            true if aside.len() < ASIDE_MAX => drop(aside.insert(receipt.bytes.clone())),
+            true => {}
+            false => drop(aside.remove(&receipt.bytes)),
         }
     }
 

@@ -63,8 +63,10 @@ async fn ask(cache: &Weak<ReadCache>, plane: &PlaneHandle) {
         drop(held);
         let message = ChangesWait { source, known, wait_millis };
         let question = plane.ask(Caller::of_the_server(Uid::default()), message);
-        let Ok(Ok(reply)) = tokio::time::timeout(ANSWER_TIMEOUT, question).await else { return };
+        let Ok(answered) = tokio::time::timeout(ANSWER_TIMEOUT, question).await else { return };
         let Some(held) = cache.upgrade() else { return };
+        held.saw(&answered);
+        let Ok(reply) = answered else { return };
         held.coherence().heard(asked, &reply);
         if reply.ended.is_some_and(|ended| ended.is_empty()) {
             return;

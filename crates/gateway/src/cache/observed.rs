@@ -1,4 +1,5 @@
-//! The way to control, watched for changes: a change that is answered here is in force here.
+//! The way to control, watched for changes: a change that is answered here is in force here. And
+//! watched for answers: whoever answers is there.
 
 use std::sync::Arc;
 
@@ -38,13 +39,14 @@ impl Drop for Changing<'_> {
 
 impl Plane for ObservedPlane {
     fn call(&self, caller: Caller, request: Request) -> BoxFuture<'_, Result<Reply, Fault>> {
-        if ends_nothing(&request) {
-            return self.plane.call(caller, request);
-        }
+        let changes = !ends_nothing(&request);
         Box::pin(async move {
-            let mut changing = Changing { cache: &self.cache, done: false };
+            let mut changing = changes.then(|| Changing { cache: &self.cache, done: false });
             let reply = self.plane.call(caller, request).await;
-            changing.done = reply.is_ok();
+            self.cache.saw(&reply);
+            if let Some(changing) = &mut changing {
+                changing.done = reply.is_ok();
+            }
             reply
         })
     }

@@ -2,17 +2,19 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use keysherd_base::{Fault, FaultKind, ItemId, ItemPath, KeyId, RequestId, Uid};
 use keysherd_domain::item::{ItemKind, SecretKind, ValueFormat};
 use keysherd_plane::auth::ValidateToken;
+use keysherd_plane::cache::ChangesWait;
 use keysherd_plane::grants::{
     Grant, GrantReply, Granted, GrantedItem, GrantedTo, GrantedVersion, ItemRef, Keeping, KeyRef,
     Outcome, PermitSlot, SignedPermit, VersionWish, Wish,
 };
 use keysherd_plane::{
-    Audited, BoxFuture, Caller, Done, ItemReply, ItemRequest, Note, Plane, PlaneHandle,
-    RecordReply, RecordRequest, Reply, Request, SessionReply, SessionRequest,
+    Audited, BoxFuture, Caller, Done, GatewayRequest, ItemReply, ItemRequest, Note, Plane,
+    PlaneHandle, RecordReply, RecordRequest, Reply, Request, SessionReply, SessionRequest,
 };
 use tokio::sync::watch;
 
@@ -35,7 +37,9 @@ impl Plane for At {
         Box::pin(async move {
             let name = request.name().to_owned();
             self.0.asked.lock().unwrap().push((name, caller, self.1));
-            self.0.open.subscribe().wait_for(|open| *open).await.map_err(Fault::internal)?;
+            if !matches!(request, Request::Gateways(GatewayRequest::ChangesWait(_))) {
+                self.0.open.subscribe().wait_for(|open| *open).await.map_err(Fault::internal)?;
+            }
             match request {
                 Request::Records(RecordRequest::Note(_)) => {
                     Ok(Reply::Records(RecordReply::Note(Audited)))
@@ -106,7 +110,8 @@ async fn rig() -> Rig {
     let serving = Serving::new(control.clone(), keys_of([&gateway]), services);
     let served = Served::start(serving, Limits::default()).await;
     let proxy = Proxy::to(served.address).await;
-    let plane = RemotePlane::new(channel(&gateway, &control, proxy.address));
+    let channel = || channel(&gateway, &control, proxy.address);
+    let plane = RemotePlane::new(channel()).listening_through(channel());
     Rig { fake, gateway, proxy, plane, _served: served }
 }
 
@@ -218,6 +223,31 @@ async fn a_change_is_never_asked_twice() {
     assert_eq!(rig.asked(), 2);
 }
 
+/// Tenants can keep as many calls under way as a connection takes, and for as long as they like.
+#[tokio::test]
+async fn what_listens_for_changes_waits_behind_nobodys_calls() {
+    let rig = Arc::new(rig().await);
+    rig.fake.open.send_replace(false);
+    let most = usize::try_from(Limits::default().streams_per_connection_max).unwrap();
+    let calls: Vec<_> = (0..most + 50)
+        .map(|_| {
+            let of_task = rig.clone();
+            tokio::spawn(
+                async move { of_task.plane.call(caller("t-1"), Note::success().into()).await },
+            )
+        })
+        .collect();
+    until("the connection is full", || rig.asked() == most).await;
+    let listen = ChangesWait { source: Uid::default(), known: 0, wait_millis: 0 };
+    let heard = rig.plane.call(caller("t-1"), listen.into());
+    let heard = tokio::time::timeout(Duration::from_secs(10), heard).await.expect("it waits");
+    assert_eq!(heard.unwrap_err().code(), "NotYou");
+    rig.fake.open.send_replace(true);
+    for call in calls {
+        call.await.unwrap().unwrap();
+    }
+}
+
 #[tokio::test]
 async fn control_that_cannot_be_reached_is_unavailable() {
     let rig = rig().await;
@@ -227,6 +257,7 @@ async fn control_that_cannot_be_reached_is_unavailable() {
     let note = Note::success();
     let fault = rig.plane.call(caller("t-1"), note.into()).await.unwrap_err();
     assert_eq!(fault.kind(), FaultKind::Unavailable);
+    assert!(fault.is_not_reached());
     assert!(fault.public().contains("the control plane"), "{fault}");
     assert!(fault.private().is_some_and(|why| why.contains(&address.to_string())));
 }

@@ -1,7 +1,7 @@
 //! The audit chain as it lies on disk: in order when untouched, and every tampering found.
 
 use keysherd_audit::{Finding, Verified};
-use keysherd_base::{AccountId, FaultKind, Uid};
+use keysherd_base::{AccountId, Fault, FaultKind, Uid};
 
 use super::fixture::*;
 use super::on_server;
@@ -186,6 +186,56 @@ pub(super) fn a_changed_chain_is_not_continued_and_so_not_made_genuine() {
         drop(store);
         assert_eq!(verify(folder.path(), ACCOUNT), Err(finding), "{sql}");
     }
+}
+
+/// A job may add records of others than those it is committed with: of somebody who was locked, or
+/// of reads that a gateway brings.
+#[test]
+pub(super) fn a_damaged_chain_fails_nobody_but_the_jobs_that_add_to_it() {
+    let Fixture { store, clock, folder } = Fixture::new();
+    record_some(&store, OTHER, 1);
+    record_some(&store, ACCOUNT, 3);
+    drop(store);
+    tamper(folder.path(), "UPDATE audit_heads SET signature = zeroblob(64) WHERE seq = 3");
+    let finding = verify(folder.path(), ACCOUNT).unwrap_err();
+    let store = Store::open(config(folder.path(), &clock)).unwrap();
+    let put = |name: &'static str| move |tx: &crate::Tx| crate::meta::put(tx, name, "done");
+
+    let release = hold_writer(&store);
+    let before = store.commit(vec![draft(OTHER)], put("before"));
+    let more = store.commit(vec![draft(OTHER)], |tx| {
+        tx.also_record(&draft(ACCOUNT));
+        crate::meta::put(tx, "more", "done")
+    });
+    let done = store.commit(Vec::new(), |tx| {
+        tx.record_if_done(&draft(ACCOUNT));
+        crate::meta::put(tx, "if-done", "done")
+    });
+    let failed = store.commit(vec![draft(OTHER)], |tx| {
+        tx.also_record(&draft(ACCOUNT));
+        Err::<(), _>(Fault::forbidden("not today"))
+    });
+    let asked = store.commit(Vec::new(), |tx| Ok([tx.can_record(ACCOUNT)?, tx.can_record(OTHER)?]));
+    let read = store.record(vec![(draft(OTHER), None)]);
+    let after = store.commit(vec![draft(OTHER)], put("after"));
+    drop(release);
+
+    wait(before).unwrap();
+    for fault in [wait(more).unwrap_err(), wait(done).unwrap_err()] {
+        assert_eq!(fault.kind(), FaultKind::Unavailable);
+        assert!(fault.public().contains("does not match its signed head"), "{fault}");
+        assert!(!fault.public().contains(&ACCOUNT.to_string()), "{fault}");
+    }
+    assert_eq!(wait(failed).unwrap_err().public(), "not today");
+    assert_eq!(wait(asked).unwrap(), [false, true]);
+    assert_eq!(wait(read).unwrap(), [5], "after those of the three changes with records");
+    wait(after).unwrap();
+    let kept = ["before", "more", "if-done", "after"]
+        .map(|name| see(&store, |q| crate::meta::get(q, name)).is_some());
+    assert_eq!(kept, [true, false, false, true]);
+    drop(store);
+    assert_eq!(verify(folder.path(), OTHER), Ok(Verified { records: 6, last_seq: 6 }));
+    assert_eq!(verify(folder.path(), ACCOUNT), Err(finding));
 }
 
 #[test]

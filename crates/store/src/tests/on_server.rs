@@ -80,6 +80,7 @@ const SAME: &[Case] = cases![
     audit_index::last_uses_and_sums_follow_the_records,
     behavior::the_embedded_store_behaves,
     chain::a_changed_chain_is_not_continued_and_so_not_made_genuine,
+    chain::a_damaged_chain_fails_nobody_but_the_jobs_that_add_to_it,
     chain::a_removed_head_does_not_hide_the_records,
     chain::chains_of_many_accounts_are_in_order_before_and_after_reopening,
     chain::records_are_listed_by_page,

@@ -202,8 +202,13 @@ async fn a_control_that_is_silent_ends_everything_within_the_lease() {
     create(&rig, "/a", "one").await.unwrap();
     until_kept(&rig).await;
     // From now on no question is answered in a way that could be understood.
-    let wrong =
-        || Reply::Gateways(GatewayReply::JournalPut(JournalPutReply { taken: 0, unproven: 0 }));
+    let wrong = || {
+        Reply::Gateways(GatewayReply::JournalPut(JournalPutReply {
+            taken: 0,
+            aside: Vec::new(),
+            unproven: 0,
+        }))
+    };
     rig.plane.tamper(move |request, reply| {
         if matches!(request, Request::Gateways(GatewayRequest::ChangesWait(_))) {
             *reply = wrong();

@@ -101,6 +101,28 @@ async fn a_policy_allows_its_paths_for_its_time_and_each_read_is_recorded_as_suc
     assert_eq!(offline.count(), 5);
 }
 
+/// Whoever keeps control busy, so that it is late to tell of changes, gets nothing read for it.
+#[tokio::test]
+async fn a_control_that_is_slow_to_tell_of_changes_is_asked_all_the_same() {
+    let rig = rig().await;
+    allow(&rig, 30);
+    rig.plane.hold(Some("ChangesWait"));
+    let other = rig.another_gateway();
+    let change = json!({"name": "/shop/a", "desired-state": "Disabled"});
+    rig.call_at(&other, "set-item-state", change).await.unwrap();
+    rig.clock.advance_seconds(6);
+    assert!(!rig.gateway.health().cache.unwrap().coherent);
+    assert_ne!(read(&rig, "/shop/a").await.unwrap_err().kind(), FaultKind::Unavailable);
+    // Also where the token itself was revoked.
+    read(&rig, "/other").await.unwrap();
+    rig.call_at(&other, "revoke-creds", json!({})).await.unwrap();
+    rig.clock.advance_seconds(6);
+    for name in ["/shop/a", "/other"] {
+        assert_eq!(read(&rig, name).await.unwrap_err().kind(), FaultKind::Unauthorized, "{name}");
+    }
+    assert_eq!(rig.gateway.health().cache.unwrap().offline, 0);
+}
+
 #[tokio::test]
 async fn a_token_that_ends_is_of_no_use_also_when_the_clock_is_set_back_then() {
     let rig = rig().await;

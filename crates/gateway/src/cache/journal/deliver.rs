@@ -1,6 +1,6 @@
 //! Brings the journals to control, which takes each read once however often it is brought.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::sync::Arc;
@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use keysherd_base::{ClockHandle, Fault, FaultKind, Uid};
 use keysherd_plane::cache::{
-    JournalPut, JournaledRead, READS_PER_PUT_MAX, RECEIPT_BYTES_MAX, Receipt,
+    JournalPut, JournalPutReply, JournaledRead, READS_PER_PUT_MAX, RECEIPT_BYTES_MAX, Receipt,
 };
 use keysherd_plane::{Caller, PlaneHandle};
+use tokio::time::Instant;
 
 use super::Shared;
 use super::segment::{Reading, journal_of};
@@ -25,6 +26,10 @@ const RETRY: Duration = Duration::from_secs(1);
 const IDLE: Duration = Duration::from_secs(5);
 /// How long control may take.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// How often reads are brought again that control has set aside.
+const ASIDE_RETRY: Duration = Duration::from_secs(60);
+/// Finished journals that control is told of later, at most; it forgets others by itself.
+const FINISHED_MAX: usize = 10_000;
 /// Bytes that are read of a file at once.
 const CHUNK_BYTES: u64 = 1024 * 1024;
 
@@ -37,11 +42,21 @@ struct Progress {
     taken: u64,
     /// Bytes that are not counted as waiting any more.
     discounted: u64,
+    /// Reads that control has set aside, and when it did first. The file is kept for them.
+    aside: u64,
+    aside_since: Option<Instant>,
 }
 
 impl Default for Progress {
     fn default() -> Self {
-        Self { reading: Reading::default(), front: 1, taken: 0, discounted: 0 }
+        Self {
+            reading: Reading::default(),
+            front: 1,
+            taken: 0,
+            discounted: 0,
+            aside: 0,
+            aside_since: None,
+        }
     }
 }
 
@@ -53,14 +68,31 @@ impl Progress {
         self.reading.reads.drain(..known);
         self.front += known as u64;
     }
+
+    /// Begins with the file anew: control takes what it has not.
+    fn start_over(&mut self, shared: &Shared) {
+        shared.count(self.discounted);
+        *self = Self::default();
+    }
+}
+
+/// What is known of the files, and control's side of it.
+struct Courier {
+    shared: Arc<Shared>,
+    plane: PlaneHandle,
+    clock: ClockHandle,
+    known: HashMap<Uid, Progress>,
+    /// Journals whose files are gone, of which control was not told yet.
+    finished: Vec<Uid>,
 }
 
 /// Brings what there is and what comes, until the journal is closed.
 pub(super) async fn deliver(shared: Arc<Shared>, plane: PlaneHandle, clock: ClockHandle) {
-    let mut known: HashMap<Uid, Progress> = HashMap::new();
+    let (known, finished) = (HashMap::new(), Vec::new());
+    let mut courier = Courier { shared: shared.clone(), plane, clock, known, finished };
     let mut told = false;
     while !shared.ended.load(Ordering::Acquire) {
-        let outcome = bring_all(&shared, &mut known, &plane, &clock).await;
+        let outcome = courier.bring_all().await;
         let pause = match outcome {
             Ok(()) => {
                 told = false;
@@ -79,73 +111,136 @@ pub(super) async fn deliver(shared: Arc<Shared>, plane: PlaneHandle, clock: Cloc
     }
 }
 
-async fn bring_all(
-    shared: &Arc<Shared>,
-    known: &mut HashMap<Uid, Progress>,
-    plane: &PlaneHandle,
-    clock: &ClockHandle,
-) -> Result<(), Fault> {
-    let names = files::list(&shared.dir).map_err(Fault::internal)?;
-    let journals: Vec<Uid> = names.iter().filter_map(|name| journal_of(name)).collect();
-    known.retain(|journal, _| journals.contains(journal));
-    let (mut problem, mut refused) = (None, 0);
-    for journal in journals {
-        let progress = known.entry(journal).or_default();
-        if let Err(fault) = bring(shared, journal, progress, plane, clock).await {
-            // Others may be taken all the same, unless control does not answer.
-            if matches!(fault.kind(), FaultKind::Unavailable | FaultKind::Timeout) {
-                return Err(fault);
+impl Courier {
+    async fn bring_all(&mut self) -> Result<(), Fault> {
+        let names = files::list(&self.shared.dir).map_err(Fault::internal)?;
+        let journals: Vec<Uid> = names.iter().filter_map(|name| journal_of(name)).collect();
+        self.known.retain(|journal, _| journals.contains(journal));
+        let (mut problem, mut refused) = (None, 0);
+        for journal in journals {
+            let mut progress = self.known.remove(&journal).unwrap_or_default();
+            let outcome = self.bring(journal, &mut progress).await;
+            let is_aside = progress.aside > 0;
+            self.known.insert(journal, progress);
+            let is_forbidden = match outcome {
+                // Others may be taken all the same, unless the call did not arrive.
+                Err(fault) if is_silence(&fault) => return Err(fault),
+                Err(fault) => {
+                    let is_forbidden = fault.kind() == FaultKind::Forbidden;
+                    problem = Some(fault);
+                    is_forbidden
+                }
+                Ok(()) => false,
+            };
+            refused += u64::from(is_aside || is_forbidden);
+        }
+        self.shared.refused.store(refused, Ordering::Relaxed);
+        while let Some(journal) = self.finished.last() {
+            let message = self.message(*journal, 1, (Vec::new(), Vec::new()));
+            self.ask(JournalPut { finished: true, ..message }).await?;
+            self.finished.pop();
+        }
+        problem.map_or(Ok(()), Err)
+    }
+
+    async fn bring(&mut self, journal: Uid, progress: &mut Progress) -> Result<(), Fault> {
+        let path = self.shared.dir.join(super::segment::file_name(journal));
+        if progress.aside_since.is_some_and(|since| since.elapsed() >= ASIDE_RETRY) {
+            progress.start_over(&self.shared);
+        }
+        loop {
+            // Asked before the file is read: what is written later is read later.
+            let (durable, goes_on) = self.shared.durable(journal);
+            let (mut reading, file) = (std::mem::take(&mut progress.reading), path.clone());
+            let read = move || {
+                let torn = read_on(&file, journal, durable, &mut reading);
+                (reading, torn)
+            };
+            let read = tokio::task::spawn_blocking(read).await.map_err(Fault::internal)?;
+            let (reading, more) = read;
+            progress.reading = reading;
+            let more = more.map_err(Fault::internal)?;
+            progress.skip_taken();
+            while !progress.reading.reads.is_empty() {
+                let outcome = self.put(journal, progress).await;
+                if let Err(fault) = outcome {
+                    if fault.kind() == FaultKind::Conflict {
+                        // Control was set up again from a backup, or has forgotten the journal.
+                        // What it has not is still in the file.
+                        progress.start_over(&self.shared);
+                    }
+                    return Err(fault);
+                }
             }
-            refused += u64::from(fault.kind() == FaultKind::Forbidden);
-            problem = Some(fault);
+            self.shared.discount(progress.reading.offset - progress.discounted);
+            progress.discounted = progress.reading.offset;
+            if more {
+                continue;
+            }
+            if !goes_on && progress.aside == 0 {
+                finish(&self.shared, journal, &path, progress).map_err(Fault::internal)?;
+                // Only now: whoever finds the file brings it from its beginning.
+                if self.finished.len() < FINISHED_MAX {
+                    self.finished.push(journal);
+                }
+            }
+            return Ok(());
         }
     }
-    shared.refused.store(refused, Ordering::Relaxed);
-    problem.map_or(Ok(()), Err)
+
+    /// Brings the next reads, and forgets those that control has.
+    async fn put(&self, journal: Uid, progress: &mut Progress) -> Result<(), Fault> {
+        let part = part(&progress.reading);
+        let (first, count) = (progress.front, part.1.len());
+        let last = first + count as u64 - 1;
+        let reply = self.ask(self.message(journal, first, part)).await?;
+        if last < first || reply.taken < last {
+            return Err(Fault::internal("control has not taken what it was brought"));
+        }
+        if reply.unproven > 0 {
+            let unproven = reply.unproven;
+            tracing::error!(%journal, unproven, "control did not know receipts: reads are in no log");
+            self.shared.unproven.fetch_add(unproven.into(), Ordering::Relaxed);
+        }
+        let aside: HashSet<u64> = reply.aside.into_iter().collect();
+        for (read, number) in progress.reading.reads.iter().take(count).zip(first..) {
+            let at = usize::try_from(read.receipt).unwrap_or(usize::MAX);
+            let Some(receipt) = progress.reading.receipts.get(at) else { continue };
+            let is_aside = aside.contains(&number);
+            self.shared.set_aside(receipt, is_aside);
+            progress.aside += u64::from(is_aside);
+        }
+        if progress.aside > 0 && progress.aside_since.is_none() {
+            let reads = progress.aside;
+            tracing::error!(%journal, reads, "control sets reads aside: a damaged audit log");
+            progress.aside_since = Some(Instant::now());
+        }
+        progress.taken = reply.taken;
+        progress.skip_taken();
+        Ok(())
+    }
+
+    fn message(
+        &self,
+        journal: Uid,
+        first: u64,
+        (receipts, reads): (Vec<Receipt>, Vec<JournaledRead>),
+    ) -> JournalPut {
+        let sent = self.clock.now();
+        JournalPut { journal, first, sent, receipts, reads, finished: false }
+    }
+
+    async fn ask(&self, message: JournalPut) -> Result<JournalPutReply, Fault> {
+        let question = self.plane.ask(Caller::of_the_server(Uid::default()), message);
+        tokio::time::timeout(ANSWER_TIMEOUT, question).await.map_err(|_| {
+            Fault::new(FaultKind::Timeout, "the control plane does not answer in time")
+        })?
+    }
 }
 
-async fn bring(
-    shared: &Arc<Shared>,
-    journal: Uid,
-    progress: &mut Progress,
-    plane: &PlaneHandle,
-    clock: &ClockHandle,
-) -> Result<(), Fault> {
-    let path = shared.dir.join(super::segment::file_name(journal));
-    loop {
-        // Asked before the file is read: what is written later is read later.
-        let (durable, goes_on) = shared.durable(journal);
-        let (mut reading, file) = (std::mem::take(&mut progress.reading), path.clone());
-        let read = move || {
-            let torn = read_on(&file, journal, durable, &mut reading);
-            (reading, torn)
-        };
-        let (reading, more) = tokio::task::spawn_blocking(read).await.map_err(Fault::internal)?;
-        progress.reading = reading;
-        let more = more.map_err(Fault::internal)?;
-        progress.skip_taken();
-        while !progress.reading.reads.is_empty() {
-            let outcome = put(shared, journal, progress, plane, clock).await;
-            if let Err(fault) = outcome {
-                if fault.kind() == FaultKind::Conflict {
-                    // Control was set up again from a backup, or has forgotten the journal. What it
-                    // has not is still in the file.
-                    shared.count(progress.discounted);
-                    *progress = Progress::default();
-                }
-                return Err(fault);
-            }
-        }
-        shared.discount(progress.reading.offset - progress.discounted);
-        progress.discounted = progress.reading.offset;
-        if more {
-            continue;
-        }
-        if !goes_on {
-            finish(shared, journal, &path, progress).map_err(Fault::internal)?;
-        }
-        return Ok(());
-    }
+/// Whether the call did not arrive, so that the next one would not, either.
+fn is_silence(fault: &Fault) -> bool {
+    fault.is_not_reached() || fault.kind() == FaultKind::Timeout
 }
 
 /// Reads on, at most one chunk and at most up to `durable`; whether there is more.
@@ -165,34 +260,6 @@ fn read_on(
     let before = reading.offset;
     let _torn = reading.go_on(journal, &bytes);
     Ok(reading.offset > before && reading.offset < end)
-}
-
-/// Brings the next reads, and forgets those that control has.
-async fn put(
-    shared: &Shared,
-    journal: Uid,
-    progress: &mut Progress,
-    plane: &PlaneHandle,
-    clock: &ClockHandle,
-) -> Result<(), Fault> {
-    let (receipts, reads) = part(&progress.reading);
-    let (first, last) = (progress.front, progress.front + reads.len() as u64 - 1);
-    let message = JournalPut { journal, first, sent: clock.now(), receipts, reads };
-    let question = plane.ask(Caller::of_the_server(Uid::default()), message);
-    let reply = tokio::time::timeout(ANSWER_TIMEOUT, question).await.map_err(|_| {
-        Fault::new(FaultKind::Timeout, "the control plane does not answer in time")
-    })??;
-    if last < first || reply.taken < last {
-        return Err(Fault::internal("control has not taken what it was brought"));
-    }
-    if reply.unproven > 0 {
-        let unproven = reply.unproven;
-        tracing::error!(%journal, unproven, "control did not know receipts: reads are in no log");
-        shared.unproven.fetch_add(unproven.into(), Ordering::Relaxed);
-    }
-    progress.taken = reply.taken;
-    progress.skip_taken();
-    Ok(())
 }
 
 /// The next reads with their receipts, as one message has them.

@@ -7,7 +7,8 @@ const JOURNAL: Uid = Uid([3; 16]);
 fn entry(receipt: u8, request: u8) -> Entry {
     let receipt = Receipt { bytes: vec![receipt; 40].into() };
     let offline = request == 2;
-    Entry { receipt, at: Timestamp(i64::from(request)), request: Uid([request; 16]), offline }
+    let at = Timestamp(i64::from(request));
+    Entry { account: Uid::default(), receipt, at, request: Uid([request; 16]), offline }
 }
 
 /// A file with three reads of two receipts.
