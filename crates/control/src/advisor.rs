@@ -43,7 +43,7 @@ pub(crate) async fn advise(
 }
 
 fn estate(control: &Control, principal: &Principal) -> Result<Estate, Fault> {
-    let directory = control.directory_of(principal)?;
+    let directory = control.directory_of(principal);
     let account = Arc::clone(&directory.account);
     let roles: Vec<_> = directory.roles_after(None).map(Arc::clone).collect();
     let assocs =

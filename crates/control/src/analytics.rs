@@ -64,7 +64,7 @@ async fn sums(
 ) -> Result<Analytics, Fault> {
     control.store.index_audit(CATCH_UP_MAX).await;
     let reports_usage = scope_of(&who, RuleKind::UsageReports, now) == Scope::All;
-    let directory = control.directory_of(&who)?;
+    let directory = control.directory_of(&who);
     let store = control.store.clone();
     let summed = control.store.read_blocking(move |reader| {
         let account = who.account;

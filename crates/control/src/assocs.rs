@@ -49,7 +49,7 @@ fn plan_create(
     message: AssocCreate,
 ) -> Result<impl FnOnce(&Tx) -> Result<AssocCreateReply, Fault> + use<>, Fault> {
     let now = control.now();
-    let directory = control.directory_of(principal)?;
+    let directory = control.directory_of(principal);
     let (role, method) = (directory.role(&message.role), directory.method(&message.method));
     let (path, update) = (message.role.as_str(), Capability::Update);
     let role = principal.require_found(RuleKind::Role, path, update, now, role)?;
@@ -115,7 +115,7 @@ fn plan_update(
     message: AssocUpdate,
 ) -> Result<impl FnOnce(&Tx) -> Result<Warned, Fault> + use<>, Fault> {
     let now = control.now();
-    let directory = control.directory_of(principal)?;
+    let directory = control.directory_of(principal);
     let found = find(&directory, principal, &message.id, Capability::Update, now)?;
     let id = found.assoc.id.clone();
     let sub_claims = message.sub_claims.as_ref().map(checked_claims).transpose()?;
@@ -148,7 +148,7 @@ pub(crate) async fn delete(
     let now = control.now();
     let params = vec![Param::public("assoc-id", message.id.to_string())];
     let draft = audit_draft(caller, &principal, action::DELETE_ASSOC, "", params);
-    let plan = control.directory_of(&principal).and_then(|directory| {
+    let plan = Ok(control.directory_of(&principal)).and_then(|directory| {
         let found = find(&directory, &principal, &message.id, Capability::Update, now)?;
         let (id, principal) = (found.assoc.id.clone(), principal.clone());
         Ok(move |tx: &Tx| {
@@ -175,7 +175,7 @@ pub(crate) async fn get(
     let now = control.now();
     let params = vec![Param::public("assoc-id", message.id.to_string())];
     let draft = audit_draft(caller, &principal, action::GET_ASSOC, "", params);
-    let outcome = control.directory_of(&principal).and_then(|directory| {
+    let outcome = Ok(control.directory_of(&principal)).and_then(|directory| {
         let found = find(&directory, &principal, &message.id, Capability::List, now)?;
         Ok(AssocView {
             assoc: (*found.assoc).clone(),

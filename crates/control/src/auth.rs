@@ -31,7 +31,7 @@ pub(crate) async fn validate(
     caller: &Caller,
     _message: ValidateToken,
 ) -> Result<ValidateTokenReply, Fault> {
-    let (draft, reply) = match control.authenticate(caller) {
+    let (draft, reply) = match control.authenticate(caller).await {
         Ok(principal) => {
             let draft = audit_draft(caller, &principal, action::VALIDATE_TOKEN, "", Vec::new());
             (Some(draft), good(caller, &principal))

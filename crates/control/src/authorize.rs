@@ -29,7 +29,7 @@ impl Control {
     /// # Errors
     /// [`Fault::unauthorized`] with what to do, recorded when the token leads to an account.
     pub(crate) async fn principal(&self, caller: &Caller) -> Result<Principal, Fault> {
-        match self.authenticate(caller) {
+        match self.authenticate(caller).await {
             Ok(principal) => Ok(principal),
             Err(rejection) => Err(self.reject(caller, *rejection).await),
         }
@@ -39,12 +39,12 @@ impl Control {
     ///
     /// # Errors
     /// [`Rejection`].
-    pub(crate) fn authenticate(&self, caller: &Caller) -> Result<Principal, Box<Rejection>> {
+    pub(crate) async fn authenticate(&self, caller: &Caller) -> Result<Principal, Box<Rejection>> {
         let now = self.now();
         match caller.token.as_deref() {
-            Some(text) if is_uid_token(text) => bearer::authenticate(self, caller, text, now),
+            Some(text) if is_uid_token(text) => bearer::authenticate(self, caller, text, now).await,
             _ => {
-                let principal = self.sessions.verify(&self.directory, caller, now)?;
+                let principal = self.sessions.verify(&self.directory, caller, now).await?;
                 bearer::check_origin(self, principal)
             }
         }

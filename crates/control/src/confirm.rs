@@ -108,7 +108,7 @@ pub(crate) async fn alert(
     let managers = message.managers.iter().map(u8::to_string).collect::<Vec<_>>().join(" ");
     let kind = message.kind.text();
     tracing::error!(kind, managers, "a gateway reports fragment managers");
-    if let Ok(who) = control.authenticate(caller) {
+    if let Ok(who) = control.authenticate(caller).await {
         let params =
             vec![Param::public("kind", kind), Param::public("fragment_managers", managers)];
         let draft = audit_draft(caller, &who, action::ALERT_MANAGERS, "", params);

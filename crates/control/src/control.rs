@@ -68,7 +68,7 @@ pub struct Parts {
     pub(crate) setup_token: Option<PathBuf>,
     /// How far what is below follows the store.
     pub(crate) followed: Followed,
-    pub(crate) directory: Directory,
+    pub(crate) directory: Arc<Directory>,
     pub(crate) sessions: Sessions,
     pub(crate) nonces: Nonces,
     /// Where proofs are remembered for all nodes; `None`: this one is alone, and `nonces` has them.
@@ -120,7 +120,7 @@ impl Control {
         Ok(Self(Arc::new(Parts {
             guard: LoginGuard::new(keys.decoy.clone(), guards, places, started),
             followed: Followed::new(mark),
-            directory: Directory::new(store.clone()),
+            directory: Arc::new(Directory::new(store.clone())),
             sessions: Sessions::new(keys.token, Revoked::new(revoked)),
             nonces: Nonces::default(),
             decoy_public: SigningKey::generate(&*rng)?.public(),

@@ -3,11 +3,13 @@
 //! One immutable [`AccountDirectory`] per account; requests take an `Arc` of it without a lock.
 //! When the store's change feed tells of a change of identities (`follow`), the account's directory
 //! is forgotten, and read again by the next request that needs it; others wait for that one instead
-//! of reading it, too. At most [`ACCOUNTS_MAX`] accounts are kept.
+//! of reading it, too ([`queue`]). At most [`ACCOUNTS_MAX`] accounts are kept.
 
+mod queue;
 mod rules;
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::ops::Bound;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,6 +26,7 @@ use keysherd_store::{Store, accounts, assocs, auth_methods, patiently, roles};
 use crate::control::Control;
 use crate::generations::Generations;
 use crate::session::Principal;
+use queue::{Queues, Reading};
 use rules::RuleSets;
 
 /// Accounts whose directory is kept in memory.
@@ -41,6 +44,7 @@ pub(crate) struct Directory {
     generations: Generations,
     /// One for each few accounts, held while one of them is read. Never across an await.
     turns: Box<[Mutex<()>]>,
+    queues: Arc<Queues>,
     versions: AtomicU64,
 }
 
@@ -52,11 +56,56 @@ impl Directory {
             accounts: ArcSwap::default(),
             generations: Generations::default(),
             turns: (0..TURNS).map(|_| Mutex::default()).collect(),
+            queues: Arc::default(),
             versions: AtomicU64::new(1),
         }
     }
 
-    /// The directory of an account; `None` when there is no such account.
+    /// The directory of an account; `None` when there is no such account. One reading answers all
+    /// who came before it began, also where the account changes again meanwhile.
+    ///
+    /// # Errors
+    /// Those of the store, when the account is not in memory; [`Fault::unavailable`] when too many
+    /// wait for it.
+    pub(crate) async fn ready(self: &Arc<Self>, id: AccountId) -> Result<Reading, Fault> {
+        if let Some(account) = self.kept(id) {
+            return Ok(Some(account));
+        }
+        let queue = self.queues.of(id);
+        let place = queue.enter()?;
+        let before = queue.begun.load(Ordering::SeqCst);
+        let mut last = Arc::clone(&queue.reading).lock_owned().await;
+        if queue.begun.load(Ordering::SeqCst) != before
+            && let Some(reading) = &*last
+        {
+            return Ok(reading.clone());
+        }
+        // What is in place follows the store.
+        if let Some(account) = self.kept(id) {
+            return Ok(Some(account));
+        }
+        queue.begun.fetch_add(1, Ordering::SeqCst);
+        self.queues.readings.fetch_add(1, Ordering::Relaxed);
+        *last = None;
+        let this = Arc::clone(self);
+        // It is finished also when nobody waits for it any more, and nobody reads beside it.
+        let read = move || {
+            let _place = place;
+            let reading = this.load(id)?;
+            *last = Some(reading.clone());
+            Ok(reading)
+        };
+        tokio::task::spawn_blocking(read).await.map_err(Fault::internal)?
+    }
+
+    /// Readings that were begun, and large rule sets that were compiled.
+    #[cfg(test)]
+    pub(crate) fn made(&self) -> (u64, u64) {
+        let count = |of: &AtomicU64| of.load(Ordering::Relaxed);
+        (count(&self.queues.readings), count(&self.queues.compiled))
+    }
+
+    /// As [`Self::ready`], for whom nobody waits: it is read by the caller's own thread.
     ///
     /// # Errors
     /// Those of the store, when the account is not in memory.
@@ -96,7 +145,8 @@ impl Directory {
         let ticket = self.generations.ticket(&id);
         let Some(content) = read(&self.store, id)? else { return Ok(None) };
         let version = self.versions.fetch_add(1, Ordering::Relaxed);
-        let account = Arc::new(AccountDirectory::new(version, content));
+        let queues = Arc::clone(&self.queues);
+        let account = Arc::new(AccountDirectory::new(version, content, queues));
         self.generations.keep(ticket, || self.put(id, &account));
         Ok(Some(account))
     }
@@ -122,16 +172,11 @@ impl Directory {
 }
 
 impl Control {
-    /// The directory of the bearer's account.
-    ///
-    /// # Errors
-    /// Those of the store, when it is not in memory.
-    pub(crate) fn directory_of(
-        &self,
-        principal: &Principal,
-    ) -> Result<Arc<AccountDirectory>, Fault> {
-        let account = self.directory.account(principal.account)?;
-        account.ok_or_else(|| Fault::internal("the account of a good token does not exist"))
+    /// The directory of the bearer's account: that in memory, or else the one that the bearer was
+    /// looked up in, which knows every change from before the request.
+    pub(crate) fn directory_of(&self, principal: &Principal) -> Arc<AccountDirectory> {
+        let kept = self.directory.kept(principal.account);
+        kept.unwrap_or_else(|| Arc::clone(&principal.directory))
     }
 }
 
@@ -157,10 +202,17 @@ pub(crate) struct AccountDirectory {
     assocs_by_method: HashMap<i64, Vec<Arc<Assoc>>>,
     assocs_by_role: HashMap<i64, Vec<Arc<Assoc>>>,
     rule_sets: RuleSets,
+    queues: Arc<Queues>,
+}
+
+impl fmt::Debug for AccountDirectory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AccountDirectory").field("version", &self.version).finish_non_exhaustive()
+    }
 }
 
 impl AccountDirectory {
-    fn new(version: u64, content: Content) -> Self {
+    fn new(version: u64, content: Content, queues: Arc<Queues>) -> Self {
         let mut directory = Self {
             version,
             account: Arc::new(content.account),
@@ -172,6 +224,7 @@ impl AccountDirectory {
             assocs_by_method: HashMap::new(),
             assocs_by_role: HashMap::new(),
             rule_sets: RuleSets::default(),
+            queues,
         };
         for method in content.methods.into_iter().map(Arc::new) {
             directory.methods_by_id.insert(method.id, Arc::clone(&method));
@@ -257,7 +310,40 @@ impl AccountDirectory {
         self.assocs_by_role.get(&role).map_or(&[], Vec::as_slice)
     }
 
-    /// The rules that bind the bearer of `claims` by this method.
+    /// The rules that bind the bearer of `claims` by this method. Many are compiled on a thread
+    /// that serves nobody, one set of an account at a time.
+    ///
+    /// # Errors
+    /// [`Fault::unavailable`] when too many wait for that.
+    pub(crate) async fn ready_rules(
+        self: &Arc<Self>,
+        method: i64,
+        claims: &Arc<SubClaims>,
+    ) -> Result<Arc<RuleSet>, Fault> {
+        if let Some(rules) = self.rule_sets.find(method, claims) {
+            return Ok(rules);
+        }
+        if rules::are_few(self, method) {
+            return Ok(self.rules(method, claims));
+        }
+        let queue = self.queues.of(self.account.id);
+        let place = queue.enter()?;
+        let turn = Arc::clone(&queue.compiling).lock_owned().await;
+        if let Some(rules) = self.rule_sets.find(method, claims) {
+            return Ok(rules);
+        }
+        let (this, claims) = (Arc::clone(self), Arc::clone(claims));
+        let compile = move || {
+            let _held = (place, turn);
+            let rules = this.rules(method, &claims);
+            this.queues.compiled.fetch_add(1, Ordering::Relaxed);
+            rules
+        };
+        tokio::task::spawn_blocking(compile).await.map_err(Fault::internal)
+    }
+
+    /// The rules that bind the bearer of `claims` by this method, compiled by the caller's thread
+    /// if need be.
     pub(crate) fn rules(&self, method: i64, claims: &SubClaims) -> Arc<RuleSet> {
         self.rule_sets.get(self, method, claims)
     }

@@ -44,7 +44,7 @@ pub(crate) async fn explain(
     let now = control.now();
     let draft = draft(caller, &principal, &message);
     let asked = check(&message).and_then(|()| {
-        let directory = control.directory_of(&principal)?;
+        let directory = control.directory_of(&principal);
         let about = whom(&directory, &principal, &message, now)?;
         Ok((directory, about))
     });

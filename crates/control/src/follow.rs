@@ -5,8 +5,9 @@
 //! ([`keysherd_store::changes`]); each request asks first for the newest change, which costs
 //! nothing with an embedded store and a shared question to the database otherwise.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::PoisonError;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use keysherd_base::{Fault, Timestamp};
 use keysherd_store::changes::{self, Change, Mark, Since, Touched};
@@ -21,14 +22,29 @@ const ROWS_MAX: usize = 10_000;
 /// How far memory has followed.
 pub(crate) struct Followed {
     at: std::sync::RwLock<Mark>,
-    /// Held while it follows.
-    turn: tokio::sync::Mutex<()>,
+    /// How often it was begun to follow.
+    begun: AtomicU64,
+    /// Held while it follows: the number of the last time that it was done.
+    turn: tokio::sync::Mutex<u64>,
 }
 
 impl Followed {
     /// Everything in memory was read at `mark` or later.
     pub(crate) fn new(mark: Mark) -> Self {
-        Self { at: std::sync::RwLock::new(mark), turn: tokio::sync::Mutex::default() }
+        let (begun, turn) = (AtomicU64::new(0), tokio::sync::Mutex::default());
+        Self { at: std::sync::RwLock::new(mark), begun, turn }
+    }
+
+    /// How often it was begun to follow, while nobody may do so until the second is dropped.
+    #[cfg(test)]
+    pub(crate) async fn hold(&self) -> (u64, tokio::sync::MutexGuard<'_, u64>) {
+        let turn = self.turn.lock().await;
+        (self.begun(), turn)
+    }
+
+    /// How often it was begun to follow.
+    pub(crate) fn begun(&self) -> u64 {
+        self.begun.load(Ordering::SeqCst)
     }
 
     /// Goes to a place that is in no history; gives the one it was at.
@@ -54,11 +70,17 @@ impl Control {
     /// # Errors
     /// Those of the store: what is in memory must not be used then.
     pub(crate) async fn catch_up(&self) -> Result<(), Fault> {
+        let before = self.followed.begun();
         let newest = self.store.newest_change().await?;
         if self.followed.at() == newest {
             return Ok(());
         }
-        let _turn = self.followed.turn.lock().await;
+        let mut done = self.followed.turn.lock().await;
+        // What was begun after this request came has seen all that it has to.
+        if *done > before {
+            return Ok(());
+        }
+        let turn = self.followed.begun.fetch_add(1, Ordering::SeqCst) + 1;
         let (at, now) = (self.followed.at(), self.now());
         let (newest, since, logins) = self.store.read(|reader| {
             let (newest, since) = changes::since(reader, at, None, ROWS_MAX)?;
@@ -72,15 +94,18 @@ impl Control {
             Since::Changes(changes) => {
                 changes.into_iter().for_each(|change| self.forget(change));
                 for Logins { subject, row, places } in logins {
-                    self.guard.follow(subject, row, &places);
+                    self.guard.follow(subject, row, &places, now);
                 }
             }
             Since::Forget => {
                 tracing::info!(?at, ?newest, "everything in memory is read again");
-                return self.forget_all(now);
+                self.forget_all(now)?;
+                *done = turn;
+                return Ok(());
             }
         }
         self.followed.advance(newest);
+        *done = turn;
         Ok(())
     }
 
@@ -130,10 +155,18 @@ fn logins_of(reader: &Reader, changes: &[Change]) -> Result<Vec<Logins>, Fault> 
         Touched::Logins { subject } => Some(subject),
         _ => None,
     });
-    let subjects: BTreeSet<_> = subjects.collect();
-    let logins = subjects.into_iter().map(|subject| {
-        let row = login_guards::guard(reader, &subject)?;
-        Ok(Logins { subject, row, places: login_guards::places(reader, &subject)? })
+    let subjects: Vec<[u8; 32]> = subjects.collect::<BTreeSet<_>>().into_iter().collect();
+    // Strangers can make them many: each of a flood of wrong logins is one.
+    let (guards, of_places) = login_guards::of_all(reader, &subjects)?;
+    let mut guards: BTreeMap<_, _> = guards.into_iter().map(|row| (row.subject, row)).collect();
+    let mut places: BTreeMap<[u8; 32], Vec<PlaceRow>> = BTreeMap::new();
+    for row in of_places {
+        places.entry(row.subject).or_default().push(row);
+    }
+    let logins = subjects.into_iter().map(|subject| Logins {
+        subject,
+        row: guards.remove(&subject),
+        places: places.remove(&subject).unwrap_or_default(),
     });
-    logins.collect()
+    Ok(logins.collect())
 }

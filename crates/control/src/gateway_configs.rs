@@ -65,7 +65,7 @@ pub(crate) async fn keep(
         let param = message.path.map(|path| Param::public("name", path.to_string()));
         return refused(control, caller, &principal, param, Err(fault)).await;
     }
-    let directory = control.directory_of(&principal)?;
+    let directory = control.directory_of(&principal);
     let method = message.path.and_then(|path| directory.method(&path).cloned());
     let access_id = method.map(|method| method.access_id.clone());
     Ok(KeepBeginReply { account: principal.account, access_id })

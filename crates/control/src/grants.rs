@@ -16,6 +16,7 @@ mod tests;
 pub(crate) use read::entry_of;
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use keysherd_audit::{Draft, Failure, Param, action};
 use keysherd_base::limits::LIST_LEN_MAX;
@@ -24,6 +25,7 @@ use keysherd_plane::Caller;
 use keysherd_plane::grants::{
     Grant, GrantReply, GrantedTo, ItemRef, Keeping, Outcome, VersionWish, Wish,
 };
+use tokio::time::{Instant, timeout_at};
 
 use crate::audit::{audit_draft, draft_of};
 use crate::authorize::log_unrecorded;
@@ -31,10 +33,13 @@ use crate::control::Control;
 use crate::gateways::GatewayIdentity;
 use crate::items::describe::ref_param;
 use crate::permits::PermitBatch;
-use crate::session::Rejection;
+use crate::session::{Principal, Rejection};
 
 /// What the audit log says of reads that nobody waited for.
 const AHEAD: &str = "gateway/ahead";
+/// How long the wishes of one message wait together for accounts that have to be read. What was
+/// begun by then is finished, for the next message.
+const TOGETHER_MAX: Duration = Duration::from_secs(1);
 /// Wishes of one message.
 const WISHES_MAX: usize = LIST_LEN_MAX;
 /// Items that are looked up between two awaits. A message that names more of them is decided on a
@@ -85,12 +90,16 @@ pub(crate) async fn grant(
             message.wishes.len()
         )));
     }
+    // Before anything is looked at: what is decided knows every change up to this one.
+    let newest = control.changes.newest();
+    let whos = callers(control, &message).await;
+    let asked = Asked { message, newest, whos };
     let Batch { outcomes, mut permits, mut records, must_wait, .. } =
-        if items_named(&message) <= ITEMS_INLINE {
-            decide(control, gateway, message)
+        if items_named(&asked.message) <= ITEMS_INLINE {
+            decide(control, gateway, asked)
         } else {
             let (control, gateway) = (control.clone(), *gateway);
-            tokio::task::spawn_blocking(move || decide(&control, &gateway, message))
+            tokio::task::spawn_blocking(move || decide(&control, &gateway, asked))
                 .await
                 .map_err(Fault::internal)?
         };
@@ -105,6 +114,28 @@ pub(crate) async fn grant(
     };
     let permits = permits.sign(control, gateway, &seqs)?;
     Ok(GrantReply { outcomes, permits })
+}
+
+/// Who the callers of a message are, by wish. They may be of many accounts, of which one that takes
+/// long to read must not keep the others waiting.
+async fn callers(control: &Control, message: &Grant) -> Vec<Result<Principal, Box<Rejection>>> {
+    let mut whos = Vec::with_capacity(message.wishes.len());
+    let deadline = Instant::now() + TOGETHER_MAX;
+    for (caller, _) in &message.wishes {
+        let who = control.authenticate(caller);
+        whos.push(match message.wishes.len() {
+            1 => who.await,
+            // What is in memory is there also after the deadline.
+            _ => timeout_at(deadline, who).await.unwrap_or_else(|_| Err(too_late())),
+        });
+    }
+    whos
+}
+
+fn too_late() -> Box<Rejection> {
+    let text = "the roles and auth methods of the account are being read, which takes long as \
+                there are so many; try again";
+    Box::new(Rejection { bearer: None, expires: None, fault: Fault::unavailable(text) })
 }
 
 /// Records what explains permits to write, without waiting: the record of the write itself is
@@ -126,13 +157,22 @@ fn items_named(message: &Grant) -> usize {
     items.sum()
 }
 
-fn decide(control: &Control, gateway: &GatewayIdentity, message: Grant) -> Batch {
+/// A message, and who its callers are.
+struct Asked {
+    message: Grant,
+    /// The last change before anything was looked at.
+    newest: u64,
+    /// By wish.
+    whos: Vec<Result<Principal, Box<Rejection>>>,
+}
+
+fn decide(control: &Control, gateway: &GatewayIdentity, asked: Asked) -> Batch {
+    let Asked { message, newest, whos } = asked;
     let mut batch = Batch {
         at: *gateway,
         now: control.now(),
         with_permit: message.with_permit,
-        // Before anything is looked at: what is decided knows every change up to this one.
-        keep: (message.keep != Keeping::No).then(|| (*gateway, control.changes.newest())),
+        keep: (message.keep != Keeping::No).then_some((*gateway, newest)),
         ahead: message.keep == Keeping::Ahead,
         permits: PermitBatch::default(),
         bytes: 0,
@@ -140,8 +180,8 @@ fn decide(control: &Control, gateway: &GatewayIdentity, message: Grant) -> Batch
         must_wait: false,
         outcomes: Vec::with_capacity(message.wishes.len()),
     };
-    for (caller, wish) in message.wishes {
-        let outcome = batch.decide(control, &caller, wish);
+    for ((caller, wish), who) in message.wishes.into_iter().zip(whos) {
+        let outcome = batch.decide(control, &caller, wish, who);
         batch.outcomes.push(outcome);
     }
     batch
@@ -167,8 +207,14 @@ struct Batch {
 }
 
 impl Batch {
-    fn decide(&mut self, control: &Control, caller: &Caller, wish: Wish) -> Outcome {
-        let who = match control.authenticate(caller) {
+    fn decide(
+        &mut self,
+        control: &Control,
+        caller: &Caller,
+        wish: Wish,
+        who: Result<Principal, Box<Rejection>>,
+    ) -> Outcome {
+        let who = match who {
             Ok(who) => who,
             Err(rejection) => return Err(self.rejected(caller, *rejection)),
         };

@@ -47,7 +47,7 @@ fn plan_create(
 ) -> Result<impl FnOnce(&Tx) -> Result<Group, Fault> + use<>, Fault> {
     who.require_admin()?;
     let GroupCreate { path, alias, description, members } = message;
-    let directory = control.directory_of(who)?;
+    let directory = control.directory_of(who);
     let now = control.now();
     let id = Uid::random(&*control.rng)?.to_string();
     let group = checked(
@@ -90,7 +90,7 @@ pub(crate) async fn update(
     params.extend(members.map(|members| Param::public("members", members_param(members))));
     let draft = audit_draft(caller, &who, action::UPDATE_GROUP, "", params);
     let now = control.now();
-    let plan = who.require_admin().and_then(|()| control.directory_of(&who)).map(|directory| {
+    let plan = who.require_admin().map(|()| control.directory_of(&who)).map(|directory| {
         let account = who.account;
         move |tx: &Tx| {
             let GroupUpdate { path, new_path, alias, description, members } = message;

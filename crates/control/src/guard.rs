@@ -224,8 +224,20 @@ impl LoginGuard {
     }
 
     /// Takes over what the store has of a subject by now.
-    pub(crate) fn follow(&self, subject: [u8; 32], row: Option<GuardRow>, places: &[PlaceRow]) {
-        self.people.follow(subject, row, places);
+    pub(crate) fn follow(
+        &self,
+        subject: [u8; 32],
+        row: Option<GuardRow>,
+        places: &[PlaceRow],
+        now: Timestamp,
+    ) {
+        self.people.follow(subject, row, places, now);
+    }
+
+    /// Whether no login under this subject would be tried.
+    #[cfg(test)]
+    pub(crate) fn is_locked(&self, subject: [u8; 32], now: Timestamp) -> bool {
+        self.people.reserve(subject, now).is_err()
     }
 
     /// Forgets everything, for what the store has by now.

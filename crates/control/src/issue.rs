@@ -26,7 +26,7 @@ pub(crate) async fn issue(
     identity: Identity,
     now: Timestamp,
 ) -> Result<LoginReply, Fault> {
-    let account = control.directory.account(method.account)?;
+    let account = control.directory.ready(method.account).await?;
     let account = account.ok_or_else(|| Fault::internal("an auth method without its account"))?;
     let mut draft = draft_of(caller, method.account, Some(method), action::AUTHENTICATE);
     draft.unique_id = identity.unique_id.as_str().into();

@@ -49,7 +49,7 @@ pub(crate) async fn password_params(
     if let Some(account) = message.account {
         methods.retain(|method| method.account == account);
     }
-    let own = control.authenticate(caller).ok().map(|principal| principal.method.id);
+    let own = control.authenticate(caller).await.ok().map(|principal| principal.method.id);
     let method = methods.iter().find(|method| Some(method.id) == own).or(methods.first());
     Ok(method.and_then(|method| params_of(&method.detail)).unwrap_or(made_up))
 }

@@ -66,7 +66,7 @@ fn check(message: &RolesMerge) -> Result<(), Fault> {
 
 /// Roles of one rule with the same bearers.
 fn found(control: &Control, who: &Principal, now: Timestamp) -> Result<RolesMergeReply, Fault> {
-    let directory = control.directory_of(who)?;
+    let directory = control.directory_of(who);
     let mut alike: BTreeMap<Vec<Condition>, Vec<Role>> = BTreeMap::new();
     for role in directory.roles_after(None).filter(|role| is_single_path(role)) {
         let conditions = conditions(directory.assocs_of_role(role.id).iter().map(|a| &**a));

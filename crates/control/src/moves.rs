@@ -66,7 +66,7 @@ fn plan(
     target: FolderPath,
 ) -> Result<impl FnOnce(&Tx) -> Result<ObjectsMoveReply, Fault> + use<>, Fault> {
     let now = control.now();
-    let directory = control.directory_of(principal)?;
+    let directory = control.directory_of(principal);
     let moved = moved(&directory, principal, which, &source)?;
     if moved.is_empty() {
         return nothing_there(principal, which, &source, now);

@@ -30,7 +30,7 @@ pub(crate) async fn note(
         return success(control, caller, about.collect()).await;
     };
     let detail = about.chain([Param::public("error", message.detail.clone())]).collect();
-    let draft = match control.authenticate(caller) {
+    let draft = match control.authenticate(caller).await {
         Ok(principal) => audit_draft(caller, &principal, action::REFUSED_REQUEST, "", detail),
         Err(rejection) => match rejection.bearer {
             Some((account, method)) => Draft {

@@ -46,7 +46,7 @@ fn plan_set(
     let found = find_to_change(control, principal, &message.role, now)?;
     let rule = checked_rule(message.rule, now)?;
     principal.may_give(&rule, now)?;
-    if control.directory_of(principal)?.rules_len() >= RULES_PER_ACCOUNT_MAX {
+    if control.directory_of(principal).rules_len() >= RULES_PER_ACCOUNT_MAX {
         return Err(Fault::forbidden(format!(
             "the account has {RULES_PER_ACCOUNT_MAX} rules, which is the most; delete some"
         )));

@@ -157,7 +157,8 @@ pub(crate) async fn enroll(
         proven_person(control, caller, PURPOSE_SECOND_FACTOR, subject, &proof).await?;
     let kept = control.keep_cleared(attempt.good(control.now()));
     let draft = draft_of(caller, method.account, Some(&method), action::ENROLL_SECOND_FACTOR);
-    let plan = plan_enroll(control, caller, &method);
+    let admitted = admitted(control, caller, &method).await;
+    let plan = admitted.and_then(|()| plan_enroll(control, &method));
     let reply = control.change(draft, plan).await?;
     kept.await?;
     Ok(reply)
@@ -165,10 +166,8 @@ pub(crate) async fn enroll(
 
 fn plan_enroll(
     control: &Control,
-    caller: &Caller,
     method: &AuthMethod,
 ) -> Result<impl FnOnce(&Tx) -> Result<FactorEnrollReply, Fault> + use<>, Fault> {
-    admitted(control, caller, method)?;
     let seed = totp::new_seed(&*control.rng)?;
     let context = context(method);
     let row = SecondFactorRow {
@@ -213,7 +212,7 @@ pub(crate) async fn confirm(
     let found = match row {
         None => Err(Fault::bad_request("there is no seed to confirm; begin with mfa-enroll")),
         Some(row) if row.confirmed => Err(Fault::conflict("the second factor is in force")),
-        Some(row) => admitted(control, caller, &method).map(|()| row),
+        Some(row) => admitted(control, caller, &method).await.map(|()| row),
     };
     let row = match found {
         Ok(row) => row,
@@ -261,7 +260,7 @@ pub(crate) async fn remove(
     let attempt = control.demand_factor(caller, attempt, &method, Some(&otp)).await?;
     let kept = control.keep_cleared(attempt.good(control.now()));
     let draft = draft_of(caller, method.account, Some(&method), action::REMOVE_SECOND_FACTOR);
-    let plan = admitted(control, caller, &method).map(|()| {
+    let plan = admitted(control, caller, &method).await.map(|()| {
         move |tx: &Tx| {
             second_factors::remove(tx, method.id)?;
             set(tx, &method, |factor| match factor {
@@ -302,8 +301,8 @@ fn set(
 }
 
 /// Account and method admit this client now.
-fn admitted(control: &Control, caller: &Caller, method: &AuthMethod) -> Result<(), Fault> {
-    let account = control.directory.account(method.account)?;
+async fn admitted(control: &Control, caller: &Caller, method: &AuthMethod) -> Result<(), Fault> {
+    let account = control.directory.ready(method.account).await?;
     let account = account.ok_or_else(|| Fault::internal("an auth method without its account"))?;
     admits(&account.account, method, &caller.client, control.now())
 }

@@ -60,6 +60,8 @@ pub struct Principal {
     pub token_sha256: [u8; 32],
     /// Whether this is the account's owner, who may do everything.
     pub owner: bool,
+    /// What the bearer was looked up in.
+    pub(crate) directory: Arc<AccountDirectory>,
     /// The universal-identity token that this is, or that it was exchanged for.
     pub uid: Option<UidOrigin>,
 }
@@ -147,9 +149,9 @@ impl Sessions {
     ///
     /// # Errors
     /// [`Rejection`] otherwise. A store that cannot be read is a rejection too, with its own fault.
-    pub(crate) fn verify(
+    pub(crate) async fn verify(
         &self,
-        directory: &Directory,
+        directory: &Arc<Directory>,
         caller: &Caller,
         now: Timestamp,
     ) -> Result<Principal, Box<Rejection>> {
@@ -166,7 +168,8 @@ impl Sessions {
             None => Arc::new(self.open(token)?),
         };
         let account = directory
-            .account(body.account)
+            .ready(body.account)
+            .await
             .map_err(|fault| rejected(&body, None, fault))?
             .ok_or_else(|| unknown("the token's account does not exist; log in again"))?;
         let method = account.method_by_id(body.method);
@@ -179,7 +182,18 @@ impl Sessions {
             .and_then(|()| admits(&account.account, method, &caller.client, now))
             .map_err(|fault| rejected(&body, Some(method), fault))?;
         let known = known.filter(|known| known.directory == account.version);
-        Ok(self.principal(&account, method, hash, body, known))
+        let known = known.and_then(|known| known.rules.upgrade().map(|rules| (known, rules)));
+        let (verified, rules) = match known {
+            Some(known) => known,
+            None => {
+                let worked_out = work_out(&account, method, Arc::clone(&body)).await;
+                let (verified, rules) =
+                    worked_out.map_err(|fault| rejected(&body, Some(method), fault))?;
+                self.verified.insert(hash, Arc::clone(&verified));
+                (verified, rules)
+            }
+        };
+        Ok(assemble(&account, method, hash, verified, rules))
     }
 
     fn open(&self, token: &str) -> Result<TokenBody, Box<Rejection>> {
@@ -200,40 +214,23 @@ impl Sessions {
         Ok(())
     }
 
-    fn principal(
-        &self,
-        account: &AccountDirectory,
-        method: &Arc<AuthMethod>,
-        hash: [u8; 32],
-        body: Arc<TokenBody>,
-        known: Option<Arc<Verified>>,
-    ) -> Principal {
-        let rules = known.as_ref().and_then(|known| known.rules.upgrade());
-        let (verified, rules) = match (known, rules) {
-            (Some(known), Some(rules)) => (known, rules),
-            _ => {
-                let (verified, rules) = work_out(account, method, body);
-                self.verified.insert(hash, Arc::clone(&verified));
-                (verified, rules)
-            }
-        };
-        assemble(account, method, hash, verified, rules)
-    }
-
     /// The bearer of a token that says `body` and was checked elsewhere. Nothing is kept.
-    pub(crate) fn principal_of(
-        account: &AccountDirectory,
+    ///
+    /// # Errors
+    /// Those of [`AccountDirectory::ready_rules`].
+    pub(crate) async fn principal_of(
+        account: &Arc<AccountDirectory>,
         method: &Arc<AuthMethod>,
         hash: [u8; 32],
         body: TokenBody,
-    ) -> Principal {
-        let (verified, rules) = work_out(account, method, Arc::new(body));
-        assemble(account, method, hash, verified, rules)
+    ) -> Result<Principal, Fault> {
+        let (verified, rules) = work_out(account, method, Arc::new(body)).await?;
+        Ok(assemble(account, method, hash, verified, rules))
     }
 }
 
 fn assemble(
-    account: &AccountDirectory,
+    account: &Arc<AccountDirectory>,
     method: &Arc<AuthMethod>,
     hash: [u8; 32],
     verified: Arc<Verified>,
@@ -252,17 +249,18 @@ fn assemble(
         token_id: verified.body.id,
         token_sha256: hash,
         owner: account.is_owner(method),
+        directory: Arc::clone(account),
         uid: None,
     }
 }
 
-fn work_out(
-    account: &AccountDirectory,
+async fn work_out(
+    account: &Arc<AccountDirectory>,
     method: &AuthMethod,
     body: Arc<TokenBody>,
-) -> (Arc<Verified>, Arc<RuleSet>) {
+) -> Result<(Arc<Verified>, Arc<RuleSet>), Fault> {
     let claims = Arc::new(body.all_claims());
-    let rules = account.rules(method.id, &claims);
+    let rules = account.ready_rules(method.id, &claims).await?;
     let verified = Verified {
         directory: account.version,
         unique_id: body.unique_id.as_str().into(),
@@ -271,7 +269,7 @@ fn work_out(
         claims,
         body,
     };
-    (Arc::new(verified), rules)
+    Ok((Arc::new(verified), rules))
 }
 
 fn audited(method: &AuthMethod, claims: &SubClaims) -> BTreeMap<String, Vec<String>> {

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod assocs;
+mod crowded;
 mod directory;
 mod entering;
 mod escalation;

@@ -329,6 +329,7 @@ impl ReadCache {
     /// and nothing has ended in the meantime.
     pub(crate) async fn note(&self, caller: &Caller, kept: &Kept, ground: Ground) -> bool {
         let entry = Entry {
+            account: kept.account(),
             receipt: kept.receipt.clone(),
             at: caller.received,
             request: caller.request,

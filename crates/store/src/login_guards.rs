@@ -5,7 +5,7 @@
 use keysherd_base::{AccountId, Fault, Timestamp};
 
 use crate::changes::{self, Touched};
-use crate::query::{Query, Row, Tx, all, first, run};
+use crate::query::{Arg, Query, Row, Tx, all, first, run};
 
 const PUT: &str = "INSERT INTO login_guards (subject, failures, locked_until, last_failure) \
                    VALUES (?1, ?2, ?3, ?4) ON CONFLICT (subject) DO UPDATE SET \
@@ -15,11 +15,25 @@ const REMOVE: &str = "DELETE FROM login_guards WHERE subject = ?1";
 const ALL: &str = "SELECT subject, failures, locked_until, last_failure FROM login_guards";
 const ONE: &str = "SELECT subject, failures, locked_until, last_failure FROM login_guards \
                    WHERE subject = ?1";
+/// Subjects that are asked for at once.
+const AT_ONCE: usize = 64;
+const SOME: &str = "SELECT subject, failures, locked_until, last_failure FROM login_guards \
+                    WHERE subject IN (\
+                    ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, \
+                    ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, \
+                    ?33, ?34, ?35, ?36, ?37, ?38, ?39, ?40, ?41, ?42, ?43, ?44, ?45, ?46, ?47, \
+                    ?48, ?49, ?50, ?51, ?52, ?53, ?54, ?55, ?56, ?57, ?58, ?59, ?60, ?61, ?62, \
+                    ?63, ?64)";
+const SOME_PLACES: &str = "SELECT subject, place, seen FROM login_places WHERE subject IN (\
+                    ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, \
+                    ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, \
+                    ?33, ?34, ?35, ?36, ?37, ?38, ?39, ?40, ?41, ?42, ?43, ?44, ?45, ?46, ?47, \
+                    ?48, ?49, ?50, ?51, ?52, ?53, ?54, ?55, ?56, ?57, ?58, ?59, ?60, ?61, ?62, \
+                    ?63, ?64)";
 const FORGET: &str = "DELETE FROM login_guards WHERE last_failure < ?1 AND locked_until < ?2";
 const PUT_PLACE: &str = "INSERT INTO login_places (subject, place, seen) VALUES (?1, ?2, ?3) \
                          ON CONFLICT (subject, place) DO UPDATE SET seen = excluded.seen";
 const REMOVE_PLACE: &str = "DELETE FROM login_places WHERE subject = ?1 AND place = ?2";
-const PLACES: &str = "SELECT subject, place, seen FROM login_places WHERE subject = ?1";
 const ALL_PLACES: &str = "SELECT subject, place, seen FROM login_places";
 const SURPLUS: &str = "DELETE FROM login_guards WHERE subject IN (SELECT subject FROM login_guards \
                        ORDER BY failures DESC, last_failure DESC LIMIT 1000000000 OFFSET ?1)";
@@ -115,12 +129,23 @@ pub fn guard(q: &dyn Query, subject: &[u8; 32]) -> Result<Option<GuardRow>, Faul
     first(q, ONE, &[subject.as_slice().into()], guard_of)
 }
 
-/// The places of a person.
+/// The wrong logins under these subjects, and their places: two questions for each 64 of them.
 ///
 /// # Errors
 /// Only when the store is broken.
-pub fn places(q: &dyn Query, subject: &[u8; 32]) -> Result<Vec<PlaceRow>, Fault> {
-    all(q, PLACES, &[subject.as_slice().into()], place_of)
+pub fn of_all(
+    q: &dyn Query,
+    subjects: &[[u8; 32]],
+) -> Result<(Vec<GuardRow>, Vec<PlaceRow>), Fault> {
+    let (mut guards, mut places) = (Vec::new(), Vec::new());
+    for some in subjects.chunks(AT_ONCE) {
+        // The statement has room for so many: the last one is asked for again.
+        let padded = some.iter().chain(some.last().into_iter().cycle()).take(AT_ONCE);
+        let args: Vec<Arg<'_>> = padded.map(|subject| subject.as_slice().into()).collect();
+        guards.append(&mut all(q, SOME, &args, guard_of)?);
+        places.append(&mut all(q, SOME_PLACES, &args, place_of)?);
+    }
+    Ok((guards, places))
 }
 
 fn guard_of(row: &Row<'_>) -> Result<GuardRow, Fault> {

@@ -70,7 +70,7 @@ async fn unused(
         )));
     }
     control.store.index_audit(CATCH_UP_MAX).await;
-    let directory = control.directory_of(who)?;
+    let directory = control.directory_of(who);
     let mut look = Look { control, who, directory: &directory, since: message.since, searches: 0 };
     let mut reply = UnusedRightsReply { rules: Vec::new(), next: None };
     let (from, first) = message.after.unwrap_or_default();

@@ -47,7 +47,7 @@ fn find(
     message: &MethodsDelete,
     now: Timestamp,
 ) -> Result<Vec<Arc<AuthMethod>>, Fault> {
-    let directory = control.directory_of(principal)?;
+    let directory = control.directory_of(principal);
     let all = directory.methods_after(None);
     let methods = principal.deletable_below(KIND, &message.folder, all, |it| &it.path, now)?;
     methods.iter().try_for_each(|method| keep_owner(principal, method))?;

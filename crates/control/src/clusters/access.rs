@@ -295,7 +295,7 @@ fn admitted(
     who: &Principal,
 ) -> Result<Arc<AccountDirectory>, Fault> {
     control.may_configure(gateway, who, GatewayPermission::Admin)?;
-    control.directory_of(who)
+    Ok(control.directory_of(who))
 }
 
 pub(super) fn kind_of(directory: &AccountDirectory, access_id: &AccessId) -> Result<String, Fault> {

@@ -5,7 +5,7 @@
 //! method looks at them, so a method whose roles name no claim has one rule set for everybody.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use keysherd_base::ItemPath;
 use keysherd_domain::claims::SubClaims;
@@ -21,6 +21,8 @@ use super::AccountDirectory;
 
 /// Rules in all kept rule sets of an account together; a compiled rule takes some hundred bytes.
 const RULES_KEPT_MAX: u64 = 200_000;
+/// Rules that are compiled at once by the thread that needs them: a millisecond or two.
+const RULES_FEW: usize = 1_000;
 /// Rule sets the cache is laid out for.
 const RULE_SETS_EXPECTED: usize = 1_024;
 
@@ -33,6 +35,8 @@ type ClaimNames = Arc<BTreeSet<Box<str>>>;
 /// The compiled rule sets.
 pub(super) struct RuleSets {
     sets: Cache<Key, Arc<RuleSet>, ByRules>,
+    /// The last one that was too large for them: it would be compiled for each request.
+    large: Mutex<Option<(Key, Arc<RuleSet>)>>,
     /// The claims that matter, by method.
     names: Mutex<HashMap<i64, ClaimNames>>,
 }
@@ -56,7 +60,7 @@ impl Default for RuleSets {
             .build()
             .expect("invariant: the three sizes a cache needs are given");
         let sets = Cache::with_options(options, ByRules, Default::default(), Default::default());
-        Self { sets, names: Mutex::default() }
+        Self { sets, large: Mutex::default(), names: Mutex::default() }
     }
 }
 
@@ -68,27 +72,59 @@ impl RuleSets {
         method: i64,
         claims: &SubClaims,
     ) -> Arc<RuleSet> {
-        let names = self.names(directory, method);
-        let mattering = claims.0.iter().filter(|(name, _)| names.contains(name.as_str()));
-        let mattering = mattering.map(|(name, values)| (name.clone(), values.clone())).collect();
-        let key = (method, mattering);
-        if let Some(set) = self.sets.get(&key) {
+        let key = key(method, &self.names(directory, method), claims);
+        if let Some(set) = self.kept(&key) {
             return set;
         }
         let set = Arc::new(compile(directory, method, claims));
-        self.sets.insert(key, Arc::clone(&set));
+        self.sets.insert(key.clone(), Arc::clone(&set));
+        if self.sets.get(&key).is_none() {
+            *self.large() = Some((key, Arc::clone(&set)));
+        }
         set
     }
 
+    /// The same, if it was compiled before.
+    pub(super) fn find(&self, method: i64, claims: &SubClaims) -> Option<Arc<RuleSet>> {
+        self.kept(&key(method, &*self.known_names(method)?, claims))
+    }
+
+    fn kept(&self, key: &Key) -> Option<Arc<RuleSet>> {
+        let kept = self.sets.get(key);
+        kept.or_else(|| {
+            let large = self.large();
+            large.as_ref().filter(|(of, _)| of == key).map(|(_, set)| Arc::clone(set))
+        })
+    }
+
+    fn large(&self) -> MutexGuard<'_, Option<(Key, Arc<RuleSet>)>> {
+        self.large.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn known_names(&self, method: i64) -> Option<ClaimNames> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner).get(&method).cloned()
+    }
+
     fn names(&self, directory: &AccountDirectory, method: i64) -> ClaimNames {
-        let known = self.names.lock().unwrap_or_else(PoisonError::into_inner).get(&method).cloned();
-        known.unwrap_or_else(|| {
+        self.known_names(method).unwrap_or_else(|| {
             let names = Arc::new(claims_that_matter(directory, method));
             let mut known = self.names.lock().unwrap_or_else(PoisonError::into_inner);
             known.insert(method, Arc::clone(&names));
             names
         })
     }
+}
+
+/// The claims that tell the bearer's rules from those of others by the method.
+fn key(method: i64, names: &BTreeSet<Box<str>>, claims: &SubClaims) -> Key {
+    let mattering = claims.0.iter().filter(|(name, _)| names.contains(name.as_str()));
+    (method, mattering.map(|(name, values)| (name.clone(), values.clone())).collect())
+}
+
+/// Whether rules by the method are compiled in no time.
+pub(super) fn are_few(directory: &AccountDirectory, method: i64) -> bool {
+    let rules = roles(directory, method).map(|(_, role)| 1 + role.rules.len());
+    rules.sum::<usize>() <= RULES_FEW
 }
 
 /// The roles of the method's associations, with each whether templates follow letter case.

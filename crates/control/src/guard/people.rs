@@ -83,8 +83,18 @@ impl People {
     }
 
     /// Takes over what the store has of a subject by now.
-    pub(super) fn follow(&self, subject: Subject, row: Option<GuardRow>, places: &[PlaceRow]) {
+    pub(super) fn follow(
+        &self,
+        subject: Subject,
+        row: Option<GuardRow>,
+        places: &[PlaceRow],
+        now: Timestamp,
+    ) {
         let mut state = self.state();
+        if row.is_some() {
+            // Wrong logins at other nodes are of made-up names as well.
+            state.make_room(&subject, now);
+        }
         let known = state.subjects.get(&subject).copied().unwrap_or_default();
         match row {
             // What memory has beyond it is on its way to the store.
@@ -232,6 +242,7 @@ impl State {
             state.places.entry(row.subject).or_default().push((row.place, row.seen));
         }
         state.forget(now);
+        state.keep_most(SUBJECTS_MAX);
         state
     }
 
@@ -280,7 +291,11 @@ impl State {
         }
         self.forget(now);
         // A tenth at a time, so that this is not done for each of a flood.
-        let wanted = SUBJECTS_MAX - SUBJECTS_MAX / 10;
+        self.keep_most(SUBJECTS_MAX - SUBJECTS_MAX / 10);
+    }
+
+    /// Forgets those with the fewest wrong logins beyond `wanted`.
+    fn keep_most(&mut self, wanted: usize) {
         for fewest in 0..=u32::MAX {
             if self.subjects.len() <= wanted {
                 return;

@@ -191,6 +191,15 @@ fn what_is_remembered_is_bounded_and_locks_are_the_last_to_go() {
         guard.admit(who, from, false, NOW).ok().unwrap().wrong(NOW);
     }
     assert!(guard.people.len() <= 100_000);
+    // Nor those that other nodes count.
+    for number in 0..300_000_u32 {
+        let mut subject = [7; 32];
+        subject[..4].copy_from_slice(&number.to_be_bytes());
+        let (failures, last_failure) = (1, NOW);
+        let row = GuardRow { subject, failures, locked_until: NOW, last_failure };
+        guard.follow(subject, Some(row), &[], NOW);
+        assert!(guard.people.len() <= 100_000);
+    }
     assert!(guard.admit(ALICE, address("203.0.113.5"), false, NOW).is_err());
 }
 

@@ -47,7 +47,7 @@ fn find(
     message: &RolesDelete,
     now: Timestamp,
 ) -> Result<Vec<Arc<Role>>, Fault> {
-    let directory = control.directory_of(principal)?;
+    let directory = control.directory_of(principal);
     let all = directory.roles_after(None);
     let roles = principal.deletable_below(KIND, &message.folder, all, |role| &role.path, now)?;
     roles.iter().try_for_each(|role| keep_admin_role(role))?;

@@ -20,8 +20,8 @@ async fn rules_from(world: &World, login: &(LoginSubject, Login), address: &str)
     caller.client = client(address, "sdk");
     let token = world.ask_as(caller.clone(), login.1.clone()).await.unwrap().token;
     caller.token = Some(token.as_str().into());
-    let first = world.control.authenticate(&caller).unwrap().rules;
-    let again = world.control.authenticate(&caller).unwrap().rules;
+    let first = world.control.authenticate(&caller).await.unwrap().rules;
+    let again = world.control.authenticate(&caller).await.unwrap().rules;
     assert!(Arc::ptr_eq(&first, &again));
     first
 }

@@ -10,10 +10,12 @@ use keysherd_domain::role::RuleKind;
 use keysherd_plane::auth::{Login, LoginSubject, PURPOSE_LOGIN, RevokeToken};
 use keysherd_plane::items::{ItemStateSet, ItemUpdate, ItemUpdateParts};
 use keysherd_plane::roles::{RoleDelete, RuleDelete, RuleSet};
+use keysherd_store::Tx;
 use keysherd_store::changes::Mark;
+use keysherd_store::login_guards::add_wrong;
 
 use crate::ControlKeys;
-use crate::guard::people::FREE_TRIES;
+use crate::guard::people::{COUNTING, FREE_TRIES};
 use crate::testing::{GATEWAY, OWNER_EMAIL, World, item, kind, rule};
 
 #[tokio::test]
@@ -100,6 +102,53 @@ async fn who_lost_their_place_in_the_feed_reads_everything_again() {
     world.ask(&world.admin, RoleDelete { path: item("/roles/reader") }).await.unwrap();
     swap(&mut world.control, &mut other);
     assert_eq!(kind(world.newest(&token, "/a/b").await), FaultKind::Unauthorized);
+}
+
+/// Whoever waits while the feed is followed does not follow it once more.
+#[tokio::test]
+async fn requests_that_wait_for_one_change_follow_it_together() {
+    let mut world = World::new().await;
+    let mut other = world.another_node();
+    world.secrets(&["/a/b"]).await;
+    world.put(&world.admin, "/a/b", Some(true)).await.unwrap();
+    swap(&mut world.control, &mut other);
+    let (before, held) = world.control.followed.hold().await;
+    let requests: Vec<_> = (0..100)
+        .map(|_| {
+            let control = world.control.clone();
+            tokio::spawn(async move { control.catch_up().await })
+        })
+        .collect();
+    // Each has come as far as it can.
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+    drop(held);
+    for request in requests {
+        request.await.unwrap().unwrap();
+    }
+    assert_eq!(world.control.followed.begun(), before + 1);
+    assert_eq!(world.newest(&world.admin, "/a/b").await.unwrap(), 2);
+}
+
+/// Each of a flood of wrong logins is followed, with few questions.
+#[tokio::test]
+async fn many_wrong_logins_at_one_node_are_known_at_the_other() {
+    let mut world = World::new().await;
+    let mut other = world.another_node();
+    let now = world.now();
+    let subjects: Vec<[u8; 32]> = (0..200_u8).map(|number| [number; 32]).collect();
+    let wrong = subjects.clone();
+    let job = move |tx: &Tx| {
+        wrong.iter().try_for_each(|subject| {
+            (0..=FREE_TRIES).try_for_each(|_| add_wrong(tx, subject, now, COUNTING).map(drop))
+        })
+    };
+    world.control.store.commit(Vec::new(), job).await.unwrap();
+    swap(&mut world.control, &mut other);
+    world.control.catch_up().await.unwrap();
+    let locked = |subject: &[u8; 32]| world.control.guard.is_locked(*subject, now);
+    assert_eq!(subjects.iter().filter(|subject| locked(subject)).count(), 200);
 }
 
 #[tokio::test]

@@ -40,20 +40,21 @@ pub(super) struct Admitted {
 ///
 /// # Errors
 /// [`Rejection`] otherwise. A value that another one has replaced costs its whole branch.
-pub(crate) fn authenticate(
+pub(crate) async fn authenticate(
     control: &Control,
     caller: &Caller,
     text: &str,
     now: Timestamp,
 ) -> Result<Principal, Box<Rejection>> {
-    admit(control, caller, text, now, Verdict::is_usable).map(|admitted| admitted.principal)
+    let admitted = admit(control, caller, text, now, Verdict::is_usable).await;
+    admitted.map(|admitted| admitted.principal)
 }
 
 /// As [`authenticate`], for verdicts that `accepts` names.
 ///
 /// # Errors
 /// [`Rejection`].
-pub(super) fn admit(
+pub(super) async fn admit(
     control: &Control,
     caller: &Caller,
     text: &str,
@@ -70,7 +71,7 @@ pub(super) fn admit(
              deleted; ask for a new one",
         ));
     };
-    let account = control.directory.account(token.account).map_err(broken)?;
+    let account = control.directory.ready(token.account).await.map_err(broken)?;
     let account = account.ok_or_else(|| unknown("the token's account does not exist"))?;
     let method = account.method_by_id(token.method).filter(|method| is_of_kind(method));
     let method = method.ok_or_else(|| unknown("the token's auth method does not exist"))?;
@@ -88,7 +89,8 @@ pub(super) fn admit(
     }
     let body = body_of(&token, method, caller, &presented);
     let hash = sha256(&[text.as_bytes()]);
-    let mut principal = Sessions::principal_of(&account, method, hash, body);
+    let principal = Sessions::principal_of(&account, method, hash, body).await;
+    let mut principal = principal.map_err(|fault| rejected(&token, method, fault))?;
     attach(&mut principal, &token);
     Ok(Admitted { principal, presented })
 }
@@ -137,7 +139,7 @@ pub(crate) async fn login(
     let now = control.now();
     let text = caller.token.as_deref().filter(|text| is_uid_token(text));
     let admitted = match text {
-        Some(text) => admit(control, caller, text, now, Verdict::is_usable),
+        Some(text) => admit(control, caller, text, now, Verdict::is_usable).await,
         None => Err(unknown("authentication failed; send a universal-identity token as uid-token")),
     };
     let Admitted { principal, .. } = match admitted {

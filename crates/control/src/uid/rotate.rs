@@ -29,13 +29,13 @@ pub(crate) async fn rotate(
     let now = control.now();
     let accepts = |verdict: Verdict| verdict.is_usable() || verdict == Verdict::OnlyRotates;
     let text = caller.token.as_deref().unwrap_or_default();
-    let Admitted { principal, presented } = match bearer::admit(control, caller, text, now, accepts)
-    {
-        Ok(admitted) => admitted,
-        Err(rejection) => {
-            return Err(control.reject_as(caller, *rejection, action::UID_ROTATE_TOKEN).await);
-        }
-    };
+    let Admitted { principal, presented } =
+        match bearer::admit(control, caller, text, now, accepts).await {
+            Ok(admitted) => admitted,
+            Err(rejection) => {
+                return Err(control.reject_as(caller, *rejection, action::UID_ROTATE_TOKEN).await);
+            }
+        };
     let draft = audit_draft(caller, &principal, action::UID_ROTATE_TOKEN, "", Vec::new())
         .with("manual-ack", if message.manual { "true" } else { "false" });
     let plan = settings_of(&principal.method).map(|settings| {
@@ -93,7 +93,7 @@ pub(crate) async fn acknowledge(
     message: UidAcknowledge,
 ) -> Result<Done, Fault> {
     let now = control.now();
-    let pair = match both(control, caller, &message, now) {
+    let pair = match both(control, caller, &message, now).await {
         Ok(pair) => pair,
         Err(rejection) => {
             let action = action::UID_ACKNOWLEDGE_TOKEN;
@@ -145,7 +145,7 @@ struct Pair {
     method: std::sync::Arc<keysherd_domain::auth_method::AuthMethod>,
 }
 
-fn both(
+async fn both(
     control: &Control,
     caller: &Caller,
     message: &UidAcknowledge,
@@ -160,7 +160,7 @@ fn both(
     let broken = |fault| Box::new(Rejection { bearer: None, expires: None, fault });
     let found = control.store.read(|reader| uid_tokens::by_id(reader, new.token));
     let token = found.map_err(broken)?.ok_or_else(|| unknown("the token is gone"))?;
-    let account = control.directory.account(token.account).map_err(broken)?;
+    let account = control.directory.ready(token.account).await.map_err(broken)?;
     let account = account.ok_or_else(|| unknown("the token's account does not exist"))?;
     let method = account.method_by_id(token.method).filter(|method| is_of_kind(method));
     let method = method.ok_or_else(|| unknown("the token's auth method does not exist"))?.clone();
@@ -171,7 +171,7 @@ fn both(
     admits(&account.account, &method, &caller.client, now).map_err(refused)?;
     if token.current.value != old.value && token.current.value != new.value {
         // Neither is in force, so the old one goes the way of every value that is presented.
-        bearer::admit(control, caller, text, now, Verdict::is_usable)?;
+        bearer::admit(control, caller, text, now, Verdict::is_usable).await?;
     }
     Ok(Pair { old, new, token, method })
 }

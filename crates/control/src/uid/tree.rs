@@ -298,7 +298,7 @@ fn target_of(
     let method = match named {
         Some(method) => method,
         None => {
-            let directory = control.directory_of(principal)?;
+            let directory = control.directory_of(principal);
             let method = directory.method_by_id(token.method).ok_or_else(unknown_target)?;
             let (kind, path) = (RuleKind::AuthMethod, method.path.as_str());
             // The same text whether there is such a token or not.

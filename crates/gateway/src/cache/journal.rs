@@ -9,6 +9,9 @@
 
 mod deliver;
 mod segment;
+mod shares;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashSet;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -17,7 +20,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -27,6 +30,7 @@ use keysherd_plane::cache::Receipt;
 use tokio::sync::{Notify, oneshot, watch};
 
 use self::segment::{Segment, file_name, journal_of};
+use self::shares::{Share, Shares};
 use crate::files;
 
 /// Directory of the journal in the gateway's own.
@@ -39,6 +43,11 @@ const WAITING_MAX: usize = 4_096;
 const BATCH_MAX: usize = 512;
 /// Bytes that control may lag behind: some hundred thousand reads.
 const BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// What one account may have of it: a quarter, and what that is in the audit log where its records
+/// are of usual length, some four hundred thousand reads.
+const SHARE_MAX: Share = Share { file: BYTES_MAX / 4, log: 256 * 1024 * 1024 };
+/// What a record in the audit log has beside what the receipt says, roughly.
+const RECORD_BYTES: u64 = 200;
 /// A file that is longer gets a successor.
 const SEGMENT_BYTES: u64 = 1024 * 1024;
 /// Receipts that are known to be of accounts with a damaged log; more are not looked at.
@@ -47,6 +56,8 @@ const ASIDE_MAX: usize = 10_000;
 /// A read that is to be written down.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
+    /// Whose read it is.
+    pub(super) account: Uid,
     /// What proves that it was granted.
     pub(super) receipt: Receipt,
     /// When it was asked.
@@ -73,6 +84,9 @@ pub(super) struct Shared {
     dir: PathBuf,
     /// Bytes that control has not yet.
     waiting_bytes: watch::Sender<u64>,
+    /// Whose they are, and how many an account may have.
+    shares: Mutex<Shares>,
+    share_max: Share,
     /// The file that is written to, and how much of it is on disk.
     active: Mutex<Option<(Uid, u64)>>,
     /// There is something new to bring.
@@ -117,6 +131,8 @@ impl Journal {
         let shared = Arc::new(Shared {
             dir: dir.clone(),
             waiting_bytes: watch::Sender::new(left.sum()),
+            shares: Mutex::default(),
+            share_max: SHARE_MAX,
             active: Mutex::default(),
             written: Notify::new(),
             aside: Mutex::default(),
@@ -154,7 +170,11 @@ impl Journal {
 
     /// Writes a read down; whether it is on disk.
     pub(super) async fn append(&self, entry: Entry) -> bool {
-        if self.waiting_bytes() >= BYTES_MAX || self.shared.is_aside(&entry.receipt) {
+        let shared = &self.shared;
+        if self.waiting_bytes() >= BYTES_MAX
+            || shared.has_its_share(entry.account)
+            || shared.is_aside(&entry.receipt)
+        {
             return false;
         }
         let (done, written) = oneshot::channel();
@@ -178,6 +198,17 @@ impl Shared {
             Some((id, length)) if id == journal => (Some(length), true),
             _ => (None, false),
         }
+    }
+
+    fn shares(&self) -> MutexGuard<'_, Shares> {
+        // Whoever broke off in the middle has at most counted too little.
+        self.shares.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether an account has as much waiting as it may.
+    fn has_its_share(&self, account: Uid) -> bool {
+        let share = self.shares().of(account);
+        share.file >= self.share_max.file || share.log >= self.share_max.log
     }
 
     /// Whether control cannot record reads of this receipt: it is asked, and says so.
@@ -259,13 +290,22 @@ impl Writer {
         };
         let before = segment.length();
         let mut bytes = Vec::with_capacity(batch.len() * 64);
+        let mut shares = self.shared.shares();
         for Waiting { entry, .. } in batch {
+            let length = bytes.len();
             segment.put(entry, &mut bytes);
+            let (file, log) = (bytes.len() - length, entry.receipt.bytes.len());
+            let more = Share { file: file as u64, log: log as u64 + RECORD_BYTES };
+            shares.add(segment.journal(), entry.account, more);
         }
-        // What a failed write left is still counted: it may be on disk, and is brought if it is.
+        drop(shares);
+        // Counted before it can be brought, which counts it off.
         self.shared.count(segment.length() - before);
         let written = file.write_all(&bytes).and_then(|()| file.sync_data());
         if written.is_err() {
+            // What a failed write left may be on disk, and is brought if it is; nothing else.
+            let left = file.metadata().map_or(segment.length(), |file| file.len());
+            self.shared.discount(segment.length().saturating_sub(left.max(before)));
             self.shared.set_active(None);
             return written;
         }
@@ -286,10 +326,18 @@ impl Writer {
         let path = self.shared.dir.join(file_name(journal));
         self.shared.set_active(Some((journal, 0)));
         let mut options = OpenOptions::new();
-        let mut file = options.append(true).create_new(true).mode(0o600).open(path)?;
-        file.write_all(&head)?;
-        self.shared.count(segment.length());
-        File::open(&self.shared.dir)?.sync_all()?;
-        Ok((file, segment))
+        let begun =
+            options.append(true).create_new(true).mode(0o600).open(path).and_then(|mut file| {
+                let written = file.write_all(&head);
+                // Also of a part: it is counted off when the file is removed.
+                self.shared.count(file.metadata().map_or(segment.length(), |file| file.len()));
+                written?;
+                File::open(&self.shared.dir)?.sync_all()?;
+                Ok(file)
+            });
+        if begun.is_err() {
+            self.shared.set_active(None);
+        }
+        Ok((begun?, segment))
     }
 }

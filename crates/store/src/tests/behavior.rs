@@ -392,8 +392,10 @@ fn wrong_logins_add_up(store: &Store) {
     assert_eq!(see(store, |q| login_guards::guard(q, &subject)), None);
     let place = login_guards::PlaceRow { subject, place: [6; 32], seen: NOW };
     done(store, move |tx| login_guards::put_place(tx, &place));
-    assert_eq!(see(store, |q| login_guards::places(q, &subject)), [place]);
-    assert_eq!(see(store, |q| login_guards::places(q, &[6; 32])), []);
+    let subjects: Vec<[u8; 32]> = (0..100).map(|number| [number; 32]).collect();
+    assert_eq!(see(store, |q| login_guards::of_all(q, &subjects)).1, [place]);
+    assert_eq!(see(store, |q| login_guards::of_all(q, &[[6; 32]])), (vec![], vec![]));
+    assert_eq!(see(store, |q| login_guards::of_all(q, &[])), (vec![], vec![]));
 }
 
 fn proofs_are_used_once(store: &Store) {

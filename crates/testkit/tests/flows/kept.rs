@@ -2,6 +2,7 @@
 //! the audit log.
 
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use keysherd_api::CachePolicy;
@@ -384,4 +385,41 @@ async fn a_journal_that_control_refuses_is_named_and_stays() {
     until("nobody is told", || rig.gateway.health().cache.unwrap().journals_refused == 1).await;
     assert!(rig.gateway.health().cache.unwrap().journal_bytes > 0);
     assert_eq!(recorded(&rig).1, before.1);
+}
+
+/// The journals in a gateway's directory.
+fn journals_in(home: &Path) -> Vec<PathBuf> {
+    let files = std::fs::read_dir(home.join("read-journal")).into_iter().flatten();
+    let paths = files.map(|entry| entry.unwrap().path());
+    paths.filter(|path| path.extension().is_some_and(|ending| ending == "reads")).collect()
+}
+
+/// The log of their account is damaged: they wait for it to be in order again. A journal that
+/// control has all of leaves nothing, neither here nor there.
+#[tokio::test]
+async fn reads_that_control_sets_aside_stay_on_disk_and_are_finished_later() {
+    let rig = rig().await;
+    create(&rig, "/a", "one").await.unwrap();
+    rig.plane.tamper(|request, reply| {
+        if let Request::Gateways(GatewayRequest::JournalPut(put)) = request
+            && let Reply::Gateways(GatewayReply::JournalPut(reply)) = reply
+        {
+            reply.aside = (put.first..put.first + put.reads.len() as u64).collect();
+        }
+    });
+    until_kept(&rig).await;
+    until("nobody is told", || rig.gateway.health().cache.unwrap().journals_refused == 1).await;
+    assert!(look(&rig).await.1, "control is to say what is wrong");
+    let spki = rig.instance().public().spki_sha256();
+    let known = || rig.store.read(|reader| gateway_journals::count_of(reader, &spki)).unwrap();
+    let files = journals_in(&rig.gateway_home());
+    assert_eq!((files.len(), known()), (1, 1));
+    // A gateway that finds the file brings it to its end.
+    rig.plane.be_honest();
+    let home = rig.gateway_home().with_file_name("another-gateway");
+    std::fs::create_dir_all(home.join("read-journal")).unwrap();
+    let copy = home.join("read-journal").join(files[0].file_name().unwrap());
+    std::fs::copy(&files[0], copy).unwrap();
+    let _other = rig.another_gateway();
+    until("it is not finished", || journals_in(&home).is_empty() && known() == 0).await;
 }

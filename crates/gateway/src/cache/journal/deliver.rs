@@ -137,7 +137,12 @@ impl Courier {
         self.shared.refused.store(refused, Ordering::Relaxed);
         while let Some(journal) = self.finished.last() {
             let message = self.message(*journal, 1, (Vec::new(), Vec::new()));
-            self.ask(JournalPut { finished: true, ..message }).await?;
+            match self.ask(JournalPut { finished: true, ..message }).await {
+                Err(fault) if is_silence(&fault) => return Err(fault),
+                // It is forgotten in time.
+                Err(fault) => tracing::warn!(%fault, "control keeps a journal that is finished"),
+                Ok(_) => {}
+            }
             self.finished.pop();
         }
         problem.map_or(Ok(()), Err)
@@ -176,6 +181,9 @@ impl Courier {
             progress.discounted = progress.reading.offset;
             if more {
                 continue;
+            }
+            if durable.is_none_or(|durable| durable <= progress.reading.offset) {
+                self.shared.shares().end(journal);
             }
             if !goes_on && progress.aside == 0 {
                 finish(&self.shared, journal, &path, progress).map_err(Fault::internal)?;
