@@ -22,6 +22,11 @@ fn links_outlive_the_days_of_their_certificates_whoever_is_restarted() {
     }
     cluster.wait_until_healthy();
     cluster.admin().store("/team/db", "a value");
+    // What the owner of the tests signs is good for a day.
+    cluster.change_bundle(|bundle| {
+        let key = &mut bundle.permit_keys[0];
+        key.not_after = key.not_after.plus_seconds(30 * DAY);
+    });
     // Certificates of links live for a day. First the gateway is restarted, so that it meets those
     // that control and the managers have renewed meanwhile; then these.
     for (days, restarted) in [(2, &[4][..]), (20, &[0, 1, 2, 3])] {

@@ -90,7 +90,7 @@ fn reads_are_recorded(api: &Api, disk: &Path) {
     };
     let requests: Vec<String> = (0..READS).map(read).collect();
     let kept = hits(api) - before;
-    println!("{kept} of {READS} reads found room in the journal");
+    eprintln!("{kept} of {READS} reads found room in the journal");
     assert!(kept < READS / 2, "{kept} reads were written down on a full disk");
     wait_until("every read to be recorded", || {
         let counts = recorded(api);

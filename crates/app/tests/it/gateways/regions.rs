@@ -90,7 +90,7 @@ fn changes_arrive(near: &Api, far: &Api) {
         })
         .collect();
     took.sort_unstable();
-    println!("changes in force 250 ms away, 1 % lost: {took:?}");
+    eprintln!("changes in force 250 ms away, 1 % lost: {took:?}");
     assert!(took[CHANGES / 2] < IN_FORCE + DELAY, "{took:?}");
 }
 
@@ -113,10 +113,10 @@ fn reads_do_not_wait(near: &Api, far: &Api) {
         .collect();
     took.sort_unstable();
     let kept = hits(far) - before;
-    println!("{kept} of {READS} reads without control, the middle one {:?}", took[READS / 2]);
+    eprintln!("{kept} of {READS} reads without control, the middle one {:?}", took[READS / 2]);
     assert!(kept * 10 >= u64::try_from(READS).unwrap() * 8, "{kept} reads: {took:?}");
     assert!(took[READS / 2] < DELAY, "no round trip: {took:?}");
     near.overwrite("/team/db", "new");
-    println!("a changed value far away: {:?}", until_changed(far, "/team/db", "old"));
+    eprintln!("a changed value far away: {:?}", until_changed(far, "/team/db", "old"));
     assert_eq!(far.read("/team/db"), "new");
 }
