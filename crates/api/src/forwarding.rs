@@ -223,8 +223,7 @@ impl NoForwarding {
     /// One with this time and randomness.
     pub fn new(clock: ClockHandle, rng: RngHandle) -> Arc<Self> {
         let egress = Egress::default();
-        let lends_identity_to = Arc::default();
-        Arc::new(Self(Way { clock, rng, lends_identity_to, account: None, egress }))
+        Arc::new(Self(Way::new(clock, rng, egress)))
     }
 }
 

@@ -50,6 +50,11 @@ pub struct Way {
 }
 
 impl Way {
+    /// One on which nobody is lent the machine's identity.
+    pub fn new(clock: ClockHandle, rng: RngHandle, egress: Egress) -> Self {
+        Self { clock, rng, lends_identity_to: Arc::default(), account: None, egress }
+    }
+
     /// The same for a target of `account`.
     #[must_use]
     pub fn of(self, account: AccountId) -> Self {

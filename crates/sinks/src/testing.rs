@@ -24,7 +24,7 @@ impl Rng for Sevens {
 /// A clock that stands still, and no randomness.
 pub(crate) fn way() -> Way {
     let (clock, egress) = (Arc::new(ManualClock::new(NOW)), Egress::default());
-    Way { clock, rng: Arc::new(Sevens), lends_identity_to: Arc::default(), account: None, egress }
+    Way::new(clock, Arc::new(Sevens), egress)
 }
 
 /// A record.

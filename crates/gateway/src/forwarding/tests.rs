@@ -172,7 +172,7 @@ impl Bench {
     fn start(&self, filter: Filter) -> (SharedState, tokio::task::JoinHandle<()>) {
         let clock = Arc::new(ManualClock::new(Timestamp(0)));
         let (rng, egress) = (Arc::new(NoChance), Egress::default());
-        let way = Way { clock, rng, lends_identity_to: Arc::default(), account: None, egress };
+        let way = Way::new(clock, rng, egress);
         let forwarder = Forwarder {
             name: "main".to_owned(),
             enabled: true,

@@ -72,8 +72,7 @@ impl Sender {
         .unwrap();
         let configs = ClusterConfigs::start(local, membership.clone(), rig.gateway.clone());
         let (clock, rng) = (rig.clock.clone(), SystemRng::handle());
-        let (lends_identity_to, egress) = (Arc::default(), Egress::default());
-        let way = Way { clock, rng, lends_identity_to, account: None, egress };
+        let way = Way::new(clock, rng, Egress::default());
         let (told, member) = (configs.clone(), Some(membership.clone()));
         let plane = rig.gateway.plane();
         let forwarders = Forwarders::start(&home, told, member, plane, way).unwrap();
