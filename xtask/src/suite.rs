@@ -100,6 +100,9 @@ fn tools_step(run: &Run) -> Result<Counts, String> {
     tools::need_rsyslog()?;
     tools::need_openssl()?;
     tools::need_chromium()?;
+    if run.all {
+        tools::need_patroni()?;
+    }
     for program in [kube::PROGRAM, helm::PROGRAM].iter().filter(|_| run.all) {
         if let Err(error) = program.build() {
             // Not every machine reaches the sources; the end says what was not tested.

@@ -88,6 +88,15 @@ pub(crate) fn need_postgres() -> Result<(), String> {
     need(there, "PostgreSQL with its tools", &["postgresql"])
 }
 
+/// What makes a cluster of PostgreSQL servers.
+///
+/// # Errors
+/// Says what to install.
+pub(crate) fn need_patroni() -> Result<(), String> {
+    let there = || works("patroni", "--version") && works("etcd", "--version");
+    need(there, "Patroni with etcd", &["patroni", "etcd-server", "python3-etcd", "curl"])
+}
+
 /// The KDC of the Kerberos tests, and the client whose tokens they take.
 ///
 /// # Errors

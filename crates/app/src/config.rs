@@ -11,6 +11,7 @@ mod confinement;
 pub(crate) mod control;
 pub(crate) mod data_dir;
 mod database;
+pub(crate) mod db;
 pub(crate) mod edge;
 pub(crate) mod egress;
 pub(crate) mod enroll;

@@ -3,6 +3,7 @@
 mod audit;
 mod config;
 mod customer_fragments;
+mod db;
 mod describe;
 mod doctor;
 mod exit;
@@ -44,6 +45,7 @@ const ROLES: &[(&str, &str)] = &[
     ("account", "Create a further account in a data directory whose server is stopped."),
     ("gen-customer-fragment", "Make a customer fragment and add it to a file."),
     ("customer-fragment", "List customer fragments; make, verify and use recovery shares."),
+    ("db", "Check, migrate, export or import the database of a control plane."),
     ("audit", "List or verify the audit log of a data directory, or verify an export of it."),
 ];
 
@@ -67,6 +69,7 @@ fn main() -> ExitCode {
             role(customer_fragments::custody::command(), rest(), customer_fragments::custody::run)
         }
         "audit" => role(config::audit::command(), rest(), audit::run),
+        "db" => role(config::db::command(), rest(), db::run),
         "describe-commands" => describe::commands(),
         "describe-openapi" => describe::openapi(),
         "describe-reference" => describe::reference(),

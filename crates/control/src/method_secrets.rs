@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use keysherd_authn::Kept;
 use keysherd_base::{AccessId, Fault, SecretBytes, SecretString};
+use keysherd_crypto::vault::VaultKey;
 use keysherd_domain::auth_method::MethodDetail;
 
 use crate::control::Control;
@@ -63,21 +64,31 @@ impl Control {
         access_id: &AccessId,
         settings: &str,
     ) -> Result<SecretString, Fault> {
-        let open = |secret: Kept| {
-            let Kept::Sealed(sealed) = secret else {
-                return Err(Fault::internal("a secret among stored settings is not sealed"));
-            };
-            let sealed = STANDARD.decode(sealed).map_err(Fault::internal)?;
-            let opened = self.vault.open(PURPOSE, access_id.as_str().as_bytes(), &sealed);
-            let opened = opened.map_err(|_| {
-                Fault::internal(
-                    "a secret among the settings of an auth method does not open; restore the \
-                     control keys that belong to this store, or set the secret again",
-                )
-            })?;
-            let text = std::str::from_utf8(opened.expose()).map_err(Fault::internal)?;
-            Ok(Kept::Plain(text.to_owned()))
-        };
-        member.with_secrets(settings, &open).map(|text| SecretString::new(text.into_owned()))
+        opened(&self.vault, member, access_id, settings)
     }
+}
+
+/// As [`Control::opened_settings`], with the vault that the secrets are sealed under.
+pub(crate) fn opened(
+    vault: &VaultKey,
+    member: &dyn keysherd_authn::Method,
+    access_id: &AccessId,
+    settings: &str,
+) -> Result<SecretString, Fault> {
+    let open = |secret: Kept| {
+        let Kept::Sealed(sealed) = secret else {
+            return Err(Fault::internal("a secret among stored settings is not sealed"));
+        };
+        let sealed = STANDARD.decode(sealed).map_err(Fault::internal)?;
+        let opened = vault.open(PURPOSE, access_id.as_str().as_bytes(), &sealed);
+        let opened = opened.map_err(|_| {
+            Fault::internal(
+                "a secret among the settings of an auth method does not open; restore the control \
+                 keys that belong to this store, or set the secret again",
+            )
+        })?;
+        let text = std::str::from_utf8(opened.expose()).map_err(Fault::internal)?;
+        Ok(Kept::Plain(text.to_owned()))
+    };
+    member.with_secrets(settings, &open).map(|text| SecretString::new(text.into_owned()))
 }

@@ -7,6 +7,7 @@
 use keysherd_audit::action;
 use keysherd_base::{Fault, SecretBytes, Timestamp};
 use keysherd_crypto::totp;
+use keysherd_crypto::vault::VaultKey;
 use keysherd_domain::auth_method::{AuthMethod, MethodDetail, SecondFactor};
 use keysherd_plane::second_factor::{
     CODE_NOT_SET_UP, CODE_WANTED, FactorConfirm, FactorConfirmReply, FactorEnroll,
@@ -312,7 +313,16 @@ fn open(
     method: &AuthMethod,
     row: &SecondFactorRow,
 ) -> Result<SecretBytes, Fault> {
-    control.vault.open(PURPOSE, &context(method), &row.sealed).map_err(|_| {
+    opened(&control.vault, method, row)
+}
+
+/// The seed, opened with the vault that it was sealed under.
+pub(crate) fn opened(
+    vault: &VaultKey,
+    method: &AuthMethod,
+    row: &SecondFactorRow,
+) -> Result<SecretBytes, Fault> {
+    vault.open(PURPOSE, &context(method), &row.sealed).map_err(|_| {
         Fault::internal(format!(
             "the second factor of {} does not open; control's keys may not be those it was made \
              with",

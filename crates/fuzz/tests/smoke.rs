@@ -124,6 +124,7 @@ smoke_tests!(
     ciphertexts,
     command_line,
     commands,
+    database_exports,
     decisions,
     envelopes,
     evidence,

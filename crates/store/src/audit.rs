@@ -5,7 +5,7 @@ use keysherd_audit::{
 };
 use keysherd_base::{AccountId, Fault, Timestamp, Uid};
 
-use crate::query::{Arg, Query, Row, all, first};
+use crate::query::{Arg, Query, Reader, Row, all, first};
 
 pub(crate) const PUT_HEAD: &str = "INSERT INTO audit_heads \
     (account, chain, seq, time, link, signature) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
@@ -105,6 +105,28 @@ pub fn verify(
         after = page.feed(&mut verifier).unwrap_or(after);
         if page.is_last {
             return finish(q, account, verifier, &page, verify);
+        }
+    }
+}
+
+/// As [`verify`], each page in a snapshot of its own: a long chain does not keep a running server's
+/// log from being checkpointed.
+pub(crate) fn verify_by_page(
+    reader: &Reader,
+    account: AccountId,
+    hash: HashFn,
+    verify: impl FnOnce(&[u8], &[u8; 64]) -> bool,
+) -> Result<Result<Verified, Finding>, Fault> {
+    let mut verifier = ChainVerifier::new(account, hash);
+    let mut after = 0;
+    loop {
+        reader.begin_snapshot()?;
+        let page = read_page(reader, account, after, VERIFY_PAGE_LEN);
+        reader.end_snapshot()?;
+        let page = page?;
+        after = page.feed(&mut verifier).unwrap_or(after);
+        if page.is_last {
+            return finish(reader, account, verifier, &page, verify);
         }
     }
 }

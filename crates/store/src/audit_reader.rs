@@ -1,16 +1,15 @@
 //! Reading the audit chains of a store's folder without opening the store: for the commands that
 //! list and verify them, whether a server is running or not.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use keysherd_audit::{ChainVerifier, Finding, HashFn, SignedHead, Verified};
-use keysherd_base::{AccountId, Fault, FaultKind};
+use keysherd_audit::{Finding, HashFn, SignedHead, Verified};
+use keysherd_base::{AccountId, Fault};
 
-use crate::audit::{self, StoredRecord, VERIFY_PAGE_LEN};
-use crate::engine::Place;
-use crate::postgres::{PostgresSettings, Server};
+use crate::audit::{self, StoredRecord};
+use crate::postgres::PostgresSettings;
 use crate::query::Reader;
-use crate::store::database_file;
+use crate::upkeep::StorePlace;
 
 /// Read-only access to the audit chains in a store's folder.
 pub struct AuditReader {
@@ -21,35 +20,21 @@ impl AuditReader {
     /// Opens the folder. Changes nothing in it and does not disturb a running server.
     ///
     /// # Errors
-    /// [`FaultKind::NotFound`] when there is no store in the folder;
-    /// [`FaultKind::Unavailable`] when it cannot be read.
+    /// That there is no store in the folder, or that it cannot be read.
     pub fn open(folder: &Path) -> Result<Self, Fault> {
-        let file = database_file(folder);
-        if !file.is_file() {
-            return Err(Fault::new(
-                FaultKind::NotFound,
-                format!("there is no store in {}", folder.display()),
-            ));
-        }
-        let connection = Place::File(file).open_reader().map_err(|fault| {
-            let text = format!("cannot read the store in {}", folder.display());
-            Fault::unavailable(text).with_private(format_args!("{fault:?}"))
-        })?;
-        Ok(Self { reader: Reader::new(connection) })
+        Self::of(&StorePlace::new(folder.to_owned(), None))
     }
 
     /// As [`Self::open`], for a store on a server.
     ///
     /// # Errors
-    /// [`FaultKind::NotFound`] when there is no store in the database; [`FaultKind::Unavailable`]
-    /// when it cannot be reached.
+    /// That there is no store in the database, or that it cannot be reached.
     pub fn open_database(settings: PostgresSettings) -> Result<Self, Fault> {
-        let shown = settings.shown().to_owned();
-        let connection = Place::Server(Server::new(settings, false)?).open_reader()?;
-        if !connection.has_table("audit_heads")? {
-            return Err(Fault::new(FaultKind::NotFound, format!("there is no store in {shown}")));
-        }
-        Ok(Self { reader: Reader::new(connection) })
+        Self::of(&StorePlace::new(PathBuf::new(), Some(settings)))
+    }
+
+    fn of(place: &StorePlace) -> Result<Self, Fault> {
+        Ok(Self { reader: place.reader()? })
     }
 
     /// The signed heads of all chains, by account.
@@ -84,17 +69,6 @@ impl AuditReader {
         hash: HashFn,
         verify: impl FnOnce(&[u8], &[u8; 64]) -> bool,
     ) -> Result<Result<Verified, Finding>, Fault> {
-        let mut verifier = ChainVerifier::new(account, hash);
-        let mut after = 0;
-        loop {
-            self.reader.begin_snapshot()?;
-            let page = audit::read_page(&self.reader, account, after, VERIFY_PAGE_LEN);
-            self.reader.end_snapshot()?;
-            let page = page?;
-            after = page.feed(&mut verifier).unwrap_or(after);
-            if page.is_last {
-                return audit::finish(&self.reader, account, verifier, &page, verify);
-            }
-        }
+        audit::verify_by_page(&self.reader, account, hash, verify)
     }
 }

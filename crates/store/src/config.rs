@@ -22,8 +22,8 @@ pub struct StoreConfig {
     /// Whether this process must be the only one that writes to the database. What control keeps
     /// in memory assumes it; a store of its own does not care.
     pub alone: bool,
-    /// Bytes held in reserve on the disk, so that audit records can still be written when it is
-    /// full; 8 MiB hold about ten thousand. 0: no reserve.
+    /// Bytes held in reserve on the disk, or in the database, so that audit records can still be
+    /// written when it is full; 8 MiB hold about ten thousand. 0: no reserve.
     pub reserve_bytes: u64,
     /// Read connections, at least 2; one of them is kept free of [`crate::Store::read_blocking`].
     pub readers: usize,

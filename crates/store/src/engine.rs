@@ -10,9 +10,11 @@ use std::sync::Arc;
 use keysherd_audit::Link;
 use keysherd_base::{Fault, FaultKind, Uid};
 
+use crate::export_file::Cell;
 use crate::postgres::{self, Server};
 use crate::query::{Arg, Refused};
 use crate::sqlite::{self, Checkpoint, Log};
+use crate::tables::{Kind, Statements};
 
 /// Where the rows are.
 #[derive(Clone)]
@@ -234,6 +236,105 @@ impl Connection {
         }
     }
 
+    /// Writes rows of a table; gives how many were.
+    pub(crate) fn put_rows(
+        &self,
+        statements: &'static Statements,
+        rows: &[Vec<Cell>],
+    ) -> Result<usize, Refused> {
+        match self {
+            Self::Sqlite(connection) => {
+                let mut put = 0;
+                for row in rows {
+                    let args: Vec<Arg<'_>> = row.iter().map(Cell::as_arg).collect();
+                    put += connection.run(&statements.put, &args)?;
+                }
+                Ok(put)
+            }
+            Self::Postgres(connection) => connection.put_rows(statements, rows),
+        }
+    }
+
+    /// The greatest number that a table ever gave to a row; 0 before the first.
+    pub(crate) fn last_number(&self, table: &str) -> Result<i64, Fault> {
+        let sql = match self {
+            Self::Sqlite(_) => "SELECT COALESCE(MAX(seq), 0) FROM sqlite_sequence WHERE name = ?1",
+            Self::Postgres(_) => postgres::LAST_NUMBER,
+        };
+        let mut last = 0;
+        self.each(sql, &[table.into()], &mut |row| {
+            last = row.int(0)?;
+            Ok(ControlFlow::Break(()))
+        })?;
+        Ok(last)
+    }
+
+    /// Makes `last` the greatest number that a table ever gave to a row.
+    pub(crate) fn set_last_number(&self, table: &str, last: i64) -> Result<(), Fault> {
+        let args = [table.into(), Arg::Int(last)];
+        match self {
+            Self::Sqlite(connection) => {
+                let [name, _] = &args;
+                connection.run("DELETE FROM sqlite_sequence WHERE name = ?1", &[*name])?;
+                connection.run("INSERT INTO sqlite_sequence (name, seq) VALUES (?1, ?2)", &args)?;
+            }
+            Self::Postgres(connection) => {
+                connection.rows(postgres::SET_LAST_NUMBER, &args)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Within a transaction that writes: makes sure that no other process works on the store until
+    /// it ends.
+    pub(crate) fn be_alone(&self) -> Result<(), Fault> {
+        match self {
+            // Another process could not have opened it.
+            Self::Sqlite(_) => Ok(()),
+            Self::Postgres(connection) => connection.be_alone(),
+        }
+    }
+
+    /// Whether the rows are on a server.
+    pub(crate) const fn is_on_server(&self) -> bool {
+        matches!(self, Self::Postgres(_))
+    }
+
+    /// Holds space in reserve where the rows are on a server; in a folder, `Ballast` does.
+    pub(crate) fn make_reserve(&self, bytes: u64) -> Result<(), Fault> {
+        match self {
+            Self::Sqlite(_) => Ok(()),
+            Self::Postgres(connection) => connection.make_reserve(bytes),
+        }
+    }
+
+    /// Gives that space to whoever needs it.
+    pub(crate) fn drop_reserve(&self) -> Result<(), Fault> {
+        match self {
+            Self::Sqlite(_) => Ok(()),
+            Self::Postgres(connection) => connection.drop_reserve(),
+        }
+    }
+
+    /// What the engine itself finds wrong with its files; at most a few lines.
+    pub(crate) fn damage(&self) -> Result<Vec<String>, Fault> {
+        let questions: &[&'static str] = match self {
+            Self::Sqlite(_) => &sqlite::DAMAGE,
+            Self::Postgres(_) => &postgres::DAMAGE,
+        };
+        let mut found = Vec::new();
+        for sql in questions {
+            self.each(sql, &[], &mut |row| {
+                let text = row.text(0)?;
+                if text != "ok" {
+                    found.push(text.to_owned());
+                }
+                Ok(ControlFlow::Continue(()))
+            })?;
+        }
+        Ok(found)
+    }
+
     /// Calls `each` for every row, until it breaks.
     pub(crate) fn each(
         &self,
@@ -286,6 +387,19 @@ impl Row<'_> {
             Self::Sqlite(row) => row.value(column),
             Self::Postgres(row) => postgres::value(row, column),
         }
+    }
+
+    /// A column of a type, as a value of its own.
+    pub(crate) fn cell(&self, column: usize, kind: Kind) -> Result<Cell, Fault> {
+        Ok(match (self.value(column)?, kind) {
+            (Value::Null, _) => Cell::Null,
+            (Value::Int(number), Kind::Int) => Cell::Int(number),
+            (Value::Text(text), Kind::Text) => Cell::Text(text.to_owned()),
+            (Value::Blob(bytes), Kind::Blob) => Cell::Blob(bytes.to_vec()),
+            (other, Kind::Int) => return Err(unexpected("a number", other)),
+            (other, Kind::Text) => return Err(unexpected("a text", other)),
+            (other, Kind::Blob) => return Err(unexpected("bytes", other)),
+        })
     }
 
     /// An integer column.

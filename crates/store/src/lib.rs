@@ -17,6 +17,7 @@ pub mod audit;
 pub mod auth_methods;
 pub mod changes;
 pub mod clusters;
+pub mod export_file;
 pub mod folders;
 pub mod gateway_access;
 pub mod gateway_journals;
@@ -52,6 +53,8 @@ mod postgres;
 mod query;
 mod sqlite;
 mod store;
+mod tables;
+mod upkeep;
 mod writer;
 
 #[cfg(test)]
@@ -63,6 +66,9 @@ pub use audit_index::{
 };
 pub use audit_reader::AuditReader;
 pub use config::{HeadSigner, StoreConfig};
+pub use migrations::Schema;
 pub use postgres::PostgresSettings;
 pub use query::{Query, Reader, Tx};
 pub use store::{Store, StoreStats, patiently};
+pub use tables::{Kind, TABLES, Table};
+pub use upkeep::{ChainState, Checked, Inspection, StorePlace};

@@ -15,9 +15,11 @@ mod server;
 mod settings;
 mod tls;
 mod values;
+mod whole;
 
 pub(crate) use connection::Connection;
 pub(crate) use server::{Server, park_until};
 pub use settings::PostgresSettings;
 pub(crate) use tokio_postgres::Row;
 pub(crate) use values::value;
+pub(crate) use whole::{DAMAGE, LAST_NUMBER, SET_LAST_NUMBER};

@@ -38,6 +38,11 @@ impl Reader {
         Self { connection }
     }
 
+    /// For what is asked of the engine itself.
+    pub(crate) const fn raw(&self) -> &Connection {
+        &self.connection
+    }
+
     /// From here on, changes by others are not seen.
     pub(crate) fn begin_snapshot(&self) -> Result<(), Fault> {
         self.connection.begin_read()

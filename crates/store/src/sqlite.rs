@@ -18,6 +18,13 @@ const INSERT_RECORD: &str = "INSERT INTO audit (id, link, record) VALUES (?1, ?2
 /// Statements kept prepared per connection; there are fewer than this in the whole crate.
 const STATEMENTS_MAX: usize = 160;
 
+/// What tells of damage: texts, `ok` among them where there is none.
+pub(crate) const DAMAGE: [&str; 2] = [
+    "PRAGMA integrity_check(20)",
+    "SELECT 'row ' || COALESCE(CAST(\"rowid\" AS TEXT), '?') || ' of ' || \"table\" || \
+     ' refers to nothing in ' || \"parent\" FROM pragma_foreign_key_check LIMIT 20",
+];
+
 /// How long a statement waits for a lock before it fails. Only a checkpoint or an outside tool
 /// such as a backup holds one for longer than a moment.
 const BUSY_MILLIS_MAX: u64 = 2_000;

@@ -22,13 +22,16 @@ use crate::engine::Place;
 use crate::feed::Feed;
 use crate::job::{ClosureJob, Work};
 use crate::lock::{StoreLock, cannot_open};
+use crate::meta;
+use crate::migrations;
 use crate::pool::Pool;
 use crate::postgres::{Server, park_until};
 use crate::query::{Reader, Tx};
+use crate::tables::IMPORT_MARK;
 use crate::writer::Writer;
 
 /// The mark in a folder whose rows are on a server.
-const MOVED: &str = "on-server";
+pub(crate) const MOVED: &str = "on-server";
 
 /// The control plane's store. A clone is the same store; it is closed with its last clone, after
 /// everything that was queued has been written.
@@ -92,6 +95,13 @@ impl Store {
                 let server = Server::new(settings.clone(), config.alone)?;
                 let place = Place::Server(server);
                 let tx = open_for_writing(&place)?;
+                if let Err(fault) = tx.raw().make_reserve(config.reserve_bytes) {
+                    tracing::warn!(
+                        ?fault,
+                        "no space for the database's reserve: only reads are served"
+                    );
+                    shared.low_on_space.store(true, Ordering::Release);
+                }
                 (place, tx, Ballast::new(&folder, 0))
             }
         };
@@ -325,8 +335,8 @@ impl Drop for Inner {
 fn mark_moved(folder: &Path) -> Result<(), Fault> {
     if database_file(folder).exists() {
         return Err(Fault::unavailable(format!(
-            "there is an embedded store in {}: take another data directory for the database, or \
-             leave the setting out",
+            "there is an embedded store in {}: take another data directory for the database, leave \
+             the setting out, or move control.db away if the database has what is in it",
             folder.display()
         )));
     }
@@ -361,7 +371,12 @@ fn open_embedded(config: &StoreConfig, shared: &Shared) -> Result<(Place, Tx, Ba
 
 fn open_for_writing(place: &Place) -> Result<Tx, Fault> {
     let tx = Tx::new(place.open_writer()?);
-    crate::migrations::apply(&tx)?;
+    migrations::apply(&tx)?;
+    if meta::get(&tx, IMPORT_MARK)?.is_some() {
+        return Err(Fault::unavailable(
+            "an import into this store has not come to its end: run keysherd db import again",
+        ));
+    }
     Ok(tx)
 }
 
@@ -385,7 +400,7 @@ pub(crate) fn database_file(folder: &Path) -> PathBuf {
 }
 
 /// Makes the folder with its mode before anybody else can.
-fn make_folder(folder: &Path) -> Result<(), Fault> {
+pub(crate) fn make_folder(folder: &Path) -> Result<(), Fault> {
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
@@ -394,7 +409,7 @@ fn make_folder(folder: &Path) -> Result<(), Fault> {
 }
 
 /// The same for the file.
-fn make_file(folder: &Path, file: &Path) -> Result<(), Fault> {
+pub(crate) fn make_file(folder: &Path, file: &Path) -> Result<(), Fault> {
     OpenOptions::new()
         .write(true)
         .create(true)

@@ -8,11 +8,11 @@ mod clusters;
 mod commit;
 mod cost;
 mod durability;
-mod fixture;
+pub(crate) mod fixture;
 mod journals;
 mod listing;
 mod moving;
-mod on_server;
+pub(crate) mod on_server;
 mod postgres;
 // One way to run a server for the tests of the store and of the binary.
 #[path = "../../app/tests/it/kit/postgres.rs"]
@@ -20,3 +20,4 @@ mod postgres;
 mod server;
 mod space;
 mod uid_tokens;
+mod upkeep;

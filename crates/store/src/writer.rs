@@ -29,6 +29,8 @@ const BATCH_LEN_MAX: usize = 512;
 const BATCH_MILLIS_MAX: i64 = 2;
 /// How often space is looked for while there is none.
 const SPACE_RETRY_MILLIS: i64 = 1_000;
+/// The same on a server, where looking means writing.
+const SERVER_RETRY_MILLIS: i64 = 5_000;
 
 /// Bytes of a page of the database and of its log.
 const PAGE_BYTES: u64 = 4_096;
@@ -47,6 +49,7 @@ pub(crate) struct Writer {
     /// What the transaction touches of that which others may have in memory.
     touched: BTreeSet<Change>,
     ballast: Ballast,
+    reserve_bytes: u64,
     shared: Arc<Shared>,
     queue: Receiver<Work>,
     clock: ClockHandle,
@@ -70,6 +73,7 @@ impl Writer {
             chains,
             touched: BTreeSet::new(),
             ballast,
+            reserve_bytes: config.reserve_bytes,
             shared,
             queue,
             space_tried: config.clock.now(),
@@ -90,6 +94,9 @@ impl Writer {
     }
 
     fn write_batch(&mut self, first: Work) {
+        if self.is_low_on_space() && self.tx.raw().is_on_server() {
+            self.leave_low_space();
+        }
         let mut batch = Batch::default();
         let filled = self.fill(&mut batch, first).map_err(NotCommitted::TakenBack);
         let mut durable = filled.and_then(|()| self.seal(&mut batch));
@@ -165,7 +172,9 @@ impl Writer {
         mut records: Vec<Prepared>,
         mut job: Box<dyn Job>,
     ) -> Result<(), Fault> {
-        if self.is_low_on_space() && !self.leave_low_space() {
+        // On a server that takes a transaction of its own, before this one.
+        let may_look = !self.tx.raw().is_on_server();
+        if self.is_low_on_space() && !(may_look && self.leave_low_space()) {
             job.fail(storage_full());
             batch.push_change(records, job, Some(FaultKind::StorageFull.into()));
             return Ok(());
@@ -288,6 +297,9 @@ impl Writer {
         if let Err(error) = self.ballast.throw_overboard() {
             tracing::error!(%error, "the store's reserve could not be freed");
         }
+        if let Err(fault) = self.tx.raw().drop_reserve() {
+            tracing::error!(?fault, "the database's reserve could not be freed");
+        }
         // Gives back what the log holds, which is never more than half of the reserve.
         if let Err(fault) = self.tx.raw().checkpoint(Checkpoint::Truncate) {
             tracing::error!(?fault, "the store's log could not be cut");
@@ -298,11 +310,16 @@ impl Writer {
     fn leave_low_space(&mut self) -> bool {
         let now = self.clock.now();
         // A clock that was set back must not keep the store closed.
-        if (0..SPACE_RETRY_MILLIS).contains(&now.millis_since(self.space_tried)) {
+        let wait =
+            if self.tx.raw().is_on_server() { SERVER_RETRY_MILLIS } else { SPACE_RETRY_MILLIS };
+        if (0..wait).contains(&now.millis_since(self.space_tried)) {
             return false;
         }
         self.space_tried = now;
-        if self.ballast.take_aboard_again().is_err() {
+        let connection = self.tx.raw();
+        if self.ballast.take_aboard_again().is_err()
+            || connection.make_reserve(self.reserve_bytes).is_err()
+        {
             return false;
         }
         self.shared.low_on_space.store(false, Ordering::Release);

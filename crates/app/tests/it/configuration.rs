@@ -85,6 +85,8 @@ fn help_and_version_go_to_standard_output_and_end_with_0() {
         &["audit", "--help"],
         &["audit", "list", "--help"],
         &["audit", "verify", "--help"],
+        &["db", "--help"],
+        &["db", "import", "--help"],
         &["--help"],
         &["create-secret", "--help"],
         &["--version"],
@@ -169,6 +171,9 @@ fn the_commands_about_accounts_and_audit_need_to_know_what_to_do() {
         &["audit"],
         &["audit", "list", "--limit", "many"],
         &["audit", "verify", "--limit", "1"],
+        &["db"],
+        &["db", "export"],
+        &["db", "import", "a", "b"],
     ] {
         let ended = site.run(args).expect(64);
         assert!(ended.out.is_empty() && !ended.err.is_empty(), "{args:?}");

@@ -9,6 +9,9 @@ use keysherd_crypto::pki::LocalCa;
 use keysherd_crypto::random::SystemRng;
 use serde_json::json;
 
+use crate::disk_full::write_until_full;
+use crate::kit::full_disk::fill;
+use crate::kit::mounts::not_tested;
 use crate::kit::postgres::{Postgres, shared};
 use crate::kit::{Site, finish, wait_until};
 
@@ -121,4 +124,42 @@ fn settings_of_the_database_are_checked_before_anything_starts() {
     let ended = finish(site.server(&site.path("guarded")).args(&arguments), b"");
     assert_ne!(ended.code, 0);
     assert!(ended.err.contains("28P01"), "the log says why: {}", ended.err);
+}
+
+/// The tables are on a small disk, the write-ahead log of the database is on a large one.
+#[test]
+fn a_full_disk_of_the_database_stops_writes_only_and_heals_without_a_restart() {
+    let site = Site::new();
+    let Some((database, disk)) = Postgres::start_with_small_disk(80) else {
+        not_tested("only root mounts a small disk for a database server");
+        return;
+    };
+    let arguments = database.arguments(&site.path("password"), "store");
+    let server = site.start_with(&arguments.each_ref().map(String::as_str));
+    let admin = server.admin();
+    for number in 0..20 {
+        admin.store(&format!("/full/{number}"), &format!("value {number}"));
+    }
+    let filler = fill(&disk);
+    let text = write_until_full(&admin, &disk);
+    assert!(text.contains("StorageFull") && text.contains("reads go on"), "{text}");
+    for round in 0..10 {
+        for number in 0..20 {
+            let name = format!("/full/{number}");
+            assert_eq!(admin.read(&name), format!("value {number}"), "round {round}");
+        }
+    }
+    admin.refused(507, "update-secret-val", json!({"name": "/full/1", "value": "other"}));
+    admin.refused(507, "create-role", json!({"name": "/full/role"}));
+    let status = server.http.get("/status").unwrap().json();
+    assert_eq!(status["low_on_space"], true, "{status}");
+
+    fs::remove_file(filler).unwrap();
+    let write = || admin.call("create-secret", json!({"name": "/healed", "value": "v"}));
+    wait_until("writes to work again", || write().is_success());
+    admin.overwrite("/full/1", "other");
+    assert_eq!(admin.read("/full/1"), "other");
+    server.stop();
+    let verify = [&["verify"][..], &arguments.each_ref().map(String::as_str)].concat();
+    site.audit(&verify).expect(0);
 }

@@ -71,7 +71,7 @@ fn name(number: usize) -> String {
 }
 
 /// Writes until the disk is said to be full; gives the error's text.
-fn write_until_full(admin: &Api, disk: &Path) -> String {
+pub(crate) fn write_until_full(admin: &Api, disk: &Path) -> String {
     // What the writes push out of the way, such as a log that is cut, is filled up as well.
     let folder = random();
     for attempt in 0..2_000 {

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use keysherd_fragments::bundle::ControlEntry;
 use serde_json::json;
 
-use crate::kit::postgres::shared;
+use crate::kit::postgres::{arguments_at, shared};
 use crate::kit::{Api, Cluster, ClusterWish, Http, Node, Proxy, in_full, rule_args, wait_until};
 
 /// Rounds of changes, in the short form and in the long one.
@@ -18,30 +18,36 @@ const ROUNDS: (usize, usize) = (25, 400);
 /// Writes that are acknowledged before a control plane is killed, and after.
 const WRITES: usize = 20;
 
-/// A cluster with two control planes and a gateway at each.
-struct Two {
-    cluster: Cluster,
-    control: Node,
-    gateway: Node,
+/// A cluster with two control planes and a gateway at each, which knows the other one, too.
+pub(crate) struct Two {
+    pub(crate) cluster: Cluster,
+    pub(crate) control: Node,
+    pub(crate) gateway: Node,
     /// Calls through the gateway at the second control plane, without a token.
-    there: Api,
+    pub(crate) there: Api,
     /// The first gateway's way to the second control plane.
     _spare: Proxy,
 }
 
 impl Node {
-    /// Keeps its store in a database of the shared server, which is there.
-    pub(crate) fn take_database(&mut self, database: &str) {
+    /// Keeps its store at this URL, where there is a database.
+    pub(crate) fn take_database(&mut self, url: &str) {
         let file = self.data.join("database-password");
-        let arguments = shared().arguments(&file, database);
+        let arguments = arguments_at(url, &file);
         self.own(&file);
         self.take_args(&arguments.each_ref().map(String::as_str));
     }
 }
 
+/// A new database on the shared server.
+fn new_database(name: &str) -> String {
+    shared().create(name);
+    shared().open_url(name)
+}
+
 /// A second control plane on the first one's database, with the same keys, named by the bundle and
 /// started as operators do it.
-fn second_control(cluster: &mut Cluster, database: &str) -> Node {
+fn second_control(cluster: &mut Cluster, url: &str) -> Node {
     let mut second = cluster.stranger("control", "control-2", &[]);
     let keys = second.data.join("keys");
     fs::DirBuilder::new().mode(0o700).create(&keys).unwrap();
@@ -49,7 +55,7 @@ fn second_control(cluster: &mut Cluster, database: &str) -> Node {
     fs::copy(cluster.control.data.join("keys/control.keys"), &file).unwrap();
     second.own(&keys);
     second.own(&file);
-    second.take_database(database);
+    second.take_database(url);
     second.start(&cluster.site);
     let tls_spki_sha256 = second.printed_key("identity").spki_sha256();
     let address = second.address.clone();
@@ -62,15 +68,16 @@ fn second_control(cluster: &mut Cluster, database: &str) -> Node {
 
 impl Two {
     /// The first gateway goes on with the second control plane when the first is gone.
-    fn start(database: &'static str) -> Self {
-        shared().create(database);
+    pub(crate) fn start(url: &str) -> Self {
         let spare = Proxy::loose();
         let gateway = vec!["--control".to_owned(), spare.address.to_string()];
-        let wish = ClusterWish { gateway, database: Some(database), ..ClusterWish::default() };
+        let database = Some(url.to_owned());
+        let wish = ClusterWish { gateway, database, ..ClusterWish::default() };
         let mut cluster = Cluster::start_with(&wish);
-        let control = second_control(&mut cluster, database);
+        let control = second_control(&mut cluster, url);
         spare.lead_to(&control.address);
-        let mut gateway = cluster.stranger_at(&control, "gateway", "gateway-2", &[]);
+        let first = ["--control", &cluster.control.address];
+        let mut gateway = cluster.stranger_at(&control, "gateway", "gateway-2", &first);
         gateway.start(&cluster.site);
         let spki = gateway.printed_key("identity").spki_sha256();
         cluster.change_bundle(|bundle| bundle.clusters[0].instances.push(spki));
@@ -85,13 +92,13 @@ impl Two {
     }
 
     /// Ends all that use the store, and has the chain verified.
-    fn verify(mut self, database: &str) {
+    pub(crate) fn verify(mut self, url: &str) {
         self.gateway.stop();
         self.cluster.gateway.stop();
         self.control.stop();
         self.cluster.control.stop();
         let password = self.cluster.control.data.join("database-password");
-        let arguments = shared().arguments(&password, database);
+        let arguments = arguments_at(url, &password);
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         self.cluster.audit(&[&["verify"], &arguments[..]].concat()).expect(0);
     }
@@ -108,8 +115,8 @@ fn owner(api: &Api, two: &Two, password: &str) -> u16 {
 
 #[test]
 fn what_one_control_plane_has_answered_is_in_force_at_the_other() {
-    let database = "many_controls";
-    let two = Two::start(database);
+    let url = new_database("many_controls");
+    let two = Two::start(&url);
     let here = two.cluster.admin();
     let there = two.there.with_token(here.token());
     here.store("/team/db", "0");
@@ -143,7 +150,7 @@ fn what_one_control_plane_has_answered_is_in_force_at_the_other() {
     }
     assert_eq!(owner(&there, &two, &password), 429);
     assert_eq!(owner(&here, &two, &password), 429);
-    two.verify(database);
+    two.verify(&url);
 }
 
 /// What clients did while a control plane was killed.
@@ -157,6 +164,19 @@ struct Load {
 }
 
 impl Load {
+    /// Waits for some more of everything.
+    fn go_on(&self, what: &str) {
+        let done = |what: &AtomicUsize, more: usize| what.load(Ordering::Relaxed) + more;
+        let writes = done(&self.written, WRITES);
+        let reads = done(&self.reads, WRITES);
+        let logins = done(&self.logins, 3);
+        wait_until(what, || {
+            done(&self.written, 0) >= writes
+                && done(&self.reads, 0) >= reads
+                && done(&self.logins, 0) >= logins
+        });
+    }
+
     /// Does something that only reads, once more when it fails.
     fn with_one_retry(&self, what: &str, ask: impl Fn() -> u16) {
         if ask() != 200 {
@@ -199,10 +219,55 @@ impl Load {
     }
 }
 
+/// Everybody knows one address: that of a balancer which passes bytes on. Whom it leads to shows a
+/// key of its own, and the bundle says that it is a control plane.
+#[test]
+fn one_plain_balancer_leads_to_both_control_planes() {
+    let url = new_database("one_balancer");
+    let database = Some(url.clone());
+    let wish = ClusterWish { wires: true, database, ..ClusterWish::default() };
+    let mut cluster = Cluster::start_with(&wish);
+    let mut second = second_control(&mut cluster, &url);
+    let (one, other) = (cluster.control.address.clone(), second.address.clone());
+    cluster.control.wire.as_ref().unwrap().balance(&[&one, &other]);
+    let admin = cluster.admin();
+    admin.store("/fixed", "value");
+    let (access_id, access_key) =
+        (cluster.bootstrap.access_id.clone(), cluster.bootstrap.access_key.clone());
+    let load = Load::default();
+    let written = std::thread::scope(|scope| {
+        let load = &load;
+        scope.spawn(|| load.read(&admin));
+        scope.spawn(|| load.login(&admin, &access_id, &access_key));
+        let writer = scope.spawn(|| load.write(&admin, "balanced"));
+        load.go_on("work with both");
+        // Each in turn, so that everybody had to change over at least once.
+        cluster.control.kill();
+        load.go_on("work with the second");
+        cluster.control.start(&cluster.site);
+        second.kill();
+        load.go_on("work with the first again");
+        second.start(&cluster.site);
+        load.go_on("work with both again");
+        load.over.store(true, Ordering::Relaxed);
+        writer.join().unwrap()
+    });
+    for (name, value) in &written {
+        assert_eq!(admin.read(name), *value, "{name} was acknowledged");
+    }
+    cluster.gateway.stop();
+    second.stop();
+    let password = cluster.control.data.join("database-password");
+    cluster.control.stop();
+    let arguments = arguments_at(&url, &password);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    cluster.audit(&[&["verify"], &arguments[..]].concat()).expect(0);
+}
+
 #[test]
 fn a_killed_control_plane_takes_nothing_with_it_and_is_not_missed() {
-    let database = "killed_control";
-    let mut two = Two::start(database);
+    let url = new_database("killed_control");
+    let mut two = Two::start(&url);
     let here = two.cluster.admin();
     let there = two.there.with_token(here.token());
     here.store("/fixed", "value");
@@ -218,22 +283,11 @@ fn a_killed_control_plane_takes_nothing_with_it_and_is_not_missed() {
         scope.spawn(|| load.login(here, &access_id, &access_key));
         let writers = [(here, "here"), (there, "there")]
             .map(|(api, folder)| scope.spawn(move || load.write(api, folder)));
-        let done = |what: &AtomicUsize, more: usize| what.load(Ordering::Relaxed) + more;
-        let go_on = |what: &str| {
-            let writes = done(&load.written, WRITES);
-            let reads = done(&load.reads, WRITES);
-            let logins = done(&load.logins, 3);
-            wait_until(what, || {
-                done(&load.written, 0) >= writes
-                    && done(&load.reads, 0) >= reads
-                    && done(&load.logins, 0) >= logins
-            });
-        };
-        go_on("work with both");
+        load.go_on("work with both");
         two.cluster.control.kill();
-        go_on("work with one");
+        load.go_on("work with one");
         two.cluster.control.start(&two.cluster.site);
-        go_on("work with both again");
+        load.go_on("work with both again");
         load.over.store(true, Ordering::Relaxed);
         writers.map(|writer| writer.join().unwrap())
     });
@@ -247,5 +301,5 @@ fn a_killed_control_plane_takes_nothing_with_it_and_is_not_missed() {
         load.logins.load(Ordering::Relaxed),
         load.repeated.load(Ordering::Relaxed),
     );
-    two.verify(database);
+    two.verify(&url);
 }

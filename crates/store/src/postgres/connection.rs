@@ -24,6 +24,8 @@ const INSERT_RECORDS: &str = "INSERT INTO audit (id, link, record) \
 /// Waits until no other process has the database, for as long as locks are waited for. The number
 /// follows that of writing transactions.
 const ALONE: &str = "SELECT pg_advisory_lock(7738725071285744229)";
+/// The same until no process has it for itself alone.
+const WITH_OTHERS: &str = "SELECT pg_advisory_lock_shared(7738725071285744229)";
 
 /// A connection to the server, made when it is first needed and again when it was lost.
 pub struct Connection {
@@ -61,6 +63,8 @@ pub(super) enum State {
 /// A session with its prepared statements.
 pub(super) struct Live {
     pub(super) client: Client,
+    /// [`Server::silences`] when it was made.
+    silences: usize,
     statements: Mutex<HashMap<&'static str, Statement>>,
 }
 
@@ -164,7 +168,7 @@ impl Connection {
 
     /// Asks once; a second time when nothing had been asked of this snapshot before, or there is
     /// none, and the connection turned out to be dead, as after a restart of the server.
-    fn ask<T>(
+    pub(super) fn ask<T>(
         &self,
         sql: &'static str,
         ask: impl AsyncFn(&Client, &Statement) -> Result<T, Error>,
@@ -235,20 +239,25 @@ impl Connection {
     /// The session; a new one when there is none and no transaction depends on it.
     pub(super) fn live(&self) -> Result<Arc<Live>, Fault> {
         let known = self.live.borrow().clone();
+        let silences = self.server.silences();
+        let within = matches!(self.state.get(), State::Inside | State::Broken);
         match known {
-            Some(live) if !live.client.is_closed() => return Ok(live),
-            _ if matches!(self.state.get(), State::Inside | State::Broken) => {
+            Some(live) if !live.client.is_closed() && (within || live.silences == silences) => {
+                return Ok(live);
+            }
+            _ if within => {
                 return Err(lost("the connection was lost in the middle of a transaction"));
             }
             _ => {}
         }
         self.live.replace(None);
         let client = self.server.connect()?;
-        if self.writes && self.server.alone {
+        if self.writes {
             // Held as long as the session. Whoever was killed gives it back in a moment.
-            self.server.wait(client.batch_execute(ALONE)).map_err(not_alone)?;
+            let presence = if self.server.alone { ALONE } else { WITH_OTHERS };
+            self.server.wait(client.batch_execute(presence)).map_err(not_alone)?;
         }
-        let live = Arc::new(Live { client, statements: Mutex::default() });
+        let live = Arc::new(Live { client, silences, statements: Mutex::default() });
         self.live.replace(Some(Arc::clone(&live)));
         Ok(live)
     }
@@ -279,8 +288,8 @@ fn not_alone(trouble: Trouble) -> Fault {
     match trouble {
         Trouble::Lost(fault) => fault,
         other => Fault::unavailable(
-            "another control plane works on this database, and there may be only one at a time: \
-             stop it first",
+            "another control plane works on this database, and one of the two has to be alone with \
+             it: stop it first; an import has to be waited for",
         )
         .with_private(format_args!("{other:?}")),
     }

@@ -17,14 +17,14 @@ use super::settings::{HOST_PATIENCE, PostgresSettings};
 use super::tls::Tls;
 
 /// How long an answer may take. The server gives up first.
-const ANSWER_PATIENCE: Duration = Duration::from_secs(30);
+const ANSWER_PATIENCE: Duration = Duration::from_secs(20);
 /// How long nobody tries to connect again after it failed: requests are refused at once meanwhile.
 const RETRY_AFTER: Duration = Duration::from_millis(250);
 
 /// What a session is set to. The first must not be weaker than what "done" promises.
 const SESSION: &str = "SELECT set_config('synchronous_commit', 'on', false) \
                        WHERE current_setting('synchronous_commit') = 'off'; \
-                       SET statement_timeout = '20s'; SET lock_timeout = '10s'; \
+                       SET statement_timeout = '15s'; SET lock_timeout = '10s'; \
                        SET idle_in_transaction_session_timeout = '15s'; \
                        SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; \
                        SET tcp_keepalives_count = 3; \
@@ -39,6 +39,8 @@ pub(crate) struct Server {
     runtime: Option<Runtime>,
     /// The host that answered last.
     host: AtomicUsize,
+    /// How often an answer did not come.
+    silences: AtomicUsize,
     down: Arc<AtomicBool>,
     in_doubt: AtomicBool,
 }
@@ -66,6 +68,7 @@ impl Server {
             alone,
             runtime: Some(runtime),
             host: AtomicUsize::new(0),
+            silences: AtomicUsize::new(0),
             down: Arc::default(),
             in_doubt: AtomicBool::new(false),
         }))
@@ -159,8 +162,20 @@ impl Server {
     ) -> Result<T, Trouble> {
         match self.wait_at_most(ANSWER_PATIENCE, answer) {
             Some(outcome) => outcome.map_err(|error| Trouble::of(&error)),
-            None => Err(Trouble::too_late()),
+            None => {
+                self.silences.fetch_add(1, Ordering::AcqRel);
+                // Another host is asked first.
+                self.host.fetch_add(1, Ordering::Relaxed);
+                Err(Trouble::too_late())
+            }
         }
+    }
+
+    /// Changes when a host has gone silent. Sessions from before are not to be used for anything
+    /// new: each would have to be waited for, and a host that comes to itself again may not know
+    /// yet that it is not the primary any more.
+    pub(super) fn silences(&self) -> usize {
+        self.silences.load(Ordering::Acquire)
     }
 
     /// Waits on this thread, wherever it belongs to; `None` when it took too long.

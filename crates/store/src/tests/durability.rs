@@ -124,7 +124,11 @@ fn closing_leaves_no_log_behind() {
 #[test]
 fn a_store_of_a_newer_program_is_refused() {
     let Fixture { store, clock, folder } = Fixture::new();
-    change(&store, |tx| meta::put(tx, "schema_version", "999")).unwrap();
+    change(&store, |tx| {
+        meta::put(tx, "schema_version", "999")?;
+        meta::put(tx, "schema_oldest", "998")
+    })
+    .unwrap();
     drop(store);
     let fault = Store::open(config(folder.path(), &clock)).err().unwrap();
     assert_eq!(fault.kind(), FaultKind::Unavailable);

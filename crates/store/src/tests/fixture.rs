@@ -20,21 +20,21 @@ use keysherd_domain::role::{Assoc, Capabilities, Capability, Role, Rule, RuleKin
 use super::on_server;
 use crate::{AuditReader, Query, Store, StoreConfig, Tx, accounts, audit};
 
-pub(super) const NOW: Timestamp = Timestamp(1_767_607_872_000);
-pub(super) const ACCOUNT: AccountId = AccountId(Uid([1; 16]));
-pub(super) const OTHER: AccountId = AccountId(Uid([2; 16]));
-pub(super) const KEY: KeyId = Uid([3; 16]);
+pub(crate) const NOW: Timestamp = Timestamp(1_767_607_872_000);
+pub(crate) const ACCOUNT: AccountId = AccountId(Uid([1; 16]));
+pub(crate) const OTHER: AccountId = AccountId(Uid([2; 16]));
+pub(crate) const KEY: KeyId = Uid([3; 16]);
 
 /// A store and what it stands on.
-pub(super) struct Fixture {
-    pub(super) store: Store,
-    pub(super) clock: Arc<ManualClock>,
-    pub(super) folder: tempfile::TempDir,
+pub(crate) struct Fixture {
+    pub(crate) store: Store,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) folder: tempfile::TempDir,
 }
 
 impl Fixture {
     /// A store with the accounts [`ACCOUNT`] and [`OTHER`].
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::new(NOW));
         let store = Store::open(config(folder.path(), &clock)).unwrap();
@@ -47,21 +47,21 @@ impl Fixture {
     }
 }
 
-pub(super) fn config(folder: &Path, clock: &Arc<ManualClock>) -> StoreConfig {
+pub(crate) fn config(folder: &Path, clock: &Arc<ManualClock>) -> StoreConfig {
     let mut config = embedded(folder, clock);
     config.database = on_server::is_meant().then(|| on_server::database_of(folder));
     config
 }
 
 /// A store in a folder, wherever those of this thread are.
-pub(super) fn embedded(folder: &Path, clock: &Arc<ManualClock>) -> StoreConfig {
+pub(crate) fn embedded(folder: &Path, clock: &Arc<ManualClock>) -> StoreConfig {
     let mut config = StoreConfig::new(folder, toy_hash, Arc::new(toy_sign), clock.clone());
     config.reserve_bytes = 256 * 1024;
     config
 }
 
 /// Reads the chains without opening the store.
-pub(super) fn audit_reader(folder: &Path) -> AuditReader {
+pub(crate) fn audit_reader(folder: &Path) -> AuditReader {
     match on_server::is_meant() {
         true => AuditReader::open_database(on_server::database_of(folder)).unwrap(),
         false => AuditReader::open(folder).unwrap(),
@@ -69,7 +69,7 @@ pub(super) fn audit_reader(folder: &Path) -> AuditReader {
 }
 
 /// Not a cryptographic hash, but one whose output changes with every input byte: four FNV-1a lanes.
-pub(super) fn toy_hash(parts: &[&[u8]]) -> [u8; 32] {
+pub(crate) fn toy_hash(parts: &[&[u8]]) -> [u8; 32] {
     let mut lanes = [1_u64, 2, 3, 4].map(|lane| 0xcbf2_9ce4_8422_2325 ^ lane);
     for byte in parts.iter().copied().flatten() {
         for lane in &mut lanes {
@@ -83,7 +83,7 @@ pub(super) fn toy_hash(parts: &[&[u8]]) -> [u8; 32] {
     out
 }
 
-pub(super) fn toy_sign(body: &[u8]) -> [u8; 64] {
+pub(crate) fn toy_sign(body: &[u8]) -> [u8; 64] {
     let half = toy_hash(&[b"key", body]);
     let mut signature = [0; 64];
     signature[..32].copy_from_slice(&half);
@@ -91,17 +91,17 @@ pub(super) fn toy_sign(body: &[u8]) -> [u8; 64] {
     signature
 }
 
-pub(super) fn toy_verify(body: &[u8], signature: &[u8; 64]) -> bool {
+pub(crate) fn toy_verify(body: &[u8], signature: &[u8; 64]) -> bool {
     toy_sign(body) == *signature
 }
 
 /// Waits for a future of the store.
-pub(super) fn wait<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn wait<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
 }
 
 /// Runs a change without a record.
-pub(super) fn change<T: Send + 'static>(
+pub(crate) fn change<T: Send + 'static>(
     store: &Store,
     job: impl FnOnce(&Tx) -> Result<T, Fault> + Send + 'static,
 ) -> Result<T, Fault> {
@@ -109,7 +109,7 @@ pub(super) fn change<T: Send + 'static>(
 }
 
 /// As [`change`], which must succeed.
-pub(super) fn done<T: Send + 'static>(
+pub(crate) fn done<T: Send + 'static>(
     store: &Store,
     job: impl FnOnce(&Tx) -> Result<T, Fault> + Send + 'static,
 ) -> T {
@@ -117,24 +117,24 @@ pub(super) fn done<T: Send + 'static>(
 }
 
 /// Reads on a snapshot of its own.
-pub(super) fn see<T>(store: &Store, read: impl FnOnce(&dyn Query) -> Result<T, Fault>) -> T {
+pub(crate) fn see<T>(store: &Store, read: impl FnOnce(&dyn Query) -> Result<T, Fault>) -> T {
     store.read(|reader| read(reader)).unwrap()
 }
 
-pub(super) fn draft(account: AccountId) -> Draft {
+pub(crate) fn draft(account: AccountId) -> Draft {
     Draft::new(account, Uid([9; 16]), "get-secret-value".into(), action::GET_SECRET_VALUE, NOW)
         .with("item_name", "/team/db/password")
 }
 
-pub(super) fn path(text: &str) -> ItemPath {
+pub(crate) fn path(text: &str) -> ItemPath {
     ItemPath::parse(text).unwrap()
 }
 
-pub(super) fn folder(text: &str) -> FolderPath {
+pub(crate) fn folder(text: &str) -> FolderPath {
     FolderPath::parse(text).unwrap()
 }
 
-pub(super) fn account(id: AccountId) -> Account {
+pub(crate) fn account(id: AccountId) -> Account {
     Account {
         id,
         owner_method: 0,
@@ -145,7 +145,7 @@ pub(super) fn account(id: AccountId) -> Account {
     }
 }
 
-pub(super) fn method(name: &str, access_id: &str) -> AuthMethod {
+pub(crate) fn method(name: &str, access_id: &str) -> AuthMethod {
     AuthMethod {
         id: 0,
         account: ACCOUNT,
@@ -159,7 +159,7 @@ pub(super) fn method(name: &str, access_id: &str) -> AuthMethod {
     }
 }
 
-pub(super) fn email_method(name: &str, access_id: &str, email: &str) -> AuthMethod {
+pub(crate) fn email_method(name: &str, access_id: &str, email: &str) -> AuthMethod {
     let detail = MethodDetail::Email {
         email: email.to_owned(),
         public_key: [4; 32],
@@ -173,7 +173,7 @@ pub(super) fn email_method(name: &str, access_id: &str, email: &str) -> AuthMeth
     AuthMethod { detail, ..method(name, access_id) }
 }
 
-pub(super) fn role(name: &str) -> Role {
+pub(crate) fn role(name: &str) -> Role {
     Role {
         id: 0,
         account: ACCOUNT,
@@ -192,13 +192,13 @@ pub(super) fn role(name: &str) -> Role {
     }
 }
 
-pub(super) fn assoc(id: &str, role: i64, method: i64) -> Assoc {
+pub(crate) fn assoc(id: &str, role: i64, method: i64) -> Assoc {
     let mut sub_claims = SubClaims::default();
     sub_claims.set("email", "*@example.com");
     Assoc { id: AssocId(id.into()), role, method, sub_claims, case_sensitive: true, created: NOW }
 }
 
-pub(super) fn item(name: &str) -> Item {
+pub(crate) fn item(name: &str) -> Item {
     Item {
         id: ItemId(0),
         uid: Uid([6; 16]),
@@ -228,7 +228,7 @@ pub(super) fn item(name: &str) -> Item {
     }
 }
 
-pub(super) fn version(number: u32, ciphertext: &[u8]) -> ItemVersion {
+pub(crate) fn version(number: u32, ciphertext: &[u8]) -> ItemVersion {
     ItemVersion {
         version: number,
         state: ItemState::Enabled,
@@ -244,7 +244,7 @@ pub(super) fn version(number: u32, ciphertext: &[u8]) -> ItemVersion {
     }
 }
 
-pub(super) fn explicit_folder(name: &str) -> Folder {
+pub(crate) fn explicit_folder(name: &str) -> Folder {
     Folder {
         id: 0,
         account: ACCOUNT,
@@ -259,7 +259,7 @@ pub(super) fn explicit_folder(name: &str) -> Folder {
 
 /// Keeps the writer busy until the returned sender is dropped, so that what is queued meanwhile
 /// waits together.
-pub(super) fn hold_writer(store: &Store) -> mpsc::Sender<()> {
+pub(crate) fn hold_writer(store: &Store) -> mpsc::Sender<()> {
     let (release, held) = mpsc::channel::<()>();
     let (began, begun) = mpsc::channel();
     drop(store.commit(Vec::new(), move |_| {
@@ -273,7 +273,7 @@ pub(super) fn hold_writer(store: &Store) -> mpsc::Sender<()> {
 }
 
 /// The account's audit records.
-pub(super) fn recorded(store: &Store) -> Vec<Record> {
+pub(crate) fn recorded(store: &Store) -> Vec<Record> {
     see(store, |q| audit::records(q, ACCOUNT, 0, 1_000))
         .iter()
         .map(|stored| stored.parse().unwrap())

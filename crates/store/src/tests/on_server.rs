@@ -13,12 +13,12 @@ thread_local! {
     static MEANT: Cell<bool> = const { Cell::new(false) };
 }
 
-pub(super) fn is_meant() -> bool {
+pub(crate) fn is_meant() -> bool {
     MEANT.get()
 }
 
 /// Runs a test with its stores on the server.
-pub(super) fn on_server(test: fn()) {
+pub(crate) fn on_server(test: fn()) {
     MEANT.set(true);
     let outcome = std::panic::catch_unwind(test);
     MEANT.set(false);
@@ -28,7 +28,7 @@ pub(super) fn on_server(test: fn()) {
 }
 
 /// The database that belongs to a folder; made when it is first asked for.
-pub(super) fn database_of(folder: &Path) -> PostgresSettings {
+pub(crate) fn database_of(folder: &Path) -> PostgresSettings {
     static MADE: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
     let name = name_of(folder);
     if MADE.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone()) {
@@ -38,12 +38,12 @@ pub(super) fn database_of(folder: &Path) -> PostgresSettings {
 }
 
 /// How a store finds a database.
-pub(super) fn settings(server: &server::Postgres, database: &str) -> PostgresSettings {
+pub(crate) fn settings(server: &server::Postgres, database: &str) -> PostgresSettings {
     at(&server.url(database))
 }
 
 /// How a store finds what is at a URL.
-pub(super) fn at(url: &str) -> PostgresSettings {
+pub(crate) fn at(url: &str) -> PostgresSettings {
     let no_file = |_: &Path| Err(std::io::ErrorKind::NotFound.into());
     PostgresSettings::parse(url, None, no_file).unwrap()
 }
@@ -53,7 +53,7 @@ fn name_of(folder: &Path) -> String {
 }
 
 /// Changes a closed store behind its back.
-pub(super) fn tamper(folder: &Path, sql: &str) {
+pub(crate) fn tamper(folder: &Path, sql: &str) {
     let mut sql = sql.to_owned();
     for length in ["3", "32", "64"] {
         let ours = format!("decode(repeat('00', {length}), 'hex')");

@@ -198,7 +198,11 @@ fn the_index_follows_what_another_node_recorded() {
 fn a_store_of_a_newer_program_is_refused() {
     let database = new_database();
     let node = Node::on(database.clone());
-    change(&node.store, |tx| meta::put(tx, "schema_version", "999")).unwrap();
+    change(&node.store, |tx| {
+        meta::put(tx, "schema_version", "999")?;
+        meta::put(tx, "schema_oldest", "998")
+    })
+    .unwrap();
     drop(node);
     let folder = tempfile::tempdir().unwrap();
     let clock = Arc::new(ManualClock::new(NOW));
@@ -273,9 +277,14 @@ fn whoever_was_alone_writes_no_more_when_another_has_written() {
     };
     let first = open(folder.path(), true);
     change(&first, |tx| meta::put(tx, "color", "red")).unwrap();
-    // As another one does that took over while the first one's connection was gone.
+    // As another one does that took over while the first one's connections were gone.
+    let name = database.shown().rsplit('/').next().unwrap().to_owned();
+    let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+               WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    server::shared().sql(&name, end);
     let other = Node::on(database.clone());
     change(&other.store, |tx| meta::put(tx, "color", "blue")).unwrap();
+    drop(other);
     for _ in 0..2 {
         let fault = change(&first, |tx| meta::put(tx, "color", "red")).unwrap_err();
         assert_eq!(fault.kind(), FaultKind::Unavailable);

@@ -50,7 +50,12 @@ impl Api {
     }
 
     /// Calls a command; the token goes into the body, or with an array into a header.
-    pub(crate) fn call(&self, command: &str, mut args: Value) -> Reply {
+    pub(crate) fn call(&self, command: &str, args: Value) -> Reply {
+        self.try_call(command, args).unwrap()
+    }
+
+    /// The same where nobody may answer.
+    pub(crate) fn try_call(&self, command: &str, mut args: Value) -> std::io::Result<Reply> {
         let path = format!("/{command}");
         let token = self.token.as_deref();
         if let (Value::Object(map), Some(token)) = (&mut args, token) {
@@ -61,7 +66,7 @@ impl Api {
             (Value::Array(_), Some(_)) => &[("Authorization", bearer.as_str())],
             _ => &[],
         };
-        self.http.post(&path, headers, args.to_string().as_bytes())
+        self.http.try_post(&path, headers, args.to_string().as_bytes())
     }
 
     /// Calls a command that must work; gives its answer.

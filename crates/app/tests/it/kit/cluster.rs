@@ -97,8 +97,8 @@ pub(crate) struct Wish {
     pub(crate) gateway: Vec<String>,
     /// The gateway is in the network `gateway` of these, all others are in `control`.
     pub(crate) net: Option<Arc<Net>>,
-    /// Control keeps its store in a database of this name on the shared server.
-    pub(crate) database: Option<&'static str>,
+    /// Control keeps its store at this URL, which has no password.
+    pub(crate) database: Option<String>,
 }
 
 impl Cluster {
@@ -118,7 +118,7 @@ impl Cluster {
             Node::new(&site, role, name, user, &owner, args).in_net(wish.net.as_ref())
         };
         let mut control = node("control", "control", &[]);
-        wish.database.into_iter().for_each(|database| control.take_database(database));
+        wish.database.iter().for_each(|url| control.take_database(url));
         control.start(&site);
         control.wire = wish.wires.then(|| control.wired());
         let at_control = control.seen_at();

@@ -74,17 +74,27 @@ impl Http {
 
     /// Posts `body` as JSON. A kept connection that turns out to be closed is replaced once.
     pub(crate) fn post(&self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
+        self.try_post(path, headers, body).unwrap()
+    }
+
+    /// The same where nobody may answer.
+    pub(crate) fn try_post(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> io::Result<Reply> {
         let kept = self.idle.lock().unwrap().pop();
         if let Some(mut connection) = kept
             && let Ok(reply) = connection.post(path, headers, body)
         {
             self.keep(connection, &reply);
-            return reply;
+            return Ok(reply);
         }
-        let mut connection = self.connect().unwrap();
-        let reply = connection.post(path, headers, body).unwrap();
+        let mut connection = self.connect()?;
+        let reply = connection.post(path, headers, body)?;
         self.keep(connection, &reply);
-        reply
+        Ok(reply)
     }
 
     /// Gets `path`.

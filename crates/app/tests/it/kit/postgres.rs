@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 use tempfile::TempDir;
 
 /// The password of its one user.
-const PASSWORD: &str = "test-password";
+pub(crate) const PASSWORD: &str = "test-password";
 
 /// A running server. It ends with the process that started it, however that ends.
 pub(crate) struct Postgres {
@@ -44,6 +44,13 @@ impl Postgres {
     }
 
     fn prepared(options: &str, files: &[(&str, &str)]) -> Self {
+        let server = Self::made(files);
+        server.run(options);
+        server
+    }
+
+    /// A server with further files in its directory, not started.
+    fn made(files: &[(&str, &str)]) -> Self {
         let programs = programs();
         let user = unprivileged();
         let dir = TempDir::with_prefix("keysherd-postgres-").unwrap().keep();
@@ -66,12 +73,15 @@ impl Postgres {
         init.arg("-D").arg(server.data()).arg("--pwfile").arg(&password);
         init.args(["-U", "postgres", "-A", "scram-sha-256", "-E", "UTF8", "--no-locale", "-N"]);
         done(&mut init);
-        server.run(options);
         server
     }
 
     /// Starts it, where it was started before, and waits until it is ready.
     pub(crate) fn run(&self, options: &str) {
+        done(&mut self.starting(options));
+    }
+
+    fn starting(&self, options: &str) -> Command {
         let options = format!(
             "-p {} -c listen_addresses=127.0.0.1 -c unix_socket_directories={} \
              -c shared_buffers=32MB {options}",
@@ -81,7 +91,30 @@ impl Postgres {
         let mut start = self.program("pg_ctl");
         start.arg("-D").arg(self.data()).args(["-s", "-w", "-t", "80", "-o", &options]);
         start.arg("-l").arg(self.dir.join("log")).arg("start");
-        done(&mut start);
+        start
+    }
+
+    /// A server that has a small disk besides, in a mount namespace that ends with it; and a
+    /// database called `store` whose tables are there. `None` where the tests may not mount.
+    pub(crate) fn start_with_small_disk(megabytes: u32) -> Option<(Self, PathBuf)> {
+        let (uid, gid) = unprivileged()?;
+        let server = Self::made(&[]);
+        let disk = server.dir.join("disk");
+        fs::create_dir(&disk).unwrap();
+        let mount = format!(
+            "mount -t tmpfs -o size={megabytes}m,mode=700,uid={uid},gid={gid} tmpfs \"$0\" && \
+             exec \"$@\""
+        );
+        let start = server.starting("");
+        let mut within = Command::new("unshare");
+        within.args(["--mount", "sh", "-c", &mount]).arg(&disk).arg(start.get_program());
+        within.args(start.get_args()).current_dir(&server.dir).stdin(Stdio::null());
+        within.env("LC_ALL", "C.UTF-8").env("HOME", &server.dir);
+        done(&mut within);
+        let seen = format!("/proc/{}/root{}", server.pid(), disk.display());
+        server.sql("postgres", &format!("CREATE TABLESPACE small LOCATION '{}'", disk.display()));
+        server.sql("postgres", "CREATE DATABASE store TABLESPACE small");
+        Some((server, PathBuf::from(seen)))
     }
 
     /// Ends it as a crash does.
@@ -113,11 +146,12 @@ impl Postgres {
 
     /// What a server is started with to have its store in a database. Makes the password file.
     pub(crate) fn arguments(&self, password: &Path, database: &str) -> [String; 4] {
-        fs::write(password, PASSWORD).unwrap();
-        fs::set_permissions(password, fs::Permissions::from_mode(0o600)).unwrap();
-        let url = self.url(database).replace(&format!(":{PASSWORD}"), "");
-        let file = password.to_str().unwrap().to_owned();
-        ["--database".to_owned(), url, "--database-password-file".to_owned(), file]
+        arguments_at(&self.open_url(database), password)
+    }
+
+    /// The URL of a database, without the password.
+    pub(crate) fn open_url(&self, database: &str) -> String {
+        self.url(database).replace(&format!(":{PASSWORD}"), "")
     }
 
     /// Makes an empty database.
@@ -127,10 +161,17 @@ impl Postgres {
 
     /// Runs a statement as the superuser; gives what it answers, one row a line.
     pub(crate) fn sql(&self, database: &str, statement: &str) -> String {
-        let mut psql = self.program("psql");
-        psql.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1"]);
-        psql.args(["-U", "postgres", "-p", &self.port.to_string(), "-d", database]);
-        done(psql.args(["-c", statement]).env("PGPASSWORD", PASSWORD))
+        done(&mut self.psql(database, statement))
+    }
+
+    /// The same without waiting for its end.
+    pub(crate) fn begin_sql(&self, database: &str, statement: &str) -> Child {
+        let mut psql = self.psql(database, statement);
+        psql.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    }
+
+    fn psql(&self, database: &str, statement: &str) -> Command {
+        psql(self.port, database, statement)
     }
 
     fn program(&self, name: &str) -> Command {
@@ -138,8 +179,30 @@ impl Postgres {
     }
 }
 
+/// What a server is started with to have its store at a URL without a password. Makes the password
+/// file.
+pub(crate) fn arguments_at(url: &str, password: &Path) -> [String; 4] {
+    fs::write(password, PASSWORD).unwrap();
+    fs::set_permissions(password, fs::Permissions::from_mode(0o600)).unwrap();
+    let file = password.to_str().unwrap().to_owned();
+    ["--database".to_owned(), url.to_owned(), "--database-password-file".to_owned(), file]
+}
+
+/// Runs a statement as the superuser on the server that listens there.
+pub(crate) fn sql_at(port: u16, database: &str, statement: &str) -> String {
+    done(&mut psql(port, database, statement))
+}
+
+fn psql(port: u16, database: &str, statement: &str) -> Command {
+    let mut psql = command(&programs().join("psql"), None, Path::new("/"));
+    psql.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1"]);
+    psql.args(["-U", "postgres", "-p", &port.to_string(), "-d", database]);
+    psql.args(["-c", statement]).env("PGPASSWORD", PASSWORD);
+    psql
+}
+
 /// Where the programs are: the newest version, as Debian places them, or wherever they are found.
-fn programs() -> PathBuf {
+pub(crate) fn programs() -> PathBuf {
     let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let there = versions.map(|version| version.path().join("bin"));
     let newest = there.filter(|bin| bin.join("initdb").is_file()).max();
@@ -147,7 +210,7 @@ fn programs() -> PathBuf {
 }
 
 /// The user it runs as when the tests run as root, which it refuses.
-fn unprivileged() -> Option<(u32, u32)> {
+pub(crate) fn unprivileged() -> Option<(u32, u32)> {
     let id = |flag: &str| {
         let output = Command::new("id").arg(flag).arg("postgres").output().unwrap();
         String::from_utf8(output.stdout).unwrap().trim().parse::<u32>().unwrap()
@@ -156,7 +219,7 @@ fn unprivileged() -> Option<(u32, u32)> {
     (me == b"0\n").then(|| (id("-u"), id("-g")))
 }
 
-fn command(program: &Path, user: Option<(u32, u32)>, dir: &Path) -> Command {
+pub(crate) fn command(program: &Path, user: Option<(u32, u32)>, dir: &Path) -> Command {
     let mut command = match user {
         None => Command::new(program),
         Some((uid, gid)) => {

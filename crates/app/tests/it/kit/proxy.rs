@@ -1,8 +1,8 @@
-//! A wire between two roles that remembers what went over it, and can be slow.
+//! A wire between two roles that remembers what went over it, and can be slow or lead to several.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -15,7 +15,9 @@ pub(crate) struct Proxy {
 }
 
 struct Shared {
-    target: Mutex<String>,
+    targets: Mutex<Vec<String>>,
+    /// Connections so far: they take turns.
+    turn: AtomicUsize,
     recorded: Mutex<Vec<u8>>,
     delay_ms: AtomicU64,
     ended: AtomicBool,
@@ -38,7 +40,8 @@ impl Proxy {
         let listener = TcpListener::bind((ip, 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
-            target: Mutex::default(),
+            targets: Mutex::default(),
+            turn: AtomicUsize::new(0),
             recorded: Mutex::default(),
             delay_ms: AtomicU64::new(0),
             ended: AtomicBool::new(false),
@@ -59,7 +62,14 @@ impl Proxy {
 
     /// Leads new connections to `target`.
     pub(crate) fn lead_to(&self, target: &str) {
-        *self.shared.target.lock().unwrap() = target.to_owned();
+        self.balance(&[target]);
+    }
+
+    /// Leads new connections to one of these each, in turn; to another one where that is not there,
+    /// as a TCP balancer does.
+    pub(crate) fn balance(&self, targets: &[&str]) {
+        *self.shared.targets.lock().unwrap() =
+            targets.iter().map(|target| (*target).to_owned()).collect();
     }
 
     /// Everything that went over it so far, in both directions.
@@ -82,9 +92,20 @@ impl Drop for Proxy {
     }
 }
 
+impl Shared {
+    /// The next of the targets that is there.
+    fn reach(&self) -> Option<TcpStream> {
+        let targets = self.targets.lock().unwrap().clone();
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let from = turn % targets.len().max(1);
+        let (before, after) = targets.split_at(from);
+        after.iter().chain(before).find_map(|target| TcpStream::connect(target).ok())
+    }
+}
+
 fn join(shared: &Arc<Shared>, near: TcpStream) {
     // Whoever is not there refuses the connection, and so does the wire to it.
-    let Ok(far) = TcpStream::connect(&*shared.target.lock().unwrap()) else { return };
+    let Some(far) = shared.reach() else { return };
     let halves = |stream: &TcpStream| stream.try_clone().unwrap();
     pump(shared.clone(), halves(&near), halves(&far), false);
     pump(shared.clone(), far, near, true);

@@ -1,0 +1,439 @@
+//! A store carried from one engine to the other and back, looked over, and brought up to date.
+
+use std::collections::BTreeSet;
+use std::io::{self, Cursor, Read, Seek, SeekFrom};
+use std::sync::Arc;
+
+use keysherd_base::{AccessId, FaultKind, ManualClock, Uid};
+use keysherd_domain::auth_method::AuthMethod;
+use keysherd_domain::cluster::Cluster;
+use keysherd_domain::item::ItemState;
+
+use super::fixture::*;
+use super::on_server;
+use crate::export_file::{Cell, Counts};
+use crate::keys::ProtectionKey;
+use crate::tables::{TABLES, statements};
+use crate::{
+    PostgresSettings, Store, StoreConfig, StorePlace, Tx, accounts, assocs, auth_methods, clusters,
+    item_versions, items, keys, login_guards, revoked_tokens, roles, used_proofs,
+};
+
+/// Writes one row past the noun modules.
+fn raw(tx: &Tx, table: &str, row: Vec<Cell>) {
+    let all = statements();
+    let statements = all.iter().find(|found| found.table.name == table).unwrap();
+    assert_eq!(tx.raw().put_rows(statements, &[row]).unwrap(), 1, "{table}");
+}
+
+fn text(text: &str) -> Cell {
+    Cell::Text(text.to_owned())
+}
+
+fn bytes(length: usize) -> Cell {
+    Cell::Blob(vec![7; length])
+}
+
+/// A store that has something in every table, and numbers that were given and are gone.
+fn fill(store: &Store) {
+    let key = ProtectionKey {
+        key_id: KEY,
+        version: 1,
+        account: ACCOUNT,
+        state: ItemState::Enabled,
+        group: "default".to_owned(),
+        customer_fragment: None,
+        managers: 3,
+        threshold: 2,
+        created: NOW,
+        manifest: b"signed".as_slice().into(),
+    };
+    done(store, move |tx| {
+        let ci = auth_methods::insert(tx, &method("/ci", "p-aaaaaaaaaaaa"))?;
+        let theirs = AuthMethod { account: OTHER, ..method("/them", "p-cccccccccccc") };
+        let theirs = auth_methods::insert(tx, &theirs)?;
+        for (id, owner) in [(ACCOUNT, ci), (OTHER, theirs)] {
+            let mut owned = account(id);
+            owned.owner_method = owner;
+            accounts::update(tx, &owned)?;
+        }
+        let reader = roles::insert(tx, &role("/reader"))?;
+        assocs::insert(tx, ACCOUNT, &assoc("ass-1", reader, ci))?;
+        keys::insert(tx, &key)?;
+        let mut first = item("/team/a secret of \u{fc}nc\u{f6}mmon name");
+        let first_id = items::insert(tx, &first)?;
+        let key_item = items::insert(tx, &item("/keys/later"))?;
+        first.id = first_id;
+        first.protection_key = Some(key_item);
+        items::update(tx, &first)?;
+        // Several frames, and several pages.
+        for number in 0..20 {
+            let id = items::insert(tx, &item(&format!("/many/{number}")))?;
+            item_versions::put(tx, id, &version(1, &[number; 200_000]))?;
+        }
+        let gone = items::insert(tx, &item("/gone"))?;
+        items::delete(tx, gone)?;
+        crate::folders::insert(tx, &explicit_folder("/team"))?;
+        let expires = NOW.plus_seconds(60);
+        let token = revoked_tokens::RevokedToken { token: Uid([1; 16]), account: ACCOUNT, expires };
+        revoked_tokens::insert(tx, &token)?;
+        let place = login_guards::PlaceRow { subject: [5; 32], place: [6; 32], seen: NOW };
+        login_guards::put_place(tx, &place)?;
+        used_proofs::take(tx, &[9; 16], NOW)?;
+        let cluster = Cluster {
+            id: 0,
+            uid: Uid([3; 16]),
+            account: ACCOUNT,
+            access_id: AccessId::parse("p-0123456789ab").unwrap(),
+            name: "prod".to_owned(),
+            display_name: String::new(),
+            url: String::new(),
+            protection_key: None,
+            created: NOW,
+        };
+        let cluster = clusters::insert(tx, &cluster)?;
+        fill_the_rest(tx, ci, cluster);
+        Ok(())
+    });
+    for id in [ACCOUNT, OTHER, ACCOUNT] {
+        wait(store.commit(vec![draft(id)], |_| Ok(()))).unwrap();
+    }
+}
+
+/// Rows of the tables that the noun modules have no short way to.
+fn fill_the_rest(tx: &Tx, ci: i64, cluster: i64) {
+    let (body, account) = (|| text("{}"), || Cell::Blob(vec![1; 16]));
+    let number = Cell::Int;
+    raw(tx, "meta", vec![text("color"), text("blue")]);
+    let wrong = vec![bytes(32), number(3), number(-5), number(i64::MAX)];
+    raw(tx, "login_guards", wrong);
+    let seed = vec![number(ci), bytes(60), number(1), number(7), text("[]"), number(1)];
+    raw(tx, "second_factors", seed);
+    let token = vec![number(9), number(ci), text("ab"), Cell::Null, number(8), Cell::Null, body()];
+    raw(tx, "uid_tokens", token);
+    raw(tx, "bearer_groups", vec![text("g-1"), account(), text("g"), text("a"), body()]);
+    let rotation = vec![
+        bytes(16),
+        number(2),
+        account(),
+        text("running"),
+        text("p-1"),
+        number(1),
+        Cell::Null,
+        number(4),
+        text(""),
+    ];
+    raw(tx, "key_rotations", rotation);
+    raw(tx, "gateway_instances", vec![bytes(32), number(cluster), number(1), body()]);
+    raw(tx, "gateway_leases", vec![number(cluster), text("logs"), body()]);
+    let place = vec![number(cluster), text("logs"), text("one"), body()];
+    raw(tx, "gateway_places", place);
+    raw(tx, "gateway_journals", vec![bytes(16), bytes(32), number(4), number(5)]);
+    raw(tx, "gateway_access", vec![number(2), number(cluster), text("all"), body()]);
+}
+
+/// A closed store in a folder of its own.
+struct Closed {
+    folder: tempfile::TempDir,
+    database: Option<PostgresSettings>,
+}
+
+impl Closed {
+    fn empty(on_a_server: bool) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let database = on_a_server.then(|| on_server::database_of(folder.path()));
+        Self { folder, database }
+    }
+
+    fn filled(on_a_server: bool) -> Self {
+        let closed = Self::empty(on_a_server);
+        let store = closed.open();
+        for id in [ACCOUNT, OTHER] {
+            done(&store, move |tx| accounts::insert(tx, &account(id)));
+        }
+        fill(&store);
+        closed
+    }
+
+    fn open(&self) -> Store {
+        Store::open(self.config()).unwrap()
+    }
+
+    fn config(&self) -> StoreConfig {
+        let clock = Arc::new(ManualClock::new(NOW));
+        let database = self.database.clone();
+        StoreConfig { database, alone: false, ..embedded(self.folder.path(), &clock) }
+    }
+
+    fn place(&self) -> StorePlace {
+        StorePlace::new(self.folder.path().to_owned(), self.database.clone())
+    }
+
+    fn exported(&self) -> Vec<u8> {
+        let mut file = Vec::new();
+        self.place().export(&mut file, toy_hash, toy_sign).unwrap();
+        file
+    }
+
+    fn import(&self, file: &[u8]) -> Result<Counts, keysherd_base::Fault> {
+        self.import_from(Cursor::new(file))
+    }
+
+    fn import_from(&self, file: impl Read + Seek) -> Result<Counts, keysherd_base::Fault> {
+        self.place().import(file, toy_hash, &toy_verify, &toy_verify)
+    }
+
+    /// That it is whole, and can be written to where it was left.
+    fn assert_works(&self) {
+        let inspection = self.place().inspect().unwrap();
+        let checked = inspection.check().unwrap();
+        assert_eq!(checked.problems, Vec::<String>::new());
+        let mut chains = Vec::new();
+        inspection
+            .check_chains(toy_hash, &toy_verify, &mut |(_, state)| {
+                chains.push(state.unwrap().records)
+            })
+            .unwrap();
+        assert_eq!(chains, [2, 1]);
+        drop(inspection);
+        let store = self.open();
+        let key = see(&store, |q| items::by_path(q, ACCOUNT, &path("/keys/later"))).unwrap().id;
+        assert_eq!(see(&store, |q| items::count_with_key(q, key)), 1);
+        let found = see(&store, |q| items::by_path(q, ACCOUNT, &path("/many/19"))).unwrap().id;
+        let value = see(&store, |q| item_versions::latest(q, found)).unwrap();
+        assert_eq!(value.ciphertext[..], [19; 200_000]);
+        let next = done(&store, |tx| items::insert(tx, &item("/next")));
+        assert_eq!(next.0, 24, "a number was given twice");
+        done(&store, |tx| auth_methods::insert(tx, &method("/cd", "p-bbbbbbbbbbbb")).map(drop));
+        wait(store.commit(vec![draft(ACCOUNT)], |_| Ok(()))).unwrap();
+    }
+}
+
+#[test]
+fn a_store_goes_to_a_server_and_back_and_is_the_same_to_the_byte() {
+    let first = Closed::filled(false);
+    let file = first.exported();
+    assert!(file.len() > 4_000_000);
+    let on_server = Closed::empty(true);
+    let counts = on_server.import(&file).unwrap();
+    assert!(counts.iter().all(|count| *count > 0), "the test has something of each: {counts:?}");
+    assert_eq!(on_server.exported(), file);
+    let back = Closed::empty(false);
+    back.import(&file).unwrap();
+    assert_eq!(back.exported(), file);
+    for closed in [&first, &on_server, &back] {
+        closed.assert_works();
+    }
+    // What was made on the server goes the same way.
+    let second = Closed::empty(false);
+    second.import(&on_server.exported()).unwrap();
+    assert_eq!(second.exported(), on_server.exported());
+}
+
+#[test]
+fn a_file_that_was_changed_is_refused_before_anything_is() {
+    let source = Closed::filled(false);
+    let file = source.exported();
+    let target = Closed::empty(false);
+    let refused = |bytes: &[u8]| {
+        let fault = target.import(bytes).unwrap_err();
+        assert_eq!(fault.kind(), FaultKind::BadRequest, "{fault:?}");
+        assert!(!target.folder.path().join("control.db").exists(), "{fault}");
+        fault.public().to_owned()
+    };
+    for length in [0, 7, 8, 20, 1_000, file.len() / 2, file.len() - 1] {
+        let why = refused(&file[..length]);
+        assert!(why.contains("cut off") || (length < 8 && why.contains("not a file")), "{why}");
+    }
+    let mut step = 0;
+    while step < file.len() {
+        let mut changed = file.clone();
+        changed[step] ^= 0x10;
+        refused(&changed);
+        step += 1 + file.len() / 23;
+    }
+    let mut longer = file.clone();
+    longer.push(0);
+    assert!(refused(&longer).contains("after its end"));
+    // Of somebody with other keys.
+    let mut forged = Vec::new();
+    source.place().export(&mut forged, toy_hash, |_| [3; 64]).unwrap();
+    assert!(refused(&forged).contains("not signed"));
+    // With a row less, by somebody who can work out links.
+    target.import(&file).unwrap();
+}
+
+#[test]
+fn only_an_empty_store_that_nobody_uses_is_filled() {
+    let file = Closed::filled(false).exported();
+    for on_a_server in [false, true] {
+        let target = Closed::empty(on_a_server);
+        let store = target.open();
+        let fault = target.import(&file).unwrap_err();
+        assert_eq!(fault.kind(), FaultKind::Unavailable, "it is in use: {fault:?}");
+        drop(store);
+        target.import(&file).unwrap();
+        let fault = target.import(&file).unwrap_err();
+        assert_eq!(fault.kind(), FaultKind::Conflict, "{fault:?}");
+        assert!(fault.public().contains("not empty"), "{fault}");
+        target.assert_works();
+    }
+}
+
+/// A file that ends with an error the second time that it is read to its half.
+struct Failing<'a> {
+    file: Cursor<&'a [u8]>,
+    rewinds: u32,
+}
+
+impl Read for Failing<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let half = self.file.get_ref().len() as u64 / 2;
+        if self.rewinds > 1 && self.file.position() > half {
+            return Err(io::ErrorKind::ConnectionReset.into());
+        }
+        self.file.read(out)
+    }
+}
+
+impl Seek for Failing<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.rewinds += 1;
+        self.file.seek(to)
+    }
+}
+
+#[test]
+fn an_import_that_did_not_end_is_known_and_can_be_begun_again() {
+    let file = Closed::filled(false).exported();
+    for on_a_server in [false, true] {
+        let target = Closed::empty(on_a_server);
+        let failing = Failing { file: Cursor::new(file.as_slice()), rewinds: 0 };
+        target.import_from(failing).unwrap_err();
+        // Nobody takes it for a new store, or for a whole one.
+        let fault = Store::open(target.config()).err().unwrap();
+        assert!(fault.public().contains("db import again"), "{fault}");
+        let checked = target.place().inspect().unwrap().check().unwrap();
+        assert_eq!(checked.problems.len(), 1, "{:?}", checked.problems);
+        assert!(checked.counts[..TABLES.len() - 1].iter().all(|count| *count == 0));
+        target.import(&file).unwrap();
+        target.assert_works();
+    }
+}
+
+#[test]
+fn what_contradicts_itself_is_found() {
+    for on_a_server in [false, true] {
+        let closed = Closed::filled(on_a_server);
+        let store = closed.open();
+        // A key that is gone takes the values with it; and a body of another kind.
+        done(&store, |tx| keys::delete(tx, KEY).map(drop));
+        let row = vec![text("g-2"), Cell::Blob(vec![1; 16]), text("x"), text("y"), text("no json")];
+        done(&store, move |tx| {
+            raw(tx, "bearer_groups", row);
+            Ok(())
+        });
+        drop(store);
+        let problems = closed.place().inspect().unwrap().check().unwrap().problems;
+        let said = problems.join("\n");
+        assert_eq!(problems.len(), 2, "{said}");
+        assert!(said.contains("20 rows: values are wrapped by a key that is not there"), "{said}");
+        assert!(said.contains("1 rows: their body is no JSON"), "{said}");
+    }
+}
+
+#[test]
+fn damage_of_the_file_is_found() {
+    let closed = Closed::filled(false);
+    let file = closed.folder.path().join("control.db");
+    let mut content = std::fs::read(&file).unwrap();
+    // In the middle of some page of many: whatever it was of, the engine notices.
+    let middle = content.len() / 2 / 4_096 * 4_096;
+    content[middle..middle + 64].fill(0xaa);
+    std::fs::write(&file, content).unwrap();
+    let inspection = closed.place().inspect().unwrap();
+    match inspection.check() {
+        Ok(checked) => assert!(!checked.problems.is_empty()),
+        Err(fault) => assert_eq!(fault.kind(), FaultKind::Internal),
+    }
+}
+
+#[test]
+fn where_there_is_no_store_nothing_is_made() {
+    for on_a_server in [false, true] {
+        let empty = Closed::empty(on_a_server);
+        let place = empty.place();
+        let faults = [
+            place.inspect().err().unwrap(),
+            place.export(io::sink(), toy_hash, toy_sign).unwrap_err(),
+            place.migrate().unwrap_err(),
+            place.schema().unwrap_err(),
+        ];
+        for fault in faults {
+            assert_eq!(fault.kind(), FaultKind::NotFound, "{fault:?}");
+        }
+        assert_eq!(std::fs::read_dir(empty.folder.path()).unwrap().count(), 0);
+    }
+}
+
+#[test]
+fn every_table_and_column_is_carried() {
+    let closed = Closed::filled(false);
+    let store = closed.open();
+    let sql = "SELECT m.name, c.name, c.type FROM sqlite_master m JOIN pragma_table_info(m.name) c \
+               WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%'";
+    let found = see(&store, |q| {
+        crate::query::all(q, sql, &[], |row| {
+            let kind = match row.text(2)? {
+                "TEXT" => "Text",
+                "BLOB" => "Blob",
+                _ => "Int",
+            };
+            Ok(format!("{}.{} {kind}", row.text(0)?, row.text(1)?))
+        })
+    });
+    let found: BTreeSet<String> = found.into_iter().collect();
+    let carried = statements().iter().flat_map(|statements| {
+        let table = statements.table;
+        table.columns.iter().map(|(name, kind)| format!("{}.{name} {kind:?}", table.name))
+    });
+    assert_eq!(carried.collect::<BTreeSet<_>>(), found, "a new column goes into tables.rs, too");
+    let numbered = "SELECT name FROM sqlite_master WHERE sql LIKE '%AUTOINCREMENT%'";
+    let numbered =
+        see(&store, |q| crate::query::all(q, numbered, &[], |row| Ok(row.text(0)?.to_owned())));
+    let known = crate::tables::NUMBERED.iter().map(|name| (*name).to_owned());
+    assert_eq!(numbered.into_iter().collect::<BTreeSet<_>>(), known.collect::<BTreeSet<_>>());
+}
+
+#[test]
+fn an_export_is_one_moment_of_a_store_that_goes_on() {
+    for on_a_server in [false, true] {
+        let closed = Closed::filled(on_a_server);
+        let before = closed.exported();
+        let store = closed.open();
+        /// Writes to the store as soon as the first bytes come.
+        struct Disturbing<'a>(&'a Store, Vec<u8>);
+        impl io::Write for Disturbing<'_> {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                if self.1.len() > 2_000_000 {
+                    let name = format!("/new/{}", self.1.len());
+                    done(self.0, move |tx| items::insert(tx, &item(&name)).map(drop));
+                }
+                self.1.extend_from_slice(bytes);
+                Ok(bytes.len())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let mut out = Disturbing(&store, Vec::new());
+        closed.place().export(&mut out, toy_hash, toy_sign).unwrap();
+        let file = out.1;
+        // All tables are of the moment; only the numbers that were given are of later.
+        let end = before.len() - 1_000;
+        assert!(file[..end] == before[..end], "the export has what came later");
+        drop(store);
+        let target = Closed::empty(false);
+        target.import(&file).unwrap();
+    }
+}
