@@ -69,7 +69,7 @@ fn wanted(
     message: GatewayAccessProvide,
 ) -> Result<(i64, Vec<GatewayAccess>), Fault> {
     let (cluster, now) = (message.cluster, control.now());
-    let directory = control.directory_of(who)?;
+    let directory = control.directory_of(who);
     let access = |(name, allowed): (String, Allowed)| {
         let Allowed { access_id, description, sub_claims, case_sensitive, permissions } = allowed;
         kind_of(&directory, &access_id)?;

@@ -27,7 +27,7 @@ pub(crate) async fn show(
 ) -> Result<ClusterShown, Fault> {
     let who = control.principal(caller).await?;
     let shown = admitted(control, gateway, caller, &who).and_then(|()| {
-        let directory = control.directory_of(&who)?;
+        let directory = control.directory_of(&who);
         control.store.read(|reader| {
             let cluster = access::cluster_of(reader, gateway, &who)?;
             let permissions = access::permissions(reader, cluster.as_ref(), &who)?;

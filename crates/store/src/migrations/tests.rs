@@ -75,8 +75,11 @@ fn the_rule_finds_what_would_break_others() {
     for text in [ADDING, "CREATE INDEX roles_by_time ON roles (modified);"] {
         assert_eq!(breach(&expand(next(), text)), None, "{text}");
     }
-    let contract =
-        |since| Migration { number: next() + 1, text: "DROP TABLE x", step: Step::Contract { since } };
+    let contract = |since| Migration {
+        number: next() + 1,
+        text: "DROP TABLE x",
+        step: Step::Contract { since },
+    };
     assert_eq!(breach(&contract(next())), None);
     assert!(breach(&contract(BASE)).is_some() && breach(&contract(next() + 2)).is_some());
 }

@@ -27,6 +27,7 @@ const NOT_FOLLOWED: &[&str] = &[
     "gateway_clusters",
     "gateway_instances",
     "gateway_leases",
+    "gateway_journal_gaps",
     "gateway_journals",
     "gateway_places",
     "gateway_access",

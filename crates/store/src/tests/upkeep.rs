@@ -16,7 +16,7 @@ use crate::keys::ProtectionKey;
 use crate::tables::{TABLES, statements};
 use crate::{
     PostgresSettings, Store, StoreConfig, StorePlace, Tx, accounts, assocs, auth_methods, clusters,
-    item_versions, items, keys, login_guards, revoked_tokens, roles, used_proofs,
+    gateway_journals, item_versions, items, keys, login_guards, revoked_tokens, roles, used_proofs,
 };
 
 /// Writes one row past the noun modules.
@@ -80,6 +80,7 @@ fn fill(store: &Store) {
         let place = login_guards::PlaceRow { subject: [5; 32], place: [6; 32], seen: NOW };
         login_guards::put_place(tx, &place)?;
         used_proofs::take(tx, &[9; 16], NOW)?;
+        gateway_journals::put_gap(tx, Uid([4; 16]), 7)?;
         let cluster = Cluster {
             id: 0,
             uid: Uid([3; 16]),
