@@ -121,7 +121,8 @@ fn wrong_credentials_and_certificates_are_found_before_clients_find_them() {
         assert!(found["detail"].as_str().unwrap().contains(detail), "{found}");
     }
     // What else settings name is listed.
-    cluster.gateway.take_args(&[traces, url, "--lend-cloud-identity"]);
+    let account = cluster.bootstrap.account_id.clone();
+    cluster.gateway.take_args(&[traces, url, "--lend-cloud-identity", &account]);
     let listed = endpoints(&cluster.site, &cluster.gateway);
     let place = |name: &str| {
         let found = listed.iter().find(|place| place["name"] == name);

@@ -90,8 +90,9 @@ fn changes_arrive(near: &Api, far: &Api) {
         })
         .collect();
     took.sort_unstable();
+    // The last question whether it is there takes as long as the line, too.
     eprintln!("changes in force 250 ms away, 1 % lost: {took:?}");
-    assert!(took[CHANGES / 2] < IN_FORCE + DELAY, "{took:?}");
+    assert!(took[CHANGES / 2] < IN_FORCE + 2 * DELAY, "{took:?}");
 }
 
 fn host(round: usize) -> Value {
