@@ -81,7 +81,9 @@ impl StorePlace {
     pub(crate) fn reader(&self) -> Result<Reader, Fault> {
         let connection = match &self.database {
             None => open_file(&self.folder)?,
-            Some(settings) => Place::Server(Server::new(settings.clone(), false)?).open_reader()?,
+            Some(settings) => {
+                Place::Server(Server::patient(settings.clone(), false)?).open_reader()?
+            }
         };
         if connection.has_table("audit_heads")? {
             return Ok(Reader::new(connection));
@@ -93,7 +95,7 @@ impl StorePlace {
     /// has one writer at most.
     fn writer(&self, alone: bool) -> Result<Target, Fault> {
         let (place, lock) = match &self.database {
-            Some(settings) => (Place::Server(Server::new(settings.clone(), alone)?), None),
+            Some(settings) => (Place::Server(Server::patient(settings.clone(), alone)?), None),
             None => {
                 make_folder(&self.folder)?;
                 let lock = StoreLock::take(&self.folder)?;

@@ -18,6 +18,8 @@ use super::tls::Tls;
 
 /// How long an answer may take. The server gives up first.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(20);
+/// The same where whole tables are read or an index is made.
+const UPKEEP_PATIENCE: Duration = Duration::from_secs(24 * 3_600);
 /// How long nobody tries to connect again after it failed: requests are refused at once meanwhile.
 const RETRY_AFTER: Duration = Duration::from_millis(250);
 
@@ -30,11 +32,16 @@ const SESSION: &str = "SELECT set_config('synchronous_commit', 'on', false) \
                        SET tcp_keepalives_count = 3; \
                        SET default_transaction_isolation = 'read committed'";
 
+/// The same for whoever is patient.
+const PATIENT: &str = "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0";
+
 /// The server, or the cluster, of a store.
 pub(crate) struct Server {
     settings: PostgresSettings,
     /// Whether nobody else may write.
     pub(super) alone: bool,
+    /// How long an answer may take.
+    patience: Duration,
     /// There until the end.
     runtime: Option<Runtime>,
     /// The host that answered last.
@@ -57,6 +64,19 @@ impl Drop for Doubt<'_> {
 impl Server {
     /// Starts the thread; nothing is connected yet.
     pub(crate) fn new(settings: PostgresSettings, alone: bool) -> Result<Arc<Self>, Fault> {
+        Self::with_patience(settings, alone, ANSWER_PATIENCE)
+    }
+
+    /// As [`Self::new`], for work on whole tables, where an answer may take hours.
+    pub(crate) fn patient(settings: PostgresSettings, alone: bool) -> Result<Arc<Self>, Fault> {
+        Self::with_patience(settings, alone, UPKEEP_PATIENCE)
+    }
+
+    fn with_patience(
+        settings: PostgresSettings,
+        alone: bool,
+        patience: Duration,
+    ) -> Result<Arc<Self>, Fault> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("store-postgres")
@@ -66,6 +86,7 @@ impl Server {
         Ok(Arc::new(Self {
             settings,
             alone,
+            patience,
             runtime: Some(runtime),
             host: AtomicUsize::new(0),
             silences: AtomicUsize::new(0),
@@ -131,6 +152,9 @@ impl Server {
                 }
             };
             client.batch_execute(SESSION).await?;
+            if self.patience > ANSWER_PATIENCE {
+                client.batch_execute(PATIENT).await?;
+            }
             Ok(client)
         };
         match self.wait_at_most(HOST_PATIENCE, connecting) {
@@ -160,7 +184,7 @@ impl Server {
         &self,
         answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Result<T, Trouble> {
-        match self.wait_at_most(ANSWER_PATIENCE, answer) {
+        match self.wait_at_most(self.patience, answer) {
             Some(outcome) => outcome.map_err(|error| Trouble::of(&error)),
             None => {
                 self.silences.fetch_add(1, Ordering::AcqRel);

@@ -1,10 +1,14 @@
 //! What a record and a read cost, measured in small and printed; asserted only as far as a busy
 //! machine cannot make it wrong: that many records share few commits.
 
+use std::sync::Arc;
 use std::time::Instant;
 
+use keysherd_base::ManualClock;
+
 use super::fixture::*;
-use crate::{items, roles};
+use super::on_server;
+use crate::{Store, StoreConfig, accounts, items, roles};
 
 const RECORDS: u32 = 4_096;
 
@@ -49,4 +53,50 @@ fn records_share_commits_and_reads_are_short() {
         .unwrap();
     }
     println!("{:?} per lone durable change", started.elapsed() / 20);
+}
+
+/// Requests that wait at the same time share one question to the database.
+const TOGETHER: usize = 64;
+
+#[test]
+fn requests_that_come_together_ask_a_database_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::new(NOW));
+    let database = Some(on_server::database_of(folder.path()));
+    let embedded = embedded(folder.path(), &clock);
+    let store = Store::open(StoreConfig { database, alone: false, ..embedded }).unwrap();
+    let id = done(&store, |tx| {
+        accounts::insert(tx, &account(ACCOUNT))?;
+        items::insert(tx, &item("/a/b"))
+    });
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).build().unwrap();
+    let timed = |count: u32, work: &dyn Fn()| {
+        let started = Instant::now();
+        (0..count).for_each(|_| work());
+        started.elapsed() / count
+    };
+    let read = timed(300, &|| {
+        assert!(see(&store, |q| items::by_id(q, ACCOUNT, id)).is_some());
+    });
+    let mark = runtime.block_on(store.newest_change()).unwrap();
+    let alone = timed(300, &|| {
+        assert_eq!(runtime.block_on(store.newest_change()).unwrap(), mark);
+    });
+    let together = timed(30, &|| {
+        runtime.block_on(async {
+            let tasks = (0..TOGETHER).map(|_| {
+                let store = store.clone();
+                tokio::spawn(async move { store.newest_change().await.unwrap() })
+            });
+            for task in tasks.collect::<Vec<_>>() {
+                assert_eq!(task.await.unwrap(), mark);
+            }
+        });
+    });
+    println!(
+        "{read:?} per point read on a server; the question before it {alone:?} more for a request \
+         by itself, {:?} for each of {TOGETHER} that come together",
+        together / 64
+    );
+    assert!(together < alone * 64 / 2, "each asked for itself: {together:?} for {TOGETHER}");
 }

@@ -14,6 +14,7 @@ use crate::changes::{self, Change, Since, Touched};
 use crate::{AuditReader, PostgresSettings, Store, StoreConfig, accounts, items, meta};
 
 mod doubt;
+mod silence;
 
 /// A store of a node, with a folder of its own.
 struct Node {
