@@ -156,7 +156,8 @@ impl Journal {
         *self.shared.waiting_bytes.borrow()
     }
 
-    /// Journals that control refuses, wholly or in part, and reads of this process that it could not record.
+    /// Journals that control refuses, wholly or in part, and reads of this process that it could
+    /// not record.
     pub(super) fn problems(&self) -> (u64, u64) {
         let Shared { refused, unproven, .. } = &*self.shared;
         (refused.load(Ordering::Relaxed), unproven.load(Ordering::Relaxed))

@@ -102,7 +102,7 @@ volumeMounts:
 {{- end -}}
 {{- with $v.gateway.cluster -}}
 {{- if .existingSecret -}}
-{{- $items := ternary (dict "tls.crt" "tls.crt" "tls.key" "tls.key") (dict .key "access-key") (eq .accessType "certificate") -}}
+{{- $items := ternary (dict "tls.crt" "tls.crt" "tls.key" "tls.key") (dict .key (ternary "uid-token" "access-key" (eq .accessType "universal_identity"))) (eq .accessType "certificate") -}}
 {{- $found = append $found (dict "name" "cluster" "kind" "secret" "source" .existingSecret "items" $items) -}}
 {{- end -}}
 {{- end -}}
@@ -164,6 +164,8 @@ volumeMounts:
 {{- $_ := set $own "gateway-access-type" .cluster.accessType -}}
 {{- if eq .cluster.accessType "access_key" -}}
 {{- $_ := set $own "gateway-access-key-file" "/etc/keysherd/cluster/access-key" -}}
+{{- else if eq .cluster.accessType "universal_identity" -}}
+{{- $_ := set $own "gateway-uid-token-file" "/etc/keysherd/cluster/uid-token" -}}
 {{- else if eq .cluster.accessType "certificate" -}}
 {{- $_ := set $own "gateway-certificate-file" "/etc/keysherd/cluster/tls.crt" -}}
 {{- $_ := set $own "gateway-certificate-key-file" "/etc/keysherd/cluster/tls.key" -}}
@@ -268,7 +270,7 @@ volumeMounts:
 {{- if and .existingSecret (not .accessId) -}}
 {{- fail "gateway.cluster: existingSecret is set and accessId is not" -}}
 {{- end -}}
-{{- $secret := has .accessType (list "access_key" "certificate") -}}
+{{- $secret := has .accessType (list "access_key" "certificate" "universal_identity") -}}
 {{- if and .accessId $secret (not .existingSecret) -}}
 {{- fail (printf "gateway.cluster.existingSecret is missing: what replicas sign in with (accessType %s)" .accessType) -}}
 {{- end -}}

@@ -200,6 +200,7 @@ fn the_roles_know_the_settings_that_are_rendered() {
     for (example, more) in [
         ("gateway", &[][..]),
         ("gateway", &["--set", "gateway.cluster.accessType=certificate"]),
+        ("gateway", &["--set", "gateway.cluster.accessType=universal_identity"]),
         ("gateway", &["--set", cloud]),
         ("gateway", &["--set", proxy]),
         ("control", &["--set", proxy]),

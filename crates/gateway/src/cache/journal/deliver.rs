@@ -207,7 +207,8 @@ impl Courier {
         }
         if reply.unproven > 0 {
             let unproven = reply.unproven;
-            tracing::error!(%journal, unproven, "control did not know receipts: reads are in no log");
+            let text = "control did not know receipts: reads are in no log";
+            tracing::error!(%journal, unproven, "{text}");
             self.shared.unproven.fetch_add(unproven.into(), Ordering::Relaxed);
         }
         let aside: HashSet<u64> = reply.aside.into_iter().collect();
