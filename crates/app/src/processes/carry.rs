@@ -214,7 +214,7 @@ fn opened(
             by.fingerprint()
         )));
     }
-    Ok(CarriedConfig::from_bytes(&text).map_err(|fault| Exit::NotIntact(fault.to_string()))?)
+    CarriedConfig::from_bytes(&text).map_err(|fault| Exit::NotIntact(fault.to_string()))
 }
 
 fn is_believed(

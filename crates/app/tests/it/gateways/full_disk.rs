@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::caching::{get, hits, recorded, until_kept};
 use crate::kit::full_disk::{fill, mount_small, with_own_mounts};
+use crate::kit::mounts::tell;
 use crate::kit::{Api, Cluster, Http, wait_until};
 
 const CREATE: &str = "gateway-create-k8s-auth-config";
@@ -90,7 +91,7 @@ fn reads_are_recorded(api: &Api, disk: &Path) {
     };
     let requests: Vec<String> = (0..READS).map(read).collect();
     let kept = hits(api) - before;
-    eprintln!("{kept} of {READS} reads found room in the journal");
+    tell(&format!("{kept} of {READS} reads found room in the journal"));
     assert!(kept < READS / 2, "{kept} reads were written down on a full disk");
     wait_until("every read to be recorded", || {
         let counts = recorded(api);

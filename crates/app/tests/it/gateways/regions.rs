@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Identity, Pair, join};
 use crate::caching::{get, hits, until_changed, until_kept};
+use crate::kit::mounts::tell;
 use crate::kit::{Api, Cluster, ClusterWish, Net, ROUTER, wait_until};
 
 /// What each answer from the other region takes longer.
@@ -91,7 +92,7 @@ fn changes_arrive(near: &Api, far: &Api) {
         .collect();
     took.sort_unstable();
     // The last question whether it is there takes as long as the line, too.
-    eprintln!("changes in force 250 ms away, 1 % lost: {took:?}");
+    tell(&format!("changes in force 250 ms away, 1 % lost: {took:?}"));
     assert!(took[CHANGES / 2] < IN_FORCE + 2 * DELAY, "{took:?}");
 }
 
@@ -114,10 +115,10 @@ fn reads_do_not_wait(near: &Api, far: &Api) {
         .collect();
     took.sort_unstable();
     let kept = hits(far) - before;
-    eprintln!("{kept} of {READS} reads without control, the middle one {:?}", took[READS / 2]);
+    tell(&format!("{kept} of {READS} reads without control, the middle one {:?}", took[READS / 2]));
     assert!(kept * 10 >= u64::try_from(READS).unwrap() * 8, "{kept} reads: {took:?}");
     assert!(took[READS / 2] < DELAY, "no round trip: {took:?}");
     near.overwrite("/team/db", "new");
-    eprintln!("a changed value far away: {:?}", until_changed(far, "/team/db", "old"));
+    tell(&format!("a changed value far away: {:?}", until_changed(far, "/team/db", "old")));
     assert_eq!(far.read("/team/db"), "new");
 }
