@@ -64,6 +64,7 @@ fn a_server_moves_to_postgres_and_back_with_all_that_it_had() {
     let person = fill(&server);
     // While it runs: an export is of one moment, and disturbs nobody.
     site.db(&site.data(), &["export", &site.file("running")]).expect(0);
+    site.db(&site.data(), &["check"]).expect(0);
     server.admin().store("/late", "value");
     server.stop();
 
@@ -103,6 +104,9 @@ fn a_server_moves_to_postgres_and_back_with_all_that_it_had() {
     let again = server.nobody().login(&person.access_id, &person.access_key);
     assert_eq!(again.read("/team/19"), VALUE);
     admin.store("/made/there", "value");
+    in_database(&["check"]).expect(0);
+    let said = in_database(&["migrate"]).expect(0);
+    assert!(said.out.contains("nothing to do"), "{}", said.out);
     // Nobody imports or exports under a foreign name while it works.
     let busy = in_database(&["import", &first]);
     assert_eq!(busy.code, 73, "{}", busy.err);
