@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use keysherd_base::{AccessId, Fault, ItemId, Secret, SecretString};
+use keysherd_base::{AccessId, BadPath, Fault, FolderPath, ItemId, Secret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use crate::configs::Configs;
@@ -36,6 +36,18 @@ pub struct LoginDefaults {
     pub oidc: Option<AccessId>,
     /// For certificates: shown to those who sign in with one.
     pub certificate: Option<AccessId>,
+}
+
+/// A default location as it is kept and shown: a folder without a slash at the end.
+///
+/// # Errors
+/// [`BadPath`] when it is no folder.
+pub fn location(text: &str) -> Result<String, BadPath> {
+    let folder = FolderPath::parse(text)?.to_string();
+    match folder.trim_end_matches('/') {
+        "" => Ok("/".to_owned()),
+        shown => Ok(shown.to_owned()),
+    }
 }
 
 impl fmt::Debug for Defaults {

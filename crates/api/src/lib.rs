@@ -35,7 +35,7 @@ pub use crypt::{
     RotateWish, SealedWrite, TakenOrder, TransitMessage, TransitResult,
 };
 pub use ctx::{Ctx, Recorded, Services};
-pub use defaults::{DEFAULTS_CONFIG, Defaults, LoginDefaults};
+pub use defaults::{DEFAULTS_CONFIG, Defaults, LoginDefaults, location};
 pub use forwarding::{
     Beginning, Forwarder, ForwarderState, Forwarding, LogReader, NoForwarding, ReaderAdmitted,
 };

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use clap::Arg;
-use keysherd_base::{AccessId, FolderPath, ItemPath};
+use keysherd_api::location;
+use keysherd_base::{AccessId, ItemPath};
 use keysherd_domain::claims::SubClaims;
 use keysherd_domain::gateway_access::GatewayPermission;
 use keysherd_gateway::{FirstDefaults, FirstSettings};
@@ -99,9 +100,9 @@ pub(super) fn load(
         ItemPath::parse(&path)
             .map_err(|_| wrong(KEY[0], &path, "the path of a key, such as /keys/a"))
     });
-    let location = text(LOCATION)?.map(|path| match FolderPath::parse(&path) {
-        Ok(folder) => Ok(folder.to_string()),
-        Err(_) => Err(wrong(LOCATION[0], &path, "a folder, such as /team")),
+    let folder = text(LOCATION)?;
+    let folder = folder.map(|path| {
+        location(&path).map_err(|_| wrong(LOCATION[0], &path, "a folder, such as /team"))
     });
     let allowed = match settings.text(ALLOWED)? {
         Some(file) => {
@@ -119,7 +120,7 @@ pub(super) fn load(
         allowed: allowed.map(|(name, bytes)| parse(&name, &bytes)).transpose()?,
         defaults: FirstDefaults {
             key: key.transpose()?,
-            location: location.transpose()?,
+            location: folder.transpose()?,
             saml: access_id(SAML)?,
             oidc: access_id(OIDC)?,
             certificate: access_id(CERTIFICATE)?,

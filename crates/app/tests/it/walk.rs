@@ -118,6 +118,8 @@ fn without_people(name: &str) -> Option<u16> {
         "gateway-update-tls-cert" => Some(403),
         // As above; `gateways/access.rs` does.
         name if name.ends_with("-allowed-access") => Some(409),
+        // As above; `gateways/defaults.rs` and the flows of the testkit do.
+        "gateway-get-defaults" | "gateway-update-defaults" | "gateway-rekey-config" => Some(409),
         // As above; `gateways/standby.rs` does.
         "gateway-promote" | "gateway-demote" => Some(409),
         _ => None,

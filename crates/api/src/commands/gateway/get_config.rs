@@ -13,6 +13,8 @@ use keysherd_wire::{Access, Answer, Args, Body, Command, Show, Spec};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::cache::CachePart;
+use crate::caching::CachePolicy;
 use crate::commands::ApiCommand;
 use crate::ctx::Ctx;
 use crate::fields::SESSION;
@@ -27,6 +29,8 @@ struct Shown {
     saml: parts::DefaultsPart,
     #[serde(skip_serializing_if = "Option::is_none")]
     admins: Option<parts::Admins>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache: Option<CachePart>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cf: Option<parts::Fragments>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -65,6 +69,8 @@ async fn run(ctx: Ctx, _args: Args) -> Result<Answer, Fault> {
     let ldap = may(P::LdapAuth).then(|| parts::ldap(&ctx, account)).transpose()?;
     let kerberos = may(P::KerberosAuth).then(|| parts::kerberos(&ctx, account)).transpose()?;
     let forwarding = may(P::LogForwarding).then(|| parts::log_forwarding(&ctx, account));
+    let cache = may(P::Caching).then(|| CachePolicy::of(ctx.services(), account)).transpose()?;
+    let cache = cache.as_ref().map(CachePart::of);
     let defaults = super::defaults::known(&ctx, account)?.unwrap_or_default();
     let ClusterShown { cluster, protection_key, allowed, .. } = &shown;
     Answer::json(&Shown {
@@ -73,6 +79,7 @@ async fn run(ctx: Ctx, _args: Args) -> Result<Answer, Fault> {
         general: parts::general(&ctx, account, cluster.as_ref(), &defaults)?,
         saml: parts::defaults(&defaults),
         admins: may(P::Admin).then(|| parts::admins(allowed)),
+        cache,
         cf: may(P::ZeroKnowledgeEncryption).then(|| parts::fragments(&ctx)),
         k8s_auths: k8s.map(|all| BTreeMap::from([("k8s_auths", all)])),
         ldap: ldap.flatten(),

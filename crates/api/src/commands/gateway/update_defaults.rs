@@ -1,7 +1,7 @@
 //! `gateway-update-defaults`: what the gateways of this cluster take where a request does not say.
 
 use keysherd_authn::by_access_type;
-use keysherd_base::{AccessId, Fault, FolderPath, ItemPath};
+use keysherd_base::{AccessId, Fault, ItemPath};
 use keysherd_plane::clusters::ClusterKeyChoose;
 use keysherd_plane::configs::GatewayConfigure;
 use keysherd_wire::{Access, Answer, Args, Body, Command, Field, Int, Show, Spec, Text};
@@ -11,7 +11,7 @@ use super::defaults::{admitted, known};
 use crate::commands::ApiCommand;
 use crate::configs::Config;
 use crate::ctx::Ctx;
-use crate::defaults::{DEFAULTS_CONFIG, Defaults};
+use crate::defaults::{DEFAULTS_CONFIG, Defaults, location};
 use crate::fields::SESSION;
 
 /// What clients write for "leave it as it is".
@@ -124,7 +124,7 @@ async fn changed(ctx: &Ctx, args: &Args, old: Defaults) -> Result<Defaults, Faul
     match args.get(&DEFAULT_LOCATION)?.as_deref() {
         None => {}
         Some(NONE) => new.location = None,
-        Some(folder) => new.location = Some(FolderPath::parse(folder)?.to_string()),
+        Some(folder) => new.location = Some(location(folder)?),
     }
     Ok(new)
 }

@@ -101,7 +101,9 @@ fn a_configuration_goes_to_another_cluster_in_a_file_that_tells_nothing() {
     let before = parts(&pair.here);
     let files = Files(pair.cluster.gateway.data.clone());
     let Pair { cluster, second, here, there } = &mut pair;
-    let (key, public) = files.keys(&cluster.gateway, "carry.key");
+    // The private key is where the file will be opened, and nowhere else.
+    let (key, theirs) = Files(second.data.clone()).keys(second, "carry.key");
+    let public = cluster.gateway.write_secret("carry.pub", &fs::read_to_string(theirs).unwrap());
     let file = files.at("prod.carried");
     let export = ["export", "--recipient", &public, "--out", &file];
     // While the gateway serves.
@@ -122,8 +124,11 @@ fn a_configuration_goes_to_another_cluster_in_a_file_that_tells_nothing() {
         clusters.as_array().is_some_and(|all| all.len() == 2)
     });
     wait_until("the other cluster to be empty", || version(there) == 0);
+    let handed = Files(second.data.clone()).at("prod.carried");
+    fs::copy(&file, &handed).unwrap();
+    second.own(handed.as_ref());
     let import = |more: &[&str]| {
-        let args = ["import", "--file", &file, "--key", &key];
+        let args = ["import", "--file", &handed, "--key", &key];
         carry(second, cluster, &args.iter().chain(more).copied().collect::<Vec<_>>())
     };
     let tried = import(&["--dry-run"]).expect(0).out;
@@ -263,7 +268,9 @@ fn another_cluster_s_credential_exports_nothing_of_this_one() {
     second.replace_arg(&own, &other.access_id);
     second.write_secret("access-key", &other.access_key);
     let refused = carry(second, cluster, &["clone", "--from", "prod"]).expect(77).err;
-    assert!(refused.contains("no gateway cluster 'prod'"), "{refused}");
+    // Under its own access id it is another cluster of the same name, with nothing in it.
+    let mine = format!("{}/prod has no configuration yet", other.access_id);
+    assert!(refused.contains(&mine), "{refused}");
     // What it exports is its own, which is empty.
     let files = Files(second.data.clone());
     let (_, public) = files.keys(second, "carry.key");

@@ -59,6 +59,7 @@ fn what_is_in_force_is_shown_part_by_part_and_never_a_secret() {
         (&json!("prod"), &json!("https://127.0.0.1:6443"))
     );
     assert_eq!(shown["ldap"]["ldap_bind_dn"], "cn=searcher");
+    assert_eq!(shown["cache"]["cache_enable"], false);
     let target = &shown["log_forwarding"];
     assert_eq!(
         (&target["target_log_type"], &target["logan_enable"]),
@@ -83,7 +84,7 @@ fn what_is_in_force_is_shown_part_by_part_and_never_a_secret() {
     here.ok("gateway-update-allowed-access", wish("general,k8s_auth"));
     let some = person.api.ok(SHOW, json!({}));
     assert!(some["general"].is_object() && some["k8s_auths"].is_object(), "{some}");
-    for part in ["ldap", "log_forwarding", "admins", "cf", "kerberos"] {
+    for part in ["cache", "ldap", "log_forwarding", "admins", "cf", "kerberos"] {
         assert_eq!(some[part], Value::Null, "{part}");
     }
     here.ok("gateway-update-allowed-access", wish("admin"));
@@ -108,7 +109,7 @@ fn a_default_key_set_at_one_gateway_protects_what_is_created_at_the_other() {
     let known = |api: &Api| api.ok(DEFAULTS, json!({}))["default_protection_key_id"].take();
     wait_until("the other gateway to know", || known(&there) == id.to_string().as_str());
     // Whoever creates needs no right to the key.
-    let rules = [("item-rule", "/team/*", "create"), ("item-rule", "/team/*", "read")];
+    let rules = [("item-rule", "/team/*", "create,read")];
     let person = there.person_who_may("/alice", &rules);
     let elsewhere = Api::new(there.http().clone()).with_token(person.api.token());
     elsewhere.ok("create-secret", json!({"name": "/team/db", "value": "a value"}));
