@@ -267,6 +267,9 @@ async fn a_document_that_is_sealed_anew_opens_with_nothing_that_opened_it_before
     rig.call("create-dfc-key", json!({"name": "/keys/gw", "alg": "AES256GCM"})).await.unwrap();
     rig.call("create-dfc-key", json!({"name": "/keys/cbc", "alg": "AES256CBC"})).await.unwrap();
     member.configs.put(member.config(account, "ours"), None).await.unwrap();
+    // Before that, whoever starts anew believes that there is none, and does not ask for it.
+    let told = || member.membership.joined().is_some_and(|joined| joined.version == 1);
+    member.until("the version to be told", told).await;
     let tap = Tap::on(rig);
     read_as_document(&member).await.unwrap();
     let before = tap.newest();
