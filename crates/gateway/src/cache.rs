@@ -7,6 +7,7 @@
 //! | [`policies`] | whether and how long reads of an account are kept |
 //! | [`offline`] | what administrators allow while control is not reached |
 //! | [`ahead`] | reads again what clients of this gateway read lately |
+//! | [`packed`] | what was granted, in little memory |
 //! | [`listener`] | asks control, several times a second, what has ended |
 //! | [`journal`] | has every such answer on disk before it leaves, and brings it to control |
 //! | this file | the decisions, with ciphertext, each for one caller |
@@ -26,6 +27,7 @@ mod key;
 mod listener;
 mod observed;
 pub(crate) mod offline;
+mod packed;
 pub(crate) mod policies;
 
 #[cfg(test)]
@@ -40,9 +42,9 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use keysherd_api::CachePolicy;
-use keysherd_base::{AccessId, ClockHandle, Fault, RngHandle, Uid};
+use keysherd_base::{ClockHandle, Fault, RngHandle, Uid};
 use keysherd_crypto::memory::Sealer;
-use keysherd_plane::cache::{Keep, Receipt};
+use keysherd_plane::cache::Keep;
 use keysherd_plane::grants::{GrantedItem, ItemRef, VersionWish};
 use keysherd_plane::{Caller, PlaneHandle};
 use quick_cache::Weighter;
@@ -53,7 +55,8 @@ use self::ahead::{Again, Call};
 use self::coherence::{Coherence, LEASE, Tied};
 use self::journal::{Entry, Journal};
 pub(crate) use self::observed::ObservedPlane;
-use self::offline::OfflinePolicies;
+use self::offline::{Bearers, OfflinePolicies};
+use self::packed::Packed;
 use self::policies::CachePolicies;
 use crate::moment::{Clocks, Moment};
 
@@ -61,7 +64,9 @@ use crate::moment::{Clocks, Moment};
 const ITEM_BYTES: usize = 4_096;
 /// A control that is silent for so long is not asked first, where its decision may be repeated.
 const GONE_AFTER: Duration = Duration::from_secs(5);
-/// What an item takes beside its path and its ciphertext, roughly.
+/// Auth methods whose name is shared by their entries, at most.
+const BEARERS_MAX: usize = 10_000;
+/// What an entry takes beside what is packed in it, roughly.
 const ENTRY_BYTES: usize = 512;
 
 /// What a gateway's cache of reads is opened with.
@@ -100,6 +105,8 @@ pub struct CacheHealth {
 /// The cache.
 pub(crate) struct ReadCache {
     entries: Cache<[u8; 32], Arc<Kept>, ByItems>,
+    /// Those that entries are for, each once.
+    bearers: Cache<Bearers, Arc<Bearers>>,
     coherence: Mutex<Coherence>,
     journal: OnceLock<Journal>,
     place: Place,
@@ -140,13 +147,12 @@ pub(crate) enum Ground {
 /// A decision, and all that answers it but keys.
 pub(crate) struct Kept {
     /// The caller's account and auth method.
-    method: (Uid, AccessId),
-    /// What control granted, ciphertext included, in the order of the call.
-    pub(crate) items: Vec<Arc<GrantedItem>>,
+    method: Arc<Bearers>,
+    /// What control granted, ciphertext included, and its receipt.
+    packed: Packed,
     tied: Tied,
     asked: Moment,
-    good: Duration,
-    receipt: Receipt,
+    good_millis: u64,
     /// What it takes to ask for it again, where that is wanted.
     again: Option<Box<Again>>,
 }
@@ -156,13 +162,8 @@ struct ByItems;
 
 impl Weighter<[u8; 32], Arc<Kept>> for ByItems {
     fn weight(&self, _: &[u8; 32], kept: &Arc<Kept>) -> u64 {
-        let item = |item: &Arc<GrantedItem>| {
-            let ciphertext = item.versions.iter().map(|version| version.ciphertext.len());
-            let bytes = ENTRY_BYTES + item.path.as_str().len() + ciphertext.sum::<usize>();
-            bytes.div_ceil(ITEM_BYTES)
-        };
-        let proof = kept.receipt.bytes.len().saturating_sub(ENTRY_BYTES) / ITEM_BYTES;
-        (kept.items.iter().map(item).sum::<usize>() + proof).max(1) as u64
+        let room = (ENTRY_BYTES + kept.packed.len()).div_ceil(ITEM_BYTES);
+        room.max(kept.packed.count()) as u64
     }
 }
 
@@ -188,6 +189,7 @@ impl ReadCache {
         let entries = Cache::with_options(options, ByItems, Default::default(), Default::default());
         let this = Arc::new(Self {
             entries,
+            bearers: Cache::new(BEARERS_MAX),
             coherence: Mutex::default(),
             journal: OnceLock::new(),
             clocks: Clocks::new(clock.clone()),
@@ -328,9 +330,10 @@ impl ReadCache {
     /// Writes down that `kept` answers this request. Whether the answer may leave: it is on disk,
     /// and nothing has ended in the meantime.
     pub(crate) async fn note(&self, caller: &Caller, kept: &Kept, ground: Ground) -> bool {
+        let Some(receipt) = kept.packed.receipt() else { return false };
         let entry = Entry {
             account: kept.account(),
-            receipt: kept.receipt.clone(),
+            receipt,
             at: caller.received,
             request: caller.request,
             offline: ground == Ground::Offline,
@@ -360,15 +363,24 @@ impl ReadCache {
         if !policy.enabled {
             return;
         }
-        let ttl = Duration::from_secs(ttl_seconds_max.into());
-        let good = Duration::from_millis(keep.good_millis).min(ttl);
+        let good_millis = keep.good_millis.min(u64::from(ttl_seconds_max) * 1_000);
         let Some(tied) = self.coherence().tie(&keep, asked) else { return };
-        let (method, receipt) = ((account, keep.access_id), keep.receipt);
+        let Some(packed) = Packed::new(&granted, &keep.receipt) else { return };
+        let method = self.shared((account, keep.access_id));
         let again =
             policy.proactive.then(|| Again::new(&self.sealer, (caller, items, version), used));
         let again = again.flatten().map(Box::new);
-        let kept = Kept { method, items: granted, tied, asked, good, receipt, again };
+        let kept = Kept { method, packed, tied, asked, good_millis, again };
         self.entries.insert(key, Arc::new(kept));
+    }
+
+    /// The same name that other entries have.
+    fn shared(&self, method: Bearers) -> Arc<Bearers> {
+        self.bearers.get(&method).unwrap_or_else(|| {
+            let shared = Arc::new(method.clone());
+            self.bearers.insert(method, shared.clone());
+            shared
+        })
     }
 
     /// Waits until control has what was answered here, at most `limit`.
@@ -399,9 +411,8 @@ impl ReadCache {
             Ground::Coherent => self.coherence().covers(kept.asked, now),
             Ground::Offline => {
                 let silent = self.coherence().silent(kept.asked, now);
-                let paths = kept.items.iter().map(|item| item.path.as_str());
                 silent.is_some_and(|silent| {
-                    silent >= LEASE && self.policies.allow(&kept.method, paths, silent)
+                    silent >= LEASE && kept.is_allowed(&self.policies, silent)
                 })
             }
         }
@@ -410,7 +421,8 @@ impl ReadCache {
     /// Whether time alone has ended it.
     fn is_over(&self, kept: &Kept, now: Moment) -> bool {
         let policy = self.caching.of(kept.account());
-        let ttl = Duration::from_secs(u64::from(policy.ttl_minutes) * 60).min(kept.good);
+        let ttl = Duration::from_secs(u64::from(policy.ttl_minutes) * 60);
+        let ttl = ttl.min(Duration::from_millis(kept.good_millis));
         !policy.enabled || now.since(kept.asked).is_none_or(|age| age >= ttl)
     }
 
@@ -424,5 +436,15 @@ impl Kept {
     /// The caller's account.
     pub(crate) fn account(&self) -> Uid {
         self.method.0
+    }
+
+    /// What control granted, in the order of the call.
+    pub(crate) fn items(&self) -> Vec<Arc<GrantedItem>> {
+        self.packed.items()
+    }
+
+    fn is_allowed(&self, policies: &OfflinePolicies, silent: Duration) -> bool {
+        let items = self.items();
+        policies.allow(&self.method, items.iter().map(|item| item.path.as_str()), silent)
     }
 }

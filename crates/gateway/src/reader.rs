@@ -192,8 +192,8 @@ impl Reader {
 
     /// Opens it with the keys in memory; `None` when one of them is not there any more.
     fn open_kept(&self, kept: &Kept, ground: Ground) -> Option<Vec<OpenedItem>> {
-        let open = |item: &Arc<GrantedItem>| self.open_warm(Arc::clone(item), ground).ok()?;
-        kept.items.iter().map(open).collect()
+        let open = |item: Arc<GrantedItem>| self.open_warm(item, ground).ok()?;
+        kept.items().into_iter().map(open).collect()
     }
 
     /// Keeps what was read, where that is allowed.

@@ -51,13 +51,21 @@ impl Confirmed {
     }
 }
 
-/// What one decision hangs on.
-pub(crate) struct Tied(Vec<Arc<AtomicBool>>);
+/// What one decision hangs on. Most are about one item, and have four ties: they take no room of
+/// their own.
+pub(crate) enum Tied {
+    Four([Arc<AtomicBool>; 4]),
+    Others(Box<[Arc<AtomicBool>]>),
+}
 
 impl Tied {
     /// Whether none of it has ended.
     pub(super) fn holds(&self) -> bool {
-        self.0.iter().all(|tie| tie.load(Ordering::Acquire))
+        let ties: &[_] = match self {
+            Self::Four(ties) => ties,
+            Self::Others(ties) => ties,
+        };
+        ties.iter().all(|tie| tie.load(Ordering::Acquire))
     }
 }
 
@@ -185,7 +193,8 @@ impl Coherence {
                 flag
             })
         };
-        Some(Tied(keep.ties.iter().map(flag).collect()))
+        let ties: Vec<_> = keep.ties.iter().map(flag).collect();
+        Some(ties.try_into().map_or_else(|ties: Vec<_>| Tied::Others(ties.into()), Tied::Four))
     }
 
     fn end(&mut self, tie: &Tie) {

@@ -1,9 +1,9 @@
 //! How much memory what is kept takes, and that it stays within its bound.
 
-use keysherd_base::{ItemId, ItemPath, ManualClock, Timestamp};
+use keysherd_base::{AccessId, ItemId, ItemPath, ManualClock, Timestamp};
 use keysherd_crypto::random::SystemRng;
 use keysherd_domain::item::{ItemKind, NameTag, SecretKind, ValueFormat};
-use keysherd_plane::cache::ChangesReply;
+use keysherd_plane::cache::{ChangesReply, Receipt};
 use keysherd_plane::grants::{GrantedVersion, KeyRef};
 use keysherd_plane::{BoxFuture, Plane, Reply, Request};
 
@@ -19,9 +19,10 @@ impl Plane for Silent {
 }
 
 const CONTROL: Uid = Uid([1; 16]);
-/// Of a short secret: the envelope with one wrap, and the receipt of a bearer with few claims.
-const CIPHERTEXT_BYTES: usize = 280;
-const RECEIPT_BYTES: usize = 330;
+/// Of a secret of 48 bytes: an envelope with one wrap adds 272.
+const CIPHERTEXT_BYTES: usize = 272 + 48;
+/// Of a bearer by access key, about one item at a path of this length.
+const RECEIPT_BYTES: usize = 240;
 const TTL: u32 = 3_600;
 
 async fn cache(items_max: u64, home: &Path) -> Arc<ReadCache> {
@@ -80,6 +81,13 @@ fn caller() -> Caller {
     caller
 }
 
+/// Resident memory of this process.
+fn resident() -> u64 {
+    let text = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1_024
+}
+
 #[tokio::test]
 async fn ten_thousand_items_stay_within_the_bound_whatever_their_size() {
     let dir = tempfile::tempdir().unwrap();
@@ -97,4 +105,21 @@ async fn ten_thousand_items_stay_within_the_bound_whatever_their_size() {
     }
     assert!(cache.entries.weight() <= 2_000, "{}", cache.entries.weight());
     assert!((100..=200).contains(&cache.entries.len()), "{}", cache.entries.len());
+}
+
+#[tokio::test]
+async fn a_million_items_take_less_than_a_gibibyte() {
+    // Tables that double are as full with so many as with a million.
+    const COUNT: u32 = 120_000;
+    let dir = tempfile::tempdir().unwrap();
+    let cache = cache(200_000, dir.path()).await;
+    let (caller, before) = (caller(), resident());
+    for number in 0..COUNT {
+        keep(&cache, &caller, number, CIPHERTEXT_BYTES);
+    }
+    let each = resident().saturating_sub(before) / u64::from(COUNT);
+    assert_eq!(cache.entries.len(), 120_000);
+    println!("{each} bytes for each of {COUNT} short secrets");
+    assert!(each > CIPHERTEXT_BYTES as u64, "nothing was measured: {each}");
+    assert!(each * 1_000_000 < 1 << 30, "{each} bytes for each");
 }
