@@ -12,6 +12,7 @@ mod docs;
 mod go;
 mod helm;
 mod kube;
+mod pebble;
 mod process;
 mod product;
 mod root;
@@ -30,8 +31,8 @@ usage: cargo xtask <task>
   docs [--check]        write docs/reference, or say what is stale
   census                how much of the V2 API is served
   conformance [SUITE]   the official SDKs against a live server
-  kube, helm            build the Kubernetes API server, or Helm, for the tests; test --all
-                          builds both
+  kube, helm, pebble    build the Kubernetes API server, Helm, or the ACME authority for the tests;
+                          test --all builds all of them
   dist [--dynamic]      the binary as it is shipped: static, or with PKCS#11 modules
   bench [ARGUMENT...]   measure a release build; `bench apart`: five processes beside one;
                           `bench audit`: searches of a long audit log;
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
         "conformance" => conformance::run(rest),
         "kube" => kube::PROGRAM.build(),
         "helm" => helm::PROGRAM.build(),
+        "pebble" => pebble::PROGRAM.build(),
         "dist" => dist::run(rest),
         "bench" => bench(rest),
         "help" | "--help" | "-h" => {

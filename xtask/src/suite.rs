@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::console::{complain, say};
 use crate::counts::Counts;
 use crate::product::cargo;
-use crate::{census, conformance, dist, helm, kube, process, root, tidy, tools};
+use crate::{census, conformance, dist, helm, kube, pebble, process, root, tidy, tools};
 
 /// What a step ran with, and what it found.
 type Step = fn(&Run) -> Result<Counts, String>;
@@ -75,6 +75,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
         if !helm::PROGRAM.is_built() {
             say("not tested: the chart; cargo xtask helm builds what renders it");
         }
+        if !pebble::PROGRAM.is_built() {
+            say("not tested: certificates of ACME authorities; cargo xtask pebble builds one");
+        }
     }
     say(&total.to_string());
     if failed.is_some() { Err(String::new()) } else { Ok(()) }
@@ -103,7 +106,7 @@ fn tools_step(run: &Run) -> Result<Counts, String> {
     if run.all {
         tools::need_patroni()?;
     }
-    for program in [kube::PROGRAM, helm::PROGRAM].iter().filter(|_| run.all) {
+    for program in [kube::PROGRAM, helm::PROGRAM, pebble::PROGRAM].iter().filter(|_| run.all) {
         if let Err(error) = program.build() {
             // Not every machine reaches the sources; the end says what was not tested.
             complain(&format!("no {}: {error}", program.name));

@@ -1,6 +1,7 @@
 //! Configuration of the roles: one file per concern, each read and validated by the same function.
 
 pub(crate) mod account;
+pub(crate) mod acme;
 pub(crate) mod addresses;
 pub(crate) mod at_rest;
 pub(crate) mod audit;

@@ -1,6 +1,7 @@
 //! What each role is made of, wherever it runs: `keysherd server` joins all of them in one process,
 //! `keysherd control`, `keysherd fragments` and `keysherd gateway` run one each.
 
+mod acme;
 pub(crate) mod announced;
 pub(crate) mod bootstrap;
 pub(crate) mod bundle_file;

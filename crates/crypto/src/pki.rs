@@ -11,8 +11,9 @@ use std::time::Duration;
 use keysherd_base::{Rng, RngFailed, Secret, SecretString, Timestamp};
 use rcgen::string::Ia5String;
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_ED25519, SanType, SerialNumber,
+    BasicConstraints, CertificateParams, CustomExtension, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,
+    PKCS_ED25519, SanType, SerialNumber,
 };
 use zeroize::Zeroize;
 
@@ -209,6 +210,52 @@ pub fn self_signed(
         .map_err(|_| PkiFailed::Library)?;
     let cert = params.self_signed(&pair).map_err(|_| PkiFailed::Library);
     pair.zeroize();
+    Ok(IssuedCert { cert_pem: cert?.pem(), key_pem })
+}
+
+/// A request for a server certificate (PKCS#10, RFC 2986).
+#[derive(Debug)]
+pub struct CertRequest {
+    /// The request, in DER.
+    pub der: Vec<u8>,
+    /// The private key that was made for it, one PEM block of PKCS#8.
+    pub key_pem: SecretString,
+}
+
+/// A request for `names`, with a fresh ECDSA P-256 key.
+///
+/// # Errors
+/// [`PkiFailed`].
+pub fn request(names: &[String]) -> Result<CertRequest, PkiFailed> {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = DistinguishedName::new();
+    params.subject_alt_names = subject_alt_names(names)?;
+    let mut key = fresh_key()?;
+    let request = params.serialize_request(&key).map_err(|_| PkiFailed::Library);
+    let key_pem = Secret::new(key.serialize_pem());
+    key.zeroize();
+    Ok(CertRequest { der: request?.der().to_vec(), key_pem })
+}
+
+/// The certificate that answers a tls-alpn-01 challenge for `name` (RFC 8737 section 3), with a
+/// fresh key: `digest` is the SHA-256 of the key authorization.
+///
+/// # Errors
+/// [`PkiFailed`].
+pub fn acme_challenge(
+    name: &str,
+    digest: &[u8; 32],
+    (not_before, not_after): (Timestamp, Timestamp),
+    rng: &dyn Rng,
+) -> Result<IssuedCert, PkiFailed> {
+    let mut params = params("acme challenge", not_before, not_after, rng)?;
+    params.subject_alt_names = subject_alt_names(&[name.to_owned()])?;
+    params.is_ca = IsCa::ExplicitNoCa;
+    params.custom_extensions = vec![CustomExtension::new_acme_identifier(digest)];
+    let mut key = fresh_key()?;
+    let cert = params.self_signed(&key).map_err(|_| PkiFailed::Library);
+    let key_pem = Secret::new(key.serialize_pem());
+    key.zeroize();
     Ok(IssuedCert { cert_pem: cert?.pem(), key_pem })
 }
 

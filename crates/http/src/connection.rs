@@ -15,12 +15,13 @@ use hyper::rt::Executor;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto;
+use rustls::server::Acceptor;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
+use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor};
 use tokio_util::task::TaskTracker;
 
 use crate::config::{Limits, Transport};
@@ -28,6 +29,7 @@ use crate::edge::Handler;
 use crate::greeting::{ReadAhead, Refused};
 use crate::origin::Peer;
 use crate::registry::Place;
+use crate::tls;
 
 /// What a connection is told from outside. Later ones are stronger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -271,6 +273,7 @@ impl<Hd: Handler> Service<Hd> {
                 meter.proxy_headers_refused.fetch_add(1, Ordering::Relaxed);
                 tracing::warn!(%peer, why, "a trusted proxy sent no good PROXY header");
             }
+            Ok(Err(Refused::Proof)) => tracing::info!(%peer, "a proof was shown to an authority"),
             Ok(Err(refused)) => {
                 meter.handshakes_failed.fetch_add(1, Ordering::Relaxed);
                 tracing::debug!(%peer, ?refused, "connection not served");
@@ -303,11 +306,23 @@ impl<Hd: Handler> Service<Hd> {
                 return Err(Refused::TooMany);
             }
         }
-        let Transport::Tls(tls) = &self.transport else {
+        let Transport::Tls(reload) = &self.transport else {
             return Ok(Begun { stream: Spoken::Plain(stream), client });
         };
         stream.expect_tls().await?;
-        let accepted = TlsAcceptor::from(tls.current()).accept(stream).await;
+        let Some(proofs) = reload.proofs() else {
+            let accepted = TlsAcceptor::from(reload.current()).accept(stream).await;
+            let stream = accepted.map_err(Refused::Handshake)?;
+            return Ok(Begun { stream: Spoken::Tls(Box::new(stream)), client });
+        };
+        let hello = LazyConfigAcceptor::new(Acceptor::default(), stream).await;
+        let hello = hello.map_err(Refused::Handshake)?;
+        if tls::wants_proof(&hello.client_hello()) {
+            // The handshake is all that there is to see.
+            drop(hello.into_stream(proofs).await);
+            return Err(Refused::Proof);
+        }
+        let accepted = hello.into_stream(reload.current()).await;
         let stream = accepted.map_err(Refused::Handshake)?;
         Ok(Begun { stream: Spoken::Tls(Box::new(stream)), client })
     }

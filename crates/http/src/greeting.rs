@@ -34,6 +34,8 @@ pub(crate) struct ReadAhead<S> {
 pub(crate) enum Refused {
     /// The proxy did not say where its client is.
     ProxyHeader(&'static str),
+    /// It was shown a proof, which is all that it wanted.
+    Proof,
     /// The client does not speak TLS.
     Plaintext,
     /// Its client has as many as one may have.

@@ -1,18 +1,24 @@
 //! TLS: versions, key exchange, and a certificate that can be exchanged while serving.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
-use keysherd_base::Fault;
+use arc_swap::{ArcSwap, ArcSwapOption};
+use keysherd_base::{Fault, SecretString};
 use rustls::RootCertStore;
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs::{self, Ticketer, kx_group};
 use rustls::server::danger::ClientCertVerifier;
-use rustls::server::{NoServerSessionStorage, ServerConfig, WebPkiClientVerifier};
+use rustls::server::{
+    ClientHello, NoServerSessionStorage, ResolvesServerCert, ServerConfig, WebPkiClientVerifier,
+};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+/// The protocol in which proofs are shown (RFC 8737 section 6.2).
+const ACME: &[u8] = b"acme-tls/1";
 
 /// The protocol versions that are offered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,6 +48,8 @@ pub enum ClientCertificates {
 pub struct TlsReload {
     current: Arc<ArcSwap<ServerConfig>>,
     clients: Arc<ArcSwap<ClientCertificates>>,
+    /// What authorities that issue certificates are shown, while they look.
+    proofs: Arc<ArcSwapOption<ServerConfig>>,
     versions: TlsVersions,
 }
 
@@ -79,6 +87,7 @@ impl TlsReload {
         Ok(Self {
             current: Arc::new(ArcSwap::from_pointee(config)),
             clients: Arc::new(ArcSwap::from_pointee(clients)),
+            proofs: Arc::default(),
             versions,
         })
     }
@@ -145,10 +154,62 @@ impl TlsReload {
         self.replace(chain, key)
     }
 
+    /// Shows these proofs, by name, to whoever asks for them with the protocol `acme-tls/1` (RFC
+    /// 8737), and to nobody else; none at all: nobody is answered there. Each is a certificate and
+    /// its key in PEM.
+    ///
+    /// # Errors
+    /// As [`TlsReload::from_pem`]; everything then stays as it was.
+    pub fn show_proofs(&self, proofs: &[(String, String, SecretString)]) -> Result<(), Fault> {
+        if proofs.is_empty() {
+            self.proofs.store(None);
+            return Ok(());
+        }
+        let provider = Arc::new(provider());
+        let mut by_name = HashMap::new();
+        for (name, chain, key) in proofs {
+            let (chain, key) = read_pem(chain.as_bytes(), key.expose().as_bytes())?;
+            // Its critical extension is for the authority to know, so nothing is read of it here.
+            let key = provider.key_provider.load_private_key(key);
+            let key = key.map_err(|error| unusable("the key of a proof is of no use", error))?;
+            by_name.insert(name.to_ascii_lowercase(), Arc::new(CertifiedKey::new(chain, key)));
+        }
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(Fault::internal)?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(ByName(by_name)));
+        config.alpn_protocols = vec![ACME.to_vec()];
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+        self.proofs.store(Some(Arc::new(config)));
+        Ok(())
+    }
+
+    /// What shows proofs, while there are any.
+    pub(crate) fn proofs(&self) -> Option<Arc<ServerConfig>> {
+        self.proofs.load_full()
+    }
+
     /// The configuration for the next connection.
     pub(crate) fn current(&self) -> Arc<ServerConfig> {
         self.current.load_full()
     }
+}
+
+/// Certificates by the name that a client asks for.
+#[derive(Debug)]
+struct ByName(HashMap<String, Arc<CertifiedKey>>);
+
+impl ResolvesServerCert for ByName {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        self.0.get(&hello.server_name()?.to_ascii_lowercase()).cloned()
+    }
+}
+
+/// Whether a client wants to see a proof, and nothing else (RFC 8737 section 3).
+pub(crate) fn wants_proof(hello: &ClientHello<'_>) -> bool {
+    hello.alpn().is_some_and(|mut offered| offered.next() == Some(ACME) && offered.next().is_none())
 }
 
 type Pair = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Command;
 use keysherd_http::TlsVersions;
 
+use super::acme::{self, AcmeSettings};
 use super::settings::{Settings, option, options, wrong};
 use crate::exit::Exit;
 
@@ -20,6 +21,8 @@ pub(crate) struct TlsSettings {
     pub(crate) versions: TlsVersions,
     /// Whom clients show certificates of; `None`: they are not asked.
     pub(crate) clients: Option<ClientAuthority>,
+    /// Who issues the certificate, where the operator's files do not have it.
+    pub(crate) acme: Option<AcmeSettings>,
 }
 
 /// The files of a certificate.
@@ -42,7 +45,7 @@ pub(crate) struct ClientAuthority {
 
 /// The options.
 pub(super) fn tls(command: Command) -> Command {
-    command
+    acme::acme(command)
         .arg(options(
             "tls-name",
             "NAME",
@@ -112,13 +115,21 @@ impl TlsSettings {
                     .to_owned(),
             ));
         }
-        Ok(Self { names, files, versions, clients })
+        let acme = AcmeSettings::load(settings)?;
+        if files.is_some() && acme.is_some() {
+            return Err(Exit::Configuration(
+                "tls-cert and acme-directory are both set; take one, as one certificate is shown"
+                    .to_owned(),
+            ));
+        }
+        Ok(Self { names, files, versions, clients, acme })
     }
 
     /// What has to be readable: directories, because files are replaced by others.
     pub(super) fn paths(&self) -> Vec<PathBuf> {
         let files = self.files.iter().flat_map(|files| [&files.cert, &files.key]);
         let files = files.chain(self.clients.iter().map(|clients| &clients.file));
+        let files = files.chain(self.acme.iter().filter_map(|acme| acme.ca.as_ref()));
         let directory = |file: &PathBuf| {
             let dir = file.parent().filter(|dir| !dir.as_os_str().is_empty());
             dir.unwrap_or(Path::new(".")).to_owned()

@@ -66,6 +66,7 @@ struct Cluster {
 enum Source {
     Files,
     Cluster,
+    Acme,
     Own,
 }
 
@@ -74,6 +75,7 @@ impl Source {
         match self {
             Self::Files => "files",
             Self::Cluster => "cluster",
+            Self::Acme => "acme",
             Self::Own => "own",
         }
     }
@@ -122,7 +124,7 @@ impl Certificate {
         clock: ClockHandle,
         rng: RngHandle,
     ) -> Result<Arc<Self>, Exit> {
-        let own = LocalAuthority::new(dir, names);
+        let own = LocalAuthority::new(dir, names, settings.acme.is_some());
         let TlsSettings { files, clients, versions, .. } = settings.clone();
         let tried = Stamp::of(files.as_ref(), clients.as_ref(), None);
         let sources = Sources { files: files.as_ref(), clients: clients.as_ref(), own: &own };
@@ -206,6 +208,12 @@ impl Certificate {
         if source != Source::Own {
             state.warnings.warn(now, not_after);
         }
+    }
+
+    /// Takes up what an authority has issued to the gateway itself.
+    pub(crate) fn obtained(&self) {
+        let wish = self.wish();
+        self.take_up(&mut self.state(), wish);
     }
 
     fn take_up(&self, state: &mut State, wish: Option<SecretString>) {
@@ -350,7 +358,10 @@ impl Sources<'_> {
         let (source, pair) = match (self.files, set) {
             (Some(files), _) => (Source::Files, read_pair(files).map_err(Exit::Configuration)?),
             (None, Some(pair)) => (Source::Cluster, pair),
-            (None, None) => (Source::Own, self.own.leaf(&**clock, &**rng)?),
+            (None, None) => match self.own.obtained() {
+                Some(pair) => (Source::Acme, pair),
+                None => (Source::Own, self.own.leaf(&**clock, &**rng)?),
+            },
         };
         let in_force = InForce::of(source, &pair.chain).map_err(Exit::Configuration)?;
         let warn_days = set_days.unwrap_or_else(expiry::default_days);

@@ -14,7 +14,9 @@ use keysherd_gateway::{GatewayHost, Membership};
 use keysherd_http::{Edge, Ending, Listener, Ready, Surroundings, Traces, Transport, Workers};
 use keysherd_wire::Command;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
+use super::acme::AcmeKeeper;
 use super::certificate::Certificate;
 use super::files::DataDir;
 use super::gateway::GatewayRole;
@@ -57,6 +59,8 @@ pub(crate) enum Served {
 pub(crate) struct PublicEdge {
     listener: Listener,
     certificate: Arc<Certificate>,
+    /// What has an authority issue it.
+    acme: Option<AcmeKeeper>,
     settings: EdgeSettings,
     egress: Egress,
     metrics: Option<MetricsListener>,
@@ -97,14 +101,20 @@ impl PublicEdge {
         };
         let listening = Listening::for_clients(address, demands_header);
         listening.note(dir);
-        let own = (dir.subdir("tls")?, tls::names(address, &public.tls.names));
+        let tls_dir = dir.subdir("tls")?;
+        let own = (tls_dir.clone(), tls::names(address, &public.tls.names));
         let certificate = Certificate::open(public.tls, own, clock.clone(), SystemRng::handle())?;
+        let acme = public.tls.acme.clone().map(|settings| {
+            let (egress, clock) = (public.egress.clone(), clock.clone());
+            AcmeKeeper { settings, dir: tls_dir, egress, clock, rng: SystemRng::handle() }
+        });
         let ca_file = certificate.ca_file();
         let (url, public_url) = (tls::url(address), public.public_url.map(str::to_owned));
         let served = public.served;
         Ok(Self {
             listener,
             certificate,
+            acme,
             settings,
             egress: public.egress.clone(),
             metrics,
@@ -155,11 +165,14 @@ impl PublicEdge {
             tokio::spawn(listener.serve(transport.clone(), move |ready| text.text(ready), is_ready))
         });
         let keeper = tokio::spawn(Certificate::keep(Arc::downgrade(&self.certificate)));
+        // Not before connections are taken: the authority looks at once.
+        let acme = self.acme.map(|acme| tokio::spawn(acme.keep(Arc::downgrade(&self.certificate))));
         tracing::info!(url = self.url, "ready");
         let delay = Duration::from_secs(self.settings.drain_delay_seconds);
         let ending = ending(stop, ready, delay);
         let drained = self.listener.serve_until(transport, edge, ending).await?;
         keeper.abort();
+        acme.inspect(JoinHandle::abort);
         noting.abort();
         // Until here whoever looks sees what is still running.
         metrics.inspect(|task| task.abort());

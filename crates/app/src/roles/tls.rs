@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use keysherd_base::{Clock, Rng, SecretString, Timestamp};
 use keysherd_crypto::pki::{LocalCa, PkiFailed, certificate_validity};
 
+use super::acme;
 use super::files::DataDir;
 use crate::exit::Exit;
 
@@ -39,12 +40,28 @@ pub(crate) struct Pair {
 pub(crate) struct LocalAuthority {
     dir: DataDir,
     names: Vec<String>,
+    /// Whether an ACME authority issues what clients see.
+    acme: bool,
 }
 
 impl LocalAuthority {
-    /// One in `dir` that issues for `names`.
-    pub(crate) fn new(dir: DataDir, names: Vec<String>) -> Self {
-        Self { dir, names }
+    /// One in `dir` that issues for `names`; `acme`: until an ACME authority has.
+    pub(crate) fn new(dir: DataDir, names: Vec<String>, acme: bool) -> Self {
+        Self { dir, names, acme }
+    }
+
+    /// What an ACME authority has issued, where one is asked.
+    pub(crate) fn obtained(&self) -> Option<Pair> {
+        let pair = self.acme.then(|| text(&self.dir, acme::PAIR_FILE)).transpose();
+        let pair = match pair {
+            Ok(pair) => SecretString::new(pair??),
+            Err(exit) => {
+                tracing::error!(%exit, "the certificate of the ACME authority cannot be read");
+                return None;
+            }
+        };
+        let (chain, key) = (acme::chain_of(pair.expose()), acme::key_of(pair.expose()));
+        Some(Pair { chain, key })
     }
 
     /// Its directory.

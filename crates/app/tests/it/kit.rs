@@ -25,6 +25,7 @@ mod oidc_provider;
 pub(crate) mod openssl;
 mod orders;
 mod patroni;
+pub(crate) mod pebble;
 mod poll;
 pub(crate) mod postgres;
 mod proxy;

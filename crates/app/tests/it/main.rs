@@ -6,6 +6,7 @@ mod kit;
 #[path = "../../../crypto/tests/softhsm/mod.rs"]
 mod softhsm;
 
+mod acme;
 mod advisor;
 mod audit_export;
 mod audit_log;

@@ -227,3 +227,41 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_request_is_for_its_names_and_has_a_key_of_its_own() {
+    use x509_parser::prelude::{FromDer as _, X509CertificationRequest};
+    let made = request(&names(&["gw.example.com", "gw2.example.com"])).unwrap();
+    let (rest, read) = X509CertificationRequest::from_der(&made.der).unwrap();
+    assert!(rest.is_empty());
+    let mut asked = read.requested_extensions().unwrap();
+    let asked = asked.find_map(|extension| match extension {
+        ParsedExtension::SubjectAlternativeName(names) => Some(names.general_names.clone()),
+        _ => None,
+    });
+    let wanted = ["gw.example.com", "gw2.example.com"].map(GeneralName::DNSName);
+    assert_eq!(asked.unwrap(), wanted);
+    let key = KeyPair::from_pem(made.key_pem.expose()).unwrap();
+    let spki = rcgen::PublicKeyData::subject_public_key_info(&key);
+    assert_eq!(read.certification_request_info.subject_pki.raw, spki);
+    let other = request(&names(&["gw.example.com"])).unwrap();
+    assert_ne!(other.key_pem.expose(), made.key_pem.expose());
+    assert!(request(&[]).is_err() && request(&names(&["no name"])).is_err());
+}
+
+/// RFC 8737 section 3: the name, and the digest in a critical extension.
+#[test]
+fn a_proof_has_the_name_and_the_digest_of_its_challenge() {
+    let digest: [u8; 32] = std::array::from_fn(|at| u8::try_from(at).unwrap());
+    let made = acme_challenge("gw.example.com", &digest, (FROM, UNTIL), &SystemRng).unwrap();
+    let der = inspect::der_of_pem(&made.cert_pem).unwrap();
+    let certificate = parsed(&der);
+    let names = certificate.subject_alternative_name().unwrap().unwrap();
+    assert_eq!(names.value.general_names, [GeneralName::DNSName("gw.example.com")]);
+    let mut extensions = certificate.extensions().iter();
+    let found = extensions.find(|one| one.oid.to_id_string() == "1.3.6.1.5.5.7.1.31").unwrap();
+    assert!(found.critical);
+    // An OCTET STRING of 32 bytes.
+    assert_eq!(found.value, [&[0x04, 0x20][..], &digest].concat());
+    assert!(acme_challenge("no name", &digest, (FROM, UNTIL), &SystemRng).is_err());
+}

@@ -9,6 +9,7 @@ mod http2;
 mod identity;
 mod lifecycle;
 mod pages;
+mod proofs;
 mod routes;
 mod support;
 mod tls;

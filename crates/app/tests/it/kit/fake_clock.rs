@@ -19,11 +19,15 @@ pub(crate) struct FakeClock {
 impl FakeClock {
     /// One that is right at first; it is set in a file in `dir`, which the process can read.
     pub(crate) fn new(dir: &Path) -> Self {
-        let library = LIBRARIES.into_iter().find(|library| Path::new(library).is_file());
-        let library = library.expect("libfaketime is missing");
-        let clock = Self { library, file: dir.join("fake-clock") };
+        let clock = Self::at(dir);
         clock.set(0);
         clock
+    }
+
+    /// The one that is set in `dir` already.
+    pub(crate) fn at(dir: &Path) -> Self {
+        let library = LIBRARIES.into_iter().find(|library| Path::new(library).is_file());
+        Self { library: library.expect("libfaketime is missing"), file: dir.join("fake-clock") }
     }
 
     /// How far it is ahead of the machine's from now on, in seconds.
