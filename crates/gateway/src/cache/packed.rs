@@ -179,7 +179,7 @@ mod tests {
     fn item(path: &str, versions: &[(u32, bool)]) -> Arc<GrantedItem> {
         let version = |(number, whole): &(u32, bool)| GrantedVersion {
             version: *number,
-            ciphertext: vec![*number as u8; *number as usize].into(),
+            ciphertext: vec![7; usize::try_from(*number).unwrap()].into(),
             key: KeyRef {
                 key_id: Uid([4; 16]),
                 version: 9,
