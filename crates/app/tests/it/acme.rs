@@ -124,7 +124,7 @@ fn whatever_the_authority_does_clients_see_what_they_saw_before() {
         let foreign = Authority::new("/CN=somebody else");
         for (looks_at, believed, said) in [
             (port, Some(foreign.path("ca.pem")), "certificate"),
-            (elsewhere, None, "the authority did not find the proof"),
+            (elsewhere, None, "for the tls-alpn-01 challenge"),
         ] {
             let authority = Pebble::start(&program, &site, looks_at);
             let ca = believed.unwrap_or_else(|| authority.ca());
