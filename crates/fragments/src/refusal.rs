@@ -213,7 +213,9 @@ refusals! {
     /// The random source failed.
     RandomnessFailed = 120, Internal, "the random source failed; nothing was done";
     /// A stored record of fragments cannot be read.
-    BadRecord = 121, Internal, "a stored fragment record is damaged; repair this manager";
+    BadRecord = 121, Internal,
+        "a stored fragment record cannot be read: the manager's disk is full or fails, or the \
+         record is damaged; its log says which; make space, or repair this manager";
 
     /// The pinned owner did not sign this order.
     BadOrderSignature = 125, Unauthorized, "order is not signed by the pinned owner key";
