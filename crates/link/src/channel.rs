@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
@@ -33,6 +33,8 @@ const STREAM_WINDOW_BYTES: u32 = 2 * 1024 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 8 * 1024 * 1024;
 /// How often a call that was certainly not sent is tried on a new connection.
 const ATTEMPTS: usize = 2;
+/// A pause after a single failure is waited out when it is no longer than this.
+const SECOND_CHANCE: Duration = Duration::from_millis(100);
 
 /// A way to call one role. Clones are handles to the same one.
 #[derive(Clone)]
@@ -198,10 +200,13 @@ impl Shared {
         if let Some(connection) = self.usable() {
             return Ok(connection);
         }
-        if let Some((until, why)) = &pause.until
-            && Instant::now() < *until
-        {
-            return Err(why.clone());
+        if let Some((until, why)) = &pause.until {
+            let left = until.saturating_duration_since(Instant::now());
+            if !left.is_zero() && (pause.failures > 1 || left > SECOND_CHANCE) {
+                return Err(why.clone());
+            }
+            // Behind a balancer, the first attempt may have met one that was just ending.
+            tokio::time::sleep(left).await;
         }
         // Its own task: a caller that gives up must not take the attempt from the others.
         let shared = self.clone();

@@ -219,6 +219,15 @@ impl Load {
     }
 }
 
+/// Ends the load also when a test fails: whoever waits for its threads would wait for ever.
+struct EndsLoad<'a>(&'a Load);
+
+impl Drop for EndsLoad<'_> {
+    fn drop(&mut self) {
+        self.0.over.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Everybody knows one address: that of a balancer which passes bytes on. Whom it leads to shows a
 /// key of its own, and the bundle says that it is a control plane.
 #[test]
@@ -231,12 +240,17 @@ fn one_plain_balancer_leads_to_both_control_planes() {
     let (one, other) = (cluster.control.address.clone(), second.address.clone());
     cluster.control.wire.as_ref().unwrap().balance(&[&one, &other]);
     let admin = cluster.admin();
-    admin.store("/fixed", "value");
+    // The managers have just heard of another control plane.
+    wait_until("a first write", || {
+        let fixed = json!({"name": "/fixed", "value": "value"});
+        admin.call("create-secret", fixed).is_success()
+    });
     let (access_id, access_key) =
         (cluster.bootstrap.access_id.clone(), cluster.bootstrap.access_key.clone());
     let load = Load::default();
     let written = std::thread::scope(|scope| {
         let load = &load;
+        let _ends = EndsLoad(load);
         scope.spawn(|| load.read(&admin));
         scope.spawn(|| load.login(&admin, &access_id, &access_key));
         let writer = scope.spawn(|| load.write(&admin, "balanced"));
@@ -276,6 +290,7 @@ fn a_killed_control_plane_takes_nothing_with_it_and_is_not_missed() {
     let load = Load::default();
     let written = std::thread::scope(|scope| {
         let load = &load;
+        let _ends = EndsLoad(load);
         for api in [&here, &there] {
             scope.spawn(move || load.read(api));
         }
