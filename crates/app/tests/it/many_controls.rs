@@ -63,6 +63,11 @@ fn second_control(cluster: &mut Cluster, url: &str) -> Node {
     let signed = cluster.site.path("signed-bundle");
     let accept = ["control", "accept-bundle", signed.to_str().unwrap()];
     second.run(&cluster.site, &accept).expect(0);
+    // A manager that has not heard of it yet refuses its permits.
+    let known = format!("in force version={}", cluster.bundle.version);
+    for manager in &cluster.managers {
+        wait_until("a manager to know the new bundle", || manager.running().err().contains(&known));
+    }
     second
 }
 
