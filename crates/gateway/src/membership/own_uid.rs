@@ -28,6 +28,8 @@ mod file;
 
 /// A value is not rotated again sooner: requests with the one before may be on their way.
 const REST: Duration = Duration::from_secs(60);
+/// No further child is made sooner, in milliseconds: ten minutes.
+const AGAIN_MILLIS: i64 = 600_000;
 /// The longest time between two rotations, unless told otherwise.
 pub const ROTATE_EVERY: Duration = Duration::from_secs(600);
 
@@ -61,6 +63,11 @@ struct State {
     kept: Option<Kept>,
     /// When it was rotated last, as far as this process knows.
     rotated: Option<Timestamp>,
+    /// A child that was made and is not in the file yet, as nothing could be written: the next
+    /// attempt takes it instead of making another one.
+    made: Option<Arc<SecretString>>,
+    /// When the last child was made.
+    begun: Option<Timestamp>,
 }
 
 impl OwnUid {
@@ -165,11 +172,17 @@ impl OwnUid {
     ) -> Result<LoginReply, Fault> {
         let initial = (self.settings.initial)()?;
         let from = fingerprint(&initial);
-        let value = match self.settings.own_child {
-            true => child(requests, &initial, &self.settings.comment).await?,
-            false => Arc::new(initial),
+        let value = match (self.settings.own_child, state.made.clone()) {
+            (false, _) => Arc::new(initial),
+            (true, Some(made)) => made,
+            (true, None) => {
+                let made = child(requests, &initial, &self.settings.comment).await?;
+                (state.made, state.begun) = (Some(made.clone()), Some(now));
+                made
+            }
         };
         self.write(state, Kept { from, value: value.clone(), next: None })?;
+        state.made = None;
         state.rotated = Some(now);
         log_in(requests, &value).await
     }
@@ -186,6 +199,10 @@ impl OwnUid {
         let known = state.kept.as_ref().map(|kept| kept.from.clone());
         let initial = (self.settings.initial)()?;
         if !self.settings.own_child && known.as_deref() == Some(&*fingerprint(&initial)) {
+            return Err(refused);
+        }
+        // One that is refused each time must not fill its method's tree.
+        if state.begun.is_some_and(|at| (0..AGAIN_MILLIS).contains(&now.millis_since(at))) {
             return Err(refused);
         }
         tracing::warn!(

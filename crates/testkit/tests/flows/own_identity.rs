@@ -211,3 +211,32 @@ async fn a_damaged_file_is_said_to_be_damaged_and_nothing_of_it_is_shown() {
     assert!(refused.public().contains("damaged"), "{refused:?}");
     assert!(!format!("{refused:?}").contains("canary"));
 }
+
+#[tokio::test]
+async fn a_gateway_that_can_keep_nothing_makes_one_child_and_no_more() {
+    let (rig, root) = setting(json!({})).await;
+    let own = open(&rig, "a", &root, true);
+    let blocked = home(&rig, "a").join(format!("{FILE}.part"));
+    std::fs::create_dir_all(&blocked).unwrap();
+    for _ in 0..5 {
+        sign_in(&rig, &own).await.unwrap_err();
+    }
+    assert_eq!(tokens(&rig).await, 2);
+    std::fs::remove_dir(&blocked).unwrap();
+    sign_in(&rig, &own).await.unwrap();
+    // Nor does one whose child is refused again and again.
+    let args = json!({"auth-method-name": METHOD});
+    let tree = rig.call("uid-list-children", args).await.unwrap();
+    let id = tree["root"]["children"].as_object().unwrap().keys().next().unwrap();
+    let revoke = json!({
+        "auth-method-name": METHOD, "revoke-token": id, "revoke-type": "revokeAll",
+    });
+    rig.call("uid-revoke-token", revoke).await.unwrap();
+    let count = tokens(&rig).await;
+    for _ in 0..5 {
+        sign_in(&rig, &own).await.unwrap_err();
+    }
+    assert_eq!((tokens(&rig).await, thefts(&rig).await), (count, 0));
+    minutes_later(&rig, 11);
+    sign_in(&rig, &own).await.unwrap();
+}
