@@ -85,18 +85,7 @@ impl Sender {
         let (access_id, key) = ids.reader.clone();
         let (account, access_key) = (rig.account, Secret::new(key));
         self.forwarders.read_as(LogReader { account, access_id, access_key }).await.unwrap();
-        let target = Forwarder {
-            name: String::new(),
-            enabled: true,
-            sink: by_name("stdout").unwrap(),
-            format: Format::Json,
-            pull_seconds: 1,
-            filter: Filter::default(),
-            settings: keysherd_sinks::Settings::default(),
-            begin: None,
-            place_key: None,
-        };
-        self.forwarders.put(rig.account, target, None).await.unwrap();
+        self.forwarders.put(rig.account, target(""), None).await.unwrap();
     }
 
     async fn state(&self, rig: &Rig) -> Option<ForwarderState> {
@@ -137,6 +126,30 @@ impl Sender {
     }
 }
 
+/// A target that takes everything.
+fn target(name: &str) -> Forwarder {
+    Forwarder {
+        name: name.to_owned(),
+        enabled: true,
+        sink: by_name("stdout").unwrap(),
+        format: Format::Json,
+        pull_seconds: 1,
+        filter: Filter::default(),
+        settings: keysherd_sinks::Settings::default(),
+        begin: None,
+        place_key: None,
+    }
+}
+
+/// A deployment with a gateway that has a target.
+async fn sending() -> (Rig, Ids, Sender) {
+    let rig = Rig::new(Settings::default()).await;
+    let ids = ids(&rig).await;
+    let first = Sender::start(&rig, &ids, "a").await;
+    first.set_target(&rig, &ids).await;
+    (rig, ids, first)
+}
+
 /// Makes records.
 async fn records(rig: &Rig) {
     for number in 0..5 {
@@ -166,10 +179,7 @@ fn say(rig: &Rig, places: Vec<(String, String)>) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_gateway_goes_on_where_another_one_stopped() {
-    let rig = Rig::new(Settings::default()).await;
-    let ids = ids(&rig).await;
-    let first = Sender::start(&rig, &ids, "a").await;
-    first.set_target(&rig, &ids).await;
+    let (rig, ids, first) = sending().await;
     records(&rig).await;
     let came = first.all_sent(&rig, 0).await.delivered;
     first.stop().await;
@@ -182,10 +192,7 @@ async fn a_gateway_goes_on_where_another_one_stopped() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_place_that_control_made_up_is_found_and_everything_is_sent() {
-    let rig = Rig::new(Settings::default()).await;
-    let ids = ids(&rig).await;
-    let first = Sender::start(&rig, &ids, "a").await;
-    first.set_target(&rig, &ids).await;
+    let (rig, ids, first) = sending().await;
     records(&rig).await;
     first.all_sent(&rig, 0).await;
     let (name, honest) = places(&first).await.pop().unwrap();
@@ -203,10 +210,7 @@ async fn a_place_that_control_made_up_is_found_and_everything_is_sent() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_place_that_control_took_back_is_found_by_who_saw_a_newer_one() {
-    let rig = Rig::new(Settings::default()).await;
-    let ids = ids(&rig).await;
-    let first = Sender::start(&rig, &ids, "a").await;
-    first.set_target(&rig, &ids).await;
+    let (rig, ids, first) = sending().await;
     let before = first.all_sent(&rig, 0).await.delivered;
     let old = places(&first).await;
     records(&rig).await;
@@ -222,10 +226,7 @@ async fn a_place_that_control_took_back_is_found_by_who_saw_a_newer_one() {
 /// One that sends nothing itself looks all the same.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_gateway_that_waits_notes_how_far_the_other_one_came() {
-    let rig = Rig::new(Settings::default()).await;
-    let ids = ids(&rig).await;
-    let first = Sender::start(&rig, &ids, "a").await;
-    first.set_target(&rig, &ids).await;
+    let (rig, ids, first) = sending().await;
     let before = first.all_sent(&rig, 0).await.delivered;
     let old = places(&first).await;
     records(&rig).await;
@@ -246,10 +247,7 @@ async fn a_gateway_that_waits_notes_how_far_the_other_one_came() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn places_of_targets_that_are_gone_do_not_stay_at_control() {
-    let rig = Rig::new(Settings::default()).await;
-    let ids = ids(&rig).await;
-    let sender = Sender::start(&rig, &ids, "a").await;
-    sender.set_target(&rig, &ids).await;
+    let (rig, _, sender) = sending().await;
     sender.all_sent(&rig, 0).await;
     // Switched off, nobody has the lease, and so nobody says so when it goes.
     let off = sender.forwarders.get(rig.account, "").unwrap().unwrap();
@@ -257,17 +255,7 @@ async fn places_of_targets_that_are_gone_do_not_stay_at_control() {
     sender.forwarders.put(rig.account, off, None).await.unwrap();
     assert!(sender.forwarders.remove(rig.account, "").await.unwrap());
     assert_eq!(places(&sender).await.len(), 1);
-    let other = Forwarder {
-        name: "other".to_owned(),
-        enabled: true,
-        sink: by_name("stdout").unwrap(),
-        format: Format::Json,
-        pull_seconds: 1,
-        filter: Filter::default(),
-        settings: keysherd_sinks::Settings::default(),
-        begin: None,
-        place_key: None,
-    };
+    let other = target("other");
     sender.forwarders.put(rig.account, other, None).await.unwrap();
     sender
         .until("the place to be forgotten", async || {
