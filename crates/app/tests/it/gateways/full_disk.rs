@@ -10,10 +10,11 @@ use serde_json::{Value, json};
 use crate::caching::{get, hits, recorded, until_kept};
 use crate::kit::full_disk::{fill, mount_small, with_own_mounts};
 use crate::kit::mounts::tell;
-use crate::kit::{Api, Cluster, Http, wait_until};
+use crate::kit::{Api, Cluster, Http, Reply, wait_until};
 
 const CREATE: &str = "gateway-create-k8s-auth-config";
 const READS: u64 = 200;
+const ATTEMPTS: usize = 20;
 
 #[test]
 fn a_gateway_with_a_full_disk_records_its_reads_refuses_what_it_cannot_keep_and_heals() {
@@ -45,22 +46,24 @@ fn a_full_disk() {
     until_kept(&api, "/team/db");
     let filler = fill(&full.data);
     reads_are_recorded(&api, &full.data);
-    let journals = fs::read_dir(full.data.join("read-journal")).unwrap().count();
-    assert!(journals < 10, "{journals} files are left by attempts that failed");
-    let said = api.refused(507, CREATE, config("another"));
+    // What control has recorded is removed a moment later.
+    wait_until("files of attempts that failed to go", || {
+        fs::read_dir(full.data.join("read-journal")).unwrap().count() < 10
+    });
+    let (name, said) = refused_for_want_of_room(&full.data, |name| api.call(CREATE, config(name)));
     for word in ["StorageFull", "disk is full", "free space"] {
         assert!(said.contains(word), "{said}");
     }
-    api.refused(404, "gateway-get-k8s-auth-config", json!({"name": "another"}));
+    api.refused(404, "gateway-get-k8s-auth-config", json!({"name": name}));
     assert_eq!(k8s_host(&api, "before"), "https://127.0.0.1:6443");
     // What is needed for a confirmation later cannot be kept, so nothing is written.
     let (site, manager) = cluster.node(2);
     manager.kill();
-    let said = api.refused(507, "create-secret", json!({"name": "/team/new", "value": "v"}));
-    assert!(said.contains("nothing was written"), "{said}");
-    api.refused(404, "describe-item", json!({"name": "/team/new"}));
-    manager.start(site);
     let write = |name: &str| api.call("create-secret", json!({"name": name, "value": "v"}));
+    let (name, said) = refused_for_want_of_room(&full.data, |name| write(&format!("/team/{name}")));
+    assert!(said.contains("nothing was written"), "{said}");
+    api.refused(404, "describe-item", json!({"name": format!("/team/{name}")}));
+    manager.start(site);
     // With all managers a write leaves nothing here.
     wait_until("writes with all managers", || write("/team/new").is_success());
     let doctor = full.run_with_args(&cluster.site, &["gateway", "doctor"]);
@@ -79,7 +82,22 @@ fn a_full_disk() {
     cluster.audit(&["verify"]).expect(0);
 }
 
-/// Reads are answered, most of them by control, and each is in the audit log once.
+/// The first attempt that finds no room, with what it says. What control takes from the journal
+/// leaves some, whenever it does.
+fn refused_for_want_of_room(disk: &Path, attempt: impl Fn(&str) -> Reply) -> (String, String) {
+    for number in 0..ATTEMPTS {
+        let name = format!("attempt-{number}");
+        fill(disk);
+        let reply = attempt(&name);
+        if !reply.is_success() {
+            assert_eq!(reply.status, 507, "{}", reply.text());
+            return (name, reply.text());
+        }
+    }
+    panic!("{ATTEMPTS} attempts found room on a full disk");
+}
+
+/// Reads are answered, many of them by control, and each is in the audit log once.
 fn reads_are_recorded(api: &Api, disk: &Path) {
     let before = hits(api);
     let read = |_| {
@@ -92,7 +110,7 @@ fn reads_are_recorded(api: &Api, disk: &Path) {
     let requests: Vec<String> = (0..READS).map(read).collect();
     let kept = hits(api) - before;
     tell(&format!("{kept} of {READS} reads found room in the journal"));
-    assert!(kept < READS / 2, "{kept} reads were written down on a full disk");
+    assert!(READS - kept > READS / 10, "{kept} reads were written down on a full disk");
     wait_until("every read to be recorded", || {
         let counts = recorded(api);
         let once = |request: &String| counts.get(request).map(|(here, there)| here + there);
