@@ -13,6 +13,7 @@ mod proxy;
 mod public;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod tunnel;
 
 pub use bypass::NoProxy;
@@ -20,4 +21,5 @@ pub use connect::{DialError, DialStep, Target};
 pub use egress::Egress;
 pub use proxy::Proxy;
 pub use public::is_public;
+pub use tls::{ClientIdentity, authority, tls_config};
 pub use tunnel::{ANSWER_BYTES_MAX, Malformed, read_answer};

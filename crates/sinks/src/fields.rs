@@ -1,12 +1,9 @@
 //! Fields that several members share, each written once.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use keysherd_base::Fault;
 use keysherd_wire::{Field, Flag, Text};
 
 use crate::Settings;
-use crate::settings::bad;
 
 /// What clients send where everything stays as it is.
 const KEEP: &str = "use-existing";
@@ -38,14 +35,6 @@ pub(crate) const ENDPOINT_URL: Field<Text> = kept(
 /// # Errors
 /// [`Fault::bad_request`] when it is none.
 pub(crate) fn authority(settings: &Settings) -> Result<Option<String>, Fault> {
-    let Some(given) = settings.text(&TLS_CERTIFICATE) else { return Ok(None) };
-    let pem = if given.trim_start().starts_with("-----BEGIN ") {
-        Some(given.to_owned())
-    } else {
-        let compact: String = given.split_whitespace().collect();
-        let bytes = STANDARD.decode(compact).ok();
-        bytes.and_then(|bytes| String::from_utf8(bytes).ok())
-    };
-    let pem = pem.filter(|pem| pem.contains("-----BEGIN CERTIFICATE-----"));
-    pem.map(Some).ok_or_else(|| bad("tls-certificate", "it must be PEM, or that in base64"))
+    let given = settings.text(&TLS_CERTIFICATE);
+    given.map(|given| keysherd_egress::authority(TLS_CERTIFICATE.name(), given)).transpose()
 }

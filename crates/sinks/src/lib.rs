@@ -21,9 +21,10 @@ mod stream;
 mod testing;
 
 pub use conformance::complaints;
+pub use keysherd_wire::Settings;
 pub use line::{Batch, Format, Line};
 pub use member::{Kind, Outlet, Receiver, Shown, Sink, Undelivered, Way};
-pub use settings::Settings;
+pub use settings::merged;
 pub use sinks::{all, by_name};
 pub use spans::{SpanExport, SpanRecord};
 

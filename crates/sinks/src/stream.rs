@@ -9,11 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keysherd_base::Fault;
-use keysherd_egress::{Egress, Target};
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
-use rustls_platform_verifier::BuilderVerifierExt as _;
+use keysherd_egress::{Egress, Target, tls_config};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
@@ -84,29 +82,7 @@ impl Place {
 /// # Errors
 /// [`Fault::bad_request`] when the certificate cannot be read.
 pub(crate) fn tls(ca: Option<&str>) -> Result<Arc<ClientConfig>, Fault> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(Fault::internal)?;
-    let builder = match ca {
-        None => builder.with_platform_verifier().map_err(|error| {
-            Fault::bad_request("this machine has no certificate authorities; give tls-certificate")
-                .with_private(error)
-        })?,
-        Some(ca) => {
-            let unreadable = || bad("tls-certificate", "it must be a certificate in PEM");
-            let mut roots = RootCertStore::empty();
-            for certificate in CertificateDer::pem_slice_iter(ca.as_bytes()) {
-                let certificate = certificate.map_err(|_| unreadable())?;
-                roots.add(certificate).map_err(|_| unreadable())?;
-            }
-            if roots.is_empty() {
-                return Err(unreadable());
-            }
-            builder.with_root_certificates(roots)
-        }
-    };
-    Ok(Arc::new(builder.with_no_client_auth()))
+    tls_config("tls-certificate", ca, None)
 }
 
 /// A way to a receiver of a stream.

@@ -15,6 +15,7 @@ mod reference;
 #[cfg(test)]
 mod samples;
 mod schema;
+mod settings;
 mod topic;
 
 pub mod headers;
@@ -28,4 +29,5 @@ pub use openapi::{About, openapi};
 pub use page::{PAGE_FIELDS_MAX, Page, PageAnswer, PageMethod, PageRequest, PageRun, Pages};
 pub use reference::{command_page, group_page, index_page};
 pub use schema::request_schema;
+pub use settings::{SETTING_BYTES_MAX, Settings, bad_setting};
 pub use topic::{by_topic, topic};

@@ -27,9 +27,9 @@ const ROWS: &[Row] = &[
     ("acme", &["base", "egress"]),
     ("link", &["base", "crypto", "domain", "egress", "fragments", "plane"]),
     ("authn", &["base", "crypto", "wire", "domain", "egress"]),
-    ("targets", &["base", "crypto", "wire", "domain"]),
+    ("targets", &["base", "crypto", "wire", "domain", "egress"]),
     ("sinks", &["base", "crypto", "wire", "audit", "cloud", "egress"]),
-    ("engines", &["base", "crypto", "wire", "domain", "targets"]),
+    ("engines", &["base", "crypto", "wire", "domain", "egress", "targets"]),
     ("control", &["base", "crypto", "domain", "audit", "plane", "store", "authn"]),
     ("manager", &["base", "crypto", "fragments"]),
     (
@@ -60,6 +60,7 @@ const ROWS: &[Row] = &[
             "plane",
             "link",
             "engines",
+            "targets",
             "sinks",
             "api",
             "http",
@@ -144,9 +145,14 @@ struct Fence {
 
 const FENCES: &[Fence] = &[
     Fence {
-        crates: &["rusqlite", "libsqlite3-sys", "sqlx", "tokio-postgres"],
+        crates: &["rusqlite", "libsqlite3-sys", "sqlx"],
         only_in: &["store"],
         why: "SQL is in store only",
+    },
+    Fence {
+        crates: &["tokio-postgres"],
+        only_in: &["store", "targets"],
+        why: "PostgreSQL is spoken in store, and in targets on behalf of tenants",
     },
     Fence {
         crates: &["redb"],

@@ -11,7 +11,7 @@ mod remove;
 use keysherd_base::Fault;
 use keysherd_plane::About;
 use keysherd_plane::configs::GatewayConfigure;
-use keysherd_sinks::{Settings, Sink};
+use keysherd_sinks::{Settings, Sink, merged};
 use keysherd_wire::{Access, Answer, Args, Body, Command, Group, Show, Spec};
 use serde::Serialize;
 
@@ -91,7 +91,7 @@ async fn update(sink: &'static dyn Sink, ctx: &Ctx, args: &Args) -> Result<Answe
         }
         None => (Settings::default(), None),
     };
-    let settings = Settings::merged(sink.kind().fields, args, old_settings)?;
+    let settings = merged(sink.kind().fields, args, old_settings)?;
     ctx.tell(About::Kind, sink.kind().name);
     ctx.tell(About::Name, name.as_str());
     let (forwarder, from) = changed(args, name, sink, settings, old)?;

@@ -48,7 +48,7 @@ pub(super) fn shown(forwarder: &Forwarder) -> Map<String, Value> {
     put("pull_interval_sec", forwarder.pull_seconds.to_string().into());
     put("target_log_type", kind.name.replace('-', "_").into());
     if let Some(shown) = &kind.shown {
-        put(shown.field, forwarder.settings.show(kind.fields, shown));
+        put(shown.field, forwarder.settings.show(kind.fields, shown.content).into());
     }
     reply
 }

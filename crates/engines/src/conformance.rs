@@ -1,0 +1,139 @@
+//! What every member must pass, whatever it is.
+
+use std::collections::BTreeSet;
+
+use keysherd_wire::Shape;
+use serde_json::Value;
+
+use crate::{Engine, Settings, all, details};
+
+/// What is wrong with the members; empty when all is well. Run by a test.
+pub fn complaints() -> Vec<String> {
+    let mut found = Vec::new();
+    let mut names = BTreeSet::new();
+    for engine in all() {
+        let kind = engine.kind();
+        let spelled = kind.create.iter().chain(kind.update).map(|spelling| spelling.name);
+        for name in [kind.name].into_iter().chain(spelled) {
+            if !names.insert(name) {
+                found.push(format!("{}: the name {name} is taken", kind.name));
+            }
+        }
+        found.extend(about(*engine).into_iter().map(|text| format!("{}: {text}", kind.name)));
+    }
+    found
+}
+
+fn about(engine: &dyn Engine) -> Vec<String> {
+    let kind = engine.kind();
+    let mut found = Vec::new();
+    let field = |name: &str| kind.fields.fields.iter().find(|field| field.name == name);
+    for place in kind.whereabouts.iter().filter(|place| field(place).is_none()) {
+        found.push(format!("it has no setting {place}"));
+    }
+    if field(kind.ttl.name()).is_none() {
+        found.push("its time to live is not among its settings".to_owned());
+    }
+    for (shown, setting) in kind.details {
+        match field(setting) {
+            None => found.push(format!("{shown} shows {setting}, which it does not have")),
+            Some(field) if field.secret => found.push(format!("{shown} shows a secret")),
+            Some(_) => {}
+        }
+    }
+    if kind.fields.fields.iter().any(|field| field.secret) && kind.whereabouts.is_empty() {
+        found.push("it keeps secrets, and nothing says where they go".to_owned());
+    }
+    if kind.fields.fields.iter().any(|field| field.shape == Shape::Map) {
+        found.push("maps are no settings".to_owned());
+    }
+    if engine.check(&Settings::default(), None).is_ok() {
+        found.push("no settings at all pass its check".to_owned());
+    }
+    let shown = Value::Object(details(kind, &Settings::default()));
+    if shown["user_ttl"] != kind.ttl_default || shown["dynamic_secret_type"] != kind.name {
+        found.push("its details lack what all have".to_owned());
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Fields of commands that belong to all dynamic secrets, and are no settings of an engine.
+    const COMMON: &[&str] = &[
+        "ara-enabled",
+        "delete-protection",
+        "description",
+        "enable-agentic-runtime-authority",
+        "enable-ai-quorum",
+        "input-rule",
+        "item-custom-fields",
+        "json",
+        "name",
+        "new-name",
+        "output-rule",
+        "skip-dry-run",
+        "tags",
+        "token",
+        "uid-token",
+    ];
+
+    fn described() -> Value {
+        serde_json::from_str(include_str!("../../../data/v2-api.json")).unwrap()
+    }
+
+    #[test]
+    fn every_member_conforms() {
+        assert_eq!(complaints(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn settings_are_those_of_the_description() {
+        let described = described();
+        for engine in all() {
+            let kind = engine.kind();
+            let own = kind.fields.fields.iter().chain(kind.remote.fields);
+            let mut ours: BTreeSet<_> = own.map(|field| field.name).collect();
+            ours.insert(kind.key.name());
+            if !kind.targets.is_empty() {
+                ours.insert("target-name");
+            }
+            for spelling in kind.create.iter().chain(kind.update) {
+                let endpoints = described["endpoints"].as_array().unwrap();
+                let path = format!("/{}", spelling.name);
+                let endpoint = endpoints.iter().find(|known| known["path"] == path.as_str());
+                let endpoint = endpoint.unwrap_or_else(|| panic!("{path}"));
+                assert_eq!(endpoint["request"], spelling.request, "{path}");
+                assert_eq!(endpoint["response"], spelling.reply, "{path}");
+                assert_eq!(endpoint["success"], spelling.success, "{path}");
+                let model = described["models"][spelling.request].as_object().unwrap();
+                let theirs: BTreeSet<_> = model.keys().map(|key| key.replace('_', "-")).collect();
+                let theirs: BTreeSet<_> = theirs.iter().map(String::as_str).collect();
+                let common: BTreeSet<_> = COMMON.iter().copied().collect();
+                let left: BTreeSet<_> = theirs.difference(&common).copied().collect();
+                assert_eq!(left, ours, "{path}");
+            }
+        }
+    }
+
+    #[test]
+    fn details_are_those_of_the_description() {
+        let described = described();
+        let model = &described["models"]["DSProducerDetails"];
+        for engine in all() {
+            for (shown, setting) in engine.kind().details {
+                let named = model[shown]["type"].as_str();
+                let field = engine.kind().fields.fields.iter().find(|field| field.name == *setting);
+                let wanted = match field.unwrap().shape {
+                    Shape::Flag => "bool",
+                    Shape::Int => "int",
+                    Shape::List => "list[str]",
+                    _ => "str",
+                };
+                assert_eq!(named, Some(wanted), "{shown}");
+            }
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! The members, each in its own file.
+
+mod postgresql;
+mod redshift;
+
+use crate::Engine;
+
+static ENGINES: &[&dyn Engine] = &[&postgresql::MEMBER, &redshift::MEMBER];
+
+/// Every member.
+pub fn all() -> &'static [&'static dyn Engine] {
+    ENGINES
+}
+
+/// The member with this name.
+pub fn by_name(name: &str) -> Option<&'static dyn Engine> {
+    ENGINES.iter().copied().find(|engine| engine.kind().name == name)
+}

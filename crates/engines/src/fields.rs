@@ -1,0 +1,95 @@
+//! Fields that several members share, each written once.
+
+use keysherd_wire::{Field, FieldSpec, Flag, Group, Int, List, Settings, Text};
+use serde_json::{Map, Value};
+
+/// How long credentials live.
+pub(crate) const USER_TTL: Field<Text> =
+    Field::text("user-ttl", "How long credentials live, such as 30s, 15m or 4h.").default("60m");
+/// The name of the protection key, as PostgreSQL's and Redshift's commands spell it.
+pub(crate) const KEY: Field<Text> = Field::text(
+    "producer-encryption-key",
+    "The key that protects the settings; none: the account's default.",
+);
+/// How names of users are made.
+pub(crate) const CUSTOM_USERNAME_TEMPLATE: Field<Text> = Field::text(
+    "custom-username-template",
+    "How names of users begin, such as {{ .DynamicSecretName | lowercase | truncate 12 }}; a part \
+     of the lease's id is always added.",
+);
+pub(crate) const PASSWORD_LENGTH: Field<Text> =
+    Field::text("password-length", "Characters of a password, 8 to 128.").default("24");
+pub(crate) const USE_CAPITAL_LETTERS: Field<Text> =
+    Field::text("use-capital-letters", "Whether passwords have capital letters.").default("true");
+pub(crate) const USE_LOWER_LETTERS: Field<Text> =
+    Field::text("use-lower-letters", "Whether passwords have small letters.").default("true");
+pub(crate) const USE_NUMBERS: Field<Text> =
+    Field::text("use-numbers", "Whether passwords have digits.").default("true");
+pub(crate) const USE_SPECIAL_CHARACTERS: Field<Text> = Field::text(
+    "use-special-characters",
+    "Whether passwords have special characters, none of them a quote, a backslash, ; or $.",
+)
+.default("false");
+
+/// Which classes of characters there are, with what V2 shows them as.
+pub(crate) const CLASSES: [(&str, Field<Text>); 4] = [
+    ("use_capital_letters", USE_CAPITAL_LETTERS),
+    ("use_lower_letters", USE_LOWER_LETTERS),
+    ("use_numbers", USE_NUMBERS),
+    ("use_special_characters", USE_SPECIAL_CHARACTERS),
+];
+
+/// How V2 shows a password policy: `password_length`, and the members of `PasswordPolicyInfo`.
+pub fn password_policy(settings: &Settings) -> (Option<i64>, Map<String, Value>) {
+    let mut info = Map::new();
+    let length = settings.text(&PASSWORD_LENGTH).and_then(|text| text.parse::<i64>().ok());
+    if let Some(length) = length {
+        info.insert("password_length".to_owned(), length.into());
+    }
+    for (name, field) in CLASSES {
+        if let Some(text) = settings.text(&field) {
+            info.insert(name.to_owned(), text.eq_ignore_ascii_case("true").into());
+        }
+    }
+    (length, info)
+}
+
+/// A field of V2's remote access.
+macro_rules! remote {
+    ($($constant:ident, $function:ident, $kind:ty, $name:literal;)*) => {
+        $(
+            const $constant: Field<$kind> =
+                Field::$function($name, "Accepted; remote access is not served yet.").inert();
+        )*
+    };
+}
+
+remote! {
+    REMOTE_ISSUER_OLD, text, Text, "secure-access-bastion-issuer";
+    REMOTE_ISSUER, text, Text, "secure-access-certificate-issuer";
+    REMOTE_DB_NAME, text, Text, "secure-access-db-name";
+    REMOTE_DB_SCHEMA, text, Text, "secure-access-db-schema";
+    REMOTE_DELAY, int, Int, "secure-access-delay";
+    REMOTE_ENABLE, text, Text, "secure-access-enable";
+    REMOTE_HOST, list, List, "secure-access-host";
+    REMOTE_WEB, flag, Flag, "secure-access-web";
+}
+
+/// Remote access to databases with schemas.
+pub(crate) static REMOTE_SCHEMAS: Group = remote(&[
+    REMOTE_ISSUER_OLD.spec(),
+    REMOTE_ISSUER.spec(),
+    REMOTE_DB_NAME.spec(),
+    REMOTE_DB_SCHEMA.spec(),
+    REMOTE_DELAY.spec(),
+    REMOTE_ENABLE.spec(),
+    REMOTE_HOST.spec(),
+    REMOTE_WEB.spec(),
+]);
+
+/// Remote access that only has hosts.
+pub(crate) static REMOTE_HOSTS: Group = remote(&[REMOTE_ENABLE.spec(), REMOTE_HOST.spec()]);
+
+const fn remote(fields: &'static [FieldSpec]) -> Group {
+    Group { title: "Remote access", fields }
+}

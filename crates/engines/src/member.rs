@@ -1,0 +1,138 @@
+//! What a member is.
+
+use std::collections::BTreeMap;
+
+use keysherd_base::{Fault, ItemPath, SecretString, Timestamp, Uid};
+use keysherd_wire::{Args, wipe};
+use serde_json::{Map, Value};
+
+use crate::{BoxFuture, Kind, Settings, Way};
+
+/// A target as engines use it.
+#[derive(Clone, Copy)]
+pub struct TargetUse<'a> {
+    /// V2's `target_type`.
+    pub type_name: &'a str,
+    /// Its settings.
+    pub settings: &'a Settings,
+}
+
+/// Where an engine works.
+#[derive(Clone, Copy)]
+pub struct Scene<'a> {
+    /// The dynamic secret's settings.
+    pub settings: &'a Settings,
+    /// Its target, if it has one.
+    pub target: Option<TargetUse<'a>>,
+    /// Time, randomness and the way out.
+    pub way: &'a Way,
+}
+
+/// What somebody wants.
+#[derive(Clone, Copy)]
+pub struct Wish<'a> {
+    /// The lease that the credentials are of.
+    pub lease: Uid,
+    /// The dynamic secret.
+    pub item: &'a ItemPath,
+    /// Who wants them.
+    pub access_id: &'a str,
+    /// What else is known of that caller.
+    pub sub_claims: &'a BTreeMap<String, Vec<String>>,
+    /// For how long, in seconds.
+    pub ttl_seconds: i64,
+    /// V2's `args`: `key=value`, or JSON objects.
+    pub args: &'a [String],
+    /// Which host of a linked target.
+    pub host: Option<&'a str>,
+    /// Which database of the server.
+    pub dbname: Option<&'a str>,
+}
+
+/// What will be made.
+pub struct Plan {
+    /// What is to be removed in the end, such as a user's name. Not secret; at most 1024 bytes;
+    /// empty: known only when it was made ([`Created::handle`]).
+    pub handle: String,
+    /// The password of what is made; empty where there is none.
+    pub(crate) password: SecretString,
+}
+
+/// What was made.
+pub struct Created {
+    /// What the caller gets, without `id` and `ttl_in_minutes` (see [`Kind::wrapped`]). Whoever
+    /// takes it out wipes it with [`keysherd_wire::wipe`].
+    pub value: Map<String, Value>,
+    /// The handle, where it is another than the planned one.
+    pub handle: Option<String>,
+    /// When it ends by itself, for what only expires.
+    pub ends: Option<Timestamp>,
+    /// What the target or this engine warns of.
+    pub warnings: Vec<String>,
+}
+
+impl Created {
+    /// What the caller gets; the rest is wiped with this value.
+    pub fn take_value(&mut self) -> Map<String, Value> {
+        std::mem::take(&mut self.value)
+    }
+}
+
+impl Drop for Created {
+    fn drop(&mut self) {
+        wipe(Value::Object(std::mem::take(&mut self.value)));
+    }
+}
+
+/// A way to make credentials for a while.
+pub trait Engine: Send + Sync {
+    /// What it is.
+    fn kind(&self) -> &'static Kind;
+
+    /// Whether the settings make sense, for this target. Nothing is connected to. Gives what their
+    /// author should know, such as grants that are wider than they look.
+    ///
+    /// # Errors
+    /// [`Fault::bad_request`] names the field.
+    fn check(
+        &self,
+        settings: &Settings,
+        target: Option<&TargetUse<'_>>,
+    ) -> Result<Vec<String>, Fault>;
+
+    /// Draws names and passwords. No IO.
+    ///
+    /// # Errors
+    /// [`Fault::bad_request`] says what the caller's claims or arguments lack.
+    fn plan(&self, scene: &Scene<'_>, wish: &Wish<'_>) -> Result<Plan, Fault>;
+
+    /// Makes what was planned. On a fault nothing is left of it, as far as the target answers.
+    ///
+    /// # Errors
+    /// A fault that says what failed on the target, by its error code.
+    fn create<'a>(
+        &'a self,
+        scene: &'a Scene<'a>,
+        plan: &'a Plan,
+    ) -> BoxFuture<'a, Result<Created, Fault>>;
+
+    /// Removes what has this handle; gives what the target warned of. What is gone already is
+    /// removed.
+    ///
+    /// # Errors
+    /// A fault that says what failed on the target, by its error code.
+    fn revoke<'a>(
+        &'a self,
+        scene: &'a Scene<'a>,
+        handle: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<String>, Fault>>;
+
+    /// What the arguments make of the settings there were (none: of a new dynamic secret).
+    ///
+    /// # Errors
+    /// [`Fault::bad_request`] names the field.
+    fn merged(&self, given: &Args, old: Settings) -> Result<Settings, Fault> {
+        let kind = self.kind();
+        Settings::merged(kind.fields, given, old, kind.whereabouts)
+    }
+}

@@ -1,0 +1,290 @@
+//! Users of servers that speak PostgreSQL's protocol: what its two members have in common.
+//!
+//! A user is made in one transaction, so a failure leaves nothing behind. The transaction holds a
+//! lock whose number comes from the user's name, and removing takes the same one: whoever removes a
+//! user whose making was never confirmed waits for what is still under way, instead of finding
+//! nothing and leaving a user that appears a moment later.
+
+use keysherd_base::{Fault, SecretString};
+use keysherd_crypto::hash::sha256;
+use keysherd_targets::postgres::{Family, Session, connect};
+use keysherd_targets::{Given, Named, Server, database};
+use keysherd_wire::{Field, Flag, Text, bad_setting};
+use serde_json::Map;
+use tokio::time::timeout;
+
+use crate::fields::CUSTOM_USERNAME_TEMPLATE;
+use crate::lint::lint;
+use crate::name::{need_handle, username};
+use crate::password::Policy;
+use crate::statements::{Dialect, Hole, Statement, Values, parse};
+use crate::{
+    BoxFuture, Created, Engine, Kind, Plan, Scene, Settings, TargetUse, Way, Wish, template,
+};
+
+#[cfg(test)]
+mod tests;
+
+/// Longest name of a user, in bytes (PostgreSQL's NAMEDATALEN without its end).
+const NAME_BYTES_MAX: usize = 63;
+/// Not enough rights, by the server's code.
+const NOT_PERMITTED: &str = "42501";
+
+/// A member.
+pub(crate) struct PostgresLike {
+    pub(crate) kind: &'static Kind,
+    pub(crate) family: Family,
+    /// Where the server is when there is no target, with the port that is usual.
+    pub(crate) host: Field<Text>,
+    pub(crate) port: (Field<Text>, &'static str),
+    pub(crate) user: Field<Text>,
+    pub(crate) password: Field<Text>,
+    pub(crate) database: Field<Text>,
+    pub(crate) ssl: Field<Flag>,
+    /// The statements, and those that are used when there are none.
+    pub(crate) creation: (Field<Text>, &'static str),
+    /// The same for removing; without a field those are built in.
+    pub(crate) revocation: (Option<Field<Text>>, &'static str),
+}
+
+impl PostgresLike {
+    fn server(&self, settings: &Settings, target: Option<&TargetUse<'_>>) -> Result<Server, Fault> {
+        if let Some(target) = target {
+            if !self.kind.targets.contains(&target.type_name) {
+                return Err(bad_setting(
+                    "target-name",
+                    &format!(
+                        "the target is of type {}; it must be {}",
+                        target.type_name,
+                        self.kind.targets.join(" or ")
+                    ),
+                ));
+            }
+            return Ok(database(target.settings)?.or_database(settings.text(&self.database)));
+        }
+        Server::new(Given {
+            host: Named::of(settings, &self.host).or("127.0.0.1"),
+            port: Named::of(settings, &self.port.0).or(self.port.1),
+            user: Named::of(settings, &self.user),
+            password: Named::of(settings, &self.password),
+            database: settings.text(&self.database),
+            encrypted: settings.says(&self.ssl),
+            // Authorities of its own are for targets.
+            authority: Named::none("ssl-certificate"),
+            name: None,
+            identity: None,
+        })
+    }
+
+    fn dialect(&self) -> Dialect {
+        match self.family {
+            Family::Postgres => Dialect::Postgres,
+            Family::Redshift => Dialect::Redshift,
+        }
+    }
+
+    fn creation(&self, settings: &Settings) -> Result<Vec<Statement>, Fault> {
+        let (field, usual) = &self.creation;
+        let text = settings.text(field).unwrap_or(usual);
+        let statements = parse(field.name(), text, self.dialect())?;
+        need_name(field.name(), &statements)?;
+        Ok(statements)
+    }
+
+    fn revocation(&self, settings: &Settings) -> Result<Vec<Statement>, Fault> {
+        let (field, usual) = &self.revocation;
+        let given = field.as_ref().and_then(|field| settings.text(field));
+        let name = field.as_ref().map_or("revocation-statement", Field::name);
+        let statements = parse(name, given.unwrap_or(usual), self.dialect())?;
+        need_name(name, &statements)?;
+        if statements.iter().any(|statement| statement.has(Hole::Password)) {
+            return Err(bad_setting(name, "{{password}} is not known any more by then"));
+        }
+        Ok(statements)
+    }
+
+    fn checked(
+        &self,
+        settings: &Settings,
+        target: Option<&TargetUse<'_>>,
+    ) -> Result<Vec<String>, Fault> {
+        let server = self.server(settings, target)?;
+        server.credentials()?;
+        let creation = self.creation(settings)?;
+        self.revocation(settings)?;
+        Policy::of(settings)?;
+        self.kind.ttl_seconds(settings)?;
+        if let Some(text) = settings.text(&CUSTOM_USERNAME_TEMPLATE) {
+            template::parse(CUSTOM_USERNAME_TEMPLATE.name(), text)?;
+        }
+        let mut warnings = lint(&creation);
+        if !creation.iter().any(|statement| statement.has(Hole::Password)) {
+            warnings.push("the creation statements set no {{password}}".to_owned());
+        }
+        warnings.extend(server.warning());
+        Ok(warnings)
+    }
+
+    async fn created(&self, scene: &Scene<'_>, plan: &Plan) -> Result<Created, Fault> {
+        need_handle(&plan.handle)?;
+        let server = self.server(scene.settings, scene.target.as_ref())?;
+        let values = Values {
+            name: &plan.handle,
+            password: Some(&plan.password),
+            user_host: server.credentials()?.0,
+        };
+        let filled = filled(&self.creation(scene.settings)?, &values)?;
+        let secret = plan.password.expose().as_str();
+        let warnings = within(scene.way, &server, self.family, async |session| {
+            self.begin(session, &plan.handle).await?;
+            for (number, statement) in (1..).zip(&filled) {
+                let what = format!("creation statement {number}");
+                let done = session.run(statement.expose()).await;
+                done.map_err(|error| error.fault(&what, Some(secret)))?;
+            }
+            let committed = session.run("COMMIT").await;
+            committed.map_err(|error| error.fault("keeping the user", None))
+        })
+        .await?;
+        let mut value = Map::new();
+        value.insert("user".to_owned(), plan.handle.as_str().into());
+        value.insert("password".to_owned(), secret.into());
+        Ok(Created { value, handle: None, ends: None, warnings })
+    }
+
+    async fn revoked(&self, scene: &Scene<'_>, handle: &str) -> Result<Vec<String>, Fault> {
+        need_handle(handle)?;
+        let server = self.server(scene.settings, scene.target.as_ref())?;
+        let values = Values { name: handle, password: None, user_host: server.credentials()?.0 };
+        let filled = filled(&self.revocation(scene.settings)?, &values)?;
+        let mut still_there = false;
+        let mut warnings = within(scene.way, &server, self.family, async |session| {
+            self.begin(session, handle).await?;
+            if self.is_there(session, handle).await? {
+                for (number, statement) in (1..).zip(&filled) {
+                    let done = session.run(statement.expose()).await;
+                    done.map_err(|error| not_removed(number, &error))?;
+                }
+                still_there = self.is_there(session, handle).await?;
+            }
+            let committed = session.run("COMMIT").await;
+            committed.map_err(|error| error.fault("removing the user", None))
+        })
+        .await?;
+        if still_there {
+            warnings.push("the user is still there after the revocation statements".to_owned());
+        }
+        Ok(warnings)
+    }
+
+    /// Begins what is done with one user; nobody else does anything with it until the end.
+    async fn begin(&self, session: &Session, handle: &str) -> Result<(), Fault> {
+        let begun = session.run("BEGIN").await;
+        begun.map_err(|error| error.fault("beginning", None))?;
+        if self.family == Family::Redshift {
+            // It has no such locks.
+            return Ok(());
+        }
+        let [a, b, c, d, e, f, g, h, ..] = sha256(&[b"keysherd user ", handle.as_bytes()]);
+        let number = i64::from_be_bytes([a, b, c, d, e, f, g, h]);
+        let locked = session.run(&format!("select pg_advisory_xact_lock({number})")).await;
+        locked.map_err(|error| error.fault("waiting for others that do the same", None))
+    }
+
+    async fn is_there(&self, session: &Session, handle: &str) -> Result<bool, Fault> {
+        let question = match self.family {
+            Family::Postgres => "select exists (select 1 from pg_roles where rolname = $1)",
+            Family::Redshift => "select count(*) > 0 from pg_user where usename = $1",
+        };
+        let answer = session.is_true(question, handle).await;
+        answer.map_err(|error| error.fault("looking for the user", None))
+    }
+}
+
+/// Does something in one session, within the time there is; gives what the server warned of. What
+/// was not committed is undone.
+async fn within(
+    way: &Way,
+    server: &Server,
+    family: Family,
+    act: impl AsyncFnOnce(&Session) -> Result<(), Fault>,
+) -> Result<Vec<String>, Fault> {
+    let late = || {
+        Fault::unavailable(format!(
+            "{} does not answer in time; what was begun there is undone",
+            server.place()
+        ))
+    };
+    let whole = async {
+        let session = connect(server, family, way).await?;
+        let outcome = act(&session).await;
+        if outcome.is_err() {
+            // It would end with the session; this says so before the session ends.
+            let _ = session.run("ROLLBACK").await;
+        }
+        let warnings = session.warnings();
+        session.close().await;
+        outcome.map(|()| warnings)
+    };
+    timeout(way.timeout, whole).await.map_err(|_| late())?
+}
+
+fn filled(statements: &[Statement], values: &Values<'_>) -> Result<Vec<SecretString>, Fault> {
+    statements.iter().map(|statement| statement.filled(values)).collect()
+}
+
+fn need_name(field: &str, statements: &[Statement]) -> Result<(), Fault> {
+    match statements.iter().any(|statement| statement.has(Hole::Name)) {
+        true => Ok(()),
+        false => Err(bad_setting(field, "none of its statements has {{name}}")),
+    }
+}
+
+fn not_removed(number: i32, error: &keysherd_targets::postgres::SqlError) -> Fault {
+    let mut what = format!("revocation statement {number}");
+    if error.code() == Some(NOT_PERMITTED) {
+        // The default one hands over what the user owns, which takes membership.
+        what.push_str(
+            " (a user that is no superuser has to be a member of those it removes: add GRANT \
+             \"{{name}}\" TO it to the creation statements)",
+        );
+    }
+    error.fault(&what, None)
+}
+
+impl Engine for PostgresLike {
+    fn kind(&self) -> &'static Kind {
+        self.kind
+    }
+
+    fn check(
+        &self,
+        settings: &Settings,
+        target: Option<&TargetUse<'_>>,
+    ) -> Result<Vec<String>, Fault> {
+        self.checked(settings, target)
+    }
+
+    fn plan(&self, scene: &Scene<'_>, wish: &Wish<'_>) -> Result<Plan, Fault> {
+        Ok(Plan {
+            handle: username(scene.settings, wish, scene.way, NAME_BYTES_MAX)?,
+            password: Policy::of(scene.settings)?.draw(scene.way.rng.as_ref())?,
+        })
+    }
+
+    fn create<'a>(
+        &'a self,
+        scene: &'a Scene<'a>,
+        plan: &'a Plan,
+    ) -> BoxFuture<'a, Result<Created, Fault>> {
+        Box::pin(self.created(scene, plan))
+    }
+
+    fn revoke<'a>(
+        &'a self,
+        scene: &'a Scene<'a>,
+        handle: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<String>, Fault>> {
+        Box::pin(self.revoked(scene, handle))
+    }
+}

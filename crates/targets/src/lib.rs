@@ -1,0 +1,25 @@
+//! The family of targets: places where credentials are made or changed, with what signs in there.
+//!
+//! A member is one file under `targets/` and two lines in `targets.rs`. It says what it is called,
+//! which settings it has, how V2 shows them, and how to find out whether they work. Commands, the
+//! rights on targets and where they are kept are written once, elsewhere.
+//!
+//! Connectors (`postgres`) are here too, because what makes temporary credentials (`engines`) goes
+//! the same way as what tries a target out. A connection is encrypted and its server's certificate
+//! checked unless the settings say otherwise; a server that refuses TLS is not talked to without.
+
+mod conformance;
+mod kind;
+mod member;
+pub mod postgres;
+mod server;
+mod targets;
+#[cfg(test)]
+mod testing;
+
+pub use conformance::complaints;
+pub use keysherd_wire::Settings;
+pub use kind::{Kind, Spelling};
+pub use member::{BoxFuture, Target, Way};
+pub use server::{Given, Named, Server};
+pub use targets::{all, by_name, by_type, database};

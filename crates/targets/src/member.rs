@@ -1,0 +1,84 @@
+//! What a member is.
+
+use std::time::Duration;
+
+use keysherd_base::{ClockHandle, Fault, RngHandle};
+use keysherd_egress::Egress;
+use keysherd_wire::Args;
+use serde_json::{Map, Value};
+
+use crate::{Kind, Settings};
+
+/// A future that a member answers with.
+pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// What members may use on the way to a target.
+#[derive(Clone)]
+pub struct Way {
+    /// Time.
+    pub clock: ClockHandle,
+    /// Randomness.
+    pub rng: RngHandle,
+    /// How targets are connected to, and which may be.
+    pub egress: Egress,
+    /// How long everything that one call does on a target may take together.
+    pub timeout: Duration,
+}
+
+/// A kind of target.
+pub trait Target: Send + Sync {
+    /// What it is.
+    fn kind(&self) -> &'static Kind;
+
+    /// V2's `target_type` of one with these settings.
+    ///
+    /// # Errors
+    /// [`Fault::bad_request`] names the field.
+    fn type_name(&self, settings: &Settings) -> Result<&'static str, Fault>;
+
+    /// Whether the settings make sense. Nothing is connected to.
+    ///
+    /// # Errors
+    /// [`Fault::bad_request`] names the field.
+    fn check(&self, settings: &Settings) -> Result<(), Fault>;
+
+    /// The settings as V2 shows them, secrets included: the member of `TargetTypeDetailsInput` and
+    /// its content. For those who may read the target; wipe it with [`keysherd_wire::wipe`].
+    fn details(&self, settings: &Settings) -> (&'static str, Map<String, Value>);
+
+    /// Signs in to the target, changes nothing there, and leaves.
+    ///
+    /// # Errors
+    /// A fault that says where it stopped and what to do: nothing that the target said but its
+    /// error code.
+    fn probe<'a>(
+        &'a self,
+        settings: &'a Settings,
+        way: &'a Way,
+    ) -> BoxFuture<'a, Result<(), Fault>>;
+
+    /// What the arguments make of the settings there were (none: of a new target).
+    ///
+    /// # Errors
+    /// [`Fault::bad_request`] names the field.
+    fn merged(&self, given: &Args, old: Settings) -> Result<Settings, Fault> {
+        let kind = self.kind();
+        Settings::merged(kind.fields, given, old, kind.whereabouts)
+    }
+}
+
+/// The settings under the names that V2 shows them by. Secrets are among them.
+pub(crate) fn content(
+    kind: &Kind,
+    settings: &Settings,
+    names: &[(&str, &str)],
+) -> Map<String, Value> {
+    let mut content = Map::new();
+    for (name, setting) in names {
+        let field = kind.fields.fields.iter().find(|field| field.name == *setting);
+        if let Some(value) = field.and_then(|field| settings.value(field)) {
+            content.insert((*name).to_owned(), value);
+        }
+    }
+    content
+}

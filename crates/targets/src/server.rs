@@ -1,0 +1,241 @@
+//! A server that one signs in to: where it is, as whom, and how the way there is encrypted.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use keysherd_base::{Fault, Secret, SecretString};
+use keysherd_egress::{ClientIdentity, DialStep, Target as Place, authority, tls_config};
+use keysherd_wire::{Field, Settings, Text, bad_setting};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use crate::Way;
+
+/// A setting with its field's name, so that errors can say which one it is.
+#[derive(Clone, Copy)]
+pub struct Named<'a> {
+    field: &'static str,
+    text: Option<&'a str>,
+}
+
+impl<'a> Named<'a> {
+    /// The setting of `field`.
+    pub fn of(settings: &'a Settings, field: &Field<Text>) -> Self {
+        Self { field: field.name(), text: settings.text(field) }
+    }
+
+    /// A setting that nobody gives, under the name it has where it can be given.
+    pub fn none(field: &'static str) -> Self {
+        Self { field, text: None }
+    }
+
+    /// The same, or `default` when it was not given.
+    #[must_use]
+    pub fn or(self, default: &'static str) -> Self {
+        Self { text: self.text.or(Some(default)), ..self }
+    }
+
+    fn need(&self) -> Result<&'a str, Fault> {
+        let missing = || Fault::bad_request(format!("missing required field '{}'", self.field));
+        self.text.ok_or_else(missing)
+    }
+}
+
+/// What settings say about a server.
+pub struct Given<'a> {
+    /// Name or address.
+    pub host: Named<'a>,
+    /// Port.
+    pub port: Named<'a>,
+    /// Whom to sign in as.
+    pub user: Named<'a>,
+    /// With which password.
+    pub password: Named<'a>,
+    /// Which database of the server.
+    pub database: Option<&'a str>,
+    /// Whether the connection is encrypted; `None`: unless the server is on this machine.
+    pub encrypted: Option<bool>,
+    /// The authorities that vouch for the server.
+    pub authority: Named<'a>,
+    /// The name in its certificate, when it is not its host's.
+    pub name: Option<&'a str>,
+    /// What the gateway shows when the server asks for a certificate.
+    pub identity: Option<ClientIdentity>,
+}
+
+/// A server.
+pub struct Server {
+    place: Place,
+    user: (&'static str, Option<String>),
+    password: (&'static str, Option<SecretString>),
+    database: Option<String>,
+    tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+}
+
+/// Longest name of a user or a database, in bytes.
+const NAME_BYTES_MAX: usize = 256;
+
+impl Server {
+    /// The server that the settings name.
+    ///
+    /// # Errors
+    /// [`Fault::bad_request`] names the field.
+    pub fn new(given: Given<'_>) -> Result<Self, Fault> {
+        let host = given.host.need()?.trim_matches(['[', ']']);
+        let wanted = "it must be a number from 1 to 65535";
+        let port = given.port.need()?.parse::<u16>().ok().filter(|port| *port != 0);
+        let port = port.ok_or_else(|| bad_setting(given.port.field, wanted))?;
+        let whole =
+            if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+        let place = Place::parse(&whole).ok_or_else(|| {
+            bad_setting(given.host.field, "it must be a name or an address, such as db.example")
+        })?;
+        let fits = |text: &str| text.len() <= NAME_BYTES_MAX && !text.chars().any(char::is_control);
+        if !given.user.text.is_none_or(fits) {
+            return Err(bad_setting(given.user.field, "it is no name of a user"));
+        }
+        if !given.database.is_none_or(fits) {
+            return Err(Fault::bad_request("the name of the database cannot be one"));
+        }
+        let encrypted = given.encrypted.unwrap_or_else(|| {
+            given.authority.text.is_some() || given.identity.is_some() || !is_here(place.host())
+        });
+        let tls = match encrypted {
+            false => None,
+            true => {
+                let field = given.authority.field;
+                let ca = given.authority.text.map(|text| authority(field, text)).transpose()?;
+                let config = tls_config(field, ca.as_deref(), given.identity.as_ref())?;
+                let name = given.name.unwrap_or(place.host()).to_owned();
+                let name = ServerName::try_from(name).map_err(|_| {
+                    bad_setting(given.host.field, "it cannot be the name in a certificate")
+                })?;
+                Some((config, name))
+            }
+        };
+        Ok(Self {
+            place,
+            user: (given.user.field, given.user.text.map(str::to_owned)),
+            password: (given.password.field, given.password.text.map(|t| Secret::new(t.into()))),
+            database: given.database.map(str::to_owned),
+            tls,
+        })
+    }
+
+    /// The same with this database, unless it has one.
+    #[must_use]
+    pub fn or_database(mut self, database: Option<&str>) -> Self {
+        self.database = self.database.or_else(|| database.map(str::to_owned));
+        self
+    }
+
+    /// Host and port.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// Whom it is signed in to as.
+    pub fn user(&self) -> Option<&str> {
+        self.user.1.as_deref()
+    }
+
+    /// With which password.
+    pub fn password(&self) -> Option<&SecretString> {
+        self.password.1.as_ref()
+    }
+
+    /// Which database.
+    pub fn database(&self) -> Option<&str> {
+        self.database.as_deref()
+    }
+
+    /// User and password, which must be there.
+    ///
+    /// # Errors
+    /// [`Fault::bad_request`] names the field.
+    pub fn credentials(&self) -> Result<(&str, &SecretString), Fault> {
+        let missing = |field: &str| Fault::bad_request(format!("missing required field '{field}'"));
+        let user = self.user().ok_or_else(|| missing(self.user.0))?;
+        Ok((user, self.password().ok_or_else(|| missing(self.password.0))?))
+    }
+
+    /// What whoever set this up should know about the way there.
+    pub fn warning(&self) -> Option<String> {
+        (self.tls.is_none() && !is_here(self.place.host())).then(|| {
+            format!(
+                "connections to {} are not encrypted, so its network reads the credentials that \
+                 are made; set ssl",
+                self.place
+            )
+        })
+    }
+
+    /// Whether connections are encrypted.
+    pub fn is_encrypted(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// Connects over TCP, through the operator's proxy only where the connection is encrypted.
+    pub(crate) async fn tcp(&self, way: &Way) -> Result<TcpStream, Fault> {
+        if !way.egress.admits(self.place.host()) {
+            return Err(Fault::bad_request(format!(
+                "{} is an address of this machine or of a private network, which this gateway's \
+                 operator does not let targets have (see --allow-private-receivers)",
+                self.place
+            )));
+        }
+        let dialed = match self.tls {
+            Some(_) => way.egress.connect(&self.place, way.timeout).await,
+            None => way.egress.connect_directly(&self.place, way.timeout).await,
+        };
+        dialed.map_err(|error| {
+            let next = match error.step {
+                DialStep::Name => "check the host",
+                DialStep::Tcp => "check host, port and the firewalls on the way from this gateway",
+                DialStep::Proxy => "check the proxy of this gateway",
+            };
+            Fault::unavailable(format!("{} cannot be reached: {error}; {next}", self.place))
+        })
+    }
+
+    /// Encrypts a connection whose server has agreed to that.
+    pub(crate) async fn encrypt(&self, tcp: TcpStream) -> Result<Stream, Fault> {
+        let Some((config, name)) = &self.tls else { return Ok(Box::new(tcp)) };
+        let connector = TlsConnector::from(Arc::clone(config));
+        let stream = connector.connect(name.clone(), tcp).await.map_err(|error| {
+            Fault::forbidden(format!(
+                "TLS with {} fails: {error}; check ssl-certificate and the name in its certificate",
+                self.place
+            ))
+        })?;
+        Ok(Box::new(stream))
+    }
+
+    /// That it did not answer in time.
+    pub(crate) fn late(&self) -> Fault {
+        Fault::unavailable(format!("{} does not answer in time; try again later", self.place))
+    }
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Server").field(&self.place).finish()
+    }
+}
+
+/// Bytes to and from a server, encrypted or not.
+pub(crate) type Stream = Box<dyn Bytes>;
+
+/// What a protocol speaks over.
+pub(crate) trait Bytes: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Bytes for T {}
+
+/// Whether `host` is this machine, whatever a network says.
+fn is_here(host: &str) -> bool {
+    host.eq_ignore_ascii_case("localhost")
+        || host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
+}

@@ -1,0 +1,91 @@
+//! Web targets: an address, for webhooks that make credentials.
+
+use keysherd_base::Fault;
+use keysherd_wire::{Field, Group, Text, bad_setting};
+use reqwest::Url;
+use serde_json::{Map, Value};
+
+use crate::member::content;
+use crate::{BoxFuture, Kind, Settings, Spelling, Target, Way};
+
+const URL: Field<Text> = Field::text("url", "Where it is, such as https://hooks.example.");
+
+static KIND: Kind = Kind {
+    name: "web",
+    what: "a web server",
+    create: &[
+        Spelling::current("target-create-web", "TargetCreateWeb", "TargetCreateOutput"),
+        Spelling::older("create-web-target", "CreateWebTarget", "CreateWebTargetOutput"),
+    ],
+    update: &[
+        Spelling::current("target-update-web", "TargetUpdateWeb", "TargetUpdateOutput"),
+        Spelling::older("update-web-target", "UpdateWebTarget", "UpdateWebTargetOutput"),
+        Spelling::older(
+            "update-web-target-details",
+            "UpdateWebTargetDetails",
+            "UpdateTargetOutput",
+        ),
+    ],
+    fields: &Group { title: "Web server", fields: &[URL.spec()] },
+    whereabouts: &["url"],
+    types: &["web"],
+};
+
+/// Longest address, in bytes.
+const URL_BYTES_MAX: usize = 2_048;
+
+/// The member.
+pub(super) struct Web;
+
+impl Target for Web {
+    fn kind(&self) -> &'static Kind {
+        &KIND
+    }
+
+    fn type_name(&self, _: &Settings) -> Result<&'static str, Fault> {
+        Ok("web")
+    }
+
+    fn check(&self, settings: &Settings) -> Result<(), Fault> {
+        address(settings).map(drop)
+    }
+
+    fn details(&self, settings: &Settings) -> (&'static str, Map<String, Value>) {
+        ("web_target_details", content(&KIND, settings, &[("url", "url")]))
+    }
+
+    fn probe<'a>(
+        &'a self,
+        settings: &'a Settings,
+        way: &'a Way,
+    ) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(async move {
+            let url = address(settings)?;
+            let (host, port) = (url.host_str().unwrap_or_default(), url.port_or_known_default());
+            let place = keysherd_egress::Target::new(host, port.unwrap_or_default());
+            if !way.egress.admits(host) {
+                return Err(bad_setting(
+                    "url",
+                    "this gateway's operator does not let targets have it",
+                ));
+            }
+            // Whether somebody is there; what a hook does with a request is not for a trial.
+            let reached = way.egress.connect(&place, way.timeout).await;
+            reached.map(drop).map_err(|error| {
+                Fault::unavailable(format!("{place} cannot be reached: {error}; check the url"))
+            })
+        })
+    }
+}
+
+fn address(settings: &Settings) -> Result<Url, Fault> {
+    let wanted = || bad_setting("url", "it must be an address such as https://host:port");
+    let text = settings.need(&URL)?;
+    let fits = text.len() <= URL_BYTES_MAX && !text.chars().any(|c| c.is_control() || c == ' ');
+    let url = fits.then(|| Url::parse(text).ok()).flatten().filter(Url::has_host);
+    let url = url.filter(|url| matches!(url.scheme(), "http" | "https")).ok_or_else(wanted)?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(bad_setting("url", "it has a user or a password, which everybody would see"));
+    }
+    Ok(url)
+}
