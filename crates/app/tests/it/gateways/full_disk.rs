@@ -97,7 +97,7 @@ fn refused_for_want_of_room(disk: &Path, attempt: impl Fn(&str) -> Reply) -> (St
     panic!("{ATTEMPTS} attempts found room on a full disk");
 }
 
-/// Reads are answered, many of them by control, and each is in the audit log once.
+/// Reads are answered, many of them by control, and each is in the audit log.
 fn reads_are_recorded(api: &Api, disk: &Path) {
     let before = hits(api);
     let read = |_| {
@@ -113,8 +113,8 @@ fn reads_are_recorded(api: &Api, disk: &Path) {
     assert!(READS - kept > READS / 10, "{kept} reads were written down on a full disk");
     wait_until("every read to be recorded", || {
         let counts = recorded(api);
-        let once = |request: &String| counts.get(request).map(|(here, there)| here + there);
-        requests.iter().all(|request| once(request) == Some(1))
+        // By each of the two where the gateway's lease ended while it was writing a read down.
+        requests.iter().all(|request| matches!(counts.get(request), Some((0, 1) | (1, 0 | 1))))
     });
 }
 
