@@ -19,6 +19,10 @@ pub const DELETE_ITEMS: &str = "delete_items";
 pub const SET_ITEM_STATE: &str = "set_item_state";
 /// A secret value was read.
 pub const GET_SECRET_VALUE: &str = "get_secret_value";
+/// A temporary credential of a dynamic secret was asked for.
+pub const GET_DYNAMIC_SECRET_VALUE: &str = "get_dynamic_secret_value";
+/// The settings of a dynamic secret were read.
+pub const GET_DYNAMIC_SECRET_DETAILS: &str = "get_dynamic_secret_details";
 /// The means to derive an item's key were handed out, such as for encryption with a key.
 pub const GET_ITEM_DERIVATION_CREDS: &str = "get_item_derivation_creds";
 /// A key got a further version.
@@ -185,3 +189,20 @@ pub const DELETE_GATEWAY_ACCESS: &str = "delete_gateway_access";
 pub const LIST_GATEWAYS: &str = "list_gateways";
 /// Ours: a cluster of gateways was deleted.
 pub const DELETE_GATEWAY_CLUSTER: &str = "delete_gateway_cluster";
+/// Ours: the settings of a target were read, its credentials included.
+pub const GET_TARGET_DETAILS: &str = "get_target_details";
+/// Ours: a target was opened to try out a dynamic secret that uses it.
+pub const USE_TARGET: &str = "use_target";
+/// Ours: the temporary credentials of a dynamic secret were listed.
+pub const LIST_CREDENTIALS: &str = "list_temporary_credentials";
+/// Ours: the end of a temporary credential was moved.
+pub const EXTEND_CREDENTIAL: &str = "extend_temporary_credential";
+/// Ours: somebody had temporary credentials removed, or forgotten.
+pub const REVOKE_CREDENTIALS: &str = "revoke_temporary_credentials";
+/// Ours: a gateway got what it removes temporary credentials with, because their time was over or
+/// somebody asked for that.
+pub const TAKE_CREDENTIALS: &str = "take_temporary_credentials";
+/// Ours: a temporary credential is gone on its target, or an attempt to remove it failed.
+pub const REMOVE_CREDENTIAL: &str = "remove_temporary_credential";
+/// An event: a temporary credential could not be removed, and nobody tries any more.
+pub const DYNAMIC_SECRET_FAILURE: &str = "dynamic-secret-failure";

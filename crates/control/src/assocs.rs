@@ -216,7 +216,7 @@ fn find(
         ))
     };
     let Some(found) = found else {
-        let sees_roles = principal.rules.may_see_below(RuleKind::Role, "/", now);
+        let sees_roles = principal.may_see_below(RuleKind::Role, "/", now);
         return Err(if sees_roles { absent(id) } else { refused() });
     };
     let (role, method) = (found.role.path.as_str(), found.method.path.as_str());

@@ -89,7 +89,7 @@ impl Sight {
     fn lists_all(&self, record: &Brief<'_>) -> bool {
         let visible = |place: Place<'_>| match place {
             Place::Item(path) => self.who.may(RuleKind::Item, path, Capability::List, self.now),
-            Place::Folder(path) => self.who.rules.may_see_below(RuleKind::Item, path, self.now),
+            Place::Folder(path) => self.who.may_see_below(RuleKind::Item, path, self.now),
         };
         let mut places = record.places().peekable();
         places.peek().is_some() && places.all(visible)

@@ -15,6 +15,7 @@ use keysherd_audit::action;
 use keysherd_base::{Fault, FaultKind, Timestamp};
 use keysherd_domain::policy::rule_set::Decision;
 use keysherd_domain::role::{Capabilities, Capability, RuleKind};
+use keysherd_domain::target;
 use keysherd_plane::Caller;
 
 use crate::audit::draft_of;
@@ -96,12 +97,20 @@ impl Principal {
 
     /// Whether the bearer may use `capability` on the object or folder at `path`.
     pub fn may(&self, kind: RuleKind, path: &str, capability: Capability, now: Timestamp) -> bool {
+        let (kind, path) = governing(kind, path);
         self.rules.decide(kind, path, capability, now).is_granted()
     }
 
     /// Everything the bearer may do at `path`.
     pub fn permissions(&self, kind: RuleKind, path: &str, now: Timestamp) -> Capabilities {
+        let (kind, path) = governing(kind, path);
         self.rules.effective(kind, path, now)
+    }
+
+    /// Whether the bearer may see something in a folder or below it.
+    pub fn may_see_below(&self, kind: RuleKind, folder: &str, now: Timestamp) -> bool {
+        let (kind, folder) = governing(kind, folder);
+        self.rules.may_see_below(kind, folder, now)
     }
 
     /// Demands `capability` at `path`, of an object known to exist or about to be created.
@@ -115,6 +124,7 @@ impl Principal {
         capability: Capability,
         now: Timestamp,
     ) -> Result<(), Fault> {
+        let (kind, path) = governing(kind, path);
         match self.rules.decide(kind, path, capability, now) {
             Decision::Admin(_) | Decision::Granted(_) => Ok(()),
             Decision::Denied(rule) => Err(self.unpermitted(kind, path, capability).with_private(
@@ -170,6 +180,15 @@ impl Principal {
     }
 }
 
+/// The rules that decide about an object, and the path it has for them: what is stored in the place
+/// of targets is a target, whoever asks for it as an item. The one place that tells them apart.
+fn governing(kind: RuleKind, path: &str) -> (RuleKind, &str) {
+    match target::shown(path) {
+        Some(shown) if kind == RuleKind::Item => (RuleKind::Target, shown),
+        _ => (kind, path),
+    }
+}
+
 /// What objects of a kind are called.
 fn noun(kind: RuleKind) -> &'static str {
     match kind {
@@ -183,5 +202,6 @@ fn noun(kind: RuleKind) -> &'static str {
 
 /// The fault of an object that is not there, for those who may know.
 pub(crate) fn absent(kind: RuleKind, path: &str) -> Fault {
+    let (kind, path) = governing(kind, path);
     Fault::new(FaultKind::NotFound, format!("{} {path} does not exist; check its name", noun(kind)))
 }

@@ -14,13 +14,15 @@ pub(crate) mod show;
 pub(crate) mod sync;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use keysherd_base::limits::CLUSTERS_PER_ACCOUNT_MAX;
 use keysherd_base::{AccountId, Fault};
 use keysherd_domain::cluster::Cluster;
+use keysherd_domain::item::Item;
 use keysherd_store::{Query, clusters as stored};
 
+use crate::gateways::GatewayIdentity;
 use crate::session::Principal;
 
 /// The cluster that `name` stands for: a full name, or a name that only one cluster has.
@@ -43,6 +45,26 @@ pub(crate) fn named(q: &dyn Query, account: AccountId, name: &str) -> Result<Clu
             other.full_name()
         ))),
     }
+}
+
+/// Demands that a gateway makes and removes what a dynamic secret gives: any gateway does, or only
+/// those of the cluster that owns it, as long as there is one.
+///
+/// # Errors
+/// [`Fault::forbidden`] with the cluster whose gateways are to be asked.
+pub(crate) fn serves(q: &dyn Query, gateway: &GatewayIdentity, item: &Item) -> Result<(), Fault> {
+    let owner = item.engine.as_ref().map_or(0, |facts| facts.cluster);
+    let Some(cluster) = stored::by_id(q, owner)? else { return Ok(()) };
+    let own = stored::instance(q, &gateway.spki_sha256)?;
+    if own.is_some_and(|(instance, _)| instance.cluster == cluster.id) {
+        return Ok(());
+    }
+    Err(Fault::forbidden(format!(
+        "{} belongs to the gateway cluster {}; ask one of its gateways",
+        item.called(),
+        cluster.full_name()
+    ))
+    .with_code("OtherCluster"))
 }
 
 /// The cluster with this number, for whoever signs in as its gateways do.

@@ -3,17 +3,18 @@
 
 use keysherd_base::Fault;
 use keysherd_plane::{
-    AccessReply, AccessRequest, Caller, GatewayReply, GatewayRequest, ItemReply, ItemRequest,
-    KeyReply, KeyRequest, RecordReply, RecordRequest, Reply, Request, SessionReply, SessionRequest,
+    AccessReply, AccessRequest, Caller, EngineReply, EngineRequest, GatewayReply, GatewayRequest,
+    ItemReply, ItemRequest, KeyReply, KeyRequest, RecordReply, RecordRequest, Reply, Request,
+    SessionReply, SessionRequest,
 };
 
 use crate::control::Control;
 use crate::gateways::GatewayIdentity;
 use crate::{
     accounts, advisor, analytics, assocs, audit_log, auth, auth_methods, browser, clusters,
-    confirm, edge_reads, entering, explain, folders, gateway_configs, grants, groups, items, keys,
-    login, merge, note, owner, permissions, present, roles, rotation, rules, second_factor, setup,
-    uid,
+    confirm, credential_leases, edge_reads, entering, explain, folders, gateway_configs, grants,
+    groups, items, keys, login, merge, note, owner, permissions, present, roles, rotation, rules,
+    second_factor, setup, uid,
 };
 
 type At<'a> = &'a GatewayIdentity;
@@ -31,6 +32,7 @@ pub(crate) async fn dispatch(
         Request::Access(q) => Reply::Access(access(c, at, by, q).await?),
         Request::Items(q) => Reply::Items(items(c, at, by, q).await?),
         Request::Keys(q) => Reply::Keys(keys(c, at, by, q).await?),
+        Request::Engines(q) => Reply::Engines(engines(c, at, by, q).await?),
         Request::Records(q) => Reply::Records(records(c, by, q).await?),
         Request::Gateways(q) => Reply::Gateways(gateways(c, at, by, q).await?),
     })
@@ -163,6 +165,26 @@ async fn keys(c: &Control, at: At<'_>, by: &Caller, q: KeyRequest) -> Result<Key
         Q::ManagerAlert(m) => A::ManagerAlert(confirm::alert(c, by, m).await?),
         Q::ConfirmBegin(m) => A::ConfirmBegin(confirm::begin(c, at, by, m).await?),
         Q::ConfirmDone(m) => A::ConfirmDone(confirm::done(c, by, m).await?),
+    })
+}
+
+async fn engines(
+    c: &Control,
+    at: At<'_>,
+    by: &Caller,
+    q: EngineRequest,
+) -> Result<EngineReply, Fault> {
+    use EngineReply as A;
+    use EngineRequest as Q;
+    Ok(match q {
+        Q::LeaseIntend(m) => A::LeaseIntend(credential_leases::made::intend(c, at, by, m).await?),
+        Q::LeaseActivate(m) => A::LeaseActivate(credential_leases::made::activate(c, at, m).await?),
+        Q::LeaseAbandon(m) => A::LeaseAbandon(credential_leases::made::abandon(c, at, m).await?),
+        Q::LeaseList(m) => A::LeaseList(credential_leases::owned::list(c, by, m).await?),
+        Q::LeaseExtend(m) => A::LeaseExtend(credential_leases::owned::extend(c, by, m).await?),
+        Q::LeaseRevoke(m) => A::LeaseRevoke(credential_leases::owned::revoke(c, by, m).await?),
+        Q::LeaseTake(m) => A::LeaseTake(credential_leases::work::take(c, at, m).await?),
+        Q::LeaseReport(m) => A::LeaseReport(credential_leases::report::report(c, at, m).await?),
     })
 }
 

@@ -8,6 +8,7 @@ use keysherd_audit::{Draft, Param, action};
 use keysherd_base::{Fault, FolderPath, Timestamp};
 use keysherd_domain::folder::Folder;
 use keysherd_domain::role::{Capability, RuleKind};
+use keysherd_domain::target;
 use keysherd_plane::items::{FolderCreate, FolderDelete, FolderGet, FolderUpdate, FolderView};
 use keysherd_plane::{Caller, Done};
 use keysherd_store::{Query, Tx, folders as stored, items};
@@ -46,6 +47,7 @@ fn plan_create(
     if path.is_root() {
         return Err(Fault::bad_request("the folder / always exists; name a folder below it"));
     }
+    reserved(path.as_str())?;
     check::description(&description)?;
     let mut tags = Vec::new();
     check::tags(&mut tags, &wanted, &[])?;
@@ -65,6 +67,20 @@ fn plan_create(
         folder.id = stored::insert(tx, &folder)?;
         Ok(FolderView { folder })
     })
+}
+
+/// Refuses to make a folder among targets: those come and go with what lies in them.
+///
+/// # Errors
+/// [`Fault::bad_request`].
+pub(crate) fn reserved(path: &str) -> Result<(), Fault> {
+    if !target::is_stored_path(path) {
+        return Ok(());
+    }
+    Err(Fault::bad_request(format!(
+        "invalid folder {path}: what is below {} are targets; choose another name",
+        target::PLACE
+    )))
 }
 
 /// Reads a folder that was created as such.

@@ -6,6 +6,7 @@
 
 mod cluster;
 mod find;
+mod open;
 mod read;
 mod transit;
 mod write;
@@ -13,6 +14,8 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use find::with_value;
+pub(crate) use open::facts_of;
 pub(crate) use read::entry_of;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -153,6 +156,7 @@ fn items_named(message: &Grant) -> usize {
     let items = message.wishes.iter().map(|(_, wish)| match wish {
         Wish::Read { items, .. } => items.len(),
         Wish::Write { .. } | Wish::Transit { .. } | Wish::Attest { .. } => 1,
+        Wish::Open { .. } => 2,
     });
     items.sum()
 }
@@ -221,6 +225,7 @@ impl Batch {
         let about = About::of(&wish);
         // The place its record will have: nothing else is recorded before it.
         let record = self.records.len();
+        let mut opened = None;
         let granted = match wish {
             Wish::Read { items, version } => match items.as_slice() {
                 [ItemRef::GatewayCluster(cluster)] => {
@@ -230,6 +235,12 @@ impl Batch {
             },
             Wish::Write { target, salt } => self.write(control, &who, target, salt, record),
             Wish::Attest { item } => self.attest(control, &who, &item, record),
+            Wish::Open { item, purpose } => {
+                self.open(control, &who, (&item, purpose), record).map(|(granted, facts)| {
+                    opened = Some(Box::new(facts));
+                    granted
+                })
+            }
             Wish::Transit { key, version, salt, encrypt: _ } => {
                 let wish = transit::KeyUse { key: &key, version, salt };
                 self.transit(control, &who, &wish, record)
@@ -250,7 +261,7 @@ impl Batch {
             draft.component = AHEAD.into();
         }
         self.records.push((draft, failure));
-        granted.map(|granted| GrantedTo { account: who.account.0, granted, keep })
+        granted.map(|granted| GrantedTo { account: who.account.0, granted, keep, opened })
     }
 
     fn rejected(&mut self, caller: &Caller, rejection: Rejection) -> Fault {
@@ -323,6 +334,7 @@ impl About {
                 let action = action::GET_ITEM_DERIVATION_CREDS;
                 Self { granted_is_answered: false, ..Self::answered(action, params) }
             }
+            Wish::Open { item, purpose } => open::about(item, *purpose),
             Wish::Write { target, .. } => {
                 let (refused, path) = write::recorded_as(target);
                 let params = vec![crate::items::item_param(path)];

@@ -11,6 +11,7 @@ pub(crate) mod describe;
 pub(crate) mod display;
 pub(crate) mod list;
 pub(crate) mod lock;
+pub(crate) mod made;
 pub(crate) mod moves;
 pub(crate) mod protection;
 pub(crate) mod sealed;

@@ -28,7 +28,7 @@ use crate::items::create::{new_version, protects};
 use crate::items::display::display_id;
 use crate::items::protection::Protection;
 use crate::items::sealed::{self, Sealing};
-use crate::items::{account_now, check, item_param};
+use crate::items::{account_now, check, item_param, made};
 
 use crate::session::Principal;
 
@@ -89,6 +89,7 @@ pub(crate) async fn begin(
     let checked = check_managers(message.managers)
         .and_then(|()| check::description(&message.description))
         .and_then(|()| check::tags(&mut Vec::new(), &message.tags, &[]))
+        .and_then(|()| made::check_place(ItemKind::Key(message.algorithm), &message.path))
         .and_then(|()| {
             control.store.read(|reader| check_place(reader, &who, &message.path, control.now()))
         });
@@ -189,6 +190,7 @@ fn plan_create(
 ) -> Result<impl FnOnce(&Tx) -> Result<KeyCreateReply, Fault> + use<>, Fault> {
     let now = control.now();
     who.require(RuleKind::Item, message.path.as_str(), Capability::Create, now)?;
+    made::check_place(ItemKind::Key(message.algorithm), &message.path)?;
     check_key(&who, &message)?;
     let item = key_item(&who, &message, now)?;
     let key = ProtectionKey {
@@ -302,6 +304,8 @@ fn key_item(who: &Principal, message: &KeyCreate, now: Timestamp) -> Result<Item
         custom_fields: Default::default(),
         change_event: false,
         lock: None,
+        engine: None,
+        target: None,
         created: now,
         modified: now,
     })

@@ -25,6 +25,7 @@ mod confirm;
 mod control;
 mod control_keys;
 mod credential;
+mod credential_leases;
 mod directory;
 mod dispatch;
 mod edge_reads;

@@ -2,6 +2,7 @@
 
 use keysherd_base::{Fault, ItemPath, Timestamp};
 use keysherd_domain::role::{Capability, RuleKind};
+use keysherd_domain::target;
 
 use crate::session::Principal;
 
@@ -14,7 +15,7 @@ use crate::session::Principal;
 ///
 /// # Errors
 /// [`Fault::unauthorized`], or [`Fault::forbidden`] with the right that is missing or would be
-/// gained.
+/// gained; [`Fault::bad_request`] when an item would become a target, or the other way round.
 pub(crate) fn check_relocation(
     who: &Principal,
     kind: RuleKind,
@@ -23,6 +24,14 @@ pub(crate) fn check_relocation(
     now: Timestamp,
 ) -> Result<(), Fault> {
     who.require(kind, to.as_str(), Capability::Create, now)?;
+    let is_target = |path: &ItemPath| target::shown(path.as_str()).is_some();
+    let reserved = kind == RuleKind::Item && target::is_stored_path(to.as_str());
+    if kind == RuleKind::Item && (is_target(from) != is_target(to) || reserved && !is_target(to)) {
+        return Err(Fault::bad_request(format!(
+            "{from} cannot become {to}: what is below {} are targets, and nothing else is one",
+            target::PLACE
+        )));
+    }
     let may = |path: &ItemPath, capability| who.may(kind, path.as_str(), capability, now);
     if kind == RuleKind::Item && !may(from, Capability::Read) {
         return Err(refused(who, from, to, "decide who reads it without 'read'"));

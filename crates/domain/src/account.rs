@@ -89,6 +89,21 @@ pub struct AccountSettings {
     pub stored_only: BTreeMap<String, String>,
 }
 
+/// Whether [`MAX_TTL`] is in force: `true`.
+const MAX_TTL_ENABLE: &str = "dynamic-secret-max-ttl-enable";
+/// Longest life of temporary credentials, in minutes.
+const MAX_TTL: &str = "dynamic-secret-max-ttl";
+
+impl AccountSettings {
+    /// Longest life of temporary credentials, in seconds; `None`: as long as dynamic secrets say.
+    pub fn credential_ttl_seconds_max(&self) -> Option<i64> {
+        let kept = |name| self.stored_only.get(name);
+        kept(MAX_TTL_ENABLE).filter(|text| text.eq_ignore_ascii_case("true"))?;
+        let minutes: i64 = kept(MAX_TTL)?.parse().ok()?;
+        Some(minutes.saturating_mul(60)).filter(|seconds| *seconds > 0)
+    }
+}
+
 /// An account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
@@ -105,4 +120,25 @@ pub struct Account {
     /// Since when its owner is sealed: let in, and kept from everything that is kept in it.
     #[serde(default)]
     pub owner_sealed: Option<Timestamp>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_longest_life_is_in_force_only_when_it_is_switched_on() {
+        let settings = |enable: &str, minutes: &str| {
+            let mut settings = AccountSettings::default();
+            settings.stored_only.insert(MAX_TTL_ENABLE.to_owned(), enable.to_owned());
+            settings.stored_only.insert(MAX_TTL.to_owned(), minutes.to_owned());
+            settings.credential_ttl_seconds_max()
+        };
+        assert_eq!(settings("true", "10"), Some(600));
+        for (enable, minutes) in [("false", "10"), ("true", "0"), ("true", "-5"), ("true", "x")] {
+            assert_eq!(settings(enable, minutes), None, "{enable} {minutes}");
+        }
+        assert_eq!(settings("True", &i64::MAX.to_string()), Some(i64::MAX));
+        assert_eq!(AccountSettings::default().credential_ttl_seconds_max(), None);
+    }
 }

@@ -6,6 +6,9 @@ use std::sync::Arc;
 use keysherd_base::{AccessId, AccountId, DisplayId, ItemId, ItemPath, KeyId, Timestamp, Uid};
 use serde::{Deserialize, Serialize};
 
+use crate::engine::EngineFacts;
+use crate::target::{self, TargetFacts};
+
 /// Algorithm of a protection key (a key whose fragments the managers hold).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum KeyAlgorithm {
@@ -64,6 +67,10 @@ pub enum ItemKind {
     StaticSecret,
     /// A protection key.
     Key(KeyAlgorithm),
+    /// What makes temporary credentials.
+    DynamicSecret,
+    /// A system that dynamic secrets make users on.
+    Target,
 }
 
 impl ItemKind {
@@ -72,6 +79,8 @@ impl ItemKind {
         match self {
             Self::StaticSecret => "STATIC_SECRET",
             Self::Key(algorithm) => algorithm.name(),
+            Self::DynamicSecret => "DYNAMIC_SECRET",
+            Self::Target => "TARGET",
         }
     }
 
@@ -80,6 +89,8 @@ impl ItemKind {
         match self {
             Self::StaticSecret => "static-secret",
             Self::Key(_) => "key",
+            Self::DynamicSecret => "dynamic-secret",
+            Self::Target => "target",
         }
     }
 
@@ -87,6 +98,8 @@ impl ItemKind {
     pub fn from_type_name(name: &str) -> Option<Self> {
         match name {
             "STATIC_SECRET" => Some(Self::StaticSecret),
+            "DYNAMIC_SECRET" => Some(Self::DynamicSecret),
+            "TARGET" => Some(Self::Target),
             other => KeyAlgorithm::from_name(other).map(Self::Key),
         }
     }
@@ -249,10 +262,26 @@ pub struct Item {
     pub change_event: bool,
     /// The lock in force, if any.
     pub lock: Option<ItemLock>,
+    /// A dynamic secret's own facts.
+    #[serde(default)]
+    pub engine: Option<EngineFacts>,
+    /// A target's own facts.
+    #[serde(default)]
+    pub target: Option<TargetFacts>,
     /// When it was created.
     pub created: Timestamp,
     /// When its metadata or value last changed.
     pub modified: Timestamp,
+}
+
+impl Item {
+    /// What people call it, with what it is: `item /a/b`, `target /db/prod`.
+    pub fn called(&self) -> String {
+        match target::shown(self.path.as_str()) {
+            Some(shown) => format!("target {shown}"),
+            None => format!("item {}", self.path),
+        }
+    }
 }
 
 /// What a gateway attests with when it writes a value: that the item has this path. Only gateways

@@ -41,7 +41,11 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         let caller = Caller::of_the_server(keysherd_base::Uid([1; 16]));
         codec::write_request(&caller, request).expect(WRITES)
     };
-    let mut seeds: Vec<Vec<u8>> = plane_messages::requests().iter().map(caller).collect();
+    let mut seeds: Vec<Vec<u8>> = plane_messages::requests()
+        .iter()
+        .chain(&plane_messages::of_secrets())
+        .map(caller)
+        .collect();
     let replies = plane_messages::replies();
     seeds.extend(replies.iter().map(|reply| codec::write_reply(reply).expect(WRITES)));
     let fault = Fault::forbidden("the item is locked").with_code("ItemLocked");

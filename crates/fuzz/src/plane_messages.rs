@@ -11,8 +11,15 @@ use keysherd_domain::item::{KeyAlgorithm, SecretKind, ValueFormat};
 use keysherd_domain::role::{Capabilities, Capability, Rule, RuleKind};
 use keysherd_plane::auth::{Login, LoginProof, LoginSubject, PasswordParamsReply};
 use keysherd_plane::cache::{ChangesWait, JournalPut, JournaledRead, Receipt};
-use keysherd_plane::grants::{Grant, ItemRef, Keeping, KeyRef, VersionWish, Wish, WriteTarget};
-use keysherd_plane::items::{ItemUpdate, ItemUpdateParts, ItemsDelete, SealedValue, SecretCreate};
+use keysherd_plane::credential_leases::{
+    LeaseActivate, LeaseChoice, LeaseIntend, LeaseReport, LeaseResult, LeaseRevoke, LeaseTake,
+};
+use keysherd_plane::grants::{
+    Grant, ItemRef, Keeping, KeyRef, Purpose, VersionWish, Wish, WriteTarget,
+};
+use keysherd_plane::items::{
+    ItemUpdate, ItemUpdateParts, ItemsDelete, Made, SealedValue, SecretCreate, TargetChoice,
+};
 use keysherd_plane::roles::{AssocCreate, RoleCreate, RuleSet};
 use keysherd_plane::rotation::{RewrapPut, RewrapTake, RewrappedValue};
 use keysherd_plane::{
@@ -51,7 +58,7 @@ fn encode<T: Serialize>(message: &T) -> Vec<u8> {
 pub(crate) fn seeds() -> Vec<Vec<u8>> {
     let caller = Caller::of_the_server(Uid([1; 16]));
     let mut seeds = vec![encode(&caller), encode(&Caller { token: Some("t-0".into()), ..caller })];
-    seeds.extend(requests().iter().chain(&of_caches()).map(encode));
+    seeds.extend(requests().iter().chain(&of_secrets()).chain(&of_caches()).map(encode));
     seeds.extend(replies().iter().map(encode));
     seeds
 }
@@ -64,8 +71,6 @@ pub(crate) fn requests() -> Vec<Request> {
     let access_id = AccessId::parse("p-abcdefghijkl").expect("invariant: a well-formed id");
     let proof = LoginProof { signed_at: Timestamp(5), nonce: [1; 16], signature: [2; 64] };
     let key = KeyRef { key_id: KeyId::default(), version: 1, customer_fragment: None };
-    let value =
-        SealedValue { ciphertext: Arc::from([1, 2, 3]), key, unconfirmed: true, name_tag: None };
     let rule = Rule {
         kind: RuleKind::Item,
         path: "/a/*".to_owned(),
@@ -110,8 +115,23 @@ pub(crate) fn requests() -> Vec<Request> {
         .into(),
         ItemsDelete::Items(vec![path("/a"), path("/b")]).into(),
         ItemsDelete::Below(FolderPath::parse("/").expect("invariant: the root")).into(),
+    ]
+}
+
+/// What is made of secrets, dynamic ones and others, and what becomes of their credentials.
+pub(crate) fn of_secrets() -> Vec<Request> {
+    let key = KeyRef { key_id: KeyId::default(), version: 1, customer_fragment: None };
+    let value =
+        SealedValue { ciphertext: Arc::from([1, 2, 3]), key, unconfirmed: true, name_tag: None };
+    let lease = Uid([6; 16]);
+    vec![
         SecretCreate {
             path: path("/a/b"),
+            made: Made::Dynamic {
+                engine: "postgresql".to_owned(),
+                user_ttl_seconds: 3_600,
+                target: TargetChoice::Named(path("/.targets/db")),
+            },
             uid: Uid([3; 16]),
             secret_kind: SecretKind::Password,
             format: ValueFormat::Json,
@@ -125,6 +145,21 @@ pub(crate) fn requests() -> Vec<Request> {
             custom_fields: [("a".to_owned(), "b".to_owned())].into(),
             change_event: false,
             value,
+        }
+        .into(),
+        LeaseIntend {
+            item: ItemId(7),
+            target: Some(ItemId(8)),
+            lease,
+            handle: "tmp.u".to_owned(),
+            ttl_seconds: -1,
+        }
+        .into(),
+        LeaseActivate { lease, handle: None, ends: Some(Timestamp(9)) }.into(),
+        LeaseRevoke { item: path("/a"), which: LeaseChoice::One(lease), soft: true }.into(),
+        LeaseTake { limit: 256 }.into(),
+        LeaseReport {
+            results: vec![LeaseResult { lease, attempt: 2, failed: Some("28000".to_owned()) }],
         }
         .into(),
     ]
@@ -160,6 +195,7 @@ fn wishes() -> Vec<(Caller, Wish)> {
     };
     [
         Wish::Read { items: vec![ItemRef::Path(path("/a"))], version: VersionWish::Last(20) },
+        Wish::Open { item: ItemRef::Path(path("/a")), purpose: Purpose::UseTarget },
         Wish::Write { target, salt: [4; 32] },
         Wish::Transit {
             key: ItemRef::Display("d".to_owned()),

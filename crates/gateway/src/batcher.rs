@@ -146,7 +146,7 @@ async fn process(
 fn drawn_salt(wish: &Wish) -> Option<[u8; 32]> {
     match wish {
         Wish::Write { salt, .. } | Wish::Transit { salt, .. } => Some(*salt),
-        Wish::Read { .. } | Wish::Attest { .. } => None,
+        Wish::Read { .. } | Wish::Attest { .. } | Wish::Open { .. } => None,
     }
 }
 

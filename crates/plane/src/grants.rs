@@ -3,8 +3,11 @@
 
 use std::sync::Arc;
 
-use keysherd_base::{Fault, ItemId, ItemPath, KeyId, Uid};
+use keysherd_base::{AccessId, Fault, ItemId, ItemPath, KeyId, Uid};
+use keysherd_domain::claims::SubClaims;
+use keysherd_domain::engine::EngineFacts;
 use keysherd_domain::item::{ItemKind, KeyAlgorithm, NameTag, SecretKind, ValueFormat};
+use keysherd_domain::target::TargetFacts;
 use serde::{Deserialize, Serialize};
 
 use crate::cache::Keep;
@@ -52,6 +55,15 @@ pub enum Wish {
         /// The item.
         item: ItemRef,
     },
+    /// Open the settings of a dynamic secret or a target, for the gateway itself to work with.
+    /// Grants [`Granted::Read`] with their newest version, and [`GrantedTo::opened`]. Never kept by
+    /// gateways.
+    Open {
+        /// The dynamic secret or target.
+        item: ItemRef,
+        /// What for.
+        purpose: Purpose,
+    },
     /// Write a new value to be recorded afterwards by `ItemCreate` or `ItemPutValue`, which write
     /// the audit record.
     Write {
@@ -73,6 +85,25 @@ pub enum Wish {
         /// Whether messages are encrypted (fresh salt) or decrypted.
         encrypt: bool,
     },
+}
+
+/// What the settings of a dynamic secret or a target are opened for, which says what it takes, and
+/// how it is recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Purpose {
+    /// To make a temporary credential: `read` on the dynamic secret, which must be enabled, at a
+    /// gateway of the cluster that owns it. Its target comes with it, without any right on that.
+    /// Recorded as what permits the derivation; [`crate::credential_leases::LeaseIntend`] is the
+    /// record of the request.
+    Produce,
+    /// To show them to who asks: `read` on the dynamic secret or the target, which comes alone.
+    Settings,
+    /// To change them: `update` on the dynamic secret, which comes with its target, or on the
+    /// target. Recorded as what permits the derivation.
+    Change,
+    /// To try out a dynamic secret that is made or changed to use this target: `list` on the
+    /// target. Recorded as what permits the derivation.
+    UseTarget,
 }
 
 /// Where a value is written.
@@ -300,4 +331,26 @@ pub struct GrantedTo {
     pub granted: Granted,
     /// How long that may be repeated without asking; `None`: not at all.
     pub keep: Option<Keep>,
+    /// For [`Wish::Open`]: what a gateway knows of it besides.
+    pub opened: Option<Box<Opened>>,
+}
+
+/// What is known of what was opened, and who asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Opened {
+    /// In the order of the granted items.
+    pub facts: Vec<ItemFacts>,
+    /// The caller.
+    pub access_id: AccessId,
+    /// Their sub-claims.
+    pub sub_claims: SubClaims,
+}
+
+/// What is known of an item without opening it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ItemFacts {
+    /// Of a dynamic secret.
+    pub engine: Option<EngineFacts>,
+    /// Of a target.
+    pub target: Option<TargetFacts>,
 }

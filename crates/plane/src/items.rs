@@ -4,9 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use keysherd_base::{FolderPath, ItemId, ItemPath, Timestamp, Uid};
+use keysherd_domain::engine::EngineFacts;
 use keysherd_domain::folder::Folder;
-use keysherd_domain::item::{Item, ItemState, ItemVersion, NameTag, SecretKind, ValueFormat};
+use keysherd_domain::item::{
+    Item, ItemKind, ItemState, ItemVersion, NameTag, SecretKind, ValueFormat,
+};
 use keysherd_domain::role::Capabilities;
+use keysherd_domain::target::TargetFacts;
 use serde::{Deserialize, Serialize};
 
 use crate::grants::{ItemRef, KeyRef};
@@ -25,11 +29,48 @@ pub struct SealedValue {
     pub name_tag: Option<NameTag>,
 }
 
-/// Records a new static secret.
+/// What an item is made as. Targets are named by the paths they are stored at
+/// (`keysherd_domain::target`), here and in every other message about items.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Made {
+    /// A static secret.
+    Static,
+    /// A dynamic secret, whose value is all its settings.
+    Dynamic {
+        /// The member of the family.
+        engine: String,
+        /// How long its credentials live, in seconds.
+        user_ttl_seconds: i64,
+        /// The target that it makes them on.
+        target: TargetChoice,
+    },
+    /// A target, whose value is all its settings.
+    Target {
+        /// The member of the family.
+        kind: String,
+        /// The V2 `target_type`.
+        type_name: String,
+    },
+}
+
+/// Which target a dynamic secret uses.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TargetChoice {
+    /// None: its own settings say all that is needed.
+    Without,
+    /// The one it has, for changes only. Needs no right to it.
+    Same,
+    /// This one. Needs `list` on it.
+    Named(ItemPath),
+}
+
+/// Records a new secret.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SecretCreate {
     /// Its path.
     pub path: ItemPath,
+    /// What it is; the path must be one for that.
+    pub made: Made,
     /// The identity the grant was given for.
     pub uid: Uid,
     /// Sub-type.
@@ -67,11 +108,14 @@ pub struct SecretCreateReply {
     pub warnings: Vec<String>,
 }
 
-/// Records a new value of a static secret.
+/// Records a new value of a secret.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ValuePut {
     /// The item.
     pub path: ItemPath,
+    /// What is known of it from now on; must be there for all but static secrets, and of the same
+    /// kind and engine as before.
+    pub made: Option<Made>,
     /// The version the grant was given for; refused with a conflict when another write was faster.
     pub version: u32,
     /// The identity the grant was given for.
@@ -149,6 +193,27 @@ pub struct ItemView {
     pub versions: Vec<ItemVersion>,
     /// When its value was last used, as far as that is known.
     pub last_used: Option<Timestamp>,
+    /// Of a dynamic secret its target, of a target the items that use it: those that the caller may
+    /// list, at most [`ASSOCIATED_MAX`].
+    pub associated: Vec<AssociatedItem>,
+}
+
+/// Associated items that are looked at for one, at most.
+pub const ASSOCIATED_MAX: usize = 1_000;
+
+/// An item or target at the other end of an association.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AssociatedItem {
+    /// Its id.
+    pub id: ItemId,
+    /// Its path.
+    pub path: ItemPath,
+    /// What it is.
+    pub kind: ItemKind,
+    /// What is known of a dynamic secret.
+    pub engine: Option<EngineFacts>,
+    /// What is known of a target.
+    pub target: Option<TargetFacts>,
 }
 
 /// Lists items the caller may see.
@@ -158,7 +223,8 @@ pub struct ItemList {
     pub folder: Option<FolderPath>,
     /// Substring of the path.
     pub filter: Option<String>,
-    /// Filter names of item kinds (`static-secret`, `key`, ...); empty: all.
+    /// Filter names of item kinds (`static-secret`, `key`, ...); empty: all but targets. `target`
+    /// lists targets and nothing else; `folder` is then one of the place where they are stored.
     pub kinds: Vec<String>,
     /// Sub-types; empty: all.
     pub secret_kinds: Vec<String>,
@@ -205,6 +271,8 @@ pub struct ItemDelete {
     pub in_days: i64,
     /// Whether a key is deleted at once.
     pub immediately: bool,
+    /// Whether a target goes that items use; they stop working.
+    pub force: bool,
 }
 
 /// What was deleted, or will be.

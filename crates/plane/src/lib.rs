@@ -26,6 +26,7 @@ pub mod challenges;
 pub mod clusters;
 pub mod configs;
 pub mod confirm;
+pub mod credential_leases;
 pub mod explain;
 pub mod gateway_access;
 pub mod grants;
@@ -49,8 +50,9 @@ use keysherd_base::Fault;
 pub use caller::{About, Audited, Caller, Client, NOTE_ABOUT_MAX, Note};
 pub use claimed::{MethodBytes, claimed_method, method_bytes};
 pub use request::{
-    AccessReply, AccessRequest, Ask, Done, GatewayReply, GatewayRequest, ItemReply, ItemRequest,
-    KeyReply, KeyRequest, RecordReply, RecordRequest, Reply, Request, SessionReply, SessionRequest,
+    AccessReply, AccessRequest, Ask, Done, EngineReply, EngineRequest, GatewayReply,
+    GatewayRequest, ItemReply, ItemRequest, KeyReply, KeyRequest, RecordReply, RecordRequest,
+    Reply, Request, SessionReply, SessionRequest,
 };
 pub use warned::Warned;
 

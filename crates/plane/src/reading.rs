@@ -1,6 +1,6 @@
 //! Which messages change nothing but the audit log.
 
-use crate::{AccessRequest, ItemRequest, KeyRequest, Request, SessionRequest};
+use crate::{AccessRequest, EngineRequest, ItemRequest, KeyRequest, Request, SessionRequest};
 
 impl Request {
     /// Whether the message only reads. New messages are taken for changes unless they are named
@@ -27,6 +27,7 @@ impl Request {
                 matches!(q, I::Grant(_) | I::ItemDescribe(_) | I::ItemList(_) | I::FolderGet(_))
             }
             Self::Keys(q) => matches!(q, KeyRequest::ManifestGet(_)),
+            Self::Engines(q) => matches!(q, EngineRequest::LeaseList(_)),
             Self::Records(_) | Self::Gateways(_) => false,
         }
     }

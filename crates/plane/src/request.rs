@@ -7,8 +7,8 @@ use crate::caller::{Audited, Note};
 use crate::warned::Warned;
 use crate::{
     accounts, admission, advice, alerts, audit_log, auth, auth_methods, browser, cache, challenges,
-    clusters, configs, confirm, explain, gateway_access, grants, groups, items, keys, merge,
-    refresh, roles, rotation, second_factor, setup, uid,
+    clusters, configs, confirm, credential_leases, explain, gateway_access, grants, groups, items,
+    keys, merge, refresh, roles, rotation, second_factor, setup, uid,
 };
 
 /// A message that can be asked, with the type of its reply.
@@ -206,6 +206,17 @@ messages! {
         ManagerAlert: alerts::ManagerAlert => Audited, unrecorded;
         ConfirmBegin: confirm::ConfirmBegin => confirm::ConfirmBeginReply, unrecorded;
         ConfirmDone: confirm::ConfirmDone => Done;
+    }
+    /// Temporary credentials.
+    Engines(EngineRequest, EngineReply) {
+        LeaseIntend: credential_leases::LeaseIntend => credential_leases::LeaseIntended;
+        LeaseActivate: credential_leases::LeaseActivate => Done, unrecorded;
+        LeaseAbandon: credential_leases::LeaseAbandon => Done, unrecorded;
+        LeaseList: credential_leases::LeaseList => credential_leases::LeaseListReply;
+        LeaseExtend: credential_leases::LeaseExtend => Done;
+        LeaseRevoke: credential_leases::LeaseRevoke => credential_leases::LeaseRevokeReply;
+        LeaseTake: credential_leases::LeaseTake => credential_leases::LeaseTakeReply;
+        LeaseReport: credential_leases::LeaseReport => Done;
     }
     /// The audit log, and what is read out of it.
     Records(RecordRequest, RecordReply) {

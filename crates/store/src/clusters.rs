@@ -7,6 +7,7 @@ use keysherd_domain::cluster::{Cluster, Instance};
 use keysherd_domain::item::NameTag;
 use serde::{Deserialize, Serialize};
 
+use crate::credential_leases;
 use crate::query::{Query, Row, Tx, all, first, first_changed, from_json, run, to_json};
 
 const INSERT: &str = "INSERT INTO gateway_clusters (account, access_id, name, body, \
@@ -64,12 +65,17 @@ pub fn update(tx: &Tx, cluster: &Cluster) -> Result<bool, Fault> {
     Ok(run(tx, UPDATE, &[cluster.id.into(), (&body).into()])? == 1)
 }
 
-/// Deletes a cluster with its instances and its configuration; `false` when there is none.
+/// Deletes a cluster with its instances and its configuration, and leaves what it has to remove to
+/// any gateway; `false` when there is none.
 ///
 /// # Errors
 /// Only when the store is broken or the disk full.
 pub fn delete(tx: &Tx, account: AccountId, id: i64) -> Result<bool, Fault> {
-    Ok(run(tx, DELETE, &[(&account).into(), id.into()])? == 1)
+    let deleted = run(tx, DELETE, &[(&account).into(), id.into()])? == 1;
+    if deleted {
+        credential_leases::leave_to_any(tx, id)?;
+    }
+    Ok(deleted)
 }
 
 /// The cluster with this identity.

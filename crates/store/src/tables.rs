@@ -259,6 +259,23 @@ pub const TABLES: &[Table] = &[
         100,
         &[("id", Int), ("cluster", Int), ("name", Text), ("body", Text)],
     ),
+    table("item_targets", 2, 1_000, &[("item", Int), ("target", Int)]),
+    table(
+        "credential_leases",
+        1,
+        200,
+        &[
+            ("id", Blob),
+            ("account", Blob),
+            ("item", Int),
+            ("cluster", Int),
+            ("state", Text),
+            ("due", Int),
+            ("attempts", Int),
+            ("settled", Int),
+            ("body", Text),
+        ],
+    ),
     // No table: the greatest number that a table ever gave, so that none is given twice.
     table(NUMBERS, 1, 100, &[("name", Text), ("last", Int)]),
 ];

@@ -7,6 +7,7 @@ mod changes;
 mod clusters;
 mod commit;
 mod cost;
+mod credential_leases;
 mod durability;
 pub(crate) mod fixture;
 mod journals;

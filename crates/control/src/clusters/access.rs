@@ -113,7 +113,7 @@ pub(super) fn grants(
 }
 
 /// The cluster of the caller's account that a gateway is in.
-pub(super) fn cluster_of(
+pub(crate) fn cluster_of(
     q: &dyn Query,
     gateway: &GatewayIdentity,
     who: &Principal,

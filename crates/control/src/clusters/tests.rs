@@ -25,7 +25,8 @@ mod show;
 const FIRST: GatewayIdentity = GatewayIdentity { spki_sha256: [1; 32] };
 const SECOND: GatewayIdentity = GatewayIdentity { spki_sha256: [2; 32] };
 
-fn hello(name: &str) -> ClusterSync {
+/// The heartbeat of an instance.
+pub(crate) fn hello(name: &str) -> ClusterSync {
     ClusterSync {
         name: name.to_owned(),
         display_name: Some("Our gateways".to_owned()),
@@ -43,7 +44,7 @@ fn hello(name: &str) -> ClusterSync {
 
 impl World {
     /// Asks through a certain gateway.
-    async fn at<A: Ask>(
+    pub(crate) async fn at<A: Ask>(
         &self,
         gateway: GatewayIdentity,
         token: &str,
@@ -52,7 +53,8 @@ impl World {
         self.control.plane_for(gateway).ask(self.caller(token), message).await
     }
 
-    async fn gateway_token(&self, path: &str) -> (AccessId, String) {
+    /// An access id for gateways, and a token of it.
+    pub(crate) async fn gateway_token(&self, path: &str) -> (AccessId, String) {
         let (id, key) = self.api_key(path, MethodShared::default()).await;
         let token = self.login(&id, &key).await.unwrap().token;
         (id, token)

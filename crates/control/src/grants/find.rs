@@ -73,7 +73,11 @@ impl Control {
     }
 }
 
-fn with_value(reader: &Reader, item: Item) -> Result<Arc<CachedItem>, Fault> {
+/// An item with its newest value.
+///
+/// # Errors
+/// Those of the store.
+pub(crate) fn with_value(reader: &Reader, item: Item) -> Result<Arc<CachedItem>, Fault> {
     let current = item_versions::latest(reader, item.id)?;
     Ok(Arc::new(CachedItem::new(item, current)))
 }

@@ -21,12 +21,12 @@ use crate::items::usable::{Use, check_enabled, check_unlocked, check_version_ena
 use crate::session::Principal;
 
 /// An item whose value may be read, and the versions that were asked for.
-struct Readable {
-    entry: Arc<CachedItem>,
-    versions: Versions,
+pub(super) struct Readable {
+    pub(super) entry: Arc<CachedItem>,
+    pub(super) versions: Versions,
 }
 
-enum Versions {
+pub(super) enum Versions {
     /// The newest one, which the entry has.
     Current,
     /// These, newest first.
@@ -34,7 +34,7 @@ enum Versions {
 }
 
 impl Readable {
-    fn versions(&self) -> &[ItemVersion] {
+    pub(super) fn versions(&self) -> &[ItemVersion] {
         match &self.versions {
             Versions::Current => self.entry.current.as_slice(),
             Versions::Loaded(versions) => versions,
@@ -75,6 +75,17 @@ impl Batch {
             }
             readable.push(one);
         }
+        self.granted(who, readable, bytes, record)
+    }
+
+    /// Grants values that were found, which have so many bytes together.
+    pub(super) fn granted(
+        &mut self,
+        who: &Principal,
+        readable: Vec<Readable>,
+        bytes: usize,
+        record: usize,
+    ) -> Result<Granted, Fault> {
         self.bytes += bytes;
         if self.bytes > bytes && self.bytes > READ_BYTES_MAX {
             return Err(Fault::unavailable(
@@ -113,15 +124,15 @@ impl Batch {
         let item = &entry.item;
         if item.kind != ItemKind::StaticSecret {
             return Err(Fault::bad_request(format!(
-                "item {} is a {}, not a static secret; a key is used with encrypt and decrypt",
-                item.path,
+                "{} is a {}, not a static secret; use the commands for what it is",
+                item.called(),
                 item.kind.type_name()
             )));
         }
         check_enabled(item)?;
         check_unlocked(item, who, Use::Read, self.now)?;
         let current = entry.current.as_ref().ok_or_else(|| {
-            Fault::not_found(format!("item {} has no value; set one first", item.path))
+            Fault::not_found(format!("{} has no value; set one first", item.called()))
         })?;
         let versions = match version {
             VersionWish::Latest => Versions::Current,

@@ -1,19 +1,19 @@
-//! Recording new static secrets.
+//! Recording new secrets: static ones, and the settings of dynamic secrets and targets.
 
 use keysherd_audit::{Param, action};
 use keysherd_base::{Fault, ItemId, Timestamp};
 use keysherd_crypto::permit::Class;
 use keysherd_domain::account::Account;
-use keysherd_domain::item::{Item, ItemKind, ItemState, ItemVersion};
+use keysherd_domain::item::{Item, ItemState, ItemVersion};
 use keysherd_domain::role::{Capability, RuleKind};
 use keysherd_plane::Caller;
 use keysherd_plane::items::{SealedValue, SecretCreate, SecretCreateReply};
-use keysherd_store::{Tx, item_versions, items as stored};
+use keysherd_store::{Tx, item_targets, item_versions, items as stored};
 
 use super::display::display_id;
 use super::protection::{Chooser, Protection};
 use super::sealed::{self, Sealing};
-use super::{account_now, actor, check, item_param};
+use super::{account_now, actor, check, item_param, made};
 use crate::audit::audit_draft;
 use crate::clusters::access;
 use crate::control::Control;
@@ -24,10 +24,11 @@ use crate::session::Principal;
 /// The version a new secret has.
 pub(crate) const FIRST_VERSION: u32 = 1;
 
-/// Records a new static secret.
+/// Records a new secret.
 ///
 /// # Errors
-/// [`Fault::unauthorized`] without `create` on the path, [`Fault::conflict`] when the path is
+/// [`Fault::unauthorized`] without `create` on the path, or without `list` on a target that is
+/// chosen, [`Fault::conflict`] when the path is
 /// taken, [`Fault::forbidden`] by the account's policies, [`Fault::bad_request`] for a value or
 /// parameter that is not as it should be.
 pub(crate) async fn create(
@@ -40,22 +41,24 @@ pub(crate) async fn create(
     let mut params = vec![item_param(&message.path)];
     let named = message.protection_key.as_ref();
     params.extend(named.map(|key| Param::public("protection_key", key.to_string())));
-    let item_type = ItemKind::StaticSecret.type_name();
+    let item_type = made::kind_of(&message.made).type_name();
     let draft = audit_draft(caller, &who, action::CREATE_ITEM, item_type, params);
     message.cluster_key = control
         .store
         .read(|reader| access::cluster_key(reader, gateway, &who, message.cluster_key))?;
-    let plan = plan(who, message, control.now());
+    let plan = plan(who, *gateway, message, control.now());
     control.change(draft, plan).await
 }
 
 fn plan(
     who: Principal,
+    gateway: GatewayIdentity,
     message: SecretCreate,
     now: Timestamp,
 ) -> Result<impl FnOnce(&Tx) -> Result<SecretCreateReply, Fault> + use<>, Fault> {
     let path = message.path.as_str();
     who.require(RuleKind::Item, path, Capability::Create, now)?;
+    made::check_place(made::kind_of(&message.made), &message.path)?;
     check::description(&message.description)?;
     check::websites(&message.websites)?;
     check::max_versions(message.max_versions)?;
@@ -70,24 +73,28 @@ fn plan(
             key: message.value.key,
         },
     )?;
-    Ok(move |tx: &Tx| insert(tx, &who, item, message, now))
+    Ok(move |tx: &Tx| insert(tx, (&who, &gateway), item, message, now))
 }
 
 fn insert(
     tx: &Tx,
-    who: &Principal,
+    (who, gateway): (&Principal, &GatewayIdentity),
     mut item: Item,
     message: SecretCreate,
     now: Timestamp,
 ) -> Result<SecretCreateReply, Fault> {
     let account = account_now(tx, who.account)?;
     let warnings = check::root_path(&item.path, &account)?;
+    let target = made::made(tx, (who, gateway), &mut item, &message.made, now)?;
     let chooser = Chooser { q: tx, who, account: &account, now };
     let (named, of_cluster) = (message.protection_key.as_ref(), message.cluster_key);
     let protection = chooser.recheck_new(named, of_cluster, &message.value.key)?;
     item.protection_key = protection.item;
     item.delete_protection = protects(message.delete_protection, &account);
     item.id = stored::insert(tx, &item)?;
+    if target.is_some() {
+        item_targets::set(tx, item.id, target)?;
+    }
     let version = new_version(who, FIRST_VERSION, &protection, message.value, now);
     item_versions::put(tx, item.id, &version)?;
     rotation::written(tx, &protection.key)?;
@@ -106,7 +113,7 @@ fn blank(who: &Principal, message: &SecretCreate, now: Timestamp) -> Result<Item
         display_id: display_id(who.account, message.uid)?,
         account: who.account,
         path: message.path.clone(),
-        kind: ItemKind::StaticSecret,
+        kind: made::kind_of(&message.made),
         secret_kind: message.secret_kind,
         format: message.format,
         description: message.description.clone(),
@@ -124,6 +131,8 @@ fn blank(who: &Principal, message: &SecretCreate, now: Timestamp) -> Result<Item
         custom_fields,
         change_event: message.change_event,
         lock: None,
+        engine: None,
+        target: None,
         created: now,
         modified: now,
     })

@@ -11,6 +11,7 @@ use keysherd_plane::Caller;
 use keysherd_plane::items::{DeleteVersions, ItemDelete, ItemDeleteReply};
 use keysherd_store::{Tx, item_versions, items as stored, keys};
 
+use super::made::check_unneeded;
 use super::state::{check_unused, no_such_version};
 use super::usable::{Use, check_deletable, check_unlocked};
 use super::{Changing, ItemChange};
@@ -88,6 +89,7 @@ fn delete_all(
     message: &ItemDelete,
     now: Timestamp,
 ) -> Result<Option<Timestamp>, Fault> {
+    check_unneeded(tx, &item, message.force)?;
     let Some(key) = item.key.clone() else {
         stored::delete(tx, item.id)?;
         return Ok(None);

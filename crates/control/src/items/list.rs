@@ -8,6 +8,7 @@ use keysherd_base::limits::{LISTING_BYTES_MAX, PAGE_LEN};
 use keysherd_base::{Fault, FolderPath, ItemPath, Timestamp};
 use keysherd_domain::item::{Item, ItemKind};
 use keysherd_domain::role::RuleKind;
+use keysherd_domain::target;
 use keysherd_plane::Caller;
 use keysherd_plane::items::{ItemList, ItemListReply, ItemView};
 use keysherd_store::items::{self as stored, Page, Scope};
@@ -70,12 +71,13 @@ pub(crate) fn walk(
         message,
         now,
         viewer: Viewer::new(q, who, now)?,
+        targets: wants_targets(message),
         found: Vec::new(),
         bytes: 0,
         more: false,
         left_out: false,
     };
-    walk.run()?;
+    walk.run(&FolderPath::parse(target::PLACE)?)?;
     let (items, more) = (walk.found, walk.more);
     let folders = sub_folders(q, who, message, now)?;
     Ok(ItemListReply { items, folders, more })
@@ -94,12 +96,13 @@ fn sub_folders(
         return Ok(Vec::new());
     }
     let mut names = folders::names_in(q, who.account, folder)?;
-    names.retain(|name| sees_in(who, name.as_str(), now));
+    let listed = |name: &str| wants_targets(message) || end_of_targets(name, "/").is_none();
+    names.retain(|name| listed(name.as_str()) && sees_in(who, name.as_str(), now));
     Ok(names)
 }
 
 fn sees_in(who: &Principal, folder: &str, now: Timestamp) -> bool {
-    who.rules.may_see_below(RuleKind::Item, folder, now)
+    who.may_see_below(RuleKind::Item, folder, now)
 }
 
 /// What sorts behind everything in the outermost folder around `path` in which no rule shows
@@ -112,12 +115,26 @@ pub(super) fn end_of_hidden(who: &Principal, path: &ItemPath, now: Timestamp) ->
     })
 }
 
+/// What sorts behind all targets, if one is stored at `path` and the listed `folder` is no place of
+/// targets: people do not look for them among items.
+pub(super) fn end_of_targets(path: &str, folder: &str) -> Option<String> {
+    let passed = target::is_stored_path(path) && !target::is_stored_path(folder);
+    passed.then(|| format!("{}{LAST}", target::PLACE))
+}
+
+/// Whether targets are listed, and nothing else.
+fn wants_targets(message: &ItemList) -> bool {
+    message.kinds.iter().any(|kind| kind == ItemKind::Target.filter_name())
+}
+
 struct Walk<'a> {
     q: &'a dyn Query,
     who: &'a Principal,
     message: &'a ItemList,
     now: Timestamp,
     viewer: Viewer<'a>,
+    /// Whether targets are listed, and nothing else.
+    targets: bool,
     found: Vec<ItemView>,
     /// About how much is in them.
     bytes: usize,
@@ -134,17 +151,22 @@ fn weight(item: &Item) -> usize {
 }
 
 impl Walk<'_> {
-    fn run(&mut self) -> Result<(), Fault> {
+    /// `place` is where targets are stored.
+    fn run(&mut self, place: &FolderPath) -> Result<(), Fault> {
         if let Some(folder) = &self.message.folder
             && !sees_in(self.who, folder.as_str(), self.now)
         {
             return Ok(());
         }
         let mut after = self.message.after.clone();
+        let everywhere = match self.targets {
+            true => Scope::Below(place),
+            false => Scope::All,
+        };
         loop {
             let limit = self.rows_wanted();
             let page = Page {
-                scope: self.message.folder.as_ref().map_or(Scope::All, Scope::Directly),
+                scope: self.message.folder.as_ref().map_or(everywhere, Scope::Directly),
                 after: after.as_deref(),
                 modified_after: self.message.modified_after,
                 limit,
@@ -176,6 +198,12 @@ impl Walk<'_> {
             if let Some(jump) = end.as_ref().filter(|end| end.jumped)
                 && item.path.as_str() <= jump.after.as_str()
             {
+                continue;
+            }
+            let jump = end_of_targets(item.path.as_str(), "/").filter(|_| !self.targets);
+            if let Some(after) = jump {
+                self.left_out = true;
+                end = Some(End { after, jumped: true });
                 continue;
             }
             let held = self.viewer.permissions(&item);
@@ -219,7 +247,8 @@ impl Walk<'_> {
 
     fn counts(&self, item: &Item) -> bool {
         let m = self.message;
-        let named = m.filter.as_ref().is_none_or(|text| item.path.as_str().contains(text.as_str()));
+        let path = target::shown(item.path.as_str()).unwrap_or(item.path.as_str());
+        let named = m.filter.as_ref().is_none_or(|text| path.contains(text.as_str()));
         let tagged = m.tag.as_ref().is_none_or(|tag| item.tags.contains(tag));
         let word = item.kind.filter_name();
         let of_kind = m.kinds.is_empty() || m.kinds.iter().any(|kind| kind == word);

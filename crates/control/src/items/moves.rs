@@ -12,6 +12,7 @@ use super::delete::each_below;
 use super::usable::{Use, check_unlocked};
 use crate::audit::audit_draft;
 use crate::control::Control;
+use crate::folders::reserved;
 use crate::moves::{Identities, relocate as relocate_identities};
 use crate::rails::Rails;
 use crate::relocation::check_relocation;
@@ -97,6 +98,7 @@ impl Move {
         self.check_update(path)?;
         let rest = path.strip_prefix(self.source.as_str()).unwrap_or_default();
         let new = format!("{}{rest}", self.target);
+        reserved(&new)?;
         self.who.require(RuleKind::Item, &new, Capability::Create, self.now)
     }
 

@@ -16,7 +16,7 @@ use keysherd_plane::grants::{
     Wish, WriteTarget,
 };
 use keysherd_plane::items::{
-    ItemList, ItemListReply, SealedValue, SecretCreate, SecretCreateReply, ValuePut,
+    ItemList, ItemListReply, Made, SealedValue, SecretCreate, SecretCreateReply, ValuePut,
 };
 use keysherd_plane::keys::{KeyBegin, KeyCreate};
 
@@ -69,6 +69,7 @@ pub(crate) fn rules(texts: &[&str]) -> Vec<Rule> {
 pub(crate) fn secret(path: &str) -> SecretCreate {
     SecretCreate {
         path: item(path),
+        made: Made::Static,
         uid: Uid::random(&SystemRng).unwrap(),
         secret_kind: SecretKind::Generic,
         format: ValueFormat::Text,
@@ -198,8 +199,20 @@ impl World {
         path: &str,
         place: &Place,
     ) -> Result<Item, Fault> {
+        self.record_as(token, path, place, None).await
+    }
+
+    /// The same, of what is not a static secret.
+    pub(crate) async fn record_as(
+        &self,
+        token: &str,
+        path: &str,
+        place: &Place,
+        made: Option<Made>,
+    ) -> Result<Item, Fault> {
         let put = ValuePut {
             path: item(path),
+            made,
             version: place.version,
             uid: place.uid,
             overwrite: place.overwrite,

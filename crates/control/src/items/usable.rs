@@ -23,16 +23,16 @@ pub(crate) fn check_enabled(item: &Item) -> Result<(), Fault> {
     match item.state {
         ItemState::Enabled => Ok(()),
         ItemState::Disabled => Err(Fault::forbidden(format!(
-            "item {} is disabled; enable it with set-item-state",
-            item.path
+            "{} is disabled; enable it with set-item-state",
+            item.called()
         ))
         .with_code("ItemDisabled")),
         ItemState::PendingDeletion => {
             let when = item.deletion_at.map(|time| format!(" at {time}")).unwrap_or_default();
             Err(Fault::forbidden(format!(
-                "item {} is pending deletion and will be gone{when}; cancel that by enabling it \
-                 with set-item-state",
-                item.path
+                "{} is pending deletion and will be gone{when}; cancel that by enabling it with \
+                 set-item-state",
+                item.called()
             ))
             .with_code("ItemPendingDeletion"))
         }
@@ -48,8 +48,9 @@ pub(crate) fn check_version_enabled(item: &Item, version: &ItemVersion) -> Resul
         return Ok(());
     }
     Err(Fault::forbidden(format!(
-        "version {} of item {} is disabled; enable it with set-item-state or use another version",
-        version.version, item.path
+        "version {} of {} is disabled; enable it with set-item-state or use another version",
+        version.version,
+        item.called()
     ))
     .with_code("ItemDisabled"))
 }
@@ -82,9 +83,11 @@ pub(crate) fn check_unlocked(
         unique_id => format!(" ({unique_id})"),
     };
     Err(Fault::forbidden(format!(
-        "item {} is locked for {doing} by access id {}{bearer} until {}; wait, or ask them or an \
+        "{} is locked for {doing} by access id {}{bearer} until {}; wait, or ask them or an \
          administrator to unlock it",
-        item.path, lock.by.access_id, lock.expires
+        item.called(),
+        lock.by.access_id,
+        lock.expires
     ))
     .with_code("ItemLocked"))
 }
@@ -98,8 +101,8 @@ pub(crate) fn check_deletable(item: &Item) -> Result<(), Fault> {
         return Ok(());
     }
     Err(Fault::forbidden(format!(
-        "item {} has delete protection; switch it off first with update-item",
-        item.path
+        "{} has delete protection; switch it off first with update-item",
+        item.called()
     ))
     .with_code("DeleteProtection"))
 }

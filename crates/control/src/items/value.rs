@@ -1,4 +1,4 @@
-//! New values of static secrets: which version one becomes, and recording it.
+//! New values of secrets: which version one becomes, and recording it.
 
 use keysherd_audit::{Param, action};
 use keysherd_base::Fault;
@@ -8,13 +8,13 @@ use keysherd_domain::item::{Item, ItemKind};
 use keysherd_domain::role::Capability;
 use keysherd_plane::Caller;
 use keysherd_plane::items::{ValuePut, ValuePutReply};
-use keysherd_store::{Tx, item_versions, items as stored};
+use keysherd_store::{Tx, item_targets, item_versions, items as stored};
 
 use super::create::new_version;
 use super::protection::Chooser;
 use super::sealed::{self, Sealing};
 use super::usable::{Use, check_enabled, check_unlocked};
-use super::{Changing, ItemChange, account_now, check};
+use super::{Changing, ItemChange, account_now, check, made};
 use crate::control::Control;
 use crate::rotation;
 
@@ -44,15 +44,16 @@ pub(crate) fn numbering(
         && expected != item.last_version
     {
         return Err(Fault::conflict(format!(
-            "item {} has version {}, not {expected}; read it again before you change it",
-            item.path, item.last_version
+            "{} has version {}, not {expected}; read it again before you change it",
+            item.called(),
+            item.last_version
         ))
         .with_code("Conflict"));
     }
     let keep = settings.force_new_versions || keep_previous.unwrap_or(settings.default_versioning);
     let overwrite = !keep && item.last_version > 0;
     let next = item.last_version.checked_add(1).ok_or_else(|| {
-        Fault::forbidden(format!("item {} has no version numbers left", item.path))
+        Fault::forbidden(format!("{} has no version numbers left", item.called()))
     })?;
     Ok(Numbering { version: if overwrite { item.last_version } else { next }, overwrite })
 }
@@ -63,7 +64,7 @@ pub(crate) fn numbering(
 /// [`Fault::bad_request`].
 pub(crate) fn check_has_values(item: &Item) -> Result<(), Fault> {
     match item.kind {
-        ItemKind::StaticSecret => Ok(()),
+        ItemKind::StaticSecret | ItemKind::DynamicSecret | ItemKind::Target => Ok(()),
         ItemKind::Key(algorithm) => Err(Fault::bad_request(format!(
             "item {} is a key ({}), which has no value to change",
             item.path,
@@ -72,7 +73,7 @@ pub(crate) fn check_has_values(item: &Item) -> Result<(), Fault> {
     }
 }
 
-/// Records a new value of a static secret.
+/// Records a new value of a secret.
 ///
 /// # Errors
 /// [`Fault::unauthorized`] without `update` on the path, [`Fault::conflict`] when another write was
@@ -125,6 +126,7 @@ fn record(
         check::websites(&sites)?;
         item.websites = sites;
     }
+    let used = made::remade(tx, who, &mut item, message.made.as_ref(), now)?;
     item.format = message.format.unwrap_or(item.format);
     item.last_version = message.version;
     item.protection_key = protection.item;
@@ -132,6 +134,9 @@ fn record(
     item.modified = now;
     let version = new_version(who, message.version, &protection, message.value, now);
     stored::update(tx, &item)?;
+    if let Some(target) = used {
+        item_targets::set(tx, item.id, target)?;
+    }
     item_versions::put(tx, item.id, &version)?;
     rotation::written(tx, &protection.key)?;
     item_versions::prune(tx, item.id, check::versions_kept(&item, &account))?;
@@ -147,8 +152,8 @@ fn check_still_next(item: &Item, message: &ValuePut) -> Result<(), Fault> {
         return Ok(());
     }
     Err(Fault::conflict(format!(
-        "item {} was changed by somebody else at the same time; send the new value again",
-        item.path
+        "{} was changed by somebody else at the same time; send the new value again",
+        item.called()
     ))
     .with_code("Conflict"))
 }

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 
 use keysherd_base::{AccountId, Fault, ItemId, Timestamp, Uid};
 use keysherd_domain::account::Account;
-use keysherd_domain::item::Item;
+use keysherd_domain::item::{Item, ItemKind};
 use keysherd_domain::role::{Capabilities, Capability, RuleKind};
-use keysherd_plane::items::ItemView;
-use keysherd_store::{Query, items as stored};
+use keysherd_plane::items::{ASSOCIATED_MAX, AssociatedItem, ItemView};
+use keysherd_store::{Query, item_targets, items as stored};
 
 use super::account_now;
 use crate::session::Principal;
@@ -19,7 +19,12 @@ pub(crate) struct Viewer<'a> {
     now: Timestamp,
     account: Account,
     keys: HashMap<ItemId, KeyFacts>,
+    /// Associations that are still looked at.
+    associations_left: usize,
 }
+
+/// Associations that are looked at for one listing; those of what comes later are left out.
+const ASSOCIATIONS_MAX: usize = 10_000;
 
 /// What an item shows of the key that protects it.
 #[derive(Clone, Debug, Default)]
@@ -36,7 +41,8 @@ impl<'a> Viewer<'a> {
     /// Those of the store.
     pub(crate) fn new(q: &'a dyn Query, who: &'a Principal, now: Timestamp) -> Result<Self, Fault> {
         let account = account_now(q, who.account)?;
-        Ok(Self { q, who, now, account, keys: HashMap::new() })
+        let associations_left = ASSOCIATIONS_MAX;
+        Ok(Self { q, who, now, account, keys: HashMap::new(), associations_left })
     }
 
     /// The rights of the caller on an item, empty when they may not see it.
@@ -61,6 +67,7 @@ impl<'a> Viewer<'a> {
                 None => KeyFacts::default(),
             },
         };
+        let associated = self.associated(&item)?;
         // A lock that has ended is none.
         item.lock = item.lock.filter(|lock| self.now < lock.expires);
         Ok(ItemView {
@@ -70,7 +77,31 @@ impl<'a> Viewer<'a> {
             permissions: held,
             versions: Vec::new(),
             last_used: None,
+            associated,
         })
+    }
+
+    /// What is at the other ends of an item's associations, as far as the caller may list it.
+    fn associated(&mut self, item: &Item) -> Result<Vec<AssociatedItem>, Fault> {
+        let most = self.associations_left.min(ASSOCIATED_MAX);
+        let ids = match item.kind {
+            ItemKind::DynamicSecret => {
+                item_targets::of_item(self.q, item.id)?.into_iter().take(most).collect()
+            }
+            ItemKind::Target => item_targets::of_target(self.q, item.id, most)?,
+            ItemKind::StaticSecret | ItemKind::Key(_) => Vec::new(),
+        };
+        self.associations_left -= ids.len();
+        let mut associated = Vec::with_capacity(ids.len());
+        for id in ids {
+            let Some(other) = stored::by_id(self.q, self.who.account, id)? else { continue };
+            if self.permissions(&other).is_empty() {
+                continue;
+            }
+            let Item { id, path, kind, engine, target, .. } = other;
+            associated.push(AssociatedItem { id, path, kind, engine, target });
+        }
+        Ok(associated)
     }
 
     fn key(&mut self, id: ItemId) -> Result<KeyFacts, Fault> {

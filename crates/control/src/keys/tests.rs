@@ -14,7 +14,7 @@ const DAY: i64 = 86_400;
 
 async fn delete(world: &World, path: &str, in_days: i64, immediately: bool) -> Result<(), Fault> {
     let versions = DeleteVersions::All;
-    let message = ItemDelete { path: item(path), versions, in_days, immediately };
+    let message = ItemDelete { path: item(path), versions, in_days, immediately, force: false };
     world.ask(&world.admin, message).await.map(drop)
 }
 
@@ -140,7 +140,8 @@ async fn a_key_in_use_is_neither_disabled_nor_deleted() {
     world.record(&world.admin, "/a/b", &place).await.unwrap();
     refused().await;
     let versions = DeleteVersions::Exactly(1);
-    let old = ItemDelete { path: item("/a/b"), versions, in_days: 7, immediately: false };
+    let old =
+        ItemDelete { path: item("/a/b"), versions, in_days: 7, immediately: false, force: false };
     world.ask(&world.admin, old).await.unwrap();
     set_state(&world, "/keys/k", ItemState::Disabled).await.unwrap();
     // Being the default is enough, too.
@@ -174,7 +175,8 @@ async fn a_key_goes_after_its_days_unless_that_is_canceled() {
     let token = world.admin.clone();
     encrypt(&world, &token, "/keys/k").await.unwrap();
     let versions = DeleteVersions::All;
-    let message = ItemDelete { path: item("/keys/k"), versions, in_days: 1, immediately: true };
+    let message =
+        ItemDelete { path: item("/keys/k"), versions, in_days: 1, immediately: true, force: false };
     world.ask(&token, message).await.unwrap();
     world.clock.advance_seconds(DAY);
     assert_eq!(world.control.purge_due(world.now()).await.unwrap(), 1);
@@ -196,6 +198,12 @@ async fn a_disabled_key_is_not_used_and_no_single_version_of_one_goes() {
     set_state(&world, "/keys/k", ItemState::Disabled).await.unwrap();
     assert_eq!(kind(encrypt(&world, &world.admin, "/keys/k").await), FaultKind::Forbidden);
     let versions = DeleteVersions::Latest;
-    let message = ItemDelete { path: item("/keys/k"), versions, in_days: 7, immediately: false };
+    let message = ItemDelete {
+        path: item("/keys/k"),
+        versions,
+        in_days: 7,
+        immediately: false,
+        force: false,
+    };
     assert_eq!(kind(world.ask(&world.admin, message).await), FaultKind::BadRequest);
 }

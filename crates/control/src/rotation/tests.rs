@@ -180,6 +180,7 @@ async fn what_changed_in_the_meantime_is_left_alone() {
         versions: keysherd_plane::items::DeleteVersions::All,
         in_days: 7,
         immediately: false,
+        force: false,
     };
     world.ask(&world.admin, delete).await.unwrap();
     let latest = crate::items::testing::latest();

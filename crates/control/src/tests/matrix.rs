@@ -81,6 +81,7 @@ fn about_items(place: &str) -> Vec<(&'static str, Request)> {
         versions: DeleteVersions::All,
         in_days: 0,
         immediately: true,
+        force: false,
     };
     let lock = ItemLockSet { path: path("lock-item"), read: true, update: true, ttl_minutes: 5 };
     let state =

@@ -82,7 +82,7 @@ fn ends_nothing(request: &Request) -> bool {
             matches!(q, K::RewrapTake(_) | K::RewrapStatus(_) | K::ConfirmBegin(_))
         }
         R::Items(_) => false,
-        R::Records(_) | R::Gateways(_) => true,
+        R::Records(_) | R::Gateways(_) | R::Engines(_) => true,
     };
     harmless || request.only_reads()
 }

@@ -46,7 +46,12 @@ fn granted(ciphertext: Arc<[u8]>) -> GrantedTo {
         format: ValueFormat::Text,
         versions: vec![version],
     };
-    GrantedTo { account: Uid(ACCOUNT), granted: Granted::Read(vec![Arc::new(item)]), keep: None }
+    GrantedTo {
+        account: Uid(ACCOUNT),
+        granted: Granted::Read(vec![Arc::new(item)]),
+        keep: None,
+        opened: None,
+    }
 }
 
 fn needs_of(ciphertext: Arc<[u8]>) -> Result<Vec<Need>, Fault> {

@@ -87,7 +87,7 @@ fn outcome(n: usize, wish: &Wish) -> Outcome {
         }],
     };
     let granted = Granted::Read(vec![Arc::new(item)]);
-    Ok(GrantedTo { account: Uid([2; 16]), granted, keep: None })
+    Ok(GrantedTo { account: Uid([2; 16]), granted, keep: None, opened: None })
 }
 
 struct Rig {

@@ -4,6 +4,7 @@ use keysherd_base::{FaultKind, ItemId, Timestamp, Uid};
 use keysherd_domain::guard_rails::Policy;
 use keysherd_domain::item::ItemState;
 
+use super::credential_leases;
 use super::fixture::*;
 use crate::keys::ProtectionKey;
 use crate::login_guards::Counting;
@@ -31,6 +32,10 @@ const SUITE: &[(&str, Check)] = &[
     ("meta", counters_count),
     ("wrong logins", wrong_logins_add_up),
     ("used proofs", proofs_are_used_once),
+    ("due credentials", credential_leases::credentials_are_found_when_they_are_due),
+    ("credentials of an item", credential_leases::all_credentials_of_an_item_end_together),
+    ("targets", credential_leases::items_keep_their_targets_and_credentials_their_items),
+    ("clusters that go", credential_leases::credentials_outlive_their_cluster),
 ];
 
 #[test]

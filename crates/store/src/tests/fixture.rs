@@ -223,6 +223,8 @@ pub(crate) fn item(name: &str) -> Item {
         custom_fields: BTreeMap::new(),
         change_event: false,
         lock: None,
+        engine: None,
+        target: None,
         created: NOW,
         modified: NOW,
     }

@@ -131,6 +131,19 @@ fn fill_the_rest(tx: &Tx, ci: i64, cluster: i64) {
     raw(tx, "gateway_places", place);
     raw(tx, "gateway_journals", vec![bytes(16), bytes(32), number(4), number(5)]);
     raw(tx, "gateway_access", vec![number(2), number(cluster), text("all"), body()]);
+    raw(tx, "item_targets", vec![number(1), number(2)]);
+    let lease = vec![
+        bytes(16),
+        account(),
+        number(1),
+        number(cluster),
+        text("active"),
+        number(9),
+        number(0),
+        number(1),
+        body(),
+    ];
+    raw(tx, "credential_leases", lease);
 }
 
 /// A closed store in a folder of its own.

@@ -37,6 +37,20 @@ const CONTRADICTIONS: &[(&str, &str)] = &[
          WHERE k.account <> i.account",
         "items have a key of another account",
     ),
+    (
+        "SELECT COUNT(*) FROM item_targets t JOIN items i ON i.id = t.item \
+         JOIN items o ON o.id = t.target WHERE i.account <> o.account",
+        "items use a target of another account",
+    ),
+    (
+        "SELECT COUNT(*) FROM credential_leases c JOIN items i ON i.id = c.item \
+         WHERE i.account <> c.account",
+        "temporary credentials are of an item of another account",
+    ),
+    (
+        "SELECT COUNT(*) FROM credential_leases WHERE due IS NULL AND state <> 'quarantined'",
+        "temporary credentials have no end",
+    ),
 ];
 
 /// A store that is looked over.

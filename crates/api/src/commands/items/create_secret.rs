@@ -3,7 +3,7 @@
 use keysherd_base::{Fault, Uid};
 use keysherd_domain::item::SecretKind;
 use keysherd_plane::grants::WriteTarget;
-use keysherd_plane::items::SecretCreate;
+use keysherd_plane::items::{Made, SecretCreate};
 use keysherd_wire::{Access, Answer, Args, Body, Command, Field, Flag, Map, Show, Spec, Text};
 use serde::Serialize;
 
@@ -84,6 +84,7 @@ async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
         None => Defaults::of_cluster(&*ctx.services().configs).await?.key,
     };
     let mut create = SecretCreate {
+        made: Made::Static,
         path: path.clone(),
         uid: Uid::random(&*ctx.services().rng)?,
         secret_kind,

@@ -79,6 +79,7 @@ async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
     // Whether the item's own format is kept shows only now; nothing is stored yet.
     fitting.check(format.unwrap_or(sealed.format))?;
     let put = ValuePut {
+        made: None,
         path,
         version: sealed.version,
         uid: sealed.uid,

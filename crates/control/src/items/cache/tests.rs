@@ -39,6 +39,8 @@ fn entry(account: AccountId, text: &str, size: usize) -> Arc<CachedItem> {
         custom_fields: BTreeMap::new(),
         change_event: false,
         lock: None,
+        engine: None,
+        target: None,
         created: Timestamp(0),
         modified: Timestamp(0),
     };

@@ -15,7 +15,8 @@ use keysherd_plane::items::{ItemsDelete, ItemsDeleteReply};
 use keysherd_store::items::{self as stored, Page, Scope};
 use keysherd_store::{Query, Tx};
 
-use super::super::list::{ROWS_SELECTIVE, end_of_hidden};
+use super::super::list::{ROWS_SELECTIVE, end_of_hidden, end_of_targets};
+use super::super::made::check_unneeded;
 use super::super::usable::{Use, check_deletable, check_unlocked};
 use super::super::{ItemChange, item_param};
 use crate::audit::audit_draft;
@@ -77,7 +78,7 @@ async fn choose(
         ItemsDelete::Below(folder) => folder,
     };
     let nothing: Option<()> = None;
-    if !who.rules.may_see_below(RuleKind::Item, folder.as_str(), now) {
+    if !who.may_see_below(RuleKind::Item, folder.as_str(), now) {
         // Not even looked up: how long it takes must not tell how much there is.
         who.require_found(RuleKind::Item, folder.as_str(), Capability::Delete, now, nothing)?;
         return Ok(Chosen { paths: Vec::new(), folder: Some(folder) });
@@ -155,6 +156,7 @@ fn named(tx: &Tx, who: &Principal, paths: Vec<ItemPath>, now: Timestamp) -> Item
 fn delete_one(tx: &Tx, who: &Principal, item: &Item, now: Timestamp) -> Result<(), Fault> {
     check_unlocked(item, who, Use::Update, now)?;
     check_deletable(item)?;
+    check_unneeded(tx, item, false)?;
     stored::delete(tx, item.id)?;
     Ok(())
 }
@@ -202,8 +204,9 @@ fn check_count(count: usize, folder: &FolderPath) -> Result<(), Fault> {
     )))
 }
 
-/// The items below a folder that the bearer may see. What they may not see is jumped over, so that
-/// neither the time nor the limit tells how much of it there is.
+/// The items below a folder that the bearer may see, but no targets, unless it is one of theirs.
+/// What they may not see is jumped over, so that neither the time nor the limit tells how much of
+/// it there is.
 fn visible_below(
     q: &dyn Query,
     who: &Principal,
@@ -224,6 +227,10 @@ fn visible_below(
         for item in rows {
             let path = item.path.as_str();
             if after.as_deref().is_some_and(|after| path <= after) {
+                continue;
+            }
+            if let Some(end) = end_of_targets(path, folder.as_str()) {
+                after = Some(end);
                 continue;
             }
             if who.may(RuleKind::Item, path, Capability::List, now) {

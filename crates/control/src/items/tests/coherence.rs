@@ -84,8 +84,13 @@ async fn every_kind_of_change_is_seen_at_the_next_read() {
     world.secrets(&["/a/b"]).await;
     world.put(&world.admin, "/a/b", Some(true)).await.unwrap();
     assert_eq!(read("/a/b").await, Ok(2));
-    let delete =
-        ItemDelete { path: path(), versions: DeleteVersions::All, in_days: 7, immediately: false };
+    let delete = ItemDelete {
+        path: path(),
+        versions: DeleteVersions::All,
+        in_days: 7,
+        immediately: false,
+        force: false,
+    };
     world.ask(&world.admin, delete).await.unwrap();
     assert_eq!(read("/a/b").await, Err(FaultKind::NotFound));
 }

@@ -10,7 +10,13 @@ use crate::items::testing::{everything, rules};
 use crate::testing::{World, item, kind};
 
 fn delete(path: &str) -> ItemDelete {
-    ItemDelete { path: item(path), versions: DeleteVersions::All, in_days: 7, immediately: false }
+    ItemDelete {
+        path: item(path),
+        versions: DeleteVersions::All,
+        in_days: 7,
+        immediately: false,
+        force: false,
+    }
 }
 
 fn below(folder: &str) -> ItemsDelete {

@@ -9,7 +9,7 @@ use crate::items::testing::{new_value, secret};
 use crate::testing::{World, item, kind};
 
 fn delete(path: &str, versions: DeleteVersions) -> ItemDelete {
-    ItemDelete { path: item(path), versions, in_days: 7, immediately: false }
+    ItemDelete { path: item(path), versions, in_days: 7, immediately: false, force: false }
 }
 
 async fn numbers(world: &World, path: &str) -> Vec<u32> {
@@ -94,6 +94,7 @@ async fn a_value_sealed_for_something_else_is_refused() {
     let mut moved = place;
     moved.version = 3;
     let mut put = keysherd_plane::items::ValuePut {
+        made: None,
         path: item("/a/b"),
         version: place.version,
         uid: place.uid,

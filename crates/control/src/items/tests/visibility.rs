@@ -28,6 +28,7 @@ async fn attempt(world: &World, token: &str, what: &str, path: &str) -> Result<(
                 versions: DeleteVersions::All,
                 in_days: 7,
                 immediately: false,
+                force: false,
             };
             world.ask(token, message).await.map(drop)
         }

@@ -1,0 +1,105 @@
+//! The work of removing: failures, giving up, turns, and the death of whoever does it.
+
+use keysherd_domain::credential_lease::ATTEMPTS_MAX;
+
+use super::*;
+
+#[tokio::test]
+async fn a_target_that_refuses_is_tried_later_and_later_and_then_left_to_people() {
+    let world = World::new().await;
+    let ids = world.database().await;
+    let lease = world.lease(ids).await;
+    world.clock.advance_seconds(LIFE);
+    for attempt in 1..=ATTEMPTS_MAX {
+        let taken = world.take_leases().await;
+        assert_eq!(taken.work[0].attempt, attempt);
+        world.report(&taken, Some("28000: the password was refused")).await;
+        let listed = &world.leases().await[0];
+        assert_eq!(listed.last_error, "28000: the password was refused");
+        if let Some(millis) = world.take_leases().await.next_due_millis {
+            world.clock.advance_seconds(millis / 1_000);
+        }
+    }
+    let listed = &world.leases().await[0];
+    assert_eq!((listed.state, listed.attempts), (LeaseState::Quarantined, ATTEMPTS_MAX));
+    world.clock.advance_seconds(1_000_000);
+    let none = world.take_leases().await;
+    assert_eq!((none.work.len(), none.next_due_millis), (0, None));
+    let [event] = &world.recorded("dynamic-secret-failure")[..] else { panic!("one event") };
+    let told = event.draft.params.iter().filter_map(|param| param.value());
+    assert!(told.into_iter().any(|value| value == lease.to_string()));
+    let attempts = world.recorded("remove_temporary_credential");
+    assert_eq!(attempts.len(), usize::try_from(ATTEMPTS_MAX).unwrap());
+
+    let which = LeaseChoice::One(lease);
+    let revoke = LeaseRevoke { item: item(SECRET), which, soft: false };
+    world.ask(&world.fresh_token().await, revoke).await.unwrap();
+    let taken = world.take_leases().await;
+    assert_eq!(taken.work[0].attempt, 1, "by hand it begins anew");
+    world.report(&taken, None).await;
+    let none = world.take_leases().await;
+    assert_eq!((none.work.len(), none.next_due_millis), (0, None));
+}
+
+#[tokio::test]
+async fn credentials_of_one_target_do_not_keep_others_waiting() {
+    let world = World::new().await;
+    let ids = world.database().await;
+    let second = "/.targets/db/two";
+    let target = world.make(&world.admin, second, super::db()).await.unwrap().id;
+    let secret = world.make(&world.admin, "/team/two", dynamic(named(second))).await.unwrap().id;
+    for _ in 0..30 {
+        world.lease(ids).await;
+    }
+    world.clock.advance_seconds(1);
+    let late = world.lease((secret, target)).await;
+    world.clock.advance_seconds(LIFE);
+    let taken = world.take_leases().await;
+    let of_first = taken.work.iter().filter(|work| work.lease != late).count();
+    assert_eq!((taken.work.len(), of_first), (4, 3), "a quarter of what was asked for");
+    assert_eq!(taken.opened.len(), 2);
+    assert_eq!(taken.next_due_millis, Some(0), "there is more");
+    // All of them come to their turn, each once.
+    let mut seen: std::collections::BTreeSet<_> = taken.work.iter().map(|w| w.lease).collect();
+    loop {
+        let more = world.take_leases().await;
+        if more.work.is_empty() {
+            break;
+        }
+        assert!(more.work.iter().all(|work| seen.insert(work.lease)));
+    }
+    assert_eq!(seen.len(), 31);
+}
+
+#[tokio::test]
+async fn whoever_takes_and_dies_is_followed_by_another_one() {
+    let world = World::new().await;
+    let ids = world.database().await;
+    world.lease(ids).await;
+    world.clock.advance_seconds(LIFE);
+    assert_eq!(world.take_leases().await.work.len(), 1);
+    assert!(world.at(OTHER, "", LeaseTake { limit: 10 }).await.unwrap().work.is_empty());
+    world.clock.advance_seconds(WORK_SECONDS);
+    let taken = world.at(OTHER, "", LeaseTake { limit: 10 }).await.unwrap();
+    assert_eq!(taken.work.len(), 1);
+    let results = vec![LeaseResult { lease: taken.work[0].lease, attempt: 2, failed: None }];
+    world.at(OTHER, "", LeaseReport { results }).await.unwrap();
+    assert!(world.leases().await.is_empty());
+}
+
+#[tokio::test]
+async fn the_newest_settings_remove_what_older_ones_made_where_they_made_it() {
+    let world = World::new().await;
+    let ids = world.database().await;
+    world.lease(ids).await;
+    let second = "/.targets/db/two";
+    world.make(&world.admin, second, super::db()).await.unwrap();
+    let new = crate::items::testing::new_value(SECRET, Some(true), None);
+    let place = world.place(&world.admin, new).await.unwrap();
+    let made = Some(dynamic(named(second)));
+    world.record_as(&world.admin, SECRET, &place, made).await.unwrap();
+    world.clock.advance_seconds(LIFE);
+    let taken = world.take_leases().await;
+    let items = &taken.opened[0].items;
+    assert_eq!((items[0].versions[0].version, items[1].id), (2, ids.1));
+}

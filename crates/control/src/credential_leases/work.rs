@@ -1,0 +1,277 @@
+//! Handing out work: credentials that are to be removed now, with what removes them.
+//!
+//! What is handed out is taken for a while first, in one commit, so that no other gateway gets it
+//! meanwhile; then the record of what it is removed with is made durable; then it leaves. A gateway
+//! that ends in between costs nothing but that while.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use keysherd_audit::{Draft, Param, action};
+use keysherd_base::limits::READ_BYTES_MAX;
+use keysherd_base::{AccountId, Fault, ItemId, RequestId, Timestamp};
+use keysherd_crypto::hash::sha256;
+use keysherd_crypto::permit::{Class, Op, Subject};
+use keysherd_domain::credential_lease::LeaseState;
+use keysherd_plane::credential_leases::{
+    LEASE_BATCH_MAX, LeaseMeans, LeaseTake, LeaseTakeReply, LeaseWork,
+};
+use keysherd_plane::grants::GrantedItem;
+use keysherd_store::credential_leases::{self as stored, StoredLease};
+use keysherd_store::{Query, Reader, Tx, clusters, items};
+
+use super::report::given_up;
+use super::{COMMAND, lease_param};
+use crate::control::Control;
+use crate::gateways::GatewayIdentity;
+use crate::grants::{entry_of, facts_of, with_value};
+use crate::items::cache::{CachedItem, granted_version};
+use crate::items::item_param;
+use crate::permits::PermitBatch;
+
+/// Rows that are looked at for each credential that is asked for: those of one target must not keep
+/// others from their turn.
+const LOOKED_AT: usize = 16;
+/// One place of so many is for the credentials of one target, at most.
+const SHARE: usize = 4;
+/// When credentials of an account whose audit chain is damaged are looked at again, in seconds.
+const POSTPONED_SECONDS: i64 = 900;
+
+/// Credentials of one dynamic secret on one target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Kind {
+    account: AccountId,
+    item: ItemId,
+    target: Option<ItemId>,
+}
+
+/// Hands out what is due, to be removed by `gateway`.
+///
+/// # Errors
+/// [`Fault::bad_request`] for more than there may be; those of the store.
+pub(crate) async fn take(
+    control: &Control,
+    gateway: &GatewayIdentity,
+    message: LeaseTake,
+) -> Result<LeaseTakeReply, Fault> {
+    if !(1..=LEASE_BATCH_MAX).contains(&message.limit) {
+        return Err(Fault::bad_request(format!(
+            "{} temporary credentials at once; 1 to {LEASE_BATCH_MAX} are possible",
+            message.limit
+        )));
+    }
+    let now = control.now();
+    let served = control.store.read(|reader| served_by(reader, gateway))?;
+    let next = control.store.read(|reader| next_due(reader, &served))?;
+    if next.is_none_or(|due| now < due) {
+        let next_due_millis = next.map(|due| due.millis_since(now));
+        return Ok(LeaseTakeReply { next_due_millis, ..LeaseTakeReply::default() });
+    }
+    let (this, holder, limit) = (control.clone(), *gateway, message.limit);
+    let clusters = served.clone();
+    let job = move |tx: &Tx| {
+        let mut taken = Vec::new();
+        for cluster in clusters {
+            let left = limit - taken.len();
+            taken.extend(take_due(tx, &this, &holder, (cluster, left), now)?);
+        }
+        Ok(taken)
+    };
+    let taken = control.store.commit(Vec::new(), job).await?;
+    let (this, holder) = (control.clone(), *gateway);
+    let opened = control.store.read_blocking(move |reader| open(reader, &taken)).await?;
+    let mut reply = hand_out(&this, &holder, opened, now).await?;
+    let next = control.store.read(|reader| next_due(reader, &served))?;
+    reply.next_due_millis = next.map(|due| due.millis_since(now).max(0));
+    Ok(reply)
+}
+
+/// The clusters whose credentials a gateway removes: nobody's, and its own.
+fn served_by(q: &dyn Query, gateway: &GatewayIdentity) -> Result<Vec<i64>, Fault> {
+    let own = clusters::instance(q, &gateway.spki_sha256)?;
+    Ok([0].into_iter().chain(own.map(|(instance, _)| instance.cluster)).collect())
+}
+
+fn next_due(q: &dyn Query, clusters: &[i64]) -> Result<Option<Timestamp>, Fault> {
+    let due: Vec<_> =
+        clusters.iter().map(|cluster| stored::next_due(q, *cluster)).collect::<Result<_, _>>()?;
+    Ok(due.into_iter().flatten().min())
+}
+
+/// Takes at most `limit` credentials of a cluster, and not too many of one target.
+fn take_due(
+    tx: &Tx,
+    control: &Control,
+    gateway: &GatewayIdentity,
+    (cluster, limit): (i64, usize),
+    now: Timestamp,
+) -> Result<Vec<(StoredLease, u32)>, Fault> {
+    let share = limit.div_ceil(SHARE);
+    let mut shares: HashMap<ItemId, usize> = HashMap::new();
+    let mut taken = Vec::new();
+    if limit == 0 {
+        return Ok(taken);
+    }
+    for mut found in stored::due(tx, cluster, now, limit * LOOKED_AT)? {
+        if taken.len() >= limit {
+            break;
+        }
+        let on = found.lease.target.unwrap_or(found.item);
+        let of_target = shares.entry(on).or_default();
+        if *of_target >= share {
+            continue;
+        }
+        if !tx.can_record(found.account)? {
+            // What cannot be recorded is not done; it must not be in the way of others.
+            found.lease.due = Some(now.plus_seconds(POSTPONED_SECONDS));
+            stored::update(tx, found.id, &found.lease)?;
+            continue;
+        }
+        let attempt = found.lease.take(&gateway.spki_sha256, now);
+        stored::update(tx, found.id, &found.lease)?;
+        match attempt {
+            Some(attempt) => {
+                *of_target += 1;
+                taken.push((found, attempt));
+            }
+            None if found.lease.state == LeaseState::Quarantined => {
+                given_up(tx, control, &found, now)?;
+            }
+            None => {}
+        }
+    }
+    Ok(taken)
+}
+
+/// What was taken, with what it is removed with.
+struct Opened {
+    work: Vec<LeaseWork>,
+    means: Vec<(Kind, StoredLease, Vec<Arc<CachedItem>>, usize)>,
+}
+
+/// Finds what credentials are removed with. What has no settings any more, or would make the answer
+/// too large, is left out: it is due again in a while.
+fn open(reader: &Reader, taken: &[(StoredLease, u32)]) -> Result<Opened, Fault> {
+    let mut opened = Opened { work: Vec::with_capacity(taken.len()), means: Vec::new() };
+    let mut places: HashMap<Kind, Option<usize>> = HashMap::new();
+    let mut bytes = 0;
+    for (found, attempt) in taken {
+        let kind = Kind { account: found.account, item: found.item, target: found.lease.target };
+        let place = match places.get(&kind) {
+            Some(place) => *place,
+            None => {
+                let items = means(reader, &kind)?;
+                let size: usize = items.iter().map(|item| size_of(item)).sum();
+                let fits = !items.is_empty() && bytes + size <= READ_BYTES_MAX;
+                let place = fits.then_some(opened.means.len());
+                if fits {
+                    bytes += size;
+                    opened.means.push((kind, found.clone(), items, 0));
+                }
+                places.insert(kind, place);
+                place
+            }
+        };
+        let Some(place) = place else {
+            tracing::warn!(lease = %found.id, "a temporary credential cannot be removed now");
+            continue;
+        };
+        if let Some((.., count)) = opened.means.get_mut(place) {
+            *count += 1;
+        }
+        let (lease, handle) = (found.id, found.lease.handle.clone());
+        opened.work.push(LeaseWork { lease, handle, attempt: *attempt, means: place });
+    }
+    Ok(opened)
+}
+
+fn size_of(item: &CachedItem) -> usize {
+    item.current.as_ref().map_or(0, |version| version.ciphertext.len())
+}
+
+/// The dynamic secret, and the target that the credentials are on: states and rights do not matter
+/// for removing what is there.
+fn means(reader: &Reader, kind: &Kind) -> Result<Vec<Arc<CachedItem>>, Fault> {
+    let mut found = Vec::new();
+    for id in [Some(kind.item), kind.target].into_iter().flatten() {
+        let Some(item) = items::by_id(reader, kind.account, id)? else { continue };
+        let entry = with_value(reader, item)?;
+        if entry.current.is_none() && id == kind.item {
+            return Ok(Vec::new());
+        }
+        found.extend(Some(entry).filter(|entry| entry.current.is_some()));
+    }
+    Ok(found)
+}
+
+/// Permits the derivations, once the records that explain them are durable.
+async fn hand_out(
+    control: &Control,
+    gateway: &GatewayIdentity,
+    opened: Opened,
+    now: Timestamp,
+) -> Result<LeaseTakeReply, Fault> {
+    let mut permits = PermitBatch::default();
+    let (mut reply, mut records) = (LeaseTakeReply::default(), Vec::new());
+    for (kind, first, items, count) in opened.means {
+        let access_id = first.lease.access_id.clone();
+        let subject = Subject {
+            access_id_sha256: sha256(&[access_id.as_str().as_bytes()]),
+            token_sha256: [0; 32],
+        };
+        let mut granted = Vec::with_capacity(items.len());
+        for entry in &items {
+            let versions = entry.current.iter().map(|version| {
+                let derivation = entry_of(&entry.item, version, Class::SecretItem, subject)?;
+                let slot = permits.add(kind.account, Op::Read, derivation, Some(records.len()))?;
+                Ok(granted_version(version, Some(slot)))
+            });
+            let versions = versions.collect::<Result<_, Fault>>()?;
+            granted.push(Arc::new(GrantedItem { versions, ..GrantedItem::clone(&entry.granted) }));
+        }
+        let mut draft = draft(control, &first, action::TAKE_CREDENTIALS, now)?;
+        draft.params.extend(items.iter().take(1).map(|entry| item_param(&entry.item.path)));
+        draft.params.push(Param::public("tmp_creds", count.to_string()));
+        records.push((draft, None));
+        let facts = items.iter().map(|entry| facts_of(&entry.item)).collect();
+        let account = kind.account.0;
+        reply.opened.push(LeaseMeans { account, access_id, items: granted, facts });
+    }
+    permits.explain(control, &mut records)?;
+    let sequence = match records.is_empty() {
+        true => Vec::new(),
+        false => control.store.record(records).await?,
+    };
+    reply.permits = permits.sign(control, gateway, &sequence)?;
+    reply.work = opened.work;
+    Ok(reply)
+}
+
+/// The record of something that is done about a credential without anybody asking for it now.
+pub(super) fn draft(
+    control: &Control,
+    stored: &StoredLease,
+    action: &'static str,
+    now: Timestamp,
+) -> Result<Draft, Fault> {
+    let request = RequestId::random(&*control.rng)?;
+    let mut draft = Draft::new(stored.account, request, COMMAND.into(), action, now);
+    draft.access_id = Some(stored.lease.access_id.clone());
+    Ok(draft)
+}
+
+/// As [`draft`], which names the dynamic secret and the credential.
+pub(super) fn draft_of_one(
+    q: &dyn Query,
+    control: &Control,
+    stored: &StoredLease,
+    action: &'static str,
+    now: Timestamp,
+) -> Result<Draft, Fault> {
+    let mut draft = draft(control, stored, action, now)?;
+    let item = items::by_id(q, stored.account, stored.item)?;
+    draft.params.extend(item.map(|item| item_param(&item.path)));
+    draft.params.push(lease_param(stored.id));
+    draft.params.push(Param::public("user", stored.lease.handle.clone()));
+    Ok(draft)
+}

@@ -1,0 +1,161 @@
+//! Wishes to open settings: those of a dynamic secret, with the target that completes them, and
+//! those of a target. They are for the gateway to work with; what of them a caller sees is its
+//! affair, so what a wish takes follows from what it is for.
+
+use keysherd_audit::{Param, action};
+use keysherd_base::limits::READ_BYTES_MAX;
+use keysherd_base::{Fault, FaultKind};
+use keysherd_domain::claims::SubClaims;
+use keysherd_domain::item::{Item, ItemKind};
+use keysherd_domain::role::Capability;
+use keysherd_plane::grants::{Granted, ItemFacts, ItemRef, Opened, Purpose};
+use keysherd_store::{Reader, item_targets, items as stored};
+
+use super::read::{Readable, Versions};
+use super::{About, Batch, with_value};
+use crate::clusters::serves;
+use crate::control::Control;
+use crate::items::describe::ref_param;
+use crate::items::usable::{Use, check_enabled, check_unlocked, check_version_enabled};
+use crate::session::Principal;
+
+/// What it takes, for each purpose.
+const fn needed(purpose: Purpose) -> Capability {
+    match purpose {
+        Purpose::Produce | Purpose::Settings => Capability::Read,
+        Purpose::Change => Capability::Update,
+        Purpose::UseTarget => Capability::List,
+    }
+}
+
+/// What the audit record of such a wish says.
+pub(super) fn about(item: &ItemRef, purpose: Purpose) -> About {
+    let is_target = |path: &str| keysherd_domain::target::is_stored_path(path);
+    let details = match item {
+        ItemRef::Path(path) if is_target(path.as_str()) => action::GET_TARGET_DETAILS,
+        _ => action::GET_DYNAMIC_SECRET_DETAILS,
+    };
+    let (refused, operation) = match purpose {
+        Purpose::Settings => return About::answered(details, vec![ref_param(item)]),
+        Purpose::Produce => (action::GET_DYNAMIC_SECRET_VALUE, "produce"),
+        Purpose::Change => (action::UPDATE_ITEM, "change"),
+        Purpose::UseTarget => (action::USE_TARGET, "use_target"),
+    };
+    let params = vec![ref_param(item), Param::public("operation", operation)];
+    About {
+        refused,
+        granted_is_answered: false,
+        ..About::answered(action::GET_ITEM_DERIVATION_CREDS, params)
+    }
+}
+
+impl Batch {
+    /// Grants the settings of an item, and of its target where they are of use together.
+    pub(super) fn open(
+        &mut self,
+        control: &Control,
+        who: &Principal,
+        (reference, purpose): (&ItemRef, Purpose),
+        record: usize,
+    ) -> Result<(Granted, Opened), Fault> {
+        let item = self.openable(control, who, reference, purpose)?;
+        let target = match purpose {
+            Purpose::Produce | Purpose::Change => {
+                target_of(control, who, &item.entry.item, purpose)?
+            }
+            Purpose::Settings | Purpose::UseTarget => None,
+        };
+        let opened: Vec<Readable> = [Some(item), target].into_iter().flatten().collect();
+        let sizes = opened.iter().flat_map(Readable::versions).map(|v| v.ciphertext.len());
+        let bytes = sizes.sum();
+        if bytes > READ_BYTES_MAX {
+            return Err(Fault::new(FaultKind::TooLarge, "the settings are too large to be opened"));
+        }
+        let facts = opened.iter().map(|one| facts_of(&one.entry.item)).collect();
+        let granted = self.granted(who, opened, bytes, record)?;
+        let sub_claims = SubClaims::clone(&who.claims);
+        Ok((granted, Opened { facts, access_id: who.access_id().clone(), sub_claims }))
+    }
+
+    fn openable(
+        &self,
+        control: &Control,
+        who: &Principal,
+        reference: &ItemRef,
+        purpose: Purpose,
+    ) -> Result<Readable, Fault> {
+        let entry = control.permitted_item(who, reference, needed(purpose), self.now)?;
+        let item = &entry.item;
+        let fits = match purpose {
+            Purpose::Produce => item.kind == ItemKind::DynamicSecret,
+            Purpose::UseTarget => item.kind == ItemKind::Target,
+            Purpose::Settings | Purpose::Change => {
+                matches!(item.kind, ItemKind::DynamicSecret | ItemKind::Target)
+            }
+        };
+        if !fits {
+            return Err(Fault::bad_request(format!(
+                "{} is a {}, which this cannot be done with; use the commands for what it is",
+                item.called(),
+                item.kind.type_name()
+            )));
+        }
+        match purpose {
+            Purpose::Settings => check_unlocked(item, who, Use::Read, self.now)?,
+            Purpose::Change => {
+                check_enabled(item)?;
+                check_unlocked(item, who, Use::Update, self.now)?;
+            }
+            Purpose::Produce | Purpose::UseTarget => {
+                check_enabled(item)?;
+                check_unlocked(item, who, Use::Read, self.now)?;
+            }
+        }
+        if purpose == Purpose::Produce {
+            control.store.read(|reader| serves(reader, &self.at, item))?;
+        }
+        current(entry)
+    }
+}
+
+/// What is known of an item without opening it.
+pub(crate) fn facts_of(item: &Item) -> ItemFacts {
+    ItemFacts { engine: item.engine.clone(), target: item.target.clone() }
+}
+
+fn current(entry: std::sync::Arc<crate::items::cache::CachedItem>) -> Result<Readable, Fault> {
+    let newest = entry.current.as_ref().ok_or_else(|| {
+        Fault::not_found(format!("{} has no settings; set them first", entry.item.called()))
+    })?;
+    check_version_enabled(&entry.item, newest)?;
+    Ok(Readable { entry, versions: Versions::Current })
+}
+
+/// The target that a dynamic secret uses, without any right to it: who chose it had one.
+fn target_of(
+    control: &Control,
+    who: &Principal,
+    item: &Item,
+    purpose: Purpose,
+) -> Result<Option<Readable>, Fault> {
+    let find = |reader: &Reader| {
+        let Some(id) = item_targets::of_item(reader, item.id)? else { return Ok(None) };
+        let target = stored::by_id(reader, who.account, id)?;
+        target.map(|target| with_value(reader, target)).transpose()
+    };
+    let needed = item.engine.as_ref().is_some_and(|facts| facts.needs_target);
+    match control.store.read(find)? {
+        Some(entry) if check_enabled(&entry.item).is_ok() => current(entry).map(Some),
+        // Who changes it may be about to give it another one.
+        _ if purpose == Purpose::Change || !needed => Ok(None),
+        Some(_) => Err(Fault::forbidden(format!(
+            "the target of {} is disabled; enable it with set-item-state",
+            item.called()
+        ))
+        .with_code("ItemDisabled")),
+        None => Err(Fault::conflict(format!(
+            "the target of {} was deleted; give it another one",
+            item.called()
+        ))),
+    }
+}

@@ -1,0 +1,188 @@
+//! What is known of dynamic secrets and targets without opening them; and that what an item is and
+//! where it lies agree.
+
+use keysherd_base::{Fault, ItemId, ItemPath, Timestamp};
+use keysherd_domain::engine::{self, EngineFacts, TTL_SECONDS_MAX};
+use keysherd_domain::item::{Item, ItemKind};
+use keysherd_domain::role::Capability;
+use keysherd_domain::target::{self, TargetFacts};
+use keysherd_plane::items::{Made, TargetChoice};
+use keysherd_store::{Query, credential_leases, item_targets, items as stored};
+
+use super::permitted;
+use super::usable::check_enabled;
+use crate::clusters::access::cluster_of;
+use crate::gateways::GatewayIdentity;
+use crate::session::Principal;
+
+/// What an item is.
+pub(crate) const fn kind_of(made: &Made) -> ItemKind {
+    match made {
+        Made::Static => ItemKind::StaticSecret,
+        Made::Dynamic { .. } => ItemKind::DynamicSecret,
+        Made::Target { .. } => ItemKind::Target,
+    }
+}
+
+/// Refuses a path that is not one for this kind of item.
+///
+/// # Errors
+/// [`Fault::bad_request`].
+pub(crate) fn check_place(kind: ItemKind, path: &ItemPath) -> Result<(), Fault> {
+    let place = target::PLACE;
+    match (kind, target::shown(path.as_str()).is_some()) {
+        (ItemKind::Target, true) => Ok(()),
+        (ItemKind::Target, false) => {
+            Err(Fault::bad_request(format!("invalid name {path}: targets lie below {place}")))
+        }
+        _ if target::is_stored_path(path.as_str()) => Err(Fault::bad_request(format!(
+            "invalid name {path}: what is below {place} are targets; choose another name"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Sets what is known of a new item; gives the target that it uses.
+///
+/// # Errors
+/// [`Fault::unauthorized`] or [`Fault::not_found`] for a target that the caller may not list,
+/// [`Fault::forbidden`] for one that is disabled, [`Fault::bad_request`] for what cannot be.
+pub(crate) fn made(
+    q: &dyn Query,
+    (who, gateway): (&Principal, &GatewayIdentity),
+    item: &mut Item,
+    made: &Made,
+    now: Timestamp,
+) -> Result<Option<ItemId>, Fault> {
+    match made {
+        Made::Static => Ok(None),
+        Made::Dynamic { engine, user_ttl_seconds, target } => {
+            let cluster = cluster_of(q, gateway, who)?.map_or(0, |cluster| cluster.id);
+            let target = match target {
+                TargetChoice::Without => None,
+                TargetChoice::Named(path) => Some(chosen(q, who, path, now)?),
+                TargetChoice::Same => {
+                    return Err(Fault::bad_request("a new dynamic secret has no target yet"));
+                }
+            };
+            item.engine = Some(facts(engine, *user_ttl_seconds, cluster, target.is_some())?);
+            Ok(target)
+        }
+        Made::Target { kind, type_name } => {
+            item.target = Some(target_facts(kind, type_name)?);
+            Ok(None)
+        }
+    }
+}
+
+/// Sets what is known of an item whose value changes; gives the target that it uses from now on,
+/// where that may be another one than before.
+///
+/// # Errors
+/// As [`made`]; [`Fault::bad_request`] when it would become something else.
+pub(crate) fn remade(
+    q: &dyn Query,
+    who: &Principal,
+    item: &mut Item,
+    made: Option<&Made>,
+    now: Timestamp,
+) -> Result<Option<Option<ItemId>>, Fault> {
+    match (made, &item.engine, &item.target) {
+        (None | Some(Made::Static), None, None) => Ok(None),
+        (Some(Made::Dynamic { engine, user_ttl_seconds, target }), Some(old), _)
+            if *engine == old.engine =>
+        {
+            let (cluster, needed) = (old.cluster, old.needs_target);
+            let used = match target {
+                TargetChoice::Without => Some(None),
+                TargetChoice::Same => None,
+                TargetChoice::Named(path) => Some(Some(chosen(q, who, path, now)?)),
+            };
+            let needs_target = used.map_or(needed, |target| target.is_some());
+            item.engine = Some(facts(engine, *user_ttl_seconds, cluster, needs_target)?);
+            Ok(used)
+        }
+        (Some(Made::Target { kind, type_name }), _, Some(old)) if *kind == old.kind => {
+            item.target = Some(target_facts(kind, type_name)?);
+            Ok(None)
+        }
+        _ => Err(Fault::bad_request(format!(
+            "{} is a {}, whose value is changed by the commands for that",
+            item.called(),
+            item.kind.type_name()
+        ))),
+    }
+}
+
+fn facts(
+    engine: &str,
+    user_ttl_seconds: i64,
+    cluster: i64,
+    needs_target: bool,
+) -> Result<EngineFacts, Fault> {
+    check_name("engine", engine)?;
+    if !engine::is_ttl(user_ttl_seconds) {
+        return Err(Fault::bad_request(format!(
+            "invalid user-ttl: {user_ttl_seconds} seconds; 1 to {TTL_SECONDS_MAX} are possible"
+        )));
+    }
+    Ok(EngineFacts { engine: engine.to_owned(), user_ttl_seconds, cluster, needs_target })
+}
+
+fn target_facts(kind: &str, type_name: &str) -> Result<TargetFacts, Fault> {
+    check_name("kind of target", kind)?;
+    check_name("type of target", type_name)?;
+    Ok(TargetFacts { kind: kind.to_owned(), type_name: type_name.to_owned() })
+}
+
+fn check_name(what: &str, name: &str) -> Result<(), Fault> {
+    if engine::is_name(name) {
+        return Ok(());
+    }
+    Err(Fault::bad_request(format!(
+        "invalid {what}: it has 1 to {} lower-case letters, digits, '-' and '_'",
+        engine::NAME_BYTES_MAX
+    )))
+}
+
+/// A target that somebody may use: `list` is all it takes.
+fn chosen(
+    q: &dyn Query,
+    who: &Principal,
+    path: &ItemPath,
+    now: Timestamp,
+) -> Result<ItemId, Fault> {
+    check_place(ItemKind::Target, path)?;
+    let found =
+        permitted(who, path, Capability::List, now, || stored::by_path(q, who.account, path))?;
+    check_enabled(&found)?;
+    Ok(found.id)
+}
+
+/// Refuses to delete what something else still needs: a dynamic secret whose credentials are not
+/// removed, a target that items use. Keys have rules of their own.
+///
+/// # Errors
+/// [`Fault::conflict`] with what to do.
+pub(crate) fn check_unneeded(q: &dyn Query, item: &Item, force: bool) -> Result<(), Fault> {
+    match item.kind {
+        ItemKind::DynamicSecret if credential_leases::count(q, item.id, 1)? > 0 => {
+            Err(Fault::conflict(format!(
+                "{} has temporary credentials, which could not be removed without it; revoke them \
+                 first with dynamic-secret-tmp-creds-delete --revoke-all and wait until they are \
+                 gone, or have them forgotten with --soft-delete",
+                item.called()
+            ))
+            .with_code("LeasesLeft"))
+        }
+        ItemKind::Target if !force && !item_targets::of_target(q, item.id, 1)?.is_empty() => {
+            Err(Fault::conflict(format!(
+                "{} is used by items, which would stop working; give them another target, or set \
+                 force-deletion",
+                item.called()
+            ))
+            .with_code("TargetInUse"))
+        }
+        _ => Ok(()),
+    }
+}

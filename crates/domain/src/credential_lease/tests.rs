@@ -1,0 +1,143 @@
+//! The life of a credential, step by step, and what nobody may do about it.
+
+use super::*;
+
+const NOW: Timestamp = Timestamp(1_767_600_000_000);
+const OWN: [u8; 32] = [1; 32];
+const OTHER: [u8; 32] = [2; 32];
+
+fn at(seconds: i64) -> Timestamp {
+    NOW.plus_seconds(seconds)
+}
+
+fn intended_one() -> CredentialLease {
+    let intent = Intent {
+        handle: "tmp.one".to_owned(),
+        target: None,
+        ttl_seconds: 3_600,
+        access_id: AccessId::parse("p-0123456789ab").unwrap(),
+        sub_claims: BTreeMap::new(),
+        gateway: OWN,
+    };
+    CredentialLease::intend(intent, NOW)
+}
+
+fn active() -> CredentialLease {
+    let mut lease = intended_one();
+    assert_eq!(lease.activate(&OWN, None, None), Activation::Done);
+    lease
+}
+
+#[test]
+fn a_life_as_it_should_be() {
+    let mut lease = intended_one();
+    assert_eq!((lease.state, lease.due), (LeaseState::Intended, Some(at(INTENT_SECONDS))));
+    assert_eq!(lease.activate(&OWN, Some("tmp.two".to_owned()), None), Activation::Done);
+    assert_eq!((lease.due, lease.handle.as_str()), (Some(at(3_600)), "tmp.two"));
+    assert_eq!(lease.take(&OTHER, at(3_599)), None);
+    assert_eq!(lease.take(&OTHER, at(3_600)), Some(1));
+    assert!(lease.is_attempt_of(&OTHER, 1) && !lease.is_attempt_of(&OWN, 1));
+    assert_eq!(lease.removed(at(3_601)), Removal::Gone);
+}
+
+#[test]
+fn only_who_intended_it_activates_it_and_only_in_time() {
+    let mut lease = intended_one();
+    assert_eq!(lease.activate(&OTHER, None, None), Activation::Refused);
+    assert_eq!(lease.activate(&OWN, None, Some(at(60))), Activation::Done);
+    assert_eq!((lease.ends, lease.due), (at(60), Some(at(60))));
+    assert_eq!(lease.activate(&OWN, None, None), Activation::Already);
+    assert_eq!(lease.ends, at(60));
+
+    let mut late = intended_one();
+    assert_eq!(late.take(&OTHER, at(INTENT_SECONDS)), Some(1));
+    assert_eq!(late.activate(&OWN, None, None), Activation::Refused);
+}
+
+#[test]
+fn what_an_unheard_gateway_may_have_made_is_removed_twice() {
+    let mut lease = intended_one();
+    lease.take(&OTHER, at(INTENT_SECONDS)).unwrap();
+    assert_eq!(lease.removed(at(121)), Removal::Again);
+    assert_eq!(lease.due, Some(at(121 + AGAIN_SECONDS)));
+    assert!(!lease.is_attempt_of(&OTHER, 1), "what was reported is over");
+    assert_eq!(lease.take(&OTHER, at(121 + AGAIN_SECONDS)), Some(1));
+    assert_eq!(lease.removed(at(800)), Removal::Gone);
+
+    let mut given_up = intended_one();
+    assert!(!given_up.abandon(&OTHER, at(1)));
+    assert!(given_up.abandon(&OWN, at(1)) && !given_up.abandon(&OWN, at(1)));
+    assert_eq!(given_up.take(&OTHER, at(1)), Some(1));
+    assert_eq!(given_up.removed(at(2)), Removal::Gone);
+
+    // Made, and the answer could not be given.
+    assert!(active().abandon(&OWN, at(INTENT_SECONDS - 1)));
+    assert!(!active().abandon(&OWN, at(INTENT_SECONDS)));
+}
+
+#[test]
+fn revoking_waits_for_who_is_still_making_it() {
+    let mut lease = intended_one();
+    lease.revoke(at(5));
+    assert_eq!((lease.state, lease.due), (LeaseState::Revoking, Some(at(INTENT_SECONDS))));
+    assert_eq!(lease.activate(&OWN, None, None), Activation::Refused);
+    lease.revoke(at(6));
+    assert_eq!(lease.due, Some(at(INTENT_SECONDS)));
+
+    let mut lives = active();
+    lives.revoke(at(5));
+    assert_eq!(lives.due, Some(at(5)));
+    assert!(!lives.extend(60, at(5)), "what is revoked does not come back");
+}
+
+#[test]
+fn it_lives_longer_only_while_it_lives() {
+    let mut lease = active();
+    assert!(lease.extend(7_200, at(3_599)));
+    assert_eq!((lease.ends, lease.ttl_seconds), (at(3_599 + 7_200), 7_200));
+    assert!(!lease.extend(60, at(3_599 + 7_200)));
+    assert!(!intended_one().extend(60, at(1)));
+}
+
+#[test]
+fn attempts_come_later_and_later_and_end() {
+    let (mut lease, mut now) = (active(), at(3_600));
+    let mut pauses = Vec::new();
+    loop {
+        let attempt = lease.take(&OWN, now).unwrap();
+        if lease.failed("refused", now) == Removal::GivenUp {
+            assert_eq!(attempt, ATTEMPTS_MAX);
+            break;
+        }
+        let due = lease.due.unwrap();
+        pauses.push(due.millis_since(now) / 1_000);
+        now = due;
+    }
+    assert_eq!(pauses, [2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900]);
+    assert_eq!((lease.state, lease.due), (LeaseState::Quarantined, None));
+    assert_eq!(lease.take(&OWN, at(1_000_000)), None);
+    // By hand it begins anew.
+    lease.revoke(at(1_000_000));
+    assert_eq!(lease.take(&OWN, at(1_000_000)), Some(1));
+}
+
+#[test]
+fn who_takes_and_is_never_heard_of_does_not_take_for_ever() {
+    let (mut lease, mut now) = (active(), at(3_600));
+    for attempt in 1..=ATTEMPTS_MAX {
+        assert_eq!(lease.take(&OWN, now), Some(attempt));
+        assert_eq!(lease.take(&OTHER, now.plus_seconds(WORK_SECONDS - 1)), None);
+        now = now.plus_seconds(WORK_SECONDS);
+    }
+    assert_eq!(lease.take(&OTHER, now), None);
+    assert_eq!(lease.state, LeaseState::Quarantined);
+}
+
+#[test]
+fn long_errors_are_cut_between_characters() {
+    let mut lease = active();
+    lease.take(&OWN, at(3_600)).unwrap();
+    lease.failed(&"\u{e4}".repeat(1_000), at(3_600));
+    assert_eq!(lease.last_error.len(), ERROR_BYTES_MAX);
+    assert_eq!(pause_seconds(u32::MAX), PAUSE_SECONDS_MAX);
+}
