@@ -254,6 +254,9 @@ pub struct KeyVersionStatus {
     pub customer_fragment: Option<Uid>,
     /// Values it wraps.
     pub values: u64,
+    /// Configurations of gateway clusters that are sealed under it. They are not wrapped anew by
+    /// themselves: their gateways seal them, when they change or are told to.
+    pub configurations: u64,
     /// Whether nothing that is stored needs it: the owner may order its destruction. Messages that
     /// were encrypted with it are not stored here and would be lost.
     pub ready_to_destroy: bool,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use keysherd_base::{AccessId, AccountId, Fault, KeyId, Timestamp, Uid};
+use keysherd_base::{AccessId, AccountId, Fault, ItemId, KeyId, Timestamp, Uid};
 use keysherd_domain::cluster::{Cluster, Instance};
 use keysherd_domain::item::NameTag;
 use serde::{Deserialize, Serialize};
@@ -20,6 +20,8 @@ const FIND: &str = "SELECT id, body FROM gateway_clusters \
 const BY_ID: &str = "SELECT id, body FROM gateway_clusters WHERE id = ?1";
 const OF_ACCOUNT: &str = "SELECT id, body FROM gateway_clusters WHERE account = ?1 \
                           ORDER BY id LIMIT ?2";
+const SEALING: &str = "SELECT body, config_version, config_key FROM gateway_clusters \
+                       WHERE account = ?1";
 const COUNT: &str = "SELECT count(*) FROM gateway_clusters WHERE account = ?1";
 const VERSION: &str = "SELECT config_version FROM gateway_clusters WHERE id = ?1";
 const CONFIG: &str =
@@ -183,6 +185,31 @@ pub fn put_config(tx: &Tx, id: i64, config: &StoredConfig) -> Result<bool, Fault
     let beside = to_json(&Beside { key: config.key, name_tag: config.name_tag })?;
     let args = [id.into(), replaces.into(), (&beside).into(), (&*config.ciphertext).into()];
     Ok(run(tx, PUT_CONFIG, &args)? == 1)
+}
+
+/// What a cluster's configuration needs of keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sealing {
+    /// The key item that was chosen for it; `None`: the account's default key.
+    pub chosen: Option<ItemId>,
+    /// The key that it is sealed under; `None` when there is no configuration yet.
+    pub under: Option<ConfigKey>,
+}
+
+/// What the configuration of each cluster of an account needs of keys; of at most as many clusters
+/// as an account may have.
+///
+/// # Errors
+/// Only when the store is broken.
+pub fn sealing(q: &dyn Query, account: AccountId) -> Result<Vec<Sealing>, Fault> {
+    all(q, SEALING, &[(&account).into()], |row| {
+        let cluster: Cluster = from_json(row.text(0)?)?;
+        let under = match row.number::<u32>(1)? {
+            0 => None,
+            _ => Some(from_json::<Beside>(row.text(2)?)?.key),
+        };
+        Ok(Sealing { chosen: cluster.protection_key, under })
+    })
 }
 
 /// Adds an instance, or moves the one with this key.

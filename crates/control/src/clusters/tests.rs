@@ -20,6 +20,7 @@ use crate::testing::{STRANGER, World, item, kind};
 mod access;
 mod leases;
 mod provide;
+mod sealing;
 mod show;
 
 const FIRST: GatewayIdentity = GatewayIdentity { spki_sha256: [1; 32] };

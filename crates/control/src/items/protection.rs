@@ -203,8 +203,12 @@ impl Chooser<'_> {
     }
 
     fn by_id(&self, id: ItemId) -> Result<Item, Fault> {
-        stored::by_id(self.q, self.account.id, id)?
-            .ok_or_else(|| Fault::internal(format_args!("protection key {id} does not exist")))
+        stored::by_id(self.q, self.account.id, id)?.ok_or_else(|| {
+            Fault::conflict(
+                "the key that was chosen for this does not exist any more; choose another one \
+                 (protection-key; for the configuration of a gateway cluster gateway-rekey-config)",
+            )
+        })
     }
 }
 

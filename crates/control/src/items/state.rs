@@ -6,7 +6,7 @@ use keysherd_domain::item::{Item, ItemState, KeyInfo};
 use keysherd_domain::role::Capability;
 use keysherd_plane::items::ItemStateSet;
 use keysherd_plane::{Caller, Done};
-use keysherd_store::{Query, Tx, item_versions, items as stored};
+use keysherd_store::{Query, Tx, clusters, item_versions, items as stored};
 
 use super::usable::{Use, check_unlocked};
 use super::{Changing, ItemChange, account_now};
@@ -86,7 +86,8 @@ pub(crate) fn no_such_version(item: &Item, number: u32) -> Fault {
     ))
 }
 
-/// Refuses to take away a key that others need: the account's default, or one that protects items.
+/// Refuses to take away a key that others need: the account's default, one that protects items, or
+/// one that seals the configuration of a gateway cluster.
 ///
 /// # Errors
 /// [`Fault::forbidden`].
@@ -108,13 +109,27 @@ pub(crate) fn check_unused(
     let naming = stored::count_with_key(q, item.id)?;
     let wrapped = item_versions::count_items_by_key(q, key.key_id, item.id)?;
     let items = naming.max(wrapped);
-    if items == 0 {
-        return Ok(());
+    if items > 0 {
+        return Err(Fault::forbidden(format!(
+            "key {} protects {items} items (old versions count) and cannot be {what}; write new \
+             values of them under another key, or delete them, first",
+            item.path
+        ))
+        .with_code("KeyInUse"));
     }
-    Err(Fault::forbidden(format!(
-        "key {} protects {items} items (old versions count) and cannot be {what}; write new values \
-         of them under another key, or delete them, first",
-        item.path
-    ))
-    .with_code("KeyInUse"))
+    let sealing = clusters::sealing(q, item.account)?;
+    let needs = |cluster: &&clusters::Sealing| {
+        cluster.chosen == Some(item.id)
+            || cluster.under.is_some_and(|under| under.key_id == key.key_id)
+    };
+    match sealing.iter().filter(needs).count() {
+        0 => Ok(()),
+        clusters => Err(Fault::forbidden(format!(
+            "key {} is the one of the configuration of {clusters} gateway clusters and cannot be \
+             {what}; seal them under another key with gateway-rekey-config at a gateway of each, \
+             or delete the clusters, first",
+            item.path
+        ))
+        .with_code("KeyInUse")),
+    }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use keysherd_audit::{Param, action};
-use keysherd_base::{Fault, KeyId, Timestamp};
+use keysherd_base::{AccountId, Fault, KeyId, Timestamp};
 use keysherd_domain::item::{Item, ItemVersion};
 use keysherd_domain::role::{Capability, RuleKind};
 use keysherd_plane::Caller;
@@ -13,7 +13,7 @@ use keysherd_plane::rotation::{
 };
 use keysherd_store::key_rotations;
 use keysherd_store::keys::{self, ProtectionKey};
-use keysherd_store::{Query, Reader, item_versions, items as stored, key_wraps};
+use keysherd_store::{Query, Reader, clusters, item_versions, items as stored, key_wraps};
 
 use crate::audit::audit_draft;
 use crate::control::Control;
@@ -58,11 +58,16 @@ fn read(
     let Some(reference) = item else {
         who.require_admin()?;
         let key_id = account_now(q, who.account)?.original_key;
-        return Ok(RewrapStatusReply::Key(Box::new(of_key(q, None, key_id, now)?)));
+        return Ok(RewrapStatusReply::Key(Box::new(of_key(q, None, (who.account, key_id), now)?)));
     };
     let item = listed(q, who, reference, now)?;
     if let Some(key_id) = item.key.as_ref().map(|info| info.key_id) {
-        return Ok(RewrapStatusReply::Key(Box::new(of_key(q, Some(item), key_id, now)?)));
+        return Ok(RewrapStatusReply::Key(Box::new(of_key(
+            q,
+            Some(item),
+            (who.account, key_id),
+            now,
+        )?)));
     }
     let mut names = HashMap::new();
     let mut values = Vec::new();
@@ -111,11 +116,18 @@ fn visible_name(
 fn of_key(
     q: &dyn Query,
     item: Option<Item>,
-    key_id: KeyId,
+    (account, key_id): (AccountId, KeyId),
     now: Timestamp,
 ) -> Result<KeyStatus, Fault> {
     let all = keys::versions(q, key_id)?;
     let counts: HashMap<u32, u64> = key_wraps::counts(q, key_id)?.into_iter().collect();
+    let sealing = clusters::sealing(q, account)?;
+    let configurations = |version| {
+        let under = |cluster: &&clusters::Sealing| {
+            cluster.under.is_some_and(|it| (it.key_id, it.version) == (key_id, version))
+        };
+        sealing.iter().filter(under).count() as u64
+    };
     let newest = all.first().map(|key| (key.version, key.created));
     let values = |version| counts.get(&version).copied().unwrap_or(0);
     let versions = all.iter().map(|key| KeyVersionStatus {
@@ -126,8 +138,9 @@ fn of_key(
         threshold: key.threshold,
         customer_fragment: key.customer_fragment,
         values: values(key.version),
+        configurations: configurations(key.version),
         // A value that was granted just before the rotation can still arrive.
-        ready_to_destroy: values(key.version) == 0
+        ready_to_destroy: values(key.version) + configurations(key.version) == 0
             && newest.is_some_and(|(version, since)| {
                 key.version < version && since.plus_seconds(GRACE_SECONDS) <= now
             }),

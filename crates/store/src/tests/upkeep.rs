@@ -93,6 +93,10 @@ fn fill(store: &Store) {
             created: NOW,
         };
         let cluster = clusters::insert(tx, &cluster)?;
+        let key = clusters::ConfigKey { key_id: KEY, version: 1, customer_fragment: None };
+        let (ciphertext, name_tag) = (b"sealed".as_slice().into(), None);
+        let config = clusters::StoredConfig { version: 1, key, ciphertext, name_tag };
+        assert!(clusters::put_config(tx, cluster, &config)?);
         fill_the_rest(tx, ci, cluster);
         Ok(())
     });
@@ -350,7 +354,8 @@ fn what_contradicts_itself_is_found() {
         drop(store);
         let problems = closed.place().inspect().unwrap().check().unwrap().problems;
         let said = problems.join("\n");
-        assert_eq!(problems.len(), 2, "{said}");
+        assert_eq!(problems.len(), 3, "{said}");
+        assert!(said.contains("1 gateway clusters: their configuration is sealed under"), "{said}");
         assert!(said.contains("20 rows: values are wrapped by a key that is not there"), "{said}");
         assert!(said.contains("1 rows: their body is no JSON"), "{said}");
     }

@@ -9,7 +9,7 @@ use crate::export_file::{Cell, Counts};
 use crate::migrations::{self, Schema};
 use crate::query::{Reader, first};
 use crate::tables::{IMPORT_MARK, TABLES};
-use crate::{accounts, assocs, audit, auth_methods, clusters, meta, roles};
+use crate::{accounts, assocs, audit, auth_methods, clusters, keys, meta, roles};
 
 /// Problems of one kind that are told.
 const TOLD_MAX: usize = 20;
@@ -139,6 +139,13 @@ impl Inspection {
                     problems.push(format!("account {id}: its {what}: {}", text_of(&fault)));
                 }
             }
+            let lost = lost_configurations(q, id)?;
+            if lost > 0 {
+                problems.push(format!(
+                    "account {id}: {lost} gateway clusters: their configuration is sealed under a \
+                     key that is not there"
+                ));
+            }
             if problems.len() > TOLD_MAX {
                 problems.push("and perhaps more: the rest was not looked at".to_owned());
                 break;
@@ -184,6 +191,15 @@ impl Inspection {
         self.reader.end_snapshot()?;
         found
     }
+}
+
+/// How many clusters of an account have a configuration that nobody can open.
+fn lost_configurations(q: &Reader, account: AccountId) -> Result<usize, Fault> {
+    let mut lost = 0;
+    for key in clusters::sealing(q, account)?.into_iter().filter_map(|sealing| sealing.under) {
+        lost += usize::from(keys::get(q, key.key_id, key.version)?.is_none());
+    }
+    Ok(lost)
 }
 
 /// Whether the columns that hold domain values hold JSON.

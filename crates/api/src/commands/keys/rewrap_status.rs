@@ -32,6 +32,7 @@ struct VersionReply {
     #[serde(skip_serializing_if = "Option::is_none")]
     customer_fragment_id: Option<String>,
     values: u64,
+    gateway_configurations: u64,
     ready_to_destroy: bool,
 }
 
@@ -134,6 +135,7 @@ fn version_reply(version: KeyVersionStatus) -> VersionReply {
         threshold: version.threshold,
         customer_fragment_id: version.customer_fragment.map(fragment_text),
         values: version.values,
+        gateway_configurations: version.configurations,
         ready_to_destroy: version.ready_to_destroy,
     }
 }
