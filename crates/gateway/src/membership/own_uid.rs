@@ -9,7 +9,10 @@
 //! 3. The new value is used to sign in, which ends the old one.
 //! 4. The old one is taken out of the file.
 //!
-//! A gateway that finds two values begins at step 3. One whose token is not good any more, because
+//! A gateway that finds two values begins at step 3. Should the new one be refused there, it may
+//! have been used and rotated without anything that could be kept, so it is rotated again. The old
+//! one is not presented any more: had the new one been used, that would look like theft; had it
+//! not, it would be good for longer than the old one. One whose token is not good any more, because
 //! it was away for too long or a copy of its disk was used, makes another child.
 
 use std::path::PathBuf;
@@ -122,11 +125,11 @@ impl OwnUid {
         let Some(mut kept) = state.kept.clone() else {
             return Err(Fault::unauthorized("there is no universal-identity token"));
         };
+        let mut is_refused = false;
         if let Some(next) = kept.next.take() {
             match log_in(requests, &next).await {
                 Err(fault) if fault.kind() == FaultKind::Unauthorized => {
-                    // It was given up for another one, so the one before is still in force.
-                    self.write(state, kept.clone())?;
+                    (kept.value, is_refused) = (next, true);
                 }
                 Ok(reply) => {
                     self.settle(state, Kept { value: next, ..kept });
@@ -139,7 +142,7 @@ impl OwnUid {
             let since = now.millis_since(at);
             (0..i64::try_from(REST.as_millis()).unwrap_or(i64::MAX)).contains(&since)
         });
-        if rests {
+        if rests && !is_refused {
             return log_in(requests, &kept.value).await;
         }
         let next = match rotate(requests, &kept.value).await {

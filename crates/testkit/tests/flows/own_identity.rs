@@ -8,7 +8,7 @@ use keysherd_base::{Clock as _, Fault, FaultKind, SecretString};
 use keysherd_gateway::{CLIENT_TYPE, OwnUid, OwnUidSettings, ROTATE_EVERY};
 use keysherd_plane::Client;
 use keysherd_plane::auth::LoginReply;
-use keysherd_plane::uid::UidLogin;
+use keysherd_plane::uid::{UidLogin, UidRotate};
 use keysherd_testkit::{Rig, Settings};
 use serde_json::{Value, json};
 
@@ -199,6 +199,61 @@ async fn a_new_value_that_cannot_be_kept_is_not_used() {
     // Neither did it lock itself out by that, nor does it after a restart.
     sign_in(&rig, &open(&rig, "a", &root, true)).await.unwrap();
     assert_ne!(kept(&rig, "a"), before);
+    assert_eq!((tokens(&rig).await, thefts(&rig).await), (2, 0));
+}
+
+#[tokio::test]
+async fn a_gateway_that_died_in_a_rotation_and_comes_back_late_accuses_nobody_of_theft() {
+    let (mut rig, _) = setting(json!({})).await;
+    let mut with_both = 0;
+    for step in 0..STEPS_MAX {
+        let name = format!("g{step}");
+        let root = new_root(&rig).await;
+        sign_in(&rig, &open(&rig, &name, &root, true)).await.unwrap();
+        minutes_later(&rig, 2);
+        rig.steps.stop_at(Some(step));
+        let dying = open(&rig, &name, &root, true);
+        let done = tokio::select! {
+            reply = sign_in(&rig, &dying) => { reply.unwrap(); true }
+            () = rig.steps.stopped() => false,
+        };
+        rig.steps.stop_at(None);
+        with_both += u32::from(kept(&rig, &name)["next"] != Value::Null);
+        minutes_later(&rig, 61);
+        rig.sign_in().await;
+        // Its own token and that of the operators have both ended.
+        let refused = sign_in(&rig, &open(&rig, &name, &root, true)).await.unwrap_err();
+        assert_eq!(refused.kind(), FaultKind::Unauthorized, "step {step}: {refused:?}");
+        assert_eq!(thefts(&rig).await, 0, "step {step}");
+        if done {
+            break;
+        }
+    }
+    assert!(with_both >= 2, "it died with both values in its file {with_both} times");
+}
+
+#[tokio::test]
+async fn a_value_that_was_rotated_while_nothing_could_be_kept_is_rotated_again() {
+    let (rig, root) = setting(json!({})).await;
+    sign_in(&rig, &open(&rig, "a", &root, true)).await.unwrap();
+    // The new value is in the file, and then the disk is full.
+    let mut both = kept(&rig, "a");
+    let value = both["value"].as_str().unwrap().to_owned();
+    let rotating = ctx(&rig, &value, "uid-rotate-token");
+    let rotated = rotating.ask(UidRotate { manual: false }).await.unwrap();
+    both["next"] = rotated.token.as_str().into();
+    std::fs::write(home(&rig, "a").join(FILE), both.to_string()).unwrap();
+    let blocked = home(&rig, "a").join(format!("{FILE}.part"));
+    std::fs::create_dir(&blocked).unwrap();
+    let own = open(&rig, "a", &root, true);
+    for _ in 0..3 {
+        sign_in(&rig, &own).await.unwrap();
+        minutes_later(&rig, 6);
+    }
+    assert_eq!(kept(&rig, "a"), both);
+    std::fs::remove_dir(&blocked).unwrap();
+    sign_in(&rig, &open(&rig, "a", &root, true)).await.unwrap();
+    assert_ne!(kept(&rig, "a"), both);
     assert_eq!((tokens(&rig).await, thefts(&rig).await), (2, 0));
 }
 
