@@ -69,6 +69,17 @@ pub trait Configs: Send + Sync {
         replaces: Option<&'a str>,
     ) -> BoxFuture<'a, Result<(), Fault>>;
 
+    /// Keeps `config` as [`Self::put`] does, in place of the one of its name, which it was made
+    /// from: that must still be what [`Self::get`] gave, which is `read`. `None`: there was none.
+    ///
+    /// # Errors
+    /// As [`Self::put`]; [`Fault::conflict`] when somebody else changed it in between.
+    fn put_changed<'a>(
+        &'a self,
+        config: Config,
+        read: Option<&'a (AccessId, SecretString)>,
+    ) -> BoxFuture<'a, Result<(), Fault>>;
+
     /// Whether what is kept for `account` from now on is for all gateways of a cluster.
     ///
     /// # Errors
@@ -148,6 +159,14 @@ impl Configs for NoConfigs {
 
     fn put<'a>(&'a self, _: Config, _: Option<&'a str>) -> BoxFuture<'a, Result<(), Fault>> {
         Box::pin(async { Err(Fault::forbidden("this gateway keeps no configuration")) })
+    }
+
+    fn put_changed<'a>(
+        &'a self,
+        config: Config,
+        _: Option<&'a (AccessId, SecretString)>,
+    ) -> BoxFuture<'a, Result<(), Fault>> {
+        self.put(config, None)
     }
 
     fn is_shared(&self, _: AccountId) -> Result<bool, Fault> {

@@ -189,16 +189,19 @@ pub trait Forwarding: Send + Sync {
     /// When it cannot be read.
     fn get(&self, account: AccountId, name: &str) -> Result<Option<Forwarder>, Fault>;
 
-    /// Sends to `forwarder` from now on, in place of the one with its name, from where that one
-    /// was, or from the record `from`. Kept durably on return.
+    /// Sends to `forwarder` from now on, in place of the one with its name, which it was made from
+    /// and which must still say `old` ([`Forwarder::to_json`]), from where that one was, or from
+    /// the record `from`. Kept durably on return.
     ///
     /// # Errors
-    /// [`Fault::bad_request`] when there is nobody to read the log as, or too many targets.
+    /// [`Fault::bad_request`] when there is nobody to read the log as, or too many targets;
+    /// [`Fault::conflict`] when somebody else changed the one with its name in between.
     fn put(
         &self,
         account: AccountId,
         forwarder: Forwarder,
         from: Option<u64>,
+        old: Option<SecretString>,
     ) -> BoxFuture<'_, Result<(), Fault>>;
 
     /// Forgets a target; whether it was there.
@@ -244,7 +247,13 @@ impl Forwarding for NoForwarding {
         Ok(None)
     }
 
-    fn put(&self, _: AccountId, _: Forwarder, _: Option<u64>) -> BoxFuture<'_, Result<(), Fault>> {
+    fn put(
+        &self,
+        _: AccountId,
+        _: Forwarder,
+        _: Option<u64>,
+        _: Option<SecretString>,
+    ) -> BoxFuture<'_, Result<(), Fault>> {
         Box::pin(async { Err(none()) })
     }
 

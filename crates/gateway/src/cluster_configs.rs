@@ -26,7 +26,7 @@ use tokio::sync::watch;
 
 pub use carry::{BringIn, BroughtIn, CARRIED_BYTES_MAX, CarriedConfig, Change, ChangeKind};
 
-use crate::configs::{ConfigStore, Entry, check_count, taken};
+use crate::configs::{ConfigStore, Entry, changed_meanwhile, check_count, taken};
 use crate::membership::{Joined, Membership};
 
 mod carry;
@@ -220,10 +220,7 @@ impl ClusterConfigs {
             let concerned: Vec<Entry> =
                 base.document.entries.iter().filter(|entry| about(entry)).cloned().collect();
             if before.as_ref().is_some_and(|before| *before != concerned) {
-                return Err(Fault::conflict(
-                    "somebody else changed this configuration at the same time, on another \
-                     gateway; look at it and change it again",
-                ));
+                return Err(changed_meanwhile());
             }
             let mut entries = base.document.entries.clone();
             if !edit(&mut entries)? {

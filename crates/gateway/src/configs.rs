@@ -73,6 +73,11 @@ impl Entry {
         Secret::new(self.body.clone())
     }
 
+    /// Whether it is as somebody read it.
+    pub(crate) fn says(&self, read: &(AccessId, SecretString)) -> bool {
+        self.access_id == read.0 && self.body == *read.1.expose()
+    }
+
     /// Has it say something else.
     pub(crate) fn put_body(&mut self, body: &SecretString) {
         drop(Secret::new(std::mem::replace(&mut self.body, body.expose().clone())));
@@ -159,15 +164,27 @@ impl ConfigStore {
 
     /// Keeps `config`, as [`Configs::put`] says.
     fn keep(&self, config: Config, replaces: Option<&str>) -> Result<(), Fault> {
+        self.keep_over(config, replaces, None)
+    }
+
+    /// The same, or as [`Configs::put_changed`] says if it was made from `read`.
+    pub(crate) fn keep_over(
+        &self,
+        config: Config,
+        replaces: Option<&str>,
+        read: Option<&(AccessId, SecretString)>,
+    ) -> Result<(), Fault> {
         let entry = Entry::new(config);
         check(&entry)?;
         let (account, kind) = (entry.account, entry.kind.as_str());
         let file = file_name(account, kind, &entry.name);
         let old = replaces.map(|old| file_name(account, kind, old));
         let mut entries = self.entries();
-        if let Some(old) = &old
-            && !entries.contains_key(old)
-        {
+        let there = old.as_ref().and_then(|old| entries.get(old));
+        if read.is_some_and(|read| there.is_none_or(|there| !there.says(read))) {
+            return Err(changed_meanwhile());
+        }
+        if old.is_some() && there.is_none() {
             return Err(absent(kind, replaces.unwrap_or_default()));
         }
         if old.as_ref() != Some(&file) && entries.contains_key(&file) {
@@ -300,6 +317,17 @@ impl Configs for ConfigStore {
         Box::pin(async move { self.keep(config, replaces) })
     }
 
+    fn put_changed<'a>(
+        &'a self,
+        config: Config,
+        read: Option<&'a (AccessId, SecretString)>,
+    ) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(async move {
+            let name = config.name.clone();
+            self.keep_over(config, read.map(|_| name.as_str()), read)
+        })
+    }
+
     fn is_shared(&self, _: AccountId) -> Result<bool, Fault> {
         Ok(false)
     }
@@ -373,6 +401,13 @@ pub(crate) fn taken(kind: &str, name: &str) -> Fault {
         "this gateway has a {kind} configuration '{}' already",
         name.escape_default()
     ))
+}
+
+/// What is said when what a change was made from is not what is there any more.
+pub(crate) fn changed_meanwhile() -> Fault {
+    Fault::conflict(
+        "somebody else changed this configuration at the same time; look at it and change it again",
+    )
 }
 
 /// What is said when there is no such configuration.

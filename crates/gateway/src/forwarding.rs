@@ -24,7 +24,7 @@ use keysherd_api::{
     Beginning, Config, ConfigName, Configs, Forwarder, ForwarderState, Forwarding, LogReader,
     ReaderAdmitted,
 };
-use keysherd_base::{AccessId, AccountId, Fault, Secret, Uid};
+use keysherd_base::{AccessId, AccountId, Fault, Secret, SecretString, Uid};
 use keysherd_plane::{BoxFuture, PlaneHandle};
 use keysherd_sinks::Way;
 use tokio::sync::watch;
@@ -34,6 +34,7 @@ use self::place::attested::{PlaceKey, Told};
 use self::reader::Reader;
 use self::running::Running;
 use self::worker::SharedState;
+use crate::configs::changed_meanwhile;
 use crate::files;
 use crate::membership::Membership;
 
@@ -265,6 +266,7 @@ impl Forwarding for Forwarders {
         account: AccountId,
         forwarder: Forwarder,
         from: Option<u64>,
+        old: Option<SecretString>,
     ) -> BoxFuture<'_, Result<(), Fault>> {
         Box::pin(async move {
             let mut running = self.running.lock().await;
@@ -275,6 +277,13 @@ impl Forwarding for Forwarders {
                 )
             })?;
             let name = forwarder.name.clone();
+            let kept = self.configs.get(account, FORWARDER, &name)?;
+            let now =
+                kept.as_ref().map(|(_, body)| Forwarder::from_json(&name, body)).transpose()?;
+            let now = now.as_ref().map(Forwarder::to_json).transpose()?;
+            if now.as_ref().map(Secret::expose) != old.as_ref().map(Secret::expose) {
+                return Err(changed_meanwhile());
+            }
             let known = self.known(account, &name);
             let all = self.configs.of_kind(FORWARDER);
             let count = all.iter().filter(|known| known.account == account).count();
@@ -287,11 +296,10 @@ impl Forwarding for Forwarders {
             let begin = self.beginning(account, &name, known.as_ref(), from)?;
             let place_key = Some(self.place_key(account, &name)?);
             let body = Forwarder { begin, place_key, ..forwarder }.to_json()?;
-            let replaces = known.map(|known| known.name);
             let config = Config { account, kind: FORWARDER, name, access_id, body };
             self.share_reader(account).await?;
             // Before anything is stopped: a change that is refused leaves the target at work.
-            self.configs.put(config, replaces.as_deref()).await?;
+            self.configs.put_changed(config, kept.as_ref()).await?;
             self.changed(&mut running).await;
             Ok(())
         })

@@ -9,7 +9,7 @@ use keysherd_plane::BoxFuture;
 use tokio::sync::watch;
 
 use super::{ClusterConfigs, not_joined, put};
-use crate::configs::{Entry, absent, check, taken};
+use crate::configs::{Entry, absent, changed_meanwhile, check, taken};
 
 /// How long somebody waits for the document of a gateway that has only just started.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -100,42 +100,17 @@ impl Configs for ClusterConfigs {
         config: Config,
         replaces: Option<&'a str>,
     ) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(self.keep(config, replaces, None))
+    }
+
+    fn put_changed<'a>(
+        &'a self,
+        config: Config,
+        read: Option<&'a (AccessId, SecretString)>,
+    ) -> BoxFuture<'a, Result<(), Fault>> {
         Box::pin(async move {
-            if !self.is_shared(config.account)? {
-                let done = self.local.put(config, replaces).await;
-                self.news.send_replace(());
-                return done;
-            }
-            let new = Entry::new(config);
-            check(&new)?;
-            let (account, kind) = (new.account, new.kind.clone());
-            let local =
-                |name: &str| Ok::<_, Fault>(self.local.get(account, &kind, name)?.is_some());
-            let from_local = match replaces {
-                Some(old) => local(old)?,
-                None if local(&new.name)? => return Err(taken(&kind, &new.name)),
-                None => false,
-            };
-            let about = |entry: &Entry| {
-                entry.is(account, &kind, &new.name)
-                    || replaces.is_some_and(|old| entry.is(account, &kind, old))
-            };
-            let edit = |entries: &mut Vec<Entry>| {
-                let there = replaces
-                    .filter(|old| entries.iter().any(|entry| entry.is(account, &kind, old)));
-                if let Some(old) = replaces.filter(|_| there.is_none() && !from_local) {
-                    return Err(absent(&kind, old));
-                }
-                put(entries, &new, there)?;
-                Ok(true)
-            };
-            self.change(about, edit).await?;
-            // It is the cluster's from now on; a crash before this leaves one that nobody sees.
-            if let Some(old) = replaces.filter(|_| from_local) {
-                self.local.remove(account, &kind, old).await?;
-                self.news.send_replace(());
-            }
-            Ok(())
+            let name = config.name.clone();
+            self.keep(config, read.map(|_| name.as_str()), read).await
         })
     }
 
@@ -162,5 +137,59 @@ impl Configs for ClusterConfigs {
             self.news.send_replace(());
             Ok(shared || local)
         })
+    }
+}
+
+impl ClusterConfigs {
+    /// Keeps `config`, as [`Configs::put`] says, or [`Configs::put_changed`] if it was made from
+    /// `read`.
+    async fn keep(
+        &self,
+        config: Config,
+        replaces: Option<&str>,
+        read: Option<&(AccessId, SecretString)>,
+    ) -> Result<(), Fault> {
+        if !self.is_shared(config.account)? {
+            let done = self.local.keep_over(config, replaces, read);
+            self.news.send_replace(());
+            return done;
+        }
+        let new = Entry::new(config);
+        check(&new)?;
+        let (account, kind) = (new.account, new.kind.clone());
+        let local = self.local.get(account, &kind, replaces.unwrap_or(&new.name))?;
+        if replaces.is_none() && local.is_some() {
+            return Err(taken(&kind, &new.name));
+        }
+        let about = |entry: &Entry| {
+            entry.is(account, &kind, &new.name)
+                || replaces.is_some_and(|old| entry.is(account, &kind, old))
+        };
+        let edit = |entries: &mut Vec<Entry>| {
+            let called = |old: &str| entries.iter().find(|entry| entry.is(account, &kind, old));
+            let there = replaces.and_then(called);
+            let says = |read: &(AccessId, SecretString)| match there {
+                Some(there) => there.says(read),
+                None => local
+                    .as_ref()
+                    .is_some_and(|local| local.0 == read.0 && local.1.expose() == read.1.expose()),
+            };
+            if !read.is_none_or(says) {
+                return Err(changed_meanwhile());
+            }
+            if let Some(old) = replaces.filter(|_| there.is_none() && local.is_none()) {
+                return Err(absent(&kind, old));
+            }
+            let there = replaces.filter(|_| there.is_some());
+            put(entries, &new, there)?;
+            Ok(true)
+        };
+        self.change(about, edit).await?;
+        // It is the cluster's from now on; a crash before this leaves one that nobody sees.
+        if let Some(old) = replaces.filter(|_| local.is_some()) {
+            self.local.remove(account, &kind, old).await?;
+            self.news.send_replace(());
+        }
+        Ok(())
     }
 }

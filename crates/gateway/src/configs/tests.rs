@@ -99,6 +99,31 @@ fn accounts_do_not_see_or_displace_each_other() {
 }
 
 #[test]
+fn what_a_change_was_made_from_must_still_be_there() {
+    let home = TempDir::new().unwrap();
+    let kept = store(&home);
+    let saying = |text: &str, method: u8| Config {
+        body: Secret::new(text.to_owned()),
+        ..config(1, "prod", method)
+    };
+    let read = || kept.get(account(1), "k8s", "prod").unwrap();
+    let over = |config, read: Option<&(AccessId, SecretString)>| {
+        kept.keep_over(config, read.map(|_| "prod"), read).map_err(|fault| fault.kind())
+    };
+    assert_eq!(over(saying("a", 0), None), Ok(()));
+    let first = read();
+    assert_eq!(over(saying("b", 0), first.as_ref()), Ok(()));
+    assert_eq!(over(saying("c", 0), first.as_ref()), Err(FaultKind::Conflict));
+    // The auth method that it signs for is part of it.
+    assert_eq!(over(saying("a", 1), read().as_ref()), Ok(()));
+    assert_eq!(over(saying("c", 0), first.as_ref()), Err(FaultKind::Conflict));
+    assert_eq!(over(saying("c", 0), None), Err(FaultKind::Conflict));
+    assert_eq!(body(read().map(|(_, body)| body)).as_deref(), Some("a"));
+    assert!(kept.forget(account(1), "k8s", "prod").unwrap());
+    assert_eq!(over(saying("c", 0), first.as_ref()), Err(FaultKind::Conflict));
+}
+
+#[test]
 fn names_are_taken_once_and_can_change() {
     let home = TempDir::new().unwrap();
     let kept = store(&home);

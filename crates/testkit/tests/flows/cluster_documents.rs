@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use keysherd_api::commands::OwnCredential;
-use keysherd_api::{Config, Configs};
+use keysherd_api::{Config, Configs, DEFAULTS_CONFIG, Defaults};
 use keysherd_base::{AccessId, AccountId, Fault, FaultKind, ItemPath, Secret, Uid};
 use keysherd_crypto::envelope::Envelope;
 use keysherd_crypto::random::SystemRng;
@@ -335,4 +335,59 @@ async fn sealing_anew_does_not_swallow_a_change_at_the_same_time() {
         .await;
     assert_eq!(member.configs.reseal(account, None).await.unwrap(), 3);
     assert_eq!(member.body().as_deref(), Some("theirs"));
+}
+
+/// Two change different parts of one configuration at one time, through one gateway: the second is
+/// told to look again, and what the first one was told is done stays done.
+#[tokio::test]
+async fn changes_of_parts_of_one_configuration_do_not_swallow_each_other() {
+    let member = Member::new().await;
+    let rig = &member.rig;
+    rig.call("create-dfc-key", json!({"name": "/keys/gw", "alg": "AES256GCM"})).await.unwrap();
+    let mut services = Arc::into_inner(rig.another_gateway()).unwrap();
+    services.configs = member.configs.clone();
+    let services = Arc::new(services);
+    let update = |args| rig.call_at(&services, "gateway-update-defaults", args);
+    let kept = || {
+        let found = member.configs.get(rig.account, DEFAULTS_CONFIG, "").unwrap();
+        Defaults::from_json(&found.unwrap().1).unwrap()
+    };
+    update(json!({"default-location": "/first"})).await.unwrap();
+    // The one who names a key has read what there is, and control takes its time.
+    rig.plane.take_asked();
+    rig.plane.hold(Some("ClusterKeyChoose"));
+    let quick = async {
+        let asked = || rig.plane.take_asked().contains(&"ClusterKeyChoose");
+        member.until("the key to be asked for", asked).await;
+        update(json!({"default-location": "/second"})).await.unwrap();
+        rig.plane.hold(None);
+    };
+    let (slow, ()) = tokio::join!(update(json!({"key": "/keys/gw"})), quick);
+    let refused = slow.unwrap_err();
+    assert_eq!(refused.kind(), FaultKind::Conflict, "{refused:?}");
+    assert_eq!((kept().location.as_deref(), kept().key), (Some("/second"), None));
+    update(json!({"key": "/keys/gw"})).await.unwrap();
+    assert_eq!(kept().location.as_deref(), Some("/second"));
+    assert!(kept().key.is_some());
+}
+
+/// The same at two gateways, when the other one's change arrives between reading and putting.
+#[tokio::test]
+async fn what_a_change_was_made_from_must_still_be_there() {
+    let member = Member::new().await;
+    let account = member.rig.account;
+    member.configs.put(member.config(account, "ours"), None).await.unwrap();
+    let read = member.configs.get(account, KIND, "mine").unwrap();
+    member.stored_elsewhere(1, &document(&[member.entry(account, "theirs")])).await;
+    let changed = |read| member.configs.put_changed(member.config(account, "next"), read);
+    let refused = changed(read.as_ref()).await.unwrap_err();
+    assert_eq!(refused.kind(), FaultKind::Conflict, "{refused:?}");
+    assert_eq!(changed(None).await.unwrap_err().kind(), FaultKind::Conflict);
+    member.until("theirs to be in force", || member.body().as_deref() == Some("theirs")).await;
+    let read = member.configs.get(account, KIND, "mine").unwrap();
+    changed(read.as_ref()).await.unwrap();
+    assert_eq!(member.body().as_deref(), Some("next"));
+    // It is gone, as far as the one who changed it can know.
+    member.configs.remove(account, KIND, "mine").await.unwrap();
+    assert_eq!(changed(read.as_ref()).await.unwrap_err().kind(), FaultKind::Conflict);
 }

@@ -85,7 +85,7 @@ impl Sender {
         let (access_id, key) = ids.reader.clone();
         let (account, access_key) = (rig.account, Secret::new(key));
         self.forwarders.read_as(LogReader { account, access_id, access_key }).await.unwrap();
-        self.forwarders.put(rig.account, target(""), None).await.unwrap();
+        self.forwarders.put(rig.account, target(""), None, None).await.unwrap();
     }
 
     async fn state(&self, rig: &Rig) -> Option<ForwarderState> {
@@ -251,12 +251,13 @@ async fn places_of_targets_that_are_gone_do_not_stay_at_control() {
     sender.all_sent(&rig, 0).await;
     // Switched off, nobody has the lease, and so nobody says so when it goes.
     let off = sender.forwarders.get(rig.account, "").unwrap().unwrap();
+    let read = off.to_json().unwrap();
     let off = Forwarder { enabled: false, ..off };
-    sender.forwarders.put(rig.account, off, None).await.unwrap();
+    sender.forwarders.put(rig.account, off, None, Some(read)).await.unwrap();
     assert!(sender.forwarders.remove(rig.account, "").await.unwrap());
     assert_eq!(places(&sender).await.len(), 1);
     let other = target("other");
-    sender.forwarders.put(rig.account, other, None).await.unwrap();
+    sender.forwarders.put(rig.account, other, None, None).await.unwrap();
     sender
         .until("the place to be forgotten", async || {
             let names: Vec<_> = places(&sender).await.into_iter().map(|(name, _)| name).collect();

@@ -1,6 +1,6 @@
 //! What the cluster of this gateway takes where a request does not say: who sees and changes it.
 
-use keysherd_base::{AccountId, Fault};
+use keysherd_base::{AccessId, AccountId, Fault, SecretString};
 use keysherd_domain::cluster::Cluster;
 use keysherd_plane::clusters::{ClusterShow, ClusterShown};
 
@@ -16,6 +16,18 @@ pub(super) async fn admitted(ctx: &Ctx) -> Result<(AccountId, Cluster), Fault> {
 
 /// The defaults of the account's cluster; `None`: nobody has set any.
 pub(super) fn known(ctx: &Ctx, account: AccountId) -> Result<Option<Defaults>, Fault> {
-    let found = ctx.services().configs.get(account, DEFAULTS_CONFIG, "")?;
-    found.map(|(_, body)| Defaults::from_json(&body)).transpose()
+    parsed(read(ctx, account)?.as_ref())
+}
+
+/// The same as they are kept.
+pub(super) fn read(
+    ctx: &Ctx,
+    account: AccountId,
+) -> Result<Option<(AccessId, SecretString)>, Fault> {
+    ctx.services().configs.get(account, DEFAULTS_CONFIG, "")
+}
+
+/// What is kept, in the form that commands work with.
+pub(super) fn parsed(kept: Option<&(AccessId, SecretString)>) -> Result<Option<Defaults>, Fault> {
+    kept.map(|(_, body)| Defaults::from_json(body)).transpose()
 }

@@ -5,7 +5,7 @@ use keysherd_authn::fields::{
     USER_ATTRIBUTE, USER_DN,
 };
 use keysherd_authn::{Directory, LDAP_CONFIG, LdapConfig, signing_key};
-use keysherd_base::{AccessId, AccountId, Fault};
+use keysherd_base::{AccessId, AccountId, Fault, SecretString};
 use keysherd_plane::configs::GatewayConfigure;
 use keysherd_wire::{Args, Field, Flag, Group, Text};
 use serde::Serialize;
@@ -52,8 +52,22 @@ pub(super) fn known(
     ctx: &Ctx,
     account: AccountId,
 ) -> Result<Option<(AccessId, LdapConfig)>, Fault> {
-    let found = ctx.services().configs.get(account, LDAP_CONFIG, "")?;
-    found.map(|(id, body)| Ok((id, LdapConfig::from_json(&body)?))).transpose()
+    parsed(read(ctx, account)?.as_ref())
+}
+
+/// The same as it is kept.
+pub(super) fn read(
+    ctx: &Ctx,
+    account: AccountId,
+) -> Result<Option<(AccessId, SecretString)>, Fault> {
+    ctx.services().configs.get(account, LDAP_CONFIG, "")
+}
+
+/// What is kept, in the form that commands work with.
+pub(super) fn parsed(
+    kept: Option<&(AccessId, SecretString)>,
+) -> Result<Option<(AccessId, LdapConfig)>, Fault> {
+    kept.map(|(id, body)| Ok((id.clone(), LdapConfig::from_json(body)?))).transpose()
 }
 
 /// The configuration that the arguments make of the one there is: what is not given stays. The

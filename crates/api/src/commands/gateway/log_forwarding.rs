@@ -83,6 +83,7 @@ async fn update(sink: &'static dyn Sink, ctx: &Ctx, args: &Args) -> Result<Answe
     let forwarding = &ctx.services().forwarding;
     let name = fields::name(args)?;
     let old = forwarding.get(account, &name)?;
+    let read = old.as_ref().map(Forwarder::to_json).transpose()?;
     let (old_settings, old) = match old {
         Some(Forwarder { sink: old_sink, settings, format, pull_seconds, filter, .. }) => {
             let same = old_sink.kind().name == sink.kind().name;
@@ -101,6 +102,6 @@ async fn update(sink: &'static dyn Sink, ctx: &Ctx, args: &Args) -> Result<Answe
         ctx.tell(About::Receiver, receiver.target.to_string());
     }
     ctx.tell(About::Enabled, forwarder.enabled.to_string());
-    forwarding.put(account, forwarder, from).await?;
+    forwarding.put(account, forwarder, from, read).await?;
     Answer::json(&Reply { updated: true })
 }

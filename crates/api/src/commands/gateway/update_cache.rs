@@ -59,13 +59,14 @@ pub(super) static COMMAND: ApiCommand = Command {
 async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
     let account = ctx.ask(GatewayConfigure { signs_for: None }).await?.account;
     let services = ctx.services();
-    let policy = wanted(&args, CachePolicy::of(services, account)?)?;
-    let known = services.configs.get(account, CACHE_CONFIG, "")?.is_some();
+    let kept = services.configs.get(account, CACHE_CONFIG, "")?;
+    let now = kept.as_ref().map(|(_, body)| CachePolicy::from_json(body)).transpose()?;
+    let policy = wanted(&args, now.unwrap_or_else(|| services.crypt.cache_default()))?;
     // Whoever set it last.
     let access_id = ctx.ask(OwnMethod).await?.access_id;
     let (kind, name, body) = (CACHE_CONFIG, String::new(), policy.to_json()?);
     let config = Config { account, kind, name, access_id, body };
-    services.configs.put(config, known.then_some("")).await?;
+    services.configs.put_changed(config, kept.as_ref()).await?;
     services.crypt.cache_as(account, policy);
     Answer::json(&Reply { updated: true })
 }

@@ -7,7 +7,7 @@ use keysherd_plane::configs::GatewayConfigure;
 use keysherd_wire::{Access, Answer, Args, Body, Command, Field, Int, Show, Spec, Text};
 use serde::Serialize;
 
-use super::defaults::{admitted, known};
+use super::defaults::{admitted, parsed, read};
 use crate::commands::ApiCommand;
 use crate::configs::Config;
 use crate::ctx::Ctx;
@@ -77,13 +77,13 @@ pub(super) static COMMAND: ApiCommand = Command {
 
 async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
     let (account, cluster) = admitted(&ctx).await?;
-    let old = known(&ctx, account)?;
+    let kept = read(&ctx, account)?;
+    let old = parsed(kept.as_ref())?;
     let new = changed(&ctx, &args, old.clone().unwrap_or_default()).await?;
     if old.as_ref() != Some(&new) {
-        let replaces = old.map(|_| "");
         let (kind, name, body) = (DEFAULTS_CONFIG, String::new(), new.to_json()?);
         let config = Config { account, kind, name, access_id: cluster.access_id, body };
-        ctx.services().configs.put(config, replaces).await?;
+        ctx.services().configs.put_changed(config, kept.as_ref()).await?;
     }
     Answer::json(&Reply { updated: true })
 }

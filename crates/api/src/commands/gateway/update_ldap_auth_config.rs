@@ -4,7 +4,7 @@ use keysherd_base::Fault;
 use keysherd_wire::{Access, Answer, Args, Body, Command, Show, Spec};
 use serde::Serialize;
 
-use super::ldap_auth_config::{CONFIG, admitted, changed, known};
+use super::ldap_auth_config::{CONFIG, admitted, changed, parsed, read};
 use crate::commands::ApiCommand;
 use crate::ctx::Ctx;
 use crate::fields::SESSION;
@@ -33,10 +33,9 @@ pub(super) static COMMAND: ApiCommand = Command {
 
 async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
     let account = admitted(&ctx, None).await?;
-    let old = known(&ctx, account)?;
-    let replaces = old.as_ref().map(|_| "");
-    let config = changed(&args, old, account)?;
+    let kept = read(&ctx, account)?;
+    let config = changed(&args, parsed(kept.as_ref())?, account)?;
     admitted(&ctx, Some(&config.access_id)).await?;
-    ctx.services().configs.put(config, replaces).await?;
+    ctx.services().configs.put_changed(config, kept.as_ref()).await?;
     Answer::json(&Reply { updated: true })
 }
