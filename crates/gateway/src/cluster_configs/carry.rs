@@ -19,7 +19,7 @@ use crate::forwarding::FORWARDER;
 mod tests;
 
 /// The format of what is carried.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// Longest configuration that is carried, in bytes.
 pub const CARRIED_BYTES_MAX: usize = VALUE_BYTES_MAX + 4 * 1024;
 
@@ -31,6 +31,8 @@ pub struct CarriedConfig {
     account: AccountId,
     access_id: AccessId,
     cluster: String,
+    /// The cluster's number, which no later cluster of the same name has.
+    number: i64,
     version: u32,
     entries: Vec<Entry>,
 }
@@ -77,6 +79,12 @@ impl CarriedConfig {
     /// Which version of that cluster's configuration.
     pub fn version(&self) -> u32 {
         self.version
+    }
+
+    /// Whether it is of this very cluster. A number alone could be that of a cluster from before
+    /// control was set back.
+    fn is_of(&self, number: i64, access_id: &AccessId, name: &str) -> bool {
+        self.number == number && self.access_id == *access_id && self.cluster == name
     }
 
     /// How many configurations are in it.
@@ -133,9 +141,9 @@ impl ClusterConfigs {
     /// # Errors
     /// [`Fault::unavailable`] while it is not known.
     pub async fn carry_out(&self) -> Result<CarriedConfig, Fault> {
-        let (_, version, base) = self.current().await?;
+        let (cluster, version, base) = self.current().await?;
         let name = self.membership.name().to_owned();
-        self.carried(name, version, base.document.entries.clone())
+        self.carried((cluster, name), version, base.document.entries.clone())
     }
 
     /// The configuration of another cluster with the access id of this one.
@@ -156,18 +164,18 @@ impl ClusterConfigs {
         })?;
         let path = config_path(own, name)?;
         let (version, Document { entries, .. }) = self.fetch(&ctx, found.id, &path).await?;
-        self.carried(name.to_owned(), version, entries)
+        self.carried((found.id, name.to_owned()), version, entries)
     }
 
     fn carried(
         &self,
-        cluster: String,
+        (number, cluster): (i64, String),
         version: u32,
         entries: Vec<Entry>,
     ) -> Result<CarriedConfig, Fault> {
         let joined = self.membership.joined().ok_or_else(|| not_joined(&self.membership))?;
         let (account, access_id) = (joined.account, self.membership.access_id().clone());
-        Ok(CarriedConfig { format: FORMAT, account, access_id, cluster, version, entries })
+        Ok(CarriedConfig { format: FORMAT, account, access_id, cluster, number, version, entries })
     }
 
     /// Puts `carried` in the place of everything that the cluster is configured with. What is the
@@ -195,21 +203,12 @@ impl ClusterConfigs {
         let _turn = self.edits.lock().await;
         let (cluster, version, base) = self.current().await?;
         let own = (self.membership.access_id(), self.membership.name());
-        let here = carried.access_id == *own.0 && carried.cluster == own.1;
+        let here = carried.is_of(cluster, own.0, own.1);
         let old = &base.document.entries;
-        let against = match here {
-            true if carried.version < version => Some(format!(
-                "it is version {} of this cluster's configuration, which has version {version} by \
-                 now: what was changed since would be lost",
-                carried.version
-            )),
-            false if !old.is_empty() => {
-                Some("this cluster has a configuration of its own, which would be lost".to_owned())
-            }
-            _ => None,
-        };
         let wanted = wanted(&carried, old, own.0, here, rng)?;
         let changes = changes(old, &wanted);
+        let newer = Some(version).filter(|version| here && carried.version < *version);
+        let against = against(&carried, newer, &changes);
         if changes.is_empty() || how.dry_run {
             return Ok(BroughtIn { changes, version, against });
         }
@@ -219,6 +218,22 @@ impl ClusterConfigs {
         self.store((cluster, version), wanted, None).await?;
         Ok(BroughtIn { changes, version: version.saturating_add(1), against })
     }
+}
+
+/// Why it should not take force without being told to: `newer` is the version of the very
+/// configuration that is carried, if that went on since.
+fn against(carried: &CarriedConfig, newer: Option<u32>, changes: &[Change]) -> Option<String> {
+    if let Some(newer) = newer {
+        return Some(format!(
+            "it is version {} of this cluster's configuration, which has version {newer} by now: \
+             what was changed since would be lost",
+            carried.version
+        ));
+    }
+    let lost = changes.iter().filter(|change| change.what != ChangeKind::Added).count();
+    (lost > 0).then(|| {
+        format!("this cluster has configurations of its own, of which {lost} would be lost")
+    })
 }
 
 /// What the cluster shall have: what is carried, for the access id of this cluster. What it has

@@ -201,7 +201,7 @@ fn no_file_is_taken_that_no_gateway_of_the_deployment_sealed() {
     let public = fs::read_to_string(&public).unwrap();
     let public = hex::decode(public.trim().rsplit_once(':').unwrap().1).unwrap();
     let account = cluster.bootstrap.account_id.clone();
-    let forged = json!({"format": 1, "account": account, "entries": []}).to_string();
+    let forged = json!({"format": 2, "account": account, "entries": []}).to_string();
     let forged = SecretBytes::new(forged.into_bytes());
     let sealed = seal(&forged, "gateway-config", &public, &stranger, &SystemRng);
     fs::write(files.at("forged"), sealed.unwrap()).unwrap();

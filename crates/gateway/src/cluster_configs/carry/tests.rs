@@ -48,6 +48,7 @@ fn carried(entries: Vec<Entry>) -> CarriedConfig {
         account: ACCOUNT,
         access_id: source(),
         cluster: "prod".to_owned(),
+        number: 3,
         version: 7,
         entries,
     }
@@ -101,6 +102,37 @@ fn log_targets_of_another_cluster_are_off_and_begin_at_their_own_place() {
 }
 
 #[test]
+fn a_later_cluster_of_the_same_name_is_another_one() {
+    let config = carried(vec![log_target(500, true, "siem"), entry("tls", "", &source(), "{}")]);
+    assert!(config.is_of(3, &source(), "prod"));
+    for (number, id, name) in
+        [(4, source(), "prod"), (3, target(), "prod"), (3, source(), "staging")]
+    {
+        assert!(!config.is_of(number, &id, name), "{number} {id} {name}");
+    }
+    // It was deleted and registered again, and somebody made something new in it.
+    let old = [entry("ldap", "", &source(), "{}"), entry("tls", "", &source(), "{\"new\":1}")];
+    let new = brought(&config, &old, &source(), false);
+    assert!(!Forwarder::from_json("", &new[0].body()).unwrap().enabled);
+    let why = against(&config, None, &changes(&old, &new)).unwrap();
+    assert!(why.contains("2 would be lost"), "{why}");
+}
+
+#[test]
+fn what_loses_something_takes_being_told_to_and_nothing_else_does() {
+    let config = carried(vec![entry("tls", "", &source(), "{}")]);
+    let of = |old: &[Entry], newer| against(&config, newer, &changes(old, &config.entries));
+    assert_eq!(of(&[], None), None);
+    assert_eq!(of(&config.entries, None), None);
+    let more = [&config.entries[..], &[entry("k8s", "", &source(), "{}")]].concat();
+    assert!(of(&more, None).unwrap().contains("1 would be lost"));
+    // Whatever versions say: control may have been set back to a backup.
+    assert!(of(&[entry("tls", "", &source(), "{\"new\":1}")], None).is_some());
+    // What somebody took away since would be there again.
+    assert!(of(&[], Some(8)).unwrap().contains("has version 8 by now"));
+}
+
+#[test]
 fn a_configuration_is_read_as_it_was_written_and_nothing_else_is() {
     let config = carried(vec![entry("k8s", "prod", &source(), "canary")]);
     let bytes = config.to_bytes().unwrap();
@@ -108,7 +140,7 @@ fn a_configuration_is_read_as_it_was_written_and_nothing_else_is() {
     let text = String::from_utf8(bytes.expose().clone()).unwrap();
     assert!(!format!("{config:?}").contains("canary"));
     for bad in [
-        text.replacen("\"format\":1", "\"format\":2", 1),
+        text.replacen("\"format\":2", "\"format\":1", 1),
         text.replacen('{', "{\"more\":1,", 1),
         text[..text.len() - 1].to_owned(),
         "{}".to_owned(),
