@@ -96,6 +96,8 @@ struct InForce {
     not_before: Timestamp,
     /// The first end in the chain.
     not_after: Timestamp,
+    /// The digest of the chain.
+    chain: [u8; 32],
 }
 
 struct State {
@@ -107,6 +109,8 @@ struct State {
     seen: Option<Stamp>,
     /// Why what was tried last is not in force.
     problem: Option<String>,
+    /// From when on it can be, where that is the only reason.
+    begins: Option<Timestamp>,
     warnings: Warnings,
     /// Before that there is no further attempt to renew it.
     next_renewal: Timestamp,
@@ -138,6 +142,7 @@ impl Certificate {
             tried,
             seen: None,
             problem: None,
+            begins: None,
             warnings: Warnings::new(loaded.warn_days),
             next_renewal: clock.now(),
         };
@@ -193,7 +198,8 @@ impl Certificate {
         let now = self.clock.now();
         let mut state = self.state();
         let changed = stamp != state.tried && (at_once || state.seen.as_ref() == Some(&stamp));
-        let again = at_once && state.problem.is_some();
+        let again =
+            at_once && state.problem.is_some() || state.begins.is_some_and(|begins| begins <= now);
         let renewal = state.in_force.source == Source::Own
             && state.in_force.not_after <= super::tls::renewal(now)
             && state.next_renewal <= now;
@@ -224,8 +230,16 @@ impl Certificate {
             Exit::Configuration(text) => text,
             other => other.to_string(),
         });
+        state.begins = None;
         let taken = taken.and_then(|loaded| {
-            loaded.in_force.is_valid_at(now)?;
+            // The one in force is served with also when it has expired; who may come is up to date.
+            if loaded.in_force.chain != state.in_force.chain
+                && let Err(problem) = loaded.in_force.is_valid_at(now)
+            {
+                let begins = loaded.in_force.not_before;
+                state.begins = (begins > now).then_some(begins);
+                return Err(problem);
+            }
             let Pair { chain, key } = &loaded.pair;
             let (chain, key) = (chain.as_bytes(), key.expose().as_bytes());
             let replaced = self.tls.replace_all(chain, key, loaded.clients);
@@ -371,6 +385,7 @@ impl Sources<'_> {
 
 impl InForce {
     fn of(source: Source, chain: &str) -> Result<Self, String> {
+        let digest = sha256(&[chain.as_bytes()]);
         let chain = certificates_of_pem(chain);
         let chain = chain.ok_or("it is not a chain of certificates in PEM")?;
         let validity = |der: &Vec<u8>| certificate_validity_der(der);
@@ -381,7 +396,7 @@ impl InForce {
         let (Some(not_before), Some(not_after)) = (not_before, not_after) else {
             return Err("there is no certificate".to_owned());
         };
-        Ok(Self { source, not_before, not_after })
+        Ok(Self { source, not_before, not_after, chain: digest })
     }
 
     fn is_valid_at(&self, now: Timestamp) -> Result<(), String> {

@@ -10,6 +10,7 @@ use keysherd_crypto::random::SystemRng;
 use tempfile::TempDir;
 
 use super::*;
+use crate::config::acme::AcmeSettings;
 
 const DAY: i64 = 86_400;
 const START: i64 = 1_800_000_000;
@@ -19,9 +20,14 @@ fn names() -> Vec<String> {
 }
 
 fn issued(days: i64) -> IssuedCert {
-    let (from, rng) = (Timestamp::from_seconds(START - DAY), SystemRng::handle());
+    issued_from(START - DAY, days)
+}
+
+/// Good from this second on, until so many days after the start.
+fn issued_from(from: i64, days: i64) -> IssuedCert {
+    let (from, rng) = (Timestamp::from_seconds(from), SystemRng::handle());
     let ca = LocalCa::create("test", from, from.plus_seconds(3_650 * DAY), &*rng).unwrap();
-    ca.issue_server(&names(), from, from.plus_seconds((days + 1) * DAY), &*rng).unwrap()
+    ca.issue_server(&names(), from, Timestamp::from_seconds(START + days * DAY), &*rng).unwrap()
 }
 
 fn write(file: &Path, text: &str) {
@@ -46,6 +52,10 @@ fn world(days: Option<i64>) -> World {
         put(&files, &issued(days));
     }
     let settings = TlsSettings { files: days.map(|_| files.clone()), ..TlsSettings::default() };
+    opened(dir, files, settings)
+}
+
+fn opened(dir: TempDir, files: PairFiles, settings: TlsSettings) -> World {
     let clock = Arc::new(ManualClock::new(Timestamp::from_seconds(START)));
     let own = (DataDir::open(&dir.path().join("tls")).unwrap(), names());
     let opened = Certificate::open(&settings, own, clock.clone(), SystemRng::handle());
@@ -92,6 +102,67 @@ fn a_half_that_stays_is_a_fault_until_the_other_half_comes() {
     fs::remove_file(&world.files.cert).unwrap();
     world.certificate.look(true);
     assert_eq!((days(&world), world.certificate.health().1), (90, true), "gone is no good either");
+}
+
+#[test]
+fn authorities_of_clients_are_exchanged_also_while_the_pair_has_expired() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = PairFiles { cert: dir.path().join("a.pem"), key: dir.path().join("a.key") };
+    put(&files, &issued(60));
+    let authorities = dir.path().join("clients.pem");
+    write(&authorities, &issued(60).cert_pem);
+    let clients = Some(ClientAuthority { file: authorities.clone(), required: true });
+    let settings = TlsSettings { files: Some(files.clone()), clients, ..TlsSettings::default() };
+    let world = opened(dir, files, settings);
+    let refused = |world: &World| {
+        world.certificate.look(false);
+        world.certificate.look(false);
+        world.certificate.health().1
+    };
+    world.clock.advance_seconds(61 * DAY);
+    assert!(!refused(&world));
+    write(&authorities, &issued(60).cert_pem);
+    assert!(!refused(&world), "the new authorities are in force");
+    write(&authorities, "none");
+    assert!(refused(&world), "they are read at all");
+    write(&authorities, &issued(60).cert_pem);
+    assert!(!refused(&world));
+    // Another pair has to be good.
+    put(&world.files, &issued(30));
+    assert!(refused(&world));
+    assert_eq!(days(&world), 60);
+}
+
+#[test]
+fn what_is_not_valid_yet_is_taken_up_once_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = PairFiles { cert: dir.path().join("a.pem"), key: dir.path().join("a.key") };
+    let acme = AcmeSettings {
+        directory: "https://acme.example/directory".to_owned(),
+        names: names(),
+        contact: None,
+        ca: None,
+    };
+    let settings = TlsSettings { acme: Some(acme), ..TlsSettings::default() };
+    let world = opened(dir, files, settings);
+    // The clock of the authority is ahead.
+    let pair = issued_from(START + 90, 40);
+    let text = format!("{}\n{}", pair.key_pem.expose(), pair.cert_pem);
+    world.certificate.own.dir().write("acme.pem", text.as_bytes()).unwrap();
+    world.certificate.obtained();
+    assert_eq!(world.certificate.status()["source"], "own");
+    world.clock.advance_seconds(89);
+    world.certificate.look(false);
+    assert_eq!(
+        (&world.certificate.status()["source"], world.certificate.health().1),
+        (&"own".into(), true)
+    );
+    world.clock.advance_seconds(1);
+    world.certificate.look(false);
+    assert_eq!(
+        (&world.certificate.status()["source"], world.certificate.health().1),
+        (&"acme".into(), false)
+    );
 }
 
 #[test]
