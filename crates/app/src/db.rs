@@ -137,8 +137,10 @@ fn check(config: &DbConfig, place: &StorePlace, keys: &Path) -> Result<(), Exit>
     let mut checked = inspection.check()?;
     let mut chains = Vec::new();
     let of_head = signed_by(keys.audit.public(), HEAD_LABEL);
-    inspection.check_chains(sha256, &of_head, &mut |chain| chains.push(chain))?;
-    let sealed = inspection.read(|reader| sealed_rows(&keys, reader))?;
+    let told = inspection.check_chains(sha256, &of_head, &mut |chain| chains.push(chain));
+    checked.note("the heads of the audit logs", told)?;
+    let sealed = inspection.read(|reader| sealed_rows(&keys, reader));
+    let sealed = checked.note("what control has sealed for itself", sealed)?.unwrap_or_default();
     if !schema.is_usable() {
         checked.problems.push(format!(
             "the schema has version {} and this program knows version {}: run keysherd db migrate, \
@@ -146,7 +148,8 @@ fn check(config: &DbConfig, place: &StorePlace, keys: &Path) -> Result<(), Exit>
             schema.version, schema.known
         ));
     }
-    if inspection.has_headless_chain()? {
+    let headless = checked.note("the audit logs", inspection.has_headless_chain())?;
+    if headless == Some(true) {
         checked.problems.push("audit records have lost the signed head of their chain".to_owned());
     }
     if sealed.closed > 0 {
@@ -177,11 +180,14 @@ impl Report {
             rows_in_words(&self.checked.counts)
         );
         for (account, state) in &self.chains {
-            let state = match state {
-                Ok(chain) => format!("{} audit records, none altered or missing", chain.records),
-                Err(finding) => format!("the audit log is NOT INTACT: {finding}"),
-            };
-            text.push_str(&format!("{account}: {state}\n"));
+            text.push_str(&match state {
+                Ok(chain) => {
+                    format!("{account}: {} audit records, none altered or missing\n", chain.records)
+                }
+                Err(finding) => {
+                    format!("WRONG: {account}: the audit log is NOT INTACT: {finding}\n")
+                }
+            });
         }
         text.push_str(&format!(
             "{} sealed rows open with the keys of this node\n",

@@ -98,13 +98,25 @@ pub fn verify(
     hash: HashFn,
     verify: impl FnOnce(&[u8], &[u8; 64]) -> bool,
 ) -> Result<Result<Verified, Finding>, Fault> {
+    let outcome = verify_chain(q, account, hash, verify)?;
+    not_headless(q, account, outcome)
+}
+
+/// As [`verify`], without looking for a chain that was put aside: that looks at all chains, which
+/// whoever verifies all of them does once.
+pub(crate) fn verify_chain(
+    q: &dyn Query,
+    account: AccountId,
+    hash: HashFn,
+    verify: impl FnOnce(&[u8], &[u8; 64]) -> bool,
+) -> Result<Result<Verified, Finding>, Fault> {
     let mut verifier = ChainVerifier::new(account, hash);
     let mut after = 0;
     loop {
         let page = read_page(q, account, after, VERIFY_PAGE_LEN)?;
         after = page.feed(&mut verifier).unwrap_or(after);
         if page.is_last {
-            return finish(q, account, verifier, &page, verify);
+            return Ok(verifier.finish(page.head.as_ref(), verify));
         }
     }
 }
@@ -112,6 +124,17 @@ pub fn verify(
 /// As [`verify`], each page in a snapshot of its own: a long chain does not keep a running server's
 /// log from being checkpointed.
 pub(crate) fn verify_by_page(
+    reader: &Reader,
+    account: AccountId,
+    hash: HashFn,
+    verify: impl FnOnce(&[u8], &[u8; 64]) -> bool,
+) -> Result<Result<Verified, Finding>, Fault> {
+    let outcome = verify_chain_by_page(reader, account, hash, verify)?;
+    not_headless(reader, account, outcome)
+}
+
+/// As [`verify_chain`], each page in a snapshot of its own.
+pub(crate) fn verify_chain_by_page(
     reader: &Reader,
     account: AccountId,
     hash: HashFn,
@@ -126,20 +149,17 @@ pub(crate) fn verify_by_page(
         let page = page?;
         after = page.feed(&mut verifier).unwrap_or(after);
         if page.is_last {
-            return finish(reader, account, verifier, &page, verify);
+            return Ok(verifier.finish(page.head.as_ref(), verify));
         }
     }
 }
 
-/// Compares the end of a chain with its head, and looks for a chain that was put aside.
-pub(crate) fn finish(
+/// What was found of a chain, unless the account has another one that was put aside.
+fn not_headless(
     q: &dyn Query,
     account: AccountId,
-    verifier: ChainVerifier,
-    last: &ChainPage,
-    verify: impl FnOnce(&[u8], &[u8; 64]) -> bool,
+    outcome: Result<Verified, Finding>,
 ) -> Result<Result<Verified, Finding>, Fault> {
-    let outcome = verifier.finish(last.head.as_ref(), verify);
     if outcome.is_ok() && headless_chain(q, account)?.is_some() {
         return Ok(Err(Finding::HeadAbsent));
     }

@@ -159,7 +159,11 @@ impl Connection {
     pub(crate) fn end_read(&self) -> Result<(), Fault> {
         match self {
             Self::Sqlite(connection) if connection.is_outside_transaction() => Ok(()),
-            Self::Sqlite(connection) => connection.command("COMMIT"),
+            Self::Sqlite(connection) => match connection.command("COMMIT") {
+                // What has read damage is not committed, and is over all the same.
+                Err(fault) if !connection.is_outside_transaction() => Err(fault),
+                _ => Ok(()),
+            },
             Self::Postgres(connection) => {
                 connection.end_read();
                 Ok(())
@@ -316,13 +320,12 @@ impl Connection {
         }
     }
 
-    /// What the engine itself finds wrong with its files; at most a few lines.
-    pub(crate) fn damage(&self) -> Result<Vec<String>, Fault> {
+    /// Adds what the engine itself finds wrong with its files to `found`; at most a few lines.
+    pub(crate) fn damage(&self, found: &mut Vec<String>) -> Result<(), Fault> {
         let questions: &[&'static str] = match self {
             Self::Sqlite(_) => &sqlite::DAMAGE,
             Self::Postgres(_) => &postgres::DAMAGE,
         };
-        let mut found = Vec::new();
         for sql in questions {
             self.each(sql, &[], &mut |row| {
                 let text = row.text(0)?;
@@ -332,7 +335,7 @@ impl Connection {
                 Ok(ControlFlow::Continue(()))
             })?;
         }
-        Ok(found)
+        Ok(())
     }
 
     /// Calls `each` for every row, until it breaks.

@@ -244,7 +244,15 @@ pub(crate) fn each(
     args: &[Arg<'_>],
     each: &mut dyn FnMut(&Row<'_>) -> Result<ControlFlow<()>, Fault>,
 ) -> Result<(), Fault> {
+    #[cfg(test)]
+    ASKED.set(ASKED.get() + 1);
     q.connection().each(sql, args, each)
+}
+
+#[cfg(test)]
+thread_local! {
+    /// Questions that this thread has asked, for tests of what something costs.
+    pub(crate) static ASKED: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
 }
 
 /// The first row, if there is one.

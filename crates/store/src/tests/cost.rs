@@ -4,11 +4,12 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use keysherd_base::ManualClock;
+use keysherd_base::{AccountId, ManualClock, Uid};
 
 use super::fixture::*;
 use super::on_server;
-use crate::{Store, StoreConfig, accounts, items, roles};
+use crate::query::ASKED;
+use crate::{Store, StoreConfig, StorePlace, accounts, items, roles};
 
 const RECORDS: u32 = 4_096;
 
@@ -99,4 +100,32 @@ fn requests_that_come_together_ask_a_database_once() {
         together / 64
     );
     assert!(together < alone * 64 / 2, "each asked for itself: {together:?} for {TOGETHER}");
+}
+
+/// Whoever verifies all chains looks at each of them once.
+#[test]
+fn verifying_all_chains_costs_as_much_as_there_are() {
+    let asked = |accounts: u8| {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Arc::new(ManualClock::new(NOW));
+        let store = Store::open(embedded(folder.path(), &clock)).unwrap();
+        for number in 1..=accounts {
+            let account = AccountId(Uid([number; 16]));
+            wait(store.commit(vec![draft(account)], |_| Ok(()))).unwrap();
+        }
+        drop(store);
+        let inspection = StorePlace::new(folder.path().to_owned(), None).inspect().unwrap();
+        let before = ASKED.get();
+        let mut sound = 0;
+        inspection
+            .check_chains(toy_hash, &toy_verify, &mut |(_, state)| {
+                sound += u8::from(state.is_ok());
+            })
+            .unwrap();
+        assert_eq!(sound, accounts);
+        ASKED.get() - before
+    };
+    let (some, twice) = (asked(20), asked(40));
+    println!("{some} questions for 20 chains, {twice} for 40");
+    assert!(twice <= 2 * some, "{some} and {twice}");
 }

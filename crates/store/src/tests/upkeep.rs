@@ -362,18 +362,43 @@ fn what_contradicts_itself_is_found() {
 }
 
 #[test]
-fn damage_of_the_file_is_found() {
+fn damage_of_the_file_is_reported_wherever_it_is() {
     let closed = Closed::filled(false);
     let file = closed.folder.path().join("control.db");
-    let mut content = std::fs::read(&file).unwrap();
-    // In the middle of some page of many: whatever it was of, the engine notices.
-    let middle = content.len() / 2 / 4_096 * 4_096;
-    content[middle..middle + 64].fill(0xaa);
-    std::fs::write(&file, content).unwrap();
-    let inspection = closed.place().inspect().unwrap();
-    match inspection.check() {
-        Ok(checked) => assert!(!checked.problems.is_empty()),
-        Err(fault) => assert_eq!(fault.kind(), FaultKind::Internal),
+    let whole = std::fs::read(&file).unwrap();
+    // The beginning of some page of many: whatever it was of, the engine notices.
+    let pages = whole.len() / 4_096;
+    for page in (3..12).map(|part| pages * part / 12) {
+        let mut content = whole.clone();
+        content[page * 4_096..page * 4_096 + 64].fill(0xaa);
+        std::fs::write(&file, content).unwrap();
+        let inspection = closed.place().inspect().unwrap();
+        let checked = inspection.check().unwrap();
+        assert!(!checked.problems.is_empty(), "page {page}");
+        let told = inspection.check_chains(toy_hash, &toy_verify, &mut |_| ());
+        assert!(!told.is_err_and(|fault| fault.kind() == FaultKind::Unavailable));
+    }
+}
+
+/// One table that cannot be read hides nothing of the others.
+#[test]
+fn what_cannot_be_read_is_a_problem_among_others() {
+    for on_a_server in [false, true] {
+        let closed = Closed::filled(on_a_server);
+        let store = closed.open();
+        done(&store, |tx| keys::delete(tx, KEY).map(drop));
+        done(&store, |tx| {
+            // A column of another kind, as in a page that is not what it was.
+            crate::query::run(tx, "ALTER TABLE roles RENAME COLUMN path TO lost", &[])?;
+            Ok(())
+        });
+        drop(store);
+        let problems = closed.place().inspect().unwrap().check().unwrap().problems;
+        let said = problems.join("\n");
+        assert!(said.contains("not all rows can be read"), "{said}");
+        assert!(said.contains("its roles: "), "{said}");
+        assert!(said.contains("20 rows: values are wrapped by a key that is not there"), "{said}");
+        assert!(said.contains("1 gateway clusters: their configuration"), "{said}");
     }
 }
 

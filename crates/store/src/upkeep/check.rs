@@ -1,7 +1,7 @@
 //! Looking a store over: its schema, its files, what its rows say of one another, and the chains.
 
 use keysherd_audit::{HashFn, Verified};
-use keysherd_base::{AccountId, Fault};
+use keysherd_base::{AccountId, Fault, FaultKind};
 use serde::de::IgnoredAny;
 
 use super::export::read_all;
@@ -67,6 +67,28 @@ pub struct Checked {
     pub problems: Vec<String>,
 }
 
+impl Checked {
+    /// What an outcome has; a fault is noted as a problem of `what`.
+    ///
+    /// # Errors
+    /// When the store cannot be reached any more: then nothing is known of it.
+    pub fn note<T>(&mut self, what: &str, outcome: Result<T, Fault>) -> Result<Option<T>, Fault> {
+        match outcome {
+            Ok(found) => Ok(Some(found)),
+            Err(fault) if is_gone(&fault) => Err(fault),
+            Err(fault) => {
+                self.problems.push(format!("{what}: {}", text_of(&fault)));
+                Ok(None)
+            }
+        }
+    }
+}
+
+/// Whether a fault says nothing of the store but that it is not reached.
+fn is_gone(fault: &Fault) -> bool {
+    fault.kind() == FaultKind::Unavailable
+}
+
 /// An audit chain: how long it is, or what is wrong with it.
 pub type ChainState = (AccountId, Result<Verified, String>);
 
@@ -83,50 +105,76 @@ impl Inspection {
         migrations::schema(&self.reader)
     }
 
-    /// Reads every row at one moment and looks for what cannot be.
+    /// Reads every row at one moment and looks for what cannot be. What cannot be read is a problem
+    /// like others, and the rest is looked at all the same.
     ///
     /// # Errors
     /// Only when the store cannot be reached any more.
     pub fn check(&self) -> Result<Checked, Fault> {
-        let mut problems = self.reader.raw().damage()?;
+        let mut checked = Checked { counts: [0; TABLES.len()], problems: Vec::new() };
+        let engine = self.reader.raw().damage(&mut checked.problems);
+        checked.note("the engine's own check ended early", engine)?;
         self.reader.begin_snapshot()?;
-        if meta::get(&self.reader, IMPORT_MARK)?.is_some() {
-            problems
-                .push("an import has not come to its end: run keysherd db import again".to_owned());
+        let mark = meta::get(&self.reader, IMPORT_MARK);
+        if self.note(&mut checked, "meta", mark)?.flatten().is_some() {
+            let text = "an import has not come to its end: run keysherd db import again";
+            checked.problems.push(text.to_owned());
         }
-        let mut counts = [0; TABLES.len()];
+        self.check_rows(&mut checked)?;
+        for (sql, meaning) in CONTRADICTIONS {
+            let found = first(&self.reader, sql, &[], |row| row.number::<u64>(0));
+            let found = self.note(&mut checked, "rows that refer to others", found)?.flatten();
+            if let Some(found) = found.filter(|found| *found > 0) {
+                checked.problems.push(format!("{found} rows: {meaning}"));
+            }
+        }
+        self.check_accounts(&mut checked)?;
+        self.reader.end_snapshot()?;
+        Ok(checked)
+    }
+
+    /// As [`Checked::note`], in a snapshot, which may be of no use after that.
+    fn note<T>(
+        &self,
+        checked: &mut Checked,
+        what: &str,
+        outcome: Result<T, Fault>,
+    ) -> Result<Option<T>, Fault> {
+        let found = checked.note(what, outcome)?;
+        if found.is_none() {
+            self.reader.end_snapshot()?;
+            self.reader.begin_snapshot()?;
+        }
+        Ok(found)
+    }
+
+    fn check_rows(&self, checked: &mut Checked) -> Result<(), Fault> {
         let mut unreadable = 0_u64;
         let read = read_all(&self.reader, &mut |table, row| {
-            if let Some(count) = counts.get_mut(table) {
+            if let Some(count) = checked.counts.get_mut(table) {
                 *count += 1;
             }
             unreadable += u64::from(!has_readable_bodies(table, &row));
             Ok(())
         });
-        if let Err(fault) = read {
-            problems.push(format!("not all rows can be read: {}", text_of(&fault)));
-        }
+        self.note(checked, "not all rows can be read", read)?;
         if unreadable > 0 {
-            problems.push(format!("{unreadable} rows: their body is no JSON"));
+            checked.problems.push(format!("{unreadable} rows: their body is no JSON"));
         }
-        for (sql, meaning) in CONTRADICTIONS {
-            let found = first(&self.reader, sql, &[], |row| row.number::<u64>(0))?.unwrap_or(0);
-            if found > 0 {
-                problems.push(format!("{found} rows: {meaning}"));
-            }
-        }
-        self.check_accounts(&mut problems)?;
-        self.reader.end_snapshot()?;
-        Ok(Checked { counts, problems })
+        Ok(())
     }
 
     /// Reads what decides about access as control does.
-    fn check_accounts(&self, problems: &mut Vec<String>) -> Result<(), Fault> {
+    fn check_accounts(&self, checked: &mut Checked) -> Result<(), Fault> {
         let q = &self.reader;
-        for account in accounts::list(q)? {
+        let accounts = self.note(checked, "the accounts", accounts::list(q))?.unwrap_or_default();
+        for account in accounts {
             let id = account.id;
-            if auth_methods::by_id(q, id, account.owner_method)?.is_none() {
-                problems.push(format!("account {id}: its owner's auth method is not there"));
+            let owner = auth_methods::by_id(q, id, account.owner_method);
+            let of = |what: &str| format!("account {id}: its {what}");
+            if self.note(checked, &of("owner's auth method"), owner)? == Some(None) {
+                let text = format!("account {id}: its owner's auth method is not there");
+                checked.problems.push(text);
             }
             let parts = [
                 ("auth methods", auth_methods::all_of(q, id).map(drop)),
@@ -135,19 +183,19 @@ impl Inspection {
                 ("clusters", clusters::of_account(q, id, usize::MAX).map(drop)),
             ];
             for (what, read) in parts {
-                if let Err(fault) = read {
-                    problems.push(format!("account {id}: its {what}: {}", text_of(&fault)));
-                }
+                self.note(checked, &of(what), read)?;
             }
-            let lost = lost_configurations(q, id)?;
-            if lost > 0 {
-                problems.push(format!(
+            let lost = lost_configurations(q, id);
+            let lost = self.note(checked, &of("clusters' configurations"), lost)?;
+            if let Some(lost) = lost.filter(|lost| *lost > 0) {
+                checked.problems.push(format!(
                     "account {id}: {lost} gateway clusters: their configuration is sealed under a \
                      key that is not there"
                 ));
             }
-            if problems.len() > TOLD_MAX {
-                problems.push("and perhaps more: the rest was not looked at".to_owned());
+            if checked.problems.len() > TOLD_MAX {
+                let text = "and perhaps more: the rest was not looked at";
+                checked.problems.push(text.to_owned());
                 break;
             }
         }
@@ -155,10 +203,10 @@ impl Inspection {
     }
 
     /// Verifies every chain, page by page; `of_head` checks the signatures of heads. Calls `tell`
-    /// for each.
+    /// for each. A chain that cannot be read is one that is not intact.
     ///
     /// # Errors
-    /// Only when the store cannot be read.
+    /// Only when the heads cannot be read, or the store cannot be reached any more.
     pub fn check_chains(
         &self,
         hash: HashFn,
@@ -167,8 +215,12 @@ impl Inspection {
     ) -> Result<(), Fault> {
         for head in audit::heads(&self.reader)? {
             let account = head.head.account;
-            let state = audit::verify_by_page(&self.reader, account, hash, of_head)?;
-            tell((account, state.map_err(|finding| finding.to_string())));
+            let state = match audit::verify_chain_by_page(&self.reader, account, hash, of_head) {
+                Ok(state) => state.map_err(|finding| finding.to_string()),
+                Err(fault) if is_gone(&fault) => return Err(fault),
+                Err(fault) => Err(format!("it cannot be read: {}", text_of(&fault))),
+            };
+            tell((account, state));
         }
         Ok(())
     }
