@@ -249,6 +249,24 @@ impl<R: Read> ExportReader<R> {
         Ok(reader)
     }
 
+    /// Reads to the end without making anything of the rows: whether the file is whole and signed,
+    /// and how many rows it says there are. A file that nobody signed costs no more memory than
+    /// one frame, whatever it says is in it.
+    ///
+    /// # Errors
+    /// [`BadExport`].
+    pub fn skim(mut self, verify: &dyn Fn(&[u8], &[u8; 64]) -> bool) -> Result<Counts, BadExport> {
+        loop {
+            let (begin, before) = (self.at, self.link);
+            let (kind, body) = self.frame()?;
+            if kind == ROWS {
+                self.rows_head(&body).ok_or(BadExport::Unreadable(begin))?;
+            } else {
+                return self.end((kind, &body), (begin, &before), verify);
+            }
+        }
+    }
+
     /// The next frame; `verify` checks a signature over a body under [`EXPORT_LABEL`]. After
     /// [`Piece::End`] there is nothing more.
     ///
@@ -256,43 +274,56 @@ impl<R: Read> ExportReader<R> {
     /// [`BadExport`].
     pub fn next(&mut self, verify: &dyn Fn(&[u8], &[u8; 64]) -> bool) -> Result<Piece, BadExport> {
         let (begin, before) = (self.at, self.link);
-        let unreadable = || BadExport::Unreadable(begin);
         let (kind, body) = self.frame()?;
-        match kind {
-            ROWS => self.rows(&body).ok_or_else(unreadable),
-            SEAL => {
-                let (counts, signature) = seal_of(&body).ok_or_else(unreadable)?;
-                if counts != self.counts {
-                    return Err(BadExport::Altered(begin));
-                }
-                if !verify(&signed_body(&before, &counts), &signature) {
-                    return Err(BadExport::NotSigned);
-                }
-                match self.from.read(&mut [0]) {
-                    Ok(0) => Ok(Piece::End(counts)),
-                    Ok(_) => Err(BadExport::Longer),
-                    Err(error) => Err(BadExport::Io(error.kind())),
-                }
-            }
-            _ => Err(unreadable()),
+        if kind == ROWS {
+            return self.rows(&body).ok_or(BadExport::Unreadable(begin));
+        }
+        self.end((kind, &body), (begin, &before), verify).map(Piece::End)
+    }
+
+    /// The last frame, which began at a byte and follows a link.
+    fn end(
+        &mut self,
+        (kind, body): (u8, &[u8]),
+        (begin, before): (u64, &Link),
+        verify: &dyn Fn(&[u8], &[u8; 64]) -> bool,
+    ) -> Result<Counts, BadExport> {
+        let seal = seal_of(body).filter(|_| kind == SEAL);
+        let (counts, signature) = seal.ok_or(BadExport::Unreadable(begin))?;
+        if counts != self.counts {
+            return Err(BadExport::Altered(begin));
+        }
+        if !verify(&signed_body(before, &counts), &signature) {
+            return Err(BadExport::NotSigned);
+        }
+        match self.from.read(&mut [0]) {
+            Ok(0) => Ok(counts),
+            Ok(_) => Err(BadExport::Longer),
+            Err(error) => Err(BadExport::Io(error.kind())),
         }
     }
 
-    fn rows(&mut self, body: &[u8]) -> Option<Piece> {
+    /// The table and the number of rows of a frame, which are counted, and what follows.
+    fn rows_head<'b>(&mut self, body: &'b [u8]) -> Option<(usize, u32, Body<'b>)> {
         let mut body = Body::new(body);
         let table = usize::from(body.byte()?);
         let count = body.number()?;
-        let columns = TABLES.get(table)?.columns;
         if table < self.table || count == 0 {
             return None;
         }
         self.table = table;
+        *self.counts.get_mut(table)? += u64::from(count);
+        Some((table, count, body))
+    }
+
+    fn rows(&mut self, body: &[u8]) -> Option<Piece> {
+        let (table, count, mut body) = self.rows_head(body)?;
+        let columns = TABLES.get(table)?.columns;
         let mut rows = Vec::new();
         for _ in 0..count {
             let row: Option<Vec<Cell>> = columns.iter().map(|(_, kind)| body.cell(*kind)).collect();
             rows.push(row?);
         }
-        *self.counts.get_mut(table)? += u64::from(count);
         body.is_empty().then_some(Piece::Rows(table, rows))
     }
 

@@ -248,6 +248,27 @@ fn a_store_goes_to_a_server_and_back_and_is_the_same_to_the_byte() {
     assert_eq!(second.exported(), on_server.exported());
 }
 
+/// A file with frames that anybody can make: links have no key.
+struct Forged {
+    file: Vec<u8>,
+    link: [u8; 32],
+}
+
+impl Forged {
+    /// With the first frame of a good one.
+    fn beginning_as(file: &[u8]) -> Self {
+        let first = &file[..8 + 5 + 5 + 32];
+        Self { file: first.to_vec(), link: *first.last_chunk().unwrap() }
+    }
+
+    fn frame(&mut self, kind: u8, body: &[u8]) {
+        let length = (body.len() as u64).to_be_bytes();
+        self.link = toy_hash(&[b"KS1-db-export", &[0], &self.link, &[kind], &length, body]);
+        let frame = [&[kind][..], &length[4..], body, &self.link].concat();
+        self.file.extend_from_slice(&frame);
+    }
+}
+
 #[test]
 fn a_file_that_was_changed_is_refused_before_anything_is() {
     let source = Closed::filled(false);
@@ -273,6 +294,13 @@ fn a_file_that_was_changed_is_refused_before_anything_is() {
     let mut longer = file.clone();
     longer.push(0);
     assert!(refused(&longer).contains("after its end"));
+    // What somebody without the keys says is in it is not even read: it may be anything.
+    let mut forged = Forged::beginning_as(&file);
+    let mut seal = [0; TABLES.len() * 8 + 64];
+    seal[..8].copy_from_slice(&1_000_000_u64.to_be_bytes());
+    forged.frame(2, &[&[0][..], &1_000_000_u32.to_be_bytes(), &[7; 4_096]].concat());
+    forged.frame(3, &seal);
+    assert!(refused(&forged.file).contains("not signed"));
     // Of somebody with other keys.
     let mut forged = Vec::new();
     source.place().export(&mut forged, toy_hash, |_| [3; 64]).unwrap();
