@@ -48,6 +48,8 @@ pub(super) struct AcmeKeeper {
 impl AcmeKeeper {
     /// Obtains what is due, until the certificate is gone.
     pub(super) async fn keep(self, certificate: Weak<Certificate>) {
+        // Nobody else writes these files while the gateway runs.
+        let mut kept = self.kept();
         let mut turns = tokio::time::interval(INTERVAL);
         turns.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let (mut failures, mut next) = (0_u32, self.clock.now());
@@ -55,7 +57,7 @@ impl AcmeKeeper {
             turns.tick().await;
             let Some(held) = certificate.upgrade() else { return };
             let now = self.clock.now();
-            if now < next || !self.is_due(now) {
+            if now < next || !is_due(kept, now) {
                 continue;
             }
             let tls = held.tls();
@@ -66,6 +68,7 @@ impl AcmeKeeper {
             drop(tls.show_proofs(&[]));
             match outcome {
                 Ok(()) => {
+                    kept = self.kept();
                     (failures, next) = (0, now.plus_seconds(PAUSE_ISSUED_SECONDS));
                     held.obtained();
                 }
@@ -89,20 +92,14 @@ impl AcmeKeeper {
         }
     }
 
-    /// Whether there is no certificate for the names, or two thirds of its life are over.
-    fn is_due(&self, now: Timestamp) -> bool {
+    /// From when until when the certificate for the names is good, if there is one.
+    fn kept(&self) -> Option<(Timestamp, Timestamp)> {
         let text = |name: &str| {
             let bytes = self.dir.read(name).ok().flatten()?;
-            String::from_utf8(bytes).ok()
+            String::from_utf8(bytes).ok().map(SecretString::new)
         };
-        if text(WISH_FILE).as_deref() != Some(&self.wish()) {
-            return true;
-        }
-        let life = text(PAIR_FILE).and_then(|pair| certificate_validity(&chain_of(&pair)));
-        life.is_none_or(|(from, until)| {
-            let whole = until.millis_since(from);
-            now.millis_since(from) >= whole / 3 * 2
-        })
+        text(WISH_FILE).filter(|wish| *wish.expose() == self.wish())?;
+        certificate_validity(&chain_of(text(PAIR_FILE)?.expose()))
     }
 
     fn wish(&self) -> String {
@@ -154,6 +151,14 @@ impl AcmeKeeper {
     fn write(&self, name: &str, text: &str) -> Result<(), Fault> {
         self.dir.write(name, text.as_bytes()).map_err(Fault::internal)
     }
+}
+
+/// Whether there is no certificate that is good in this time, or two thirds of it are over.
+fn is_due(life: Option<(Timestamp, Timestamp)>, now: Timestamp) -> bool {
+    life.is_none_or(|(from, until)| {
+        let whole = until.millis_since(from);
+        now.millis_since(from) >= whole / 3 * 2
+    })
 }
 
 /// The certificates of a pair, without its key.
