@@ -2,7 +2,7 @@
 //! into another one. What is in it is in the memory of this process and in nothing that is written
 //! unsealed.
 
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -30,6 +30,9 @@ use crate::roles::membership::ClusterParts;
 use crate::roles::parties;
 use crate::roles::process::{given_file, write_stdout};
 
+#[cfg(test)]
+mod tests;
+
 /// What a carried file is for.
 const PURPOSE: &str = "gateway-config";
 /// Before a public key in its file.
@@ -54,9 +57,10 @@ pub(crate) fn recipient(key: &Path, public: &Path) -> Result<(), Exit> {
     let rng = SystemRng::handle();
     rng.fill(seed.expose_mut()).map_err(|error| Exit::Damaged(error.to_string()))?;
     let text = SecretString::new(format!("{PRIVATE}{}\n", hex::encode(seed.expose())));
-    write_new(key, text.expose().as_bytes())?;
     let shown = format!("{PUBLIC}{}\n", hex::encode(hpke::public_key(&seed)));
+    // A public key whose private half could not be kept is of no use to anybody.
     write_new(public, shown.as_bytes())?;
+    write_new(key, text.expose().as_bytes()).inspect_err(|_| drop(fs::remove_file(public)))?;
     write_stdout(&format!(
         "private key     {}: keep it where configurations are imported, and nowhere else\n\
          public key      {}: give it to export\n",
@@ -280,10 +284,22 @@ fn of_another(fault: Fault) -> Exit {
     Exit::of_another_role(&fault)
 }
 
-/// Writes a file that is not there yet, for its owner only.
+/// Writes a file that is not there yet, for its owner only, so that it is there after a power
+/// failure; or leaves none.
 fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Exit> {
-    let failed = |error: std::io::Error| Exit::Files(format!("{}: {error}", path.display()));
+    let failed = |error: std::io::Error| {
+        let what_to_do = match error.kind() {
+            std::io::ErrorKind::AlreadyExists => "; choose another name, or remove it",
+            _ => "",
+        };
+        Exit::Files(format!("{}: {error}{what_to_do}", path.display()))
+    };
     let mut options = OpenOptions::new();
     let mut file = options.write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(failed)
+    let written = file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| {
+        let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
+        fs::File::open(dir.unwrap_or(Path::new(".")))?.sync_all()
+    });
+    // What is there would be in the way of the next attempt.
+    written.map_err(failed).inspect_err(|_| drop(fs::remove_file(path)))
 }
