@@ -88,6 +88,14 @@ pub(crate) fn need_postgres() -> Result<(), String> {
     need(there, "PostgreSQL with its tools", &["postgresql"])
 }
 
+/// A server on which temporary users are made.
+///
+/// # Errors
+/// Says what to install.
+pub(crate) fn need_redis() -> Result<(), String> {
+    need(|| works("redis-server", "--version"), "Redis", &["redis-server"])
+}
+
 /// What makes a cluster of PostgreSQL servers.
 ///
 /// # Errors

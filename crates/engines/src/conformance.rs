@@ -34,7 +34,7 @@ fn about(engine: &dyn Engine) -> Vec<String> {
     if field(kind.ttl.name()).is_none() {
         found.push("its time to live is not among its settings".to_owned());
     }
-    for (shown, setting) in kind.details {
+    for (shown, setting) in kind.details.iter().chain(kind.json_details) {
         match field(setting) {
             None => found.push(format!("{shown} shows {setting}, which it does not have")),
             Some(field) if field.secret => found.push(format!("{shown} shows a secret")),
@@ -123,6 +123,9 @@ mod tests {
         let described = described();
         let model = &described["models"]["DSProducerDetails"];
         for engine in all() {
+            for (shown, _) in engine.kind().json_details {
+                assert_eq!(model[shown]["type"], "list[str]", "{shown}");
+            }
             for (shown, setting) in engine.kind().details {
                 let named = model[shown]["type"].as_str();
                 let field = engine.kind().fields.fields.iter().find(|field| field.name == *setting);

@@ -1,11 +1,12 @@
 //! The members, each in its own file.
 
 mod postgresql;
+mod redis;
 mod redshift;
 
 use crate::Engine;
 
-static ENGINES: &[&dyn Engine] = &[&postgresql::MEMBER, &redshift::MEMBER];
+static ENGINES: &[&dyn Engine] = &[&postgresql::MEMBER, &redis::Redis, &redshift::MEMBER];
 
 /// Every member.
 pub fn all() -> &'static [&'static dyn Engine] {

@@ -1,11 +1,19 @@
 //! Fields that several members share, each written once.
 
-use keysherd_wire::{Field, FieldSpec, Flag, Group, Int, List, Settings, Text};
+use keysherd_base::Fault;
+use keysherd_wire::{Field, FieldSpec, Flag, Group, Int, List, Settings, Text, bad_setting};
 use serde_json::{Map, Value};
+
+use crate::{Kind, TargetUse};
 
 /// How long credentials live.
 pub(crate) const USER_TTL: Field<Text> =
     Field::text("user-ttl", "How long credentials live, such as 30s, 15m or 4h.").default("60m");
+/// The name of the protection key.
+pub(crate) const KEY_NAME: Field<Text> = Field::text(
+    "producer-encryption-key-name",
+    "The key that protects the settings; none: the account's default.",
+);
 /// The name of the protection key, as PostgreSQL's and Redshift's commands spell it.
 pub(crate) const KEY: Field<Text> = Field::text(
     "producer-encryption-key",
@@ -89,6 +97,22 @@ pub(crate) static REMOTE_SCHEMAS: Group = remote(&[
 
 /// Remote access that only has hosts.
 pub(crate) static REMOTE_HOSTS: Group = remote(&[REMOTE_ENABLE.spec(), REMOTE_HOST.spec()]);
+
+/// No remote access.
+pub(crate) static REMOTE_NONE: Group = remote(&[]);
+
+/// Demands a target of a type that the engine works with.
+///
+/// # Errors
+/// [`Fault::bad_request`] says which types those are.
+pub(crate) fn need_type(kind: &Kind, target: &TargetUse<'_>) -> Result<(), Fault> {
+    if kind.targets.contains(&target.type_name) {
+        return Ok(());
+    }
+    let (given, wanted) = (target.type_name, kind.targets.join(" or "));
+    let why = format!("the target is of type {given}; it must be {wanted}");
+    Err(bad_setting("target-name", &why))
+}
 
 const fn remote(fields: &'static [FieldSpec]) -> Group {
     Group { title: "Remote access", fields }

@@ -35,6 +35,8 @@ pub struct Kind {
     pub whereabouts: &'static [&'static str],
     /// Fields of V2's `DSProducerDetails` with the settings that they show. No secrets.
     pub details: &'static [(&'static str, &'static str)],
+    /// Fields of it that are lists, with the settings that are those lists as JSON.
+    pub json_details: &'static [(&'static str, &'static str)],
     /// Whether values have `id` and `ttl_in_minutes` beside what the engine gives.
     pub wrapped: bool,
 }
@@ -59,6 +61,14 @@ impl Kind {
 /// The settings as V2 shows them: members of `DSProducerDetails`. Nothing secret.
 pub fn details(kind: &Kind, settings: &Settings) -> Map<String, Value> {
     let mut shown = settings.show(kind.fields, kind.details);
+    for (name, setting) in kind.json_details {
+        let field = kind.fields.fields.iter().find(|field| field.name == *setting);
+        let text = field.filter(|field| !field.secret).and_then(|field| settings.value(field));
+        let list = text.as_ref().and_then(Value::as_str).map(serde_json::from_str);
+        if let Some(Ok(list @ Value::Array(_))) = list {
+            shown.insert((*name).to_owned(), list);
+        }
+    }
     let has = |field: &Field<Text>| kind.fields.fields.iter().any(|f| f.name == field.name());
     if has(&PASSWORD_LENGTH) {
         let (length, info) = password_policy(settings);

@@ -13,7 +13,7 @@ use keysherd_wire::{Field, Flag, Text, bad_setting};
 use serde_json::Map;
 use tokio::time::timeout;
 
-use crate::fields::CUSTOM_USERNAME_TEMPLATE;
+use crate::fields::{CUSTOM_USERNAME_TEMPLATE, need_type};
 use crate::lint::lint;
 use crate::name::{need_handle, username};
 use crate::password::Policy;
@@ -50,16 +50,7 @@ pub(crate) struct PostgresLike {
 impl PostgresLike {
     fn server(&self, settings: &Settings, target: Option<&TargetUse<'_>>) -> Result<Server, Fault> {
         if let Some(target) = target {
-            if !self.kind.targets.contains(&target.type_name) {
-                return Err(bad_setting(
-                    "target-name",
-                    &format!(
-                        "the target is of type {}; it must be {}",
-                        target.type_name,
-                        self.kind.targets.join(" or ")
-                    ),
-                ));
-            }
+            need_type(self.kind, target)?;
             return Ok(database(target.settings)?.or_database(settings.text(&self.database)));
         }
         Server::new(Given {

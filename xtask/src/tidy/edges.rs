@@ -155,6 +155,11 @@ const FENCES: &[Fence] = &[
         why: "PostgreSQL is spoken in store, and in targets on behalf of tenants",
     },
     Fence {
+        crates: &["redis"],
+        only_in: &["targets"],
+        why: "servers of tenants are signed in to in targets",
+    },
+    Fence {
         crates: &["redb"],
         only_in: &["manager"],
         why: "the embedded store belongs to the fragment manager",

@@ -111,6 +111,7 @@ static KIND: Kind = Kind {
         ("db_name", "postgresql-db-name"),
         ("ssl_connection_mode", "ssl"),
     ],
+    json_details: &[],
     wrapped: true,
 };
 

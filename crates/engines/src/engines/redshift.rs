@@ -101,6 +101,7 @@ static KIND: Kind = Kind {
         ("db_name", "redshift-db-name"),
         ("ssl_connection_mode", "ssl"),
     ],
+    json_details: &[],
     wrapped: true,
 };
 

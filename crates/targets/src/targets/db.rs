@@ -13,9 +13,9 @@ use self::fields::{
     ORACLE_SERVICE_NAME, PORT, PWD, SSL, SSL_CERTIFICATE, USER_NAME, WHEREABOUTS,
 };
 use crate::member::content;
-use crate::postgres::{Family, connect};
+use crate::postgres::Family;
 use crate::server::{Given, Named};
-use crate::{BoxFuture, Kind, Server, Settings, Spelling, Target, Way};
+use crate::{BoxFuture, Kind, Server, Settings, Spelling, Target, Way, postgres, redis};
 
 static KIND: Kind = Kind {
     name: "db",
@@ -108,13 +108,14 @@ impl Target for Db {
             let family = match type_of(settings)? {
                 "postgres" => Family::Postgres,
                 "redshift" => Family::Redshift,
+                "redis" => return redis::connect(&server(settings)?, way).await.map(drop),
                 other => {
                     return Err(Fault::forbidden(format!(
                         "targets of type {other} are kept and not tried out by this version"
                     )));
                 }
             };
-            connect(&server(settings)?, family, way).await?.close().await;
+            postgres::connect(&server(settings)?, family, way).await?.close().await;
             Ok(())
         })
     }

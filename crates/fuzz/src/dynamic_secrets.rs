@@ -1,0 +1,107 @@
+//! What tenants write for engines: statements, rules, and templates of names.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use keysherd_base::{ItemPath, ManualClock, Timestamp, Uid};
+use keysherd_crypto::random::SystemRng;
+use keysherd_egress::Egress;
+use keysherd_engines::{Engine, Scene, Settings, Way, Wish, by_name, is_handle};
+use keysherd_wire::Args;
+
+/// Longest name of a user that any engine makes, in bytes.
+const NAME_BYTES_MAX: usize = 63;
+
+/// The fields that statements are in, by engine.
+const STATEMENTS: &[(&str, &str)] = &[
+    ("postgresql", "creation-statements"),
+    ("postgresql", "revocation-statement"),
+    ("redshift", "creation-statements"),
+    ("redis", "acl-rules"),
+];
+
+fn settings(engine: &dyn Engine, given: &[(&'static str, &str)]) -> Option<Settings> {
+    let mut args = Args::new();
+    for (name, value) in given {
+        args.put(name, (*value).into());
+    }
+    engine.merged(&args, Settings::default()).ok()
+}
+
+/// Reads the bytes as statements or rules of each engine. A refusal names the field, and repeats
+/// nothing of a text that could be a password in a statement.
+pub fn statements(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    for (name, field) in STATEMENTS {
+        let engine = by_name(name).expect("there is such an engine");
+        let given = [
+            (*field, text),
+            ("postgresql-username", "a"),
+            ("postgresql-password", "b"),
+            ("redshift-username", "a"),
+            ("redshift-password", "b"),
+        ];
+        let Some(settings) = settings(engine, &given) else { continue };
+        if let Err(fault) = engine.check(&settings, None) {
+            assert!(fault.public().contains(field), "{field}: {fault}");
+            let quotes = text.len() > 12 && fault.public().contains(text);
+            assert!(!quotes, "{field}: a refusal repeats the text");
+        }
+    }
+}
+
+/// Reads the bytes as a template of names, with a claim that is the same bytes. Whatever comes of
+/// it is a name that can be removed, is short enough, and differs with every lease.
+pub fn name_templates(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let engine = by_name("postgresql").expect("there is such an engine");
+    let Some(settings) = settings(engine, &[("custom-username-template", text)]) else { return };
+    let way = Way {
+        clock: Arc::new(ManualClock::new(Timestamp(1_000_000))),
+        rng: SystemRng::handle(),
+        egress: Egress::default(),
+        timeout: Duration::from_secs(1),
+    };
+    let claims = BTreeMap::from([("email".to_owned(), vec![text.to_owned()])]);
+    let item = ItemPath::parse("/a/b").expect("a path");
+    let scene = Scene { settings: &settings, target: None, way: &way };
+    let named = |lease: u8| {
+        let wish = Wish {
+            lease: Uid([lease; 16]),
+            item: &item,
+            access_id: "p-abc123def456",
+            sub_claims: &claims,
+            ttl_seconds: 60,
+            args: &[],
+            host: None,
+            dbname: None,
+        };
+        engine.plan(&scene, &wish).ok().map(|plan| plan.handle)
+    };
+    let Some(first) = named(1) else { return };
+    assert!(is_handle(&first) && first.len() <= NAME_BYTES_MAX, "{first:?}");
+    assert_ne!(Some(first), named(2));
+}
+
+/// Statements and rules as they are usual.
+pub(crate) fn statement_seeds() -> Vec<Vec<u8>> {
+    [
+        "CREATE USER \"{{name}}\" WITH PASSWORD '{{password}}'; GRANT SELECT ON t TO \"{{name}}\"",
+        "DO $x$ BEGIN PERFORM 'a;'; END $x$; /* {{name}} */ SELECT E'\\';', {{userHost}} -- end",
+        "[\"~app:*\", \"+@read\", \"(+get ~x)\"]",
+    ]
+    .map(|text| text.as_bytes().to_vec())
+    .to_vec()
+}
+
+/// Templates as they are usual.
+pub(crate) fn template_seeds() -> Vec<Vec<u8>> {
+    [
+        "{{ .email | lowercase | replace \"@\" \"-\" | truncate 12 }}",
+        "x-{{- (truncate_sha256 uuid 6) -}} {{ timestamp \"20060102\" }}{{ random 4 }}",
+        "{{ restricted_chars .DynamicSecretName `ab` }}",
+    ]
+    .map(|text| text.as_bytes().to_vec())
+    .to_vec()
+}
