@@ -36,6 +36,7 @@ usage: cargo xtask <task>
   dist [--dynamic]      the binary as it is shipped: static, or with PKCS#11 modules
   bench [ARGUMENT...]   measure a release build; `bench apart`: five processes beside one;
                           `bench audit`: searches of a long audit log;
+                          `bench leases`: very many temporary credentials;
                           `bench edge`: gateways that keep reads, control near and far;
                           `bench decide`: policy decisions";
 

@@ -17,6 +17,7 @@ mod echo;
 mod edge;
 mod generator;
 mod issuer;
+mod leases;
 mod link;
 mod load;
 mod machine;
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
         Some(("audit", flags)) => in_runtime(audit_log::run(flags)),
         Some(("decide", flags)) => decide::run(flags),
         Some(("edge", flags)) => in_runtime(edge::run(flags)),
+        Some(("leases", flags)) => in_runtime(leases::run(flags)),
         Some(("link", flags)) => link::run(flags),
         Some(("reviewer", flags)) => reviewer::serve(flags),
         _ => settings::Settings::of(&matches).and_then(|settings| measure(&settings)),

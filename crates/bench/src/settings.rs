@@ -48,6 +48,7 @@ pub(crate) fn command() -> Command {
         .subcommand(crate::decide::command())
         .subcommand(crate::echo::command())
         .subcommand(crate::edge::command())
+        .subcommand(crate::leases::command())
         .subcommand(crate::link::command())
         .subcommand(crate::reviewer::command())
 }

@@ -200,6 +200,7 @@ impl<W: Write> ExportWriter<W> {
 
 /// What [`ExportReader::next`] gives.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "one is in memory at a time")]
 pub enum Piece {
     /// Some rows of a table, with their values in the order of its columns.
     Rows(usize, Vec<Vec<Cell>>),

@@ -171,6 +171,8 @@ fn mistyped_fields_are_named_and_their_values_are_not_repeated() {
         ("auth-method-create-api-key", "jwt-ttl", json!(-5)),
         ("update-account-settings", "jwt-ttl-min", json!(100_000)),
         ("update-account-settings", "root-path-policy", json!("maybe")),
+        ("update-account-settings", "dynamic-secret-max-ttl", json!("soon")),
+        ("update-account-settings", "dynamic-secret-max-ttl-enable", json!("perhaps")),
     ] {
         let mut args = json!({
             "name": "/team/new", "names": ["/team/db"], "value": "v", "alg": "AES128GCM",

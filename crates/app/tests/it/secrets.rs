@@ -78,6 +78,21 @@ fn the_account_decides_about_versions_where_the_caller_does_not() {
 }
 
 #[test]
+fn the_longest_life_of_temporary_credentials_is_shown_as_it_was_set() {
+    let site = Site::new();
+    let server = site.start();
+    let admin = server.admin();
+    let shown = || admin.ok("get-account-settings", json!({}))["general_settings"].take();
+    assert_eq!(shown().get("dynamic_secret_max_ttl"), None);
+    let set = json!({"dynamic-secret-max-ttl": 90, "dynamic-secret-max-ttl-enable": "true"});
+    admin.ok("update-account-settings", set);
+    let expected = json!({"enable": true, "max_ttl_by_minutes": 90});
+    assert_eq!(shown()["dynamic_secret_max_ttl"], expected);
+    admin.ok("update-account-settings", json!({"dynamic-secret-max-ttl-enable": "false"}));
+    assert_eq!(shown()["dynamic_secret_max_ttl"]["enable"], false);
+}
+
+#[test]
 fn only_as_many_versions_are_kept_as_the_item_or_the_account_says() {
     let site = Site::new();
     let server = site.start();

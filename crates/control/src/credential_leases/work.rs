@@ -9,10 +9,9 @@ use std::sync::Arc;
 
 use keysherd_audit::{Draft, Param, action};
 use keysherd_base::limits::READ_BYTES_MAX;
-use keysherd_base::{AccountId, Fault, ItemId, RequestId, Timestamp};
+use keysherd_base::{AccountId, Fault, ItemId, RequestId, Timestamp, Uid};
 use keysherd_crypto::hash::sha256;
 use keysherd_crypto::permit::{Class, Op, Subject};
-use keysherd_domain::credential_lease::LeaseState;
 use keysherd_plane::credential_leases::{
     LEASE_BATCH_MAX, LeaseMeans, LeaseTake, LeaseTakeReply, LeaseWork,
 };
@@ -67,20 +66,15 @@ pub(crate) async fn take(
         let next_due_millis = next.map(|due| due.millis_since(now));
         return Ok(LeaseTakeReply { next_due_millis, ..LeaseTakeReply::default() });
     }
-    let (this, holder, limit) = (control.clone(), *gateway, message.limit);
-    let clusters = served.clone();
-    let job = move |tx: &Tx| {
-        let mut taken = Vec::new();
-        for cluster in clusters {
-            let left = limit - taken.len();
-            taken.extend(take_due(tx, &this, &holder, (cluster, left), now)?);
-        }
-        Ok(taken)
-    };
-    let taken = control.store.commit(Vec::new(), job).await?;
+    // Looked for where nobody waits for it, and looked at again where nobody else writes.
+    let (clusters, limit) = (served.clone(), message.limit);
+    let choose = move |reader: &Reader| choose(reader, &clusters, limit, now);
+    let chosen = control.store.read_blocking(choose).await?;
     let (this, holder) = (control.clone(), *gateway);
+    let job = move |tx: &Tx| take_chosen(tx, &this, &holder, chosen, now);
+    let taken = control.store.commit(Vec::new(), job).await?;
     let opened = control.store.read_blocking(move |reader| open(reader, &taken)).await?;
-    let mut reply = hand_out(&this, &holder, opened, now).await?;
+    let mut reply = hand_out(control, gateway, opened, now).await?;
     let next = control.store.read(|reader| next_due(reader, &served))?;
     reply.next_due_millis = next.map(|due| due.millis_since(now).max(0));
     Ok(reply)
@@ -98,29 +92,42 @@ fn next_due(q: &dyn Query, clusters: &[i64]) -> Result<Option<Timestamp>, Fault>
     Ok(due.into_iter().flatten().min())
 }
 
-/// Takes at most `limit` credentials of a cluster, and not too many of one target.
-fn take_due(
+/// At most `limit` credentials that are due, and not too many of one target.
+fn choose(
+    q: &dyn Query,
+    clusters: &[i64],
+    limit: usize,
+    now: Timestamp,
+) -> Result<Vec<Uid>, Fault> {
+    let share = limit.div_ceil(SHARE);
+    let mut shares: HashMap<ItemId, usize> = HashMap::new();
+    let mut chosen = Vec::new();
+    for cluster in clusters {
+        for found in stored::due(q, *cluster, now, limit * LOOKED_AT)? {
+            let on = found.lease.target.unwrap_or(found.item);
+            let of_target = shares.entry(on).or_default();
+            if chosen.len() < limit && *of_target < share {
+                *of_target += 1;
+                chosen.push(found.id);
+            }
+        }
+    }
+    Ok(chosen)
+}
+
+/// Takes what was chosen, unless somebody else did since.
+fn take_chosen(
     tx: &Tx,
     control: &Control,
     gateway: &GatewayIdentity,
-    (cluster, limit): (i64, usize),
+    chosen: Vec<Uid>,
     now: Timestamp,
 ) -> Result<Vec<(StoredLease, u32)>, Fault> {
-    let share = limit.div_ceil(SHARE);
-    let mut shares: HashMap<ItemId, usize> = HashMap::new();
-    let mut taken = Vec::new();
-    if limit == 0 {
-        return Ok(taken);
-    }
-    for mut found in stored::due(tx, cluster, now, limit * LOOKED_AT)? {
-        if taken.len() >= limit {
-            break;
-        }
-        let on = found.lease.target.unwrap_or(found.item);
-        let of_target = shares.entry(on).or_default();
-        if *of_target >= share {
-            continue;
-        }
+    let mut taken = Vec::with_capacity(chosen.len());
+    for id in chosen {
+        let found = stored::get(tx, id)?;
+        let is_due = |found: &StoredLease| found.lease.due.is_some_and(|due| due <= now);
+        let Some(mut found) = found.filter(is_due) else { continue };
         if !tx.can_record(found.account)? {
             // What cannot be recorded is not done; it must not be in the way of others.
             found.lease.due = Some(now.plus_seconds(POSTPONED_SECONDS));
@@ -130,14 +137,8 @@ fn take_due(
         let attempt = found.lease.take(&gateway.spki_sha256, now);
         stored::update(tx, found.id, &found.lease)?;
         match attempt {
-            Some(attempt) => {
-                *of_target += 1;
-                taken.push((found, attempt));
-            }
-            None if found.lease.state == LeaseState::Quarantined => {
-                given_up(tx, control, &found, now)?;
-            }
-            None => {}
+            Some(attempt) => taken.push((found, attempt)),
+            None => given_up(tx, control, &found, now)?,
         }
     }
     Ok(taken)

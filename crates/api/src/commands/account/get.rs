@@ -51,6 +51,14 @@ struct General<'a> {
     allowed_client_types: Option<ClientTypes<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     invalid_characters: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dynamic_secret_max_ttl: Option<MaxTtl>,
+}
+
+#[derive(Serialize)]
+struct MaxTtl {
+    enable: bool,
+    max_ttl_by_minutes: i64,
 }
 
 #[derive(Serialize)]
@@ -159,6 +167,12 @@ fn general(view: &AccountView) -> General<'_> {
         allowed_client_types: (!types.is_empty())
             .then_some(ClientTypes { client_types: types, lock: false }),
         invalid_characters: kept("invalid-characters"),
+        dynamic_secret_max_ttl: kept("dynamic-secret-max-ttl")
+            .and_then(|minutes| minutes.parse().ok())
+            .map(|max_ttl_by_minutes| MaxTtl {
+                enable: on("dynamic-secret-max-ttl-enable"),
+                max_ttl_by_minutes,
+            }),
     }
 }
 

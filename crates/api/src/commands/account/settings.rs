@@ -57,8 +57,14 @@ const KEPT: &[Field<Text>] = &[
     kept("allowed-email-domains"),
     kept("default-share-link-ttl-minutes"),
     kept("dp-enable-classic-key-protection"),
-    kept("dynamic-secret-max-ttl"),
-    kept("dynamic-secret-max-ttl-enable"),
+    Field::text(
+        "dynamic-secret-max-ttl",
+        "Longest life of temporary credentials, in minutes; for new ones, and for longer lives.",
+    ),
+    Field::text(
+        "dynamic-secret-max-ttl-enable",
+        "Whether dynamic-secret-max-ttl is in force: true or false.",
+    ),
     kept("enable-item-sharing"),
     kept("enable-password-expiration"),
     kept("hide-personal-folder"),
@@ -163,10 +169,28 @@ pub(super) fn apply(args: &Args, mut settings: AccountSettings) -> Result<Accoun
     set(&mut settings.root_path, policy);
     for field in KEPT {
         if let Some(text) = args.get(field)? {
+            check_kept(field.name(), &text)?;
             settings.stored_only.insert(field.name().to_owned(), text);
         }
     }
     Ok(settings)
+}
+
+/// Refuses a setting that is in force and would not be what it says.
+fn check_kept(name: &str, text: &str) -> Result<(), Fault> {
+    let (is_one, what) = match name {
+        "dynamic-secret-max-ttl" => {
+            (text.parse::<i64>().is_ok_and(|minutes| minutes >= 0), "a number of minutes")
+        }
+        "dynamic-secret-max-ttl-enable" => {
+            (["true", "false"].iter().any(|word| text.eq_ignore_ascii_case(word)), "true or false")
+        }
+        _ => return Ok(()),
+    };
+    if is_one || text.is_empty() {
+        return Ok(());
+    }
+    Err(Fault::bad_request(format!("invalid {name} '{}': give {what}", text.escape_default())))
 }
 
 fn set<T>(place: &mut T, value: Option<T>) {

@@ -1,8 +1,10 @@
 //! The work of removing: failures, giving up, turns, and the death of whoever does it.
 
 use keysherd_domain::credential_lease::ATTEMPTS_MAX;
+use keysherd_store::audit;
 
 use super::*;
+use crate::testing::exchange;
 
 #[tokio::test]
 async fn a_target_that_refuses_is_tried_later_and_later_and_then_left_to_people() {
@@ -102,4 +104,72 @@ async fn the_newest_settings_remove_what_older_ones_made_where_they_made_it() {
     let taken = world.take_leases().await;
     let items = &taken.opened[0].items;
     assert_eq!((items[0].versions[0].version, items[1].id), (2, ids.1));
+}
+
+#[tokio::test]
+async fn two_control_planes_over_one_store_hand_out_each_credential_once() {
+    let world = World::new().await.sharing();
+    let ids = world.database().await;
+    for _ in 0..3 {
+        world.lease(ids).await;
+    }
+    world.clock.advance_seconds(LIFE);
+    let other = world.another_node();
+    let ask = async |control: &crate::Control, gateway| {
+        let plane = control.plane_for(gateway);
+        plane.ask(world.caller(""), LeaseTake { limit: 4 }).await.unwrap()
+    };
+    let mut seen = std::collections::BTreeSet::new();
+    loop {
+        let (here, there) = tokio::join!(ask(&world.control, GATEWAY), ask(&other, OTHER));
+        let both = [here.work, there.work].concat();
+        if both.is_empty() {
+            break;
+        }
+        assert!(both.iter().all(|work| seen.insert(work.lease)), "one was handed out twice");
+    }
+    assert_eq!(seen.len(), 3);
+}
+
+#[tokio::test]
+async fn an_account_with_a_damaged_log_keeps_nobody_elses_credentials_waiting() {
+    let mut world = World::new().await;
+    let mut second = world.another_account("second@example.com").await;
+    let token = world.login(&second.created.admin_access_id, &second.admin_key).await;
+    let token = token.unwrap().token;
+    std::mem::swap(&mut world.first, &mut second);
+    let theirs = world.make(&token, "/b/theirs", dynamic(TargetChoice::Without)).await.unwrap();
+    std::mem::swap(&mut world.first, &mut second);
+    let lease = Uid([4; 16]);
+    let intend = LeaseIntend {
+        item: theirs.id,
+        target: None,
+        lease,
+        handle: "tmp.theirs".to_owned(),
+        ttl_seconds: LIFE,
+    };
+    world.ask(&token, intend).await.unwrap();
+    world.ask("", LeaseActivate { lease, handle: None, ends: None }).await.unwrap();
+    let ids = world.database().await;
+    let mine = world.lease(ids).await;
+    let head = world.control.store.read(|reader| audit::head(reader, second.id));
+    let genuine = head.unwrap().unwrap().signature;
+    let mut forged = genuine;
+    forged[9] ^= 1;
+
+    let world = world.reopened(|home| exchange(home, &genuine, &forged));
+    world.clock.advance_seconds(LIFE);
+    let taken = world.take_leases().await;
+    assert_eq!(taken.work.iter().map(|work| work.lease).collect::<Vec<_>>(), [mine]);
+    world.report(&taken, None).await;
+    assert!(world.leases().await.is_empty());
+    // It is not forgotten, and not counted as tried.
+    let stored = world.control.store.read(|q| keysherd_store::credential_leases::get(q, lease));
+    let kept = stored.unwrap().unwrap().lease;
+    assert_eq!((kept.state, kept.attempts), (LeaseState::Active, 0));
+    assert!(kept.due.unwrap() > world.now());
+
+    let world = world.reopened(|home| exchange(home, &forged, &genuine));
+    world.clock.advance_seconds(900);
+    assert_eq!(world.take_leases().await.work.len(), 1, "its log is in order again");
 }

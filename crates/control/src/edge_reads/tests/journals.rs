@@ -1,7 +1,5 @@
 //! Journals beside each other: of an account whose log is damaged, and those that are finished.
 
-use std::path::Path;
-
 use keysherd_base::{AccountId, FaultKind, Uid};
 use keysherd_crypto::random::SystemRng;
 use keysherd_plane::cache::{JournalPut, JournalPutReply};
@@ -10,7 +8,7 @@ use keysherd_store::{Reader, Tx, audit, gateway_journals};
 use super::{HERE, THERE, journal, world};
 use crate::edge_reads::journal::JOURNALS_PER_GATEWAY_MAX;
 use crate::items::testing::secret;
-use crate::testing::{World, kind};
+use crate::testing::{World, exchange, kind};
 
 impl World {
     async fn brought(&self, message: &JournalPut) -> JournalPutReply {
@@ -30,21 +28,6 @@ impl World {
         let count = |reader: &Reader| gateway_journals::count_of(reader, &HERE.spki_sha256);
         self.control.store.read(count).unwrap()
     }
-}
-
-/// Exchanges bytes in the store's file, as who can write to the disk may.
-fn exchange(home: &Path, from: &[u8; 64], to: &[u8; 64]) {
-    let mut exchanged = 0;
-    for file in std::fs::read_dir(home.join("store")).unwrap() {
-        let path = file.unwrap().path();
-        let Ok(mut bytes) = std::fs::read(&path) else { continue };
-        while let Some(at) = bytes.windows(64).position(|window| window == from) {
-            bytes[at..at + 64].copy_from_slice(to);
-            exchanged += 1;
-            std::fs::write(&path, &bytes).unwrap();
-        }
-    }
-    assert!(exchanged > 0, "the head is in no file");
 }
 
 #[tokio::test]
