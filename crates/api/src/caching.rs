@@ -23,7 +23,8 @@ pub struct CachePolicy {
     pub proactive: bool,
     /// How old it is then at least, in minutes.
     pub fetch_minutes: u32,
-    /// Minutes between two copies on disk; shown again, as V2 has it, but no copies are made.
+    /// Minutes between two copies on disk of what may be read while control is not reached, where
+    /// the operator has them made.
     pub backup_minutes: u32,
 }
 

@@ -5,7 +5,7 @@ pub(crate) mod acme;
 pub(crate) mod addresses;
 pub(crate) mod at_rest;
 pub(crate) mod audit;
-mod caching;
+pub(crate) mod caching;
 pub(crate) mod carry;
 pub(crate) mod cluster;
 mod confinement;

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use keysherd_base::Fault;
-use keysherd_plane::grants::{Grant, GrantedTo, Keeping, PermitSlot, Wish};
+use keysherd_plane::grants::{Grant, GrantedTo, Keeping, PermitSlot, SignedPermit, Wish};
 use keysherd_plane::{Caller, PlaneHandle};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
@@ -26,6 +26,8 @@ const WISHES_WAITING: usize = 4_096;
 pub(crate) struct Derived {
     /// What control granted, and has recorded.
     pub(crate) granted: GrantedTo,
+    /// The permits that the places of its needs are in.
+    pub(crate) permits: Arc<[SignedPermit]>,
     /// The keys, each with the place its need was granted at; or why there are none.
     pub(crate) keks: Result<Vec<(PermitSlot, DerivedKek)>, Fault>,
 }
@@ -131,12 +133,13 @@ async fn process(
         .collect();
     let wanted: Vec<_> =
         grants.iter().flatten().flat_map(|(_, needs)| needs).flatten().cloned().collect();
-    let mut keks = derivations.derive(&reply.permits, wanted).await;
+    let permits: Arc<[SignedPermit]> = reply.permits.into();
+    let mut keks = derivations.derive(&permits, wanted).await;
     for (grant, done) in grants.into_iter().zip(waiting) {
         let outcome = grant.map(|(granted, needs)| {
             let take = |need: &Need| Ok((need.slot, keks.take(need.slot)?));
             let keks = needs.and_then(|needs| needs.iter().map(take).collect());
-            Derived { granted, keks }
+            Derived { granted, permits: permits.clone(), keks }
         });
         // The requester may be gone; what it asked for is audited all the same.
         drop(done.send(outcome));

@@ -7,6 +7,7 @@
 //! | [`policies`] | whether and how long reads of an account are kept |
 //! | [`offline`] | what administrators allow while control is not reached |
 //! | [`ahead`] | reads again what clients of this gateway read lately |
+//! | [`cold`] | the copy on disk, for a start while control is not reached |
 //! | [`packed`] | what was granted, in little memory |
 //! | [`listener`] | asks control, several times a second, what has ended |
 //! | [`journal`] | has every such answer on disk before it leaves, and brings it to control |
@@ -22,7 +23,9 @@
 
 pub(crate) mod ahead;
 mod coherence;
+pub(crate) mod cold;
 mod journal;
+mod kept;
 mod key;
 mod listener;
 mod observed;
@@ -41,7 +44,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use keysherd_api::CachePolicy;
+use keysherd_api::{CachePolicy, OfflinePolicy};
 use keysherd_base::{ClockHandle, Fault, RngHandle, Uid};
 use keysherd_crypto::memory::Sealer;
 use keysherd_plane::cache::Keep;
@@ -52,8 +55,11 @@ use quick_cache::sync::Cache;
 use tokio::sync::Notify;
 
 use self::ahead::{Again, Call};
-use self::coherence::{Coherence, LEASE, Tied};
+use self::coherence::{Coherence, LEASE};
+use self::cold::{Cold, CopyKey};
 use self::journal::{Entry, Journal};
+pub(crate) use self::kept::Kept;
+use self::kept::More;
 pub(crate) use self::observed::ObservedPlane;
 use self::offline::{Bearers, OfflinePolicies};
 use self::packed::Packed;
@@ -125,6 +131,8 @@ pub(crate) struct ReadCache {
     offline_hits: AtomicU64,
     read_ahead: AtomicU64,
     policies: OfflinePolicies,
+    /// The copy on disk, where there may be one.
+    cold: Option<Cold>,
 }
 
 /// What the journal is opened with.
@@ -144,19 +152,6 @@ pub(crate) enum Ground {
     Offline,
 }
 
-/// A decision, and all that answers it but keys.
-pub(crate) struct Kept {
-    /// The caller's account and auth method.
-    method: Arc<Bearers>,
-    /// What control granted, ciphertext included, and its receipt.
-    packed: Packed,
-    tied: Tied,
-    asked: Moment,
-    good_millis: u64,
-    /// What it takes to ask for it again, where that is wanted.
-    again: Option<Box<Again>>,
-}
-
 #[derive(Clone)]
 struct ByItems;
 
@@ -168,19 +163,26 @@ impl Weighter<[u8; 32], Arc<Kept>> for ByItems {
 }
 
 impl ReadCache {
-    /// A cache whose journal is in `home`. Brings what older processes have left, and listens as
-    /// soon as reads of anybody are kept. Call it on the runtime that serves.
+    /// A cache whose journal is in `home`; `copy`: what a copy of it is sealed under, and SHA-256
+    /// of the gateway's own public key. Brings what older processes have left, and listens as soon
+    /// as reads of anybody are kept. Call it on the runtime that serves.
     ///
     /// # Errors
     /// [`Fault::internal`], which is a defect.
     pub(crate) fn start(
         settings: CacheSettings,
-        home: &Path,
+        (home, copy): (&Path, Option<(&CopyKey, [u8; 32])>),
         plane: &PlaneHandle,
         clock: ClockHandle,
         rng: RngHandle,
     ) -> Result<Arc<Self>, Fault> {
         let sealer = Sealer::new(&*rng)?;
+        let clocks = Clocks::new(clock.clone());
+        let begun = (rng.clone(), clocks.now());
+        let cold = copy.map(|(key, gateway)| Cold::new(home, key, &gateway, begun));
+        if cold.is_none() {
+            cold::remove_left(home);
+        }
         let options = quick_cache::OptionsBuilder::new()
             .estimated_items_capacity(usize::try_from(settings.items_max).unwrap_or(usize::MAX))
             .weight_capacity(settings.items_max)
@@ -192,7 +194,7 @@ impl ReadCache {
             bearers: Cache::new(BEARERS_MAX),
             coherence: Mutex::default(),
             journal: OnceLock::new(),
-            clocks: Clocks::new(clock.clone()),
+            clocks,
             place: Place { home: home.to_owned(), plane: plane.clone(), clock, rng },
             caching: CachePolicies::new(settings.policy),
             setting: Mutex::default(),
@@ -204,6 +206,7 @@ impl ReadCache {
             offline_hits: AtomicU64::new(0),
             read_ahead: AtomicU64::new(0),
             policies: OfflinePolicies::default(),
+            cold,
         });
         if this.answers() || Journal::is_left(home) {
             this.open_journal();
@@ -238,7 +241,10 @@ impl ReadCache {
         let _turn = self.setting.lock().unwrap_or_else(PoisonError::into_inner);
         let ended = set(&self.caching);
         if !ended.changed.is_empty() {
-            self.entries.retain(|_, kept| !ended.changed.contains(&kept.account()));
+            let changed = |kept: &Kept| ended.changed.contains(&kept.account());
+            // What was set before the start is not known before control is heard.
+            self.entries.retain(|_, kept| kept.restored().is_some() || !changed(kept));
+            self.forget_own_copy();
         }
         if self.answers() {
             self.open_journal();
@@ -282,9 +288,11 @@ impl ReadCache {
         self.clocks.now()
     }
 
-    /// What is allowed while control is not reached.
-    pub(crate) fn policies(&self) -> &OfflinePolicies {
-        &self.policies
+    /// Allows this while control is not reached, in place of what was allowed before.
+    pub(crate) fn allow_offline(&self, policies: HashMap<Bearers, OfflinePolicy>) {
+        if self.policies.set(policies) {
+            self.forget_own_copy();
+        }
     }
 
     /// Takes note of how a call to control ended. Whatever it answers, it is there.
@@ -292,6 +300,9 @@ impl ReadCache {
         let unreached = outcome.as_ref().is_err_and(Fault::is_not_reached);
         if self.unreached.load(Ordering::Relaxed) != unreached {
             self.unreached.store(unreached, Ordering::Relaxed);
+            if unreached {
+                self.want_copy();
+            }
         }
     }
 
@@ -303,6 +314,7 @@ impl ReadCache {
         }
         let now = self.moment();
         self.coherence().silent(now, now).is_some_and(|silent| silent >= GONE_AFTER)
+            || self.is_alone_since_start()
     }
 
     /// What answers this call, if it may be answered without control now, on this ground.
@@ -316,7 +328,7 @@ impl ReadCache {
         let key = key::of(caller, items, version)?;
         let kept = self.entries.get(&key)?;
         if self.may_answer(&kept, ground) {
-            if let Some(again) = &kept.again {
+            if let Some(again) = kept.again() {
                 again.used(self.moment());
             }
             return Some(kept);
@@ -369,8 +381,8 @@ impl ReadCache {
         let method = self.shared((account, keep.access_id));
         let again =
             policy.proactive.then(|| Again::new(&self.sealer, (caller, items, version), used));
-        let again = again.flatten().map(Box::new);
-        let kept = Kept { method, packed, tied, asked, good_millis, again };
+        let more = again.flatten().map(|again| Box::new(More::Again(again)));
+        let kept = Kept { method, packed, tied, asked, good_millis, more };
         self.entries.insert(key, Arc::new(kept));
     }
 
@@ -394,11 +406,15 @@ impl ReadCache {
     pub(crate) fn clear(&self) {
         self.coherence().forget_until(self.moment());
         self.entries.clear();
+        self.forget_copy();
     }
 
     /// Something changed through this gateway: what is kept has to prove that it still holds.
     fn changed_here(&self, done: bool) {
         self.coherence().changed_here(self.moment(), done);
+        if done {
+            self.forget_copy();
+        }
         self.poke.notify_one();
     }
 
@@ -406,6 +422,9 @@ impl ReadCache {
         let now = self.moment();
         if self.is_over(kept, now) || !kept.tied.holds() {
             return false;
+        }
+        if let Some(restored) = kept.restored() {
+            return ground == Ground::Offline && restored.allows(kept, now);
         }
         match ground {
             Ground::Coherent => self.coherence().covers(kept.asked, now),
@@ -421,30 +440,17 @@ impl ReadCache {
     /// Whether time alone has ended it.
     fn is_over(&self, kept: &Kept, now: Moment) -> bool {
         let policy = self.caching.of(kept.account());
-        let ttl = Duration::from_secs(u64::from(policy.ttl_minutes) * 60);
-        let ttl = ttl.min(Duration::from_millis(kept.good_millis));
-        !policy.enabled || now.since(kept.asked).is_none_or(|age| age >= ttl)
+        let good = Duration::from_millis(kept.good_millis);
+        let (enabled, ttl) = match kept.restored() {
+            // What administrators set is not known before control is heard, and was obeyed then.
+            Some(_) => (!self.caching.is_set_off(kept.account()), good),
+            None => (policy.enabled, Duration::from_secs(u64::from(policy.ttl_minutes) * 60)),
+        };
+        !enabled || now.since(kept.asked).is_none_or(|age| age >= ttl.min(good))
     }
 
     fn coherence(&self) -> MutexGuard<'_, Coherence> {
         // Whoever broke off in the middle has at most forgotten too much.
         self.coherence.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Kept {
-    /// The caller's account.
-    pub(crate) fn account(&self) -> Uid {
-        self.method.0
-    }
-
-    /// What control granted, in the order of the call.
-    pub(crate) fn items(&self) -> Vec<Arc<GrantedItem>> {
-        self.packed.items()
-    }
-
-    fn is_allowed(&self, policies: &OfflinePolicies, silent: Duration) -> bool {
-        let items = self.items();
-        policies.allow(&self.method, items.iter().map(|item| item.path.as_str()), silent)
     }
 }

@@ -66,6 +66,8 @@ pub(crate) struct Derivations {
     plane: PlaneHandle,
     rng: RngHandle,
     manifests: Cache<KeyVersion, Arc<TrustedManifest>>,
+    /// As their managers signed them.
+    signed: Cache<KeyVersion, Arc<[u8]>>,
     fragments: Arc<CustomerFragments>,
     turn: AtomicUsize,
     incidents: Arc<Incidents>,
@@ -97,6 +99,7 @@ impl Derivations {
             plane,
             rng,
             manifests: Cache::new(MANIFESTS_MAX),
+            signed: Cache::new(MANIFESTS_MAX),
             fragments,
             turn: AtomicUsize::new(0),
         }
@@ -107,9 +110,16 @@ impl Derivations {
         &self.fragments
     }
 
-    /// Remembers a manifest that was verified.
-    pub(crate) fn learn(&self, manifest: TrustedManifest) {
-        self.manifests.insert(manifest.manifest().key, Arc::new(manifest));
+    /// Remembers a manifest that was verified, and its signed bytes.
+    pub(crate) fn learn(&self, manifest: TrustedManifest, signed: Arc<[u8]>) {
+        let key = manifest.manifest().key;
+        self.signed.insert(key, signed);
+        self.manifests.insert(key, Arc::new(manifest));
+    }
+
+    /// The manifest of a key version as its managers signed it, if this gateway has it.
+    pub(crate) fn signed(&self, key: &KeyVersion) -> Option<Arc<[u8]>> {
+        self.signed.get(key)
     }
 
     /// Derives everything that is needed. Each need gets a key or its own fault.
@@ -243,11 +253,12 @@ impl Derivations {
             let what = format!("key {}: its manifest is not trusted: {refusal}", key.id);
             Fault::internal(what).with_code(UNTRUSTED_KEY)
         };
-        let signed = SignedManifest::from_bytes(manifest).map_err(untrusted)?;
-        let trusted = signed.verify(&self.managers.bundle.load()).map_err(untrusted)?;
+        let read = SignedManifest::from_bytes(manifest).map_err(untrusted)?;
+        let trusted = read.verify(&self.managers.bundle.load()).map_err(untrusted)?;
         if trusted.manifest().key != *key {
             return Err(untrusted(Refusal::ManifestMismatch));
         }
+        self.signed.insert(*key, manifest.into());
         if let Some(known) = self.manifests.get(key)
             && known.manifest().group_key == trusted.manifest().group_key
         {

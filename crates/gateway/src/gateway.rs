@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,8 +27,8 @@ use keysherd_plane::rotation::{KeyRotateReply, RotatedKey};
 use keysherd_plane::{BoxFuture, PlaneHandle};
 
 use crate::batcher::Batcher;
-use crate::cache::ahead::read_ahead;
-use crate::cache::{CacheHealth, CacheSettings, ObservedPlane, ReadCache};
+use crate::cache::cold::CopyKey;
+use crate::cache::{CacheHealth, CacheSettings, ReadCache};
 use crate::confirming::{Confirmed, Confirming};
 use crate::customer::CustomerFragments;
 use crate::derive::Derivations;
@@ -36,7 +36,7 @@ use crate::health::ManagerHealth;
 use crate::incidents::Incidents;
 use crate::key_cache::KeyCache;
 use crate::keygen::{FIRST_VERSION, KeyGenerator, KeyPlan, MadeKey};
-use crate::logs::{self, LogFinding};
+use crate::logs::LogFinding;
 use crate::managers::{Links, Managers};
 use crate::orders;
 use crate::reader::{Reader, ReaderParts};
@@ -45,6 +45,10 @@ use crate::spool::Spool;
 use crate::tenants::Tenants;
 use crate::transit::Transit;
 use crate::writer::Writer;
+
+mod opening;
+
+use opening::{open_cache, open_keys, reading, watched};
 
 /// What a gateway is made of.
 pub struct GatewayConfig {
@@ -66,6 +70,9 @@ pub struct GatewayConfig {
     pub key_cache_seconds: i64,
     /// How reads are answered without asking control; needs a directory.
     pub cache: CacheSettings,
+    /// What the copy on disk of what may be read while control is not reached is sealed under;
+    /// `None`: there is none.
+    pub copy_key: Option<CopyKey>,
     /// Values that are wrapped anew in a second, at most, after a rotation; `None`: this gateway
     /// leaves that to others.
     pub rewraps_per_second: Option<NonZeroU32>,
@@ -161,7 +168,7 @@ impl Gateway {
             let keep = reads.clone().map(|reads| (reads, how));
             Batcher::start(plane.clone(), derivations.clone(), keep)
         };
-        let reader = reading(ReaderParts {
+        let parts = ReaderParts {
             plane: plane.clone(),
             cold: keeping(Keeping::Answered),
             ahead: keeping(Keeping::Ahead),
@@ -171,7 +178,8 @@ impl Gateway {
             clock: clock.clone(),
             tenants: tenants.clone(),
             attested_only: strict.names,
-        });
+        };
+        let reader = reading(parts, &derivations);
         let writer =
             Writer::new(batcher(), cache.clone(), clock.clone(), rng.clone(), spool.clone());
         let transit = Transit::new(plane.clone(), batcher(), clock.clone(), rng.clone(), tenants)?;
@@ -270,7 +278,7 @@ impl Gateway {
     /// Allows reads while control is not reached, in place of what was allowed before.
     pub fn allow_offline(&self, policies: HashMap<(Uid, AccessId), OfflinePolicy>) {
         if let Some(reads) = &self.reads {
-            reads.policies().set(policies);
+            reads.allow_offline(policies);
         }
     }
 
@@ -320,42 +328,6 @@ impl Gateway {
     pub fn manager_count(&self) -> usize {
         self.managers.count()
     }
-}
-
-/// The reader, which reads ahead from now on where reads are kept.
-fn reading(parts: ReaderParts) -> Arc<Reader> {
-    let reads = parts.cache.clone();
-    let reader = Arc::new(Reader::new(parts));
-    if let Some(reads) = &reads {
-        tokio::spawn(read_ahead(Arc::downgrade(&reader), Arc::downgrade(reads)));
-    }
-    reader
-}
-
-/// The managers, whose logs are watched from now on, and kept in `home`.
-fn watched(managers: Managers, home: Option<&Path>) -> Arc<Managers> {
-    let managers = Arc::new(managers);
-    if let Some(home) = home {
-        managers.logs.keep_in(home, &managers);
-    }
-    tokio::spawn(logs::watch(Arc::downgrade(&managers)));
-    managers
-}
-
-/// The cache of opened keys, within the owner's bound.
-fn open_keys(config: &GatewayConfig) -> Result<Arc<KeyCache>, Fault> {
-    let keys = KeyCache::new(config.clock.clone(), &*config.rng, config.key_cache_seconds)?;
-    keys.bound(config.bundle.bundle().cache_ttl_seconds_max);
-    Ok(Arc::new(keys))
-}
-
-/// The cache, where there is a directory for it, and the way to control that it watches.
-fn open_cache(config: &GatewayConfig) -> Result<(Option<Arc<ReadCache>>, PlaneHandle), Fault> {
-    let GatewayConfig { plane, clock, rng, cache, home, .. } = config;
-    let Some(home) = home.as_deref() else { return Ok((None, plane.clone())) };
-    let reads = ReadCache::start(*cache, home, plane, clock.clone(), rng.clone())?;
-    let observed = ObservedPlane::handle(plane.clone(), reads.clone());
-    Ok((Some(reads), observed))
 }
 
 impl Crypt for Gateway {

@@ -203,7 +203,7 @@ impl KeyGenerator {
         })?;
         let signed = SignedManifest { body, signatures };
         let trusted = signed.verify(&self.managers.bundle.load()).map_err(disagree)?;
-        self.derivations.learn(trusted);
+        self.derivations.learn(trusted, signed.to_bytes().into());
         self.self_test(plan, caller).await?;
         // Before anybody records the key: no manager may take it for one that was given up.
         self.round(threshold, &ManagerRequest::CompleteKey(signed.clone())).await?;

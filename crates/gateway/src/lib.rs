@@ -35,6 +35,7 @@ mod tenants;
 mod transit;
 mod writer;
 
+pub use cache::cold::CopyKey;
 pub use cache::policies::follow_read_policies;
 pub use cache::{CacheHealth, CacheSettings};
 pub use cluster_configs::{

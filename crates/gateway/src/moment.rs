@@ -7,12 +7,15 @@ use std::time::Duration;
 use keysherd_base::{ClockHandle, Timestamp};
 use tokio::time::Instant;
 
+/// What the running clock shows when it is taken up: moments before that have a place, too.
+const BASE: Duration = Duration::from_secs(3 * 24 * 60 * 60);
+
 /// A point in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Moment {
     /// The wall clock.
     pub(crate) wall: Timestamp,
-    /// Since the clocks were taken up.
+    /// The one that only runs forward: three days, and the time since the clocks were taken up.
     pub(crate) run: Duration,
 }
 
@@ -38,6 +41,6 @@ impl Clocks {
 
     /// Now.
     pub(crate) fn now(&self) -> Moment {
-        Moment { wall: self.wall.now(), run: self.started.elapsed() }
+        Moment { wall: self.wall.now(), run: BASE + self.started.elapsed() }
     }
 }

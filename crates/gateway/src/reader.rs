@@ -12,8 +12,8 @@ use keysherd_domain::item::NameTag;
 use keysherd_plane::PlaneHandle;
 use keysherd_plane::cache::Keep;
 use keysherd_plane::grants::{
-    Grant, Granted, GrantedItem, GrantedVersion, ItemRef, Keeping, KeyRef, PermitSlot, VersionWish,
-    Wish,
+    Grant, Granted, GrantedItem, GrantedVersion, ItemRef, Keeping, KeyRef, PermitSlot,
+    SignedPermit, VersionWish, Wish,
 };
 use quick_cache::sync::Cache;
 
@@ -388,7 +388,7 @@ impl Reader {
 
     /// Opens what was derived by somebody who began at `asked`.
     fn open_all(&self, derived: Derived, asked: Asked) -> Result<Read, Fault> {
-        let keks = derived.keks?;
+        let keks = (derived.keks?, derived.permits);
         let account = derived.granted.account;
         let Granted::Read(items) = derived.granted.granted else { return Err(other_grant()) };
         let opened: Result<Vec<_>, Fault> = items
@@ -409,7 +409,7 @@ impl Reader {
         &self,
         item: &GrantedItem,
         version: &GrantedVersion,
-        keks: &[(PermitSlot, DerivedKek)],
+        (keks, permits): &(Vec<(PermitSlot, DerivedKek)>, Arc<[SignedPermit]>),
         asked: Asked,
     ) -> Result<OpenedValue, Fault> {
         let unreadable = || cannot_open(item, version.version);
@@ -422,6 +422,7 @@ impl Reader {
         let key = dek.payload_key(&envelope);
         let opened = open_value(item, version, &envelope, &key)?;
         self.keys.put(wrap.identity(), &key, asked);
+        self.cache.iter().for_each(|cache| cache.permitted(wrap.identity(), permits, slot));
         Ok(opened)
     }
 }

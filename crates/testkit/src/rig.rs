@@ -11,7 +11,7 @@ use keysherd_api::{
 };
 use keysherd_audit::HEAD_LABEL;
 use keysherd_base::{
-    AccessId, AccountId, Clock, Fault, ManualClock, RequestId, Rng, Timestamp, Uid,
+    AccessId, AccountId, Clock, Fault, ManualClock, RequestId, Rng, Secret, Timestamp, Uid,
 };
 use keysherd_control::{
     Control, ControlConfig, ControlKeys, GatewayIdentity, NewAccount, OriginalKey,
@@ -22,7 +22,7 @@ use keysherd_fragments::bundle::{Bundle, Caps, Cluster, KeyGroup, ManagerEntry, 
 use keysherd_fragments::encoding::Encoding;
 use keysherd_fragments::manager_set::{ManagerIndex, Threshold};
 use keysherd_gateway::{
-    CacheSettings, CustomerFragments, Gateway, GatewayConfig, Links, ManagerLink,
+    CacheSettings, CopyKey, CustomerFragments, Gateway, GatewayConfig, Links, ManagerLink,
     OriginalKey as KeyToMake, Strictness,
 };
 use keysherd_manager::{KeyFile, Manager, ManagerConfig, ManagerLimits};
@@ -54,6 +54,8 @@ pub struct Settings {
     pub key_cache_seconds: i64,
     /// Which reads the gateway answers by itself.
     pub cache: CacheSettings,
+    /// What a copy on disk of it is sealed under; `None`: there is none.
+    pub cache_key: Option<[u8; 32]>,
     /// Values wrapped anew in a second after a rotation; `None`: none.
     pub rewraps_per_second: Option<NonZeroU32>,
 }
@@ -160,16 +162,20 @@ impl Rig {
 
     /// Ends the gateway and starts it again: what it had in memory is gone.
     pub fn restart_gateway(&mut self) {
-        let parts = GatewayParts {
+        let parts = self.parts(self.gateway_home());
+        (self.gateway, self.services) = start_gateway(parts, self.settings);
+    }
+
+    fn parts(&self, home: PathBuf) -> GatewayParts<'_> {
+        GatewayParts {
             plane: self.plane.clone(),
             instance: &self.instance,
             bundle: &self.bundle,
             links: &self.links,
             fragments: &self.fragments,
             clock: &self.clock,
-            home: self.gateway_home(),
-        };
-        (self.gateway, self.services) = start_gateway(parts, self.settings);
+            home,
+        }
     }
 
     /// Signs a changed trust bundle; managers and gateway obey it from now on.
@@ -187,16 +193,7 @@ impl Rig {
 
     /// A further gateway of the same identity, with a directory and a memory of its own.
     pub fn another_gateway(&self) -> Arc<Services> {
-        let parts = GatewayParts {
-            plane: self.plane.clone(),
-            instance: &self.instance,
-            bundle: &self.bundle,
-            links: &self.links,
-            fragments: &self.fragments,
-            clock: &self.clock,
-            home: self.dir.path().join("another-gateway"),
-        };
-        start_gateway(parts, self.settings).1
+        start_gateway(self.parts(self.dir.path().join("another-gateway")), self.settings).1
     }
 
     /// The trust bundle.
@@ -354,6 +351,7 @@ fn start_gateway(parts: GatewayParts<'_>, settings: Settings) -> (Arc<Gateway>, 
         rng: SystemRng::handle(),
         key_cache_seconds: settings.key_cache_seconds,
         cache: settings.cache,
+        copy_key: settings.cache_key.map(|key| CopyKey::alone(Secret::new(key))),
         home: Some(parts.home),
         strict: settings.strict,
         rewraps_per_second: settings.rewraps_per_second,

@@ -1,20 +1,33 @@
 //! Settings of reads that a gateway answers without asking control. What administrators set with
 //! `gateway-update-cache` wins over them, for their account.
 
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use clap::Arg;
 use keysherd_api::{CACHE_MINUTES_MAX, CachePolicy};
+use keysherd_base::Secret;
 use keysherd_gateway::CacheSettings;
 
 use super::settings::{Settings, option, switch};
 use crate::exit::Exit;
+use crate::passphrase::PassphraseSource;
 
 /// Reads that are read again in the background at one time, at most.
 const WORKERS_MAX: u64 = 64;
 /// Other names that V2 gateways have for `PROACTIVE_CACHE_ENABLE`.
 const PROACTIVE_TOO: [&str; 2] = ["NEW_PROACTIVE_CACHE_ENABLE", "PRO_ACTIVE_CACHE_ENABLE"];
 
+/// The setting that names the file with the key of the copy on disk.
+const KEY_FILE: &str = "cache-key-file";
+/// The systemd credential with that key.
+const CREDENTIAL: &str = "cache-key";
+/// The name that V2 gateways have for it.
+const KEY_VARIABLE: &str = "CACHE_ENCRYPTION_KEY";
+
 /// The options.
-pub(super) fn options() -> [Arg; 6] {
+pub(super) fn options() -> [Arg; 7] {
     let on = switch("cache", "Answer reads without control as long as nothing has changed");
     let proactive =
         switch("proactive-cache", "Read again, in the background, what was read lately");
@@ -44,6 +57,12 @@ pub(super) fn options() -> [Arg; 6] {
             "NUMBER",
             "PROACTIVE_CACHE_WORKERS",
             "Such reads at one time, 1 to 64 [default: 3]",
+        ),
+        option(
+            KEY_FILE,
+            "FILE",
+            "KEYSHERD_CACHE_KEY_FILE",
+            "32 bytes in base64: what may be read offline is kept on disk, sealed under them",
         ),
     ]
 }
@@ -75,4 +94,79 @@ pub(super) fn load(
         workers: usize::try_from(settings.number("proactive-cache-workers", 1..=WORKERS_MAX, 3)?)
             .unwrap_or(1),
     })
+}
+
+/// Where the key of the copy on disk comes from; `None`: there is no copy.
+///
+/// # Errors
+/// [`Exit::Configuration`] when the setting is no text.
+pub(super) fn key_source(
+    settings: &Settings<'_>,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Option<PassphraseSource>, Exit> {
+    let source = PassphraseSource::file_or_credential(settings.text(KEY_FILE)?, CREDENTIAL, env);
+    let given = env(KEY_VARIABLE).is_some_and(|text| !text.is_empty());
+    Ok(source.or_else(|| given.then_some(PassphraseSource::Environment(KEY_VARIABLE))))
+}
+
+/// Reads the key of the copy in `data_dir`.
+///
+/// # Errors
+/// [`Exit::Configuration`] when it is no key, or lies beside what it is to protect.
+pub(crate) fn read_key(
+    source: Option<&PassphraseSource>,
+    data_dir: &Path,
+) -> Result<Option<Secret<[u8; 32]>>, Exit> {
+    let Some(source) = source else { return Ok(None) };
+    let env = |name: &str| std::env::var(name).ok();
+    let real = |path: &Path| path.canonicalize().ok();
+    if let Some(path) = source.path(&env)
+        && let (Some(file), Some(dir)) = (real(&path), real(data_dir))
+        && file.starts_with(dir)
+    {
+        return Err(Exit::Configuration(format!(
+            "{KEY_FILE} is {}, in the data directory, beside what it is to protect; keep it \
+             elsewhere, best as the systemd credential {CREDENTIAL}",
+            path.display()
+        )));
+    }
+    let text = source.read(&env)?;
+    parse_key(text.expose()).map(Some)
+}
+
+fn parse_key(text: &str) -> Result<Secret<[u8; 32]>, Exit> {
+    let wrong =
+        || Exit::Configuration("the cache key must be 32 bytes in base64, and is not".to_owned());
+    let bytes = Secret::new(STANDARD.decode(text.trim()).map_err(|_| wrong())?);
+    let mut key = Secret::new([0; 32]);
+    *key.expose_mut() = bytes.expose().as_slice().try_into().map_err(|_| wrong())?;
+    Ok(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_32_bytes_in_base64() {
+        let key = parse_key("S0tLS0tLS0tLS0tLS0tLS0tLS0tLS0tLS0tLS0tLS0s= ").unwrap();
+        assert_eq!(*key.expose(), [0x4b; 32]);
+        for wrong in
+            ["", "S0tLS0s=", "not base64 at all", "S0tLS0tLS0tLS0tLS0tLS0tLS0tLS0tLS0tLS0tLS0"]
+        {
+            let said = parse_key(wrong).err().unwrap().to_string();
+            assert!(said.contains("32 bytes in base64"), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_key_beside_what_it_protects_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("cache.key");
+        std::fs::write(&path, "S0tLS0tLS0tLS0tLS0tLS0tLS0tLS0tLS0tLS0tLS0s=").unwrap();
+        let source = PassphraseSource::File(path);
+        let said = read_key(Some(&source), dir.path()).err().unwrap().to_string();
+        assert!(said.contains("keep it elsewhere"), "{said}");
+        assert!(read_key(None, dir.path()).unwrap().is_none());
+    }
 }

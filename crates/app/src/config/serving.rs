@@ -17,6 +17,7 @@ use super::tls::{self, TlsSettings};
 use crate::customer_fragments::module::{self, ModuleSource};
 use crate::customer_fragments::source::{self, FragmentSource};
 use crate::exit::Exit;
+use crate::passphrase::PassphraseSource;
 
 /// Where clients are served unless told otherwise: on this machine only.
 pub(crate) const LISTEN_DEFAULT: &str = "127.0.0.1:8000";
@@ -53,6 +54,8 @@ pub(crate) struct ServingSettings {
     pub(crate) key_cache_seconds: i64,
     /// How reads are answered without asking control.
     pub(crate) cache: CacheSettings,
+    /// Where the key of a copy of them on disk comes from; `None`: there is none.
+    pub(crate) cache_key: Option<PassphraseSource>,
     /// Values wrapped anew in a second after a rotation; 0: none.
     pub(crate) rewraps_per_second: u32,
     /// The accounts whose log targets may use the identity that this machine has in its cloud.
@@ -152,6 +155,7 @@ impl ServingSettings {
             },
             key_cache_seconds: i64::try_from(cache).unwrap_or(0),
             cache: caching::load(settings, env)?,
+            cache_key: caching::key_source(settings, env)?,
             rewraps_per_second: u32::try_from(rewraps).unwrap_or(u32::MAX),
             lend_cloud_identity: account_ids(settings, LENT_TO)?.into(),
             cluster: ClusterSettings::load(settings, env)?,
@@ -172,6 +176,7 @@ impl ServingSettings {
         paths.extend(self.tls.paths());
         paths.extend(self.edge.paths(env));
         paths.extend(self.fragment_module.iter().flat_map(ModuleSource::paths));
+        paths.extend(self.cache_key.iter().filter_map(|source| source.path(env)));
         paths.extend(self.cluster.iter().flat_map(|cluster| cluster.paths(env)));
         if !self.lend_cloud_identity.is_empty() {
             paths.extend(keysherd_cloud::files(env));

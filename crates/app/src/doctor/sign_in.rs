@@ -88,6 +88,7 @@ async fn login(
         rng: rng.clone(),
         key_cache_seconds: 0,
         cache: CacheSettings::default(),
+        copy_key: None,
         rewraps_per_second: None,
         home: None,
         strict: Strictness::default(),

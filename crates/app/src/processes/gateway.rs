@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keysherd_api::{Limited, NoCertificate, PublicCertificate};
-use keysherd_base::{AccountId, ClockHandle, RngHandle, SystemClock};
+use keysherd_base::{AccountId, ClockHandle, RngHandle, Secret, SystemClock};
 use keysherd_crypto::random::SystemRng;
 use keysherd_crypto::sign::{PublicKey, SigningKey};
 use keysherd_fragments::bundle::pinned::PinnedBundle;
@@ -18,6 +18,7 @@ use keysherd_link::{Channel, Identity, RemotePlane};
 use keysherd_sinks::Way;
 use serde_json::json;
 
+use crate::config::caching;
 use crate::config::egress::EgressSettings;
 use crate::config::gateway::GatewaySettings;
 use crate::customer_fragments;
@@ -57,6 +58,7 @@ pub(crate) async fn run(settings: GatewaySettings) -> Result<(), Exit> {
         served: settings.served,
         limited: Limited::new(settings.serving.only.clone(), settings.serving.never.clone()),
     };
+    let cache_key = caching::read_key(settings.serving.cache_key.as_ref(), &settings.data_dir)?;
     let edge = PublicEdge::bind(&public, &dir, &clock).await?;
     let mut joining = Joining::new(&dir, &settings)?;
     let mut text = format!("Keysherd gateway listens on {}\n", edge.url);
@@ -72,7 +74,7 @@ pub(crate) async fn run(settings: GatewaySettings) -> Result<(), Exit> {
         () = stop.wait() => return Ok(()),
     };
     let fragments = open_fragments(&settings).await;
-    let kept = (settings.serving.key_cache_seconds, settings.serving.cache);
+    let kept = (settings.serving.key_cache_seconds, settings.serving.cache, cache_key);
     let cluster = match settings.serving.cluster {
         None => None,
         Some(cluster) => {
@@ -112,6 +114,9 @@ pub(crate) async fn run(settings: GatewaySettings) -> Result<(), Exit> {
     }
     Ok(())
 }
+
+/// How long opened keys stay in memory, how reads are kept, and the key of their copy on disk.
+type Kept = (i64, CacheSettings, Option<Secret<[u8; 32]>>);
 
 /// A gateway that has its identity, but not yet its place in a bundle.
 pub(super) struct Joining {
@@ -211,13 +216,14 @@ impl Joining {
         self,
         bundle: Arc<PinnedBundle>,
         fragments: Arc<CustomerFragments>,
-        (key_cache_seconds, cache): (i64, CacheSettings),
+        (key_cache_seconds, cache, cache_key): Kept,
         (cluster, certificate): (Option<ClusterParts>, Arc<dyn PublicCertificate>),
     ) -> Result<Joined, Exit> {
         let (trusted, remotes) = (self.trusted.clone(), self.remotes.clone());
         let control = self.channel.clone();
         let (parts, poll) = self.parts(bundle, fragments, cluster, certificate);
-        let role = GatewayRole::open(GatewayParts { key_cache_seconds, cache, ..parts })?;
+        let role =
+            GatewayRole::open(GatewayParts { key_cache_seconds, cache, cache_key, ..parts })?;
         let followed = trusted.clone();
         let pinned = BTreeMap::new();
         let gateway = role.gateway.clone();
@@ -256,6 +262,7 @@ impl Joining {
             fragments,
             key_cache_seconds: 0,
             cache: CacheSettings::default(),
+            cache_key: None,
             home: self.home,
             strict: self.strict,
             certificate,

@@ -51,6 +51,7 @@ impl Carrier {
             rng: parts.rng,
             key_cache_seconds: 0,
             cache: CacheSettings::default(),
+            copy_key: None,
             rewraps_per_second: None,
             home: None,
             strict: parts.strict,

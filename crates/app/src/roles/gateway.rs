@@ -11,14 +11,14 @@ use keysherd_api::{
     NoForwarding, NoStanding, PublicCertificate, Services,
 };
 use keysherd_authn::Outward;
-use keysherd_base::{AccountId, ClockHandle, RngHandle};
+use keysherd_base::{AccountId, ClockHandle, RngHandle, Secret};
 use keysherd_crypto::sign::SigningKey;
 use keysherd_fragments::bundle::pinned::PinnedBundle;
 use keysherd_fragments::manager_set::ManagerIndex;
 use keysherd_gateway::{
-    CacheHealth, CacheSettings, ClusterConfigs, ConfigStore, CustomerFragments, Forwarders,
-    Gateway, GatewayConfig, GatewayHealth, Links, LogFinding, ManagerHealth, Membership,
-    Strictness, follow_read_policies, forget_gone_methods,
+    CacheHealth, CacheSettings, ClusterConfigs, ConfigStore, CopyKey, CustomerFragments,
+    Forwarders, Gateway, GatewayConfig, GatewayHealth, Links, LogFinding, ManagerHealth,
+    Membership, Strictness, follow_read_policies, forget_gone_methods,
 };
 use keysherd_plane::PlaneHandle;
 use keysherd_sinks::Way;
@@ -57,6 +57,8 @@ pub(crate) struct GatewayParts {
     pub(crate) key_cache_seconds: i64,
     /// Which reads it answers by itself.
     pub(crate) cache: CacheSettings,
+    /// The operator's key for a copy on disk of what may be read offline; `None`: there is none.
+    pub(crate) cache_key: Option<Secret<[u8; 32]>>,
     /// Values wrapped anew in a second after a rotation; `None`: none.
     pub(crate) rewraps_per_second: Option<NonZeroU32>,
     /// Its directory, for what has to outlive it.
@@ -97,6 +99,7 @@ impl GatewayRole {
         let GatewayParts { plane, clock, rng, .. } = &parts;
         let (plane, clock, rng) = (plane.clone(), clock.clone(), rng.clone());
         let local = Arc::new(ConfigStore::open(&parts.home, rng.clone())?);
+        let copy_key = copy_key(parts.cache_key, parts.cluster.as_ref());
         let (home, lends_identity_to) = (parts.home.clone(), parts.lends_identity_to.clone());
         let gateway = Arc::new(Gateway::start(GatewayConfig {
             plane: parts.plane,
@@ -108,6 +111,7 @@ impl GatewayRole {
             rng: parts.rng,
             key_cache_seconds: parts.key_cache_seconds,
             cache: parts.cache,
+            copy_key,
             rewraps_per_second: parts.rewraps_per_second,
             home: Some(parts.home),
             strict: parts.strict,
@@ -161,6 +165,14 @@ impl GatewayRole {
         let services = Arc::new(services);
         Ok(Self { gateway, services, forwarders, membership })
     }
+}
+
+/// What the copy of reads on disk is sealed under.
+fn copy_key(key: Option<Secret<[u8; 32]>>, cluster: Option<&ClusterParts>) -> Option<CopyKey> {
+    let named = |ClusterParts { settings, .. }: &ClusterParts| {
+        format!("{}/{}", settings.access_id.as_str(), settings.name)
+    };
+    Some(CopyKey { key: key?, cluster: cluster.map(named).unwrap_or_default() })
 }
 
 /// How the gateway and its managers are, as `GET /status` has it. Managers are what their gateway

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use keysherd_api::PublicCertificate;
-use keysherd_base::{AccountId, ClockHandle, RngHandle, SystemClock};
+use keysherd_base::{AccountId, ClockHandle, RngHandle, Secret, SystemClock};
 use keysherd_control::{Control, GatewayIdentity, WebSettings};
 use keysherd_crypto::random::SystemRng;
 use keysherd_crypto::sign::PublicKey;
@@ -59,6 +59,8 @@ pub(super) struct Opening<'a> {
     pub(super) key_cache_seconds: i64,
     /// Which reads the gateway answers by itself.
     pub(super) cache: CacheSettings,
+    /// The operator's key for a copy of them on disk; `None`: there is none.
+    pub(super) cache_key: Option<Secret<[u8; 32]>>,
     /// Values wrapped anew in a second after a rotation; `None`: none.
     pub(super) rewraps_per_second: Option<NonZeroU32>,
     /// The customer fragments of the gateway.
@@ -120,6 +122,7 @@ impl Roles {
             rng: rng.clone(),
             key_cache_seconds: opening.key_cache_seconds,
             cache: opening.cache,
+            cache_key: opening.cache_key,
             rewraps_per_second: opening.rewraps_per_second,
             home: dir.join("gateway"),
             strict,

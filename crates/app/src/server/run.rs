@@ -14,6 +14,7 @@ use serde_json::json;
 use super::roles::{self, Opening, Roles};
 use super::{announce, hangup};
 use crate::config::account::AccountConfig;
+use crate::config::caching;
 use crate::config::egress::EgressSettings;
 use crate::config::server::ServerConfig;
 use crate::config::serving::LISTEN_DEFAULT;
@@ -51,6 +52,7 @@ pub(crate) async fn run(config: ServerConfig) -> Result<(), Exit> {
     let opening = Opening {
         key_cache_seconds: config.serving.key_cache_seconds,
         cache: config.serving.cache,
+        cache_key: caching::read_key(config.serving.cache_key.as_ref(), &config.data_dir)?,
         rewraps_per_second: NonZeroU32::new(config.serving.rewraps_per_second),
         fragments,
         strict: config.serving.strict,
@@ -106,6 +108,7 @@ pub(crate) async fn create_account(config: AccountConfig) -> Result<(), Exit> {
     let opening = Opening {
         key_cache_seconds: 0,
         cache: CacheSettings::default(),
+        cache_key: None,
         rewraps_per_second: None,
         fragments: Arc::new(CustomerFragments::new(None)),
         strict: Strictness::default(),

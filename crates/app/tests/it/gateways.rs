@@ -3,6 +3,7 @@
 mod access;
 mod caching;
 mod carrying;
+mod cold;
 mod configs;
 mod defaults;
 mod doctor;

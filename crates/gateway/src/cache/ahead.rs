@@ -96,7 +96,7 @@ impl ReadCache {
 
     fn is_due(&self, kept: &Kept, now: Moment) -> bool {
         let policy = self.caching.of(kept.account());
-        let Some(again) = kept.again.as_ref().filter(|_| policy.proactive) else { return false };
+        let Some(again) = kept.again().filter(|_| policy.proactive) else { return false };
         let minutes = |minutes: u32| Duration::from_secs(u64::from(minutes) * 60);
         let pause = minutes(policy.fetch_minutes);
         let is_old = |at: Moment| now.since(at).is_some_and(|age| age >= pause);
@@ -108,7 +108,7 @@ impl ReadCache {
     }
 
     fn call_of(&self, key: [u8; 32], kept: &Kept) -> Option<Due> {
-        let again = kept.again.as_ref()?;
+        let again = kept.again()?;
         let token = self.sealer.open(&again.token)?;
         let now = self.moment();
         let caller = Caller {

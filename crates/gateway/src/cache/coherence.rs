@@ -59,6 +59,11 @@ pub(crate) enum Tied {
 }
 
 impl Tied {
+    /// To this alone.
+    pub(super) fn to(tie: Arc<AtomicBool>) -> Self {
+        Self::Others(Box::new([tie]))
+    }
+
     /// Whether none of it has ended.
     pub(super) fn holds(&self) -> bool {
         let ties: &[_] = match self {
@@ -85,6 +90,8 @@ pub(super) struct Coherence {
     forgotten: Option<Duration>,
     ties: HashMap<Tie, Weak<AtomicBool>>,
     swept: usize,
+    /// Whether something ended since that was asked last.
+    has_ended: bool,
 }
 
 impl Coherence {
@@ -123,6 +130,7 @@ impl Coherence {
     /// Ends everything.
     pub(super) fn forget(&mut self) {
         for (_, tie) in self.ties.drain() {
+            self.has_ended = true;
             tie.upgrade().iter().for_each(|tie| tie.store(false, Ordering::Release));
         }
         self.swept = 0;
@@ -200,7 +208,13 @@ impl Coherence {
     fn end(&mut self, tie: &Tie) {
         if let Some(flag) = self.ties.remove(tie).and_then(|flag| flag.upgrade()) {
             flag.store(false, Ordering::Release);
+            self.has_ended = true;
         }
+    }
+
+    /// Whether something that was kept has ended since the last call.
+    pub(super) fn take_ended(&mut self) -> bool {
+        std::mem::take(&mut self.has_ended)
     }
 
     /// Drops ties that nothing hangs on any more, now and then.

@@ -67,7 +67,15 @@ async fn ask(cache: &Weak<ReadCache>, plane: &PlaneHandle) {
         let Some(held) = cache.upgrade() else { return };
         held.saw(&answered);
         let Ok(reply) = answered else { return };
-        held.coherence().heard(asked, &reply);
+        held.control_is_back();
+        let ended = {
+            let mut coherence = held.coherence();
+            coherence.heard(asked, &reply);
+            coherence.take_ended()
+        };
+        if ended {
+            held.forget_copy();
+        }
         if reply.ended.is_some_and(|ended| ended.is_empty()) {
             return;
         }

@@ -2,6 +2,7 @@
 //! allow it, for one auth method, some paths and some time.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -33,8 +34,22 @@ impl OfflinePolicies {
         })
     }
 
-    pub(crate) fn set(&self, policies: HashMap<Bearers, OfflinePolicy>) {
-        self.0.store(policies.into());
+    /// These.
+    pub(super) fn of(policies: HashMap<Bearers, OfflinePolicy>) -> Self {
+        Self(ArcSwap::from_pointee(policies))
+    }
+
+    /// All of them.
+    pub(super) fn all(&self) -> Vec<(Uid, AccessId, OfflinePolicy)> {
+        let all = self.0.load();
+        let policies = all.iter().map(|((account, id), it)| (*account, id.clone(), it.clone()));
+        policies.collect()
+    }
+
+    /// Puts these in force; whether they are others than before.
+    pub(super) fn set(&self, policies: HashMap<Bearers, OfflinePolicy>) -> bool {
+        let now = Arc::new(policies);
+        *self.0.swap(now.clone()) != *now
     }
 }
 

@@ -2,6 +2,7 @@
 //! started.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwap;
@@ -16,7 +17,9 @@ pub(super) struct CachePolicies {
     /// Of accounts that set none.
     default: CachePolicy,
     of_accounts: ArcSwap<HashMap<Uid, CachePolicy>>,
-    /// Whether reads of anybody are kept.
+    /// Whether there are reads that an earlier process kept.
+    restored: AtomicBool,
+    /// Whether reads of anybody are kept, or were.
     any: watch::Sender<bool>,
 }
 
@@ -33,7 +36,8 @@ impl CachePolicies {
     /// Those of a gateway that was started so.
     pub(super) fn new(default: CachePolicy) -> Self {
         let any = watch::Sender::new(default.enabled);
-        Self { default, of_accounts: ArcSwap::default(), any }
+        let restored = AtomicBool::new(false);
+        Self { default, of_accounts: ArcSwap::default(), restored, any }
     }
 
     /// What the gateway was started with.
@@ -46,7 +50,33 @@ impl CachePolicies {
         self.of_accounts.load().get(&account).copied().unwrap_or(self.default)
     }
 
-    /// Whether reads of anybody are kept.
+    /// Whether an account's administrators do not want its reads to be kept.
+    pub(super) fn is_set_off(&self, account: Uid) -> bool {
+        self.of_accounts.load().get(&account).is_some_and(|policy| !policy.enabled)
+    }
+
+    /// How often a copy is made: as often as those want who want it most often.
+    pub(super) fn backup_minutes(&self) -> u32 {
+        let of_accounts = self.of_accounts.load();
+        let all = of_accounts.values().map(|policy| policy.backup_minutes);
+        all.fold(self.default.backup_minutes, u32::min).max(1)
+    }
+
+    /// There are reads now that an earlier process kept, or no longer.
+    pub(super) fn restored(&self, there_are: bool) {
+        self.restored.store(there_are, Ordering::Release);
+        self.tell();
+    }
+
+    fn tell(&self) {
+        let of_accounts = self.of_accounts.load();
+        let any = self.default.enabled
+            || self.restored.load(Ordering::Acquire)
+            || of_accounts.values().any(|policy| policy.enabled);
+        self.any.send_if_modified(|known| std::mem::replace(known, any) != any);
+    }
+
+    /// Whether reads of anybody are kept, or were by an earlier process.
     pub(super) fn any(&self) -> bool {
         *self.any.borrow()
     }
@@ -65,10 +95,9 @@ impl CachePolicies {
 
     /// Puts these in force, in place of all there were.
     pub(super) fn set(&self, policies: HashMap<Uid, CachePolicy>) -> Ended {
-        let any = self.default.enabled || policies.values().any(|policy| policy.enabled);
         let now = Arc::new(policies);
         let before = self.of_accounts.swap(now.clone());
-        self.any.send_if_modified(|known| std::mem::replace(known, any) != any);
+        self.tell();
         let of = |all: &HashMap<Uid, CachePolicy>, account| {
             all.get(account).copied().unwrap_or(self.default)
         };

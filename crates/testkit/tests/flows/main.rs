@@ -4,6 +4,7 @@
 mod ahead;
 mod cheating;
 mod cluster_documents;
+mod cold;
 mod kept;
 mod liars;
 mod log_places;

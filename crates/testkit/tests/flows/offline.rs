@@ -32,7 +32,8 @@ async fn rig() -> Rig {
     rig
 }
 
-async fn until_kept(rig: &Rig, name: &str) {
+/// Reads until control is not asked any more.
+pub(crate) async fn until_kept(rig: &Rig, name: &str) {
     let (begun, mut asked) = (Instant::now(), Instant::now());
     // What control has yet to tell of changes from before ends it once more.
     while asked.elapsed() < SETTLED {

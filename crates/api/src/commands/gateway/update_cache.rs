@@ -24,9 +24,8 @@ const MINIMUM_FETCH_INTERVAL: Field<Text> =
     Field::text("minimum-fetch-interval", "Minutes between two such reads, 1 to 1440; 5 at first.");
 const BACKUP_INTERVAL: Field<Text> = Field::text(
     "backup-interval",
-    "Minutes between two copies on disk, 1 to 1440; gateways make none.",
-)
-.inert();
+    "Minutes between two copies on disk, where there are any, 1 to 1440; 1 at first.",
+);
 
 #[derive(Serialize)]
 struct Reply {
