@@ -55,11 +55,13 @@ impl CachePolicies {
         self.of_accounts.load().get(&account).is_some_and(|policy| !policy.enabled)
     }
 
-    /// How often a copy is made: as often as those want who want it most often.
+    /// How often a copy is made: as often as the account wants whose reads are kept and that wants
+    /// it most often; where none says anything, as the gateway was started.
     pub(super) fn backup_minutes(&self) -> u32 {
         let of_accounts = self.of_accounts.load();
-        let all = of_accounts.values().map(|policy| policy.backup_minutes);
-        all.fold(self.default.backup_minutes, u32::min).max(1)
+        let kept = of_accounts.values().filter(|policy| policy.enabled);
+        let most_often = kept.map(|policy| policy.backup_minutes).min();
+        most_often.unwrap_or(self.default.backup_minutes).max(1)
     }
 
     /// There are reads now that an earlier process kept, or no longer.
@@ -184,5 +186,18 @@ mod tests {
         let policies = CachePolicies::new(on);
         let ended = policies.set_one(ONE, CachePolicy { ttl_minutes: 1, ..on });
         assert_eq!(ended, Ended { changed: vec![ONE], switched_off: false });
+    }
+
+    #[test]
+    fn copies_are_made_as_often_as_those_want_whose_reads_are_kept() {
+        let on = CachePolicy { enabled: true, ..CachePolicy::default() };
+        let policies = CachePolicies::new(on);
+        assert_eq!(policies.backup_minutes(), 1);
+        policies.set_one(ONE, CachePolicy { backup_minutes: 30, ..on });
+        assert_eq!(policies.backup_minutes(), 30);
+        policies.set_one(OTHER, CachePolicy { backup_minutes: 5, ..on });
+        assert_eq!(policies.backup_minutes(), 5);
+        policies.set_one(OTHER, CachePolicy { enabled: false, backup_minutes: 5, ..on });
+        assert_eq!(policies.backup_minutes(), 30);
     }
 }
