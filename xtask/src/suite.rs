@@ -97,6 +97,7 @@ fn tools_step(run: &Run) -> Result<Counts, String> {
     tools::need_xmlsec()?;
     tools::need_slapd()?;
     tools::need_postgres()?;
+    tools::need_mariadb()?;
     tools::need_redis()?;
     tools::need_kerberos()?;
     tools::need_networks()?;

@@ -92,6 +92,19 @@ pub(crate) fn need_postgres() -> Result<(), String> {
 ///
 /// # Errors
 /// Says what to install.
+pub(crate) fn need_mariadb() -> Result<(), String> {
+    let there = || {
+        let folders = ["/usr/sbin", "/usr/libexec", "/usr/bin"];
+        let server = folders.iter().any(|folder| Path::new(folder).join("mariadbd").is_file());
+        server && works("mariadb", "--version")
+    };
+    need(there, "MariaDB", &["mariadb-server"])
+}
+
+/// Another one.
+///
+/// # Errors
+/// Says what to install.
 pub(crate) fn need_redis() -> Result<(), String> {
     need(|| works("redis-server", "--version"), "Redis", &["redis-server"])
 }

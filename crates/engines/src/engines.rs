@@ -1,12 +1,14 @@
 //! The members, each in its own file.
 
+mod mysql;
 mod postgresql;
 mod redis;
 mod redshift;
 
 use crate::Engine;
 
-static ENGINES: &[&dyn Engine] = &[&postgresql::MEMBER, &redis::Redis, &redshift::MEMBER];
+static ENGINES: &[&dyn Engine] =
+    &[&mysql::Mysql, &postgresql::MEMBER, &redis::Redis, &redshift::MEMBER];
 
 /// Every member.
 pub fn all() -> &'static [&'static dyn Engine] {

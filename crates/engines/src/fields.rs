@@ -98,6 +98,17 @@ pub(crate) static REMOTE_SCHEMAS: Group = remote(&[
 /// Remote access that only has hosts.
 pub(crate) static REMOTE_HOSTS: Group = remote(&[REMOTE_ENABLE.spec(), REMOTE_HOST.spec()]);
 
+/// Remote access to databases without schemas.
+pub(crate) static REMOTE_DATABASES: Group = remote(&[
+    REMOTE_ISSUER_OLD.spec(),
+    REMOTE_ISSUER.spec(),
+    REMOTE_DB_NAME.spec(),
+    REMOTE_DELAY.spec(),
+    REMOTE_ENABLE.spec(),
+    REMOTE_HOST.spec(),
+    REMOTE_WEB.spec(),
+]);
+
 /// No remote access.
 pub(crate) static REMOTE_NONE: Group = remote(&[]);
 

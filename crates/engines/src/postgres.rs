@@ -5,7 +5,7 @@
 //! user whose making was never confirmed waits for what is still under way, instead of finding
 //! nothing and leaving a user that appears a moment later.
 
-use keysherd_base::{Fault, SecretString};
+use keysherd_base::Fault;
 use keysherd_crypto::hash::sha256;
 use keysherd_targets::postgres::{Family, Session, connect};
 use keysherd_targets::{Given, Named, Server, database};
@@ -17,7 +17,7 @@ use crate::fields::{CUSTOM_USERNAME_TEMPLATE, need_type};
 use crate::lint::lint;
 use crate::name::{need_handle, username};
 use crate::password::Policy;
-use crate::statements::{Dialect, Hole, Statement, Values, parse};
+use crate::statements::{Dialect, Hole, Statement, Values, filled, need_name, parse};
 use crate::{
     BoxFuture, Created, Engine, Kind, Plan, Scene, Settings, TargetUse, Way, Wish, template,
 };
@@ -218,17 +218,6 @@ async fn within(
         outcome.map(|()| warnings)
     };
     timeout(way.timeout, whole).await.map_err(|_| late())?
-}
-
-fn filled(statements: &[Statement], values: &Values<'_>) -> Result<Vec<SecretString>, Fault> {
-    statements.iter().map(|statement| statement.filled(values)).collect()
-}
-
-fn need_name(field: &str, statements: &[Statement]) -> Result<(), Fault> {
-    match statements.iter().any(|statement| statement.has(Hole::Name)) {
-        true => Ok(()),
-        false => Err(bad_setting(field, "none of its statements has {{name}}")),
-    }
 }
 
 fn not_removed(number: i32, error: &keysherd_targets::postgres::SqlError) -> Fault {

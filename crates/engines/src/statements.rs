@@ -427,6 +427,28 @@ impl Reader<'_> {
     }
 }
 
+/// Statements with their holes filled.
+///
+/// # Errors
+/// As [`Statement::filled`].
+pub(crate) fn filled(
+    statements: &[Statement],
+    values: &Values<'_>,
+) -> Result<Vec<SecretString>, Fault> {
+    statements.iter().map(|statement| statement.filled(values)).collect()
+}
+
+/// Demands that the statements are about the user.
+///
+/// # Errors
+/// [`Fault::bad_request`] names the field.
+pub(crate) fn need_name(field: &str, statements: &[Statement]) -> Result<(), Fault> {
+    match statements.iter().any(|statement| statement.has(Hole::Name)) {
+        true => Ok(()),
+        false => Err(bad_setting(field, "none of its statements has {{name}}")),
+    }
+}
+
 fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_' || c == '$'
 }

@@ -4,7 +4,7 @@
 //! which settings it has, how V2 shows them, and how to find out whether they work. Commands, the
 //! rights on targets and where they are kept are written once, elsewhere.
 //!
-//! Connectors (`postgres`, `redis`) are here too, because what makes temporary credentials
+//! Connectors (`mysql`, `postgres`, `redis`) are here, because what makes temporary credentials
 //! (`engines`) goes the same way as what tries a target out. A connection is encrypted and its
 //! server's certificate checked unless the settings say otherwise; a server that refuses TLS is not
 //! talked to without.
@@ -12,6 +12,7 @@
 mod conformance;
 mod kind;
 mod member;
+pub mod mysql;
 pub mod postgres;
 pub mod redis;
 mod server;

@@ -4,7 +4,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use keysherd_base::{Fault, Secret, SecretString};
-use keysherd_egress::{ClientIdentity, DialStep, Target as Place, authority, tls_config};
+use keysherd_egress::{
+    ClientIdentity, DialError, DialStep, Target as Place, authority, tls_config,
+};
 use keysherd_wire::{Field, Settings, Text, bad_setting};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -72,7 +74,17 @@ pub struct Server {
     user: (&'static str, Option<String>),
     password: (&'static str, Option<SecretString>),
     database: Option<String>,
-    tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+    tls: Option<Tls>,
+}
+
+/// How connections are encrypted.
+struct Tls {
+    config: Arc<ClientConfig>,
+    name: ServerName<'static>,
+    /// Authorities that were given, in PEM.
+    authority: Option<String>,
+    /// Whether a certificate is shown when the server asks for one.
+    identified: bool,
 }
 
 /// Longest name of a user or a database, in bytes.
@@ -113,7 +125,7 @@ impl Server {
                 let name = ServerName::try_from(name).map_err(|_| {
                     bad_setting(given.host.field, "it cannot be the name in a certificate")
                 })?;
-                Some((config, name))
+                Some(Tls { config, name, authority: ca, identified: given.identity.is_some() })
             }
         };
         Ok(Self {
@@ -180,6 +192,45 @@ impl Server {
 
     /// Connects over TCP, through the operator's proxy only where the connection is encrypted.
     pub(crate) async fn tcp(&self, way: &Way) -> Result<TcpStream, Fault> {
+        self.admit(way)?;
+        let dialed = match self.tls {
+            Some(_) => way.egress.connect(&self.place, way.timeout).await,
+            None => way.egress.connect_directly(&self.place, way.timeout).await,
+        };
+        dialed.map_err(|error| self.unreached(&error))
+    }
+
+    /// The addresses, for drivers that connect by themselves, which they do past any proxy.
+    pub(crate) async fn addresses(&self, way: &Way) -> Result<Vec<IpAddr>, Fault> {
+        self.admit(way)?;
+        let found = way.egress.addresses(&self.place, way.timeout).await;
+        let found = found.map_err(|error| self.unreached(&error))?;
+        Ok(found.into_iter().map(|address| address.ip()).collect())
+    }
+
+    /// The authorities in PEM and the name to expect, for drivers that encrypt by themselves; none:
+    /// connections are not encrypted.
+    ///
+    /// # Errors
+    /// [`Fault::bad_request`] for what such drivers cannot do.
+    pub fn tls_parts(&self) -> Result<Option<(&str, String)>, Fault> {
+        let Some(tls) = &self.tls else { return Ok(None) };
+        if tls.identified {
+            return Err(bad_setting(
+                "enable-mtls",
+                "servers of this type are not shown client certificates by this version",
+            ));
+        }
+        let authority = tls.authority.as_deref().ok_or_else(|| {
+            Fault::bad_request(
+                "servers of this type are encrypted with by certificates that ssl-certificate \
+                 vouches for; give it, or set ssl=false where the network is yours alone",
+            )
+        })?;
+        Ok(Some((authority, tls.name.to_str().into_owned())))
+    }
+
+    fn admit(&self, way: &Way) -> Result<(), Fault> {
         if !way.egress.admits(self.place.host()) {
             return Err(Fault::bad_request(format!(
                 "{} is an address of this machine or of a private network, which this gateway's \
@@ -187,25 +238,23 @@ impl Server {
                 self.place
             )));
         }
-        let dialed = match self.tls {
-            Some(_) => way.egress.connect(&self.place, way.timeout).await,
-            None => way.egress.connect_directly(&self.place, way.timeout).await,
+        Ok(())
+    }
+
+    fn unreached(&self, error: &DialError) -> Fault {
+        let next = match error.step {
+            DialStep::Name => "check the host",
+            DialStep::Tcp => "check host, port and the firewalls on the way from this gateway",
+            DialStep::Proxy => "check the proxy of this gateway",
         };
-        dialed.map_err(|error| {
-            let next = match error.step {
-                DialStep::Name => "check the host",
-                DialStep::Tcp => "check host, port and the firewalls on the way from this gateway",
-                DialStep::Proxy => "check the proxy of this gateway",
-            };
-            Fault::unavailable(format!("{} cannot be reached: {error}; {next}", self.place))
-        })
+        Fault::unavailable(format!("{} cannot be reached: {error}; {next}", self.place))
     }
 
     /// Encrypts a connection whose server has agreed to that.
     pub(crate) async fn encrypt(&self, tcp: TcpStream) -> Result<Stream, Fault> {
-        let Some((config, name)) = &self.tls else { return Ok(Box::new(tcp)) };
-        let connector = TlsConnector::from(Arc::clone(config));
-        let stream = connector.connect(name.clone(), tcp).await.map_err(|error| {
+        let Some(tls) = &self.tls else { return Ok(Box::new(tcp)) };
+        let connector = TlsConnector::from(Arc::clone(&tls.config));
+        let stream = connector.connect(tls.name.clone(), tcp).await.map_err(|error| {
             Fault::forbidden(format!(
                 "TLS with {} fails: {error}; check ssl-certificate and the name in its certificate",
                 self.place

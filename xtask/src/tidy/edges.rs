@@ -155,7 +155,7 @@ const FENCES: &[Fence] = &[
         why: "PostgreSQL is spoken in store, and in targets on behalf of tenants",
     },
     Fence {
-        crates: &["redis"],
+        crates: &["mysql_async", "redis"],
         only_in: &["targets"],
         why: "servers of tenants are signed in to in targets",
     },

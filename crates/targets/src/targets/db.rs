@@ -15,7 +15,7 @@ use self::fields::{
 use crate::member::content;
 use crate::postgres::Family;
 use crate::server::{Given, Named};
-use crate::{BoxFuture, Kind, Server, Settings, Spelling, Target, Way, postgres, redis};
+use crate::{BoxFuture, Kind, Server, Settings, Spelling, Target, Way, mysql, postgres, redis};
 
 static KIND: Kind = Kind {
     name: "db",
@@ -108,6 +108,10 @@ impl Target for Db {
             let family = match type_of(settings)? {
                 "postgres" => Family::Postgres,
                 "redshift" => Family::Redshift,
+                "mysql" => {
+                    mysql::connect(&server(settings)?, way).await?.close().await;
+                    return Ok(());
+                }
                 "redis" => return redis::connect(&server(settings)?, way).await.map(drop),
                 other => {
                     return Err(Fault::forbidden(format!(

@@ -1,0 +1,260 @@
+//! Users of MySQL and MariaDB servers.
+//!
+//! Their statements cannot be taken back together, so what a failed creation has made is removed by
+//! the revocation statements at once, and again when the lease is. Making and removing hold a lock
+//! on the server whose name comes from the user's: whoever removes a user whose making was never
+//! confirmed waits for what is still under way.
+
+use keysherd_base::{Fault, SecretString};
+use keysherd_crypto::hash::sha256;
+use keysherd_targets::mysql::{Session, StatementError, connect};
+use keysherd_targets::{Given, Named, Server, database};
+use keysherd_wire::{Field, Settings, Text, bad_setting};
+use serde_json::Map;
+use tokio::time::timeout;
+
+use self::fields::{
+    CREATION, CREATION_STATEMENTS, DB_NAME, DB_SERVER_CERTIFICATES, DB_SERVER_NAME, HOST, KIND,
+    PASSWORD, PORT, REVOCATION, REVOCATION_STATEMENTS, SSL, SSL_CERTIFICATE, USERNAME,
+};
+use crate::fields::{CUSTOM_USERNAME_TEMPLATE, need_type};
+use crate::lint::lint;
+use crate::name::{need_handle, username};
+use crate::password::Policy;
+use crate::statements::{Dialect, Hole, Statement, Values, filled, need_name, parse};
+use crate::{BoxFuture, Created, Engine, Kind, Plan, Scene, TargetUse, Way, Wish, template};
+
+mod fields;
+#[cfg(test)]
+mod tests;
+
+/// Longest name of a user, in characters: MySQL's, which is shorter than MariaDB's 80.
+const NAME_BYTES_MAX: usize = 32;
+/// What servers say when a user is not there.
+const GONE: [u16; 4] = [1141, 1147, 1269, 1396];
+/// What they say of a statement that they cannot read.
+const UNREADABLE: u16 = 1064;
+/// Most sessions of a user that are ended.
+const SESSIONS_MAX: usize = 100;
+
+/// The member.
+pub(super) struct Mysql;
+
+impl Engine for Mysql {
+    fn kind(&self) -> &'static Kind {
+        &KIND
+    }
+
+    fn check(
+        &self,
+        settings: &Settings,
+        target: Option<&TargetUse<'_>>,
+    ) -> Result<Vec<String>, Fault> {
+        let server = server(settings, target)?;
+        server.credentials()?;
+        server.tls_parts()?;
+        let creation = creation(settings)?;
+        revocation(settings)?;
+        Policy::of(settings)?;
+        KIND.ttl_seconds(settings)?;
+        if let Some(text) = settings.text(&CUSTOM_USERNAME_TEMPLATE) {
+            template::parse(CUSTOM_USERNAME_TEMPLATE.name(), text)?;
+        }
+        let mut warnings = lint(&creation);
+        if !creation.iter().any(|statement| statement.has(Hole::Password)) {
+            warnings.push("the creation statements set no {{password}}".to_owned());
+        }
+        warnings.extend(server.warning());
+        Ok(warnings)
+    }
+
+    fn plan(&self, scene: &Scene<'_>, wish: &Wish<'_>) -> Result<Plan, Fault> {
+        Ok(Plan {
+            handle: username(scene.settings, wish, scene.way, NAME_BYTES_MAX)?,
+            password: Policy::of(scene.settings)?.draw(scene.way.rng.as_ref())?,
+        })
+    }
+
+    fn create<'a>(
+        &'a self,
+        scene: &'a Scene<'a>,
+        plan: &'a Plan,
+    ) -> BoxFuture<'a, Result<Created, Fault>> {
+        Box::pin(created(scene, plan))
+    }
+
+    fn revoke<'a>(
+        &'a self,
+        scene: &'a Scene<'a>,
+        handle: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<String>, Fault>> {
+        Box::pin(revoked(scene, handle))
+    }
+}
+
+fn server(settings: &Settings, target: Option<&TargetUse<'_>>) -> Result<Server, Fault> {
+    if let Some(target) = target {
+        need_type(&KIND, target)?;
+        return Ok(database(target.settings)?.or_database(settings.text(&DB_NAME)));
+    }
+    let given = |field: &Field<Text>| settings.text(field).is_some();
+    let own = if given(&SSL_CERTIFICATE) { &SSL_CERTIFICATE } else { &DB_SERVER_CERTIFICATES };
+    Server::new(Given {
+        host: Named::of(settings, &HOST).or("127.0.0.1"),
+        port: Named::of(settings, &PORT).or("3306"),
+        user: Named::of(settings, &USERNAME),
+        password: Named::of(settings, &PASSWORD),
+        database: settings.text(&DB_NAME),
+        encrypted: settings.says(&SSL),
+        authority: Named::of(settings, own),
+        name: settings.text(&DB_SERVER_NAME),
+        identity: None,
+    })
+}
+
+fn creation(settings: &Settings) -> Result<Vec<Statement>, Fault> {
+    let text = settings.text(&CREATION_STATEMENTS).unwrap_or(CREATION);
+    let statements = parse(CREATION_STATEMENTS.name(), text, Dialect::Mysql)?;
+    need_name(CREATION_STATEMENTS.name(), &statements)?;
+    Ok(statements)
+}
+
+fn revocation(settings: &Settings) -> Result<Vec<Statement>, Fault> {
+    let name = REVOCATION_STATEMENTS.name();
+    let text = settings.text(&REVOCATION_STATEMENTS).unwrap_or(REVOCATION);
+    let statements = parse(name, text, Dialect::Mysql)?;
+    need_name(name, &statements)?;
+    if statements.iter().any(|statement| statement.has(Hole::Password)) {
+        return Err(bad_setting(name, "{{password}} is not known any more by then"));
+    }
+    Ok(statements)
+}
+
+async fn created(scene: &Scene<'_>, plan: &Plan) -> Result<Created, Fault> {
+    need_handle(&plan.handle)?;
+    let server = server(scene.settings, scene.target.as_ref())?;
+    let (user_host, _) = server.credentials()?;
+    let secret = plan.password.expose().as_str();
+    let (name, password) = (plan.handle.as_str(), Some(&plan.password));
+    let statements = filled(&creation(scene.settings)?, &Values { name, password, user_host })?;
+    let undo = filled(&revocation(scene.settings)?, &Values { name, password: None, user_host })?;
+    let making = async {
+        let mut session = connect(&server, scene.way).await?;
+        alone(&mut session, name, scene.way).await?;
+        for (number, statement) in (1..).zip(&statements) {
+            let Err(error) = session.run(statement.expose()).await else { continue };
+            for statement in &undo {
+                // What was not made yet cannot be removed; the lease's end looks again.
+                let _ = session.run(statement.expose()).await;
+            }
+            let fault = not_made(number, statement, &error, session.is_mariadb(), secret);
+            session.close().await;
+            return Err(fault);
+        }
+        let warnings = session.warnings();
+        session.close().await;
+        Ok(warnings)
+    };
+    let warnings = timeout(scene.way.timeout, making).await.map_err(|_| late(&server))??;
+    let mut value = Map::new();
+    value.insert("user".to_owned(), name.into());
+    value.insert("password".to_owned(), secret.into());
+    Ok(Created { value, handle: None, ends: None, warnings })
+}
+
+async fn revoked(scene: &Scene<'_>, handle: &str) -> Result<Vec<String>, Fault> {
+    need_handle(handle)?;
+    let server = server(scene.settings, scene.target.as_ref())?;
+    let (user_host, _) = server.credentials()?;
+    let values = Values { name: handle, password: None, user_host };
+    let statements = filled(&revocation(scene.settings)?, &values)?;
+    let removing = async {
+        let mut session = connect(&server, scene.way).await?;
+        alone(&mut session, handle, scene.way).await?;
+        let mut missing = None;
+        for (number, statement) in (1..).zip(&statements) {
+            let Err(error) = session.run(statement.expose()).await else { continue };
+            let fault = error.fault(&format!("revocation statement {number}"), None);
+            match error.code() {
+                // Gone already, or half gone; whether it is shows below.
+                Some(code) if GONE.contains(&code) => missing = Some(fault),
+                _ => return Err(fault),
+            }
+        }
+        let mut warnings = session.warnings();
+        match (is_there(&mut session, handle).await, missing) {
+            (Some(true), Some(fault)) => return Err(fault),
+            (Some(true), None) => {
+                warnings.push("the user is still there after the revocation statements".to_owned());
+            }
+            (Some(false) | None, _) => {}
+        }
+        warnings.extend(end_sessions(&mut session, handle).await);
+        session.close().await;
+        Ok(warnings)
+    };
+    timeout(scene.way.timeout, removing).await.map_err(|_| late(&server))?
+}
+
+/// Waits until nobody else does anything with this user. The lock ends with the session.
+async fn alone(session: &mut Session, handle: &str, way: &Way) -> Result<(), Fault> {
+    let hash = sha256(&[b"keysherd user ", handle.as_bytes()]);
+    let seconds = way.timeout.as_secs().clamp(1, 600);
+    let question = format!("select get_lock('keysherd {}', {seconds})", hex::encode(&hash[..16]));
+    let locked = session.texts(&question).await;
+    let locked =
+        locked.map_err(|error| error.fault("waiting for others that do the same", None))?;
+    match locked.first().map(String::as_str) {
+        Some("1") => Ok(()),
+        _ => Err(Fault::unavailable("somebody else is busy with this user; try again")),
+    }
+}
+
+/// Whether there is a user of this name; `None`: the server does not tell.
+async fn is_there(session: &mut Session, handle: &str) -> Option<bool> {
+    // A handle is plain characters; see `need_handle`.
+    let question = format!("select count(*) from mysql.user where user = '{handle}'");
+    let answer = session.texts(&question).await.ok()?;
+    answer.first().map(|count| count != "0")
+}
+
+/// Ends what the user still does: a server goes on with the sessions of a user that is gone.
+async fn end_sessions(session: &mut Session, handle: &str) -> Vec<String> {
+    let question = format!("select id from information_schema.processlist where user = '{handle}'");
+    let ids = session.texts(&question).await.unwrap_or_default();
+    let mut left = 0;
+    for id in ids.iter().filter_map(|id| id.parse::<u64>().ok()).take(SESSIONS_MAX) {
+        // One that has ended meanwhile is no failure (1094).
+        let ended = session.run(&format!("KILL {id}")).await;
+        left += usize::from(ended.is_err_and(|error| error.code() != Some(1094)));
+    }
+    match left {
+        0 => Vec::new(),
+        left => vec![format!(
+            "{left} sessions of the user go on until they end; the user of the target needs the \
+             privilege to end them (CONNECTION_ADMIN, or CONNECTION ADMIN on MariaDB)"
+        )],
+    }
+}
+
+fn not_made(
+    number: i32,
+    statement: &SecretString,
+    error: &StatementError,
+    mariadb: bool,
+    secret: &str,
+) -> Fault {
+    let mut what = format!("creation statement {number}");
+    let with = statement.expose().to_uppercase().contains("IDENTIFIED WITH");
+    if mariadb && with && error.code() == Some(UNREADABLE) {
+        what.push_str(
+            " (the server is MariaDB, which reads IDENTIFIED BY '{{password}}', or IDENTIFIED VIA \
+             mysql_native_password USING PASSWORD('{{password}}'), and not IDENTIFIED WITH)",
+        );
+    }
+    error.fault(&what, Some(secret))
+}
+
+fn late(server: &Server) -> Fault {
+    Fault::unavailable(format!("{} does not answer in time; try again later", server.place()))
+}
