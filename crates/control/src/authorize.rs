@@ -182,7 +182,7 @@ impl Principal {
 
 /// The rules that decide about an object, and the path it has for them: what is stored in the place
 /// of targets is a target, whoever asks for it as an item. The one place that tells them apart.
-fn governing(kind: RuleKind, path: &str) -> (RuleKind, &str) {
+pub(crate) fn governing(kind: RuleKind, path: &str) -> (RuleKind, &str) {
     match target::shown(path) {
         Some(shown) if kind == RuleKind::Item => (RuleKind::Target, shown),
         _ => (kind, path),

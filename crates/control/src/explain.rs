@@ -21,6 +21,7 @@ use keysherd_plane::explain::{
 
 use crate::assocs::checked_claims;
 use crate::audit::audit_draft;
+use crate::authorize::governing;
 use crate::control::Control;
 use crate::directory::AccountDirectory;
 use crate::permissions::{check_path, review_scope};
@@ -38,9 +39,11 @@ const TOLD_MAX: usize = 2_000;
 pub(crate) async fn explain(
     control: &Control,
     caller: &Caller,
-    message: AccessExplain,
+    mut message: AccessExplain,
 ) -> Result<AccessExplainReply, Fault> {
     let principal = control.principal(caller).await?;
+    let (kind, path) = governing(message.kind, &message.path);
+    (message.kind, message.path) = (kind, path.to_owned());
     let now = control.now();
     let draft = draft(caller, &principal, &message);
     let asked = check(&message).and_then(|()| {

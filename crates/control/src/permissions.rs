@@ -16,6 +16,7 @@ use keysherd_plane::roles::{
 };
 
 use crate::audit::audit_draft;
+use crate::authorize::governing;
 use crate::control::Control;
 use crate::directory::AccountDirectory;
 use crate::session::Principal;
@@ -51,9 +52,11 @@ pub(crate) async fn describe(
 pub(crate) async fn reverse_rbac(
     control: &Control,
     caller: &Caller,
-    message: ReverseRbac,
+    mut message: ReverseRbac,
 ) -> Result<ReverseRbacReply, Fault> {
     let principal = control.principal(caller).await?;
+    let (kind, path) = governing(message.kind, &message.path);
+    (message.kind, message.path) = (kind, path.to_owned());
     let params = vec![
         Param::public("type", message.kind.name()),
         Param::public("path", message.path.clone()),

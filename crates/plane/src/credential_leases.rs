@@ -32,7 +32,8 @@ pub struct LeaseIntend {
     pub target: Option<ItemId>,
     /// Its identity, drawn by the gateway.
     pub lease: Uid,
-    /// What is to be removed on the target, at most `HANDLE_BYTES_MAX`. Nothing secret.
+    /// What is to be removed on the target, at most `HANDLE_BYTES_MAX`; empty where the target
+    /// names it itself. Nothing secret.
     pub handle: String,
     /// How long it is to live, in seconds.
     pub ttl_seconds: i64,

@@ -2,7 +2,6 @@
 
 use keysherd_base::{Fault, ItemId};
 
-use crate::changes;
 use crate::query::{Query, Tx, all, first, run};
 
 const PUT: &str = "INSERT INTO item_targets (item, target) VALUES (?1, ?2) \
@@ -16,7 +15,6 @@ const OF_TARGET: &str = "SELECT item FROM item_targets WHERE target = ?1 ORDER B
 /// # Errors
 /// [`keysherd_base::FaultKind::Internal`] when there is no such item or target.
 pub fn set(tx: &Tx, item: ItemId, target: Option<ItemId>) -> Result<(), Fault> {
-    changes::note_item(tx, item)?;
     run(tx, CLEAR, &[item.0.into()])?;
     if let Some(target) = target {
         run(tx, PUT, &[item.0.into(), target.0.into()])?;

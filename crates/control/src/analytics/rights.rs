@@ -15,6 +15,7 @@ use keysherd_store::{AuditOrder, AuditSearch};
 use super::CATCH_UP_MAX;
 use crate::audit::audit_draft;
 use crate::audit_log::scope_of;
+use crate::authorize::governing;
 use crate::control::Control;
 use crate::directory::AccountDirectory;
 use crate::session::Principal;
@@ -24,7 +25,16 @@ const SEARCHES_MAX: usize = 300;
 
 /// What a use of each capability is recorded as.
 const USES: &[(Capability, &[&str])] = &[
-    (Capability::Read, &[action::GET_SECRET_VALUE, action::GET_ITEM_DERIVATION_CREDS]),
+    (
+        Capability::Read,
+        &[
+            action::GET_SECRET_VALUE,
+            action::GET_ITEM_DERIVATION_CREDS,
+            action::GET_DYNAMIC_SECRET_VALUE,
+            action::GET_DYNAMIC_SECRET_DETAILS,
+            action::LIST_CREDENTIALS,
+        ],
+    ),
     (Capability::Create, &[action::CREATE_ITEM]),
     (
         Capability::Update,
@@ -34,6 +44,8 @@ const USES: &[(Capability, &[&str])] = &[
             action::LOCK_ITEM,
             action::UNLOCK_ITEM,
             action::ROTATE_ITEM,
+            action::EXTEND_CREDENTIAL,
+            action::REVOKE_CREDENTIALS,
         ],
     ),
     (Capability::Delete, &[action::DELETE_ITEM, action::DELETE_ITEMS]),
@@ -193,6 +205,10 @@ impl Covers {
     }
 
     fn place(&self, place: Place<'_>, now: Timestamp) -> bool {
+        // Rules for items say nothing about targets.
+        if governing(RuleKind::Item, place.path()).0 != RuleKind::Item {
+            return false;
+        }
         match &self.rules {
             Some(rules) => {
                 rules.decide(RuleKind::Item, place.path(), self.capability, now).is_granted()

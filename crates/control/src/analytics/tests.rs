@@ -9,10 +9,14 @@ use crate::audit::audit_draft;
 use crate::testing::{World, kind, rule};
 
 async fn used(world: &World, token: &str, item: &str) {
+    used_by(world, token, item, "get_secret_value").await;
+}
+
+async fn used_by(world: &World, token: &str, item: &str, action: &'static str) {
     let caller = world.caller(token);
     let who = world.control.principal(&caller).await.unwrap();
     let params = vec![Param::public("item_name", item.to_owned())];
-    let draft = audit_draft(&caller, &who, "get_secret_value", "STATIC_SECRET", params);
+    let draft = audit_draft(&caller, &who, action, "", params);
     world.control.store.record(vec![(draft, None)]).await.unwrap();
 }
 
@@ -95,9 +99,15 @@ async fn a_right_is_unused_until_somebody_makes_use_of_it() {
     let mut left = all.clone();
     left[0].1 = vec![update];
     assert_eq!(unused().await, left);
+    // Nor is that of a target one of a rule for items.
+    used_by(&world, &user, "/.targets/idle/y", "get_target_details").await;
+    assert_eq!(unused().await, left);
     used(&world, &user, "/team/db/deep").await;
     left[1].1.clear();
     assert_eq!(unused().await, [left[0].clone(), left[2].clone()]);
+
+    used_by(&world, &user, "/idle/dynamic", "get_dynamic_secret_value").await;
+    assert_eq!(unused().await, [left[0].clone()]);
 
     // Only those who may read the whole log are told.
     let own = world.user("own", &[rule(RuleKind::Search, "/self", "read")]).await;

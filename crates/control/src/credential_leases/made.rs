@@ -68,7 +68,10 @@ pub(crate) async fn intend(
 }
 
 fn check(message: &LeaseIntend) -> Result<(), Fault> {
-    check_handle(&message.handle)?;
+    // What a target names itself is known only when it is made.
+    if !message.handle.is_empty() {
+        check_handle(&message.handle)?;
+    }
     match capped_ttl(message.ttl_seconds, TTL_SECONDS_MAX, None) {
         Some(_) => Ok(()),
         None => Err(bad_ttl(message.ttl_seconds)),

@@ -131,9 +131,12 @@ impl Overlay {
 /// Whether the record tells of a use of an item's value, not only of its description.
 fn is_use(record: &Brief<'_>) -> bool {
     match record.action() {
-        action::GET_SECRET_VALUE => true,
+        action::GET_SECRET_VALUE
+        | action::GET_DYNAMIC_SECRET_VALUE
+        | action::GET_DYNAMIC_SECRET_DETAILS
+        | action::GET_TARGET_DETAILS => true,
         action::GET_ITEM_DERIVATION_CREDS => {
-            matches!(record.param("operation"), Some("encrypt" | "decrypt"))
+            matches!(record.param("operation"), Some("encrypt" | "decrypt" | "use_target"))
         }
         _ => false,
     }

@@ -32,6 +32,9 @@ const NOT_FOLLOWED: &[&str] = &[
     "gateway_places",
     "gateway_access",
     "used_proofs",
+    // Read from the store at each use.
+    "item_targets",
+    "credential_leases",
     "audit",
     "audit_heads",
     "changes",

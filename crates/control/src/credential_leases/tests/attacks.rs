@@ -113,7 +113,7 @@ async fn what_cannot_be_is_refused_and_changes_nothing() {
         handle: "tmp.x".to_owned(),
         ttl_seconds: 60,
     };
-    for handle in [String::new(), "x".repeat(1_025), "x".repeat(1 << 20), "a\nb".to_owned()] {
+    for handle in ["x".repeat(1_025), "x".repeat(1 << 20), "a\nb".to_owned()] {
         let message = LeaseIntend { handle, ..good.clone() };
         assert_eq!(kind(world.ask(&world.admin, message).await), FaultKind::BadRequest);
     }
@@ -143,9 +143,17 @@ async fn what_cannot_be_is_refused_and_changes_nothing() {
         let message = LeaseActivate { lease, handle: None, ends: Some(ends) };
         assert_eq!(kind(world.ask("", message).await), FaultKind::BadRequest);
     }
-    let long = LeaseActivate { lease, handle: Some("y".repeat(1 << 20)), ends: None };
-    assert_eq!(kind(world.ask("", long).await), FaultKind::BadRequest);
+    for handle in [String::new(), "y".repeat(1 << 20)] {
+        let message = LeaseActivate { lease, handle: Some(handle), ends: None };
+        assert_eq!(kind(world.ask("", message).await), FaultKind::BadRequest);
+    }
     assert_eq!(world.leases().await[0].state, LeaseState::Intended);
+    let unnamed = LeaseIntend { lease: Uid([6; 16]), handle: String::new(), ..good };
+    world.ask(&world.admin, unnamed).await.unwrap();
+    let handle = Some("named-by-its-target".to_owned());
+    let named = LeaseActivate { lease: Uid([6; 16]), handle: handle.clone(), ends: None };
+    world.ask("", named).await.unwrap();
+    assert_eq!(Some(&world.leases().await[1].handle), handle.as_ref());
     let result = LeaseResult { lease, attempt: 1, failed: None };
     let many = LeaseReport { results: vec![result; 257] };
     assert_eq!(kind(world.ask("", many).await), FaultKind::BadRequest);

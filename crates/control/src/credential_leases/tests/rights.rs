@@ -105,6 +105,64 @@ async fn whoever_may_list_a_target_uses_it_and_never_reads_it() {
 }
 
 #[tokio::test]
+async fn what_is_said_of_rights_is_what_decides() {
+    let world = World::new().await;
+    world.database().await;
+    let of_items = world.user("items", &[rule(RuleKind::Item, "/*", "read,list")]).await;
+    let of_targets = world.user("targets", &[rule(RuleKind::Target, "/db/*", "read,list")]).await;
+    for (token, can) in [(&of_items, false), (&of_targets, true)] {
+        for (kind, path) in [(RuleKind::Item, TARGET), (RuleKind::Target, "/db/prod")] {
+            let explain = keysherd_plane::explain::AccessExplain {
+                kind,
+                path: path.to_owned(),
+                capability: keysherd_domain::role::Capability::Read,
+                bearer: None,
+                all_rules: false,
+            };
+            let told = world.ask(token, explain).await.unwrap();
+            let granted = matches!(told.verdict, keysherd_plane::explain::Verdict::Granted(_));
+            let describe =
+                keysherd_plane::roles::PermissionsDescribe { kind, path: path.to_owned() };
+            let held = world.ask(token, describe).await.unwrap().permissions;
+            assert_eq!((granted, !held.is_empty()), (can, can), "{path}");
+            let reverse = keysherd_plane::roles::ReverseRbac { kind, path: path.to_owned() };
+            let reaches = world.ask(&world.admin, reverse).await.unwrap().reaches;
+            let roles: Vec<_> = reaches.iter().map(|reach| reach.role.path.as_str()).collect();
+            assert!(roles.contains(&"/roles/targets") && !roles.contains(&"/roles/items"));
+        }
+        let opened = world.open(token, TARGET, Purpose::Settings).await;
+        assert_eq!(opened.is_ok(), can);
+    }
+}
+
+#[tokio::test]
+async fn settings_are_no_secrets_value() {
+    let world = World::new().await;
+    world.database().await;
+    world.secrets(&["/team/plain"]).await;
+    for path in [SECRET, TARGET] {
+        let read = world.newest(&world.admin, path).await;
+        assert_eq!(kind(read), FaultKind::BadRequest, "{path}");
+        let key = ItemRef::Path(item(path));
+        let transit = Wish::Transit { key, version: None, salt: [1; 32], encrypt: true };
+        let used = world.wish(&world.admin, transit, true).await;
+        assert_eq!((kind(used.0), used.1.len()), (FaultKind::BadRequest, 0));
+        let message = SecretCreate { protection_key: Some(item(path)), ..secret("/team/under") };
+        assert_eq!(kind(world.create(&world.admin, message).await), FaultKind::BadRequest);
+    }
+    for purpose in [Purpose::Produce, Purpose::Settings, Purpose::Change, Purpose::UseTarget] {
+        let opened = world.open(&world.admin, "/team/plain", purpose).await;
+        assert_eq!(kind(opened), FaultKind::BadRequest, "{purpose:?}");
+    }
+    assert_eq!(
+        kind(world.open(&world.admin, TARGET, Purpose::Produce).await),
+        FaultKind::BadRequest
+    );
+    let target = world.open(&world.admin, SECRET, Purpose::UseTarget).await;
+    assert_eq!(kind(target), FaultKind::BadRequest);
+}
+
+#[tokio::test]
 async fn targets_are_listed_apart() {
     let world = World::new().await;
     world.database().await;
