@@ -68,7 +68,7 @@ impl Leases {
         self.works.store(true, Ordering::Release);
     }
 
-    fn works(&self) -> bool {
+    pub(crate) fn works(&self) -> bool {
         self.works.load(Ordering::Acquire)
     }
 

@@ -405,15 +405,11 @@ impl Standing for Membership {
             if joined.account != account {
                 return Err(Fault::forbidden("this gateway is in a cluster of another account"));
             }
-            if !self.standby.set(active)? {
+            let Some(given_back) = self.standby.change(active, &self.leases)? else {
                 return Ok(());
-            }
+            };
             tracing::warn!(active, "this gateway's standby was changed");
-            if active {
-                self.leases.work();
-                return Ok(());
-            }
-            for (lease, fence) in self.leases.rest() {
+            for (lease, fence) in given_back {
                 self.release(lease, fence).await;
             }
             Ok(())

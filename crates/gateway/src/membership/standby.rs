@@ -4,10 +4,12 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use keysherd_base::Fault;
 
 use crate::files;
+use crate::leases::Leases;
 
 /// The file that says that a gateway was promoted.
 const PROMOTED: &str = "promoted";
@@ -18,6 +20,9 @@ pub(super) struct Standby {
     wanted: bool,
     active: AtomicBool,
     home: PathBuf,
+    /// Held while it is changed, with all that follows of that: two changes at one time must not
+    /// leave half of each.
+    turn: Mutex<()>,
 }
 
 impl Standby {
@@ -32,7 +37,7 @@ impl Standby {
             files::remove(&home, PROMOTED).map_err(|error| unusable(&error))?;
         }
         let active = AtomicBool::new(!wanted || promoted);
-        Ok(Self { wanted, active, home })
+        Ok(Self { wanted, active, home, turn: Mutex::default() })
     }
 
     /// Whether it may be sent requests, and work for its cluster.
@@ -40,12 +45,34 @@ impl Standby {
         self.active.load(Ordering::Acquire)
     }
 
+    /// Changes that, durably, and has the leases follow: those that are to be given back, or
+    /// `None` when it is no change. Nothing in it waits but for the disk, so that no caller who
+    /// goes away leaves half of it.
+    ///
+    /// # Errors
+    /// As [`Self::set`].
+    pub(super) fn change(
+        &self,
+        active: bool,
+        leases: &Leases,
+    ) -> Result<Option<Vec<(&'static str, u64)>>, Fault> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.set(active)? {
+            return Ok(None);
+        }
+        if !active {
+            return Ok(Some(leases.rest()));
+        }
+        leases.work();
+        Ok(Some(Vec::new()))
+    }
+
     /// Changes that, durably; whether it is a change.
     ///
     /// # Errors
     /// [`Fault::conflict`] for a gateway that was not started for standby, [`Fault::unavailable`]
     /// when it cannot be kept, and then nothing is changed.
-    pub(super) fn set(&self, active: bool) -> Result<bool, Fault> {
+    fn set(&self, active: bool) -> Result<bool, Fault> {
         if !self.wanted {
             return Err(Fault::conflict(
                 "this gateway was not started with --standby; it is always active",
@@ -68,6 +95,8 @@ fn unusable(error: &std::io::Error) -> Fault {
 
 #[cfg(test)]
 mod tests {
+    use keysherd_base::{ManualClock, Timestamp};
+
     use super::*;
 
     #[test]
@@ -94,8 +123,31 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("no-directory");
         std::fs::write(&file, b"").unwrap();
-        let standby = Standby { wanted: true, active: AtomicBool::new(false), home: file };
+        let standby = Standby {
+            wanted: true,
+            active: AtomicBool::new(false),
+            home: file,
+            turn: Mutex::default(),
+        };
         assert!(standby.set(true).unwrap_err().public().contains("promoted"));
         assert!(!standby.is_active());
+    }
+    #[test]
+    fn promotions_and_demotions_at_one_time_leave_one_of_both() {
+        let dir = tempfile::tempdir().unwrap();
+        let standby = Standby::open(true, dir.path().to_owned()).unwrap();
+        let leases = Leases::new(std::sync::Arc::new(ManualClock::new(Timestamp(0))));
+        leases.rest();
+        for round in 0..200 {
+            std::thread::scope(|scope| {
+                for active in [true, false] {
+                    let (standby, leases) = (&standby, &leases);
+                    scope.spawn(move || standby.change(active, leases).unwrap());
+                }
+            });
+            let kept = dir.path().join(PROMOTED).exists();
+            let states = (standby.is_active(), leases.works());
+            assert_eq!(states, (kept, kept), "round {round}");
+        }
     }
 }
