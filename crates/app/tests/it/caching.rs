@@ -210,7 +210,6 @@ fn every_answer_is_in_the_audit_log_when_the_gateway_or_control_is_killed() {
     let rounds = if in_full() { 12 } else { 3 };
     for round in 0..rounds {
         until_kept(&pair.here, "/team/canary");
-        let before = hits(&pair.here);
         // Control stands still: what is answered now is in the journal only.
         pair.cluster.control.running().signal(Signal::STOP);
         let stopped = Instant::now();
@@ -220,7 +219,6 @@ fn every_answer_is_in_the_audit_log_when_the_gateway_or_control_is_killed() {
                 acknowledged.push(reply.request_id());
             }
         }
-        assert!(hits(&pair.here) >= before);
         pair.cluster.gateway.kill();
         if round % 2 == 1 {
             pair.cluster.control.kill();
