@@ -97,9 +97,13 @@ pub(crate) async fn run(settings: CarrySettings) -> Result<(), Exit> {
         None => None,
     };
     let mut joining = Joining::new(&dir, &gateway)?;
-    let bundle = tokio::time::timeout(PATIENCE, joining.wait_for_bundle()).await;
+    let bundle = tokio::time::timeout(PATIENCE, joining.wait_for_newest_bundle()).await;
     let bundle = bundle.map_err(|_| {
-        Exit::Unreachable("no trust bundle names this gateway; the owner must add it".to_owned())
+        Exit::Unreachable(
+            "control gives no trust bundle that names this gateway: either it does not answer, or \
+             the owner must add the gateway"
+                .to_owned(),
+        )
     })??;
     let fragments = open_fragments(&gateway).await;
     let carrier = joining.carrier(bundle.clone(), fragments, cluster)?;
@@ -208,30 +212,37 @@ fn opened(
         )
     })?;
     let by = file.signer();
-    if !is_believed(&by, signer, bundle, instance) {
-        return Err(Exit::Refused(format!(
-            "the file is signed by {}, which is no gateway of the trust bundle (version {}); \
-             anybody can seal a file to a public key. If you know that it is good, name its \
-             signer with --signer {}",
-            by.fingerprint(),
-            bundle.version(),
-            by.fingerprint()
-        )));
-    }
+    check_signer(&by, signer, bundle, instance)?;
     CarriedConfig::from_bytes(&text).map_err(|fault| Exit::NotIntact(fault.to_string()))
 }
 
-fn is_believed(
+/// Whether the word of the file's signer counts. The advice has no fingerprint that could be copied
+/// without a look.
+fn check_signer(
     by: &PublicKey,
     named: Option<Fingerprint>,
     bundle: &PinnedBundle,
     instance: &SigningKey,
-) -> bool {
-    if let Some(named) = named {
-        return by.fingerprint() == named;
-    }
+) -> Result<(), Exit> {
     let clock: ClockHandle = Arc::new(SystemClock);
-    *by == instance.public() || parties::is_gateway(bundle, &by.spki_sha256(), &clock)
+    let found = by.fingerprint();
+    match named {
+        Some(named) if named == found => Ok(()),
+        Some(_) => Err(Exit::Refused(format!(
+            "the file is signed by {found}, and not by whom --signer names"
+        ))),
+        None if *by == instance.public()
+            || parties::is_gateway(bundle, &by.spki_sha256(), &clock) =>
+        {
+            Ok(())
+        }
+        None => Err(Exit::Refused(format!(
+            "the file is signed by {found}, which is no gateway of the trust bundle (version {}); \
+             anybody can seal a file to a public key. If its maker told you their fingerprint in \
+             another way than with the file, give that with --signer",
+            bundle.version()
+        ))),
+    }
 }
 
 async fn wait_until_joined(carrier: &Carrier) -> Result<(), Exit> {

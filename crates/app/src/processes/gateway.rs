@@ -211,6 +211,20 @@ impl Joining {
         }
     }
 
+    /// As [`Self::wait_for_bundle`], and the newest one that control has: what an older one says of
+    /// others may be over, where this gateway has not run for a while.
+    pub(super) async fn wait_for_newest_bundle(&mut self) -> Result<Arc<PinnedBundle>, Exit> {
+        let mut turns = tokio::time::interval(BUNDLE_INTERVAL);
+        loop {
+            turns.tick().await;
+            match self.poll.ask(self.trusted.version()).await {
+                Some(Some(newer)) => drop(self.trusted.offer(newer)?),
+                Some(None) => return self.wait_for_bundle().await,
+                None => {}
+            }
+        }
+    }
+
     /// Starts the gateway with the bundle that names it.
     pub(super) fn join(
         self,

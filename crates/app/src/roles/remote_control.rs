@@ -31,6 +31,11 @@ impl BundlePoll {
 
     /// A bundle with a version above `known`, when control has one. It is not verified.
     pub(crate) async fn newer_than(&mut self, known: u64) -> Option<SignedBundle> {
+        self.ask(known).await.flatten()
+    }
+
+    /// The same; `None` when control does not say whether it has one.
+    pub(crate) async fn ask(&mut self, known: u64) -> Option<Option<SignedBundle>> {
         // The key at the other end may have been trusted by an older bundle, or by none.
         self.channel.revalidate();
         let asked: Result<_, LinkError> = bundle::fetch(&self.channel, known).await;
@@ -40,7 +45,7 @@ impl BundlePoll {
                     tracing::info!("the control plane answers again");
                 }
                 self.failing = false;
-                newer
+                Some(newer)
             }
             Err(error) => {
                 if !self.failing {

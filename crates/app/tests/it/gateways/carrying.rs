@@ -163,7 +163,22 @@ fn a_configuration_goes_to_another_cluster_in_a_file_that_tells_nothing() {
     assert!(tried.contains("- k8s second") && tried.contains("would need --force"), "{tried}");
     import(&["--force"]).expect(0);
     wait_until("it to be in force there again", || version(there) == 3);
+    import_of_a_removed_gateway(&mut pair, &handed, &key);
+}
+
+/// The owner removes the gateway that signed the file, while the other one does not run: its
+/// directory still has the bundle that names both.
+fn import_of_a_removed_gateway(pair: &mut Pair, file: &str, key: &str) {
+    let Pair { cluster, second, here, .. } = pair;
     wait_for_instances(here, "1 of 1");
+    second.stop();
+    cluster.change_bundle(|bundle| {
+        bundle.clusters[0].instances.remove(0);
+    });
+    // Control looks at its file from time to time.
+    wait_until("the first gateway to be refused", || here.call(SHOW, json!({})).status != 200);
+    let refused = carry(second, cluster, &["import", "--file", file, "--key", key]).expect(77).err;
+    assert!(refused.contains("no gateway of the trust bundle (version"), "{refused}");
 }
 
 #[test]
