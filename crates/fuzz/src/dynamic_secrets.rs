@@ -41,11 +41,14 @@ pub fn statements(data: &[u8]) {
             ("postgresql-password", "b"),
             ("redshift-username", "a"),
             ("redshift-password", "b"),
+            ("host", "a"),
+            ("password", "b"),
         ];
         let Some(settings) = settings(engine, &given) else { continue };
         if let Err(fault) = engine.check(&settings, None) {
             assert!(fault.public().contains(field), "{field}: {fault}");
-            let quotes = text.len() > 12 && fault.public().contains(text);
+            // Rules of Redis may have no passwords, and a refusal shows an example of some.
+            let quotes = *name != "redis" && text.len() > 12 && fault.public().contains(text);
             assert!(!quotes, "{field}: a refusal repeats the text");
         }
     }

@@ -69,7 +69,8 @@ impl Packed {
             [shape] => Shapes::One(*shape),
             _ => Shapes::Many(shapes),
         };
-        Some(Self { bytes: to.into(), shapes })
+        // A copy of just the length: what a longer piece is cut down to leaves a hole behind it.
+        Some(Self { bytes: to.as_slice().into(), shapes })
     }
 
     /// Bytes of it.

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 use keysherd_base::{FaultKind, ManualClock};
 
@@ -119,6 +120,8 @@ fn fill_and_recover(folder: &Path) {
         items::insert(tx, &item("/secret"))
     })
     .unwrap();
+    // The index takes its first room at some time after the start, and not out of the reserve.
+    wait(store.index_audit(Duration::from_secs(30)));
     let write = |number: u32| {
         wait(store.commit(vec![draft(ACCOUNT)], move |tx| {
             item_versions::put(tx, id, &version(number, &[7; BIG]))
