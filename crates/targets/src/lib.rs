@@ -19,6 +19,7 @@ mod server;
 mod targets;
 #[cfg(test)]
 mod testing;
+mod words;
 
 pub use conformance::complaints;
 pub use keysherd_wire::Settings;

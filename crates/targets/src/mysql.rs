@@ -5,6 +5,7 @@ use mysql_async::prelude::Queryable as _;
 use mysql_async::{Conn, DriverError, Error, IoError, OptsBuilder, Row, SslOpts};
 use tokio::time::timeout;
 
+use crate::words::with_words;
 use crate::{Server, Way};
 
 /// Most warnings that are kept of one session, and the longest one in characters.
@@ -181,11 +182,7 @@ impl StatementError {
                 (FaultKind::Unavailable, format!("{what} failed: {words}"))
             }
         };
-        let fault = Fault::new(kind, public);
-        match secret {
-            Some(secret) if self.text.contains(secret) => fault,
-            _ => fault.with_private(self.text.chars().take(500).collect::<String>()),
-        }
+        with_words(Fault::new(kind, public), &self.text, secret)
     }
 }
 

@@ -6,6 +6,7 @@ use redis::{AsyncConnectionConfig, ErrorKind, ProtocolVersion, RedisConnectionIn
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use crate::words::with_words;
 use crate::{Server, Way};
 
 /// A session. It ends with this value.
@@ -117,10 +118,6 @@ impl CommandError {
             Some(code) => format!("{what} failed with {code}: {words}"),
             None => format!("{what} failed: {words}"),
         };
-        let fault = Fault::new(kind, public);
-        match secret {
-            Some(secret) if self.text.contains(secret) => fault,
-            _ => fault.with_private(self.text.chars().take(500).collect::<String>()),
-        }
+        with_words(Fault::new(kind, public), &self.text, secret)
     }
 }

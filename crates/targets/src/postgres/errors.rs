@@ -7,6 +7,7 @@ use keysherd_base::{Fault, FaultKind};
 use tokio_postgres::Error;
 
 use crate::Server;
+use crate::words::with_words;
 
 /// What went wrong with a statement or a session.
 #[derive(Debug)]
@@ -67,11 +68,7 @@ impl SqlError {
             Some(code) => format!("{what} failed with {code}: {words}"),
             None => format!("{what} failed: {words}"),
         };
-        let fault = Fault::new(kind, public);
-        match secret {
-            Some(secret) if self.text.contains(secret) => fault,
-            _ => fault.with_private(self.text.chars().take(500).collect::<String>()),
-        }
+        with_words(Fault::new(kind, public), &self.text, secret)
     }
 
     /// As a fault of signing in.
