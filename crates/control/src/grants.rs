@@ -80,8 +80,8 @@ impl Control {
 /// Grants what many callers wish. A refused wish is an outcome, not an error of the message.
 ///
 /// # Errors
-/// [`Fault::bad_request`] for too many wishes; the store's when the audit records could not be
-/// written, and then nothing is granted.
+/// [`Fault::bad_request`] for too many wishes. A wish whose audit record could not be written is
+/// not granted.
 pub(crate) async fn grant(
     control: &Control,
     gateway: &GatewayIdentity,
@@ -97,7 +97,7 @@ pub(crate) async fn grant(
     let newest = control.changes.newest();
     let whos = callers(control, &message).await;
     let asked = Asked { message, newest, whos };
-    let Batch { outcomes, mut permits, mut records, must_wait, .. } =
+    let Batch { mut outcomes, mut permits, mut records, recorded_of, must_wait, .. } =
         if items_named(&asked.message) <= ITEMS_INLINE {
             decide(control, gateway, asked)
         } else {
@@ -107,14 +107,22 @@ pub(crate) async fn grant(
                 .map_err(Fault::internal)?
         };
     permits.explain(control, &mut records)?;
-    let seqs = match (records.is_empty(), must_wait) {
-        (true, _) => Vec::new(),
-        (false, true) => control.store.record(records).await?,
-        (false, false) => {
+    let recorded = match must_wait {
+        true => control.store.record_each(records).await,
+        false => {
             record_behind(control, records);
             Vec::new()
         }
     };
+    let mut seqs = Vec::with_capacity(recorded.len());
+    for (place, (recorded, wish)) in recorded.into_iter().zip(recorded_of).enumerate() {
+        seqs.push(recorded.as_ref().copied().unwrap_or_default());
+        // One account whose log cannot be written must not keep others from their answers.
+        if let (Err(fault), Some(outcome)) = (recorded, outcomes.get_mut(wish)) {
+            permits.take_back(place);
+            *outcome = Err(fault);
+        }
+    }
     let permits = permits.sign(control, gateway, &seqs)?;
     Ok(GrantReply { outcomes, permits })
 }
@@ -144,9 +152,9 @@ fn too_late() -> Box<Rejection> {
 /// Records what explains permits to write, without waiting: the record of the write itself is
 /// queued behind it, and no answer leaves before that one is durable.
 fn record_behind(control: &Control, records: Vec<(Draft, Option<Failure>)>) {
-    let recorded = control.store.record(records);
+    let recorded = control.store.record_each(records);
     tokio::spawn(async move {
-        if let Err(fault) = recorded.await {
+        for fault in recorded.await.into_iter().filter_map(Result::err) {
             tracing::error!(%fault, "permits to write are not in the audit log");
         }
     });
@@ -181,6 +189,7 @@ fn decide(control: &Control, gateway: &GatewayIdentity, asked: Asked) -> Batch {
         permits: PermitBatch::default(),
         bytes: 0,
         records: Vec::with_capacity(message.wishes.len()),
+        recorded_of: Vec::with_capacity(message.wishes.len()),
         must_wait: false,
         outcomes: Vec::with_capacity(message.wishes.len()),
     };
@@ -205,6 +214,8 @@ struct Batch {
     /// Ciphertext granted so far.
     bytes: usize,
     records: Vec<(Draft, Option<Failure>)>,
+    /// The wish that each record tells of.
+    recorded_of: Vec<usize>,
     /// Whether an answer rests on one of the records.
     must_wait: bool,
     outcomes: Vec<Outcome>,
@@ -260,8 +271,14 @@ impl Batch {
         if self.ahead {
             draft.component = AHEAD.into();
         }
-        self.records.push((draft, failure));
+        self.record(draft, failure);
         granted.map(|granted| GrantedTo { account: who.account.0, granted, keep, opened })
+    }
+
+    /// Adds the record of the wish that is being decided.
+    fn record(&mut self, draft: Draft, failure: Option<Failure>) {
+        self.records.push((draft, failure));
+        self.recorded_of.push(self.outcomes.len());
     }
 
     fn rejected(&mut self, caller: &Caller, rejection: Rejection) -> Fault {
@@ -270,7 +287,7 @@ impl Batch {
             Some((account, method)) => {
                 let action = action::REFUSED_REQUEST;
                 let draft = draft_of(caller, account, method.as_deref(), action);
-                self.records.push((draft, Some(Failure::from(&fault))));
+                self.record(draft, Some(Failure::from(&fault)));
                 self.must_wait = true;
             }
             None => log_unrecorded(caller, &fault),

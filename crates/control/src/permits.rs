@@ -4,6 +4,7 @@
 //! covers a whole batch. A permit is bound to the gateway that asks.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use keysherd_audit::{Draft, ExplainedPermits, Failure};
 use keysherd_base::{AccountId, Fault, KeyId, Uid};
@@ -214,6 +215,17 @@ impl PermitBatch {
         Ok(())
     }
 
+    /// Takes back what the audit record at `record` was to explain, as it could not be written.
+    /// No outcome names the places of these entries any more.
+    pub(crate) fn take_back(&mut self, record: usize) {
+        for part in &mut self.parts {
+            // All records of a permit are of one account, whose chain takes all of them or none.
+            if part.records.contains(&Some(record)) {
+                part.entries.clear();
+            }
+        }
+    }
+
     /// Signs them all, in the order of their slots. `seqs` are the numbers the batch's audit
     /// records were given.
     ///
@@ -226,6 +238,10 @@ impl PermitBatch {
         seqs: &[u64],
     ) -> Result<Vec<SignedPermit>, Fault> {
         let sign = |mut part: Part| {
+            if part.entries.is_empty() {
+                // It keeps its place: the slots of the others count it.
+                return Ok(SignedPermit { bytes: Arc::new([]) });
+            }
             if part.id == Uid::default() {
                 part.id = Uid::random(&*control.rng)?;
             }

@@ -173,8 +173,8 @@ impl Control {
     }
 
     /// Records the counts of refused logins whose minute is over at `now`, and forgets locks that
-    /// are over; gives how many records it made. To be called again and again by a task of the
-    /// server.
+    /// are over; gives how many records it made. A count whose account's log cannot be written is
+    /// only in the log of the process. To be called again and again by a task of the server.
     ///
     /// # Errors
     /// Only when the store is broken or the disk full.
@@ -184,8 +184,13 @@ impl Control {
         for flood in floods {
             records.push((self.draft_of_flood(flood, now)?, None));
         }
-        let count = records.len();
-        self.store.record(records).await?;
+        let mut count = 0;
+        for recorded in self.store.record_each(records).await {
+            match recorded {
+                Ok(_) => count += 1,
+                Err(fault) => tracing::error!(%fault, "refused logins are not in an audit log"),
+            }
+        }
         self.guard.forget(now);
         let failures_before = now.plus_seconds(-FORGET_SECONDS);
         let places_before = now.plus_seconds(-PLACE_DAYS * 24 * 3_600);

@@ -3,6 +3,7 @@
 mod accounts;
 mod assocs;
 mod crowded;
+mod damaged;
 mod directory;
 mod entering;
 mod escalation;

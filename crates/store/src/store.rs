@@ -1,5 +1,6 @@
 //! [`Store`]: the handle, and opening.
 
+use std::collections::BTreeMap;
 use std::fs::{DirBuilder, OpenOptions};
 use std::future::Future;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -9,7 +10,7 @@ use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
 use keysherd_audit::{Brief, Draft, Failure};
-use keysherd_base::{Fault, FaultKind};
+use keysherd_base::{AccountId, Fault, FaultKind};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{Semaphore, oneshot, watch};
 
@@ -221,6 +222,39 @@ impl Store {
         async move {
             queued?;
             outcome.await.unwrap_or_else(|_| Err(writer_gone()))
+        }
+    }
+
+    /// As [`Self::record`], for records of several accounts, each with its own outcome: those of an
+    /// account whose chain is damaged are refused and the others are written.
+    pub fn record_each(
+        &self,
+        drafts: Vec<(Draft, Option<Failure>)>,
+    ) -> impl Future<Output = Vec<Result<u64, Fault>>> + Send + use<> {
+        let count = drafts.len();
+        let mut accounts: BTreeMap<AccountId, (Vec<usize>, Vec<_>)> = BTreeMap::new();
+        for (place, record) in drafts.into_iter().enumerate() {
+            let (places, records) = accounts.entry(record.0.account).or_default();
+            places.push(place);
+            records.push(record);
+        }
+        // All are queued before anybody waits: they share a commit.
+        let queued: Vec<_> = accounts
+            .into_values()
+            .map(|(places, records)| (places, self.record(records)))
+            .collect();
+        async move {
+            let mut outcomes: Vec<(usize, Result<u64, Fault>)> = Vec::with_capacity(count);
+            for (places, recorded) in queued {
+                match recorded.await {
+                    Ok(seqs) => outcomes.extend(places.into_iter().zip(seqs.into_iter().map(Ok))),
+                    Err(fault) => {
+                        outcomes.extend(places.into_iter().map(|at| (at, Err(fault.clone()))));
+                    }
+                }
+            }
+            outcomes.sort_unstable_by_key(|(place, _)| *place);
+            outcomes.into_iter().map(|(_, outcome)| outcome).collect()
         }
     }
 
