@@ -11,7 +11,6 @@ use keysherd_fragments::messages::{
 };
 use keysherd_fragments::refusal::Refusal;
 
-use crate::keys::store_refusal;
 use crate::log::LogFailure;
 use crate::manager::{Manager, lock};
 
@@ -134,7 +133,7 @@ impl Manager {
     }
 
     fn protocol_status(&self) -> Result<Status, Refusal> {
-        let status = self.status().map_err(|fault| store_refusal(&fault))?;
+        let status = self.status();
         Ok(Status {
             manager: status.index,
             bundle_version: status.bundle_version,

@@ -11,6 +11,7 @@
 
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use keysherd_base::{Fault, FaultKind, RngHandle, SecretBytes, Uid};
@@ -21,6 +22,7 @@ use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 
 use crate::at_rest::EpochKey;
 
+mod counted;
 mod epochs;
 mod orders;
 mod record;
@@ -99,6 +101,8 @@ pub(crate) struct Store {
     owner: Owner,
     /// Changed by [`Store::rotate`] only.
     sealing: RwLock<Sealing>,
+    /// Key versions, erased ones not included: whoever looks at the metrics asks for it.
+    keys: AtomicU64,
     rng: RngHandle,
 }
 
@@ -162,7 +166,8 @@ impl Store {
             )));
         }
         let sealing = rotation::sealing(&db, epoch_key)?;
-        Ok(Self { db, owner, sealing: RwLock::new(sealing), rng })
+        let keys = AtomicU64::new(counted::keys(&db)?);
+        Ok(Self { db, owner, sealing: RwLock::new(sealing), keys, rng })
     }
 
     /// Which manager it belongs to.
@@ -308,22 +313,8 @@ impl Store {
     }
 
     /// How many key versions there are, erased ones not included.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub(crate) fn key_count(&self) -> Result<u64, Fault> {
-        let transaction = self.db.begin_read().map_err(broken)?;
-        let table = transaction.open_table(SEALED).map_err(broken)?;
-        let count = |kind: Kind| -> Result<u64, Fault> {
-            let (first, end) = ([kind as u8], [kind as u8 + 1]);
-            let mut count = 0;
-            for entry in table.range(first.as_slice()..end.as_slice()).map_err(broken)? {
-                entry.map_err(broken)?;
-                count += 1;
-            }
-            Ok(count)
-        };
-        Ok(count(Kind::Key)?.saturating_sub(count(Kind::Receipt)?))
+    pub(crate) fn key_count(&self) -> u64 {
+        self.keys.load(Ordering::Relaxed)
     }
 
     fn read(&self, kind: Kind, key: &KeyVersion) -> Result<Option<SecretBytes>, Fault> {
@@ -340,22 +331,24 @@ impl Store {
         let transaction = self.db.begin_write().map_err(broken)?;
         // Taken while no other write runs: a rotation is either over or not begun.
         let sealing = self.sealing();
+        let mut more = 0;
         {
             let mut table = transaction.open_table(SEALED).map_err(broken)?;
             for (kind, key, record) in records {
                 let name = name(*kind, key);
-                match record {
+                let before = match record {
                     Some(record) => {
                         let sealed = self.seal_record(&sealing, *kind, key, record)?;
-                        table.insert(name.as_slice(), sealed.as_slice()).map_err(broken)?;
+                        table.insert(name.as_slice(), sealed.as_slice()).map_err(broken)?.is_some()
                     }
-                    None => {
-                        table.remove(name.as_slice()).map_err(broken)?;
-                    }
-                }
+                    None => table.remove(name.as_slice()).map_err(broken)?.is_some(),
+                };
+                more += kind.counts() * (i64::from(record.is_some()) - i64::from(before));
             }
         }
-        transaction.commit().map_err(broken)
+        transaction.commit().map_err(broken)?;
+        self.keys.fetch_add(more.cast_unsigned(), Ordering::Relaxed);
+        Ok(())
     }
 
     fn seal_record(

@@ -12,7 +12,7 @@ use keysherd_http::{Durations, Kind, float};
 use keysherd_link::{
     Identity, Limits, LinkHandle, LinkListener, Peer, Service, Services, Serving, routes,
 };
-use keysherd_manager::{Manager, ManagerStatus};
+use keysherd_manager::Manager;
 use keysherd_plane::BoxFuture;
 
 use crate::config::fragments::FragmentsSettings;
@@ -112,8 +112,8 @@ pub(crate) async fn run(settings: FragmentsSettings) -> Result<(), Exit> {
 
 /// Whether the manager answers gateways.
 fn serves(manager: &Manager) -> bool {
-    let healthy = |status: ManagerStatus| status.serving && !status.log_full && !status.log_broken;
-    manager.status().is_ok_and(healthy)
+    let status = manager.status();
+    status.serving && !status.log_full && !status.log_broken
 }
 
 /// What a manager tells Prometheus beside what every role does.
@@ -121,8 +121,7 @@ fn told(manager: Arc<Manager>, took: Arc<Durations>) -> More {
     Arc::new(move |to| {
         let help = "How long requests of gateways took.";
         took.write(to, "keysherd_manager_request_seconds", help);
-        // What cannot be read is left out, and the manager is not ready.
-        let Ok(status) = manager.status() else { return };
+        let status = manager.status();
         role_metrics::bundle(to, status.bundle_version);
         let mut count = |name, help, value| to.single(name, Kind::Counter, help, float(value));
         count("keysherd_manager_answered_total", "Requests that were answered.", status.answered);

@@ -162,7 +162,7 @@ async fn no_share_is_on_disk_in_clear() {
         let manager = rig.manager(number).clone();
         let record = manager.keys.store().shares(&key_version(1)).unwrap().unwrap();
         let seed = *manager.identity.seed().expose();
-        let store_id = manager.status().unwrap().manager_id;
+        let store_id = manager.status().manager_id;
         drop(manager);
         // While it runs and after it was stopped.
         for stopped in [false, true] {

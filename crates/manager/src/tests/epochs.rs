@@ -260,7 +260,7 @@ async fn replaced_shares_are_erased_with_the_epoch_key() {
     let mut rig = Rig::new().await;
     let key = key_version(1);
     rig.written().await;
-    let epoch = |manager: &Manager| manager.status().unwrap().at_rest_epoch;
+    let epoch = |manager: &Manager| manager.status().at_rest_epoch;
     let before = epoch(rig.manager(1));
     let old_key = std::fs::read(rig.home(1).join("epoch.key")).unwrap();
     rig.refresh(1, key).await;

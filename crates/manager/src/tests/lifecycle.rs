@@ -17,7 +17,7 @@ use crate::{AtRestKey, EpochKey, KeyFile, Manager};
 #[tokio::test]
 async fn the_second_start_finds_everything_again() {
     let mut rig = Rig::new().await;
-    let before = rig.manager(1).status().unwrap();
+    let before = rig.manager(1).status();
     assert_eq!(rig.home(1).metadata().unwrap().mode() & 0o777, 0o700);
     for file in ["epoch.key", "lock", "log/0000000000000001.log"] {
         let mode = rig.home(1).join(file).metadata().unwrap().mode();
@@ -25,7 +25,7 @@ async fn the_second_start_finds_everything_again() {
     }
     rig.stop(1);
     rig.start(1);
-    let after = rig.manager(1).status().unwrap();
+    let after = rig.manager(1).status();
     assert_eq!(after.identity, before.identity);
     assert_eq!(after.manager_id, before.manager_id);
     assert_eq!(after.bundle_version, 1);
@@ -137,11 +137,11 @@ async fn bundles_only_go_forward_and_survive_a_restart() {
     rig.change_bundle(|bundle| bundle.cache_ttl_seconds_max = 30).await;
     let second = rig.signed_bundle();
     let manager = rig.manager(1).clone();
-    assert_eq!(manager.status().unwrap().bundle_version, 2);
+    assert_eq!(manager.status().bundle_version, 2);
     // The same again changes nothing.
-    let entries = manager.status().unwrap().checkpoint.size;
+    let entries = manager.status().checkpoint.size;
     assert_eq!(manager.accept_bundle(&second).await.unwrap(), 2);
-    assert_eq!(manager.status().unwrap().checkpoint.size, entries);
+    assert_eq!(manager.status().checkpoint.size, entries);
     // Older, forked, by somebody else, of another deployment, no bundle at all.
     let fault = manager.accept_bundle(&first).await.unwrap_err();
     assert!(fault.public().contains("older"), "{fault}");
@@ -159,7 +159,7 @@ async fn bundles_only_go_forward_and_survive_a_restart() {
     manager.accept_bundle(b"\x80").await.unwrap_err();
     drop(manager);
     rig.restart_all();
-    assert_eq!(rig.manager(1).status().unwrap().bundle_version, 2);
+    assert_eq!(rig.manager(1).status().bundle_version, 2);
     // Relayed by whoever, through the protocol.
     rig.bundle.version += 1;
     let request = ManagerRequest::Bundle(rig.bundle.seal(&rig.owner));
@@ -181,7 +181,7 @@ async fn a_replaced_manager_serves_no_more() {
         entry.key = signing_key().public();
     })
     .await;
-    assert!(!rig.manager(1).status().unwrap().serving);
+    assert!(!rig.manager(1).status().serving);
     let permit = rig.permit(Op::Read, vec![entry(&item)], |_| {});
     let mode = keysherd_fragments::derive::Mode::Read;
     let refused = rig.derive_at(1, &permit, vec![0], mode).await;
@@ -200,7 +200,7 @@ async fn the_status_answer_says_how_the_manager_is() {
             assert_eq!(status.manager, index(2));
             assert_eq!((status.bundle_version, status.key_versions), (1, 1));
             let (manager, at) = crate::log::Checkpoint::read_signed(&status.checkpoint).unwrap();
-            let own = rig.manager(2).status().unwrap();
+            let own = rig.manager(2).status();
             assert_eq!((manager, at), (own.manager_id, own.checkpoint));
         }
         other => panic!("{other:?}"),
@@ -255,7 +255,7 @@ async fn a_killed_manager_loses_nothing_it_answered() {
     let manifest = rig.generate(key_version(1)).await;
     let items = rig.write(&manifest, &[fresh_item(&key_version(1))]).await.unwrap();
     // What is on disk at this moment is what a kill leaves; nothing was closed.
-    let before = rig.manager(1).status().unwrap();
+    let before = rig.manager(1).status();
     let killed = rig.dir.path().join("killed");
     std::fs::create_dir(&killed).unwrap();
     std::fs::create_dir(killed.join("log")).unwrap();
@@ -270,7 +270,7 @@ async fn a_killed_manager_loses_nothing_it_answered() {
     config.dir = killed.clone();
     config.at_rest = Arc::new(KeyFile::new(killed.join("epoch.key")));
     let again = Manager::open(config, rig.owner.public(), None, rig.link(1)).unwrap();
-    let after = again.status().unwrap();
+    let after = again.status();
     assert_eq!((after.identity, after.bundle_version), (before.identity, 1));
     assert_eq!(after.key_versions, 1);
     assert_eq!(compare(&killed.join("log"), &before.checkpoint).unwrap(), Comparison::Contained);

@@ -82,7 +82,7 @@ async fn t_log_truncation_detected() {
     // The whole directory is put back: only the gateway can tell, from the next answer.
     put_back(&rig, &early);
     rig.start(1);
-    let size = rig.manager(1).status().unwrap().checkpoint.size;
+    let size = rig.manager(1).status().checkpoint.size;
     assert!(size <= remembered.size, "the test needs a log that is still shorter");
     assert_eq!(compare(&log_dir(&rig), &remembered).unwrap(), Comparison::Truncated { size });
     assert_eq!(leads(&rig, &first, &remembered).await, Err(Refusal::NotInLog));
@@ -257,7 +257,7 @@ async fn no_answer_leaves_when_the_log_fails() {
     let threshold = keysherd_fragments::manager_set::Threshold::new(2, 3).unwrap();
     let generation = rig.generation(key_version(2), threshold);
     assert_eq!(generation.begin().await.err(), Some(Refusal::NotEnoughManagers));
-    assert!(rig.manager(1).status().unwrap().log_broken);
+    assert!(rig.manager(1).status().log_broken);
     // A disk that says it works again is not believed before a new start.
     gate.fails.store(false, Ordering::SeqCst);
     let answer = rig.manager(1).serve(spki, &bytes).await;
@@ -274,7 +274,7 @@ async fn requests_share_commits() {
     let (rig, gate) = gated().await;
     // Whether its shares are current is asked once, before the first derivation.
     rig.manager(1).be_current().await.unwrap();
-    let before = rig.manager(1).status().unwrap().log_groups;
+    let before = rig.manager(1).status().log_groups;
     let (open, mut at_gate) = gate.close();
     let spki = rig.gateway.public().spki_sha256();
     let mut answers = Vec::new();
@@ -291,6 +291,6 @@ async fn requests_share_commits() {
     for answer in answers {
         assert!(answer.await.expose().len() > 100);
     }
-    let groups = rig.manager(1).status().unwrap().log_groups - before;
+    let groups = rig.manager(1).status().log_groups - before;
     assert!(groups <= 2, "{groups} commits for 50 requests");
 }

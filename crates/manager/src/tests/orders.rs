@@ -131,7 +131,12 @@ async fn t_destroy_needs_owner_and_delay() {
         assert!(held.is_none(), "manager {number} still has its fragments");
         assert_eq!(rig.derives(number, 1).await, Err(Refusal::KeyNotEnabled));
         assert_eq!(rig.report(number, key_version(1)).await.condition, Condition::Destroyed);
+        // Its record stays, and is not counted.
+        assert_eq!(rig.manager(number).status().key_versions, 0);
     }
+    rig.stop(2);
+    rig.start(2);
+    assert_eq!(rig.manager(2).status().key_versions, 0);
     assert_eq!(rig.command(cancel(1)).await, Err(Refusal::KeyDestroyed));
     assert_eq!(rig.command(destroy(1)).await, Err(Refusal::KeyDestroyed));
 }
@@ -311,10 +316,10 @@ async fn an_erasure_that_was_interrupted_is_finished_by_the_next_start() {
     // As after a crash between erasing the record and forgetting the epoch key.
     let receipt = Signed::seal(&SigningKey::from_seed(&[1; 32].into()), "test", Vec::new());
     rig.manager(1).keys.erase(&key_version(1), &receipt).unwrap();
-    let epoch = rig.manager(1).status().unwrap().at_rest_epoch;
+    let epoch = rig.manager(1).status().at_rest_epoch;
     assert!(matches!(rig.report(1, key_version(1)).await.condition, Condition::Scheduled { .. }));
     rig.stop(1);
     rig.start(1);
     assert_eq!(rig.report(1, key_version(1)).await.condition, Condition::Destroyed);
-    assert_eq!(rig.manager(1).status().unwrap().at_rest_epoch, epoch + 1);
+    assert_eq!(rig.manager(1).status().at_rest_epoch, epoch + 1);
 }

@@ -128,7 +128,7 @@ impl Connection {
         let name = name.get().ok_or_else(unreadable)?;
         let (name, seq) = (name.as_bytes().as_slice(), next.get());
         let args: [&(dyn ToSql + Sync); 2] = [&name, &seq];
-        let (done, put, committed) = self.server.wait(async {
+        let (done, put, committed) = self.server.wait(live.way, async {
             Ok(tokio::join!(
                 biased;
                 live.client.batch_execute(&before),

@@ -14,7 +14,7 @@ use tokio_postgres::{Client, Error, Row, Statement};
 
 use super::errors::{Trouble, lost};
 use super::schema;
-use super::server::Server;
+use super::server::{Server, Way};
 use crate::query::{Arg, Refused};
 
 const BEGIN_READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
@@ -63,8 +63,7 @@ pub(super) enum State {
 /// A session with its prepared statements.
 pub(super) struct Live {
     pub(super) client: Client,
-    /// [`Server::silences`] when it was made.
-    silences: usize,
+    pub(super) way: Way,
     statements: Mutex<HashMap<&'static str, Statement>>,
 }
 
@@ -110,7 +109,7 @@ impl Connection {
         }
         // Without its connection a transaction ends by itself.
         let live = self.live.borrow().clone();
-        let ended = live.map(|live| self.server.wait(live.client.batch_execute(command)));
+        let ended = live.map(|live| self.server.wait(live.way, live.client.batch_execute(command)));
         if !matches!(ended, Some(Ok(()))) {
             self.live.replace(None);
         }
@@ -163,7 +162,7 @@ impl Connection {
     pub(crate) fn define(&self, sql: &str) -> Result<(), Fault> {
         let text = schema::translated(sql);
         let live = self.live()?;
-        Ok(self.server.wait(live.client.batch_execute(&text))?)
+        Ok(self.server.wait(live.way, live.client.batch_execute(&text))?)
     }
 
     /// Asks once; a second time when nothing had been asked of this snapshot before, or there is
@@ -200,7 +199,7 @@ impl Connection {
         if self.state.get() == State::Deferred {
             self.state.set(State::Inside);
         }
-        self.server.wait(async {
+        self.server.wait(live.way, async {
             if before.is_empty() {
                 return ask(&live.client, &statement).await;
             }
@@ -223,9 +222,9 @@ impl Connection {
         // After a failure the server prepares nothing before the job is taken back.
         if self.state.get() == State::Inside && !self.pending.borrow().is_empty() {
             let before = self.pending.take();
-            self.server.wait(live.client.batch_execute(&before))?;
+            self.server.wait(live.way, live.client.batch_execute(&before))?;
         }
-        let statement = self.server.wait(live.client.prepare(&schema::numbered(sql)))?;
+        let statement = self.server.wait(live.way, live.client.prepare(&schema::numbered(sql)))?;
         live.statements().insert(sql, statement.clone());
         Ok(statement)
     }
@@ -233,16 +232,17 @@ impl Connection {
     /// Carries out a command at once.
     pub(super) fn command(&self, command: &str) -> Result<(), Trouble> {
         let live = self.live().map_err(Trouble::Lost)?;
-        self.server.wait(live.client.batch_execute(command))
+        self.server.wait(live.way, live.client.batch_execute(command))
     }
 
     /// The session; a new one when there is none and no transaction depends on it.
     pub(super) fn live(&self) -> Result<Arc<Live>, Fault> {
         let known = self.live.borrow().clone();
-        let silences = self.server.silences();
         let within = matches!(self.state.get(), State::Inside | State::Broken);
         match known {
-            Some(live) if !live.client.is_closed() && (within || live.silences == silences) => {
+            Some(live)
+                if !live.client.is_closed() && (within || self.server.is_fresh(live.way)) =>
+            {
                 return Ok(live);
             }
             _ if within => {
@@ -251,13 +251,13 @@ impl Connection {
             _ => {}
         }
         self.live.replace(None);
-        let client = self.server.connect()?;
+        let (client, way) = self.server.connect()?;
         if self.writes {
             // Held as long as the session. Whoever was killed gives it back in a moment.
             let presence = if self.server.alone { ALONE } else { WITH_OTHERS };
-            self.server.wait(client.batch_execute(presence)).map_err(not_alone)?;
+            self.server.wait(way, client.batch_execute(presence)).map_err(not_alone)?;
         }
-        let live = Arc::new(Live { client, silences, statements: Mutex::default() });
+        let live = Arc::new(Live { client, way, statements: Mutex::default() });
         self.live.replace(Some(Arc::clone(&live)));
         Ok(live)
     }

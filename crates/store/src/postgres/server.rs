@@ -16,6 +16,9 @@ use super::errors::{self, Trouble};
 use super::settings::{HOST_PATIENCE, PostgresSettings};
 use super::tls::Tls;
 
+#[cfg(test)]
+mod tests;
+
 /// How long an answer may take. The server gives up first.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(20);
 /// The same where whole tables are read or an index is made.
@@ -50,6 +53,14 @@ pub(crate) struct Server {
     silences: AtomicUsize,
     down: Arc<AtomicBool>,
     in_doubt: AtomicBool,
+}
+
+/// What a session is on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Way {
+    host: usize,
+    /// How often an answer had not come when it was made.
+    silences: usize,
 }
 
 /// Held while it is being found out what became of a commit.
@@ -109,19 +120,20 @@ impl Server {
         }
     }
 
-    /// A new session on the primary.
-    pub(super) fn connect(&self) -> Result<Client, Fault> {
+    /// A new session on the primary, and what it is on.
+    pub(super) fn connect(&self) -> Result<(Client, Way), Fault> {
         if self.down.load(Ordering::Acquire) {
             return Err(errors::lost("it did not answer a moment ago"));
         }
         let mut why = String::new();
+        let silences = self.silences.load(Ordering::Acquire);
         let (first, count) = (self.host.load(Ordering::Relaxed), self.settings.hosts.len());
         for host in (0..count).map(|step| (first + step) % count) {
             let Some(config) = self.settings.hosts.get(host) else { continue };
             match self.session(config) {
                 Ok(client) => {
                     self.host.store(host, Ordering::Relaxed);
-                    return Ok(client);
+                    return Ok((client, Way { host, silences }));
                 }
                 Err(error) => {
                     let known = error.as_ref().map(errors::described);
@@ -179,27 +191,37 @@ impl Server {
         self.wait_at_most(RETRY_AFTER + RETRY_AFTER / 2, std::future::pending::<()>());
     }
 
-    /// Waits for an answer.
+    /// Waits for an answer on a session.
     pub(super) fn wait<T>(
         &self,
+        way: Way,
         answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Result<T, Trouble> {
         match self.wait_at_most(self.patience, answer) {
             Some(outcome) => outcome.map_err(|error| Trouble::of(&error)),
             None => {
-                self.silences.fetch_add(1, Ordering::AcqRel);
-                // Another host is asked first.
-                self.host.fetch_add(1, Ordering::Relaxed);
+                self.went_silent(way);
                 Err(Trouble::too_late())
             }
         }
     }
 
-    /// Changes when a host has gone silent. Sessions from before are not to be used for anything
-    /// new: each would have to be waited for, and a host that comes to itself again may not know
-    /// yet that it is not the primary any more.
-    pub(super) fn silences(&self) -> usize {
-        self.silences.load(Ordering::Acquire)
+    /// Gives up the host of a session, unless another session on it did.
+    fn went_silent(&self, way: Way) {
+        let Way { host, silences } = way;
+        let (counted, order) = (silences.wrapping_add(1), Ordering::AcqRel);
+        if self.silences.compare_exchange(silences, counted, order, Ordering::Acquire).is_ok() {
+            // Another host is asked first. Whoever connected meanwhile knows a better one.
+            let next = host.wrapping_add(1);
+            let _ = self.host.compare_exchange(host, next, order, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether no host has gone silent since a session was made. Sessions from before are not to be
+    /// used for anything new: each would have to be waited for, and a host that comes to itself
+    /// again may not know yet that it is not the primary any more.
+    pub(super) fn is_fresh(&self, way: Way) -> bool {
+        self.silences.load(Ordering::Acquire) == way.silences
     }
 
     /// Waits on this thread, wherever it belongs to; `None` when it took too long.
