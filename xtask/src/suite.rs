@@ -99,6 +99,7 @@ fn tools_step(run: &Run) -> Result<Counts, String> {
     tools::need_postgres()?;
     tools::need_mariadb()?;
     tools::need_redis()?;
+    tools::need_rabbitmq()?;
     tools::need_kerberos()?;
     tools::need_networks()?;
     tools::need_faketime()?;

@@ -109,6 +109,15 @@ pub(crate) fn need_redis() -> Result<(), String> {
     need(|| works("redis-server", "--version"), "Redis", &["redis-server"])
 }
 
+/// And a broker with such users.
+///
+/// # Errors
+/// Says what to install.
+pub(crate) fn need_rabbitmq() -> Result<(), String> {
+    let there = || Path::new("/usr/sbin/rabbitmq-server").is_file();
+    need(there, "RabbitMQ", &["rabbitmq-server"])
+}
+
 /// What makes a cluster of PostgreSQL servers.
 ///
 /// # Errors

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use keysherd_targets::naming_complaints;
 use keysherd_wire::Shape;
 use serde_json::Value;
 
@@ -9,17 +10,13 @@ use crate::{Engine, Settings, all, details};
 
 /// What is wrong with the members; empty when all is well. Run by a test.
 pub fn complaints() -> Vec<String> {
-    let mut found = Vec::new();
-    let mut names = BTreeSet::new();
-    for engine in all() {
+    let mut found = naming_complaints(all().iter().map(|engine| {
         let kind = engine.kind();
-        let spelled = kind.create.iter().chain(kind.update).map(|spelling| spelling.name);
-        for name in [kind.name].into_iter().chain(spelled) {
-            if !names.insert(name) {
-                found.push(format!("{}: the name {name} is taken", kind.name));
-            }
-        }
-        found.extend(about(*engine).into_iter().map(|text| format!("{}: {text}", kind.name)));
+        (kind.name, BTreeSet::new(), [kind.create, kind.update])
+    }));
+    for engine in all() {
+        let name = engine.kind().name;
+        found.extend(about(*engine).into_iter().map(|text| format!("{name}: {text}")));
     }
     found
 }

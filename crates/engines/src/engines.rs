@@ -1,14 +1,22 @@
 //! The members, each in its own file.
 
+mod custom;
 mod mysql;
 mod postgresql;
+mod rabbitmq;
 mod redis;
 mod redshift;
 
 use crate::Engine;
 
-static ENGINES: &[&dyn Engine] =
-    &[&mysql::Mysql, &postgresql::MEMBER, &redis::Redis, &redshift::MEMBER];
+static ENGINES: &[&dyn Engine] = &[
+    &custom::Custom,
+    &mysql::Mysql,
+    &postgresql::MEMBER,
+    &rabbitmq::RabbitMq,
+    &redis::Redis,
+    &redshift::MEMBER,
+];
 
 /// Every member.
 pub fn all() -> &'static [&'static dyn Engine] {

@@ -81,6 +81,9 @@ remote! {
     REMOTE_ENABLE, text, Text, "secure-access-enable";
     REMOTE_HOST, list, List, "secure-access-host";
     REMOTE_WEB, flag, Flag, "secure-access-web";
+    REMOTE_URL, text, Text, "secure-access-url";
+    REMOTE_BROWSING, flag, Flag, "secure-access-web-browsing";
+    REMOTE_PROXY, flag, Flag, "secure-access-web-proxy";
 }
 
 /// Remote access to databases with schemas.
@@ -107,6 +110,15 @@ pub(crate) static REMOTE_DATABASES: Group = remote(&[
     REMOTE_ENABLE.spec(),
     REMOTE_HOST.spec(),
     REMOTE_WEB.spec(),
+]);
+
+/// Remote access to pages.
+pub(crate) static REMOTE_PAGES: Group = remote(&[
+    REMOTE_ENABLE.spec(),
+    REMOTE_URL.spec(),
+    REMOTE_WEB.spec(),
+    REMOTE_BROWSING.spec(),
+    REMOTE_PROXY.spec(),
 ]);
 
 /// No remote access.

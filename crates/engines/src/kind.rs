@@ -6,6 +6,8 @@ use keysherd_wire::{Field, Group, Text, bad_setting};
 use serde_json::{Map, Value};
 
 use crate::fields::{CUSTOM_USERNAME_TEMPLATE, PASSWORD_LENGTH, password_policy};
+use crate::password::Policy;
+use crate::template;
 
 /// What a member is called, and which settings it has.
 #[derive(Debug)]
@@ -20,6 +22,8 @@ pub struct Kind {
     pub create: &'static [Spelling],
     /// Its update commands, the current one first.
     pub update: &'static [Spelling],
+    /// Longest name that what it makes may have, in bytes.
+    pub name_bytes_max: usize,
     /// Its settings, the time to live and what policies passwords and names have included.
     pub fields: &'static Group,
     /// Fields that V2 has for remote access, which is not served: accepted, without effect.
@@ -45,6 +49,19 @@ pub struct Kind {
 const TTL_SECONDS_MAX: i64 = 365 * 24 * 3_600;
 
 impl Kind {
+    /// Whether what all members have makes sense: the time to live, passwords, names.
+    ///
+    /// # Errors
+    /// [`Fault::bad_request`] names the field.
+    pub(crate) fn check(&self, settings: &Settings) -> Result<(), Fault> {
+        self.ttl_seconds(settings)?;
+        Policy::of(settings)?;
+        if let Some(text) = settings.text(&CUSTOM_USERNAME_TEMPLATE) {
+            template::parse(CUSTOM_USERNAME_TEMPLATE.name(), text)?;
+        }
+        Ok(())
+    }
+
     /// How many seconds credentials live by these settings.
     ///
     /// # Errors

@@ -11,6 +11,7 @@
 //! but that handle, as often as it is asked. Names end with a part of the lease's id, so that no
 //! two leases share one, and nothing is removed whose name does not ([`is_handle`]).
 
+mod arguments;
 mod conformance;
 mod engines;
 mod fields;
@@ -24,11 +25,12 @@ mod statements;
 mod template;
 #[cfg(test)]
 mod testing;
+pub mod vouching;
 
 pub use conformance::complaints;
 pub use engines::{all, by_name};
 pub use fields::password_policy;
-pub use keysherd_targets::{BoxFuture, Settings, Spelling, Way};
+pub use keysherd_targets::{BoxFuture, Settings, Spelling, Voucher, Way};
 pub use kind::{Kind, details};
-pub use member::{Created, Engine, Plan, Scene, TargetUse, Wish};
+pub use member::{Created, Engine, NOT_REACHED, Plan, Scene, TargetUse, Wish};
 pub use name::is_handle;

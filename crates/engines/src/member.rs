@@ -6,6 +6,8 @@ use keysherd_base::{Fault, ItemPath, SecretString, Timestamp, Uid};
 use keysherd_wire::{Args, wipe};
 use serde_json::{Map, Value};
 
+use crate::name::username;
+use crate::password::Policy;
 use crate::{BoxFuture, Kind, Settings, Way};
 
 /// A target as engines use it.
@@ -56,6 +58,18 @@ pub struct Plan {
     pub handle: String,
     /// The password of what is made; empty where there is none.
     pub(crate) password: SecretString,
+    /// What else of the wish making it needs, such as a namespace.
+    pub(crate) more: More,
+}
+
+/// What making something needs to know of a wish. Callers' arguments are in it, so it is wiped.
+#[derive(Default)]
+pub(crate) struct More(pub(crate) Map<String, Value>);
+
+impl Drop for More {
+    fn drop(&mut self) {
+        wipe(Value::Object(std::mem::take(&mut self.0)));
+    }
 }
 
 /// What was made.
@@ -84,6 +98,14 @@ impl Drop for Created {
     }
 }
 
+/// Code of the fault that says: nobody got into the target, so nothing was changed there.
+pub const NOT_REACHED: &str = "TargetNotReached";
+
+/// The same fault, saying so.
+pub(crate) fn not_reached(fault: Fault) -> Fault {
+    fault.with_code(NOT_REACHED)
+}
+
 /// A way to make credentials for a while.
 pub trait Engine: Send + Sync {
     /// What it is.
@@ -104,12 +126,19 @@ pub trait Engine: Send + Sync {
     ///
     /// # Errors
     /// [`Fault::bad_request`] says what the caller's claims or arguments lack.
-    fn plan(&self, scene: &Scene<'_>, wish: &Wish<'_>) -> Result<Plan, Fault>;
+    fn plan(&self, scene: &Scene<'_>, wish: &Wish<'_>) -> Result<Plan, Fault> {
+        Ok(Plan {
+            handle: username(scene.settings, wish, scene.way, self.kind().name_bytes_max)?,
+            password: Policy::of(scene.settings)?.draw(scene.way.rng.as_ref())?,
+            more: More::default(),
+        })
+    }
 
     /// Makes what was planned. On a fault nothing is left of it, as far as the target answers.
     ///
     /// # Errors
-    /// A fault that says what failed on the target, by its error code.
+    /// A fault that says what failed on the target, by its error code; of code [`NOT_REACHED`]
+    /// where the target was certainly not touched.
     fn create<'a>(
         &'a self,
         scene: &'a Scene<'a>,

@@ -13,20 +13,18 @@ use keysherd_wire::{Field, Flag, Text, bad_setting};
 use serde_json::Map;
 use tokio::time::timeout;
 
-use crate::fields::{CUSTOM_USERNAME_TEMPLATE, need_type};
+use crate::fields::need_type;
 use crate::lint::lint;
-use crate::name::{need_handle, username};
-use crate::password::Policy;
+use crate::member::not_reached;
+use crate::name::need_handle;
 use crate::statements::{Dialect, Hole, Statement, Values, filled, need_name, parse};
-use crate::{
-    BoxFuture, Created, Engine, Kind, Plan, Scene, Settings, TargetUse, Way, Wish, template,
-};
+use crate::{BoxFuture, Created, Engine, Kind, Plan, Scene, Settings, TargetUse, Way};
 
 #[cfg(test)]
 mod tests;
 
 /// Longest name of a user, in bytes (PostgreSQL's NAMEDATALEN without its end).
-const NAME_BYTES_MAX: usize = 63;
+pub(crate) const NAME_BYTES_MAX: usize = 63;
 /// Not enough rights, by the server's code.
 const NOT_PERMITTED: &str = "42501";
 
@@ -103,11 +101,7 @@ impl PostgresLike {
         server.credentials()?;
         let creation = self.creation(settings)?;
         self.revocation(settings)?;
-        Policy::of(settings)?;
-        self.kind.ttl_seconds(settings)?;
-        if let Some(text) = settings.text(&CUSTOM_USERNAME_TEMPLATE) {
-            template::parse(CUSTOM_USERNAME_TEMPLATE.name(), text)?;
-        }
+        self.kind.check(settings)?;
         let mut warnings = lint(&creation);
         if !creation.iter().any(|statement| statement.has(Hole::Password)) {
             warnings.push("the creation statements set no {{password}}".to_owned());
@@ -207,7 +201,7 @@ async fn within(
         ))
     };
     let whole = async {
-        let session = connect(server, family, way).await?;
+        let session = connect(server, family, way).await.map_err(not_reached)?;
         let outcome = act(&session).await;
         if outcome.is_err() {
             // It would end with the session; this says so before the session ends.
@@ -243,13 +237,6 @@ impl Engine for PostgresLike {
         target: Option<&TargetUse<'_>>,
     ) -> Result<Vec<String>, Fault> {
         self.checked(settings, target)
-    }
-
-    fn plan(&self, scene: &Scene<'_>, wish: &Wish<'_>) -> Result<Plan, Fault> {
-        Ok(Plan {
-            handle: username(scene.settings, wish, scene.way, NAME_BYTES_MAX)?,
-            password: Policy::of(scene.settings)?.draw(scene.way.rng.as_ref())?,
-        })
     }
 
     fn create<'a>(

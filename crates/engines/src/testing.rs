@@ -1,6 +1,11 @@
 //! What tests of this crate share.
 
+pub(crate) mod stub;
+
 use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +25,7 @@ pub(crate) fn way() -> Way {
         rng: SystemRng::handle(),
         egress: Egress::default(),
         timeout: Duration::from_secs(20),
+        voucher: None,
     }
 }
 
@@ -38,7 +44,29 @@ pub(crate) fn settings(engine: &dyn Engine, given: &[(&'static str, &str)]) -> S
 
 /// The settings of a database target that is made with these arguments.
 pub(crate) fn target(given: &[(&'static str, &str)]) -> Settings {
-    target_by_name("db").unwrap().merged(&args(given), Settings::default()).unwrap()
+    target_of("db", given)
+}
+
+/// The settings of a target of this kind that is made with these arguments.
+pub(crate) fn target_of(kind: &str, given: &[(&'static str, &str)]) -> Settings {
+    target_by_name(kind).unwrap().merged(&args(given), Settings::default()).unwrap()
+}
+
+/// A port that nobody has.
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+}
+
+/// What runs `program` until this end of its input is closed, then kills it with all that it
+/// started, does `end`, and removes the directory.
+pub(crate) fn kept(dir: &Path, end: &str, program: &str) -> Command {
+    let mut keeper = Command::new("sh");
+    let script = format!(
+        "set -m; \"$@\" < /dev/null & cat > /dev/null; kill -9 -- -$!; wait; {end}; rm -rf \"$0\""
+    );
+    keeper.args(["-c", &script]).arg(dir).arg(program);
+    keeper.stdin(Stdio::piped());
+    keeper
 }
 
 /// Somebody who wants something.

@@ -2,16 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-use keysherd_base::{ItemPath, ManualClock, Timestamp, Uid};
+use keysherd_base::{ItemPath, ManualClock, Secret, Timestamp, Uid};
 use keysherd_crypto::random::SystemRng;
+use keysherd_crypto::sign::SigningKey;
 use keysherd_egress::Egress;
+use keysherd_engines::vouching::{Vouched, validate, vouch};
 use keysherd_engines::{Engine, Scene, Settings, Way, Wish, by_name, is_handle};
 use keysherd_wire::Args;
 
 /// Longest name of a user that any engine makes, in bytes.
 const NAME_BYTES_MAX: usize = 63;
+
+/// When texts of gateways were signed, in milliseconds.
+const VOUCHED_AT: i64 = 1_000_000;
 
 /// The fields that statements are in, by engine.
 const STATEMENTS: &[(&str, &str)] = &[
@@ -60,12 +64,11 @@ pub fn name_templates(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let engine = by_name("postgresql").expect("there is such an engine");
     let Some(settings) = settings(engine, &[("custom-username-template", text)]) else { return };
-    let way = Way {
-        clock: Arc::new(ManualClock::new(Timestamp(1_000_000))),
-        rng: SystemRng::handle(),
-        egress: Egress::default(),
-        timeout: Duration::from_secs(1),
-    };
+    let way = Way::new(
+        Arc::new(ManualClock::new(Timestamp(1_000_000))),
+        SystemRng::handle(),
+        Egress::default(),
+    );
     let claims = BTreeMap::from([("email".to_owned(), vec![text.to_owned()])]);
     let item = ItemPath::parse("/a/b").expect("a path");
     let scene = Scene { settings: &settings, target: None, way: &way };
@@ -85,6 +88,23 @@ pub fn name_templates(data: &[u8]) {
     let Some(first) = named(1) else { return };
     assert!(is_handle(&first) && first.len() <= NAME_BYTES_MAX, "{first:?}");
     assert_ne!(Some(first), named(2));
+}
+
+/// Reads the bytes as what a gateway shows a webhook. Only what was signed is believed, for what
+/// it was signed for.
+pub fn vouching_texts(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let now = Timestamp(VOUCHED_AT);
+    let Ok(vouched) = validate(text, now, |_| true) else { return };
+    let again = vouch(&SigningKey::from_seed(&Secret::new([9; 32])), &vouched, now);
+    assert_eq!(validate(again.expose(), now, |_| true).ok(), Some(vouched));
+}
+
+/// A text as gateways show it.
+pub(crate) fn vouching_seeds() -> Vec<Vec<u8>> {
+    let vouched = Vouched { access_id: "p-gateway".to_owned(), item: "/a/b".to_owned() };
+    let key = SigningKey::from_seed(&Secret::new([9; 32]));
+    vec![vouch(&key, &vouched, Timestamp(VOUCHED_AT)).expose().clone().into_bytes()]
 }
 
 /// Statements and rules as they are usual.

@@ -74,7 +74,7 @@ pub use command_line::command_line;
 pub use commands::commands;
 pub use database_exports::database_exports;
 pub use decisions::decisions;
-pub use dynamic_secrets::{name_templates, statements};
+pub use dynamic_secrets::{name_templates, statements, vouching_texts};
 pub use envelopes::{envelopes, sealed_envelopes};
 pub use evidence::evidence;
 pub use forms::forms;
@@ -181,5 +181,6 @@ targets! {
     sub_claims from sub_claims, seeds, 10_000;
     tokens from tokens, seeds, 10_000;
     trace_parents from trace_parents, seeds, 10_000;
+    vouching_texts from dynamic_secrets, vouching_seeds, 10_000;
     web_tokens from web_tokens, token_seeds, 10_000;
 }

@@ -162,5 +162,6 @@ smoke_tests!(
     sub_claims,
     tokens,
     trace_parents,
+    vouching_texts,
     web_tokens,
 );

@@ -1,24 +1,18 @@
 //! What every member must pass, whatever it is.
 
-use std::collections::BTreeSet;
-
+use crate::kind::naming_complaints;
 use crate::{Settings, Target, all};
 
 /// What is wrong with the members; empty when all is well. Run by a test.
 pub fn complaints() -> Vec<String> {
-    let mut found = Vec::new();
-    let mut names = BTreeSet::new();
-    for target in all() {
+    // A kind may be its own type; two kinds may not share either.
+    let mut found = naming_complaints(all().iter().map(|target| {
         let kind = target.kind();
-        let spelled = kind.create.iter().chain(kind.update).map(|spelling| spelling.name);
-        // A kind may be its own type; two kinds may not share either.
-        let own = [kind.name].into_iter().chain(kind.types.iter().copied());
-        for name in own.collect::<BTreeSet<_>>().into_iter().chain(spelled) {
-            if !names.insert(name) {
-                found.push(format!("{}: the name {name} is taken", kind.name));
-            }
-        }
-        found.extend(about(*target).into_iter().map(|text| format!("{}: {text}", kind.name)));
+        (kind.name, kind.types.iter().copied().collect(), [kind.create, kind.update])
+    }));
+    for target in all() {
+        let name = target.kind().name;
+        found.extend(about(*target).into_iter().map(|text| format!("{name}: {text}")));
     }
     found
 }
@@ -46,6 +40,8 @@ fn about(target: &dyn Target) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use serde_json::Value;
 
     use super::*;

@@ -1,5 +1,7 @@
 //! What a member is called, wherever it has a name.
 
+use std::collections::BTreeSet;
+
 use keysherd_wire::Group;
 
 /// One spelling of a command of a member, with what is its own.
@@ -15,6 +17,24 @@ pub struct Spelling {
     pub reply: &'static str,
     /// Whether it is an older spelling, whose reply may have another shape.
     pub older: bool,
+}
+
+/// What is wrong with the names of a family's members; empty when all is well. `members` are their
+/// names, each with the others that only it may have.
+pub fn naming_complaints<'a>(
+    members: impl IntoIterator<Item = (&'a str, BTreeSet<&'a str>, [&'a [Spelling]; 2])>,
+) -> Vec<String> {
+    let (mut found, mut taken) = (Vec::new(), BTreeSet::new());
+    for (member, mut own, spellings) in members {
+        own.insert(member);
+        let spelled = spellings.into_iter().flatten().map(|spelling| spelling.name);
+        for name in own.into_iter().chain(spelled) {
+            if !taken.insert(name) {
+                found.push(format!("{member}: the name {name} is taken"));
+            }
+        }
+    }
+    found
 }
 
 impl Spelling {

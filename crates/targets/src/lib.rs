@@ -4,12 +4,13 @@
 //! which settings it has, how V2 shows them, and how to find out whether they work. Commands, the
 //! rights on targets and where they are kept are written once, elsewhere.
 //!
-//! Connectors (`mysql`, `postgres`, `redis`) are here, because what makes temporary credentials
-//! (`engines`) goes the same way as what tries a target out. A connection is encrypted and its
-//! server's certificate checked unless the settings say otherwise; a server that refuses TLS is not
-//! talked to without.
+//! Connectors (`http`, `mysql`, `postgres`, `redis`) are here, because what makes temporary
+//! credentials (`engines`) goes the same way as what tries a target out. A connection is encrypted
+//! and its server's certificate checked unless the settings say otherwise; a server that refuses
+//! TLS is not talked to without.
 
 mod conformance;
+pub mod http;
 mod kind;
 mod member;
 pub mod mysql;
@@ -23,7 +24,7 @@ mod words;
 
 pub use conformance::complaints;
 pub use keysherd_wire::Settings;
-pub use kind::{Kind, Spelling};
-pub use member::{BoxFuture, Target, Way};
+pub use kind::{Kind, Spelling, naming_complaints};
+pub use member::{BoxFuture, Target, Voucher, Way};
 pub use server::{Given, Named, Server};
-pub use targets::{all, by_name, by_type, database};
+pub use targets::{all, by_name, by_type, database, rabbitmq};

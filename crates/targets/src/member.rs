@@ -1,8 +1,9 @@
 //! What a member is.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use keysherd_base::{ClockHandle, Fault, RngHandle};
+use keysherd_base::{ClockHandle, Fault, RngHandle, SecretString};
 use keysherd_egress::Egress;
 use keysherd_wire::Args;
 use serde_json::{Map, Value};
@@ -23,6 +24,29 @@ pub struct Way {
     pub egress: Egress,
     /// How long everything that one call does on a target may take together.
     pub timeout: Duration,
+    /// Vouches for this gateway before webhooks, about the item that the call is for; none: no
+    /// webhook is called.
+    pub voucher: Option<Arc<dyn Voucher>>,
+}
+
+/// How long a call may take where nobody says otherwise.
+const TIMEOUT: Duration = Duration::from_secs(15);
+
+impl Way {
+    /// One on which a call may take the usual time.
+    pub fn new(clock: ClockHandle, rng: RngHandle, egress: Egress) -> Self {
+        Self { clock, rng, egress, timeout: TIMEOUT, voucher: None }
+    }
+}
+
+/// Vouches for a gateway before webhooks.
+pub trait Voucher: Send + Sync {
+    /// A text by which a webhook finds out which gateway asks and about which item; good for
+    /// minutes. It ends in a header, so it is printable ASCII.
+    ///
+    /// # Errors
+    /// Whatever keeps the gateway from signing.
+    fn vouch(&self) -> Result<SecretString, Fault>;
 }
 
 /// A kind of target.

@@ -40,7 +40,18 @@ impl<'a> Named<'a> {
         Self { text: self.text.or(Some(default)), ..self }
     }
 
-    fn need(&self) -> Result<&'a str, Fault> {
+    /// The field's name.
+    pub(crate) fn field(&self) -> &'static str {
+        self.field
+    }
+
+    /// The setting.
+    pub(crate) fn text(&self) -> Option<&'a str> {
+        self.text
+    }
+
+    /// The setting, which must be there.
+    pub(crate) fn need(&self) -> Result<&'a str, Fault> {
         let missing = || Fault::bad_request(format!("missing required field '{}'", self.field));
         self.text.ok_or_else(missing)
     }
@@ -284,7 +295,7 @@ pub(crate) trait Bytes: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Bytes for T {}
 
 /// Whether `host` is this machine, whatever a network says.
-fn is_here(host: &str) -> bool {
+pub(crate) fn is_here(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost")
         || host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
 }

@@ -1,13 +1,14 @@
 //! The members, each in its own file.
 
 mod db;
+pub mod rabbitmq;
 mod web;
 
 use keysherd_base::Fault;
 
 use crate::{Server, Settings, Target};
 
-static TARGETS: &[&dyn Target] = &[&db::Db, &web::Web];
+static TARGETS: &[&dyn Target] = &[&db::Db, &rabbitmq::RabbitMq, &web::Web];
 
 /// Every member.
 pub fn all() -> &'static [&'static dyn Target] {

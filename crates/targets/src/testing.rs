@@ -25,6 +25,7 @@ pub(crate) fn way() -> Way {
         rng: Arc::new(Sevens),
         egress: Egress::default(),
         timeout: Duration::from_secs(30),
+        voucher: None,
     }
 }
 

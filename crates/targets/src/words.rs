@@ -7,10 +7,14 @@ const WORDS_MAX: usize = 500;
 /// A piece of a secret that is long enough to matter, in bytes.
 const PIECE_BYTES: usize = 4;
 
-/// The fault with what the server `said`, for the log; without it where a piece of `secret` is in
-/// it: servers quote statements, and cut what they quote anywhere.
-pub(crate) fn with_words(fault: Fault, said: &str, secret: Option<&str>) -> Fault {
-    if secret.is_some_and(|secret| has_piece(said, secret)) {
+/// The fault with what the server `said`, for the log; without it where a piece of one of the
+/// `secrets` is in it: servers quote statements, and cut what they quote anywhere.
+pub(crate) fn with_words<'a>(
+    fault: Fault,
+    said: &str,
+    secrets: impl IntoIterator<Item = &'a str>,
+) -> Fault {
+    if secrets.into_iter().any(|secret| has_piece(said, secret)) {
         return fault;
     }
     fault.with_private(said.chars().take(WORDS_MAX).collect::<String>())

@@ -17,19 +17,16 @@ use self::fields::{
     CREATION, CREATION_STATEMENTS, DB_NAME, DB_SERVER_CERTIFICATES, DB_SERVER_NAME, HOST, KIND,
     PASSWORD, PORT, REVOCATION, REVOCATION_STATEMENTS, SSL, SSL_CERTIFICATE, USERNAME,
 };
-use crate::fields::{CUSTOM_USERNAME_TEMPLATE, need_type};
+use crate::fields::need_type;
 use crate::lint::lint;
-use crate::name::{need_handle, username};
-use crate::password::Policy;
+use crate::name::need_handle;
 use crate::statements::{Dialect, Hole, Statement, Values, filled, need_name, parse};
-use crate::{BoxFuture, Created, Engine, Kind, Plan, Scene, TargetUse, Way, Wish, template};
+use crate::{BoxFuture, Created, Engine, Kind, Plan, Scene, TargetUse, Way};
 
 mod fields;
 #[cfg(test)]
 mod tests;
 
-/// Longest name of a user, in characters: MySQL's, which is shorter than MariaDB's 80.
-const NAME_BYTES_MAX: usize = 32;
 /// What servers say when a user is not there.
 const GONE: [u16; 4] = [1141, 1147, 1269, 1396];
 /// What they say of a statement that they cannot read.
@@ -55,24 +52,13 @@ impl Engine for Mysql {
         server.tls_parts()?;
         let creation = creation(settings)?;
         revocation(settings)?;
-        Policy::of(settings)?;
-        KIND.ttl_seconds(settings)?;
-        if let Some(text) = settings.text(&CUSTOM_USERNAME_TEMPLATE) {
-            template::parse(CUSTOM_USERNAME_TEMPLATE.name(), text)?;
-        }
+        KIND.check(settings)?;
         let mut warnings = lint(&creation);
         if !creation.iter().any(|statement| statement.has(Hole::Password)) {
             warnings.push("the creation statements set no {{password}}".to_owned());
         }
         warnings.extend(server.warning());
         Ok(warnings)
-    }
-
-    fn plan(&self, scene: &Scene<'_>, wish: &Wish<'_>) -> Result<Plan, Fault> {
-        Ok(Plan {
-            handle: username(scene.settings, wish, scene.way, NAME_BYTES_MAX)?,
-            password: Policy::of(scene.settings)?.draw(scene.way.rng.as_ref())?,
-        })
     }
 
     fn create<'a>(

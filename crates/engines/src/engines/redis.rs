@@ -14,11 +14,9 @@ use crate::fields::{
     CUSTOM_USERNAME_TEMPLATE, KEY_NAME, PASSWORD_LENGTH, REMOTE_NONE, USE_CAPITAL_LETTERS,
     USE_LOWER_LETTERS, USE_NUMBERS, USE_SPECIAL_CHARACTERS, USER_TTL, need_type,
 };
-use crate::name::{need_handle, username};
-use crate::password::Policy;
-use crate::{
-    BoxFuture, Created, Engine, Kind, Plan, Scene, Settings, Spelling, TargetUse, Wish, template,
-};
+use crate::member::not_reached;
+use crate::name::need_handle;
+use crate::{BoxFuture, Created, Engine, Kind, Plan, Scene, Settings, Spelling, TargetUse};
 
 #[cfg(test)]
 mod tests;
@@ -72,6 +70,8 @@ static KIND: Kind = Kind {
         )
         .success(201),
     ],
+    // A choice, Redis has no limit.
+    name_bytes_max: 63,
     fields: &Group {
         title: "Redis",
         fields: &[
@@ -112,8 +112,6 @@ const RULES: &[&str] = &["~*", "+@read"];
 /// Most rules, and the longest one in bytes.
 const RULES_MAX: usize = 128;
 const RULE_BYTES_MAX: usize = 512;
-/// Longest name of a user, in bytes: a choice, Redis has no limit.
-const NAME_BYTES_MAX: usize = 63;
 /// Rules that say who signs in and how, which is not the author's to say.
 const OURS: &[&str] = &["on", "off", "nopass", "resetpass", "reset"];
 /// Rules that are as good as everything, with what they do.
@@ -140,24 +138,13 @@ impl Engine for Redis {
         target: Option<&TargetUse<'_>>,
     ) -> Result<Vec<String>, Fault> {
         let server = server(settings, target)?;
-        Policy::of(settings)?;
-        KIND.ttl_seconds(settings)?;
-        if let Some(text) = settings.text(&CUSTOM_USERNAME_TEMPLATE) {
-            template::parse(CUSTOM_USERNAME_TEMPLATE.name(), text)?;
-        }
+        KIND.check(settings)?;
         let rules = rules(settings)?;
         let wide = |rule: &String| {
             let known = WIDE.iter().find(|(wide, _)| rule.eq_ignore_ascii_case(wide));
             known.map(|(_, does)| format!("the rule '{rule}' {does}; name what is needed"))
         };
         Ok(rules.iter().filter_map(wide).chain(server.warning()).collect())
-    }
-
-    fn plan(&self, scene: &Scene<'_>, wish: &Wish<'_>) -> Result<Plan, Fault> {
-        Ok(Plan {
-            handle: username(scene.settings, wish, scene.way, NAME_BYTES_MAX)?,
-            password: Policy::of(scene.settings)?.draw(scene.way.rng.as_ref())?,
-        })
     }
 
     fn create<'a>(
@@ -235,7 +222,7 @@ async fn created(scene: &Scene<'_>, plan: &Plan) -> Result<Created, Fault> {
         vec!["ACL", "SETUSER", &plan.handle, "reset", "on", password.expose().as_str()];
     command.extend(rules.iter().map(String::as_str));
     let making = async {
-        let mut session = connect(&server, scene.way).await?;
+        let mut session = connect(&server, scene.way).await.map_err(not_reached)?;
         let made = session.ask(&command).await;
         made.map_err(|error| error.fault("making the user by acl-rules", Some(secret)))?;
         Ok::<_, Fault>(saved(&mut session).await)
@@ -252,7 +239,7 @@ async fn revoked(scene: &Scene<'_>, handle: &str) -> Result<Vec<String>, Fault> 
     need_handle(handle)?;
     let server = server(scene.settings, scene.target.as_ref())?;
     let removing = async {
-        let mut session = connect(&server, scene.way).await?;
+        let mut session = connect(&server, scene.way).await.map_err(not_reached)?;
         // Who is signed in as that user is thrown out by it. One that is gone is no error.
         let removed = session.ask(&["ACL", "DELUSER", handle]).await;
         removed.map_err(|error| error.fault("removing the user", None))?;

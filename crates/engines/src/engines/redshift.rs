@@ -7,7 +7,7 @@ use crate::fields::{
     CUSTOM_USERNAME_TEMPLATE, KEY, PASSWORD_LENGTH, REMOTE_HOSTS, USE_CAPITAL_LETTERS,
     USE_LOWER_LETTERS, USE_NUMBERS, USE_SPECIAL_CHARACTERS, USER_TTL,
 };
-use crate::postgres::PostgresLike;
+use crate::postgres::{NAME_BYTES_MAX, PostgresLike};
 use crate::{Kind, Spelling};
 
 const CREATION_STATEMENTS: Field<Text> = Field::text(
@@ -69,6 +69,7 @@ static KIND: Kind = Kind {
         )
         .success(201),
     ],
+    name_bytes_max: NAME_BYTES_MAX,
     fields: &Group {
         title: "Redshift",
         fields: &[

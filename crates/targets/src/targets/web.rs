@@ -5,6 +5,7 @@ use keysherd_wire::{Field, Group, Text, bad_setting};
 use reqwest::Url;
 use serde_json::{Map, Value};
 
+use crate::http::web_url;
 use crate::member::content;
 use crate::{BoxFuture, Kind, Settings, Spelling, Target, Way};
 
@@ -30,9 +31,6 @@ static KIND: Kind = Kind {
     whereabouts: &["url"],
     types: &["web"],
 };
-
-/// Longest address, in bytes.
-const URL_BYTES_MAX: usize = 2_048;
 
 /// The member.
 pub(super) struct Web;
@@ -79,13 +77,5 @@ impl Target for Web {
 }
 
 fn address(settings: &Settings) -> Result<Url, Fault> {
-    let wanted = || bad_setting("url", "it must be an address such as https://host:port");
-    let text = settings.need(&URL)?;
-    let fits = text.len() <= URL_BYTES_MAX && !text.chars().any(|c| c.is_control() || c == ' ');
-    let url = fits.then(|| Url::parse(text).ok()).flatten().filter(Url::has_host);
-    let url = url.filter(|url| matches!(url.scheme(), "http" | "https")).ok_or_else(wanted)?;
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(bad_setting("url", "it has a user or a password, which everybody would see"));
-    }
-    Ok(url)
+    web_url(URL.name(), settings.need(&URL)?)
 }

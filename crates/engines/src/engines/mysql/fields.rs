@@ -82,6 +82,8 @@ pub(super) static KIND: Kind = Kind {
         )
         .success(201),
     ],
+    // MySQL's, which is shorter than MariaDB's 80.
+    name_bytes_max: 32,
     fields: &Group {
         title: "MySQL",
         fields: &[

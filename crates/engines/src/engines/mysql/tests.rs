@@ -1,7 +1,6 @@
 //! Users on a real MariaDB: made, doing what they may and nothing else, and removed.
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -13,7 +12,7 @@ use keysherd_targets::by_name as target_by_name;
 use tempfile::TempDir;
 
 use super::*;
-use crate::testing::{Caller, settings, target, way};
+use crate::testing::{Caller, free_port, kept, settings, target, way};
 
 const ADMIN: &str = "admin-password";
 
@@ -29,10 +28,6 @@ struct Server {
 fn shared() -> &'static Server {
     static SHARED: OnceLock<Server> = OnceLock::new();
     SHARED.get_or_init(Server::start)
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
 fn done(command: &mut Command) -> String {
@@ -60,13 +55,12 @@ impl Server {
         let port = free_port();
         let socket = dir.join("socket").display().to_string();
         let (at, on) = (format!("--port={port}"), format!("--socket={socket}"));
-        let mut keeper = Command::new("sh");
-        let script = "\"$@\" & cat > /dev/null; kill -9 $!; wait; rm -rf \"$0\"";
-        keeper.args(["-c", script]).arg(&dir).arg(program()).args(["--no-defaults", &data]);
+        let mut keeper = kept(&dir, ":", program());
+        keeper.args(["--no-defaults", &data]);
         keeper.args(["--bind-address=127.0.0.1", "--innodb-flush-log-at-trx-commit=0"]);
         keeper.args([at, on]).args(files).args(as_root());
         let log = dir.join("log");
-        keeper.stdin(Stdio::piped()).stdout(Stdio::null());
+        keeper.stdout(Stdio::null());
         keeper.stderr(fs::File::create(&log).unwrap());
         let server = Self { port, socket, authority, _keeper: keeper.spawn().unwrap() };
         let until = Instant::now() + Duration::from_secs(30);

@@ -1,6 +1,6 @@
 //! Users on a real server, and rules that are none.
 
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::Way;
-use crate::testing::{Caller, settings, target, way};
+use crate::testing::{Caller, free_port, settings, target, way};
 
 const ADMIN: &str = "admin-password";
 
@@ -29,10 +29,6 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
 fn spawn(dir: &Path, more: &[String]) -> Child {
