@@ -26,13 +26,22 @@ pub(crate) struct Followed {
     begun: AtomicU64,
     /// Held while it follows: the number of the last time that it was done.
     turn: tokio::sync::Mutex<u64>,
+    /// How many waited for that so far.
+    #[cfg(test)]
+    waited: AtomicU64,
 }
 
 impl Followed {
     /// Everything in memory was read at `mark` or later.
     pub(crate) fn new(mark: Mark) -> Self {
         let (begun, turn) = (AtomicU64::new(0), tokio::sync::Mutex::default());
-        Self { at: std::sync::RwLock::new(mark), begun, turn }
+        Self {
+            at: std::sync::RwLock::new(mark),
+            begun,
+            turn,
+            #[cfg(test)]
+            waited: AtomicU64::new(0),
+        }
     }
 
     /// How often it was begun to follow, while nobody may do so until the second is dropped.
@@ -40,6 +49,12 @@ impl Followed {
     pub(crate) async fn hold(&self) -> (u64, tokio::sync::MutexGuard<'_, u64>) {
         let turn = self.turn.lock().await;
         (self.begun(), turn)
+    }
+
+    /// How many waited for their turn so far.
+    #[cfg(test)]
+    pub(crate) fn waited(&self) -> u64 {
+        self.waited.load(Ordering::SeqCst)
     }
 
     /// How often it was begun to follow.
@@ -75,6 +90,8 @@ impl Control {
         if self.followed.at() == newest {
             return Ok(());
         }
+        #[cfg(test)]
+        self.followed.waited.fetch_add(1, Ordering::SeqCst);
         let mut done = self.followed.turn.lock().await;
         // What was begun after this request came has seen all that it has to.
         if *done > before {

@@ -113,6 +113,7 @@ async fn requests_that_wait_for_one_change_follow_it_together() {
     world.put(&world.admin, "/a/b", Some(true)).await.unwrap();
     swap(&mut world.control, &mut other);
     let (before, held) = world.control.followed.hold().await;
+    let waited = world.control.followed.waited();
     let requests: Vec<_> = (0..100)
         .map(|_| {
             let control = world.control.clone();
@@ -120,7 +121,8 @@ async fn requests_that_wait_for_one_change_follow_it_together() {
         })
         .collect();
     // Each has come as far as it can.
-    for _ in 0..10 {
+    while world.control.followed.waited() < waited + 100 {
+        assert!(requests.iter().all(|request| !request.is_finished()), "one did not wait");
         tokio::task::yield_now().await;
     }
     drop(held);

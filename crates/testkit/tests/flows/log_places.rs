@@ -220,7 +220,10 @@ async fn a_place_that_control_took_back_is_found_by_who_saw_a_newer_one() {
     let again = Sender::start(&rig, &ids, "a").await;
     let state = again.all_sent(&rig, 0).await;
     assert_eq!(state.findings, 1, "{}", state.finding);
-    assert!(state.finding.contains(&format!("Going on after {came}")), "{}", state.finding);
+    // It records itself that it sent, which may have been sent as well before the end.
+    let after = state.finding.split("Going on after ").nth(1).unwrap();
+    let after: u64 = after.split(|c: char| !c.is_ascii_digit()).next().unwrap().parse().unwrap();
+    assert!(after >= came, "{came}: {}", state.finding);
 }
 
 /// One that sends nothing itself looks all the same.

@@ -54,13 +54,13 @@ fn what_the_cluster_shares_is_listed_and_tried_at_each_of_its_gateways() {
     });
     there.ok("gateway-update-log-forwarding-webhook", target);
     let site = &cluster.site;
-    // At the other gateway, which was not asked to configure anything.
-    wait_until("the other gateway to note it", || {
-        let names = endpoints(site, &cluster.gateway);
-        let has = |wanted: &str| names.iter().any(|place| place["name"] == wanted);
-        has("log target (webhook)") && has("ldap")
-    });
+    // Also at the other gateway, which was not asked to configure anything.
     for node in [&cluster.gateway, &second] {
+        wait_until("the gateway to note it", || {
+            let names = endpoints(site, node);
+            let has = |wanted: &str| names.iter().any(|place| place["name"] == wanted);
+            has("log target (webhook)") && has("ldap")
+        });
         let listed = endpoints(site, node);
         assert_eq!(listed.len(), 6, "control, managers, directory, log target: {listed:?}");
         assert!(!Value::from(listed).to_string().contains("token-canary"));
