@@ -13,8 +13,8 @@ Input: JSON on standard input:
              "shares": [{"manager": int, "epoch": int, "x": hex (32 bytes, little-endian),
                          "s": {"<bitmap of the holders, decimal>": hex (32 bytes)}}]}],
    "customer_fragments": {"<cf id, 32 hex>": hex (32 bytes)}}
-Output: JSON: {"plaintext": base64, "dek": hex, "kek": hex, "quorums": how many sets of t agreed,
-         "steps": [hex of leg S, leg G and PRK],
+Output: JSON: {"plaintext": base64, "payload_key": hex, "dek": hex, "kek": hex,
+         "quorums": how many sets of t agreed, "steps": [hex of leg S, leg G and PRK],
          "partials": [hex of each value of leg S and each encoded point of leg G]}
 
 With --vectors FILE it reproduces every value of the published vectors instead.
@@ -361,6 +361,7 @@ def parse(document):
 
 
 def open_payload(envelope, dek):
+    """The value, and the key of the payload."""
     prk = hmac256(b"KSF1/payload", dek)
     digest = hashlib.sha256(envelope["immutable"]).digest()
     both = hkdf_expand(prk, b"KSF1/pk\0" + digest, 64)
@@ -376,7 +377,7 @@ def open_payload(envelope, dek):
         value += gcm_open(both[:32], nonce, envelope["immutable"], chunk)
     if envelope["padded"]:
         value = value[: int.from_bytes(value[-4:], "big")]
-    return value
+    return value, both[:32]
 
 
 def keks(key, fragment, cf_id, context):
@@ -458,8 +459,9 @@ def open_document(given):
         if wrap["kind"] != 1 or key is None:
             continue
         opened = unwrap(envelope, wrap, key, fragments)
-        value = open_payload(envelope, bytes.fromhex(opened["dek"]))
-        return {"plaintext": base64.b64encode(value).decode(), **opened}
+        value, key = open_payload(envelope, bytes.fromhex(opened["dek"]))
+        shown = {"plaintext": base64.b64encode(value).decode(), "payload_key": key.hex()}
+        return {**shown, **opened}
     raise NotOpened("no wrap of the document is under a key whose shares were given")
 
 

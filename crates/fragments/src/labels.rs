@@ -16,6 +16,8 @@ pub const LEG_C: &[u8] = b"KSF1/C\0";
 pub const LEG_C_CHECK: &[u8] = b"KSF1/C-check\0";
 /// Leg C: what makes a customer fragment of the answer of a hardware module.
 pub const LEG_C_MODULE: &[u8] = b"KSF1/C-hsm\0";
+/// Leg C: what makes the key of a customer fragment under which a gateway keeps what it opened.
+pub const LEG_C_CACHE: &[u8] = b"KSF1/cache\0";
 /// The checksum of a recovery share of a customer fragment.
 pub const FRAGMENT_SHARE: &[u8] = b"KSF1/cf-share\0";
 /// The check characters of one of its printed rows.
@@ -84,10 +86,10 @@ pub const SIGN_DESTROY_RECEIPT: &str = "KSF1-sig/destroy-receipt";
 /// Signature of a manager over its fragments as it sealed them to the recovery key.
 pub const SIGN_RECOVERY: &str = "KSF1-sig/recovery-export";
 
-/// Labels of suite 1 that roles use by themselves: transit messages, the offline cache and the
-/// unconfirmed values of a gateway (design 5.7, 5.13). They stand here so that none can be used
-/// twice by mistake. Those of `keysherd-crypto` are in its own list, which the test reads.
-pub const ELSEWHERE: &[&[u8]] = &[b"KSF1/msg\0", b"KSF1/cache", b"KSF1/pending\0"];
+/// Labels of suite 1 that roles use by themselves: transit messages and the unconfirmed values of a
+/// gateway (design 5.7). They stand here so that none can be used twice by mistake. Those of
+/// `keysherd-crypto` are in its own list, which the test reads.
+pub const ELSEWHERE: &[&[u8]] = &[b"KSF1/msg\0", b"KSF1/pending\0"];
 
 /// Every label of this file that enters a PRF or a hash.
 pub const PRF: &[&[u8]] = &[
@@ -97,6 +99,7 @@ pub const PRF: &[&[u8]] = &[
     LEG_C,
     LEG_C_CHECK,
     LEG_C_MODULE,
+    LEG_C_CACHE,
     FRAGMENT_SHARE,
     FRAGMENT_SHARE_ROW,
     RECOVERY,

@@ -58,6 +58,18 @@ impl CustomerFragment {
         self.id == *id && constant_time_eq(&self.check_value(), check)
     }
 
+    /// The key under which a gateway keeps on its disk what it opened by way of this fragment
+    /// (design 5.13, class 2): HKDF-SHA-256 (RFC 5869) of the fragment, with the label as salt,
+    /// and label and id as info. Whoever has the fragment has it, in a file as in a module; the
+    /// fragment is not told by it.
+    pub fn cache_key(&self) -> Secret<[u8; 32]> {
+        let prk = hkdf_extract(labels::LEG_C_CACHE, &[self.value.expose()]);
+        let mut key = Secret::new([0; 32]);
+        let info: [&[u8]; 2] = [labels::LEG_C_CACHE, self.id.as_bytes()];
+        hkdf_expand(prk.expose(), &info, key.expose_mut());
+        key
+    }
+
     /// Its id.
     pub fn id(&self) -> &Uid {
         &self.id
@@ -69,5 +81,45 @@ impl CustomerFragment {
             self.value.expose(),
             &[&KBKDF_COUNTER, labels::LEG_C, self.id.as_bytes(), context.as_bytes(), &KBKDF_BITS],
         ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fragment(id: u8, value: [u8; 32]) -> CustomerFragment {
+        CustomerFragment::new(Uid([id; 16]), &value).unwrap()
+    }
+
+    fn value() -> [u8; 32] {
+        std::array::from_fn(|at| u8::try_from(at).unwrap())
+    }
+
+    /// Made by another implementation of RFC 5869.
+    #[test]
+    fn the_key_of_what_is_kept_is_hkdf_of_the_fragment() {
+        let key = fragment(0xcf, value()).cache_key();
+        assert_eq!(
+            hex::encode(key.expose()),
+            "0b2129c32f9d2b66c7574cf16eeae04c9d28700ee077d8749f383a8f3e61974a"
+        );
+    }
+
+    #[test]
+    fn each_fragment_has_another_one() {
+        let mut other = value();
+        other[31] ^= 1;
+        let tag = Secret::new(value());
+        let made = [
+            fragment(1, value()),
+            fragment(2, value()),
+            fragment(1, other),
+            CustomerFragment::from_module(Uid([1; 16]), &tag).unwrap(),
+        ];
+        let mut keys: Vec<[u8; 32]> = made.iter().map(|one| *one.cache_key().expose()).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        assert_eq!(keys.len(), made.len());
     }
 }

@@ -1,7 +1,7 @@
 //! Derivations: which are needed together, under which manifests; hands out their keys.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
@@ -14,6 +14,7 @@ use keysherd_fragments::gateway_side::{Batch, BatchKey, self_test};
 use keysherd_fragments::leg_c::CustomerFragment;
 use keysherd_fragments::manager_set::{ManagerSet, Threshold};
 use keysherd_fragments::manifest::{KeyVersion, SignedManifest, TrustedManifest};
+use keysherd_fragments::order::REPORTS_MAX;
 use keysherd_fragments::refusal::Refusal;
 use keysherd_plane::grants::{PermitSlot, SignedPermit};
 use keysherd_plane::keys::ManifestGet;
@@ -25,6 +26,7 @@ use crate::customer::{CustomerFragments, check_binding, check_group};
 use crate::incidents::{Incidents, names};
 use crate::managers::{Managers, permit_of};
 use crate::needs::Need;
+use crate::orders;
 
 mod drive;
 mod epochs;
@@ -120,6 +122,34 @@ impl Derivations {
     /// The manifest of a key version as its managers signed it, if this gateway has it.
     pub(crate) fn signed(&self, key: &KeyVersion) -> Option<Arc<[u8]>> {
         self.signed.get(key)
+    }
+
+    /// The customer fragment of a key version whose manifest this gateway has, if it is bound to
+    /// one.
+    ///
+    /// # Errors
+    /// Where the fragment is not to be had, or the owner's bundle does not allow the key.
+    pub(crate) async fn fragment_of(
+        &self,
+        key: &KeyVersion,
+    ) -> Result<Option<Arc<CustomerFragment>>, Fault> {
+        let Some(trusted) = self.manifests.get(key) else { return Ok(None) };
+        let manifest = trusted.manifest();
+        let Some(id) = manifest.fragment() else { return Ok(None) };
+        check_group(&manifest.group, true, self.managers.bundle.load().bundle())?;
+        self.fragments.of_key(id, manifest).await.map(Some)
+    }
+
+    /// Those of these key versions that a manager says the owner stopped: frozen, destroyed or to
+    /// be destroyed. A manager that does not answer says nothing.
+    pub(crate) async fn stopped(&self, keys: Vec<KeyVersion>) -> HashSet<KeyVersion> {
+        let mut stopped = HashSet::new();
+        for some in keys.chunks(REPORTS_MAX) {
+            let said = orders::reports(&self.managers, some.to_vec()).await;
+            let reports = said.into_iter().filter_map(|manager| manager.said.ok()).flatten();
+            stopped.extend(reports.filter(|one| one.is_stopped()).map(|report| report.key));
+        }
+        stopped
     }
 
     /// Derives everything that is needed. Each need gets a key or its own fault.

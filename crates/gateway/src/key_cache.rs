@@ -39,10 +39,19 @@ pub(crate) struct Asked {
     round: u64,
 }
 
+impl Asked {
+    /// The same so long before; `None` for longer than anything is kept.
+    pub(crate) fn before(self, ago: Duration) -> Option<Self> {
+        Some(Self { at: self.at.before(ago)?, round: self.round })
+    }
+}
+
 #[derive(Clone)]
 struct Entry {
     sealed: Arc<[u8]>,
     asked: Asked,
+    /// Whether another process had it derived.
+    restored: bool,
 }
 
 /// The cache.
@@ -81,7 +90,7 @@ impl KeyCache {
     }
 
     /// Seconds an entry is used while control is not reached.
-    fn offline_seconds(&self) -> u32 {
+    pub(crate) fn offline_seconds(&self) -> u32 {
         if self.own_seconds == 0 { 0 } else { self.owner_seconds.load(Ordering::Acquire) }
     }
 
@@ -104,31 +113,57 @@ impl KeyCache {
 
     /// The key of the wrap with this identity, unless it is too old.
     pub(crate) fn get(&self, identity: &[u8; 32]) -> Option<PayloadKey> {
-        self.find(identity, self.ttl_seconds())
+        let entry = self.good(identity)?;
+        let is_good = !entry.restored && self.is_good(entry.asked, self.ttl_seconds());
+        if is_good { self.open(&entry) } else { None }
     }
 
     /// The same, for what may be read while control is not reached.
     pub(crate) fn get_offline(&self, identity: &[u8; 32]) -> Option<PayloadKey> {
-        self.find(identity, self.offline_seconds())
+        self.open(&self.good(identity)?)
     }
 
-    fn find(&self, identity: &[u8; 32], seconds: u32) -> Option<PayloadKey> {
-        let Entry { sealed, asked } = self.entries.get(identity)?;
-        if !self.is_good(asked, self.offline_seconds()) {
-            self.entries.remove(identity);
-            return None;
+    /// Whether [`Self::get_offline`] has it.
+    pub(crate) fn has_offline(&self, identity: &[u8; 32]) -> bool {
+        self.good(identity).is_some()
+    }
+
+    /// What [`Self::get_offline`] has, and how long ago somebody began to have it derived.
+    pub(crate) fn aged(&self, identity: &[u8; 32]) -> Option<(PayloadKey, Duration)> {
+        let entry = self.good(identity)?;
+        let age = self.clocks.now().since(entry.asked.at)?;
+        Some((self.open(&entry)?, age))
+    }
+
+    /// The entry, unless it is over.
+    fn good(&self, identity: &[u8; 32]) -> Option<Entry> {
+        let entry = self.entries.get(identity)?;
+        if self.is_good(entry.asked, self.offline_seconds()) {
+            return Some(entry);
         }
-        if !self.is_good(asked, seconds) {
-            return None;
-        }
-        PayloadKey::from_slice(self.sealer.open(&sealed)?.expose())
+        self.entries.remove(identity);
+        None
+    }
+
+    fn open(&self, entry: &Entry) -> Option<PayloadKey> {
+        PayloadKey::from_slice(self.sealer.open(&entry.sealed)?.expose())
     }
 
     /// Keeps a key that somebody began to have derived at `asked`.
     pub(crate) fn put(&self, identity: [u8; 32], key: &PayloadKey, asked: Asked) {
+        self.put_as(identity, key, (asked, false));
+    }
+
+    /// Keeps a key that an earlier process began to have derived at `asked`. It opens only what is
+    /// read while control is not reached.
+    pub(crate) fn put_restored(&self, identity: [u8; 32], key: &PayloadKey, asked: Asked) {
+        self.put_as(identity, key, (asked, true));
+    }
+
+    fn put_as(&self, identity: [u8; 32], key: &PayloadKey, (asked, restored): (Asked, bool)) {
         if self.is_good(asked, self.offline_seconds()) {
             let sealed = self.sealer.seal(key.as_bytes().expose()).into();
-            self.entries.insert(identity, Entry { sealed, asked });
+            self.entries.insert(identity, Entry { sealed, asked, restored });
         }
     }
 

@@ -25,6 +25,13 @@ impl Moment {
         let wall = u64::try_from(self.wall.millis_since(earlier.wall)).ok()?;
         Some(self.run.checked_sub(earlier.run)?.max(Duration::from_millis(wall)))
     }
+
+    /// The moment so long before, also when that was before this process; `None` for more than
+    /// [`BASE`] ago.
+    pub(crate) fn before(self, ago: Duration) -> Option<Self> {
+        let wall = self.wall.0.checked_sub(i64::try_from(ago.as_millis()).ok()?)?;
+        Some(Self { wall: Timestamp(wall), run: self.run.checked_sub(ago)? })
+    }
 }
 
 /// Both clocks.

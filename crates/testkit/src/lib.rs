@@ -9,7 +9,7 @@ mod plane;
 mod rig;
 mod steps;
 
-pub use links::{Conduct, ScriptedLink};
+pub use links::{Conduct, ScriptedLink, ScriptedModule};
 pub use plane::{Tamper, TamperedPlane};
 pub use rig::{FRAGMENT, Rig, Settings};
 pub use steps::Steps;

@@ -1,16 +1,16 @@
-//! A gateway's link to a manager, with the manager's conduct.
+//! A gateway's link to a manager, with the manager's conduct; and to a hardware module.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
-use keysherd_base::SecretBytes;
-use keysherd_crypto::hash::sha256;
+use keysherd_base::{Secret, SecretBytes};
+use keysherd_crypto::hash::{hmac_sha256, sha256};
 use keysherd_fragments::derive::{AnswerBody, DeriveAnswer};
 use keysherd_fragments::encoding::Encoding;
 use keysherd_fragments::manager_set::{ManagerIndex, Threshold};
 use keysherd_fragments::messages::{ManagerAnswer, ManagerRequest};
-use keysherd_gateway::{ManagerLink, Unreachable};
+use keysherd_gateway::{FragmentModule, ManagerLink, Unreachable};
 use keysherd_manager::{Manager, PeerFuture, PeerLink};
 use keysherd_plane::BoxFuture;
 use tokio::runtime::Handle;
@@ -35,6 +35,26 @@ pub enum Conduct {
     WrongFirstPartial,
     /// It signs another value for its last set of leg S, for every entry.
     WrongLastPartial,
+}
+
+/// A module that makes customer fragments, with one key under every label.
+#[derive(Default)]
+pub struct ScriptedModule(AtomicBool);
+
+impl ScriptedModule {
+    /// Takes it away, or brings it back.
+    pub fn be_gone(&self, gone: bool) {
+        self.0.store(gone, Ordering::SeqCst);
+    }
+}
+
+impl FragmentModule for ScriptedModule {
+    fn hmac_sha256(&self, _: &str, message: &[u8]) -> Result<Secret<[u8; 32]>, String> {
+        match self.0.load(Ordering::SeqCst) {
+            true => Err("it is gone".to_owned()),
+            false => Ok(Secret::new(hmac_sha256(&[9; 32], &[message]))),
+        }
+    }
 }
 
 /// A valid point that is nobody's answer: the base point of ristretto255 (RFC 9496, A.1).

@@ -33,7 +33,7 @@ use keysherd_wire::Answer;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::links::{Circle, Peers, ScriptedLink, beside};
+use crate::links::{Circle, Peers, ScriptedLink, ScriptedModule, beside};
 use crate::plane::{OneGroup, TamperedPlane};
 use crate::steps::Steps;
 
@@ -86,6 +86,8 @@ pub struct Rig {
     pub plane: Arc<TamperedPlane>,
     /// The customer fragments of the gateway; none at first.
     pub fragments: Arc<CustomerFragments>,
+    /// What makes those of them that are kept in hardware.
+    pub module: Arc<ScriptedModule>,
     /// The gateway.
     pub gateway: Arc<Gateway>,
     /// What commands work with.
@@ -124,7 +126,8 @@ impl Rig {
                 Arc::new(ScriptedLink::new(manager.clone(), spki, threshold, steps.clone()))
             })
             .collect();
-        let fragments = Arc::new(CustomerFragments::new(None));
+        let module = Arc::new(ScriptedModule::default());
+        let fragments = Arc::new(CustomerFragments::new(Some(module.clone())));
         let parts = GatewayParts {
             plane: plane.clone(),
             instance: &instance,
@@ -150,6 +153,7 @@ impl Rig {
             steps,
             plane,
             fragments,
+            module,
             gateway,
             services,
             account: AccountId(random_uid()),

@@ -4,6 +4,7 @@ mod access;
 mod caching;
 mod carrying;
 mod cold;
+mod cold_keys;
 mod configs;
 mod defaults;
 mod doctor;

@@ -33,6 +33,7 @@ pub(crate) fn derived_with(
     assert_eq!(partials.len(), 6, "three values of leg S, three points of leg G");
     let needles = Needles::of("KEK", &bytes(&answer["kek"]));
     let needles = needles.and(Needles::of("DEK", &bytes(&answer["dek"])));
+    let needles = needles.and(Needles::of("payload key", &bytes(&answer["payload_key"])));
     let steps = answer["steps"].as_array().unwrap().iter().zip(["leg S", "leg G", "PRK"]);
     let named = steps.chain(partials.iter().map(|value| (value, "partial")));
     named.fold(needles, |all, (value, name)| all.and(Needles::of(name, &bytes(value))))

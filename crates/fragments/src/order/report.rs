@@ -116,6 +116,12 @@ pub struct KeyReport {
 }
 
 impl KeyReport {
+    /// Whether the owner stopped it: nothing may be opened by way of it.
+    pub fn is_stopped(&self) -> bool {
+        let is_over = matches!(self.condition, Condition::Scheduled { .. } | Condition::Destroyed);
+        self.frozen || is_over
+    }
+
     pub(crate) fn write(&self, to: &mut Writer) {
         to.array(4);
         self.key.write(to);

@@ -2,10 +2,16 @@
 //! on its disk when it was still in touch.
 //!
 //! There is one only where the operator has given a key for it, which is kept elsewhere. It holds
-//! decisions that an offline policy allows to repeat, with their ciphertext, and no opened key:
-//! managers are asked for the keys anew ([`opening`]), with the permits that control gave for these
-//! very reads. They are good for a minute, so a gateway that starts later than that after control
-//! was lost can open nothing of it.
+//! decisions that an offline policy allows to repeat, with their ciphertext, and what it takes to
+//! open that:
+//!
+//! - opened keys of what is bound to a customer fragment, sealed under that fragment besides
+//!   ([`keys`]), so that neither the file nor the operator's key opens anything without it. They
+//!   are as old as they were, so the owner's `cache_ttl_seconds_max` ends them, and managers that
+//!   are reached are asked first whether the owner stopped their protection keys;
+//! - for all else no key: managers are asked anew ([`opening`]), with the permits that control gave
+//!   for these very reads. They are good for a minute, so a gateway that starts later than that
+//!   after control was lost can open nothing of it.
 //!
 //! All bounds of reads without control hold for it, counted on from the process that made it: the
 //! policy's since control was heard, the token's, the owner's. As soon as anything has ended, it is
@@ -17,6 +23,7 @@
 mod boot;
 mod copying;
 mod file;
+mod keys;
 mod opening;
 #[cfg(test)]
 mod tests;
@@ -27,7 +34,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use keysherd_base::{AccountId, RngHandle, Secret, Timestamp, Uid};
+use keysherd_base::{AccountId, RngHandle, Secret, Uid};
 use keysherd_crypto::hash::sha256;
 use keysherd_crypto::vault::VaultKey;
 use keysherd_fragments::manifest::KeyVersion;
@@ -36,14 +43,14 @@ use quick_cache::sync::Cache;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use self::file::{CopiedManifest, CopiedRead, CopyFile, Known, Record};
+use self::file::{CopiedManifest, CopiedRead, CopyFile, Known, Read, Record};
 use self::opening::Sealed;
 use super::coherence::Tied;
 use super::offline::OfflinePolicies;
 use super::packed::Packed;
 use super::{GONE_AFTER, Kept, More, ReadCache};
 use crate::derive::Derivations;
-use crate::key_cache::KeyCache;
+use crate::key_cache::{Asked, KeyCache};
 use crate::moment::Moment;
 
 /// The pause before a copy: changes often come together.
@@ -87,6 +94,8 @@ pub(super) struct Cold {
     wanted: Arc<Notify>,
     /// What control permitted lately, by the identity of the wrap that it opens.
     permits: Cache<[u8; 32], Permitted>,
+    /// Whether it was said that opened keys are on the disk.
+    told: AtomicBool,
 }
 
 /// Where a derivation is permitted.
@@ -137,16 +146,18 @@ impl Cold {
             heard: AtomicBool::new(false),
             wanted: Arc::default(),
             permits: Cache::new(PERMITS_MAX),
+            told: AtomicBool::new(false),
         }
     }
 }
 
 impl ReadCache {
-    /// Takes in what an earlier process left, if that is of any use.
-    fn restore(&self) -> Option<Sealed> {
+    /// Takes in what an earlier process left, if that is of any use. `asked` is now, for
+    /// keys; nothing is used for longer than `owner_seconds`, as the owner's bundle says now.
+    fn restore(&self, (asked, owner_seconds): (Asked, u32)) -> Option<Sealed> {
         let (cold, now) = (self.cold.as_ref()?, self.moment());
-        let records = match cold.file.read(now.wall) {
-            Ok(records) => records?,
+        let Read { records, bound } = match cold.file.read(now.wall) {
+            Ok(read) => read?,
             Err(error) => {
                 tracing::error!(%error, "the copy of reads on disk is refused; nothing is kept");
                 return None;
@@ -155,7 +166,7 @@ impl ReadCache {
         let mut records = records.into_iter();
         let Some(Record::Known(known)) = records.next() else { return None };
         let written = age_of(&known, now)?;
-        let ago = |millis: u64| earlier(now, written.checked_add(Duration::from_millis(millis))?);
+        let ago = |millis: u64| now.before(written.checked_add(Duration::from_millis(millis))?);
         let policies = known.policies.iter().cloned();
         let alone = Arc::new(AtomicBool::new(true));
         let restored = Arc::new(Restored {
@@ -163,7 +174,7 @@ impl ReadCache {
             policies: OfflinePolicies::of(policies.map(|(at, id, it)| ((at, id), it)).collect()),
             alone: alone.clone(),
         });
-        let mut sealed = Sealed::default();
+        let mut sealed = Sealed::of(bound, asked.before(written)?);
         for record in records {
             match record {
                 Record::Known(_) => return None,
@@ -172,7 +183,9 @@ impl ReadCache {
                     let account = AccountId(account);
                     sealed.manifests.push((KeyVersion { account, id: key, version }, signed));
                 }
-                Record::Read(read) => {
+                Record::Keys(keys) => sealed.keys.push(keys),
+                Record::Read(mut read) => {
+                    read.good_millis = read.good_millis.min(u64::from(owner_seconds) * 1_000);
                     let asked = ago(read.age_millis);
                     sealed.reads.extend(asked.and_then(|at| self.take_in(read, at, &restored)));
                 }
@@ -286,12 +299,6 @@ fn age_of(known: &Known, now: Moment) -> Option<Duration> {
     Some(Duration::from_millis(by_machine.map_or(by_clock, |age| age.max(by_clock))))
 }
 
-/// The moment so long ago, also when that was before this process.
-fn earlier(now: Moment, ago: Duration) -> Option<Moment> {
-    let wall = now.wall.0.checked_sub(i64::try_from(ago.as_millis()).ok()?)?;
-    Some(Moment { wall: Timestamp(wall), run: now.run.checked_sub(ago)? })
-}
-
 /// Takes in what an earlier process left, and makes copies from time to time, and soon after one
 /// was not true any more, until the cache is gone.
 pub(crate) async fn keep_copy(
@@ -301,7 +308,9 @@ pub(crate) async fn keep_copy(
 ) {
     let Some(held) = cache.upgrade() else { return };
     let Some(wanted) = held.cold.as_ref().map(|cold| cold.wanted.clone()) else { return };
-    let restored = tokio::task::spawn_blocking(move || held.restore()).await;
+    let asked = keys.upgrade().map(|keys| (keys.asked(), keys.offline_seconds()));
+    let Some(asked) = asked else { return };
+    let restored = tokio::task::spawn_blocking(move || held.restore(asked)).await;
     if let Ok(Some(sealed)) = restored {
         open_restored(&sealed, (&cache, &keys, &derivations)).await;
     }
@@ -314,12 +323,12 @@ pub(crate) async fn keep_copy(
         let interval = if is_there { minutes } else { NONE_PAUSE };
         let _sooner = tokio::time::timeout(interval, wanted.notified()).await;
         tokio::time::sleep(rest).await;
-        let (Some(held), Some(derivations)) = (cache.upgrade(), derivations.upgrade()) else {
+        let (Some(held), Some(parts)) = (cache.upgrade(), opened_with(&keys, &derivations)) else {
             return;
         };
         let begun = Instant::now();
         let copied = tokio::task::spawn_blocking(move || {
-            let copied = held.copy(&derivations);
+            let copied = held.copy(&parts);
             if !copied.as_ref().is_ok_and(|made| *made) {
                 held.cold.iter().for_each(|cold| cold.file.give_up());
             }
@@ -355,7 +364,19 @@ async fn open_restored(
         drop(held);
         tokio::time::sleep(BEAT).await;
     }
-    let (Some(keys), Some(derivations)) = (keys.upgrade(), derivations.upgrade()) else { return };
-    let (opened, missing) = sealed.open(&derivations, &keys).await;
-    tracing::info!(opened, missing, "managers were asked for the keys of the copy of reads");
+    let Some(parts) = opened_with(keys, derivations) else { return };
+    let (held, derived, missing) = sealed.open(&parts).await;
+    tracing::info!(
+        held,
+        derived,
+        missing,
+        "keys of the copy of reads: in it, by managers, not had"
+    );
+}
+
+/// What holds opened keys, and what has them derived.
+type OpenedWith = (Arc<KeyCache>, Arc<Derivations>);
+
+fn opened_with(keys: &Weak<KeyCache>, derivations: &Weak<Derivations>) -> Option<OpenedWith> {
+    keys.upgrade().zip(derivations.upgrade())
 }

@@ -112,3 +112,37 @@ fn while_control_is_not_reached_the_owner_says_how_long() {
     put(&off);
     assert!(off.get_offline(&ONE).is_none());
 }
+
+#[test]
+fn a_restored_key_is_as_old_as_it_was_and_opens_only_what_is_read_without_control() {
+    let (clock, cache) = cache(60);
+    cache.bound(600);
+    let restore = |age| {
+        let asked = cache.asked().before(Duration::from_secs(age)).unwrap();
+        cache.put_restored(ONE, &key(1), asked);
+    };
+    restore(10);
+    assert!(cache.get(&ONE).is_none(), "control is heard, and managers are to be asked");
+    assert!(cache.get_offline(&ONE).is_some());
+    clock.advance_seconds(589);
+    let (aged, age) = cache.aged(&ONE).unwrap();
+    assert_eq!((aged.as_bytes().expose(), age.as_secs()), (&[1; 96], 599));
+    clock.advance_seconds(1);
+    assert!(cache.get_offline(&ONE).is_none());
+    assert!(cache.aged(&ONE).is_none());
+    // Kept from one process to the next, it does not become younger.
+    restore(600);
+    assert!(cache.get_offline(&ONE).is_none());
+    restore(599);
+    cache.bound(599);
+    assert!(cache.get_offline(&ONE).is_none(), "the owner allows less now");
+    cache.bound(600);
+    let asked = cache.asked().before(Duration::from_secs(1)).unwrap();
+    cache.clear();
+    cache.put_restored(ONE, &key(1), asked);
+    assert!(!cache.has_offline(&ONE), "everything was forgotten in the meantime");
+    // What managers gave to this process takes its place.
+    restore(5);
+    put(&cache);
+    assert!(cache.get(&ONE).is_some());
+}

@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const A_WHILE: Duration = Duration::from_secs(3);
 /// Several beats of the questions to control.
 const SETTLED: Duration = Duration::from_secs(1);
-const KEY: [u8; 32] = [0x4b; 32];
+pub(crate) const KEY: [u8; 32] = [0x4b; 32];
 const VALUE: &str = "a-value-that-nobody-else-has-0815";
 
 /// One where `/shop/a` and `/other` were read, and the first of them may be read for half an hour
@@ -58,7 +58,7 @@ fn copy(rig: &Rig) -> PathBuf {
 
 /// Reads until there is a copy and it stays: what control tells of late ends what is kept, and the
 /// copy of it.
-async fn until_copied(rig: &Rig) {
+pub(crate) async fn until_copied(rig: &Rig) {
     let (begun, mut since) = (Instant::now(), Instant::now());
     while since.elapsed() < SETTLED {
         let _away = read(rig, "/shop/a").await;
@@ -70,13 +70,13 @@ async fn until_copied(rig: &Rig) {
 }
 
 /// Control is cut off, and the gateway starts anew.
-fn start_alone(rig: &mut Rig) {
+pub(crate) fn start_alone(rig: &mut Rig) {
     rig.plane.cut(true);
     rig.restart_gateway();
 }
 
 /// The first read after a start: managers are asked for the key by then.
-async fn until_read(rig: &Rig, name: &str) {
+pub(crate) async fn until_read(rig: &Rig, name: &str) {
     let begun = Instant::now();
     while read(rig, name).await.is_err() {
         assert!(begun.elapsed() < PATIENCE, "{name} is not read");
@@ -84,12 +84,12 @@ async fn until_read(rig: &Rig, name: &str) {
     }
 }
 
-async fn refused(rig: &Rig, name: &str) {
+pub(crate) async fn refused(rig: &Rig, name: &str) {
     assert_eq!(read(rig, name).await.unwrap_err().kind(), FaultKind::Unavailable, "{name}");
 }
 
 /// It is not read, however often that is tried for a while.
-async fn refused_for_good(rig: &Rig, name: &str) {
+pub(crate) async fn refused_for_good(rig: &Rig, name: &str) {
     let begun = Instant::now();
     while begun.elapsed() < A_WHILE {
         refused(rig, name).await;
@@ -97,7 +97,7 @@ async fn refused_for_good(rig: &Rig, name: &str) {
     }
 }
 
-fn freeze(rig: &Rig) -> Vec<u8> {
+pub(crate) fn freeze(rig: &Rig) -> Vec<u8> {
     let issued_at = rig.clock.now();
     let order = OwnerOrder {
         deployment: rig.bundle().bundle().deployment,

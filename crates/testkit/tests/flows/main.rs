@@ -5,6 +5,7 @@ mod ahead;
 mod cheating;
 mod cluster_documents;
 mod cold;
+mod cold_keys;
 mod kept;
 mod liars;
 mod log_places;

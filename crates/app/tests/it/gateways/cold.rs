@@ -21,7 +21,7 @@ const KEY: &str = "S0tLS0tLS0tLS0tLS0tLS0tLS0tLS0tLS0tLS0tLS0s=";
 const A_WHILE: Duration = Duration::from_secs(4);
 
 /// A file with the key of the copy, outside of the node's directory, which it is told of.
-fn take_key(site: &Site, node: &mut Node) {
+pub(super) fn take_key(site: &Site, node: &mut Node) {
     let file = site.path("cache.key");
     fs::write(&file, KEY).unwrap();
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
@@ -47,13 +47,13 @@ fn started() -> (Cluster, Api, [Person; 2]) {
     (cluster, admin, people)
 }
 
-fn allow(admin: &Api, person: &Person, minutes: u32) {
+pub(super) fn allow(admin: &Api, person: &Person, minutes: u32) {
     let access_id = &person.access_id;
     let allow = json!({"access-id": access_id, "max-minutes": minutes, "path": ["/shop/*"]});
     admin.ok("gateway-update-offline-policy", allow);
 }
 
-fn copy(node: &Node) -> PathBuf {
+pub(super) fn copy(node: &Node) -> PathBuf {
     node.data.join("read-copy/copy")
 }
 
@@ -67,13 +67,15 @@ fn until_copied(cluster: &Cluster, person: &Person) {
 }
 
 /// Control is killed, then the gateway, and only that starts again.
-fn start_alone(cluster: &mut Cluster) {
-    cluster.control.kill();
+pub(super) fn start_alone(cluster: &mut Cluster) {
+    if cluster.control.process.is_some() {
+        cluster.control.kill();
+    }
     cluster.gateway.kill();
     cluster.gateway.start(&cluster.site);
 }
 
-fn never_read(api: &Api) {
+pub(super) fn never_read(api: &Api) {
     let begun = Instant::now();
     while begun.elapsed() < A_WHILE {
         assert_eq!(get(api, "/shop/db").status, 503);

@@ -3,18 +3,21 @@
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use keysherd_base::{AccountId, Uid};
 use keysherd_crypto::envelope::Envelope;
 use keysherd_crypto::permit::{CLOCK_SKEW_MS, PERMIT_LIFE_MS_MAX};
+use keysherd_fragments::leg_c::CustomerFragment;
 use keysherd_fragments::manifest::KeyVersion;
 use keysherd_plane::grants::{GrantedItem, KeyRef, PermitSlot, SignedPermit};
+use tokio::runtime::Handle;
 
-use super::file::{CopiedManifest, CopiedRead, Known, Record};
-use super::{Cold, Permitted, boot};
+use super::file::{CopiedKeys, CopiedManifest, CopiedRead, Known, Record, Writing};
+use super::keys::{KEYS_MAX, KeySeal, OpenedKey};
+use super::{Cold, OpenedWith, Permitted, boot};
 use crate::cache::{Kept, ReadCache};
-use crate::derive::Derivations;
 use crate::moment::Moment;
 use crate::needs::wrap_of;
 
@@ -23,15 +26,29 @@ const PERMIT_LIFE: Duration =
     Duration::from_millis(PERMIT_LIFE_MS_MAX.unsigned_abs() + CLOCK_SKEW_MS.unsigned_abs());
 
 /// What the reads of a copy need to be opened.
-#[derive(Default)]
-struct Needed {
+struct Needed<'a> {
+    with: &'a OpenedWith,
     permits: Vec<SignedPermit>,
     /// Places of permits, by where their bytes are.
     places: HashMap<usize, u16>,
-    keys: HashSet<(Uid, KeyRef)>,
+    keys: HashMap<(Uid, KeyRef), UnderFragment>,
 }
 
-impl Needed {
+/// What of a key version can be sealed under its customer fragment.
+#[derive(Default)]
+struct UnderFragment {
+    /// `None`: it has none, or that cannot be had.
+    fragment: Option<Arc<CustomerFragment>>,
+    /// The wraps whose keys are opened.
+    wraps: HashSet<[u8; 32]>,
+}
+
+impl<'a> Needed<'a> {
+    fn new(with: &'a OpenedWith) -> Self {
+        let (permits, places, keys) = Default::default();
+        Self { with, permits, places, keys }
+    }
+
     fn slot(&mut self, permitted: &Permitted) -> Option<PermitSlot> {
         let at = permitted.permit.bytes.as_ptr().addr();
         let permit = match self.places.get(&at) {
@@ -46,39 +63,72 @@ impl Needed {
         };
         Some(PermitSlot { permit, entry: permitted.entry })
     }
+
+    /// Whether the key of this wrap is opened, and can be sealed under a customer fragment. Called
+    /// where it may block: a module may have to make the fragment.
+    fn holds(&mut self, account: Uid, key: KeyRef, wrap: [u8; 32]) -> bool {
+        let (opened, derivations) = self.with;
+        let under = self.keys.entry((account, key)).or_insert_with(|| {
+            let bound = key.customer_fragment.map(|_| named(account, key));
+            let found =
+                bound.map(|named| Handle::current().block_on(derivations.fragment_of(&named)));
+            // Who reads is told why it cannot be had.
+            let fragment = found.and_then(Result::ok).flatten();
+            UnderFragment { fragment, wraps: HashSet::new() }
+        });
+        let holds = under.fragment.is_some() && opened.has_offline(&wrap);
+        if holds {
+            under.wraps.insert(wrap);
+        }
+        holds
+    }
 }
 
 impl Cold {
-    /// The items, each version with its place in the permits that a copy has; `None` when one of
-    /// them could not be opened.
-    fn with_permits(
+    /// The items, each version with its place in the permits that a copy has, or with its opened
+    /// key; `None` when one of them could not be opened.
+    fn openable(
         &self,
         account: Uid,
         items: Vec<Arc<GrantedItem>>,
-        (needed, now): (&mut Needed, Moment),
+        (needed, now): (&mut Needed<'_>, Moment),
     ) -> Option<Vec<Arc<GrantedItem>>> {
         let placed = items.into_iter().map(|item| {
             let mut item = Arc::unwrap_or_clone(item);
             for version in &mut item.versions {
                 let envelope = Envelope::parse(&version.ciphertext).ok()?;
                 let (_, wrap) = wrap_of(&envelope, &version.key)?;
-                let permitted = self.permits.get(&wrap.identity())?;
-                if now.since(permitted.at).is_none_or(|age| age >= PERMIT_LIFE) {
+                let identity = wrap.identity();
+                let permitted = self.permits.get(&identity).filter(|permitted| {
+                    now.since(permitted.at).is_some_and(|age| age < PERMIT_LIFE)
+                });
+                version.permit_slot = permitted.and_then(|permitted| needed.slot(&permitted));
+                let is_held = needed.holds(account, version.key, identity);
+                if version.permit_slot.is_none() && !is_held {
                     return None;
                 }
-                version.permit_slot = Some(needed.slot(&permitted)?);
-                needed.keys.insert((account, version.key));
             }
             Some(Arc::new(item))
         });
         placed.collect()
+    }
+
+    /// Says once that opened keys are on the disk now: whoever has that, the operator's key and
+    /// the customer fragment needs nobody else.
+    fn tell_of_keys(&self) {
+        if !self.told.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                "the copy of reads on disk has opened keys, sealed under customer fragments: keep \
+                 these, the cache key and the data directory apart from each other in backups"
+            );
+        }
     }
 }
 
 impl ReadCache {
     /// Makes a copy of what may be read without control; whether there is one now. One without
     /// reads takes no other one's place.
-    pub(super) fn copy(&self, derivations: &Derivations) -> io::Result<bool> {
+    pub(super) fn copy(&self, with: &OpenedWith) -> io::Result<bool> {
         let Some(cold) = &self.cold else { return Ok(false) };
         cold.file.settle()?;
         if self.is_restored() {
@@ -94,7 +144,7 @@ impl ReadCache {
         let (written, boot, silent_millis) = (now.wall, boot::now(), millis(silent));
         let known = Known { written, boot, silent_millis, policies };
         let mut writing = cold.file.begin(known, ended)?;
-        let (mut needed, mut count) = (Needed::default(), 0_usize);
+        let (mut needed, mut count) = (Needed::new(with), 0_usize);
         for (call, kept) in self.entries.iter() {
             let Some(read) = self.copied(cold, (call, &kept), (&mut needed, now)) else { continue };
             if !writing.add(&Record::Read(read))? {
@@ -102,24 +152,49 @@ impl ReadCache {
             }
             count += 1;
         }
-        for permit in needed.permits {
-            // Their places count.
-            if !writing.add(&Record::Permit(permit))? {
-                return Err(io::Error::other("there is no room for what opens the reads"));
-            }
-        }
-        for (account, key) in needed.keys {
-            let KeyRef { key_id, version, .. } = key;
-            let named = KeyVersion { account: AccountId(account), id: key_id, version };
-            if let Some(signed) = derivations.signed(&named) {
-                let manifest = CopiedManifest { account, key: key_id, version, signed };
-                writing.add(&Record::Manifest(manifest))?;
-            }
-        }
         if count == 0 {
             return Ok(false);
         }
+        self.add_needed(cold, &mut writing, needed)?;
         writing.finish(now.wall)
+    }
+
+    /// Adds what opens the reads.
+    fn add_needed(
+        &self,
+        cold: &Cold,
+        writing: &mut Writing<'_>,
+        needed: Needed<'_>,
+    ) -> io::Result<()> {
+        let Needed { with: (opened, derivations), permits, keys, .. } = needed;
+        // Of permits the places count.
+        let permits = permits.into_iter().map(Record::Permit);
+        let manifests = keys.keys().filter_map(|(account, key)| {
+            let signed = derivations.signed(&named(*account, *key))?;
+            let (account, version) = (*account, key.version);
+            Some(Record::Manifest(CopiedManifest { account, key: key.key_id, version, signed }))
+        });
+        for record in permits.chain(manifests) {
+            add(writing, &record)?;
+        }
+        let bound = writing.bound();
+        for ((account, key), UnderFragment { fragment, wraps }) in keys {
+            let Some(fragment) = fragment.filter(|_| !wraps.is_empty()) else { continue };
+            let seal = KeySeal::new(&fragment, &named(account, key), &bound);
+            let wraps: Vec<_> = wraps.into_iter().collect();
+            for some in wraps.chunks(KEYS_MAX) {
+                let aged = some.iter().filter_map(|identity| {
+                    let (key, age) = opened.aged(identity)?;
+                    Some(OpenedKey { identity: *identity, key, age_millis: millis(age) })
+                });
+                let sealed = seal.seal(aged, &self.place.rng);
+                let sealed = sealed.map_err(|_| io::Error::other("no randomness"))?;
+                let (key, version) = (key.key_id, key.version);
+                add(writing, &Record::Keys(CopiedKeys { account, key, version, sealed }))?;
+            }
+            cold.tell_of_keys();
+        }
+        Ok(())
     }
 
     /// The read as it is copied, if it may be repeated without control.
@@ -127,7 +202,7 @@ impl ReadCache {
         &self,
         cold: &Cold,
         (call, kept): ([u8; 32], &Kept),
-        (needed, now): (&mut Needed, Moment),
+        (needed, now): (&mut Needed<'_>, Moment),
     ) -> Option<CopiedRead> {
         if kept.restored().is_some() || self.is_over(kept, now) || !kept.tied.holds() {
             return None;
@@ -141,12 +216,22 @@ impl ReadCache {
             call,
             account: kept.method.0,
             access_id: kept.method.1.clone(),
-            items: cold.with_permits(kept.account(), kept.items(), (needed, now))?,
+            items: cold.openable(kept.account(), kept.items(), (needed, now))?,
             age_millis: millis(now.since(kept.asked)?),
             good_millis: kept.good_millis.min(ttl),
             receipt: kept.packed.receipt()?,
         })
     }
+}
+
+fn add(writing: &mut Writing<'_>, record: &Record) -> io::Result<()> {
+    let fits = writing.add(record)?;
+    let full = || io::Error::other("there is no room for what opens the reads");
+    fits.then_some(()).ok_or_else(full)
+}
+
+fn named(account: Uid, key: KeyRef) -> KeyVersion {
+    KeyVersion { account: AccountId(account), id: key.key_id, version: key.version }
 }
 
 fn millis(time: Duration) -> u64 {

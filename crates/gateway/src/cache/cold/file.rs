@@ -6,6 +6,8 @@
 //! opened parts, one after the other = record*       record = length u32 | record in postcard
 //! number = sealed (number u64 | time u64)             context = whose 64
 //! ```
+//! What a record with opened keys holds is sealed once more ([`super::keys`]).
+//!
 //! All integers are big-endian. A copy is whole or nothing: one octet that is different, a part
 //! that is missing, moved or of another copy, and a copy that is somebody else's make it useless.
 //! The file `number` beside it says which copy was the last, and when that was: an older one is
@@ -19,6 +21,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use keysherd_api::OfflinePolicy;
 use keysherd_base::{AccessId, RngHandle, SecretBytes, Timestamp, Uid};
+use keysherd_crypto::hash::sha256;
 use keysherd_crypto::vault::{SECRET_BYTES_MAX, VaultKey};
 use keysherd_plane::cache::Receipt;
 use keysherd_plane::grants::{GrantedItem, SignedPermit};
@@ -49,6 +52,8 @@ pub(super) enum Record {
     Read(CopiedRead),
     Permit(SignedPermit),
     Manifest(CopiedManifest),
+    /// Behind all others.
+    Keys(CopiedKeys),
 }
 
 /// What is known of all reads of a copy.
@@ -88,6 +93,39 @@ pub(super) struct CopiedManifest {
     pub(super) signed: Arc<[u8]>,
 }
 
+/// Opened keys of what is wrapped by one key version, sealed under its customer fragment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct CopiedKeys {
+    pub(super) account: Uid,
+    pub(super) key: Uid,
+    pub(super) version: u32,
+    pub(super) sealed: Vec<u8>,
+}
+
+/// A copy as it was read.
+pub(super) struct Read {
+    pub(super) records: Vec<Record>,
+    /// What opened keys in it are bound to; see [`Bound`].
+    pub(super) bound: [u8; 32],
+}
+
+/// A hash of a copy's head and of every record that is no opened key, in their order. Opened keys
+/// are sealed for it: who has the operator's key, but not the customer fragment, can make no copy
+/// with other times, policies or reads in which they open.
+struct Bound([u8; 32]);
+
+impl Bound {
+    fn to(head: &[u8; HEAD_BYTES], whose: &[u8; 64]) -> Self {
+        Self(sha256(&[head, whose]))
+    }
+
+    fn take(&mut self, record: &Record, text: &[u8]) {
+        if !matches!(record, Record::Keys(_)) {
+            self.0 = sha256(&[&self.0, text]);
+        }
+    }
+}
+
 /// Where the copy is, and what it is sealed under.
 pub(super) struct CopyFile {
     dir: PathBuf,
@@ -123,6 +161,7 @@ pub(super) struct Writing<'a> {
     to: &'a CopyFile,
     file: BufWriter<File>,
     head: [u8; HEAD_BYTES],
+    bound: Bound,
     parts: u32,
     /// What is not sealed yet.
     open: Vec<u8>,
@@ -157,7 +196,7 @@ impl CopyFile {
     ///
     /// # Errors
     /// When it cannot be read, or is not the last one that this gateway made under this key.
-    pub(super) fn read(&self, now: Timestamp) -> io::Result<Option<Vec<Record>>> {
+    pub(super) fn read(&self, now: Timestamp) -> io::Result<Option<Read>> {
         files::make_dir(&self.dir)?;
         let last = self.last()?;
         self.state().number = last.map_or(0, |(number, _)| number);
@@ -182,15 +221,18 @@ impl CopyFile {
         }
         let opened = self.open_parts(&head, from)?;
         self.state().number = number;
-        let mut records = Vec::new();
+        let (mut records, mut bound) = (Vec::new(), Bound::to(&head, &self.whose));
         let mut rest = opened.as_slice();
         while let Some((length, more)) = rest.split_first_chunk::<4>() {
             let length = usize::try_from(u32::from_be_bytes(*length)).map_err(io::Error::other)?;
-            let (record, more) = more.split_at_checked(length).ok_or_else(damaged)?;
-            records.push(postcard::from_bytes(record).map_err(|_| damaged())?);
+            let (text, more) = more.split_at_checked(length).ok_or_else(damaged)?;
+            let record = postcard::from_bytes(text).map_err(|_| damaged())?;
+            bound.take(&record, text);
+            records.push(record);
             rest = more;
         }
-        if rest.is_empty() { Ok(Some(records)) } else { Err(damaged()) }
+        let Bound(bound) = bound;
+        if rest.is_empty() { Ok(Some(Read { records, bound })) } else { Err(damaged()) }
     }
 
     fn open_parts(
@@ -306,8 +348,9 @@ impl CopyFile {
         let options = options.write(true).create(true).truncate(true).mode(0o600);
         let mut file = BufWriter::new(options.open(self.dir.join(UNFINISHED))?);
         file.write_all(&head)?;
-        let (parts, open, bytes) = (0, Vec::new(), 0);
-        let mut writing = Writing { to: self, file, head, parts, open, bytes, number, ended };
+        let (parts, open, bytes, bound) = (0, Vec::new(), 0, Bound::to(&head, &self.whose));
+        let mut writing =
+            Writing { to: self, file, head, bound, parts, open, bytes, number, ended };
         if writing.add(&Record::Known(known))? {
             return Ok(writing);
         }
@@ -326,6 +369,11 @@ impl CopyFile {
 }
 
 impl Writing<'_> {
+    /// What opened keys are sealed for, once everything else was added.
+    pub(super) fn bound(&self) -> [u8; 32] {
+        self.bound.0
+    }
+
     /// Adds a record; whether there is room for it.
     ///
     /// # Errors
@@ -340,6 +388,7 @@ impl Writing<'_> {
             return Ok(false);
         }
         self.bytes = bytes;
+        self.bound.take(record, &text);
         self.open.extend_from_slice(&length.to_be_bytes());
         self.open.extend_from_slice(&text);
         while self.open.len() > SECRET_BYTES_MAX {

@@ -3,12 +3,15 @@
 use std::path::PathBuf;
 
 use keysherd_api::OfflinePolicy;
-use keysherd_base::{AccessId, ManualClock};
+use keysherd_base::{AccessId, ManualClock, Timestamp};
 use keysherd_crypto::random::SystemRng;
 use keysherd_plane::cache::Receipt;
 
 use super::*;
 use crate::moment::Clocks;
+
+/// Opened keys in copies.
+mod keys;
 
 const KEY: [u8; 32] = [7; 32];
 const WHOSE: [u8; 64] = [1; 64];
@@ -58,7 +61,11 @@ fn copied(dir: &Path) -> (CopyFile, PathBuf) {
 }
 
 fn why_not(dir: &Path) -> String {
-    open(dir, KEY, WHOSE).read(NOW).unwrap_err().to_string()
+    open(dir, KEY, WHOSE).read(NOW).err().unwrap().to_string()
+}
+
+fn records(dir: &Path) -> Vec<Record> {
+    open(dir, KEY, WHOSE).read(NOW).unwrap().unwrap().records
 }
 
 #[test]
@@ -67,7 +74,7 @@ fn a_copy_is_read_as_it_was_written() {
     let (file, path) = copied(dir.path());
     let mut wanted = vec![Record::Known(known())];
     wanted.extend(three());
-    assert_eq!(open(dir.path(), KEY, WHOSE).read(NOW).unwrap().unwrap(), wanted);
+    assert_eq!(records(dir.path()), wanted);
     let bytes = std::fs::read(&path).unwrap();
     assert!(!bytes.windows(16).any(|window| window == [2; 16]), "what it holds is in the clear");
     use std::os::unix::fs::PermissionsExt as _;
@@ -75,8 +82,7 @@ fn a_copy_is_read_as_it_was_written() {
     // Records that are longer than a part, or end with one.
     let long = [read(7, 200_000), read(8, 1), read(9, 64 * 1024), read(10, 300_000)];
     write(&file, &long);
-    let found = open(dir.path(), KEY, WHOSE).read(NOW).unwrap().unwrap();
-    assert_eq!(found[1..], long);
+    assert_eq!(records(dir.path())[1..], long);
 }
 
 #[test]
@@ -153,7 +159,7 @@ fn no_copy_is_used_while_it_is_earlier_than_when_it_was_made() {
     let (file, _) = copied(dir.path());
     let at = |millis: i64| open(dir.path(), KEY, WHOSE).read(Timestamp(NOW.0 + millis));
     assert!(at(0).unwrap().is_some());
-    assert!(at(-1).unwrap_err().to_string().contains("earlier"));
+    assert!(at(-1).err().unwrap().to_string().contains("earlier"));
     file.note(Timestamp(NOW.0 + 60_000)).unwrap();
     assert!(at(59_999).is_err(), "time that the gateway saw go by");
     assert!(at(60_000).unwrap().is_some());
@@ -180,7 +186,7 @@ fn what_ended_is_gone_also_while_it_is_written() {
     assert!(killed.add(&read(1, 200_000)).unwrap());
     drop(killed);
     let later = open(dir.path(), KEY, WHOSE);
-    assert_eq!(later.read(NOW).unwrap().unwrap().len(), 4);
+    assert_eq!(later.read(NOW).unwrap().unwrap().records.len(), 4);
     // What is set at a start does not end what an earlier process made; what ends does.
     later.forget_own();
     assert!(path.exists());
