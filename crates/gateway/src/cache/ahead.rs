@@ -87,7 +87,8 @@ impl ReadCache {
     /// What is to be read again now, unless control is silent.
     fn due(&self) -> Vec<([u8; 32], Arc<Kept>)> {
         let now = self.moment();
-        if !self.answers() || !self.coherence().is_alive(now) {
+        // Looking through everything that is kept takes a while.
+        if !self.caching.any_proactive() || !self.answers() || !self.coherence().is_alive(now) {
             return Vec::new();
         }
         let all = self.entries.iter();

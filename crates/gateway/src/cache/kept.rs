@@ -61,7 +61,7 @@ impl Kept {
 
     /// Whether one of these policies allows it after control was silent for so long.
     pub(super) fn is_allowed(&self, policies: &OfflinePolicies, silent: Duration) -> bool {
-        let items = self.items();
-        policies.allow(&self.method, items.iter().map(|item| item.path.as_str()), silent)
+        let Some(paths) = self.packed.paths() else { return false };
+        policies.allow(&self.method, paths.into_iter(), silent)
     }
 }

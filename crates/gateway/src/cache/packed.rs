@@ -19,6 +19,8 @@ use keysherd_plane::grants::{GrantedItem, GrantedVersion, KeyRef};
 /// The items of a grant and its receipt.
 pub(super) struct Packed {
     bytes: Box<[u8]>,
+    /// Where the receipt begins.
+    receipt_at: u32,
     shapes: Shapes,
 }
 
@@ -62,6 +64,7 @@ impl Packed {
                 put_version(&mut to, version)?;
             }
         }
+        let receipt_at = to.len().try_into().ok()?;
         to.extend_from_slice(&receipt.bytes);
         let shapes: Option<Box<[Shape]>> = items.iter().map(|item| Shape::of(item)).collect();
         let shapes = shapes?;
@@ -70,7 +73,7 @@ impl Packed {
             _ => Shapes::Many(shapes),
         };
         // A copy of just the length: what a longer piece is cut down to leaves a hole behind it.
-        Some(Self { bytes: to.as_slice().into(), shapes })
+        Some(Self { bytes: to.as_slice().into(), receipt_at, shapes })
     }
 
     /// Bytes of it.
@@ -83,21 +86,24 @@ impl Packed {
         self.shapes.all().len()
     }
 
-    /// The items.
+    /// The items; none when they cannot be read.
     pub(super) fn items(&self) -> Vec<Arc<GrantedItem>> {
-        self.unpack().map(|(items, _)| items).unwrap_or_default()
+        let mut from = From(&self.bytes);
+        let items = self.shapes.all().iter().map(|shape| item(&mut from, *shape));
+        items.collect::<Option<_>>().unwrap_or_default()
     }
 
     /// The receipt.
     pub(super) fn receipt(&self) -> Option<Receipt> {
-        self.unpack().map(|(_, receipt)| receipt)
+        let at = usize::try_from(self.receipt_at).ok()?;
+        Some(Receipt { bytes: self.bytes.get(at..)?.into() })
     }
 
-    fn unpack(&self) -> Option<(Vec<Arc<GrantedItem>>, Receipt)> {
+    /// The paths of the items; `None` when they cannot be read.
+    pub(super) fn paths(&self) -> Option<Vec<&str>> {
         let mut from = From(&self.bytes);
-        let shapes = self.shapes.all();
-        let items: Option<_> = shapes.iter().map(|shape| item(&mut from, *shape)).collect();
-        Some((items?, Receipt { bytes: from.0.into() }))
+        let shapes = self.shapes.all().iter();
+        shapes.map(|shape| skipped_item(&mut from, *shape)).collect()
     }
 }
 
@@ -145,6 +151,21 @@ impl<'a> From<'a> {
             _ => self.array().map(Some),
         }
     }
+}
+
+/// The path of an item, of which nothing else is looked at.
+fn skipped_item<'a>(from: &mut From<'a>, shape: Shape) -> Option<&'a str> {
+    let length = u16::from_be_bytes(from.array()?);
+    let path = std::str::from_utf8(from.take(length.into())?).ok()?;
+    from.take(size_of::<i64>() + size_of::<Uid>())?;
+    for _ in 0..shape.versions {
+        from.take(size_of::<u32>() + size_of::<Uid>() + size_of::<u32>())?;
+        from.optional::<16>()?;
+        from.optional::<32>()?;
+        let length = usize::try_from(u32::from_be_bytes(from.array()?)).ok()?;
+        from.take(length)?;
+    }
+    Some(path)
 }
 
 fn item(from: &mut From<'_>, shape: Shape) -> Option<Arc<GrantedItem>> {
@@ -213,6 +234,8 @@ mod tests {
             let packed = Packed::new(&items, &receipt).unwrap();
             assert_eq!(packed.items(), items);
             assert_eq!(packed.receipt().unwrap(), receipt);
+            let paths: Vec<_> = items.iter().map(|item| item.path.as_str()).collect();
+            assert_eq!(packed.paths().unwrap(), paths);
         }
     }
 }

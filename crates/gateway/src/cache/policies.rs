@@ -64,6 +64,11 @@ impl CachePolicies {
         most_often.unwrap_or(self.default.backup_minutes).max(1)
     }
 
+    /// Whether reads of anybody are to be made again in the background.
+    pub(super) fn any_proactive(&self) -> bool {
+        self.default.proactive || self.of_accounts.load().values().any(|policy| policy.proactive)
+    }
+
     /// There are reads now that an earlier process kept, or no longer.
     pub(super) fn restored(&self, there_are: bool) {
         self.restored.store(there_are, Ordering::Release);
