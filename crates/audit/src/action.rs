@@ -19,13 +19,15 @@ pub const DELETE_ITEMS: &str = "delete_items";
 pub const SET_ITEM_STATE: &str = "set_item_state";
 /// A secret value was read.
 pub const GET_SECRET_VALUE: &str = "get_secret_value";
+/// The credentials of a rotated secret were read.
+pub const GET_ROTATED_SECRET_VALUE: &str = "get_rotated_secret_value";
 /// A temporary credential of a dynamic secret was asked for.
 pub const GET_DYNAMIC_SECRET_VALUE: &str = "get_dynamic_secret_value";
 /// The settings of a dynamic secret were read.
 pub const GET_DYNAMIC_SECRET_DETAILS: &str = "get_dynamic_secret_details";
 /// The means to derive an item's key were handed out, such as for encryption with a key.
 pub const GET_ITEM_DERIVATION_CREDS: &str = "get_item_derivation_creds";
-/// A key got a further version.
+/// A key got a further version, or somebody had the credentials of a rotated secret changed.
 pub const ROTATE_ITEM: &str = "rotate_item";
 /// A folder was moved with everything in it.
 pub const MOVE_OBJECTS: &str = "move_objects";
@@ -206,3 +208,17 @@ pub const TAKE_CREDENTIALS: &str = "take_temporary_credentials";
 pub const REMOVE_CREDENTIAL: &str = "remove_temporary_credential";
 /// An event: a temporary credential could not be removed, and nobody tries any more.
 pub const DYNAMIC_SECRET_FAILURE: &str = "dynamic-secret-failure";
+/// Ours: the settings of a rotated secret were read.
+pub const GET_ROTATED_SECRET_DETAILS: &str = "get_rotated_secret_details";
+/// Ours: somebody got a rotated secret for themselves, for a while.
+pub const CHECK_OUT_ITEM: &str = "check_out_item";
+/// Ours: a session ended that used the credentials of a rotated secret.
+pub const END_SESSION: &str = "end_rotated_secret_session";
+/// Ours: a gateway got what it changes the credentials of a rotated secret with.
+pub const TAKE_ROTATION: &str = "take_rotation";
+/// Ours: an attempt to change the credentials of a rotated secret came to an end.
+pub const ROTATE_CREDENTIALS: &str = "rotate_credentials";
+/// An event: the credentials of a rotated secret changed by themselves.
+pub const ROTATED_SECRET_SUCCESS: &str = "rotated-secret-success";
+/// An event: the credentials of a rotated secret did not change when they should have.
+pub const ROTATED_SECRET_FAILURE: &str = "rotated-secret-failure";

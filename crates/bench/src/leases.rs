@@ -189,6 +189,7 @@ fn secret(number: u64) -> Result<Item, Fault> {
             needs_target: false,
         }),
         target: None,
+        rotation: None,
         created: START,
         modified: START,
     })

@@ -47,13 +47,23 @@ pub(crate) fn named(q: &dyn Query, account: AccountId, name: &str) -> Result<Clu
     }
 }
 
-/// Demands that a gateway makes and removes what a dynamic secret gives: any gateway does, or only
-/// those of the cluster that owns it, as long as there is one.
+/// The clusters whose work a gateway does: nobody's, and its own.
+///
+/// # Errors
+/// Those of the store.
+pub(crate) fn served_by(q: &dyn Query, gateway: &GatewayIdentity) -> Result<Vec<i64>, Fault> {
+    let own = stored::instance(q, &gateway.spki_sha256)?;
+    Ok([0].into_iter().chain(own.map(|(instance, _)| instance.cluster)).collect())
+}
+
+/// Demands that a gateway makes, changes and removes what a dynamic or rotated secret gives: any
+/// gateway does, or only those of the cluster that owns it, as long as there is one.
 ///
 /// # Errors
 /// [`Fault::forbidden`] with the cluster whose gateways are to be asked.
 pub(crate) fn serves(q: &dyn Query, gateway: &GatewayIdentity, item: &Item) -> Result<(), Fault> {
-    let owner = item.engine.as_ref().map_or(0, |facts| facts.cluster);
+    let dynamic = item.engine.as_ref().map(|facts| facts.cluster);
+    let owner = dynamic.or(item.rotation.as_ref().map(|facts| facts.cluster)).unwrap_or_default();
     let Some(cluster) = stored::by_id(q, owner)? else { return Ok(()) };
     let own = stored::instance(q, &gateway.spki_sha256)?;
     if own.is_some_and(|(instance, _)| instance.cluster == cluster.id) {

@@ -124,7 +124,7 @@ fn find(
     version: u32,
 ) -> Result<Option<(Item, ItemVersion)>, Fault> {
     let Some(item) = by_uid(q, account, uid)? else { return Ok(None) };
-    let stored = item_versions::get(q, item.id, version)?;
+    let stored = item_versions::get_any(q, item.id, version)?;
     Ok(stored.map(|stored| (item, stored)))
 }
 

@@ -12,9 +12,9 @@ use crate::control::Control;
 use crate::gateways::GatewayIdentity;
 use crate::{
     accounts, advisor, analytics, assocs, audit_log, auth, auth_methods, browser, clusters,
-    confirm, credential_leases, edge_reads, entering, explain, folders, gateway_configs, grants,
-    groups, items, keys, login, merge, note, owner, permissions, present, roles, rotation, rules,
-    second_factor, setup, uid,
+    confirm, credential_leases, credential_rotations, edge_reads, entering, explain, folders,
+    gateway_configs, grants, groups, items, keys, login, merge, note, owner, permissions, present,
+    roles, rotation, rules, second_factor, setup, uid,
 };
 
 type At<'a> = &'a GatewayIdentity;
@@ -185,6 +185,21 @@ async fn engines(
         Q::LeaseRevoke(m) => A::LeaseRevoke(credential_leases::owned::revoke(c, by, m).await?),
         Q::LeaseTake(m) => A::LeaseTake(credential_leases::work::take(c, at, m).await?),
         Q::LeaseReport(m) => A::LeaseReport(credential_leases::report::report(c, at, m).await?),
+        Q::RotationTake(m) => A::RotationTake(credential_rotations::work::take(c, at, m).await?),
+        Q::RotationBegin(m) => {
+            A::RotationBegin(credential_rotations::begin::begin(c, at, by, m).await?)
+        }
+        Q::RotationHold(m) => A::RotationHold(credential_rotations::said::hold(c, at, m).await?),
+        Q::RotationKeep(m) => A::RotationKeep(credential_rotations::said::keep(c, at, m).await?),
+        Q::RotationReport(m) => {
+            A::RotationReport(credential_rotations::report::report(c, at, m).await?)
+        }
+        Q::RotatedCheckOut(m) => {
+            A::RotatedCheckOut(credential_rotations::owned::check_out(c, by, m).await?)
+        }
+        Q::RotatedDisconnect(m) => {
+            A::RotatedDisconnect(credential_rotations::owned::disconnect(c, by, m).await?)
+        }
     })
 }
 

@@ -261,6 +261,7 @@ impl Batch {
         self.must_wait |= about.granted_is_answered || failure.is_some();
         let action = if failure.is_some() { about.refused } else { about.granted };
         let item_type = granted.as_ref().map_or("", read::item_type);
+        let action = open::action_of(action, item_type);
         let mut draft = audit_draft(caller, &who, action, item_type, about.params);
         let keep = match (&self.keep, &granted) {
             (Some((gateway, number)), Ok(granted)) if about.may_be_kept => {

@@ -306,6 +306,7 @@ fn key_item(who: &Principal, message: &KeyCreate, now: Timestamp) -> Result<Item
         lock: None,
         engine: None,
         target: None,
+        rotation: None,
         created: now,
         modified: now,
     })

@@ -26,6 +26,7 @@ mod control;
 mod control_keys;
 mod credential;
 mod credential_leases;
+mod credential_rotations;
 mod directory;
 mod dispatch;
 mod edge_reads;

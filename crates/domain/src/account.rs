@@ -94,7 +94,19 @@ const MAX_TTL_ENABLE: &str = "dynamic-secret-max-ttl-enable";
 /// Longest life of temporary credentials, in minutes.
 const MAX_TTL: &str = "dynamic-secret-max-ttl";
 
+/// Whether [`MAX_INTERVAL`] is in force: `true`.
+const MAX_INTERVAL_ENABLE: &str = "max-rotation-interval-enable";
+/// Days between two rotations of a secret, at most.
+const MAX_INTERVAL: &str = "max-rotation-interval";
+
 impl AccountSettings {
+    /// Days between two rotations of a secret, at most; `None`: as the secret says.
+    pub fn rotation_days_max(&self) -> Option<u32> {
+        let kept = |name| self.stored_only.get(name);
+        kept(MAX_INTERVAL_ENABLE).filter(|text| text.eq_ignore_ascii_case("true"))?;
+        kept(MAX_INTERVAL)?.parse().ok().filter(|days| *days > 0)
+    }
+
     /// Longest life of temporary credentials, in seconds; `None`: as long as dynamic secrets say.
     pub fn credential_ttl_seconds_max(&self) -> Option<i64> {
         let kept = |name| self.stored_only.get(name);
@@ -140,5 +152,20 @@ mod tests {
         }
         assert_eq!(settings("True", &i64::MAX.to_string()), Some(i64::MAX));
         assert_eq!(AccountSettings::default().credential_ttl_seconds_max(), None);
+    }
+
+    #[test]
+    fn a_longest_interval_is_in_force_only_when_it_is_switched_on() {
+        let settings = |enable: &str, days: &str| {
+            let mut settings = AccountSettings::default();
+            settings.stored_only.insert(MAX_INTERVAL_ENABLE.to_owned(), enable.to_owned());
+            settings.stored_only.insert(MAX_INTERVAL.to_owned(), days.to_owned());
+            settings.rotation_days_max()
+        };
+        assert_eq!(settings("true", "30"), Some(30));
+        for (enable, days) in [("false", "30"), ("true", "0"), ("true", "-5"), ("true", "x")] {
+            assert_eq!(settings(enable, days), None, "{enable} {days}");
+        }
+        assert_eq!(AccountSettings::default().rotation_days_max(), None);
     }
 }

@@ -7,6 +7,7 @@ use keysherd_base::{AccessId, AccountId, DisplayId, ItemId, ItemPath, KeyId, Tim
 use serde::{Deserialize, Serialize};
 
 use crate::engine::EngineFacts;
+use crate::rotated_secret::RotationFacts;
 use crate::target::{self, TargetFacts};
 
 /// Algorithm of a protection key (a key whose fragments the managers hold).
@@ -71,6 +72,8 @@ pub enum ItemKind {
     DynamicSecret,
     /// A system that dynamic secrets make users on.
     Target,
+    /// Credentials that are changed on their target from time to time.
+    RotatedSecret,
 }
 
 impl ItemKind {
@@ -81,6 +84,7 @@ impl ItemKind {
             Self::Key(algorithm) => algorithm.name(),
             Self::DynamicSecret => "DYNAMIC_SECRET",
             Self::Target => "TARGET",
+            Self::RotatedSecret => "ROTATED_SECRET",
         }
     }
 
@@ -91,6 +95,7 @@ impl ItemKind {
             Self::Key(_) => "key",
             Self::DynamicSecret => "dynamic-secret",
             Self::Target => "target",
+            Self::RotatedSecret => "rotated-secret",
         }
     }
 
@@ -100,6 +105,7 @@ impl ItemKind {
             "STATIC_SECRET" => Some(Self::StaticSecret),
             "DYNAMIC_SECRET" => Some(Self::DynamicSecret),
             "TARGET" => Some(Self::Target),
+            "ROTATED_SECRET" => Some(Self::RotatedSecret),
             other => KeyAlgorithm::from_name(other).map(Self::Key),
         }
     }
@@ -268,6 +274,9 @@ pub struct Item {
     /// A target's own facts.
     #[serde(default)]
     pub target: Option<TargetFacts>,
+    /// A rotated secret's own facts.
+    #[serde(default)]
+    pub rotation: Option<RotationFacts>,
     /// When it was created.
     pub created: Timestamp,
     /// When its metadata or value last changed.

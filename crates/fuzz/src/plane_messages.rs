@@ -14,6 +14,9 @@ use keysherd_plane::cache::{ChangesWait, JournalPut, JournaledRead, Receipt};
 use keysherd_plane::credential_leases::{
     LeaseActivate, LeaseChoice, LeaseIntend, LeaseReport, LeaseResult, LeaseRevoke, LeaseTake,
 };
+use keysherd_plane::credential_rotations::{
+    Reason, RotationBegin, RotationKeep, RotationReport, RotationResult, RotationTake,
+};
 use keysherd_plane::grants::{
     Grant, ItemRef, Keeping, KeyRef, Purpose, VersionWish, Wish, WriteTarget,
 };
@@ -144,7 +147,7 @@ pub(crate) fn of_secrets() -> Vec<Request> {
             websites: vec!["https://h".to_owned()],
             custom_fields: [("a".to_owned(), "b".to_owned())].into(),
             change_event: false,
-            value,
+            value: value.clone(),
         }
         .into(),
         LeaseIntend {
@@ -158,6 +161,15 @@ pub(crate) fn of_secrets() -> Vec<Request> {
         LeaseActivate { lease, handle: None, ends: Some(Timestamp(9)) }.into(),
         LeaseRevoke { item: path("/a"), which: LeaseChoice::One(lease), soft: true }.into(),
         LeaseTake { limit: 256 }.into(),
+        RotationTake { salts: vec![[9; 32]; 2] }.into(),
+        RotationBegin { item: path("/a"), reason: Reason::Rollback(3), salt: [8; 32] }.into(),
+        RotationKeep { item: ItemId(7), attempt: 2, path: path("/a"), value: value.clone() }.into(),
+        RotationReport {
+            item: ItemId(7),
+            attempt: 2,
+            result: RotationResult::Changed { partly: Some("host b".to_owned()) },
+        }
+        .into(),
         LeaseReport {
             results: vec![LeaseResult { lease, attempt: 2, failed: Some("28000".to_owned()) }],
         }

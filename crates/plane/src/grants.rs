@@ -7,6 +7,7 @@ use keysherd_base::{AccessId, Fault, ItemId, ItemPath, KeyId, Uid};
 use keysherd_domain::claims::SubClaims;
 use keysherd_domain::engine::EngineFacts;
 use keysherd_domain::item::{ItemKind, KeyAlgorithm, NameTag, SecretKind, ValueFormat};
+use keysherd_domain::rotated_secret::RotationFacts;
 use keysherd_domain::target::TargetFacts;
 use serde::{Deserialize, Serialize};
 
@@ -55,11 +56,11 @@ pub enum Wish {
         /// The item.
         item: ItemRef,
     },
-    /// Open the settings of a dynamic secret or a target, for the gateway itself to work with.
-    /// Grants [`Granted::Read`] with their newest version, and [`GrantedTo::opened`]. Never kept by
-    /// gateways.
+    /// Open the settings of a dynamic or rotated secret or a target, for the gateway itself to work
+    /// with. Grants [`Granted::Read`] with their newest version, and [`GrantedTo::opened`]. Never
+    /// kept by gateways.
     Open {
-        /// The dynamic secret or target.
+        /// The dynamic or rotated secret or target.
         item: ItemRef,
         /// What for.
         purpose: Purpose,
@@ -87,8 +88,8 @@ pub enum Wish {
     },
 }
 
-/// What the settings of a dynamic secret or a target are opened for, which says what it takes, and
-/// how it is recorded.
+/// What the settings of a dynamic or rotated secret or a target are opened for, which says what it
+/// takes, and how it is recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Purpose {
     /// To make a temporary credential: `read` on the dynamic secret, which must be enabled, at a
@@ -96,14 +97,22 @@ pub enum Purpose {
     /// Recorded as what permits the derivation; [`crate::credential_leases::LeaseIntend`] is the
     /// record of the request.
     Produce,
-    /// To show them to who asks: `read` on the dynamic secret or the target, which comes alone.
+    /// To show them to who asks: `read` on the dynamic or rotated secret or the target, which comes
+    /// alone.
     Settings,
-    /// To change them: `update` on the dynamic secret, which comes with its target, or on the
-    /// target. Recorded as what permits the derivation.
+    /// To change them: `update` on the dynamic or rotated secret, which comes with its target, or
+    /// on the target. Recorded as what permits the derivation.
     Change,
-    /// To try out a dynamic secret that is made or changed to use this target: `list` on the
-    /// target. Recorded as what permits the derivation.
+    /// To try out a dynamic or rotated secret that is made or changed to use this target: `list` on
+    /// the target. Recorded as what permits the derivation.
     UseTarget,
+    /// To show the credentials of a rotated secret to who asks: `read` on it. Its target comes with
+    /// it where the credentials are the target's own. Refused with the code `CheckOutFirst` where
+    /// [`crate::credential_rotations::RotatedCheckOut`] is to be asked before.
+    Credentials {
+        /// Those of this version; `None`: of the newest.
+        version: Option<u32>,
+    },
 }
 
 /// Where a value is written.
@@ -353,4 +362,6 @@ pub struct ItemFacts {
     pub engine: Option<EngineFacts>,
     /// Of a target.
     pub target: Option<TargetFacts>,
+    /// Of a rotated secret.
+    pub rotation: Option<RotationFacts>,
 }

@@ -10,9 +10,11 @@ use keysherd_domain::item::{
     Item, ItemKind, ItemState, ItemVersion, NameTag, SecretKind, ValueFormat,
 };
 use keysherd_domain::role::Capabilities;
+use keysherd_domain::rotated_secret::{CheckOut, Grace, RotationFacts, Schedule};
 use keysherd_domain::target::TargetFacts;
 use serde::{Deserialize, Serialize};
 
+use crate::credential_rotations::RotationView;
 use crate::grants::{ItemRef, KeyRef};
 
 /// A value as the gateway sealed it.
@@ -51,9 +53,34 @@ pub enum Made {
         /// The V2 `target_type`.
         type_name: String,
     },
+    /// A rotated secret, whose value is all its settings, with the credentials where they are not
+    /// the target's own.
+    Rotated(Box<MadeRotated>),
 }
 
-/// Which target a dynamic secret uses.
+/// What a rotated secret is made as.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MadeRotated {
+    /// The member of the family.
+    pub rotator: String,
+    /// What of it changes: V2's `rotator-type`.
+    pub rotator_type: String,
+    /// The target that the credentials are on.
+    pub target: TargetChoice,
+    /// Whether they are those of the target itself, which takes `read` and `update` on it. Cannot
+    /// be changed later, nor can the target then.
+    pub of_target: bool,
+    /// When they change by themselves.
+    pub schedule: Schedule,
+    /// Whether the old ones stay for a while.
+    pub grace: Option<Grace>,
+    /// Whether reading locks.
+    pub check_out: Option<CheckOut>,
+    /// Whether they change when a session that used them has ended.
+    pub after_disconnect: bool,
+}
+
+/// Which target a dynamic or rotated secret uses.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TargetChoice {
     /// None: its own settings say all that is needed.
@@ -193,9 +220,11 @@ pub struct ItemView {
     pub versions: Vec<ItemVersion>,
     /// When its value was last used, as far as that is known.
     pub last_used: Option<Timestamp>,
-    /// Of a dynamic secret its target, of a target the items that use it: those that the caller may
-    /// list, at most [`ASSOCIATED_MAX`].
+    /// Of a dynamic or rotated secret its target, of a target the items that use it: those that the
+    /// caller may list, at most [`ASSOCIATED_MAX`].
     pub associated: Vec<AssociatedItem>,
+    /// Of a rotated secret, how its rotations stand.
+    pub rotation: Option<RotationView>,
 }
 
 /// Associated items that are looked at for one, at most.
@@ -214,6 +243,8 @@ pub struct AssociatedItem {
     pub engine: Option<EngineFacts>,
     /// What is known of a target.
     pub target: Option<TargetFacts>,
+    /// What is known of a rotated secret.
+    pub rotation: Option<RotationFacts>,
 }
 
 /// Lists items the caller may see.
@@ -271,7 +302,8 @@ pub struct ItemDelete {
     pub in_days: i64,
     /// Whether a key is deleted at once.
     pub immediately: bool,
-    /// Whether a target goes that items use; they stop working.
+    /// Whether a target goes that items use, which stop working, or a rotated secret of which
+    /// nobody knows what credentials its target takes.
     pub force: bool,
 }
 

@@ -27,6 +27,7 @@ pub mod clusters;
 pub mod configs;
 pub mod confirm;
 pub mod credential_leases;
+pub mod credential_rotations;
 pub mod explain;
 pub mod gateway_access;
 pub mod grants;

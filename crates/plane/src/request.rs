@@ -7,8 +7,8 @@ use crate::caller::{Audited, Note};
 use crate::warned::Warned;
 use crate::{
     accounts, admission, advice, alerts, audit_log, auth, auth_methods, browser, cache, challenges,
-    clusters, configs, confirm, credential_leases, explain, gateway_access, grants, groups, items,
-    keys, merge, refresh, roles, rotation, second_factor, setup, uid,
+    clusters, configs, confirm, credential_leases, credential_rotations, explain, gateway_access,
+    grants, groups, items, keys, merge, refresh, roles, rotation, second_factor, setup, uid,
 };
 
 /// A message that can be asked, with the type of its reply.
@@ -207,7 +207,7 @@ messages! {
         ConfirmBegin: confirm::ConfirmBegin => confirm::ConfirmBeginReply, unrecorded;
         ConfirmDone: confirm::ConfirmDone => Done;
     }
-    /// Temporary credentials.
+    /// Temporary credentials, and credentials that change from time to time.
     Engines(EngineRequest, EngineReply) {
         LeaseIntend: credential_leases::LeaseIntend => credential_leases::LeaseIntended;
         LeaseActivate: credential_leases::LeaseActivate => Done, unrecorded;
@@ -217,6 +217,15 @@ messages! {
         LeaseRevoke: credential_leases::LeaseRevoke => credential_leases::LeaseRevokeReply;
         LeaseTake: credential_leases::LeaseTake => credential_leases::LeaseTakeReply;
         LeaseReport: credential_leases::LeaseReport => Done;
+        RotationTake: credential_rotations::RotationTake => credential_rotations::RotationTakeReply;
+        RotationBegin: credential_rotations::RotationBegin
+            => credential_rotations::RotationBeginReply;
+        RotationHold: credential_rotations::RotationHold => Done, unrecorded;
+        RotationKeep: credential_rotations::RotationKeep => Done, unrecorded;
+        RotationReport: credential_rotations::RotationReport => Done;
+        RotatedCheckOut: credential_rotations::RotatedCheckOut
+            => credential_rotations::RotatedCheckedOut;
+        RotatedDisconnect: credential_rotations::RotatedDisconnect => Done;
     }
     /// The audit log, and what is read out of it.
     Records(RecordRequest, RecordReply) {

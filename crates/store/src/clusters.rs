@@ -7,8 +7,8 @@ use keysherd_domain::cluster::{Cluster, Instance};
 use keysherd_domain::item::NameTag;
 use serde::{Deserialize, Serialize};
 
-use crate::credential_leases;
 use crate::query::{Query, Row, Tx, all, first, first_changed, from_json, run, to_json};
+use crate::{credential_leases, credential_rotations};
 
 const INSERT: &str = "INSERT INTO gateway_clusters (account, access_id, name, body, \
                       config_version, config_key, config) \
@@ -76,6 +76,7 @@ pub fn delete(tx: &Tx, account: AccountId, id: i64) -> Result<bool, Fault> {
     let deleted = run(tx, DELETE, &[(&account).into(), id.into()])? == 1;
     if deleted {
         credential_leases::leave_to_any(tx, id)?;
+        credential_rotations::leave_to_any(tx, id)?;
     }
     Ok(deleted)
 }

@@ -1,4 +1,7 @@
 //! The versions of items' values, with their ciphertext.
+//!
+//! One of them may be a candidate: what a rotation has stored and not brought to its end. It is a
+//! version to keys, which wrap it and are needed for it, and to nobody else.
 
 use std::sync::Arc;
 
@@ -15,20 +18,28 @@ const PUT: &str = "INSERT INTO item_versions (item, version, state, key_id, key_
                    key_version = excluded.key_version, body = excluded.body, \
                    ciphertext = excluded.ciphertext";
 const LIST: &str = "SELECT version, state, body FROM item_versions \
-                    WHERE item = ?1 ORDER BY version DESC";
+                    WHERE item = ?1 AND candidate = 0 ORDER BY version DESC";
 const GET: &str = "SELECT version, state, body, ciphertext FROM item_versions \
-                   WHERE item = ?1 AND version = ?2";
+                   WHERE item = ?1 AND version = ?2 AND candidate = 0";
+const GET_ANY: &str = "SELECT version, state, body, ciphertext FROM item_versions \
+                       WHERE item = ?1 AND version = ?2";
 const NEWEST: &str = "SELECT version, state, body, ciphertext FROM item_versions \
-                      WHERE item = ?1 ORDER BY version DESC LIMIT ?2";
-const DELETE: &str = "DELETE FROM item_versions WHERE item = ?1 AND version = ?2";
+                      WHERE item = ?1 AND candidate = 0 ORDER BY version DESC LIMIT ?2";
+const DELETE: &str = "DELETE FROM item_versions \
+                      WHERE item = ?1 AND version = ?2 AND candidate = 0";
 const PRUNE: &str = "DELETE FROM item_versions WHERE item = ?1 AND version <= (\
-                     SELECT version FROM item_versions WHERE item = ?1 \
+                     SELECT version FROM item_versions WHERE item = ?1 AND candidate = 0 \
                      ORDER BY version DESC LIMIT 1 OFFSET ?2)";
-const SET_STATE: &str = "UPDATE item_versions SET state = ?3 WHERE item = ?1 AND version = ?2";
+const SET_STATE: &str = "UPDATE item_versions SET state = ?3 \
+                         WHERE item = ?1 AND version = ?2 AND candidate = 0";
+const MARK: &str = "UPDATE item_versions SET candidate = ?3 WHERE item = ?1 AND version = ?2";
+const CANDIDATE: &str = "SELECT version, state, body, ciphertext FROM item_versions \
+                         WHERE item = ?1 AND candidate <> 0 LIMIT 1";
+const DROP_CANDIDATE: &str = "DELETE FROM item_versions WHERE item = ?1 AND candidate <> 0";
 const COUNT_BY_KEY: &str = "SELECT COUNT(DISTINCT item) FROM item_versions \
                             WHERE key_id = ?1 AND item <> ?2";
 
-/// Adds a version, or overwrites the one with its number.
+/// Adds a version, or overwrites the one with its number. A candidate stays one.
 ///
 /// # Errors
 /// [`keysherd_base::FaultKind::Internal`] when there is no such item.
@@ -62,6 +73,62 @@ pub fn list(q: &dyn Query, item: ItemId) -> Result<Vec<ItemVersion>, Fault> {
 /// Only when the store is broken.
 pub fn get(q: &dyn Query, item: ItemId, version: u32) -> Result<Option<ItemVersion>, Fault> {
     first(q, GET, &[item.0.into(), version.into()], version_of)
+}
+
+/// One version of an item, be it a candidate.
+///
+/// # Errors
+/// Only when the store is broken.
+pub fn get_any(q: &dyn Query, item: ItemId, version: u32) -> Result<Option<ItemVersion>, Fault> {
+    first(q, GET_ANY, &[item.0.into(), version.into()], version_of)
+}
+
+/// The candidate of an item.
+///
+/// # Errors
+/// Only when the store is broken.
+pub fn candidate(q: &dyn Query, item: ItemId) -> Result<Option<ItemVersion>, Fault> {
+    first(q, CANDIDATE, &[item.0.into()], version_of)
+}
+
+/// Stores a candidate, or overwrites the one that is there. Nobody reads it.
+///
+/// # Errors
+/// [`keysherd_base::FaultKind::Conflict`] when the version is there and no candidate,
+/// [`keysherd_base::FaultKind::Internal`] when there is no such item.
+pub fn put_candidate(tx: &Tx, item: ItemId, version: &ItemVersion) -> Result<(), Fault> {
+    if get(tx, item, version.version)?.is_some() {
+        return Err(Fault::conflict(format!(
+            "version {} is there already; nothing was stored",
+            version.version
+        )));
+    }
+    run(tx, DROP_CANDIDATE, &[item.0.into()])?;
+    put(tx, item, version)?;
+    run(tx, MARK, &[item.0.into(), version.version.into(), 1_i64.into()])?;
+    Ok(())
+}
+
+/// Makes the candidate with this number a version like others; `false` when there is none.
+///
+/// # Errors
+/// Only when the store is broken or the disk full.
+pub fn promote_candidate(tx: &Tx, item: ItemId, version: u32) -> Result<bool, Fault> {
+    let found = candidate(tx, item)?.is_some_and(|found| found.version == version);
+    if found {
+        changes::note_item(tx, item)?;
+        run(tx, MARK, &[item.0.into(), version.into(), 0_i64.into()])?;
+    }
+    Ok(found)
+}
+
+/// Deletes the candidate of an item, if it has one.
+///
+/// # Errors
+/// Only when the store is broken or the disk full.
+pub fn drop_candidate(tx: &Tx, item: ItemId) -> Result<(), Fault> {
+    run(tx, DROP_CANDIDATE, &[item.0.into()])?;
+    Ok(())
 }
 
 /// The newest version of an item.

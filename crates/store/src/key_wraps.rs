@@ -15,7 +15,8 @@ const ANY_OLDER: &str = "SELECT 1 FROM item_versions WHERE key_id = ?1 AND key_v
 const COUNTS: &str = "SELECT key_version, COUNT(*) FROM item_versions WHERE key_id = ?1 \
                       GROUP BY key_version ORDER BY key_version DESC";
 const OF_KEY: &str = "SELECT version, state, body, item FROM item_versions WHERE key_id = ?1 \
-                      AND (item, version) > (?2, ?3) ORDER BY item, version LIMIT ?4";
+                      AND candidate = 0 AND (item, version) > (?2, ?3) \
+                      ORDER BY item, version LIMIT ?4";
 
 /// A place in the values of a key, in the order in which they are re-wrapped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -85,7 +86,7 @@ pub fn counts(q: &dyn Query, key: KeyId) -> Result<Vec<(u32, u64)>, Fault> {
 }
 
 /// At most `limit` values that any version of `key` wraps, by item and version, after this place;
-/// without ciphertext.
+/// without ciphertext. Not those that nobody reads yet.
 ///
 /// # Errors
 /// Only when the store is broken.

@@ -18,6 +18,7 @@ pub mod auth_methods;
 pub mod changes;
 pub mod clusters;
 pub mod credential_leases;
+pub mod credential_rotations;
 pub mod export_file;
 pub mod folders;
 pub mod gateway_access;

@@ -120,6 +120,7 @@ pub const TABLES: &[Table] = &[
             ("key_version", Int),
             ("body", Text),
             ("ciphertext", Blob),
+            ("candidate", Int),
         ],
     ),
     table(
@@ -275,6 +276,12 @@ pub const TABLES: &[Table] = &[
             ("settled", Int),
             ("body", Text),
         ],
+    ),
+    table(
+        "credential_rotations",
+        1,
+        200,
+        &[("item", Int), ("account", Blob), ("cluster", Int), ("due", Int), ("body", Text)],
     ),
     // No table: the greatest number that a table ever gave, so that none is given twice.
     table(NUMBERS, 1, 100, &[("name", Text), ("last", Int)]),

@@ -8,6 +8,7 @@ mod clusters;
 mod commit;
 mod cost;
 mod credential_leases;
+mod credential_rotations;
 mod durability;
 pub(crate) mod fixture;
 mod journals;

@@ -172,7 +172,9 @@ impl<'a> ItemReply<'a> {
 fn sub_type(item: &Item) -> &'static str {
     match item.kind {
         ItemKind::StaticSecret => item.secret_kind.name(),
-        ItemKind::Key(_) | ItemKind::DynamicSecret | ItemKind::Target => "generic",
+        ItemKind::Key(_) | ItemKind::DynamicSecret | ItemKind::Target | ItemKind::RotatedSecret => {
+            "generic"
+        }
     }
 }
 

@@ -17,10 +17,11 @@ use keysherd_plane::credential_leases::{
 };
 use keysherd_plane::grants::GrantedItem;
 use keysherd_store::credential_leases::{self as stored, StoredLease};
-use keysherd_store::{Query, Reader, Tx, clusters, items};
+use keysherd_store::{Query, Reader, Tx, items};
 
 use super::report::given_up;
 use super::{COMMAND, lease_param};
+use crate::clusters::served_by;
 use crate::control::Control;
 use crate::gateways::GatewayIdentity;
 use crate::grants::{entry_of, facts_of, with_value};
@@ -78,12 +79,6 @@ pub(crate) async fn take(
     let next = control.store.read(|reader| next_due(reader, &served))?;
     reply.next_due_millis = next.map(|due| due.millis_since(now).max(0));
     Ok(reply)
-}
-
-/// The clusters whose credentials a gateway removes: nobody's, and its own.
-fn served_by(q: &dyn Query, gateway: &GatewayIdentity) -> Result<Vec<i64>, Fault> {
-    let own = clusters::instance(q, &gateway.spki_sha256)?;
-    Ok([0].into_iter().chain(own.map(|(instance, _)| instance.cluster)).collect())
 }
 
 fn next_due(q: &dyn Query, clusters: &[i64]) -> Result<Option<Timestamp>, Fault> {

@@ -1,6 +1,6 @@
-//! Wishes to open settings: those of a dynamic secret, with the target that completes them, and
-//! those of a target. They are for the gateway to work with; what of them a caller sees is its
-//! affair, so what a wish takes follows from what it is for.
+//! Wishes to open settings: those of a dynamic or rotated secret, with the target that completes
+//! them, and those of a target. They are for the gateway to work with; what of them a caller sees
+//! is its affair, so what a wish takes follows from what it is for.
 
 use keysherd_audit::{Param, action};
 use keysherd_base::limits::READ_BYTES_MAX;
@@ -11,10 +11,11 @@ use keysherd_domain::role::Capability;
 use keysherd_plane::grants::{Granted, ItemFacts, ItemRef, Opened, Purpose};
 use keysherd_store::{Reader, item_targets, items as stored};
 
-use super::read::{Readable, Versions};
+use super::read::{Readable, Versions, exactly};
 use super::{About, Batch, with_value};
 use crate::clusters::serves;
 use crate::control::Control;
+use crate::credential_rotations::owned::check_checked_out;
 use crate::items::describe::ref_param;
 use crate::items::usable::{Use, check_enabled, check_unlocked, check_version_enabled};
 use crate::session::Principal;
@@ -22,7 +23,7 @@ use crate::session::Principal;
 /// What it takes, for each purpose.
 const fn needed(purpose: Purpose) -> Capability {
     match purpose {
-        Purpose::Produce | Purpose::Settings => Capability::Read,
+        Purpose::Produce | Purpose::Settings | Purpose::Credentials { .. } => Capability::Read,
         Purpose::Change => Capability::Update,
         Purpose::UseTarget => Capability::List,
     }
@@ -37,6 +38,11 @@ pub(super) fn about(item: &ItemRef, purpose: Purpose) -> About {
     };
     let (refused, operation) = match purpose {
         Purpose::Settings => return About::answered(details, vec![ref_param(item)]),
+        Purpose::Credentials { version } => {
+            let mut params = vec![ref_param(item)];
+            params.extend(version.map(|number| Param::public("version", number.to_string())));
+            return About::answered(action::GET_ROTATED_SECRET_VALUE, params);
+        }
         Purpose::Produce => (action::GET_DYNAMIC_SECRET_VALUE, "produce"),
         Purpose::Change => (action::UPDATE_ITEM, "change"),
         Purpose::UseTarget => (action::USE_TARGET, "use_target"),
@@ -49,6 +55,15 @@ pub(super) fn about(item: &ItemRef, purpose: Purpose) -> About {
     }
 }
 
+/// The action of a record, now that it is known what was opened.
+pub(super) fn action_of(action: &'static str, item_type: &str) -> &'static str {
+    let rotated = item_type == ItemKind::RotatedSecret.type_name();
+    match action {
+        action::GET_DYNAMIC_SECRET_DETAILS if rotated => action::GET_ROTATED_SECRET_DETAILS,
+        other => other,
+    }
+}
+
 impl Batch {
     /// Grants the settings of an item, and of its target where they are of use together.
     pub(super) fn open(
@@ -58,13 +73,20 @@ impl Batch {
         (reference, purpose): (&ItemRef, Purpose),
         record: usize,
     ) -> Result<(Granted, Opened), Fault> {
-        let item = self.openable(control, who, reference, purpose)?;
-        let target = match purpose {
+        let mut item = self.openable(control, who, reference, purpose)?;
+        let mut target = match purpose {
             Purpose::Produce | Purpose::Change => {
                 target_of(control, who, &item.entry.item, purpose)?
             }
-            Purpose::Settings | Purpose::UseTarget => None,
+            Purpose::Credentials { .. } if of_target(&item.entry.item) => {
+                target_of(control, who, &item.entry.item, purpose)?
+            }
+            Purpose::Settings | Purpose::UseTarget | Purpose::Credentials { .. } => None,
         };
+        if let Purpose::Credentials { version: Some(number) } = purpose {
+            let one = target.as_mut().unwrap_or(&mut item);
+            one.versions = Versions::Loaded(vec![exactly(control, &one.entry.item, number)?]);
+        }
         let opened: Vec<Readable> = [Some(item), target].into_iter().flatten().collect();
         let sizes = opened.iter().flat_map(Readable::versions).map(|v| v.ciphertext.len());
         let bytes = sizes.sum();
@@ -89,9 +111,11 @@ impl Batch {
         let fits = match purpose {
             Purpose::Produce => item.kind == ItemKind::DynamicSecret,
             Purpose::UseTarget => item.kind == ItemKind::Target,
-            Purpose::Settings | Purpose::Change => {
-                matches!(item.kind, ItemKind::DynamicSecret | ItemKind::Target)
-            }
+            Purpose::Credentials { .. } => item.kind == ItemKind::RotatedSecret,
+            Purpose::Settings | Purpose::Change => matches!(
+                item.kind,
+                ItemKind::DynamicSecret | ItemKind::Target | ItemKind::RotatedSecret
+            ),
         };
         if !fits {
             return Err(Fault::bad_request(format!(
@@ -106,10 +130,13 @@ impl Batch {
                 check_enabled(item)?;
                 check_unlocked(item, who, Use::Update, self.now)?;
             }
-            Purpose::Produce | Purpose::UseTarget => {
+            Purpose::Produce | Purpose::UseTarget | Purpose::Credentials { .. } => {
                 check_enabled(item)?;
                 check_unlocked(item, who, Use::Read, self.now)?;
             }
+        }
+        if matches!(purpose, Purpose::Credentials { .. }) {
+            check_checked_out(item, who, self.now)?;
         }
         if purpose == Purpose::Produce {
             control.store.read(|reader| serves(reader, &self.at, item))?;
@@ -118,9 +145,18 @@ impl Batch {
     }
 }
 
+/// Whether the credentials of a rotated secret are those of its target.
+fn of_target(item: &Item) -> bool {
+    item.rotation.as_ref().is_some_and(|facts| facts.of_target)
+}
+
 /// What is known of an item without opening it.
 pub(crate) fn facts_of(item: &Item) -> ItemFacts {
-    ItemFacts { engine: item.engine.clone(), target: item.target.clone() }
+    ItemFacts {
+        engine: item.engine.clone(),
+        target: item.target.clone(),
+        rotation: item.rotation.clone(),
+    }
 }
 
 fn current(entry: std::sync::Arc<crate::items::cache::CachedItem>) -> Result<Readable, Fault> {
@@ -143,7 +179,8 @@ fn target_of(
         let target = stored::by_id(reader, who.account, id)?;
         target.map(|target| with_value(reader, target)).transpose()
     };
-    let needed = item.engine.as_ref().is_some_and(|facts| facts.needs_target);
+    let needed =
+        item.engine.as_ref().is_some_and(|facts| facts.needs_target) || item.rotation.is_some();
     match control.store.read(find)? {
         Some(entry) if check_enabled(&entry.item).is_ok() => current(entry).map(Some),
         // Who changes it may be about to give it another one.

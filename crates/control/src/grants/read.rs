@@ -173,7 +173,11 @@ impl Batch {
     }
 }
 
-fn exactly(control: &Control, item: &Item, number: u32) -> Result<ItemVersion, Fault> {
+/// One version of an item, which must be enabled.
+///
+/// # Errors
+/// [`Fault::not_found`]; [`Fault::forbidden`] for one that is disabled.
+pub(super) fn exactly(control: &Control, item: &Item, number: u32) -> Result<ItemVersion, Fault> {
     let found = control.store.read(|reader| item_versions::get(reader, item.id, number))?;
     let version = found.ok_or_else(|| no_such_version(item, number))?;
     check_version_enabled(item, &version)?;

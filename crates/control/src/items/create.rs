@@ -1,4 +1,4 @@
-//! Recording new secrets: static ones, and the settings of dynamic secrets and targets.
+//! Recording new secrets: static ones, and the settings of dynamic and rotated secrets and targets.
 
 use keysherd_audit::{Param, action};
 use keysherd_base::{Fault, ItemId, Timestamp};
@@ -17,6 +17,7 @@ use super::{account_now, actor, check, item_param, made};
 use crate::audit::audit_draft;
 use crate::clusters::access;
 use crate::control::Control;
+use crate::credential_rotations;
 use crate::gateways::GatewayIdentity;
 use crate::rotation;
 use crate::session::Principal;
@@ -95,6 +96,7 @@ fn insert(
     if target.is_some() {
         item_targets::set(tx, item.id, target)?;
     }
+    credential_rotations::set_up(tx, who, &item, now)?;
     let version = new_version(who, FIRST_VERSION, &protection, message.value, now);
     item_versions::put(tx, item.id, &version)?;
     rotation::written(tx, &protection.key)?;
@@ -133,6 +135,7 @@ fn blank(who: &Principal, message: &SecretCreate, now: Timestamp) -> Result<Item
         lock: None,
         engine: None,
         target: None,
+        rotation: None,
         created: now,
         modified: now,
     })

@@ -16,6 +16,7 @@ use super::state::{check_unused, no_such_version};
 use super::usable::{Use, check_deletable, check_unlocked};
 use super::{Changing, ItemChange};
 use crate::control::Control;
+use crate::credential_rotations::facts::check_still;
 
 mod many;
 
@@ -89,7 +90,7 @@ fn delete_all(
     message: &ItemDelete,
     now: Timestamp,
 ) -> Result<Option<Timestamp>, Fault> {
-    check_unneeded(tx, &item, message.force)?;
+    check_unneeded(tx, &item, message.force, now)?;
     let Some(key) = item.key.clone() else {
         stored::delete(tx, item.id)?;
         return Ok(None);
@@ -138,6 +139,7 @@ fn delete_version(tx: &Tx, mut item: Item, number: u32, now: Timestamp) -> Resul
             item.path
         )));
     }
+    check_still(tx, &item, now)?;
     if !item_versions::delete(tx, item.id, number)? {
         return Err(no_such_version(&item, number));
     }

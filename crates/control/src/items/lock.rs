@@ -12,6 +12,7 @@ use keysherd_store::{Tx, items as stored};
 use super::usable::lock_in_force;
 use super::{Changing, ItemChange, account_now, actor};
 use crate::control::Control;
+use crate::credential_rotations;
 
 /// Locks an item for everyone but the caller; a lock of the caller's own is replaced.
 ///
@@ -66,6 +67,7 @@ fn set(tx: &Tx, change: &ItemChange, mut item: Item, message: &ItemLockSet) -> R
         expires: change.now.plus_seconds(i64::from(message.ttl_minutes) * 60),
     });
     stored::update(tx, &item)?;
+    credential_rotations::locked(tx, &item)?;
     Ok(Done)
 }
 
@@ -88,8 +90,12 @@ pub(crate) async fn unlock(
     };
     let edit = |tx: &Tx, change: &ItemChange, mut item: Item| {
         check_holder(&item, change, true)?;
+        let was_locked = lock_in_force(&item, change.now).is_some();
         item.lock = None;
         stored::update(tx, &item)?;
+        if was_locked {
+            credential_rotations::unlocked(tx, &item, change.now)?;
+        }
         Ok(Done)
     };
     control.change_item(caller, who, changing, edit).await

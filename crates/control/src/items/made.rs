@@ -1,5 +1,5 @@
-//! What is known of dynamic secrets and targets without opening them; and that what an item is and
-//! where it lies agree.
+//! What is known of dynamic and rotated secrets and targets without opening them; and that what an
+//! item is and where it lies agree.
 
 use keysherd_base::{Fault, ItemId, ItemPath, Timestamp};
 use keysherd_domain::engine::{self, EngineFacts, TTL_SECONDS_MAX};
@@ -12,6 +12,7 @@ use keysherd_store::{Query, credential_leases, item_targets, items as stored};
 use super::permitted;
 use super::usable::check_enabled;
 use crate::clusters::access::cluster_of;
+use crate::credential_rotations::facts as rotated;
 use crate::gateways::GatewayIdentity;
 use crate::session::Principal;
 
@@ -21,6 +22,7 @@ pub(crate) const fn kind_of(made: &Made) -> ItemKind {
         Made::Static => ItemKind::StaticSecret,
         Made::Dynamic { .. } => ItemKind::DynamicSecret,
         Made::Target { .. } => ItemKind::Target,
+        Made::Rotated(_) => ItemKind::RotatedSecret,
     }
 }
 
@@ -72,6 +74,7 @@ pub(crate) fn made(
             item.target = Some(target_facts(kind, type_name)?);
             Ok(None)
         }
+        Made::Rotated(made) => rotated::made(q, (who, gateway), item, made, now),
     }
 }
 
@@ -88,7 +91,8 @@ pub(crate) fn remade(
     now: Timestamp,
 ) -> Result<Option<Option<ItemId>>, Fault> {
     match (made, &item.engine, &item.target) {
-        (None | Some(Made::Static), None, None) => Ok(None),
+        (Some(Made::Rotated(made)), ..) => rotated::remade(q, who, item, made, now),
+        (None | Some(Made::Static), None, None) if item.rotation.is_none() => Ok(None),
         (Some(Made::Dynamic { engine, user_ttl_seconds, target }), Some(old), _)
             if *engine == old.engine =>
         {
@@ -135,7 +139,11 @@ fn target_facts(kind: &str, type_name: &str) -> Result<TargetFacts, Fault> {
     Ok(TargetFacts { kind: kind.to_owned(), type_name: type_name.to_owned() })
 }
 
-fn check_name(what: &str, name: &str) -> Result<(), Fault> {
+/// Refuses what cannot be the name of a member.
+///
+/// # Errors
+/// [`Fault::bad_request`].
+pub(crate) fn check_name(what: &str, name: &str) -> Result<(), Fault> {
     if engine::is_name(name) {
         return Ok(());
     }
@@ -146,7 +154,10 @@ fn check_name(what: &str, name: &str) -> Result<(), Fault> {
 }
 
 /// A target that somebody may use: `list` is all it takes.
-fn chosen(
+///
+/// # Errors
+/// [`Fault::unauthorized`] or [`Fault::not_found`]; [`Fault::forbidden`] for one that is disabled.
+pub(crate) fn chosen(
     q: &dyn Query,
     who: &Principal,
     path: &ItemPath,
@@ -160,11 +171,17 @@ fn chosen(
 }
 
 /// Refuses to delete what something else still needs: a dynamic secret whose credentials are not
-/// removed, a target that items use. Keys have rules of their own.
+/// removed, a target that items use, a rotated secret that nobody knows the credentials of. Keys
+/// have rules of their own.
 ///
 /// # Errors
 /// [`Fault::conflict`] with what to do.
-pub(crate) fn check_unneeded(q: &dyn Query, item: &Item, force: bool) -> Result<(), Fault> {
+pub(crate) fn check_unneeded(
+    q: &dyn Query,
+    item: &Item,
+    force: bool,
+    now: Timestamp,
+) -> Result<(), Fault> {
     match item.kind {
         ItemKind::DynamicSecret if credential_leases::count(q, item.id, 1)? > 0 => {
             Err(Fault::conflict(format!(
@@ -183,6 +200,7 @@ pub(crate) fn check_unneeded(q: &dyn Query, item: &Item, force: bool) -> Result<
             ))
             .with_code("TargetInUse"))
         }
+        ItemKind::RotatedSecret if !force => rotated::check_still(q, item, now),
         _ => Ok(()),
     }
 }

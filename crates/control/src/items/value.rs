@@ -16,6 +16,7 @@ use super::sealed::{self, Sealing};
 use super::usable::{Use, check_enabled, check_unlocked};
 use super::{Changing, ItemChange, account_now, check, made};
 use crate::control::Control;
+use crate::credential_rotations::{self, facts::check_still};
 use crate::rotation;
 
 /// Where a new value goes.
@@ -64,7 +65,10 @@ pub(crate) fn numbering(
 /// [`Fault::bad_request`].
 pub(crate) fn check_has_values(item: &Item) -> Result<(), Fault> {
     match item.kind {
-        ItemKind::StaticSecret | ItemKind::DynamicSecret | ItemKind::Target => Ok(()),
+        ItemKind::StaticSecret
+        | ItemKind::DynamicSecret
+        | ItemKind::Target
+        | ItemKind::RotatedSecret => Ok(()),
         ItemKind::Key(algorithm) => Err(Fault::bad_request(format!(
             "item {} is a key ({}), which has no value to change",
             item.path,
@@ -109,6 +113,7 @@ fn record(
     check_enabled(&item)?;
     check_unlocked(&item, who, Use::Update, now)?;
     check_still_next(&item, &message)?;
+    check_still(tx, &item, now)?;
     sealed::check(
         &message.value.ciphertext,
         &Sealing {
@@ -139,7 +144,9 @@ fn record(
     }
     item_versions::put(tx, item.id, &version)?;
     rotation::written(tx, &protection.key)?;
-    item_versions::prune(tx, item.id, check::versions_kept(&item, &account))?;
+    credential_rotations::changed(tx, who, &item)?;
+    let kept = check::versions_kept(&item, &account);
+    item_versions::prune(tx, item.id, credential_rotations::versions_kept(tx, &item, kept)?)?;
     Ok(ValuePutReply { item })
 }
 

@@ -10,6 +10,7 @@ use keysherd_plane::items::{ASSOCIATED_MAX, AssociatedItem, ItemView};
 use keysherd_store::{Query, item_targets, items as stored};
 
 use super::account_now;
+use crate::credential_rotations;
 use crate::session::Principal;
 
 /// Makes views of many items of one account, and looks each protection key up once.
@@ -68,6 +69,10 @@ impl<'a> Viewer<'a> {
             },
         };
         let associated = self.associated(&item)?;
+        let rotation = match item.kind {
+            ItemKind::RotatedSecret => credential_rotations::view(self.q, item.id, self.now)?,
+            _ => None,
+        };
         // A lock that has ended is none.
         item.lock = item.lock.filter(|lock| self.now < lock.expires);
         Ok(ItemView {
@@ -78,6 +83,7 @@ impl<'a> Viewer<'a> {
             versions: Vec::new(),
             last_used: None,
             associated,
+            rotation,
         })
     }
 
@@ -85,7 +91,7 @@ impl<'a> Viewer<'a> {
     fn associated(&mut self, item: &Item) -> Result<Vec<AssociatedItem>, Fault> {
         let most = self.associations_left.min(ASSOCIATED_MAX);
         let ids = match item.kind {
-            ItemKind::DynamicSecret => {
+            ItemKind::DynamicSecret | ItemKind::RotatedSecret => {
                 item_targets::of_item(self.q, item.id)?.into_iter().take(most).collect()
             }
             ItemKind::Target => item_targets::of_target(self.q, item.id, most)?,
@@ -98,8 +104,8 @@ impl<'a> Viewer<'a> {
             if self.permissions(&other).is_empty() {
                 continue;
             }
-            let Item { id, path, kind, engine, target, .. } = other;
-            associated.push(AssociatedItem { id, path, kind, engine, target });
+            let Item { id, path, kind, engine, target, rotation, .. } = other;
+            associated.push(AssociatedItem { id, path, kind, engine, target, rotation });
         }
         Ok(associated)
     }

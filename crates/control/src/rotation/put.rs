@@ -72,7 +72,7 @@ fn exchange(
     value: &RewrappedValue,
 ) -> Result<bool, Fault> {
     let wrong = || Fault::bad_request("a new wrap is not by the key version that was handed out");
-    let Some(mut version) = item_versions::get(tx, value.item, value.version)? else {
+    let Some(mut version) = item_versions::get_any(tx, value.item, value.version)? else {
         return Ok(false);
     };
     if stored::by_id(tx, account, value.item)?.is_none() {

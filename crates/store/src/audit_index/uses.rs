@@ -134,6 +134,8 @@ fn is_use(record: &Brief<'_>) -> bool {
         action::GET_SECRET_VALUE
         | action::GET_DYNAMIC_SECRET_VALUE
         | action::GET_DYNAMIC_SECRET_DETAILS
+        | action::GET_ROTATED_SECRET_VALUE
+        | action::GET_ROTATED_SECRET_DETAILS
         | action::GET_TARGET_DETAILS => true,
         action::GET_ITEM_DERIVATION_CREDS => {
             matches!(record.param("operation"), Some("encrypt" | "decrypt" | "use_target"))

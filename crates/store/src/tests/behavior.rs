@@ -4,8 +4,8 @@ use keysherd_base::{FaultKind, ItemId, Timestamp, Uid};
 use keysherd_domain::guard_rails::Policy;
 use keysherd_domain::item::ItemState;
 
-use super::credential_leases;
 use super::fixture::*;
+use super::{credential_leases, credential_rotations};
 use crate::keys::ProtectionKey;
 use crate::login_guards::Counting;
 use crate::revoked_tokens::RevokedToken;
@@ -36,6 +36,8 @@ const SUITE: &[(&str, Check)] = &[
     ("credentials of an item", credential_leases::all_credentials_of_an_item_end_together),
     ("targets", credential_leases::items_keep_their_targets_and_credentials_their_items),
     ("clusters that go", credential_leases::credentials_outlive_their_cluster),
+    ("due rotations", credential_rotations::rotations_are_found_when_they_are_due),
+    ("candidates", credential_rotations::candidates_are_versions_to_keys_only),
 ];
 
 #[test]

@@ -35,6 +35,7 @@ const NOT_FOLLOWED: &[&str] = &[
     // Read from the store at each use.
     "item_targets",
     "credential_leases",
+    "credential_rotations",
     "audit",
     "audit_heads",
     "changes",

@@ -225,6 +225,7 @@ pub(crate) fn item(name: &str) -> Item {
         lock: None,
         engine: None,
         target: None,
+        rotation: None,
         created: NOW,
         modified: NOW,
     }

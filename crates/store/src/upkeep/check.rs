@@ -51,6 +51,16 @@ const CONTRADICTIONS: &[(&str, &str)] = &[
         "SELECT COUNT(*) FROM credential_leases WHERE due IS NULL AND state <> 'quarantined'",
         "temporary credentials have no end",
     ),
+    (
+        "SELECT COUNT(*) FROM credential_rotations r JOIN items i ON i.id = r.item \
+         WHERE i.account <> r.account",
+        "rotations are of an item of another account",
+    ),
+    (
+        "SELECT COUNT(*) FROM item_versions c JOIN item_versions v \
+         ON v.item = c.item AND v.version > c.version WHERE c.candidate <> 0",
+        "candidates of rotations are older than the versions that they are to follow",
+    ),
 ];
 
 /// A store that is looked over.

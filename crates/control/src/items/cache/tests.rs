@@ -41,6 +41,7 @@ fn entry(account: AccountId, text: &str, size: usize) -> Arc<CachedItem> {
         lock: None,
         engine: None,
         target: None,
+        rotation: None,
         created: Timestamp(0),
         modified: Timestamp(0),
     };

@@ -156,7 +156,7 @@ fn named(tx: &Tx, who: &Principal, paths: Vec<ItemPath>, now: Timestamp) -> Item
 fn delete_one(tx: &Tx, who: &Principal, item: &Item, now: Timestamp) -> Result<(), Fault> {
     check_unlocked(item, who, Use::Update, now)?;
     check_deletable(item)?;
-    check_unneeded(tx, item, false)?;
+    check_unneeded(tx, item, false, now)?;
     stored::delete(tx, item.id)?;
     Ok(())
 }

@@ -143,4 +143,6 @@ fn fill_the_rest(tx: &Tx, ci: i64, cluster: i64) {
         body(),
     ];
     raw(tx, "credential_leases", lease);
+    let rotation = vec![number(1), account(), number(cluster), number(9), body()];
+    raw(tx, "credential_rotations", rotation);
 }

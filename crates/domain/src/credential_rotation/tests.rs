@@ -1,0 +1,265 @@
+//! The life of a rotation, step by step, with crashes between any two of them.
+
+use super::*;
+use crate::rotated_secret::{Grace, Interval, Schedule};
+
+const NOW: Timestamp = Timestamp(1_767_600_000_000);
+const OWN: [u8; 32] = [1; 32];
+const OTHER: [u8; 32] = [2; 32];
+const HOUR: i64 = 3_600;
+
+fn at(seconds: i64) -> Timestamp {
+    NOW.plus_seconds(seconds)
+}
+
+fn path() -> ItemPath {
+    ItemPath::parse("/db/admin").unwrap()
+}
+
+/// Every hour.
+fn facts() -> RotationFacts {
+    RotationFacts {
+        rotator: "custom".to_owned(),
+        rotator_type: "custom".to_owned(),
+        cluster: 0,
+        of_target: false,
+        schedule: Schedule { automatic: true, interval: Interval::Minutes(60), hour: 0 },
+        grace: None,
+        check_out: None,
+        after_disconnect: false,
+    }
+}
+
+fn new() -> CredentialRotation {
+    CredentialRotation::new(&facts(), AccessId::parse("p-0123456789ab").unwrap(), NOW)
+}
+
+/// One that stored a candidate and was not heard of again.
+fn unheard() -> CredentialRotation {
+    let mut rotation = new();
+    rotation.take(&facts(), &OWN, at(HOUR)).unwrap();
+    assert!(rotation.keep(2, path()));
+    rotation
+}
+
+#[test]
+fn a_life_as_it_should_be() {
+    let mut rotation = new();
+    assert_eq!(rotation.due, Some(at(HOUR)));
+    assert_eq!(rotation.take(&facts(), &OWN, at(HOUR - 1)), None);
+    let attempt = rotation.take(&facts(), &OWN, at(HOUR)).unwrap();
+    let task = Task::Change(Reason::Scheduled);
+    assert_eq!(attempt, Attempt { number: 1, task, resumes: None });
+    assert_eq!(rotation.take(&facts(), &OTHER, at(HOUR)), None, "once");
+    assert_eq!(rotation.work_of(&OWN, 1), Some(task));
+    assert!(rotation.work_of(&OTHER, 1).is_none() && rotation.work_of(&OWN, 2).is_none());
+    assert!(rotation.keep(2, path()));
+    rotation.promoted(&facts(), 1, None, at(HOUR + 3));
+    assert_eq!((rotation.rotated, rotation.outcome), (Some(at(HOUR + 3)), Outcome::Succeeded));
+    assert_eq!((rotation.due, rotation.taken), (Some(at(2 * HOUR + 3)), None));
+    assert_eq!(rotation.work_of(&OWN, 1), None, "it is over");
+}
+
+#[test]
+fn whoever_follows_a_dead_gateway_goes_on_with_the_same_candidate() {
+    let mut rotation = unheard();
+    assert_eq!(rotation.due, Some(at(HOUR + WORK_SECONDS)));
+    let attempt = rotation.take(&facts(), &OTHER, at(HOUR + WORK_SECONDS)).unwrap();
+    assert_eq!((attempt.number, attempt.resumes), (2, Some(2)));
+    assert_eq!(rotation.work_of(&OWN, 1), None, "whoever comes late is not believed");
+    assert!(!rotation.keep(3, path()), "no second one beside it");
+    assert!(rotation.keep(2, path()));
+    rotation.promoted(&facts(), 1, None, at(HOUR + 40));
+    // The dead one might only have been frozen: nothing new is set until it has surely given up.
+    assert_eq!(rotation.quiet_until, Some(at(HOUR + QUIET_SECONDS)));
+    let late = rotation.begin(&facts(), Reason::Manual, &OWN, at(HOUR + 41));
+    assert_eq!(late, Err(Busy::Quiet(at(HOUR + QUIET_SECONDS))));
+    rotation.ask(Reason::Unlock, at(HOUR + 41));
+    assert_eq!(rotation.due, Some(at(HOUR + QUIET_SECONDS)));
+    let again = rotation.begin(&facts(), Reason::Manual, &OWN, at(HOUR + QUIET_SECONDS));
+    assert_eq!(again.unwrap().resumes, None);
+}
+
+#[test]
+fn a_candidate_is_dropped_only_when_nobody_can_set_it_any_more() {
+    let mut refused = new();
+    refused.take(&facts(), &OWN, at(HOUR)).unwrap();
+    assert!(refused.keep(2, path()));
+    let setback = refused.failed(&facts(), true, "too simple", at(HOUR + 1));
+    assert_eq!(setback, Setback { dropped: Some(2), given_up: false });
+    assert_eq!((refused.outcome, &*refused.last_error), (Outcome::Failed, "too simple"));
+    assert_eq!(refused.due, Some(at(HOUR + 11)), "later");
+
+    let mut unknown = new();
+    unknown.take(&facts(), &OWN, at(HOUR)).unwrap();
+    unknown.keep(2, path());
+    assert_eq!(unknown.failed(&facts(), false, "no answer", at(HOUR + 1)).dropped, None);
+    assert_eq!(unknown.take(&facts(), &OTHER, at(HOUR + 11)).unwrap().resumes, Some(2));
+
+    let mut frozen = unheard();
+    let mut now = HOUR + WORK_SECONDS;
+    frozen.take(&facts(), &OTHER, at(now)).unwrap();
+    assert_eq!(frozen.failed(&facts(), true, "refused", at(now + 1)).dropped, None);
+    now = HOUR + QUIET_SECONDS;
+    assert_eq!(frozen.take(&facts(), &OTHER, at(now)).unwrap().resumes, Some(2));
+    assert_eq!(frozen.failed(&facts(), true, "refused", at(now)).dropped, Some(2));
+}
+
+#[test]
+fn failures_come_later_and_later_and_end_for_this_date() {
+    let mut rotation = new();
+    let mut now = at(HOUR);
+    let mut pauses = Vec::new();
+    for attempt in 1..=TRIES_MAX {
+        assert_eq!(rotation.take(&facts(), &OWN, now).unwrap().number, attempt);
+        let setback = rotation.failed(&facts(), true, &"e".repeat(999), now);
+        assert_eq!(setback.given_up, attempt == TRIES_MAX);
+        let due = rotation.due.unwrap();
+        pauses.push(due.millis_since(now) / 1_000);
+        now = due;
+    }
+    assert_eq!(pauses, [10, 20, 40, 80, 160, 320, 640, HOUR]);
+    assert_eq!(rotation.last_error.len(), ERROR_BYTES_MAX);
+    assert_eq!(rotation.take(&facts(), &OWN, now).unwrap().task, Task::Change(Reason::Scheduled));
+}
+
+#[test]
+fn gateways_that_die_again_and_again_are_failures_too() {
+    let mut rotation = new();
+    let mut handed_out = 0;
+    for second in HOUR..2 * HOUR {
+        handed_out += u32::from(rotation.take(&facts(), &OWN, at(second)).is_some());
+    }
+    assert!((5..=TRIES_MAX).contains(&handed_out), "{handed_out}");
+    assert_eq!(rotation.outcome, Outcome::Failed);
+    assert!(rotation.candidate.is_none());
+}
+
+#[test]
+fn a_candidate_is_never_given_up() {
+    let mut rotation = unheard();
+    let mut now = rotation.due.unwrap();
+    for _ in 0..100 {
+        let attempt = rotation.take(&facts(), &OTHER, now).unwrap();
+        assert_eq!(attempt.resumes, Some(2));
+        let setback = rotation.failed(&facts(), false, "no answer", now);
+        assert_eq!(setback, Setback { dropped: None, given_up: false });
+        let due = rotation.due.unwrap();
+        assert!(due.millis_since(now) <= PAUSE_SECONDS_MAX * 1_000);
+        now = due;
+    }
+    // Asking by hand does not wait for that, and nothing else is begun beside it.
+    assert_eq!(
+        rotation.begin(&facts(), Reason::Rollback(1), &OWN, at(9_999)),
+        Err(Busy::Unfinished)
+    );
+    let by_hand = rotation.begin(&facts(), Reason::Manual, &OWN, now.plus_seconds(-10)).unwrap();
+    assert_eq!((by_hand.resumes, by_hand.task), (Some(2), Task::Change(Reason::Scheduled)));
+}
+
+#[test]
+fn by_hand_means_now_and_not_while_somebody_is_at_it() {
+    let mut rotation = new();
+    let attempt = rotation.begin(&facts(), Reason::Manual, &OWN, at(5)).unwrap();
+    assert_eq!(attempt.task, Task::Change(Reason::Manual));
+    let busy = rotation.begin(&facts(), Reason::Manual, &OTHER, at(6));
+    assert_eq!(busy, Err(Busy::Working(at(5 + WORK_SECONDS))));
+    // What fails by hand is not tried again by itself.
+    rotation.failed(&facts(), true, "no", at(7));
+    assert_eq!(rotation.due, Some(at(HOUR)));
+    let attempt = rotation.begin(&facts(), Reason::Rollback(1), &OTHER, at(8)).unwrap();
+    assert_eq!((attempt.number, attempt.task), (2, Task::Change(Reason::Rollback(1))));
+}
+
+#[test]
+fn who_is_at_work_can_prolong_but_not_for_ever() {
+    let mut rotation = new();
+    assert_eq!(rotation.hold(NOW), None, "nobody is at work");
+    rotation.take(&facts(), &OWN, at(HOUR)).unwrap();
+    let mut now = HOUR + 20;
+    assert_eq!(rotation.hold(at(now)), Some(at(now + WORK_SECONDS)));
+    assert_eq!(rotation.take(&facts(), &OTHER, at(HOUR + WORK_SECONDS)), None);
+    while let Some(until) = rotation.hold(at(now)) {
+        assert!(until <= at(HOUR + HELD_SECONDS_MAX));
+        now += 20;
+    }
+    assert_eq!(rotation.due, Some(at(HOUR + HELD_SECONDS_MAX)));
+}
+
+#[test]
+fn what_is_asked_for_meanwhile_is_done_afterwards() {
+    let mut rotation = new();
+    rotation.ask(Reason::Disconnect, at(9));
+    rotation.ask(Reason::Unlock, at(99));
+    assert_eq!(rotation.due, Some(at(9)));
+    let attempt = rotation.take(&facts(), &OWN, at(10)).unwrap();
+    assert_eq!(attempt.task, Task::Change(Reason::Disconnect));
+    rotation.keep(2, path());
+    rotation.promoted(&facts(), 1, None, at(11));
+    assert_eq!(rotation.asked, None, "it is done");
+    rotation.ask(Reason::Disconnect, at(19));
+    let attempt = rotation.begin(&facts(), Reason::Manual, &OWN, at(20)).unwrap();
+    rotation.ask(Reason::Unlock, at(21));
+    rotation.keep(3, path());
+    rotation.promoted(&facts(), 2, Some("host b: no route"), at(22));
+    assert_eq!((rotation.outcome, &*rotation.last_error), (Outcome::Partly, "host b: no route"));
+    assert_eq!(rotation.due, Some(at(21)), "who read it meanwhile may know the new one");
+    assert_eq!(attempt.number, 2);
+    // What fails is still asked for.
+    rotation.take(&facts(), &OWN, at(23)).unwrap();
+    rotation.failed(&facts(), true, "no", at(24));
+    assert_eq!(rotation.asked.unwrap().reason, Reason::Unlock);
+}
+
+#[test]
+fn old_credentials_go_in_time_and_before_newer_ones_come() {
+    let grace = Some(Grace { days: 2, before: false });
+    let schedule = Schedule { interval: Interval::Days(10), ..facts().schedule };
+    let facts = RotationFacts { grace, schedule, ..facts() };
+    let mut rotation = new();
+    rotation.reschedule(&facts);
+    rotation.begin(&facts, Reason::Manual, &OWN, at(0)).unwrap();
+    rotation.keep(2, path());
+    rotation.promoted(&facts, 1, None, at(1));
+    assert_eq!(rotation.due, Some(at(1 + 2 * 24 * HOUR)));
+    // By hand before that: they go first.
+    let first = rotation.begin(&facts, Reason::Manual, &OWN, at(60)).unwrap();
+    assert_eq!(first.task, Task::Retire(1));
+    assert!(!rotation.keep(3, path()), "that is other work");
+    rotation.failed(&facts, true, "busy", at(61));
+    assert_eq!(rotation.retiring.unwrap().version, 1, "they are still there");
+    let again = rotation.take(&facts, &OTHER, at(1 + 2 * 24 * HOUR)).unwrap();
+    assert_eq!(again.task, Task::Retire(1));
+    rotation.retired();
+    assert_eq!((rotation.retiring, rotation.due), (None, facts.next(at(1))));
+}
+
+#[test]
+fn nothing_is_begun_while_it_is_put_off_but_doubt_is_cleared_up() {
+    let mut rotation = new();
+    rotation.postpone(at(2 * HOUR));
+    assert_eq!(rotation.due, Some(at(2 * HOUR)));
+    rotation.unlocked(true, at(7));
+    assert_eq!(rotation.due, Some(at(7)), "what waited for the lock does not any more");
+    let mut rotation = unheard();
+    assert!(rotation.is_under_way(at(9 * HOUR)) && !new().is_under_way(NOW));
+    rotation.postpone(at(9 * HOUR));
+    assert!(rotation.take(&facts(), &OTHER, at(HOUR + WORK_SECONDS)).is_some());
+}
+
+#[test]
+fn a_clock_that_moves_makes_no_rotation_twice() {
+    let mut rotation = new();
+    let mut rotated = 0;
+    // Forward, back, and far forward.
+    for now in [HOUR, HOUR + 1, HOUR - 50, HOUR + 2, 9 * HOUR, 9 * HOUR, 8 * HOUR, 9 * HOUR + 7] {
+        for gateway in [OWN, OTHER] {
+            if rotation.take(&facts(), &gateway, at(now)).is_some() {
+                rotated += 1;
+                rotation.keep(rotated + 1, path());
+                rotation.promoted(&facts(), rotated, None, at(now));
+            }
+        }
+    }
+    assert_eq!(rotated, 2);
+}
