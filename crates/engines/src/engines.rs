@@ -1,10 +1,10 @@
 //! The members, each in its own file.
 
 mod custom;
-mod mysql;
+pub(crate) mod mysql;
 mod postgresql;
 mod rabbitmq;
-mod redis;
+pub(crate) mod redis;
 mod redshift;
 
 use crate::Engine;

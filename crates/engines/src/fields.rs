@@ -98,6 +98,31 @@ pub(crate) static REMOTE_SCHEMAS: Group = remote(&[
     REMOTE_WEB.spec(),
 ]);
 
+/// Remote access to databases with schemas, by users that stay.
+pub(crate) static REMOTE_STAYING_SCHEMAS: Group = remote(&[
+    REMOTE_ISSUER_OLD.spec(),
+    REMOTE_ISSUER.spec(),
+    REMOTE_DB_NAME.spec(),
+    REMOTE_DB_SCHEMA.spec(),
+    REMOTE_ENABLE.spec(),
+    REMOTE_HOST.spec(),
+    REMOTE_WEB.spec(),
+]);
+
+/// Remote access to databases without schemas, by users that stay.
+pub(crate) static REMOTE_STAYING: Group = remote(&[
+    REMOTE_ISSUER_OLD.spec(),
+    REMOTE_ISSUER.spec(),
+    REMOTE_DB_NAME.spec(),
+    REMOTE_ENABLE.spec(),
+    REMOTE_HOST.spec(),
+    REMOTE_WEB.spec(),
+]);
+
+/// Remote access to a database, by users that stay, without pages.
+pub(crate) static REMOTE_STAYING_HOSTS: Group =
+    remote(&[REMOTE_DB_NAME.spec(), REMOTE_ENABLE.spec(), REMOTE_HOST.spec()]);
+
 /// Remote access that only has hosts.
 pub(crate) static REMOTE_HOSTS: Group = remote(&[REMOTE_ENABLE.spec(), REMOTE_HOST.spec()]);
 

@@ -21,6 +21,8 @@ mod member;
 mod name;
 mod password;
 mod postgres;
+pub mod rotator;
+pub mod rotators;
 mod statements;
 mod template;
 #[cfg(test)]

@@ -20,8 +20,9 @@ use crate::name::need_handle;
 use crate::statements::{Dialect, Hole, Statement, Values, filled, need_name, parse};
 use crate::{BoxFuture, Created, Engine, Kind, Plan, Scene, Settings, TargetUse, Way};
 
+pub(crate) mod rotator;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 /// Longest name of a user, in bytes (PostgreSQL's NAMEDATALEN without its end).
 pub(crate) const NAME_BYTES_MAX: usize = 63;
@@ -121,7 +122,7 @@ impl PostgresLike {
         let filled = filled(&self.creation(scene.settings)?, &values)?;
         let secret = plan.password.expose().as_str();
         let warnings = within(scene.way, &server, self.family, async |session| {
-            self.begin(session, &plan.handle).await?;
+            begin(self.family, session, &plan.handle).await?;
             for (number, statement) in (1..).zip(&filled) {
                 let what = format!("creation statement {number}");
                 let done = session.run(statement.expose()).await;
@@ -144,7 +145,7 @@ impl PostgresLike {
         let filled = filled(&self.revocation(scene.settings)?, &values)?;
         let mut still_there = false;
         let mut warnings = within(scene.way, &server, self.family, async |session| {
-            self.begin(session, handle).await?;
+            begin(self.family, session, handle).await?;
             if self.is_there(session, handle).await? {
                 for (number, statement) in (1..).zip(&filled) {
                     let done = session.run(statement.expose()).await;
@@ -162,20 +163,6 @@ impl PostgresLike {
         Ok(warnings)
     }
 
-    /// Begins what is done with one user; nobody else does anything with it until the end.
-    async fn begin(&self, session: &Session, handle: &str) -> Result<(), Fault> {
-        let begun = session.run("BEGIN").await;
-        begun.map_err(|error| error.fault("beginning", None))?;
-        if self.family == Family::Redshift {
-            // It has no such locks.
-            return Ok(());
-        }
-        let [a, b, c, d, e, f, g, h, ..] = sha256(&[b"keysherd user ", handle.as_bytes()]);
-        let number = i64::from_be_bytes([a, b, c, d, e, f, g, h]);
-        let locked = session.run(&format!("select pg_advisory_xact_lock({number})")).await;
-        locked.map_err(|error| error.fault("waiting for others that do the same", None))
-    }
-
     async fn is_there(&self, session: &Session, handle: &str) -> Result<bool, Fault> {
         let question = match self.family {
             Family::Postgres => "select exists (select 1 from pg_roles where rolname = $1)",
@@ -184,6 +171,20 @@ impl PostgresLike {
         let answer = session.is_true(question, handle).await;
         answer.map_err(|error| error.fault("looking for the user", None))
     }
+}
+
+/// Begins what is done with one user; nobody else does anything with it until the end.
+async fn begin(family: Family, session: &Session, handle: &str) -> Result<(), Fault> {
+    let begun = session.run("BEGIN").await;
+    begun.map_err(|error| error.fault("beginning", None))?;
+    if family == Family::Redshift {
+        // It has no such locks.
+        return Ok(());
+    }
+    let [a, b, c, d, e, f, g, h, ..] = sha256(&[b"keysherd user ", handle.as_bytes()]);
+    let number = i64::from_be_bytes([a, b, c, d, e, f, g, h]);
+    let locked = session.run(&format!("select pg_advisory_xact_lock({number})")).await;
+    locked.map_err(|error| error.fault("waiting for others that do the same", None))
 }
 
 /// Does something in one session, within the time there is; gives what the server warned of. What

@@ -1,5 +1,6 @@
 //! What tests of this crate share.
 
+pub(crate) mod rotation;
 pub(crate) mod stub;
 
 use std::collections::BTreeMap;

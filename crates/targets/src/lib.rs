@@ -26,5 +26,5 @@ pub use conformance::complaints;
 pub use keysherd_wire::Settings;
 pub use kind::{Kind, Spelling, naming_complaints};
 pub use member::{BoxFuture, Target, Voucher, Way};
-pub use server::{Given, Named, Server};
+pub use server::{Given, NOT_ADMITTED, Named, Server, WRONG_CREDENTIALS};
 pub use targets::{all, by_name, by_type, database, rabbitmq};

@@ -6,7 +6,7 @@ use mysql_async::{Conn, DriverError, Error, IoError, OptsBuilder, Row, SslOpts};
 use tokio::time::timeout;
 
 use crate::words::with_words;
-use crate::{Server, Way};
+use crate::{Server, WRONG_CREDENTIALS, Way};
 
 /// Most warnings that are kept of one session, and the longest one in characters.
 const WARNINGS_MAX: usize = 16;
@@ -79,7 +79,12 @@ pub async fn connect(server: &Server, way: &Way) -> Result<Session, Fault> {
             .ssl_opts(ssl);
         let at_sign_in = |error: StatementError| {
             let database = server.database().unwrap_or_default();
-            error.fault(&format!("signing in to database '{database}' of {place}"), None)
+            let fault =
+                error.fault(&format!("signing in to database '{database}' of {place}"), None);
+            match error.code() {
+                Some(1045) => fault.with_code(WRONG_CREDENTIALS),
+                _ => fault,
+            }
         };
         let connection =
             Conn::new(options).await.map_err(|e| at_sign_in(StatementError::of(&e)))?;

@@ -7,7 +7,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::words::with_words;
-use crate::{Server, Way};
+use crate::{Server, WRONG_CREDENTIALS, Way};
 
 /// A session. It ends with this value.
 pub struct Session {
@@ -43,8 +43,13 @@ pub async fn connect(server: &Server, way: &Way) -> Result<Session, Fault> {
             .set_skip_set_lib_name();
         let config = AsyncConnectionConfig::new().set_response_timeout(Some(way.timeout));
         let opened = MultiplexedConnection::new_with_config(&plain, stream, config).await;
-        let at_sign_in =
-            |error: CommandError| error.fault(&format!("signing in to {}", server.place()), None);
+        let at_sign_in = |error: CommandError| {
+            let fault = error.fault(&format!("signing in to {}", server.place()), None);
+            match error.code() {
+                Some("WRONGPASS") => fault.with_code(WRONG_CREDENTIALS),
+                _ => fault,
+            }
+        };
         let (connection, driver) = opened.map_err(|e| at_sign_in(CommandError::of(&e)))?;
         let mut session = Session { connection, driver: tokio::spawn(driver) };
         // By a command, so that the driver keeps no copy of the password.
@@ -68,6 +73,17 @@ pub async fn connect(server: &Server, way: &Way) -> Result<Session, Fault> {
 }
 
 impl Session {
+    /// Sends a command about something; whether that is there.
+    ///
+    /// # Errors
+    /// [`CommandError`].
+    pub async fn is_there(&mut self, parts: &[&str]) -> Result<bool, CommandError> {
+        let mut command = redis::Cmd::new();
+        command.arg(parts);
+        let answer = command.query_async::<redis::Value>(&mut self.connection).await;
+        answer.map(|value| value != redis::Value::Nil).map_err(|error| CommandError::of(&error))
+    }
+
     /// Sends a command with its arguments, each a text of its own: nothing is read as two.
     ///
     /// # Errors

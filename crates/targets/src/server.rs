@@ -16,6 +16,12 @@ use tokio_rustls::TlsConnector;
 
 use crate::Way;
 
+/// Code of the fault that says: the server does not take this user with this password.
+pub const WRONG_CREDENTIALS: &str = "WrongCredentials";
+
+/// Code of the fault that says: the server took user and password, and lets this user do nothing.
+pub const NOT_ADMITTED: &str = "NotAdmitted";
+
 /// A setting with its field's name, so that errors can say which one it is.
 #[derive(Clone, Copy)]
 pub struct Named<'a> {
@@ -116,11 +122,10 @@ impl Server {
         let place = Place::parse(&whole).ok_or_else(|| {
             bad_setting(given.host.field, "it must be a name or an address, such as db.example")
         })?;
-        let fits = |text: &str| text.len() <= NAME_BYTES_MAX && !text.chars().any(char::is_control);
-        if !given.user.text.is_none_or(fits) {
+        if !given.user.text.is_none_or(is_name) {
             return Err(bad_setting(given.user.field, "it is no name of a user"));
         }
-        if !given.database.is_none_or(fits) {
+        if !given.database.is_none_or(is_name) {
             return Err(Fault::bad_request("the name of the database cannot be one"));
         }
         let encrypted = given.encrypted.unwrap_or_else(|| {
@@ -152,6 +157,26 @@ impl Server {
     #[must_use]
     pub fn or_database(mut self, database: Option<&str>) -> Self {
         self.database = self.database.or_else(|| database.map(str::to_owned));
+        self
+    }
+
+    /// The same, to sign in to as somebody else.
+    ///
+    /// # Errors
+    /// [`Fault::bad_request`] for what is no name of a user.
+    pub fn signed_in_as(mut self, user: &str, password: &SecretString) -> Result<Self, Fault> {
+        if !is_name(user) {
+            return Err(bad_setting(self.user.0, "it is no name of a user"));
+        }
+        self.user.1 = Some(user.to_owned());
+        self.password.1 = Some(Secret::new(password.expose().clone()));
+        Ok(self)
+    }
+
+    /// The same without a database: not everybody may use the one that is named.
+    #[must_use]
+    pub fn without_database(mut self) -> Self {
+        self.database = None;
         self
     }
 
@@ -278,6 +303,11 @@ impl Server {
     pub(crate) fn late(&self) -> Fault {
         Fault::unavailable(format!("{} does not answer in time; try again later", self.place))
     }
+}
+
+/// Whether a text can be the name of a user or a database.
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.len() <= NAME_BYTES_MAX && !text.chars().any(char::is_control)
 }
 
 impl std::fmt::Debug for Server {

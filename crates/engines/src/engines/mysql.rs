@@ -25,7 +25,7 @@ use crate::{BoxFuture, Created, Engine, Kind, Plan, Scene, TargetUse, Way};
 
 mod fields;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 /// What servers say when a user is not there.
 const GONE: [u16; 4] = [1141, 1147, 1269, 1396];
@@ -183,7 +183,7 @@ async fn revoked(scene: &Scene<'_>, handle: &str) -> Result<Vec<String>, Fault> 
 }
 
 /// Waits until nobody else does anything with this user. The lock ends with the session.
-async fn alone(session: &mut Session, handle: &str, way: &Way) -> Result<(), Fault> {
+pub(crate) async fn alone(session: &mut Session, handle: &str, way: &Way) -> Result<(), Fault> {
     let hash = sha256(&[b"keysherd user ", handle.as_bytes()]);
     let seconds = way.timeout.as_secs().clamp(1, 600);
     let question = format!("select get_lock('keysherd {}', {seconds})", hex::encode(&hash[..16]));
@@ -241,6 +241,6 @@ fn not_made(
     error.fault(&what, Some(secret))
 }
 
-fn late(server: &Server) -> Fault {
+pub(crate) fn late(server: &Server) -> Fault {
     Fault::unavailable(format!("{} does not answer in time; try again later", server.place()))
 }

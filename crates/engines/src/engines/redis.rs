@@ -19,7 +19,7 @@ use crate::name::need_handle;
 use crate::{BoxFuture, Created, Engine, Kind, Plan, Scene, Settings, Spelling, TargetUse};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 const ACL_RULES: Field<Text> =
     Field::text("acl-rules", "The user's rules as a JSON list, such as [\"~app:*\", \"+@read\"].")
@@ -249,7 +249,7 @@ async fn revoked(scene: &Scene<'_>, handle: &str) -> Result<Vec<String>, Fault> 
 }
 
 /// Where a server keeps its users in a file, what was done is done after a restart, too.
-async fn saved(session: &mut Session) -> Vec<String> {
+pub(crate) async fn saved(session: &mut Session) -> Vec<String> {
     let told = |error: CommandError| {
         format!(
             "the server did not save its users ({}), so a restart may undo this",
@@ -263,6 +263,6 @@ async fn saved(session: &mut Session) -> Vec<String> {
     }
 }
 
-fn late(server: &Server) -> Fault {
+pub(crate) fn late(server: &Server) -> Fault {
     Fault::unavailable(format!("{} does not answer in time; try again later", server.place()))
 }

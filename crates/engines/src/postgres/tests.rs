@@ -20,13 +20,13 @@ mod redshift;
 mod rights;
 
 /// A database of its own on the shared server, with two tables.
-struct Site {
+pub(crate) struct Site {
     server: &'static Postgres,
     database: String,
 }
 
 impl Site {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let site = Self { server: shared(), database: name.to_owned() };
         site.server.create(name);
         site.sql("CREATE TABLE orders (id int); INSERT INTO orders VALUES (1)");
@@ -34,11 +34,11 @@ impl Site {
         site
     }
 
-    fn sql(&self, statement: &str) -> String {
+    pub(crate) fn sql(&self, statement: &str) -> String {
         self.server.sql(&self.database, statement)
     }
 
-    fn target_as(&self, user: &str, password: &str) -> Settings {
+    pub(crate) fn target_as(&self, user: &str, password: &str) -> Settings {
         self.target_of("postgres", user, password)
     }
 
@@ -54,17 +54,28 @@ impl Site {
         ])
     }
 
-    fn target(&self) -> Settings {
+    pub(crate) fn target(&self) -> Settings {
         self.target_as("postgres", PASSWORD)
     }
 
+    /// A target where nobody is.
+    pub(crate) fn away(&self) -> Settings {
+        target(&[
+            ("db-type", "postgres"),
+            ("host", "127.0.0.1"),
+            ("port", "1"),
+            ("user-name", "postgres"),
+            ("pwd", PASSWORD),
+        ])
+    }
+
     /// Whether a role is there.
-    fn has(&self, role: &str) -> bool {
+    pub(crate) fn has(&self, role: &str) -> bool {
         self.sql(&format!("SELECT count(*) FROM pg_roles WHERE rolname = '{role}'")) == "1"
     }
 
     /// Whether somebody may run a statement; their password is their way in.
-    async fn may(&self, user: &str, password: &str, statement: &str) -> bool {
+    pub(crate) async fn may(&self, user: &str, password: &str, statement: &str) -> bool {
         let settings = self.target_as(user, password);
         let Ok(session) = connect(&database(&settings).unwrap(), Family::Postgres, &way()).await
         else {

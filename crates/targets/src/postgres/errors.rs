@@ -6,8 +6,8 @@ use std::error::Error as _;
 use keysherd_base::{Fault, FaultKind};
 use tokio_postgres::Error;
 
-use crate::Server;
 use crate::words::with_words;
+use crate::{NOT_ADMITTED, Server, WRONG_CREDENTIALS};
 
 /// What went wrong with a statement or a session.
 #[derive(Debug)]
@@ -74,7 +74,14 @@ impl SqlError {
     /// As a fault of signing in.
     pub(super) fn at_sign_in(&self, server: &Server) -> Fault {
         let database = server.database().unwrap_or_default();
-        self.fault(&format!("signing in to database '{database}' of {}", server.place()), None)
+        let what = format!("signing in to database '{database}' of {}", server.place());
+        let fault = self.fault(&what, None);
+        match self.code() {
+            Some("28P01") => fault.with_code(WRONG_CREDENTIALS),
+            // Databases are looked at after the password.
+            Some("3D000" | "42501") => fault.with_code(NOT_ADMITTED),
+            _ => fault,
+        }
     }
 
     fn words(&self) -> (FaultKind, &'static str) {

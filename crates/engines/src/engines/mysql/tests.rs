@@ -17,7 +17,7 @@ use crate::testing::{Caller, free_port, kept, settings, target, way};
 const ADMIN: &str = "admin-password";
 
 /// A running server. It ends with the process that started it, however that ends.
-struct Server {
+pub(crate) struct Server {
     port: u16,
     socket: String,
     authority: String,
@@ -25,7 +25,7 @@ struct Server {
     _keeper: Child,
 }
 
-fn shared() -> &'static Server {
+pub(crate) fn shared() -> &'static Server {
     static SHARED: OnceLock<Server> = OnceLock::new();
     SHARED.get_or_init(Server::start)
 }
@@ -85,15 +85,15 @@ impl Server {
         client
     }
 
-    fn sql(&self, statement: &str) -> String {
+    pub(crate) fn sql(&self, statement: &str) -> String {
         done(&mut self.client(statement))
     }
 
-    fn has(&self, user: &str) -> bool {
+    pub(crate) fn has(&self, user: &str) -> bool {
         self.sql(&format!("SELECT count(*) FROM mysql.user WHERE user = '{user}'")) == "1"
     }
 
-    fn target(&self, more: &[(&'static str, &str)]) -> Settings {
+    pub(crate) fn target(&self, more: &[(&'static str, &str)]) -> Settings {
         let port = self.port.to_string();
         let plain = [
             ("db-type", "mysql"),
@@ -111,7 +111,7 @@ impl Server {
         connect(&database(&settings).unwrap(), &way()).await
     }
 
-    async fn may(&self, user: &str, password: &str, statement: &str) -> bool {
+    pub(crate) async fn may(&self, user: &str, password: &str, statement: &str) -> bool {
         let Ok(mut session) = self.sign_in(user, password).await else { return false };
         session.run(statement).await.is_ok()
     }

@@ -17,7 +17,7 @@ use crate::testing::{Caller, free_port, settings, target, way};
 const ADMIN: &str = "admin-password";
 
 /// A running server. It ends with this value.
-struct Running {
+pub(crate) struct Running {
     port: u16,
     dir: TempDir,
     child: Child,
@@ -40,7 +40,7 @@ fn spawn(dir: &Path, more: &[String]) -> Child {
 
 impl Running {
     /// A server whose users are in its memory.
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let port = free_port();
         Self::with(
             port,
@@ -50,7 +50,7 @@ impl Running {
     }
 
     /// A server whose users are in a file.
-    fn with_file() -> Self {
+    pub(crate) fn with_file() -> Self {
         let (port, dir) = (free_port(), TempDir::new().unwrap());
         let file = dir.path().join("users.acl");
         std::fs::write(&file, format!("user default on >{ADMIN} ~* &* +@all\n")).unwrap();
@@ -73,14 +73,14 @@ impl Running {
         }
     }
 
-    fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
         self.child = spawn(self.dir.path(), &self.more);
         self.wait();
     }
 
-    fn target(&self, more: &[(&'static str, &str)]) -> Settings {
+    pub(crate) fn target(&self, more: &[(&'static str, &str)]) -> Settings {
         let port = self.port.to_string();
         let plain =
             [("db-type", "redis"), ("host", "127.0.0.1"), ("port", port.as_str()), ("pwd", ADMIN)];
@@ -92,7 +92,7 @@ impl Running {
         connect(&database(&settings).unwrap(), &way()).await
     }
 
-    async fn may(&self, user: &str, password: &str, command: &[&str]) -> bool {
+    pub(crate) async fn may(&self, user: &str, password: &str, command: &[&str]) -> bool {
         let Ok(mut session) = self.sign_in(user, password).await else { return false };
         session.ask(command).await.is_ok()
     }

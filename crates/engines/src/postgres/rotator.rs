@@ -1,0 +1,117 @@
+//! Passwords of users of servers that speak PostgreSQL's protocol.
+//!
+//! A password is changed in one transaction that holds the lock of its user. A gateway that stands
+//! still in the middle loses both, so what it would have done does not come late.
+
+use std::time::Instant;
+
+use keysherd_base::Fault;
+use keysherd_targets::database;
+use keysherd_targets::postgres::{Family, connect};
+
+use super::{begin, within};
+use crate::member::not_reached;
+use crate::rotator::database::{
+    check, first, in_time, next, of_target, server_for, server_of, taken,
+};
+use crate::rotator::{Credential, Rotator, RotatorKind, Stage};
+use crate::statements::{Dialect, Values, filled, parse};
+use crate::{BoxFuture, Settings, TargetUse};
+
+#[cfg(test)]
+mod tests;
+
+/// The database that a user signs in to where the target names none; every server has it.
+const USUAL_DATABASE: &str = "postgres";
+/// What changes a password. The server keeps no more of it than a hash.
+const CHANGE: &str = "ALTER ROLE {{name}} PASSWORD {{password}}";
+
+/// A member.
+pub(crate) struct PostgresRotator {
+    pub(crate) kind: &'static RotatorKind,
+    pub(crate) family: Family,
+}
+
+impl PostgresRotator {
+    async fn changed(
+        &self,
+        stage: &Stage<'_>,
+        old: &Credential,
+        new: &Credential,
+    ) -> Result<Vec<String>, Fault> {
+        let begun = Instant::now();
+        let server = server_for(stage, old)?.or_database(Some(USUAL_DATABASE));
+        let (name, password) = (new.username()?, new.password()?);
+        let values = Values { name, password: Some(&password), user_host: "" };
+        let dialect = match self.family {
+            Family::Postgres => Dialect::Postgres,
+            Family::Redshift => Dialect::Redshift,
+        };
+        let statements = filled(&parse("rotated-username", CHANGE, dialect)?, &values)?;
+        within(stage.way, &server, self.family, async |session| {
+            begin(self.family, session, name).await.map_err(not_reached)?;
+            for statement in &statements {
+                in_time(begun, stage.way).map_err(not_reached)?;
+                let done = session.run(statement.expose()).await;
+                let secret = Some(password.expose().as_str());
+                done.map_err(|error| error.fault("changing the password", secret))?;
+            }
+            let committed = session.run("COMMIT").await;
+            committed.map_err(|error| error.fault("keeping the new password", None))
+        })
+        .await
+    }
+
+    async fn tried(&self, stage: &Stage<'_>, credential: &Credential) -> Result<bool, Fault> {
+        let server = server_of(stage, credential)?.or_database(Some(USUAL_DATABASE));
+        let signed_in = connect(&server, self.family, stage.way).await;
+        match signed_in {
+            Ok(session) => {
+                session.close().await;
+                Ok(true)
+            }
+            Err(fault) => taken(Err::<(), _>(fault)),
+        }
+    }
+}
+
+impl Rotator for PostgresRotator {
+    fn kind(&self) -> &'static RotatorKind {
+        self.kind
+    }
+
+    fn check(&self, settings: &Settings, target: &TargetUse<'_>) -> Result<Vec<String>, Fault> {
+        let warnings = check(self.kind, settings, target)?;
+        database(target.settings)?.credentials()?;
+        Ok(warnings)
+    }
+
+    fn first(&self, given: &keysherd_wire::Args) -> Result<Credential, Fault> {
+        first(given)
+    }
+
+    fn of_target(&self, target: &TargetUse<'_>) -> Result<Credential, Fault> {
+        of_target(target)
+    }
+
+    fn candidate(&self, stage: &Stage<'_>, old: &Credential) -> Result<Credential, Fault> {
+        next(stage, old)
+    }
+
+    fn change<'a>(
+        &'a self,
+        stage: &'a Stage<'a>,
+        old: &'a Credential,
+        new: &'a Credential,
+    ) -> BoxFuture<'a, Result<Vec<String>, Fault>> {
+        Box::pin(self.changed(stage, old, new))
+    }
+
+    fn signs_in<'a>(
+        &'a self,
+        stage: &'a Stage<'a>,
+        credential: &'a Credential,
+    ) -> BoxFuture<'a, Result<bool, Fault>> {
+        Box::pin(self.tried(stage, credential))
+    }
+}

@@ -1,0 +1,102 @@
+//! Passwords on a real server.
+
+use std::time::Duration;
+
+use keysherd_base::FaultKind;
+
+use super::super::tests::Site as Database;
+use crate::NOT_REACHED;
+use crate::rotator::{Actor, Rotator};
+use crate::rotators::by_name;
+use crate::testing::rotation::{Site, credential};
+
+fn member() -> &'static dyn Rotator {
+    by_name("postgresql").unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_user_changes_their_own_password() {
+    let database = Database::new("rotate_own");
+    database.sql("CREATE ROLE rotated_own LOGIN PASSWORD 'first-1'");
+    let site = Site::new(member(), database.target(), Actor::Owner);
+    let last = site.rotates("rotated_own", "first-1").await;
+    let password = last.password().unwrap();
+    assert!(database.may("rotated_own", password.expose(), "SELECT 1").await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_target_changes_passwords_and_names_never_become_statements() {
+    let database = Database::new("rotate_target");
+    let site = Site::new(member(), database.target(), Actor::Target);
+    let names = ["rotated", "o'br", "a\"b", "semi;DROP TABLE orders", "d{{password}}", "ü $1 $$"];
+    for name in names {
+        let quoted = name.replace('"', "\"\"");
+        database.sql(&format!("CREATE ROLE \"{quoted}\" LOGIN PASSWORD 'first-1'"));
+        site.rotates(name, "first-1").await;
+    }
+    assert_eq!(database.sql("SELECT count(*) FROM orders"), "1");
+    for name in ["back\\slash", "new\nline"] {
+        let old = credential(name, "first");
+        let refused = site.change(&old, &site.next(&old)).await.unwrap_err();
+        assert_eq!(refused.kind(), FaultKind::BadRequest, "{name:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_target_that_changes_itself_goes_on_with_the_new_password() {
+    let database = Database::new("rotate_self");
+    database.sql("CREATE ROLE rotated_self LOGIN PASSWORD 'first-1'");
+    let target = database.target_as("rotated_self", "first-1");
+    let site = Site::new(member(), target, Actor::Owner);
+    let stage = site.stage();
+    let own = site.rotator.of_target(&stage.target).unwrap();
+    assert_eq!(own.username().unwrap(), "rotated_self");
+    let new = site.next(&own);
+    site.change(&own, &new).await.unwrap();
+    let kind = site.rotator.kind();
+    assert!(kind.types.iter().any(|known| known.of_target));
+    assert_eq!(kind.target_password.name(), "pwd");
+    assert!(site.signs_in(&new).await);
+}
+
+/// One who stood still must not come later with a password that is not the newest any more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_stands_still_in_the_middle_changes_nothing_afterwards() {
+    let database = Database::new("rotate_late");
+    database.sql("CREATE ROLE rotated_late LOGIN PASSWORD 'first-1'");
+    let mut site = Site::new(member(), database.target(), Actor::Target);
+    site.limit(Duration::ZERO);
+    let old = credential("rotated_late", "first-1");
+    let new = site.next(&old);
+    site.change(&old, &new).await.unwrap_err();
+    site.limit(Duration::from_secs(20));
+    assert!(site.signs_in(&old).await && !site.signs_in(&new).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_may_not_or_is_not_there_is_said_so_and_nothing_changes() {
+    let database = Database::new("rotate_not");
+    database.sql("CREATE ROLE rotated_weak LOGIN PASSWORD 'first-1'");
+    database.sql("CREATE ROLE rotated_strong LOGIN PASSWORD 'first-1'");
+    let weak = Site::new(member(), database.target_as("rotated_weak", "first-1"), Actor::Target);
+    let strong = credential("rotated_strong", "first-1");
+    let refused = weak.change(&strong, &weak.next(&strong)).await.unwrap_err();
+    assert_eq!(refused.kind(), FaultKind::Forbidden);
+    assert!(weak.signs_in(&strong).await);
+    // Who may not use the database is who they are all the same.
+    database.sql("REVOKE CONNECT ON DATABASE rotate_not FROM PUBLIC");
+    assert!(weak.signs_in(&strong).await);
+    assert!(!weak.signs_in(&credential("rotated_strong", "wrong")).await);
+    let site = Site::new(member(), database.target(), Actor::Target);
+    let nobody = credential("rotated_nobody", "first-1");
+    site.change(&nobody, &site.next(&nobody)).await.unwrap_err();
+    assert!(!database.has("rotated_nobody"));
+    // The wrong password of whoever changes it: certainly nothing was done.
+    let wrong = Site::new(member(), database.target_as("postgres", "wrong"), Actor::Target);
+    let refused = wrong.change(&strong, &wrong.next(&strong)).await.unwrap_err();
+    assert_eq!(refused.code(), NOT_REACHED);
+    // A database that is not there says nothing about passwords.
+    let away = Site::new(member(), database.away(), Actor::Target);
+    let unknown = away.rotator.signs_in(&away.stage(), &strong).await.unwrap_err();
+    assert_eq!(unknown.kind(), FaultKind::Unavailable);
+}

@@ -1,0 +1,145 @@
+//! The family of rotators: each changes credentials that stay on one kind of target, and tries them
+//! out.
+//!
+//! A member is one file and two lines in `rotators.rs`. Nothing is ever changed to credentials that
+//! are not stored: [`Rotator::candidate`] draws new ones without any IO, they are durable before
+//! [`Rotator::change`] sets them on the target, and only when [`Rotator::signs_in`] says so are
+//! they what people read. After a crash anywhere, trying both out says where it stopped.
+
+mod conformance;
+mod credential;
+pub(crate) mod database;
+
+use keysherd_base::Fault;
+use keysherd_wire::{Args, Field, Group, Text};
+
+pub use self::conformance::complaints;
+pub use self::credential::Credential;
+use crate::{BoxFuture, Settings, Spelling, TargetUse, Way};
+
+/// What of a target a rotator changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RotatorType {
+    /// V2's `rotator-type`, such as `password`.
+    pub name: &'static str,
+    /// What V2 shows for it, such as `user-pass-rotator`.
+    pub shown: &'static str,
+    /// Whether it changes the credentials in the target's own settings.
+    pub of_target: bool,
+}
+
+/// What a rotator is called, and which settings it has.
+#[derive(Debug)]
+pub struct RotatorKind {
+    /// The name, such as `postgresql`: what control keeps in the clear.
+    pub name: &'static str,
+    /// What it changes credentials on, to end a sentence: "a PostgreSQL server".
+    pub what: &'static str,
+    /// The types of targets that it works with (V2's `target_type`).
+    pub targets: &'static [&'static str],
+    /// What it can change, the usual one first.
+    pub types: &'static [RotatorType],
+    /// Its create commands, the current one first.
+    pub create: &'static [Spelling],
+    /// Its update commands, the current one first.
+    pub update: &'static [Spelling],
+    /// Its settings. The credentials themselves are no settings: they are the item's value.
+    pub fields: &'static Group,
+    /// The credentials as they are given when a rotated secret is made.
+    pub given: &'static Group,
+    /// The setting of a target that has its password.
+    pub target_password: Field<Text>,
+    /// Fields that V2 has for remote access, which is not served: accepted, without effect.
+    pub remote: &'static Group,
+}
+
+impl RotatorKind {
+    /// The type with this name.
+    pub fn type_of(&self, name: &str) -> Option<&'static RotatorType> {
+        self.types.iter().find(|known| known.name == name)
+    }
+}
+
+/// Who changes credentials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Actor {
+    /// Whose credentials they are: V2's `use-user-creds`.
+    Owner,
+    /// Whom the target signs in: V2's `use-target-creds`.
+    Target,
+}
+
+/// Where a rotator works.
+#[derive(Clone, Copy)]
+pub struct Stage<'a> {
+    /// The rotated secret's settings.
+    pub settings: &'a Settings,
+    /// Its target.
+    pub target: TargetUse<'a>,
+    /// Who changes them.
+    pub actor: Actor,
+    /// Time, randomness and the way out.
+    pub way: &'a Way,
+}
+
+/// A way to change credentials.
+pub trait Rotator: Send + Sync {
+    /// What it is.
+    fn kind(&self) -> &'static RotatorKind;
+
+    /// Whether the settings make sense, for this target. Nothing is connected to. Gives what their
+    /// author should know.
+    ///
+    /// # Errors
+    /// [`Fault::bad_request`] names the field.
+    fn check(&self, settings: &Settings, target: &TargetUse<'_>) -> Result<Vec<String>, Fault>;
+
+    /// The credentials that somebody gives when the rotated secret is made.
+    ///
+    /// # Errors
+    /// [`Fault::bad_request`] names the field.
+    fn first(&self, given: &Args) -> Result<Credential, Fault>;
+
+    /// The credentials that a target has.
+    ///
+    /// # Errors
+    /// [`Fault::bad_request`] when it has none.
+    fn of_target(&self, target: &TargetUse<'_>) -> Result<Credential, Fault>;
+
+    /// New credentials in place of `old`. No IO.
+    ///
+    /// # Errors
+    /// [`Fault::bad_request`] names the field of a policy that cannot be.
+    fn candidate(&self, stage: &Stage<'_>, old: &Credential) -> Result<Credential, Fault>;
+
+    /// Has the target take `new` in place of `old`, which it takes now; gives what it warned of.
+    /// Doing it again with the same `new` does no harm.
+    ///
+    /// # Errors
+    /// A fault that says what failed on the target, by its error code; of code
+    /// [`crate::NOT_REACHED`] where nothing was changed for certain.
+    fn change<'a>(
+        &'a self,
+        stage: &'a Stage<'a>,
+        old: &'a Credential,
+        new: &'a Credential,
+    ) -> BoxFuture<'a, Result<Vec<String>, Fault>>;
+
+    /// Whether the target takes these credentials.
+    ///
+    /// # Errors
+    /// A fault when that cannot be said: it was not reached, or refuses for another reason.
+    fn signs_in<'a>(
+        &'a self,
+        stage: &'a Stage<'a>,
+        credential: &'a Credential,
+    ) -> BoxFuture<'a, Result<bool, Fault>>;
+
+    /// What the arguments make of the settings there were (none: of a new rotated secret).
+    ///
+    /// # Errors
+    /// [`Fault::bad_request`] names the field.
+    fn merged(&self, given: &Args, old: Settings) -> Result<Settings, Fault> {
+        Settings::merged(self.kind().fields, given, old, &[])
+    }
+}

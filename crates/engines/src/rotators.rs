@@ -1,0 +1,21 @@
+//! The members, each in its own file.
+
+mod mysql;
+mod postgresql;
+mod redis;
+mod redshift;
+
+use crate::rotator::Rotator;
+
+static ROTATORS: &[&dyn Rotator] =
+    &[&mysql::MEMBER, &postgresql::MEMBER, &redis::MEMBER, &redshift::MEMBER];
+
+/// Every rotator.
+pub fn all() -> &'static [&'static dyn Rotator] {
+    ROTATORS
+}
+
+/// The rotator with this name.
+pub fn by_name(name: &str) -> Option<&'static dyn Rotator> {
+    ROTATORS.iter().copied().find(|rotator| rotator.kind().name == name)
+}

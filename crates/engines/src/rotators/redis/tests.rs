@@ -1,0 +1,50 @@
+//! Passwords on a real server.
+
+use keysherd_base::FaultKind;
+
+use super::*;
+use crate::NOT_REACHED;
+use crate::engines::redis::tests::Running;
+use crate::rotator::Actor;
+use crate::testing::rotation::{Site, credential};
+
+async fn make(server: &Running, user: &str, rules: &[&str]) {
+    let begin = ["ACL", "SETUSER", user, "on", ">first-1"];
+    let command: Vec<&str> = begin.into_iter().chain(rules.iter().copied()).collect();
+    assert!(server.may("default", "admin-password", &command).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_target_changes_a_password_and_leaves_rules_alone() {
+    let server = Running::start();
+    for user in ["app", "o'br\"x\"", "ü;$"] {
+        make(&server, user, &["~app:*", "+get", "+ping"]).await;
+        let site = Site::new(&MEMBER, server.target(&[]), Actor::Target);
+        let last = site.rotates(user, "first-1").await;
+        let password = last.password().unwrap();
+        assert!(server.may(user, password.expose(), &["GET", "app:1"]).await);
+        assert!(!server.may(user, password.expose(), &["GET", "other"]).await);
+        assert!(!server.may(user, password.expose(), &["SET", "app:1", "x"]).await);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_user_who_may_changes_their_own_password_also_in_the_servers_file() {
+    let mut server = Running::with_file();
+    make(&server, "own", &["+acl", "+ping"]).await;
+    let site = Site::new(&MEMBER, server.target(&[]), Actor::Owner);
+    let last = site.rotates("own", "first-1").await;
+    server.restart();
+    assert!(site.signs_in(&last).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_not_there_is_not_made() {
+    let server = Running::start();
+    let site = Site::new(&MEMBER, server.target(&[]), Actor::Target);
+    let nobody = credential("nobody", "first-1");
+    let new = site.next(&nobody);
+    let refused = site.change(&nobody, &new).await.unwrap_err();
+    assert_eq!((refused.kind(), refused.code()), (FaultKind::BadRequest, NOT_REACHED));
+    assert!(!site.signs_in(&new).await);
+}
