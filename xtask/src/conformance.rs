@@ -3,6 +3,7 @@
 //! Each suite gets its own server on a free port with a new data directory. The suites themselves
 //! are in `tests/conformance`; they print `N passed, N failed` or what Node's runner prints.
 
+mod postgres;
 mod server;
 
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use crate::console::say;
 use crate::counts::Counts;
 use crate::product::Product;
 use crate::{process, root, tools};
+use postgres::Postgres;
 use server::Server;
 
 /// What runs a suite.
@@ -95,6 +97,7 @@ fn suite(language: Language, product: &Product, wishes: &Wishes) -> Result<Count
         Language::Python(version) => python(version, &tests)?,
         Language::JavaScript(version) => javascript(version, &tests)?,
     };
+    let database = Postgres::start()?;
     let server = Server::start(product, &tests.join("python"))?;
     let commands = server.directory().join("commands.json");
     root::write(&commands, &product.commands_text()?)?;
@@ -104,6 +107,7 @@ fn suite(language: Language, product: &Product, wishes: &Wishes) -> Result<Count
         .env("KEYSHERD_COMMANDS", &commands)
         .env("KEYSHERD_MODELS", root::project().join("data/v2-api.json"))
         .env("NODE_EXTRA_CA_CERTS", server.ca_file())
+        .env("KEYSHERD_POSTGRES_PORT", database.port().to_string())
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .env_remove("KEYSHERD_ONLY");
     if let Some(only) = &wishes.only {

@@ -1,8 +1,10 @@
 //! The registry: every public command, by noun. Adding one is one file and two lines.
 
 mod account;
+mod apart;
 mod audit;
 mod auth_methods;
+mod dynamic_secrets;
 mod folders;
 mod gateway;
 mod groups;
@@ -10,6 +12,7 @@ mod items;
 mod keys;
 mod roles;
 mod session;
+mod targets;
 mod uid;
 
 pub use session::{MachineIdentity, OwnCredential, sign_in};
@@ -27,9 +30,11 @@ pub type ApiCommand = Command<Ctx>;
 static NOUNS: LazyLock<Vec<(&str, Vec<&ApiCommand>)>> = LazyLock::new(|| {
     vec![
         ("Session", session::commands()),
-        ("Items", items::COMMANDS.to_vec()),
-        ("Folders", folders::COMMANDS.to_vec()),
-        ("Keys", keys::COMMANDS.to_vec()),
+        ("Items", apart::from_targets(items::COMMANDS)),
+        ("Folders", apart::from_targets(folders::COMMANDS)),
+        ("Keys", apart::from_targets(keys::COMMANDS)),
+        ("Targets", targets::commands()),
+        ("Dynamic secrets", dynamic_secrets::commands()),
         ("Auth methods", auth_methods::commands()),
         ("Universal identity", uid::COMMANDS.to_vec()),
         ("Roles", roles::COMMANDS.to_vec()),

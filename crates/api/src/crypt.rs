@@ -3,14 +3,15 @@
 //! Implementations obtain the control plane's grant themselves (many requests share one batch),
 //! verify what managers answer, and check what they are about to store by opening it again.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use keysherd_base::{AccountId, Fault, ItemPath, KeyId, SecretBytes, Timestamp, Uid};
+use keysherd_base::{AccessId, AccountId, Fault, ItemPath, KeyId, SecretBytes, Timestamp, Uid};
 use keysherd_domain::item::{KeyAlgorithm, NameTag, ValueFormat};
 use keysherd_fragments::manifest::KeyVersion;
 use keysherd_fragments::order::KeyReport;
 use keysherd_plane::BoxFuture;
-use keysherd_plane::grants::{GrantedItem, ItemRef, VersionWish, WriteTarget};
+use keysherd_plane::grants::{GrantedItem, ItemRef, Purpose, VersionWish, WriteTarget};
 use keysherd_plane::items::SealedValue;
 use keysherd_plane::rotation::{KeyRotateReply, RotatedKey};
 
@@ -45,6 +46,18 @@ pub struct OpenedItem {
     pub item: Arc<GrantedItem>,
     /// The values, newest first.
     pub values: Vec<OpenedValue>,
+}
+
+/// The settings of a dynamic secret or a target, opened for the gateway to work with.
+#[derive(Debug)]
+pub struct OpenedForUse {
+    /// What was asked for; then its target, where it has one and that was granted with it. Each has
+    /// its newest value.
+    pub items: Vec<OpenedItem>,
+    /// Who asked.
+    pub access_id: AccessId,
+    /// Their sub-claims.
+    pub sub_claims: BTreeMap<String, Vec<String>>,
 }
 
 /// A value that was sealed and opened again for proof, ready to be recorded.
@@ -190,6 +203,17 @@ pub trait Crypt: Send + Sync {
         version: VersionWish,
         freshness: Freshness,
     ) -> BoxFuture<'a, Result<Vec<OpenedItem>, Fault>>;
+
+    /// Opens the settings of a dynamic secret or a target for the gateway to work with.
+    fn open<'a>(
+        &'a self,
+        ctx: &'a Ctx,
+        item: ItemRef,
+        purpose: Purpose,
+    ) -> BoxFuture<'a, Result<OpenedForUse, Fault>>;
+
+    /// Says that there may be temporary credentials to remove.
+    fn leases_due(&self);
 
     /// Seals a value for `target`. Nothing is recorded yet.
     fn seal<'a>(

@@ -42,6 +42,8 @@ pub struct Services {
     pub outward: Outward,
     /// The logins that browsers finish.
     pub browser_logins: BrowserLogins,
+    /// The way to the targets of dynamic secrets.
+    pub engines: keysherd_engines::Way,
     /// Turns for stretching passwords, so that logins cannot exhaust memory.
     pub stretching: Turns,
 }

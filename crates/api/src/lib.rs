@@ -23,6 +23,7 @@ mod standing;
 mod strength;
 
 pub mod commands;
+pub mod engines;
 pub mod passwords;
 
 pub use browser::{BrowserLogins, pages};
@@ -31,8 +32,8 @@ pub use caching::{CACHE_CONFIG, CACHE_MINUTES_MAX, CachePolicy};
 pub use certificate::{CERTIFICATE_CONFIG, CertificateWish, NoCertificate, PublicCertificate};
 pub use configs::{Config, ConfigName, Configs, NoConfigs, in_no_cluster};
 pub use crypt::{
-    Crypt, Freshness, GeneratedKey, HeldFragment, KeyWish, ManagerSaid, OpenedItem, OpenedValue,
-    RotateWish, SealedWrite, TakenOrder, TransitMessage, TransitResult,
+    Crypt, Freshness, GeneratedKey, HeldFragment, KeyWish, ManagerSaid, OpenedForUse, OpenedItem,
+    OpenedValue, RotateWish, SealedWrite, TakenOrder, TransitMessage, TransitResult,
 };
 pub use ctx::{Ctx, Recorded, Services};
 pub use defaults::{DEFAULTS_CONFIG, Defaults, LoginDefaults, location};

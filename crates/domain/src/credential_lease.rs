@@ -252,6 +252,10 @@ impl CredentialLease {
             self.give_up();
             return None;
         }
+        if self.attempts == 0 {
+            // What failed before somebody asked for it is not their answer.
+            self.last_error.clear();
+        }
         self.attempts += 1;
         self.taken_by = Some(*gateway);
         self.due = Some(now.plus_seconds(WORK_SECONDS));

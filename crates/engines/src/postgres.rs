@@ -5,9 +5,12 @@
 //! user whose making was never confirmed waits for what is still under way, instead of finding
 //! nothing and leaving a user that appears a moment later.
 
+use std::slice;
+use std::time::Duration;
+
 use keysherd_base::Fault;
 use keysherd_crypto::hash::sha256;
-use keysherd_targets::postgres::{Family, Session, connect};
+use keysherd_targets::postgres::{CONTENDED, Family, Session, connect};
 use keysherd_targets::{Given, Named, Server, database};
 use keysherd_wire::{Field, Flag, Text, bad_setting};
 use serde_json::Map;
@@ -28,6 +31,11 @@ pub(crate) mod tests;
 pub(crate) const NAME_BYTES_MAX: usize = 63;
 /// Not enough rights, by the server's code.
 const NOT_PERMITTED: &str = "42501";
+
+/// Pauses, in milliseconds, before what others were in the way of is tried again: rights on one
+/// table are a row that only one transaction changes at a time, and the server does not wait for
+/// its turn.
+const PAUSES: [u64; 7] = [5, 10, 20, 40, 80, 160, 320];
 
 /// A member.
 pub(crate) struct PostgresLike {
@@ -112,6 +120,26 @@ impl PostgresLike {
     }
 
     async fn created(&self, scene: &Scene<'_>, plan: &Plan) -> Result<Created, Fault> {
+        let mut pauses = PAUSES.iter();
+        loop {
+            let outcome = self.created_once(scene, plan).await;
+            if !is_next_turn(&outcome, &mut pauses).await {
+                return outcome;
+            }
+        }
+    }
+
+    async fn revoked(&self, scene: &Scene<'_>, handle: &str) -> Result<Vec<String>, Fault> {
+        let mut pauses = PAUSES.iter();
+        loop {
+            let outcome = self.revoked_once(scene, handle).await;
+            if !is_next_turn(&outcome, &mut pauses).await {
+                return outcome;
+            }
+        }
+    }
+
+    async fn created_once(&self, scene: &Scene<'_>, plan: &Plan) -> Result<Created, Fault> {
         need_handle(&plan.handle)?;
         let server = self.server(scene.settings, scene.target.as_ref())?;
         let values = Values {
@@ -138,7 +166,7 @@ impl PostgresLike {
         Ok(Created { value, handle: None, ends: None, warnings })
     }
 
-    async fn revoked(&self, scene: &Scene<'_>, handle: &str) -> Result<Vec<String>, Fault> {
+    async fn revoked_once(&self, scene: &Scene<'_>, handle: &str) -> Result<Vec<String>, Fault> {
         need_handle(handle)?;
         let server = self.server(scene.settings, scene.target.as_ref())?;
         let values = Values { name: handle, password: None, user_host: server.credentials()?.0 };
@@ -185,6 +213,16 @@ async fn begin(family: Family, session: &Session, handle: &str) -> Result<(), Fa
     let number = i64::from_be_bytes([a, b, c, d, e, f, g, h]);
     let locked = session.run(&format!("select pg_advisory_xact_lock({number})")).await;
     locked.map_err(|error| error.fault("waiting for others that do the same", None))
+}
+
+/// Whether it is to be done again because others were in the way; waits a little then.
+async fn is_next_turn<T>(outcome: &Result<T, Fault>, pauses: &mut slice::Iter<'_, u64>) -> bool {
+    let contended = outcome.as_ref().is_err_and(|fault| fault.code() == CONTENDED);
+    let pause = pauses.next().filter(|_| contended);
+    if let Some(millis) = pause {
+        tokio::time::sleep(Duration::from_millis(*millis)).await;
+    }
+    pause.is_some()
 }
 
 /// Does something in one session, within the time there is; gives what the server warned of. What

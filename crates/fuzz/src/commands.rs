@@ -9,15 +9,16 @@ use keysherd_api::commands::{ApiCommand, all};
 use keysherd_api::passwords::Turns;
 use keysherd_api::{
     BrowserLogins, CachePolicy, Crypt, Ctx, Freshness, GeneratedKey, HeldFragment, KeyWish,
-    ManagerSaid, NoCertificate, NoConfigs, NoForwarding, NoStanding, OpenedItem, RotateWish,
-    SealedWrite, Services, TakenOrder, TransitMessage, TransitResult,
+    ManagerSaid, NoCertificate, NoConfigs, NoForwarding, NoStanding, OpenedForUse, OpenedItem,
+    RotateWish, SealedWrite, Services, TakenOrder, TransitMessage, TransitResult,
 };
 use keysherd_base::{AccountId, Fault, ItemPath, ManualClock, SecretBytes, Timestamp, Uid};
 use keysherd_domain::item::NameTag;
+use keysherd_engines::Way as TargetWay;
 use keysherd_fragments::manifest::KeyVersion;
 use keysherd_fragments::order::KeyReport;
 use keysherd_http::{error_text, parse_body};
-use keysherd_plane::grants::{ItemRef, KeyRef, VersionWish, WriteTarget};
+use keysherd_plane::grants::{ItemRef, KeyRef, Purpose, VersionWish, WriteTarget};
 use keysherd_plane::items::SealedValue;
 use keysherd_plane::rotation::{KeyRotateReply, RotatedKey};
 use keysherd_plane::{BoxFuture, Caller, Plane, Reply, Request};
@@ -126,6 +127,11 @@ fn check(command: &ApiCommand, args: Args) {
         browser_logins: BrowserLogins::default(),
         standing: Arc::new(NoStanding),
         outward: Default::default(),
+        engines: TargetWay::new(
+            Arc::new(ManualClock::new(NOW)),
+            Arc::new(Sequence::new(1)),
+            Default::default(),
+        ),
         stretching: Turns::new(1),
     };
     let outcome = RUNTIME.with(|runtime| {
@@ -206,6 +212,17 @@ impl Crypt for MadeUpCrypt {
     ) -> BoxFuture<'a, Result<Vec<OpenedItem>, Fault>> {
         Box::pin(std::future::ready(Err(Fault::not_found("there is nothing"))))
     }
+
+    fn open<'a>(
+        &'a self,
+        _: &'a Ctx,
+        _: ItemRef,
+        _: Purpose,
+    ) -> BoxFuture<'a, Result<OpenedForUse, Fault>> {
+        Box::pin(std::future::ready(Err(Fault::not_found("there is nothing"))))
+    }
+
+    fn leases_due(&self) {}
 
     fn seal<'a>(
         &'a self,

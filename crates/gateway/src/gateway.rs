@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use keysherd_api::{
     CachePolicy, Crypt, Ctx, Freshness, GeneratedKey, HeldFragment, KeyWish, ManagerSaid,
-    OfflinePolicy, OpenedItem, RotateWish, SealedWrite, TakenOrder, TransitMessage, TransitResult,
+    OfflinePolicy, OpenedForUse, OpenedItem, RotateWish, SealedWrite, TakenOrder, TransitMessage,
+    TransitResult,
 };
 use keysherd_base::{
     AccessId, AccountId, ClockHandle, Fault, ItemPath, KeyId, RngHandle, SecretBytes, Uid,
@@ -22,7 +23,7 @@ use keysherd_fragments::manager_set::ManagerIndex;
 use keysherd_fragments::manifest::KeyVersion;
 use keysherd_fragments::messages::{ManagerAnswer, ManagerRequest};
 use keysherd_fragments::order::KeyReport;
-use keysherd_plane::grants::{ItemRef, Keeping, SignedPermit, VersionWish, WriteTarget};
+use keysherd_plane::grants::{ItemRef, Keeping, Purpose, SignedPermit, VersionWish, WriteTarget};
 use keysherd_plane::rotation::{KeyRotateReply, RotatedKey};
 use keysherd_plane::{BoxFuture, PlaneHandle};
 
@@ -40,6 +41,7 @@ use crate::logs::LogFinding;
 use crate::managers::{Links, Managers};
 use crate::orders;
 use crate::reader::{Reader, ReaderParts};
+use crate::revoking::Revoker;
 use crate::rewrap::Rewrapper;
 use crate::spool::Spool;
 use crate::tenants::Tenants;
@@ -81,6 +83,9 @@ pub struct GatewayConfig {
     pub home: Option<PathBuf>,
     /// What it refuses beyond what it must.
     pub strict: Strictness,
+    /// How it reaches targets to remove temporary credentials whose time is over; `None`: it leaves
+    /// that to others.
+    pub removes: Option<keysherd_engines::Way>,
 }
 
 /// What a gateway refuses although it could do it.
@@ -120,6 +125,7 @@ pub struct Gateway {
     incidents: Arc<Incidents>,
     confirming: Option<Arc<Confirming>>,
     rewrapper: Option<Rewrapper>,
+    revoker: Option<Revoker>,
 }
 
 /// A key made before its account exists: the account's original protection key.
@@ -183,9 +189,9 @@ impl Gateway {
         let writer =
             Writer::new(batcher(), cache.clone(), clock.clone(), rng.clone(), spool.clone());
         let transit = Transit::new(plane.clone(), batcher(), clock.clone(), rng.clone(), tenants)?;
-        let rewrapper = config.rewraps_per_second.map(|per_second| {
-            Rewrapper::start(plane.clone(), derivations.clone(), rng.clone(), per_second)
-        });
+        let shared = || (plane.clone(), derivations.clone(), rng.clone());
+        let rewrapper = config.rewraps_per_second.map(|rate| Rewrapper::start(shared(), rate));
+        let revoker = config.removes.map(|way| Revoker::start(shared(), way));
         let confirming = spool.map(|spool| {
             Confirming::start(Confirming {
                 spool,
@@ -210,6 +216,7 @@ impl Gateway {
             incidents,
             confirming,
             rewrapper,
+            revoker,
         })
     }
 
@@ -368,6 +375,21 @@ impl Crypt for Gateway {
         freshness: Freshness,
     ) -> BoxFuture<'a, Result<Vec<OpenedItem>, Fault>> {
         Box::pin(self.reader.read(ctx, items, version, freshness))
+    }
+
+    fn open<'a>(
+        &'a self,
+        ctx: &'a Ctx,
+        item: ItemRef,
+        purpose: Purpose,
+    ) -> BoxFuture<'a, Result<OpenedForUse, Fault>> {
+        Box::pin(self.reader.open(ctx, item, purpose))
+    }
+
+    fn leases_due(&self) {
+        if let Some(revoker) = &self.revoker {
+            revoker.wake();
+        }
     }
 
     fn seal<'a>(

@@ -28,6 +28,7 @@ mod moment;
 mod needs;
 mod orders;
 mod reader;
+mod revoking;
 mod rewrap;
 mod seen;
 mod spool;

@@ -1,6 +1,8 @@
 //! Reading values: what was decided a moment ago, the warm path (keys in memory) and the cold one
 //! (through the managers).
 
+mod granted;
+
 use std::sync::Arc;
 
 use keysherd_api::{Ctx, Freshness, OpenedItem, OpenedValue, Recorded};
@@ -27,6 +29,8 @@ use crate::moment::Moment;
 use crate::needs::wrap_of;
 use crate::seen::Seen;
 use crate::tenants::Tenants;
+
+pub(crate) use granted::open_granted;
 
 /// Names whose keys were in the cache not long ago.
 const HINTS_MAX: usize = 200_000;

@@ -47,9 +47,7 @@ pub(crate) struct Rewrapper {
 impl Rewrapper {
     /// Starts the work on the current runtime, at most so many values in a second.
     pub(crate) fn start(
-        plane: PlaneHandle,
-        derivations: Arc<Derivations>,
-        rng: RngHandle,
+        (plane, derivations, rng): (PlaneHandle, Arc<Derivations>, RngHandle),
         per_second: NonZeroU32,
     ) -> Self {
         let wake = Arc::new(Notify::new());

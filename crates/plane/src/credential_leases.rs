@@ -14,6 +14,7 @@ use keysherd_domain::credential_lease::LeaseState;
 use serde::{Deserialize, Serialize};
 
 use crate::grants::{GrantedItem, ItemFacts, SignedPermit};
+use crate::keys::ManifestGetReply;
 
 /// Credentials that one [`LeaseTake`] asks for, and results that one [`LeaseReport`] brings, at
 /// most.
@@ -113,6 +114,9 @@ pub struct LeaseView {
     pub ends: Timestamp,
     /// How long it was to live when that was said last, in seconds.
     pub ttl_seconds: i64,
+    /// Whether it is certain that nobody is making it any more. One that is not, and is to be
+    /// removed, nobody has, and nobody will get.
+    pub settled: bool,
     /// Attempts to remove it.
     pub attempts: u32,
     /// Why the last one failed; empty: it did not.
@@ -204,6 +208,10 @@ pub struct LeaseMeans {
     pub items: Vec<Arc<GrantedItem>>,
     /// What is known of them without opening, in the same order.
     pub facts: Vec<ItemFacts>,
+    /// The keys that wrap them, in the same order: a gateway that knows none of them yet has nobody
+    /// in whose name it could ask for them.
+    #[serde(default)]
+    pub manifests: Vec<ManifestGetReply>,
 }
 
 /// What became of credentials that were taken; of those that somebody else took since, nothing

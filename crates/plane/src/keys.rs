@@ -17,7 +17,7 @@ pub struct ManifestGet {
 }
 
 /// A signed manifest, opaque to control.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ManifestGetReply {
     /// Manifest and signatures, as the managers made them.
     #[serde(with = "crate::octets")]

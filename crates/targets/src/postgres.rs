@@ -18,7 +18,7 @@ use tokio_postgres::{Client, Config, NoTls};
 use self::notices::Notices;
 use crate::{Server, Way};
 
-pub use errors::SqlError;
+pub use errors::{CONTENDED, SqlError};
 
 /// The message that asks a server for TLS ("SSLRequest" in its protocol): length and code.
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];

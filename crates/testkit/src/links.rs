@@ -10,7 +10,7 @@ use keysherd_fragments::derive::{AnswerBody, DeriveAnswer};
 use keysherd_fragments::encoding::Encoding;
 use keysherd_fragments::manager_set::{ManagerIndex, Threshold};
 use keysherd_fragments::messages::{ManagerAnswer, ManagerRequest};
-use keysherd_gateway::{FragmentModule, ManagerLink, Unreachable};
+use keysherd_gateway::{FragmentModule, Links, ManagerLink, Unreachable};
 use keysherd_manager::{Manager, PeerFuture, PeerLink};
 use keysherd_plane::BoxFuture;
 use tokio::runtime::Handle;
@@ -180,4 +180,18 @@ pub(crate) async fn beside<T: Send + 'static>(work: impl Future<Output = T> + Se
     let here = Handle::current();
     let done = tokio::task::spawn_blocking(move || here.block_on(work)).await;
     done.expect("what runs beside a test does not panic")
+}
+
+/// As gateways know them.
+pub(crate) fn links_of(links: &[Arc<ScriptedLink>]) -> Links {
+    let link = |(place, link): (usize, &Arc<ScriptedLink>)| {
+        let number = u8::try_from(place + 1).expect("few managers");
+        (index(number), link.clone() as Arc<dyn ManagerLink>)
+    };
+    links.iter().enumerate().map(link).collect()
+}
+
+/// The manager with this number.
+pub(crate) fn index(number: u8) -> ManagerIndex {
+    ManagerIndex::new(number).expect("an index")
 }

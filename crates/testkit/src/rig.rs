@@ -17,13 +17,14 @@ use keysherd_control::{
     Control, ControlConfig, ControlKeys, GatewayIdentity, NewAccount, OriginalKey,
 };
 use keysherd_crypto::{hash::sha256, random::SystemRng, sign::SigningKey};
+use keysherd_engines::Way as TargetWay;
 use keysherd_fragments::bundle::pinned::PinnedBundle;
 use keysherd_fragments::bundle::{Bundle, Caps, Cluster, KeyGroup, ManagerEntry, PermitKey};
 use keysherd_fragments::encoding::Encoding;
-use keysherd_fragments::manager_set::{ManagerIndex, Threshold};
+use keysherd_fragments::manager_set::Threshold;
 use keysherd_gateway::{
-    CacheSettings, CopyKey, CustomerFragments, Gateway, GatewayConfig, Links, ManagerLink,
-    OriginalKey as KeyToMake, Strictness,
+    CacheSettings, CopyKey, CustomerFragments, Gateway, GatewayConfig, OriginalKey as KeyToMake,
+    Strictness,
 };
 use keysherd_manager::{KeyFile, Manager, ManagerConfig, ManagerLimits};
 use keysherd_plane::auth::{Login, LoginSubject, NewPassword, PURPOSE_LOGIN, PasswordParamsReply};
@@ -33,7 +34,7 @@ use keysherd_wire::Answer;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::links::{Circle, Peers, ScriptedLink, ScriptedModule, beside};
+use crate::links::{Circle, Peers, ScriptedLink, ScriptedModule, beside, index, links_of};
 use crate::plane::{OneGroup, TamperedPlane};
 use crate::steps::Steps;
 
@@ -345,6 +346,7 @@ struct GatewayParts<'a> {
 }
 
 fn start_gateway(parts: GatewayParts<'_>, settings: Settings) -> (Arc<Gateway>, Arc<Services>) {
+    let engines = TargetWay::new(parts.clock.clone(), SystemRng::handle(), Default::default());
     let config = GatewayConfig {
         plane: parts.plane,
         instance: SigningKey::from_seed(parts.instance.seed()),
@@ -359,6 +361,7 @@ fn start_gateway(parts: GatewayParts<'_>, settings: Settings) -> (Arc<Gateway>, 
         home: Some(parts.home),
         strict: settings.strict,
         rewraps_per_second: settings.rewraps_per_second,
+        removes: Some(engines.clone()),
     };
     let gateway = Arc::new(Gateway::start(config).expect("a gateway"));
     let services = Services {
@@ -373,17 +376,10 @@ fn start_gateway(parts: GatewayParts<'_>, settings: Settings) -> (Arc<Gateway>, 
         browser_logins: BrowserLogins::default(),
         standing: Arc::new(NoStanding),
         outward: Default::default(),
+        engines,
         stretching: Turns::new(1),
     };
     (gateway, Arc::new(services))
-}
-
-fn links_of(links: &[Arc<ScriptedLink>]) -> Links {
-    let link = |(place, link): (usize, &Arc<ScriptedLink>)| {
-        let number = u8::try_from(place + 1).expect("few managers");
-        (index(number), link.clone() as Arc<dyn ManagerLink>)
-    };
-    links.iter().enumerate().map(link).collect()
 }
 
 fn open_managers(
@@ -480,10 +476,6 @@ fn password(key: &SigningKey) -> NewPassword {
     let params =
         PasswordParamsReply { salt: [7; 16], memory_kib: 19_456, iterations: 2, parallelism: 1 };
     NewPassword { public_key: key.public().0, params }
-}
-
-fn index(number: u8) -> ManagerIndex {
-    ManagerIndex::new(number).expect("an index")
 }
 
 fn signing_key() -> SigningKey {

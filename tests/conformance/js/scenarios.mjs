@@ -205,11 +205,91 @@ const ofLogTargets = () => Object.fromEntries(Object.keys(logTargets)
   .map((kind) => [`gateway-update-log-forwarding-${kind}`, { fields: logTarget(kind) }])
   .filter(([name]) => commands.has(name)));
 
+// Targets, and the dynamic secrets that make credentials on them. One database is really there.
+const table = (name) =>
+  JSON.parse(readFileSync(new URL(`../${name}`, import.meta.url), 'utf8'));
+const targets = table('targets.json');
+const engines = table('engines.json');
+const targetFields = (kind, more) => {
+  const port = process.env.KEYSHERD_POSTGRES_PORT;
+  const own = Object.entries(targets[kind])
+    .map(([field, value]) => [field, value === '@port' ? port : value]);
+  return { name: fresh('target'), ...Object.fromEntries(own), ...more };
+};
+const target = async (kind, more) => {
+  const fields = targetFields(kind, more);
+  await act(`target-create-${kind}`, fields);
+  return fields;
+};
+const engineFields = async (kind) => {
+  const { kind: on, ...more } = engines[kind].target;
+  const where = await target(on, more);
+  return {
+    name: fresh('dynamic'), 'target-name': where.name, 'skip-dry-run': true,
+    ...engines[kind].fields,
+  };
+};
+const dynamicSecret = async (kind) => {
+  const fields = await engineFields(kind);
+  await act(`dynamic-secret-create-${kind}`, fields);
+  return fields;
+};
+const credentials = async () => {
+  const { name } = await dynamicSecret('postgresql');
+  const { id } = await act('get-dynamic-secret-value', { name });
+  return { name, 'tmp-creds-id': id, host: '127.0.0.1' };
+};
+const ofTargets = () => Object.fromEntries(Object.keys(targets).flatMap((kind) => {
+  const create = { fields: () => targetFields(kind), twice: true };
+  const update = { fields: () => target(kind), absent: absentName };
+  return [
+    [`target-create-${kind}`, create], [`create-${kind}-target`, create],
+    [`target-update-${kind}`, update], [`update-${kind}-target`, update],
+  ];
+}));
+const ofEngines = () => Object.fromEntries(Object.keys(engines).flatMap((kind) => {
+  const old = kind === 'redis' ? 'Redis' : kind;
+  const create = { fields: () => engineFields(kind), twice: true };
+  const update = { fields: () => dynamicSecret(kind), absent: absentName };
+  return [
+    [`dynamic-secret-create-${kind}`, create], [`gateway-create-producer-${old}`, create],
+    [`dynamic-secret-update-${kind}`, update], [`gateway-update-producer-${kind}`, update],
+  ];
+}));
+const namesTarget = {
+  fields: async () => ({ name: (await target('db')).name }), absent: absentName,
+};
+const namesDynamicSecret = {
+  fields: async () => ({ name: (await dynamicSecret('postgresql')).name }), absent: absentName,
+};
+const ofThose = (names, scenario) => Object.fromEntries(names.map((name) => [name, scenario]));
+
 /** By current name: the fields of a good call, what is different for an absent object (404),
  * whether the same call again is a conflict (409), and whose token it takes. */
 export const scenarios = {
   ...ofMembers(),
   ...ofLogTargets(),
+  ...ofTargets(),
+  ...ofEngines(),
+  ...ofThose(['target-get', 'target-get-details', 'target-delete'], namesTarget),
+  ...ofThose([
+    'dynamic-secret-get', 'dynamic-secret-delete', 'gateway-delete-producer',
+    'gateway-start-producer', 'gateway-stop-producer', 'dynamic-secret-get-value',
+    'dynamic-secret-tmp-creds-get',
+  ], namesDynamicSecret),
+  'update-db-target-details': {
+    fields: async () => ({ name: (await target('db')).name, pwd: 'another' }), absent: absentName,
+  },
+  'update-web-target-details': {
+    fields: async () => ({ name: (await target('web')).name, url: 'https://example.org' }),
+    absent: absentName,
+  },
+  'target-list': { fields: () => ({}) },
+  'dynamic-secret-list': { fields: () => ({}) },
+  'dynamic-secret-tmp-creds-update': {
+    fields: async () => ({ ...await credentials(), 'new-ttl-min': 10 }), absent: absentName,
+  },
+  'dynamic-secret-tmp-creds-delete': { fields: credentials, absent: absentName },
   'gateway-get-log-forwarding': { fields: () => ({}) },
   'get-cert-challenge': {
     fields: () => ({ 'access-id': bootstrap.access_id, 'cert-data': certificate() }), open: true,

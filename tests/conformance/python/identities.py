@@ -47,7 +47,7 @@ def viewer():
     method, access_id, access_key = new_identity("viewer")
     role = world().name("viewers")
     sdk.call("create-role", {"name": role}, admin())
-    for kind in ("item-rule", "role-rule", "auth-method-rule"):
+    for kind in ("item-rule", "target-rule", "role-rule", "auth-method-rule"):
         rule = {"role-name": role, "path": "/*", "capability": ["list"], "rule-type": kind}
         sdk.call("set-role-rule", rule, admin())
     sdk.call("assoc-role-am", {"role-name": role, "am-name": method}, admin())

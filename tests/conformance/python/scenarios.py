@@ -632,6 +632,119 @@ def own_defaults():
     return Scenario({"key": "Default", "hvp-route-version": 2, "event-on-status-change": "true"})
 
 
+# Targets, and the dynamic secrets that make credentials on them. One database is really there.
+
+def _table(name):
+    with open(os.path.join(os.path.dirname(__file__), "..", name), encoding="utf-8") as file:
+        return json.load(file)
+
+
+TARGETS = _table("targets.json")
+ENGINES = _table("engines.json")
+
+
+def target_fields(kind, **more):
+    own = {field: os.environ["KEYSHERD_POSTGRES_PORT"] if value == "@port" else value
+           for field, value in TARGETS[kind].items()}
+    return {"name": world().name("target"), **own, **more}
+
+
+def target(kind="db", **more):
+    fields = target_fields(kind, **more)
+    do(f"target-create-{kind}", **fields)
+    return fields
+
+
+def update_target(kind):
+    return Scenario({**target(kind), "description": "new"}, {"name": absent("target")})
+
+
+def update_target_details(fields):
+    made = target("db" if "pwd" in fields else "web")
+    return Scenario({"name": made["name"], **fields}, {"name": absent("target")})
+
+
+for _kind in TARGETS:
+    scenario(f"target-create-{_kind}", f"create-{_kind}-target", twice=True)(
+        lambda kind=_kind: Scenario(target_fields(kind)))
+    scenario(f"target-update-{_kind}", f"update-{_kind}-target", with_absent=True)(
+        functools.partial(update_target, _kind))
+scenario("update-db-target-details", with_absent=True)(
+    functools.partial(update_target_details, {"pwd": "another"}))
+scenario("update-web-target-details", with_absent=True)(
+    functools.partial(update_target_details, {"url": "https://example.org"}))
+
+
+@scenario("target-get", "get-target", "target-get-details", "get-target-details",
+          "target-delete", "delete-target", with_absent=True)
+def names_target():
+    return Scenario({"name": target()["name"]}, {"name": absent("target")})
+
+
+@scenario("target-list", "list-targets")
+def list_targets():
+    return Scenario({})
+
+
+def engine_fields(kind):
+    engine = ENGINES[kind]
+    where = target(**engine["target"])["name"]
+    return {"name": world().name("dynamic"), "target-name": where, "skip-dry-run": True,
+            **engine["fields"]}
+
+
+def dynamic_secret(kind="postgresql"):
+    fields = engine_fields(kind)
+    do(f"dynamic-secret-create-{kind}", **fields)
+    return fields
+
+
+def update_dynamic_secret(kind):
+    return Scenario({**dynamic_secret(kind), "tags": ["new"]}, {"name": absent("dynamic")})
+
+
+for _kind in ENGINES:
+    _old = _kind.capitalize() if _kind == "redis" else _kind
+    scenario(f"dynamic-secret-create-{_kind}", f"gateway-create-producer-{_old}", twice=True)(
+        lambda kind=_kind: Scenario(engine_fields(kind)))
+    scenario(f"dynamic-secret-update-{_kind}", f"gateway-update-producer-{_kind}",
+             with_absent=True)(functools.partial(update_dynamic_secret, _kind))
+
+
+@scenario("dynamic-secret-get", "gateway-get-producer", "dynamic-secret-delete",
+          "gateway-delete-producer", "gateway-start-producer", "gateway-stop-producer",
+          "dynamic-secret-get-value", "get-dynamic-secret-value",
+          "dynamic-secret-tmp-creds-get", "gateway-get-producer-tmp-creds", with_absent=True)
+def names_dynamic_secret():
+    return Scenario({"name": dynamic_secret()["name"]}, {"name": absent("dynamic")})
+
+
+@scenario("dynamic-secret-list", "gateway-list-producers")
+def list_dynamic_secrets():
+    return Scenario({})
+
+
+def credentials():
+    name = dynamic_secret()["name"]
+    return name, do("get-dynamic-secret-value", name=name)["id"]
+
+
+@scenario("dynamic-secret-tmp-creds-update", "gateway-update-producer-tmp-creds",
+          with_absent=True)
+def extend_credentials():
+    name, lease = credentials()
+    return Scenario({"name": name, "tmp-creds-id": lease, "host": "127.0.0.1", "new-ttl-min": 10},
+                    {"name": absent("dynamic")})
+
+
+@scenario("dynamic-secret-tmp-creds-delete", "gateway-revoke-producer-tmp-creds",
+          with_absent=True)
+def revoke_credentials():
+    name, lease = credentials()
+    return Scenario({"name": name, "tmp-creds-id": lease, "host": "127.0.0.1"},
+                    {"name": absent("dynamic")})
+
+
 # Where it sends the audit log; switched off, as nobody is there to take it.
 
 with open(os.path.join(os.path.dirname(__file__), "..", "log-targets.json"),

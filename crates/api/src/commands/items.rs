@@ -19,6 +19,8 @@ mod value;
 
 use crate::commands::ApiCommand;
 
+pub(super) use value::{max_versions, nothing_yet};
+
 /// The commands, by name.
 pub(super) static COMMANDS: &[&ApiCommand] = &[
     &create_secret::COMMAND,

@@ -83,8 +83,9 @@ struct StaticSecretInfo<'a> {
     websites: &'a [String],
 }
 
+/// The model `ItemVersion`.
 #[derive(Serialize)]
-struct VersionReply<'a> {
+pub(super) struct VersionReply<'a> {
     version: u32,
     creation_date: String,
     item_version_state: &'static str,
@@ -98,8 +99,9 @@ struct VersionReply<'a> {
     unique_identifier: Option<&'a str>,
 }
 
+/// The model `LockingInfo`.
 #[derive(Serialize)]
-struct LockReply<'a> {
+pub(super) struct LockReply<'a> {
     locked_by: &'a str,
     actions: Vec<&'static str>,
     expire_at: i64,
@@ -195,7 +197,8 @@ fn general_info(item: &Item) -> GeneralInfo<'_> {
     }
 }
 
-fn version_reply<'a>(view: &'a ItemView, version: &'a ItemVersion) -> VersionReply<'a> {
+/// Shows a version.
+pub(super) fn version_reply<'a>(view: &'a ItemView, version: &'a ItemVersion) -> VersionReply<'a> {
     VersionReply {
         version: version.version,
         creation_date: version.created.rfc3339(),
@@ -208,7 +211,8 @@ fn version_reply<'a>(view: &'a ItemView, version: &'a ItemVersion) -> VersionRep
     }
 }
 
-fn lock_reply(lock: &ItemLock) -> LockReply<'_> {
+/// Shows a lock.
+pub(super) fn lock_reply(lock: &ItemLock) -> LockReply<'_> {
     let actions = [("read", lock.read), ("update", lock.update)];
     LockReply {
         locked_by: lock.by.access_id.as_str(),

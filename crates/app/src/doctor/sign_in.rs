@@ -13,6 +13,7 @@ use keysherd_authn::Outward;
 use keysherd_base::{Fault, FaultKind, Uid};
 use keysherd_crypto::random::SystemRng;
 use keysherd_crypto::sign::SigningKey;
+use keysherd_engines::Way as TargetWay;
 use keysherd_fragments::bundle::pinned::PinnedBundle;
 use keysherd_gateway::{
     CLIENT_TYPE, CacheSettings, CustomerFragments, Gateway, GatewayConfig, Proof, Strictness,
@@ -92,6 +93,7 @@ async fn login(
         rewraps_per_second: None,
         home: None,
         strict: Strictness::default(),
+        removes: None,
     })?;
     let services = Services {
         plane: gateway.plane(),
@@ -105,6 +107,11 @@ async fn login(
         standing: Arc::new(NoStanding),
         forwarding: NoForwarding::new(clock.clone(), rng.clone()),
         outward: Outward::new(&known.settings.serving.egress.egress),
+        engines: TargetWay::new(
+            clock.clone(),
+            rng.clone(),
+            known.settings.serving.egress.egress.clone(),
+        ),
         stretching: Turns::new(1),
     };
     let caller = Caller {

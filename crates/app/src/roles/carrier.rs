@@ -8,6 +8,7 @@ use keysherd_api::{
     AnswerBudget, BrowserLogins, NoCertificate, NoConfigs, NoForwarding, NoStanding, Services,
 };
 use keysherd_authn::Outward;
+use keysherd_engines::Way as TargetWay;
 use keysherd_gateway::{
     CacheSettings, ClusterConfigs, ConfigStore, Gateway, GatewayConfig, Membership,
 };
@@ -55,6 +56,7 @@ impl Carrier {
             rewraps_per_second: None,
             home: None,
             strict: parts.strict,
+            removes: None,
         })?);
         let services = Services {
             plane: gateway.plane(),
@@ -65,6 +67,7 @@ impl Carrier {
             browser_logins: BrowserLogins::default(),
             configs: Arc::new(NoConfigs),
             certificate: Arc::new(NoCertificate),
+            engines: TargetWay::new(clock.clone(), rng.clone(), egress.egress.clone()),
             forwarding: NoForwarding::new(clock, rng.clone()),
             outward: Outward::new(&egress.egress),
             standing: Arc::new(NoStanding),

@@ -13,6 +13,7 @@ use keysherd_api::{
 use keysherd_authn::Outward;
 use keysherd_base::{AccountId, ClockHandle, RngHandle, Secret};
 use keysherd_crypto::sign::SigningKey;
+use keysherd_engines::Way as TargetWay;
 use keysherd_fragments::bundle::pinned::PinnedBundle;
 use keysherd_fragments::manager_set::ManagerIndex;
 use keysherd_gateway::{
@@ -101,6 +102,7 @@ impl GatewayRole {
         let local = Arc::new(ConfigStore::open(&parts.home, rng.clone())?);
         let copy_key = copy_key(parts.cache_key, parts.cluster.as_ref());
         let (home, lends_identity_to) = (parts.home.clone(), parts.lends_identity_to.clone());
+        let engines = TargetWay::new(clock.clone(), rng.clone(), parts.egress.egress.clone());
         let gateway = Arc::new(Gateway::start(GatewayConfig {
             plane: parts.plane,
             instance: parts.instance,
@@ -115,6 +117,7 @@ impl GatewayRole {
             rewraps_per_second: parts.rewraps_per_second,
             home: Some(parts.home),
             strict: parts.strict,
+            removes: Some(engines.clone()),
         })?);
         let crypt = gateway.clone();
         let services = |configs: Arc<dyn Configs>, forwarding: Arc<dyn Forwarding>| Services {
@@ -128,6 +131,7 @@ impl GatewayRole {
             certificate: parts.certificate.clone(),
             forwarding,
             outward: Outward::new(&parts.egress.egress),
+            engines: engines.clone(),
             standing: Arc::new(NoStanding),
             stretching: Turns::new(STRETCHING_MAX),
         };
@@ -145,14 +149,8 @@ impl GatewayRole {
                 (Some(membership), shared)
             }
         };
-        let egress = parts.egress.receivers();
-        let way = Way {
-            clock: clock.clone(),
-            rng: rng.clone(),
-            lends_identity_to,
-            account: None,
-            egress,
-        };
+        let (egress, clock, rng) = (parts.egress.receivers(), clock.clone(), rng.clone());
+        let way = Way { clock, rng, lends_identity_to, account: None, egress };
         let (told, member) = (configs.clone(), membership.clone());
         let forwarders = Forwarders::start(&home, told, member, plane.clone(), way)?;
         tokio::spawn(forget_gone_methods(Arc::downgrade(&configs), plane.clone()));

@@ -52,6 +52,8 @@ fn bad_paths_are_400_with_the_rule_they_break() {
             let mut args = json!({"name": path, "value": "v", "alg": "AES128GCM"});
             args["old-version"] = json!(1);
             args["desired-state"] = json!("Enabled");
+            args["new-ttl-min"] = json!(10);
+            args["tmp-creds-id"] = json!("0".repeat(32));
             for (field, value) in kind_of(&spec.name).into_iter().flat_map(|k| own_arguments(k, ""))
             {
                 args[field] = value;

@@ -35,6 +35,7 @@ mod customer_thieves;
 mod database_life;
 mod databases;
 mod disk_full;
+mod dynamic_secrets;
 mod egress;
 mod expired;
 mod first_start;

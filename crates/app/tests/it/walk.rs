@@ -29,7 +29,7 @@ pub(crate) const OPEN: &[&str] = &[
     "validate-token",
 ];
 /// The kinds of rules about paths, with all they can grant.
-const KINDS: &[&str] = &["item-rule", "role-rule", "auth-method-rule"];
+const KINDS: &[&str] = &["item-rule", "target-rule", "role-rule", "auth-method-rule"];
 const ALL: &[&str] = &["read", "create", "update", "delete", "list"];
 
 /// What became of the calls that should have been refused.

@@ -65,6 +65,7 @@ fn view(stored: StoredLease) -> LeaseView {
         created: lease.made,
         ends: lease.ends,
         ttl_seconds: lease.ttl_seconds,
+        settled: lease.settled,
         attempts: lease.attempts,
         last_error: lease.last_error,
     }

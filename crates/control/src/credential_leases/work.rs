@@ -16,8 +16,9 @@ use keysherd_plane::credential_leases::{
     LEASE_BATCH_MAX, LeaseMeans, LeaseTake, LeaseTakeReply, LeaseWork,
 };
 use keysherd_plane::grants::GrantedItem;
+use keysherd_plane::keys::ManifestGetReply;
 use keysherd_store::credential_leases::{self as stored, StoredLease};
-use keysherd_store::{Query, Reader, Tx, items};
+use keysherd_store::{Query, Reader, Tx, items, keys};
 
 use super::report::given_up;
 use super::{COMMAND, lease_param};
@@ -142,7 +143,18 @@ fn take_chosen(
 /// What was taken, with what it is removed with.
 struct Opened {
     work: Vec<LeaseWork>,
-    means: Vec<(Kind, StoredLease, Vec<Arc<CachedItem>>, usize)>,
+    means: Vec<Means>,
+}
+
+/// What credentials of one kind are removed with.
+struct Means {
+    kind: Kind,
+    /// The first of the credentials.
+    first: StoredLease,
+    items: Vec<Arc<CachedItem>>,
+    manifests: Vec<ManifestGetReply>,
+    /// How many credentials there are.
+    count: usize,
 }
 
 /// Finds what credentials are removed with. What has no settings any more, or would make the answer
@@ -157,12 +169,15 @@ fn open(reader: &Reader, taken: &[(StoredLease, u32)]) -> Result<Opened, Fault> 
             Some(place) => *place,
             None => {
                 let items = means(reader, &kind)?;
+                let manifests = manifests(reader, &items)?;
                 let size: usize = items.iter().map(|item| size_of(item)).sum();
-                let fits = !items.is_empty() && bytes + size <= READ_BYTES_MAX;
+                let whole = !items.is_empty() && manifests.len() == items.len();
+                let fits = whole && bytes + size <= READ_BYTES_MAX;
                 let place = fits.then_some(opened.means.len());
                 if fits {
                     bytes += size;
-                    opened.means.push((kind, found.clone(), items, 0));
+                    let first = found.clone();
+                    opened.means.push(Means { kind, first, items, manifests, count: 0 });
                 }
                 places.insert(kind, place);
                 place
@@ -172,8 +187,8 @@ fn open(reader: &Reader, taken: &[(StoredLease, u32)]) -> Result<Opened, Fault> 
             tracing::warn!(lease = %found.id, "a temporary credential cannot be removed now");
             continue;
         };
-        if let Some((.., count)) = opened.means.get_mut(place) {
-            *count += 1;
+        if let Some(means) = opened.means.get_mut(place) {
+            means.count += 1;
         }
         let (lease, handle) = (found.id, found.lease.handle.clone());
         opened.work.push(LeaseWork { lease, handle, attempt: *attempt, means: place });
@@ -200,6 +215,14 @@ fn means(reader: &Reader, kind: &Kind) -> Result<Vec<Arc<CachedItem>>, Fault> {
     Ok(found)
 }
 
+/// The keys that wrap the values of `items`, one each.
+fn manifests(q: &dyn Query, items: &[Arc<CachedItem>]) -> Result<Vec<ManifestGetReply>, Fault> {
+    let versions = items.iter().filter_map(|item| item.current.as_ref());
+    let manifests = versions.map(|version| keys::manifest(q, version.key_id, version.key_version));
+    let some = manifests.filter_map(Result::transpose);
+    some.map(|manifest| Ok(ManifestGetReply { manifest: manifest? })).collect()
+}
+
 /// Permits the derivations, once the records that explain them are durable.
 async fn hand_out(
     control: &Control,
@@ -209,7 +232,7 @@ async fn hand_out(
 ) -> Result<LeaseTakeReply, Fault> {
     let mut permits = PermitBatch::default();
     let (mut reply, mut records) = (LeaseTakeReply::default(), Vec::new());
-    for (kind, first, items, count) in opened.means {
+    for Means { kind, first, items, manifests, count } in opened.means {
         let access_id = first.lease.access_id.clone();
         let subject = Subject {
             access_id_sha256: sha256(&[access_id.as_str().as_bytes()]),
@@ -231,7 +254,7 @@ async fn hand_out(
         records.push((draft, None));
         let facts = items.iter().map(|entry| facts_of(&entry.item)).collect();
         let account = kind.account.0;
-        reply.opened.push(LeaseMeans { account, access_id, items: granted, facts });
+        reply.opened.push(LeaseMeans { account, access_id, items: granted, facts, manifests });
     }
     permits.explain(control, &mut records)?;
     let sequence = match records.is_empty() {

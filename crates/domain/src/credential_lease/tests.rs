@@ -141,3 +141,16 @@ fn long_errors_are_cut_between_characters() {
     assert_eq!(lease.last_error.len(), ERROR_BYTES_MAX);
     assert_eq!(pause_seconds(u32::MAX), PAUSE_SECONDS_MAX);
 }
+
+#[test]
+fn whoever_asks_for_its_removal_is_not_told_of_failures_before() {
+    let mut lease = active();
+    lease.take(&OTHER, at(3_600)).unwrap();
+    assert_eq!(lease.failed("connection refused", at(3_601)), Removal::Later);
+    lease.revoke(at(3_602));
+    assert_eq!(lease.take(&OTHER, at(3_602)), Some(1));
+    assert_eq!(lease.last_error, "");
+    assert_eq!(lease.failed("permission denied", at(3_603)), Removal::Later);
+    assert_eq!(lease.take(&OTHER, at(3_605)), Some(2));
+    assert_eq!(lease.last_error, "permission denied", "it stays to be seen");
+}

@@ -1,9 +1,11 @@
 //! Users on a real server: made, doing what they may and nothing else, and removed.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use keysherd_base::{Clock as _, FaultKind, SystemClock};
 use keysherd_crypto::pki::LocalCa;
+use tokio::task::JoinSet;
 
 use super::*;
 use crate::engines::by_name;
@@ -232,4 +234,26 @@ async fn removing_waits_for_a_making_that_is_still_under_way() {
     assert!(made.is_ok());
     assert_eq!(removed.unwrap(), Vec::<String>::new());
     assert!(!site.has(&plan.handle), "the user appeared after it was removed");
+}
+
+/// Rights on one table are one row, which everybody changes here.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_at_one_time_are_not_in_each_others_way() {
+    let site = Site::new("engines_crowd");
+    let statements = "CREATE USER \"{{name}}\" PASSWORD '{{password}}'; \
+                      GRANT SELECT ON orders TO \"{{name}}\"";
+    let stage = Stage::new(&[("creation-statements", statements)], site.target());
+    let stage = Arc::new(stage);
+    let mut running = JoinSet::new();
+    for _ in 0..16 {
+        let stage = stage.clone();
+        running.spawn(async move {
+            let plan = stage.plan();
+            stage.create(&plan).await?;
+            stage.revoke(&plan.handle).await
+        });
+    }
+    while let Some(done) = running.join_next().await {
+        assert_eq!(done.unwrap().unwrap(), Vec::<String>::new());
+    }
 }

@@ -18,6 +18,13 @@ pub struct SqlError {
     text: String,
 }
 
+/// Code of the fault that says: others changed the same at the same time, so nothing came of it,
+/// and it may be tried again at once.
+pub const CONTENDED: &str = "TargetContended";
+/// The server's codes for that: transactions that were given up for others (class 40), and
+/// `tuple concurrently updated`, which is an internal error to PostgreSQL.
+const CONTENTION: [&str; 2] = ["40", "XX000"];
+
 /// Words for codes, the longest prefix that fits first.
 const WORDS: &[(&str, FaultKind, &str)] = &[
     ("28P01", FaultKind::Forbidden, "the user or the password is wrong"),
@@ -39,6 +46,7 @@ const WORDS: &[(&str, FaultKind, &str)] = &[
     ("57014", FaultKind::Unavailable, "it took too long and was canceled"),
     ("57", FaultKind::Unavailable, "the server is starting or stopping"),
     ("40", FaultKind::Unavailable, "others changed the same at the same time; try again"),
+    ("XX000", FaultKind::Unavailable, "others changed the same at the same time; try again"),
     ("08", FaultKind::Unavailable, "the connection was lost"),
     ("25006", FaultKind::Forbidden, "the server only reads; take the primary"),
 ];
@@ -68,7 +76,10 @@ impl SqlError {
             Some(code) => format!("{what} failed with {code}: {words}"),
             None => format!("{what} failed: {words}"),
         };
-        with_words(Fault::new(kind, public), &self.text, secret)
+        let fault = with_words(Fault::new(kind, public), &self.text, secret);
+        let code = self.code.as_deref().unwrap_or_default();
+        let contended = CONTENTION.iter().any(|class| code.starts_with(class));
+        if contended { fault.with_code(CONTENDED) } else { fault }
     }
 
     /// As a fault of signing in.

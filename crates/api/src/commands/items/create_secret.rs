@@ -84,8 +84,8 @@ async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
         None => Defaults::of_cluster(&*ctx.services().configs).await?.key,
     };
     let mut create = SecretCreate {
-        made: Made::Static,
         path: path.clone(),
+        made: Made::Static,
         uid: Uid::random(&*ctx.services().rng)?,
         secret_kind,
         format,

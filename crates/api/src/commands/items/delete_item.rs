@@ -62,11 +62,11 @@ async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
         version => DeleteVersions::Exactly(u32::try_from(version).map_err(|_| invalid())?),
     };
     let delete = ItemDelete {
-        force: false,
         path: args.path(&NAME)?,
         versions,
         in_days: args.get_or(&IN_DAYS, 7)?,
         immediately: args.get_or(&IMMEDIATELY, false)?,
+        force: false,
     };
     let deleted = ctx.ask(delete).await?;
     if deleted.version.is_some() {

@@ -60,7 +60,7 @@ pub(super) fn has_password_parts(args: &Args) -> Result<bool, Fault> {
 }
 
 /// How many versions are kept, if it was given.
-pub(super) fn max_versions(args: &Args) -> Result<Option<u32>, Fault> {
+pub(in crate::commands) fn max_versions(args: &Args) -> Result<Option<u32>, Fault> {
     let Some(text) = args.get(&MAX_VERSIONS)? else { return Ok(None) };
     let parsed = text.trim().parse::<u32>().ok().filter(|n| (1..=VERSIONS_MAX).contains(n));
     parsed.map(Some).ok_or_else(|| {
@@ -154,7 +154,7 @@ fn is_object(bytes: &[u8]) -> bool {
 }
 
 /// The place of a value that is sealed a moment later.
-pub(super) fn nothing_yet() -> SealedValue {
+pub(in crate::commands) fn nothing_yet() -> SealedValue {
     let key = KeyRef { key_id: keysherd_base::Uid::default(), version: 0, customer_fragment: None };
     let ciphertext = std::sync::Arc::from([].as_slice());
     SealedValue { ciphertext, key, unconfirmed: false, name_tag: None }

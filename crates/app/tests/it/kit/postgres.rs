@@ -164,6 +164,20 @@ impl Postgres {
         done(&mut self.psql(database, statement))
     }
 
+    /// Runs a statement as somebody else; gives what it answers, or what the server says to it.
+    pub(crate) fn sql_as(
+        &self,
+        (user, password): (&str, &str),
+        database: &str,
+        statement: &str,
+    ) -> Result<String, String> {
+        let mut psql = psql(self.port, database, statement);
+        psql.args(["-U", user]).env("PGPASSWORD", password);
+        let output = psql.output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
+        if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
+    }
+
     /// The same without waiting for its end.
     pub(crate) fn begin_sql(&self, database: &str, statement: &str) -> Child {
         let mut psql = self.psql(database, statement);

@@ -4,15 +4,21 @@
 
 use serde_json::{Value, json};
 
-use super::members::{kind_of, log_target, own_arguments};
+use super::members::{engine, engine_of, kind_of, log_target, own_arguments, target};
 use super::objects::Objects;
 use crate::kit::Spec;
 
 /// The body of a call of `spec` under `name`.
 pub(crate) fn arguments(spec: &Spec, name: &str, objects: &Objects) -> Value {
     let own = kind_of(name).map(|kind| own_arguments(kind, &objects.authority));
-    let target = || log_target(name, &objects.key_file);
-    let mut body = own.or_else(target).unwrap_or_default();
+    let receiver = || log_target(name, &objects.key_file);
+    let secret = || {
+        let (_, _, mut fields) = engine(&engine_of(name)?);
+        fields.insert("target-name".to_owned(), format!("/walk/{name}/target").into());
+        Some(fields)
+    };
+    let mut body =
+        own.or_else(receiver).or_else(|| target(name)).or_else(secret).unwrap_or_default();
     for field in spec.fields.iter().filter(|field| field.required) {
         if !body.contains_key(&field.documented) {
             body.insert(field.documented.clone(), value(spec, name, &field.name, objects));
@@ -40,6 +46,9 @@ fn optional(command: &str) -> &'static [&'static str] {
         "uid-list-children" | "uid-revoke-token" => &["auth-method-name"],
         "update-account-settings" => &["phone"],
         "update-guard-rails" => &["rail"],
+        "update-db-target-details" => &["pwd"],
+        "update-web-target-details" => &["url"],
+        "dynamic-secret-tmp-creds-delete" => &["tmp-creds-id"],
         "gateway-create-allowed-access" | "gateway-update-allowed-access" => &["permissions"],
         "gateway-update-offline-policy" => &["path"],
         "gateway-update-ldap-auth-config" => {
@@ -66,6 +75,8 @@ fn value(spec: &Spec, name: &str, field: &str, objects: &Objects) -> Value {
         ("Items", "source") => at("source"),
         ("Items", "target") => at("target"),
         ("Folders", "name") => at("folder"),
+        ("Targets" | "Dynamic secrets", "name") if creates => at("new"),
+        ("Targets" | "Dynamic secrets", field) => of_engines(spec, name, field, objects),
         ("Keys", "name") => at("key"),
         ("Keys", "alg") => json!("AES256GCM"),
         ("Keys", "key-name") => json!(objects.key),
@@ -97,25 +108,49 @@ fn value(spec: &Spec, name: &str, field: &str, objects: &Objects) -> Value {
         ("Auth methods", "email") => json!(format!("{name}@example.com")),
         ("Account", "phone") => json!("1234"),
         ("Account", "rail") => json!({"items-at-root": "warn"}),
-        ("Gateway", "access-id") if name.contains("allowed") => objects.signer[field].clone(),
-        ("Gateway", "name") if name.contains("allowed") => json!(name),
-        ("Gateway", "permissions") => json!("k8s_auth"),
-        ("Gateway", "cluster-name") => json!("nowhere"),
-        ("Gateway", "reader-access-id") => json!(objects.log_reader.0),
-        ("Gateway", "reader-access-key") => json!(objects.log_reader.1),
-        ("Gateway", "max-minutes") => json!(10),
-        ("Gateway", "path") => json!(["/walk/*"]),
-        ("Gateway", "order") => json!(objects.order),
-        ("Gateway", "name") if name.contains("create") => json!(format!("{name} again")),
-        ("Gateway", "name") if name.contains("auth-config") => json!(name),
-        ("Gateway", "name") => json!(objects.key),
-        ("Gateway", field) if name.contains("ldap") => objects.directory[field].clone(),
-        ("Gateway", "access-id" | "signing-key" | "k8s-host") => objects.signer[field].clone(),
-        _ => panic!(
-            "the walk has no value to try for field {field} of command {}: add one to the table \
-             in {}",
-            spec.name,
-            file!()
-        ),
+        ("Gateway", field) => of_gateways(spec, name, field, objects),
+        _ => none(spec, field),
     }
+}
+
+/// The same for targets and dynamic secrets.
+fn of_engines(spec: &Spec, name: &str, field: &str, objects: &Objects) -> Value {
+    match (spec.noun.as_str(), field) {
+        ("Targets", "name") => json!(format!("/walk/{name}/target")),
+        ("Targets", "pwd") => json!("another"),
+        ("Targets", "url") => json!("https://example.org"),
+        ("Dynamic secrets", "name") => json!(format!("/walk/{name}/dynamic")),
+        ("Dynamic secrets", "tmp-creds-id") => json!(objects.leases[name]),
+        ("Dynamic secrets", "new-ttl-min") => json!(10),
+        _ => none(spec, field),
+    }
+}
+
+/// The same for gateways.
+fn of_gateways(spec: &Spec, name: &str, field: &str, objects: &Objects) -> Value {
+    match field {
+        "access-id" if name.contains("allowed") => objects.signer[field].clone(),
+        "name" if name.contains("allowed") => json!(name),
+        "permissions" => json!("k8s_auth"),
+        "cluster-name" => json!("nowhere"),
+        "reader-access-id" => json!(objects.log_reader.0),
+        "reader-access-key" => json!(objects.log_reader.1),
+        "max-minutes" => json!(10),
+        "path" => json!(["/walk/*"]),
+        "order" => json!(objects.order),
+        "name" if name.contains("create") => json!(format!("{name} again")),
+        "name" if name.contains("auth-config") => json!(name),
+        "name" => json!(objects.key),
+        field if name.contains("ldap") => objects.directory[field].clone(),
+        "access-id" | "signing-key" | "k8s-host" => objects.signer[field].clone(),
+        _ => none(spec, field),
+    }
+}
+
+fn none(spec: &Spec, field: &str) -> ! {
+    panic!(
+        "the walk has no value to try for field {field} of command {}: add one to the table in {}",
+        spec.name,
+        file!()
+    )
 }

@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
+use crate::kit::postgres::{PASSWORD, shared};
 use crate::kit::random;
 
 /// The same table that the suites of the SDKs read.
@@ -64,4 +65,62 @@ pub(crate) fn log_target(command: &str, key_file: &str) -> Option<Map<String, Va
     }
     own.insert("enable".to_owned(), "false".into());
     Some(own)
+}
+
+/// The same for the kinds of targets, and for engines.
+const TARGETS: &str = include_str!("../../../../../tests/conformance/targets.json");
+const ENGINES: &str = include_str!("../../../../../tests/conformance/engines.json");
+
+/// The settings of the kind of target that `command` makes or changes.
+pub(crate) fn target(command: &str) -> Option<Map<String, Value>> {
+    let older = |rest: &str, ending| rest.strip_suffix(ending).map(str::to_owned);
+    let kind = match command {
+        "update-db-target-details" | "update-web-target-details" => return Some(Map::new()),
+        _ => ["target-create-", "target-update-"]
+            .iter()
+            .find_map(|prefix| command.strip_prefix(prefix).map(str::to_owned))
+            .or_else(|| older(command.strip_prefix("create-")?, "-target"))
+            .or_else(|| older(command.strip_prefix("update-")?, "-target"))?,
+    };
+    Some(target_of(&kind, None))
+}
+
+/// The settings of a target of this kind, for databases of this type.
+pub(crate) fn target_of(kind: &str, db_type: Option<&str>) -> Map<String, Value> {
+    let mut targets: Value = serde_json::from_str(TARGETS).unwrap();
+    let Value::Object(mut own) = targets[kind].take() else {
+        panic!("tests/conformance/targets.json has no settings for {kind}")
+    };
+    for value in own.values_mut().filter(|value| **value == "@port") {
+        *value = shared().port.to_string().into();
+    }
+    if let Some(password) = own.get_mut("pwd") {
+        *password = PASSWORD.into();
+    }
+    own.extend(db_type.map(|db_type| ("db-type".to_owned(), db_type.into())));
+    own
+}
+
+/// The engine that `command` makes or changes a dynamic secret of.
+pub(crate) fn engine_of(command: &str) -> Option<String> {
+    let prefixes = [
+        "dynamic-secret-create-",
+        "dynamic-secret-update-",
+        "gateway-create-producer-",
+        "gateway-update-producer-",
+    ];
+    let kind = prefixes.iter().find_map(|prefix| command.strip_prefix(prefix))?;
+    (kind != "tmp-creds").then(|| kind.to_ascii_lowercase())
+}
+
+/// The kind of target that an engine works on, with the type of database, and its settings.
+pub(crate) fn engine(kind: &str) -> (String, Option<String>, Map<String, Value>) {
+    let mut engines: Value = serde_json::from_str(ENGINES).unwrap();
+    let mut engine = engines[kind].take();
+    let Value::Object(mut fields) = engine["fields"].take() else {
+        panic!("tests/conformance/engines.json has no settings for {kind}")
+    };
+    fields.insert("skip-dry-run".to_owned(), true.into());
+    let target = |field: &str| engine["target"][field].as_str().map(str::to_owned);
+    (target("kind").unwrap(), target("db-type"), fields)
 }

@@ -9,7 +9,7 @@ use keysherd_base::{AccountId, Uid};
 use keysherd_fragments::order::{FreezeScope, OrderAction};
 use serde_json::{Value, json};
 
-use super::members::{base64, kind_of, own_arguments};
+use super::members::{base64, engine, engine_of, kind_of, own_arguments, target_of};
 use crate::kit::{Api, Server, Spec, order, owner_key, random};
 
 /// What the arguments need to know.
@@ -23,6 +23,8 @@ pub(crate) struct Objects {
     pub(crate) assocs: BTreeMap<String, String>,
     /// The root of a tree for each name of a command about one.
     pub(crate) uid_roots: BTreeMap<String, String>,
+    /// Temporary credentials for each name of a command about some.
+    pub(crate) leases: BTreeMap<String, String>,
     pub(crate) owner_password: String,
     /// What gateways' configurations have to say.
     pub(crate) signer: Value,
@@ -54,6 +56,7 @@ impl Objects {
             ciphertext: encrypted["result"].as_str().unwrap().to_owned(),
             assocs: BTreeMap::new(),
             uid_roots: BTreeMap::new(),
+            leases: BTreeMap::new(),
             signer: signer(admin),
             log_reader: log_reader(admin),
             key_file: key_file(&directory),
@@ -71,6 +74,9 @@ impl Objects {
     }
 
     fn make_for(&mut self, admin: &Api, spec: &Spec, name: &str) {
+        if self.make_for_ways_in(admin, spec, name) {
+            return;
+        }
         let at = |leaf: &str| format!("/walk/{name}/{leaf}");
         let marker = self.marker.as_str();
         let described = |path: String| json!({"name": path, "description": marker});
@@ -83,26 +89,16 @@ impl Objects {
                     admin.add_version(&path, &format!("{marker} again"));
                 }
             }
+            "Targets" => {
+                let kinds = ["rabbitmq", "web"];
+                let kind = kinds.into_iter().find(|kind| name.contains(kind)).unwrap_or("db");
+                make_target(admin, described(at("target")), kind, None);
+            }
+            "Dynamic secrets" => {
+                let id = make_dynamic_secret(admin, spec, name, &described);
+                self.leases.extend(id.map(|id| (name.to_owned(), id)));
+            }
             "Folders" => drop(admin.ok("folder-create", described(at("folder")))),
-            "Auth methods" if name.ends_with("-universal-identity") => {
-                admin.ok("auth-method-create-universal-identity", described(at("method")));
-            }
-            "Universal identity" => {
-                admin.ok("auth-method-create-universal-identity", described(at("method")));
-                let method = json!({"auth-method-name": at("method")});
-                admin.ok("uid-generate-token", method.clone());
-                let tree = admin.ok("uid-list-children", method);
-                let id = tree["root"]["id"].as_str().unwrap().to_owned();
-                self.uid_roots.insert(name.to_owned(), id);
-            }
-            "Auth methods" => {
-                let mut args = described(at("method"));
-                let kind = kind_of(name).filter(|_| name.contains("update")).unwrap_or("api-key");
-                if kind != "api-key" {
-                    args.as_object_mut().unwrap().extend(own_arguments(kind, &self.authority));
-                }
-                admin.ok(&format!("auth-method-create-{kind}"), args);
-            }
             "Roles" => {
                 admin.ok("create-role", described(at("role")));
                 let rule = ("item-rule", format!("/walk/{name}/*"), "list");
@@ -135,6 +131,61 @@ impl Objects {
             noun => panic!("the walk makes no objects for commands about {noun}: add some"),
         }
     }
+
+    /// The same for auth methods, if the command is about those.
+    fn make_for_ways_in(&mut self, admin: &Api, spec: &Spec, name: &str) -> bool {
+        let at = |leaf: &str| format!("/walk/{name}/{leaf}");
+        let marker = self.marker.as_str();
+        let described = |path: String| json!({"name": path, "description": marker});
+        match spec.noun.as_str() {
+            "Auth methods" if name.ends_with("-universal-identity") => {
+                admin.ok("auth-method-create-universal-identity", described(at("method")));
+            }
+            "Universal identity" => {
+                admin.ok("auth-method-create-universal-identity", described(at("method")));
+                let method = json!({"auth-method-name": at("method")});
+                admin.ok("uid-generate-token", method.clone());
+                let tree = admin.ok("uid-list-children", method);
+                let id = tree["root"]["id"].as_str().unwrap().to_owned();
+                self.uid_roots.insert(name.to_owned(), id);
+            }
+            "Auth methods" => {
+                let mut args = described(at("method"));
+                let kind = kind_of(name).filter(|_| name.contains("update")).unwrap_or("api-key");
+                if kind != "api-key" {
+                    args.as_object_mut().unwrap().extend(own_arguments(kind, &self.authority));
+                }
+                admin.ok(&format!("auth-method-create-{kind}"), args);
+            }
+            _ => return false,
+        }
+        true
+    }
+}
+
+fn make_target(admin: &Api, mut args: Value, kind: &str, db_type: Option<&str>) {
+    args.as_object_mut().unwrap().extend(target_of(kind, db_type));
+    admin.ok(&format!("target-create-{kind}"), args);
+}
+
+/// With a target of its own; gives the id of its temporary credentials, where the command wants
+/// some.
+fn make_dynamic_secret(
+    admin: &Api,
+    spec: &Spec,
+    name: &str,
+    described: &dyn Fn(String) -> Value,
+) -> Option<String> {
+    let at = |leaf: &str| format!("/walk/{name}/{leaf}");
+    let kind = engine_of(name).unwrap_or_else(|| "postgresql".to_owned());
+    let (target, db_type, fields) = engine(&kind);
+    make_target(admin, described(at("target")), &target, db_type.as_deref());
+    let mut args = described(at("dynamic"));
+    args["target-name"] = at("target").into();
+    args.as_object_mut().unwrap().extend(fields);
+    admin.ok(&format!("dynamic-secret-create-{kind}"), args);
+    let value = || admin.ok("dynamic-secret-get-value", json!({"name": at("dynamic")}));
+    spec.has("tmp-creds-id").then(|| value()["id"].as_str().unwrap().to_owned())
 }
 
 /// Everything an administrator sees of the account.
@@ -146,6 +197,7 @@ pub(crate) fn everything(admin: &Api) -> Value {
     json!({
         "values": admin.ok("get-secret-value", json!({"names": names, "version": -20})),
         "items": items,
+        "targets": without_uses(admin.ok("target-list", json!({}))),
         "folders": admin.ok("list-items", json!({"path": "/walk/"}))["folders"],
         "roles": without_uses(admin.ok("list-roles", json!({}))),
         "groups": admin.ok("list-group", json!({})),

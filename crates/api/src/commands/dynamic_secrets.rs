@@ -1,0 +1,38 @@
+//! Commands about dynamic secrets, and about the temporary credentials that they give.
+
+mod create;
+mod delete;
+mod details;
+mod get;
+mod get_value;
+mod list;
+mod shared;
+mod state;
+mod tmp_creds_delete;
+mod tmp_creds_get;
+mod tmp_creds_update;
+mod update;
+
+use crate::commands::ApiCommand;
+
+/// The commands.
+pub(super) fn commands() -> Vec<&'static ApiCommand> {
+    let own = [
+        &get::COMMAND,
+        &get_value::COMMAND,
+        &list::COMMAND,
+        &delete::COMMAND,
+        &delete::OLD,
+        &state::START,
+        &state::STOP,
+        &tmp_creds_get::COMMAND,
+        &tmp_creds_update::COMMAND,
+        &tmp_creds_delete::COMMAND,
+    ];
+    // Gateways cannot prove to webhooks yet who they are.
+    let members = keysherd_engines::all().iter().filter(|engine| engine.kind().name != "custom");
+    members
+        .flat_map(|engine| create::of(*engine).into_iter().chain(update::of(*engine)))
+        .chain(own)
+        .collect()
+}

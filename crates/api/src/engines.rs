@@ -1,0 +1,14 @@
+//! Dynamic secrets: what is sealed of one, opening it, and making temporary credentials.
+//!
+//! The settings of a secret are its sealed value, all of them; what control must know to decide
+//! and to list stands beside it in the clear. Targets are opened for their secrets without anybody
+//! having a right to read them: nothing of them is in an answer, and a secret names in its sealed
+//! settings which target it means, so control cannot put another one in its place.
+
+mod produce;
+mod sealed;
+mod trial;
+
+pub use produce::{Asked, Produced, produce};
+pub use sealed::{OpenedSecret, OpenedTarget, Sealed};
+pub(crate) use trial::trial;

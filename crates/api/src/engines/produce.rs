@@ -1,0 +1,191 @@
+//! Making temporary credentials: an intent that is durable, then the target, then the answer.
+
+use std::time::Duration;
+
+use keysherd_base::{Fault, Uid};
+use keysherd_engines::{Created, NOT_REACHED, Plan, Way, Wish};
+use keysherd_plane::credential_leases::{LeaseAbandon, LeaseActivate, LeaseIntend};
+use keysherd_plane::grants::{ItemRef, Purpose};
+use serde_json::{Map, Value};
+
+use super::sealed::OpenedSecret;
+use crate::crypt::OpenedForUse;
+use crate::ctx::Ctx;
+
+/// How long a target may take unless somebody says otherwise.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// How long a target may take to undo what failed there, while somebody waits for the answer.
+const AFTERWARDS: Duration = Duration::from_secs(5);
+
+/// What a caller may say about the credentials it asks for.
+#[derive(Debug)]
+pub struct Asked {
+    /// Texts `key=value`, or JSON objects of texts.
+    pub args: Vec<String>,
+    /// A host of a linked target.
+    pub host: Option<String>,
+    /// A database.
+    pub dbname: Option<String>,
+    /// How long the target may take.
+    pub patience: Duration,
+}
+
+impl Default for Asked {
+    fn default() -> Self {
+        Self { args: Vec::new(), host: None, dbname: None, patience: PATIENCE }
+    }
+}
+
+/// When credentials end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// When control says so.
+    InTime,
+    /// As soon as they are made: it was a trial.
+    AtOnce,
+}
+
+/// Temporary credentials.
+pub struct Produced {
+    /// Their id.
+    pub lease: Uid,
+    /// What the caller is given. Wipe it.
+    pub value: Map<String, Value>,
+    /// What the target had to say.
+    pub warnings: Vec<String>,
+}
+
+/// Makes credentials. When this returns, they are on the target and control knows when they end;
+/// whatever happens before that, control has what is needed to remove them again.
+///
+/// # Errors
+/// Control's refusal; the engine's when the target refuses; [`Fault::unavailable`] when it did not
+/// answer in time. In all of these nothing stays on the target.
+pub async fn produce(ctx: &Ctx, item: ItemRef, asked: &Asked) -> Result<Produced, Fault> {
+    make(ctx, item, asked, Ending::InTime).await
+}
+
+/// The same, ending as it says.
+pub(super) async fn make(
+    ctx: &Ctx,
+    item: ItemRef,
+    asked: &Asked,
+    ending: Ending,
+) -> Result<Produced, Fault> {
+    let opened = ctx.crypt().open(ctx, item, Purpose::Produce).await?;
+    let OpenedForUse { items, access_id, sub_claims } = opened;
+    let secret = OpenedSecret::with_target(&items)?;
+    drop(items);
+    let way = Way { timeout: asked.patience, ..ctx.services().engines.clone() };
+    let scene = secret.scene(&way);
+    let lease = Uid::random(&*ctx.services().rng)?;
+    let ttl_seconds = secret.engine.kind().ttl_seconds(&secret.settings)?;
+    let wish = Wish {
+        lease,
+        item: secret.path(),
+        access_id: access_id.as_str(),
+        sub_claims: &sub_claims,
+        ttl_seconds,
+        args: &asked.args,
+        host: asked.host.as_deref(),
+        dbname: asked.dbname.as_deref(),
+    };
+    let plan = secret.engine.plan(&scene, &wish)?;
+    let intend = LeaseIntend {
+        item: secret.id(),
+        target: secret.target.as_ref().map(|target| target.id),
+        lease,
+        handle: plan.handle.clone(),
+        ttl_seconds,
+    };
+    let intended = ctx.ask(intend).await?;
+    let making = Making { ctx, lease };
+    let mut created = making.create(&secret, &scene, &plan, asked.patience).await?;
+    let (handle, ends) = (created.handle.take(), created.ends);
+    let (mut value, warnings) = (created.take_value(), std::mem::take(&mut created.warnings));
+    if ending == Ending::AtOnce {
+        let handle = handle.unwrap_or_else(|| plan.handle.clone());
+        let removed = making.remove(&secret, &scene, &handle, asked.patience).await;
+        making.abandon(removed.is_err()).await;
+        wipe_all(value);
+        let more = removed.map_err(|fault| {
+            let text = format!("credentials were made but not removed: {}", fault.public());
+            Fault::new(fault.kind(), text).with_private(fault)
+        })?;
+        let warnings = warnings.into_iter().chain(more).collect();
+        return Ok(Produced { lease, value: Map::new(), warnings });
+    }
+    let activate = LeaseActivate { lease, handle, ends };
+    if let Err(fault) = ctx.ask(activate).await {
+        making.abandon(true).await;
+        wipe_all(value);
+        return Err(fault);
+    }
+    let minutes = intended.ttl_seconds.div_euclid(60).max(1);
+    if secret.engine.kind().wrapped {
+        value.insert("id".to_owned(), lease.to_string().into());
+        value.insert("ttl_in_minutes".to_owned(), minutes.to_string().into());
+    }
+    Ok(Produced { lease, value, warnings })
+}
+
+/// Credentials that are being made.
+struct Making<'a> {
+    ctx: &'a Ctx,
+    lease: Uid,
+}
+
+impl Making<'_> {
+    async fn create(
+        &self,
+        secret: &OpenedSecret,
+        scene: &keysherd_engines::Scene<'_>,
+        plan: &Plan,
+        patience: Duration,
+    ) -> Result<Created, Fault> {
+        let created = tokio::time::timeout(patience, secret.engine.create(scene, plan)).await;
+        let fault = match created {
+            Ok(Ok(created)) => return Ok(created),
+            Ok(Err(fault)) => fault,
+            Err(_) => silent(secret, patience),
+        };
+        // What may be there is removed: now, or else as soon as the target answers.
+        let left = fault.code() != NOT_REACHED
+            && self.remove(secret, scene, &plan.handle, AFTERWARDS).await.is_err();
+        self.abandon(left).await;
+        Err(fault)
+    }
+
+    /// Removes again what was made.
+    async fn remove(
+        &self,
+        secret: &OpenedSecret,
+        scene: &keysherd_engines::Scene<'_>,
+        handle: &str,
+        patience: Duration,
+    ) -> Result<Vec<String>, Fault> {
+        let removed = tokio::time::timeout(patience, secret.engine.revoke(scene, handle)).await;
+        removed.unwrap_or_else(|_| Err(silent(secret, patience)))
+    }
+
+    async fn abandon(&self, touched: bool) {
+        let abandon = LeaseAbandon { lease: self.lease, touched };
+        // Where control does not hear of it, the intent ends by itself a while later.
+        let _unheard = self.ctx.services().plane.ask(self.ctx.caller().clone(), abandon).await;
+        self.ctx.crypt().leases_due();
+    }
+}
+
+fn silent(secret: &OpenedSecret, patience: Duration) -> Fault {
+    Fault::unavailable(format!(
+        "the target of {} did not answer within {} s; ask again, or give a longer timeout",
+        secret.path(),
+        patience.as_secs()
+    ))
+}
+
+/// Wipes a value that is not given to anybody.
+pub(super) fn wipe_all(value: Map<String, Value>) {
+    keysherd_wire::wipe(Value::Object(value));
+}

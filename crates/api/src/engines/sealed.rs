@@ -1,0 +1,204 @@
+//! What is sealed of a dynamic secret and of a target, and reading it back.
+
+use std::sync::Arc;
+
+use keysherd_base::{Fault, ItemId, ItemPath, SecretBytes, Uid};
+use keysherd_engines::{Engine, Scene, TargetUse, Way};
+use keysherd_plane::grants::GrantedItem;
+use keysherd_targets::Target;
+use keysherd_wire::{Settings, wipe};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::crypt::OpenedItem;
+
+/// Version of the sealed form.
+const FORM: u32 = 1;
+
+/// The plaintext of a dynamic secret's or a target's value.
+#[derive(Serialize, Deserialize)]
+pub struct Sealed {
+    form: u32,
+    /// The engine, or the kind of target.
+    kind: String,
+    /// The identity of the target that a secret works on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    target: Option<Uid>,
+    /// All settings.
+    settings: Value,
+}
+
+impl Sealed {
+    /// The bytes to seal.
+    ///
+    /// # Errors
+    /// [`Fault::internal`] when they cannot be JSON, which is a defect.
+    pub fn bytes(
+        kind: &str,
+        target: Option<Uid>,
+        settings: &Settings,
+    ) -> Result<SecretBytes, Fault> {
+        let sealed =
+            Self { form: FORM, kind: kind.to_owned(), target, settings: settings.to_value() };
+        let bytes = serde_json::to_vec(&sealed).map(SecretBytes::new).map_err(Fault::internal);
+        wipe(sealed.settings);
+        bytes
+    }
+
+    fn read(bytes: &SecretBytes) -> Result<(String, Option<Uid>, Settings), Fault> {
+        // The parser's message would quote the value.
+        let unreadable = |_| Fault::internal("sealed settings cannot be read");
+        let sealed: Self = serde_json::from_slice(bytes.expose()).map_err(unreadable)?;
+        if sealed.form != FORM {
+            let form = sealed.form;
+            return Err(Fault::internal(format!(
+                "sealed settings have the form {form}, which this gateway does not know; update it"
+            )));
+        }
+        let settings = Settings::from_value(&sealed.settings);
+        wipe(sealed.settings);
+        Ok((sealed.kind, sealed.target, settings?))
+    }
+}
+
+/// A target whose settings were opened.
+pub struct OpenedTarget {
+    member: &'static dyn Target,
+    /// Its identity.
+    pub uid: Uid,
+    /// Its number.
+    pub id: ItemId,
+    /// What it is, such as `postgres`.
+    pub type_name: &'static str,
+    /// Its settings, credentials included.
+    pub settings: Settings,
+}
+
+impl OpenedTarget {
+    /// The one target that was asked for.
+    ///
+    /// # Errors
+    /// [`Fault::internal`] when something else was granted.
+    pub fn of_one(opened: &[OpenedItem]) -> Result<Self, Fault> {
+        match opened {
+            [one] => Self::of(one),
+            _ => Err(other()),
+        }
+    }
+
+    fn of(opened: &OpenedItem) -> Result<Self, Fault> {
+        let (_, value) = value_of(opened)?;
+        let (kind, _, settings) = Sealed::read(value)?;
+        let member = keysherd_targets::by_name(&kind).ok_or_else(|| {
+            Fault::internal(format!("this gateway knows no targets of kind {kind}; update it"))
+        })?;
+        let type_name = member.type_name(&settings)?;
+        let GrantedItem { uid, id, .. } = *opened.item;
+        Ok(Self { member, uid, id, type_name, settings })
+    }
+
+    /// The V2 object that shows it, with its credentials: the object's name, and the object.
+    pub fn details(&self) -> (&'static str, Map<String, Value>) {
+        self.member.details(&self.settings)
+    }
+
+    /// What kind of target it is.
+    pub fn member(&self) -> &'static dyn Target {
+        self.member
+    }
+
+    /// As engines use it.
+    pub fn in_use(&self) -> TargetUse<'_> {
+        TargetUse { type_name: self.type_name, settings: &self.settings }
+    }
+}
+
+/// A dynamic secret whose settings were opened.
+pub struct OpenedSecret {
+    /// Its engine.
+    pub engine: &'static dyn Engine,
+    /// Its settings.
+    pub settings: Settings,
+    /// The identity of the target that it means.
+    pub target_uid: Option<Uid>,
+    /// The target, where it was opened with it.
+    pub target: Option<OpenedTarget>,
+    /// Which version of the settings this is.
+    pub version: u32,
+    item: Arc<GrantedItem>,
+}
+
+impl OpenedSecret {
+    /// A secret that was opened, with its target if it has one.
+    ///
+    /// # Errors
+    /// [`Fault::internal`] when something else was granted than what the secret names.
+    pub fn with_target(opened: &[OpenedItem]) -> Result<Self, Fault> {
+        let (secret, target) = match opened {
+            [secret] => (Self::alone(secret)?, None),
+            [secret, target] => (Self::alone(secret)?, Some(OpenedTarget::of(target)?)),
+            _ => return Err(other()),
+        };
+        let meant = secret.target_uid;
+        if target.as_ref().map(|target| target.uid) != meant {
+            return Err(Fault::internal(format!(
+                "the target that was granted is not the one that {} means; nothing was done",
+                secret.path()
+            )));
+        }
+        Ok(Self { target, ..secret })
+    }
+
+    /// The one secret that was asked for, without its target.
+    ///
+    /// # Errors
+    /// [`Fault::internal`] when something else was granted.
+    pub fn of_one(opened: &[OpenedItem]) -> Result<Self, Fault> {
+        match opened {
+            [one] => Self::alone(one),
+            _ => Err(other()),
+        }
+    }
+
+    fn alone(opened: &OpenedItem) -> Result<Self, Fault> {
+        let (version, value) = value_of(opened)?;
+        let (kind, target_uid, settings) = Sealed::read(value)?;
+        let engine = keysherd_engines::by_name(&kind).ok_or_else(|| {
+            Fault::internal(format!("this gateway has no engine {kind}; update it"))
+        })?;
+        let item = Arc::clone(&opened.item);
+        Ok(Self { engine, settings, target_uid, target: None, version, item })
+    }
+
+    /// Its path.
+    pub fn path(&self) -> &ItemPath {
+        &self.item.path
+    }
+
+    /// Its number.
+    pub fn id(&self) -> ItemId {
+        self.item.id
+    }
+
+    /// What its engine works with.
+    pub fn scene<'a>(&'a self, way: &'a Way) -> Scene<'a> {
+        let target = self.target.as_ref().map(OpenedTarget::in_use);
+        Scene { settings: &self.settings, target, way }
+    }
+}
+
+fn value_of(opened: &OpenedItem) -> Result<(u32, &SecretBytes), Fault> {
+    let first = opened.values.first().ok_or_else(other)?;
+    // What some gateway did not seal for this very item is not what anybody set.
+    if first.name_attested != Some(true) {
+        return Err(Fault::internal(format!(
+            "no gateway attested that the settings at {} belong there; nothing was done",
+            opened.item.path
+        )));
+    }
+    Ok((first.version, &first.value))
+}
+
+fn other() -> Fault {
+    Fault::internal("control granted something else than was asked")
+}

@@ -1,0 +1,97 @@
+//! A target as `target-get` and `target-list` show it.
+
+use keysherd_base::{Fault, ItemId, ItemPath};
+use keysherd_domain::target::shown_path;
+use keysherd_plane::items::ItemView;
+use serde::Serialize;
+
+use super::LastUsed;
+use super::item::{LockReply, VersionReply, lock_reply, version_reply};
+
+/// The model `Target`.
+#[derive(Serialize)]
+pub(crate) struct TargetReply<'a> {
+    target_id: ItemId,
+    target_name: String,
+    target_type: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent_target_name: Option<String>,
+    comment: &'a str,
+    protection_key_name: &'a str,
+    with_customer_fragment: bool,
+    last_version: u32,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    target_versions: Vec<VersionReply<'a>>,
+    target_items_assoc: Vec<ItemAssocReply<'a>>,
+    client_permissions: Vec<&'static str>,
+    creation_date: String,
+    modification_date: String,
+    #[serde(flatten)]
+    last_used: LastUsed,
+    delete_protection: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    locking_info: Option<LockReply<'a>>,
+    is_access_request_enabled: bool,
+}
+
+/// The model `TargetItemAssociation`.
+#[derive(Serialize)]
+struct ItemAssocReply<'a> {
+    assoc_id: String,
+    item_id: ItemId,
+    item_name: &'a str,
+    item_type: &'static str,
+}
+
+impl<'a> TargetReply<'a> {
+    /// Shows `view`.
+    ///
+    /// # Errors
+    /// [`Fault::internal`] when control says that something else is a target.
+    pub(crate) fn new(view: &'a ItemView) -> Result<Self, Fault> {
+        let item = &view.item;
+        let facts = item.target.as_ref().ok_or_else(not_a_target)?;
+        let uses = view.associated.iter().map(|other| ItemAssocReply {
+            assoc_id: assoc_id(other.id, item.id),
+            item_id: other.id,
+            item_name: other.path.as_str(),
+            item_type: other.kind.type_name(),
+        });
+        Ok(Self {
+            target_id: item.id,
+            target_name: name_of(&item.path)?,
+            target_type: &facts.type_name,
+            parent_target_name: None,
+            comment: &item.description,
+            protection_key_name: view.protection_key_name.as_deref().unwrap_or_default(),
+            with_customer_fragment: view.customer_fragment.is_some(),
+            last_version: item.last_version,
+            target_versions: view.versions.iter().map(|one| version_reply(view, one)).collect(),
+            target_items_assoc: uses.collect(),
+            client_permissions: view.permissions.iter().map(|cap| cap.name()).collect(),
+            creation_date: item.created.rfc3339(),
+            modification_date: item.modified.rfc3339(),
+            last_used: LastUsed::at(view.last_used),
+            delete_protection: item.delete_protection,
+            locking_info: item.lock.as_ref().map(lock_reply),
+            is_access_request_enabled: false,
+        })
+    }
+}
+
+/// The name of a target that is stored at `path`.
+///
+/// # Errors
+/// [`Fault::internal`] when it is none.
+pub(crate) fn name_of(path: &ItemPath) -> Result<String, Fault> {
+    shown_path(path).map(|path| path.as_str().to_owned()).ok_or_else(not_a_target)
+}
+
+/// The id of the association of an item with a target: there is one at most.
+pub(crate) fn assoc_id(item: ItemId, target: ItemId) -> String {
+    format!("ta-{}-{}", item.0, target.0)
+}
+
+fn not_a_target() -> Fault {
+    Fault::internal("control showed something as a target that is none")
+}

@@ -1,0 +1,341 @@
+//! Dynamic secrets as people use them, on a real PostgreSQL: credentials that do what their
+//! statements grant and nothing else, for as long as they live; and no user that nobody knows of,
+//! whoever is killed.
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use crate::kit::postgres::{PASSWORD, Postgres};
+use crate::kit::{Api, FakeClock, Server, Site, in_full, random, wait_for, wait_until};
+
+/// What reads one table.
+const READS_ONE: &str = "CREATE ROLE \"{{name}}\" LOGIN PASSWORD '{{password}}'; \
+                         GRANT SELECT ON t1 TO \"{{name}}\";";
+/// What writes another one.
+const WRITES_TWO: &str = "CREATE ROLE \"{{name}}\" LOGIN PASSWORD '{{password}}'; \
+                          GRANT INSERT ON t2 TO \"{{name}}\";";
+/// Rounds of killing.
+const ROUNDS: u64 = 4;
+/// The same in full.
+const ROUNDS_IN_FULL: u64 = 300;
+/// Credentials that are asked for at one time while somebody is killed.
+const CLIENTS: usize = 4;
+
+/// Seconds after which an intent that nobody confirmed is at an end; and a little more.
+const INTENT_SECONDS: i64 = 150;
+
+struct Scene {
+    site: Site,
+    server: Server,
+    admin: Api,
+    database: Postgres,
+}
+
+impl Scene {
+    fn start() -> Self {
+        let database = Postgres::start("");
+        database.create("app");
+        database.sql("app", "CREATE TABLE t1 (x int); CREATE TABLE t2 (x int)");
+        database.sql("app", "INSERT INTO t1 VALUES (42)");
+        let site = Site::new();
+        let server = site.start();
+        let admin = server.admin();
+        admin.ok("target-create-db", target("/db/app", database.port));
+        Self { site, server, admin, database }
+    }
+
+    fn make(&self, name: &str, statements: &str) {
+        let args = json!({
+            "name": name, "target-name": "/db/app", "creation-statements": statements,
+            "user-ttl": "60m",
+        });
+        self.admin.ok("dynamic-secret-create-postgresql", args);
+    }
+
+    /// The users that were made on the database.
+    fn users(&self) -> Vec<String> {
+        let users = self.database.sql("app", "SELECT rolname FROM pg_roles ORDER BY 1");
+        let own = |user: &&str| *user != "postgres" && !user.starts_with("pg_");
+        users.lines().filter(own).map(str::to_owned).collect()
+    }
+
+    /// What clients get until the server, or every third time the database, is killed.
+    fn served_until_killed(&self, round: u64) -> Vec<Value> {
+        let api = &self.admin;
+        let after = random() % 12;
+        std::thread::scope(|scope| {
+            let ask = || {
+                let mut answers = Vec::new();
+                for _ in 0..after.max(1) {
+                    let args = json!({"name": "/dyn/reads"});
+                    match api.try_call("dynamic-secret-get-value", args) {
+                        Ok(reply) if reply.is_success() => answers.push(reply.json()),
+                        _ => break,
+                    }
+                }
+                answers
+            };
+            let clients: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(ask)).collect();
+            wait_for("somebody to be served", || (!self.users().is_empty()).then_some(()));
+            if round % 3 == 2 {
+                self.database.kill();
+            } else {
+                self.server.process.signal(Signal::KILL);
+            }
+            clients.into_iter().flat_map(|client| client.join().unwrap()).collect::<Vec<_>>()
+        })
+    }
+
+    fn sql(&self, credentials: &Value, statement: &str) -> Result<String, String> {
+        let text = |field: &str| credentials[field].as_str().unwrap().to_owned();
+        let (user, password) = (text("user"), text("password"));
+        self.database.sql_as((&user, &password), "app", statement)
+    }
+}
+
+fn target(name: &str, port: u16) -> Value {
+    json!({
+        "name": name, "db-type": "postgres", "host": "127.0.0.1", "port": port.to_string(),
+        "user-name": "postgres", "pwd": PASSWORD, "db-name": "app",
+    })
+}
+
+fn value(api: &Api, name: &str) -> Value {
+    api.ok("dynamic-secret-get-value", json!({"name": name}))
+}
+
+fn leases(api: &Api, name: &str) -> Vec<Value> {
+    let list = api.ok("dynamic-secret-tmp-creds-get", json!({"name": name}));
+    list.as_array().unwrap().clone()
+}
+
+/// The beginning of the id of the credentials that have this user.
+fn id_in(user: &str) -> String {
+    let mark = user.rsplit_once('.').unwrap().1;
+    let digit = |c: char| "abcdefghijklmnopqrstuvwxyz234567".find(c).unwrap() as u128;
+    let bits = mark.chars().fold(0_u128, |bits, c| (bits << 5) | digit(c));
+    format!("{bits:020x}")
+}
+
+#[test]
+fn credentials_do_what_their_statements_grant_and_end() {
+    let scene = Scene::start();
+    scene.make("/dyn/reads", READS_ONE);
+    scene.make("/dyn/writes", WRITES_TWO);
+    assert_eq!(scene.users(), [""; 0], "a trial left a user");
+    let person = scene.admin.person_who_may("app", &[("item-rule", "/dyn/*", "read")]);
+
+    let reads = value(&person.api, "/dyn/reads");
+    let writes = value(&person.api, "/dyn/writes");
+    assert_eq!(scene.sql(&reads, "SELECT x FROM t1").unwrap(), "42");
+    scene.sql(&writes, "INSERT INTO t2 VALUES (1)").unwrap();
+    for (credentials, statement) in [
+        (&reads, "SELECT x FROM t2"),
+        (&reads, "INSERT INTO t1 VALUES (1)"),
+        (&writes, "SELECT x FROM t2"),
+        (&writes, "SELECT x FROM t1"),
+        (&reads, "CREATE ROLE mine"),
+    ] {
+        let said = scene.sql(credentials, statement).unwrap_err();
+        assert!(said.contains("permission denied"), "{statement}: {said}");
+    }
+    assert_eq!(reads["ttl_in_minutes"], "60");
+    let listed = leases(&person.api, "/dyn/reads");
+    assert_eq!((listed.len(), &listed[0]["id"]), (1, &reads["id"]));
+    assert_eq!(listed[0]["access_id"], person.access_id.as_str());
+
+    // Only who may update the secret ends them.
+    let revoke = json!({"name": "/dyn/reads", "tmp-creds-id": reads["id"]});
+    person.api.refused(401, "dynamic-secret-tmp-creds-delete", revoke.clone());
+    scene.admin.ok("dynamic-secret-tmp-creds-delete", revoke);
+    scene.sql(&reads, "SELECT x FROM t1").unwrap_err();
+    assert!(leases(&scene.admin, "/dyn/reads").is_empty());
+    assert_eq!(scene.users().len(), 1);
+
+    // A secret with credentials is not deleted under them.
+    let said = scene.admin.refused(409, "dynamic-secret-delete", json!({"name": "/dyn/writes"}));
+    assert!(said.contains("revoke"), "{said}");
+    let all = json!({"name": "/dyn/writes", "revoke-all": true});
+    scene.admin.ok("dynamic-secret-tmp-creds-delete", all);
+    scene.admin.ok("dynamic-secret-delete", json!({"name": "/dyn/writes"}));
+    assert_eq!(scene.users(), [""; 0]);
+    scene.server.stop();
+    scene.site.audit(&["verify"]).expect(0);
+}
+
+#[test]
+fn credentials_end_by_themselves_when_their_time_is_over() {
+    let scene = Scene::start();
+    scene.make("/dyn/reads", READS_ONE);
+    let credentials = value(&scene.admin, "/dyn/reads");
+    let soon = json!({
+        "name": "/dyn/reads", "tmp-creds-id": credentials["id"], "host": "", "new-ttl-min": 0,
+    });
+    scene.admin.refused(400, "dynamic-secret-tmp-creds-update", soon);
+    let args = json!({
+        "name": "/dyn/short", "target-name": "/db/app", "creation-statements": READS_ONE,
+        "user-ttl": "2s",
+    });
+    scene.admin.ok("dynamic-secret-create-postgresql", args);
+    let short = value(&scene.admin, "/dyn/short");
+    wait_until("the end of short credentials", || {
+        scene.sql(&short, "SELECT 1").is_err() && leases(&scene.admin, "/dyn/short").is_empty()
+    });
+    // The others live on.
+    assert_eq!(scene.sql(&credentials, "SELECT x FROM t1").unwrap(), "42");
+}
+
+/// It has opened nothing yet, and nobody asks for anything.
+#[test]
+fn a_gateway_that_was_just_started_removes_what_is_due() {
+    let mut scene = Scene::start();
+    let args = json!({
+        "name": "/dyn/short", "target-name": "/db/app", "creation-statements": READS_ONE,
+        "user-ttl": "2s",
+    });
+    scene.admin.ok("dynamic-secret-create-postgresql", args);
+    value(&scene.admin, "/dyn/short");
+    scene.server.process.signal(Signal::KILL);
+    assert_eq!(scene.users().len(), 1);
+    scene.server = scene.site.start();
+    wait_until("the end of what was given before", || scene.users().is_empty());
+}
+
+#[test]
+fn who_may_list_a_target_makes_secrets_with_it_and_never_sees_its_password() {
+    let scene = Scene::start();
+    let rules =
+        [("target-rule", "/db/*", "list"), ("item-rule", "/team/*", "create,read,update,delete")];
+    let person = scene.admin.person_who_may("builder", &rules);
+    let args = json!({
+        "name": "/team/dyn", "target-name": "/db/app", "creation-statements": READS_ONE,
+    });
+    let made = person.api.ok("dynamic-secret-create-postgresql", args.clone());
+    let credentials = value(&person.api, "/team/dyn");
+    assert_eq!(scene.sql(&credentials, "SELECT x FROM t1").unwrap(), "42");
+    let shown = person.api.ok("dynamic-secret-get", json!({"name": "/team/dyn"}));
+    let target = person.api.ok("target-get", json!({"name": "/db/app"}));
+    person.api.refused(401, "target-get-details", json!({"name": "/db/app"}));
+    for answer in [&made, &shown, &target, &credentials] {
+        assert!(!answer.to_string().contains(PASSWORD), "{answer}");
+    }
+    assert_eq!(shown["postgres_creation_statements"], READS_ONE);
+    // Nor by the path that it is stored at.
+    for name in ["/.targets/db/app", ".targets/db/app"] {
+        for command in ["get-secret-value", "describe-item", "delete-item"] {
+            let args = json!({"name": name, "names": [name]});
+            let reply = scene.admin.call(command, args);
+            assert!(!reply.is_success() && !reply.text().contains(PASSWORD), "{}", reply.text());
+        }
+    }
+    // And nobody who may not even list it uses it.
+    let stranger = scene.admin.person_who_may("stranger", &rules[1..]);
+    let named = json!({
+        "name": "/team/other", "target-name": "/db/app", "creation-statements": READS_ONE,
+    });
+    let said = stranger.api.refused(401, "dynamic-secret-create-postgresql", named);
+    assert!(said.contains("/db/app"), "{said}");
+    let details = scene.admin.ok("target-get-details", json!({"name": "/db/app"}));
+    assert_eq!(details["value"]["db_target_details"]["db_pwd"], PASSWORD);
+}
+
+#[test]
+fn a_changed_target_reaches_every_secret_that_uses_it() {
+    let scene = Scene::start();
+    scene.make("/dyn/one", READS_ONE);
+    scene.make("/dyn/two", READS_ONE);
+    scene.database.sql("app", "ALTER ROLE postgres PASSWORD 'another'");
+    // The test itself signs in with the old one otherwise.
+    scene.database.sql_as(("postgres", "another"), "app", "SELECT 1").unwrap();
+    let refused = scene.admin.call("dynamic-secret-get-value", json!({"name": "/dyn/one"}));
+    assert!(!refused.is_success());
+    assert!(!refused.text().contains(PASSWORD), "{}", refused.text());
+    scene.admin.ok("target-update-db", json!({"name": "/db/app", "pwd": "another"}));
+    for name in ["/dyn/one", "/dyn/two"] {
+        let credentials = value(&scene.admin, name);
+        assert_eq!(scene.sql(&credentials, "SELECT x FROM t1").unwrap(), "42");
+    }
+    let said = scene.admin.refused(409, "target-delete", json!({"name": "/db/app"}));
+    assert!(said.contains("used by items"), "{said}");
+}
+
+#[test]
+fn a_secret_that_cannot_make_credentials_does_not_stay() {
+    let scene = Scene::start();
+    let mut wrong = target("/db/wrong", scene.database.port);
+    wrong["pwd"] = "not the password".into();
+    scene.admin.ok("target-create-db", wrong);
+    for (name, target, statements) in [
+        ("/dyn/wrong", "/db/wrong", READS_ONE),
+        (
+            "/dyn/nothing",
+            "/db/app",
+            "CREATE ROLE \"{{name}}\"; GRANT SELECT ON none TO \"{{name}}\"",
+        ),
+    ] {
+        let args = json!({
+            "name": name, "target-name": target, "creation-statements": statements,
+        });
+        let reply = scene.admin.call("dynamic-secret-create-postgresql", args.clone());
+        assert!(!reply.is_success() && !reply.text().contains("password\""), "{}", reply.text());
+        scene.admin.refused(404, "describe-item", json!({"name": name}));
+        let mut untried = args;
+        untried["skip-dry-run"] = true.into();
+        scene.admin.ok("dynamic-secret-create-postgresql", untried);
+    }
+    wait_until("nothing to be left", || scene.users().is_empty());
+}
+
+/// Every user on the database is one that a credential stands for, and every credential ends.
+#[test]
+fn no_user_is_forgotten_whoever_is_killed() {
+    let mut scene = Scene::start();
+    scene.make("/dyn/reads", READS_ONE);
+    let token = scene.admin.token().to_owned();
+    let mut given = Vec::new();
+    for round in 0..if in_full() { ROUNDS_IN_FULL } else { ROUNDS } {
+        let answers = scene.served_until_killed(round);
+        if round % 3 == 2 {
+            scene.database.run("");
+        } else {
+            scene.server = scene.site.start();
+            scene.admin = scene.server.admin().with_token(&token);
+        }
+        // What was given lives.
+        for credentials in &answers {
+            assert_eq!(scene.sql(credentials, "SELECT x FROM t1").unwrap(), "42");
+        }
+        given.extend(answers);
+        // And whoever is there, is known.
+        let known: Vec<_> = leases(&scene.admin, "/dyn/reads");
+        let users = scene.users();
+        for user in &users {
+            let lease = id_in(user);
+            let knows = |known: &Value| known["id"].as_str().unwrap().starts_with(&lease);
+            assert!(known.iter().any(knows), "nobody knows of {user}");
+        }
+        for credentials in &given {
+            assert!(known.iter().any(|lease| lease["id"] == credentials["id"]), "{credentials}");
+            assert!(users.iter().any(|user| credentials["user"] == **user), "{credentials}");
+        }
+    }
+    // What was begun when somebody was killed is gone when its time is over, and so is the rest.
+    let all = json!({"name": "/dyn/reads", "revoke-all": true});
+    scene.server.process.signal(Signal::KILL);
+    let clock = FakeClock::new(&scene.site.data());
+    let mut command = scene.site.server(&scene.site.data());
+    command.envs(clock.environment());
+    scene.server = scene.site.launch(command).ready();
+    FakeClock::tidy(scene.server.process.pid());
+    let admin = scene.server.admin().with_token(&token);
+    admin.ok("dynamic-secret-tmp-creds-delete", all);
+    clock.set(INTENT_SECONDS);
+    wait_until("all users to be gone", || scene.users().is_empty());
+    // What nobody confirmed is looked for a second time, ten minutes later.
+    let mut ahead = INTENT_SECONDS;
+    wait_until("all credentials to be gone", || {
+        ahead += 1;
+        clock.set(ahead);
+        leases(&admin, "/dyn/reads").is_empty()
+    });
+}
