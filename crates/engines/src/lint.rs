@@ -31,6 +31,23 @@ pub(crate) fn lint(statements: &[Statement]) -> Vec<String> {
     found
 }
 
+/// What the author of statements that remove a user should know.
+pub(crate) fn lint_removal(statements: &[Statement]) -> Vec<String> {
+    let hands_over = |statement: &Statement| {
+        let code = statement.code().to_uppercase();
+        let words: Vec<_> = words(&code).collect();
+        words.windows(2).any(|pair| pair == ["REASSIGN", "OWNED"])
+    };
+    let numbered = (1..).zip(statements).filter(|(_, statement)| hands_over(statement));
+    let told = numbered.map(|(number, _)| {
+        format!(
+            "revocation statement {number} hands over what the user made: functions that run as \
+             their owner (SECURITY DEFINER) and views get the rights of whoever gets them"
+        )
+    });
+    told.collect()
+}
+
 fn about(statement: &Statement) -> Vec<String> {
     let code = statement.code().to_uppercase();
     let words: Vec<_> = words(&code).collect();

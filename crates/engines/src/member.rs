@@ -106,6 +106,14 @@ pub(crate) fn not_reached(fault: Fault) -> Fault {
     fault.with_code(NOT_REACHED)
 }
 
+/// That statements leave whom they were to remove.
+pub(crate) fn left() -> Fault {
+    Fault::conflict(
+        "the revocation statements leave the user, who can still sign in; correct them and revoke \
+         the credential again",
+    )
+}
+
 /// A way to make credentials for a while.
 pub trait Engine: Send + Sync {
     /// What it is.

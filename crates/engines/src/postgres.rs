@@ -17,8 +17,8 @@ use serde_json::Map;
 use tokio::time::timeout;
 
 use crate::fields::need_type;
-use crate::lint::lint;
-use crate::member::not_reached;
+use crate::lint::{lint, lint_removal};
+use crate::member::{left, not_reached};
 use crate::name::need_handle;
 use crate::statements::{Dialect, Hole, Statement, Values, filled, need_name, parse};
 use crate::{BoxFuture, Created, Engine, Kind, Plan, Scene, Settings, TargetUse, Way};
@@ -109,9 +109,10 @@ impl PostgresLike {
         let server = self.server(settings, target)?;
         server.credentials()?;
         let creation = self.creation(settings)?;
-        self.revocation(settings)?;
+        let revocation = self.revocation(settings)?;
         self.kind.check(settings)?;
         let mut warnings = lint(&creation);
+        warnings.extend(lint_removal(&revocation));
         if !creation.iter().any(|statement| statement.has(Hole::Password)) {
             warnings.push("the creation statements set no {{password}}".to_owned());
         }
@@ -171,24 +172,60 @@ impl PostgresLike {
         let server = self.server(scene.settings, scene.target.as_ref())?;
         let values = Values { name: handle, password: None, user_host: server.credentials()?.0 };
         let filled = filled(&self.revocation(scene.settings)?, &values)?;
-        let mut still_there = false;
+        let (mut still_there, mut signs_in) = (false, false);
         let mut warnings = within(scene.way, &server, self.family, async |session| {
             begin(self.family, session, handle).await?;
+            let mut id = None;
             if self.is_there(session, handle).await? {
+                id = self.id_of(session, handle).await?;
                 for (number, statement) in (1..).zip(&filled) {
                     let done = session.run(statement.expose()).await;
                     done.map_err(|error| not_removed(number, &error))?;
                 }
                 still_there = self.is_there(session, handle).await?;
+                signs_in = still_there && self.signs_in(session, handle).await?;
             }
             let committed = session.run("COMMIT").await;
-            committed.map_err(|error| error.fault("removing the user", None))
+            committed.map_err(|error| error.fault("removing the user", None))?;
+            if let Some(id) = id.filter(|_| !still_there && self.family == Family::Postgres) {
+                end_sessions(session, id).await;
+            }
+            Ok(())
         })
         .await?;
-        if still_there {
-            warnings.push("the user is still there after the revocation statements".to_owned());
+        match (still_there, signs_in) {
+            (_, true) => return Err(left()),
+            (true, false) => warnings.push("the user is disabled and still there".to_owned()),
+            (false, false) => {}
         }
         Ok(warnings)
+    }
+
+    /// The number of a user, by which its sessions are known when its name is gone.
+    async fn id_of(&self, session: &Session, handle: &str) -> Result<Option<u32>, Fault> {
+        let question = match self.family {
+            Family::Postgres => "select oid::text from pg_roles where rolname = $1",
+            Family::Redshift => "select usesysid::text from pg_user where usename = $1",
+        };
+        let answer = session.text(question, handle).await;
+        let answer = answer.map_err(|error| error.fault("looking for the user", None))?;
+        Ok(answer.and_then(|text| text.parse().ok()))
+    }
+
+    /// Whether a user that is there can still sign in.
+    async fn signs_in(&self, session: &Session, handle: &str) -> Result<bool, Fault> {
+        let question = match self.family {
+            Family::Postgres => {
+                "select exists (select 1 from pg_roles where rolname = $1 and rolcanlogin \
+                 and (rolvaliduntil is null or rolvaliduntil > now()))"
+            }
+            Family::Redshift => {
+                "select count(*) > 0 from pg_user where usename = $1 \
+                 and (valuntil is null or valuntil > now())"
+            }
+        };
+        let answer = session.is_true(question, handle).await;
+        answer.map_err(|error| error.fault("looking for the user", None))
     }
 
     async fn is_there(&self, session: &Session, handle: &str) -> Result<bool, Fault> {
@@ -199,6 +236,14 @@ impl PostgresLike {
         let answer = session.is_true(question, handle).await;
         answer.map_err(|error| error.fault("looking for the user", None))
     }
+}
+
+/// Ends the sessions of a user that is gone: one that signed in while it was being removed goes on
+/// otherwise. Who may not do that has removed the user all the same.
+async fn end_sessions(session: &Session, id: u32) {
+    let question =
+        format!("select pg_terminate_backend(pid) from pg_stat_activity where usesysid = {id}");
+    drop(session.run(&question).await);
 }
 
 /// Begins what is done with one user; nobody else does anything with it until the end.

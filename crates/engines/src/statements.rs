@@ -319,6 +319,10 @@ impl Reader<'_> {
                 let third = rest.chars().nth(2);
                 (!mysql || third.is_none_or(|c| c.is_whitespace())).then_some(Inside::Line)
             }
+            // Such a comment is code to some servers, and unreadable to others.
+            '/' if mysql && (rest.starts_with("/*!") || rest.starts_with("/*M!")) => {
+                return Err(bad_setting(self.field, "it has a comment of the form /*! */"));
+            }
             '/' if next == Some('*') => {
                 self.written.push_str("/*");
                 self.inside = Inside::Block(1);

@@ -9,6 +9,7 @@
 //! and its server's certificate checked unless the settings say otherwise; a server that refuses
 //! TLS is not talked to without.
 
+mod bounded;
 mod conformance;
 pub mod http;
 mod kind;

@@ -8,6 +8,9 @@ use tokio::time::timeout;
 use crate::words::with_words;
 use crate::{Server, WRONG_CREDENTIALS, Way};
 
+/// Rows of an answer, and bytes of a piece of one, at most.
+const ROWS_MAX: usize = 1_024;
+const PACKET_BYTES_MAX: usize = 1 << 20;
 /// Most warnings that are kept of one session, and the longest one in characters.
 const WARNINGS_MAX: usize = 16;
 const WARNING_CHARS_MAX: usize = 200;
@@ -76,11 +79,12 @@ pub async fn connect(server: &Server, way: &Way) -> Result<Session, Fault> {
             .db_name(server.database())
             .prefer_socket(false)
             .stmt_cache_size(0)
+            .max_allowed_packet(Some(PACKET_BYTES_MAX))
             .ssl_opts(ssl);
         let at_sign_in = |error: StatementError| {
             let database = server.database().unwrap_or_default();
-            let fault =
-                error.fault(&format!("signing in to database '{database}' of {place}"), None);
+            let what = format!("signing in to database '{database}' of {place}");
+            let fault = error.fault(&what, Some(password.expose().as_str()));
             match error.code() {
                 Some(1045) => fault.with_code(WRONG_CREDENTIALS),
                 _ => fault,
@@ -92,7 +96,11 @@ pub async fn connect(server: &Server, way: &Way) -> Result<Session, Fault> {
         let version = session.texts("select version()").await.map_err(at_sign_in)?;
         session.mariadb = version.iter().any(|version| version.contains("MariaDB"));
         let seconds = way.timeout.as_secs().clamp(1, 600);
-        let limits = format!("SET SESSION lock_wait_timeout = {seconds}");
+        // A gateway that is gone must not hold locks for hours.
+        let limits = format!(
+            "SET SESSION lock_wait_timeout = {seconds}, wait_timeout = {seconds}, \
+             net_read_timeout = {seconds}, net_write_timeout = {seconds}"
+        );
         session.run(&limits).await.map_err(at_sign_in)?;
         Ok(session)
     };
@@ -113,7 +121,8 @@ impl Session {
         let done = self.connection.query_drop(statement).await;
         done.map_err(|error| StatementError::of(&error))?;
         if self.connection.get_warnings() > 0 && self.warnings.len() < WARNINGS_MAX {
-            let rows: Vec<Row> = self.connection.query("SHOW WARNINGS").await.unwrap_or_default();
+            let rows: Vec<Row> =
+                self.few("SHOW WARNINGS LIMIT 16", WARNINGS_MAX).await.unwrap_or_default();
             for row in rows {
                 let Some(Ok(text)) = row.get_opt::<String, _>(2) else { continue };
                 let plain = text.chars().filter(|c| !c.is_control()).take(WARNING_CHARS_MAX);
@@ -129,10 +138,23 @@ impl Session {
     /// # Errors
     /// [`StatementError`].
     pub async fn texts(&mut self, question: &str) -> Result<Vec<String>, StatementError> {
-        let rows: Result<Vec<Row>, _> = self.connection.query(question).await;
+        let rows = self.few(question, ROWS_MAX).await;
         let rows = rows.map_err(|error| StatementError::of(&error))?;
         let text = |row: &Row| row.get_opt::<String, _>(0).and_then(Result::ok);
         Ok(rows.iter().filter_map(text).collect())
+    }
+
+    /// The rows of an answer, which a server of somebody's choice may never end.
+    async fn few(&mut self, question: &str, rows_max: usize) -> Result<Vec<Row>, Error> {
+        let mut answer = self.connection.query_iter(question).await?;
+        let mut rows = Vec::new();
+        while let Some(row) = answer.next().await? {
+            if rows.len() == rows_max {
+                return Err(Error::Other("the server answers with too many rows".into()));
+            }
+            rows.push(row);
+        }
+        Ok(rows)
     }
 
     /// What the server has warned of so far.

@@ -1,6 +1,7 @@
 //! Sessions on servers that speak PostgreSQL's protocol.
 
 mod errors;
+mod guard;
 mod notices;
 
 use std::sync::Arc;
@@ -15,7 +16,9 @@ use tokio_postgres::config::SslMode;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Config, NoTls};
 
+use self::guard::Guarded;
 use self::notices::Notices;
+use crate::server::Stream;
 use crate::{Server, Way};
 
 pub use errors::{CONTENDED, SqlError};
@@ -70,6 +73,10 @@ pub async fn connect(server: &Server, family: Family, way: &Way) -> Result<Sessi
         }
         // Encrypted already, where it has to be; the driver only sees bytes.
         let stream = server.encrypt(tcp).await?;
+        let stream: Stream = match server.is_encrypted() {
+            true => stream,
+            false => Box::new(Guarded::new(stream)),
+        };
         let (client, mut connection) = config
             .connect_raw(stream, NoTls)
             .await
@@ -144,6 +151,17 @@ impl Session {
         let rows = rows.map_err(|error| SqlError::of(&error))?;
         let answer = rows.first().map(|row| row.try_get::<_, bool>(0)).transpose();
         Ok(answer.map_err(|error| SqlError::of(&error))?.unwrap_or(false))
+    }
+
+    /// Runs a question that is answered with at most one text, about `about`.
+    ///
+    /// # Errors
+    /// [`SqlError`].
+    pub async fn text(&self, question: &str, about: &str) -> Result<Option<String>, SqlError> {
+        let rows = self.client.query_typed(question, &[(&about, Type::TEXT)]).await;
+        let rows = rows.map_err(|error| SqlError::of(&error))?;
+        let answer = rows.first().map(|row| row.try_get::<_, String>(0)).transpose();
+        answer.map_err(|error| SqlError::of(&error))
     }
 
     /// What the server has warned of so far.

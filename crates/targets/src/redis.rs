@@ -44,7 +44,8 @@ pub async fn connect(server: &Server, way: &Way) -> Result<Session, Fault> {
         let config = AsyncConnectionConfig::new().set_response_timeout(Some(way.timeout));
         let opened = MultiplexedConnection::new_with_config(&plain, stream, config).await;
         let at_sign_in = |error: CommandError| {
-            let fault = error.fault(&format!("signing in to {}", server.place()), None);
+            let secret = server.password().map(|password| password.expose().as_str());
+            let fault = error.fault(&format!("signing in to {}", server.place()), secret);
             match error.code() {
                 Some("WRONGPASS") => fault.with_code(WRONG_CREDENTIALS),
                 _ => fault,

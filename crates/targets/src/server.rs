@@ -15,6 +15,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use crate::Way;
+use crate::bounded::Bounded;
 
 /// Code of the fault that says: the server does not take this user with this password.
 pub const WRONG_CREDENTIALS: &str = "WrongCredentials";
@@ -288,7 +289,7 @@ impl Server {
 
     /// Encrypts a connection whose server has agreed to that.
     pub(crate) async fn encrypt(&self, tcp: TcpStream) -> Result<Stream, Fault> {
-        let Some(tls) = &self.tls else { return Ok(Box::new(tcp)) };
+        let Some(tls) = &self.tls else { return Ok(Box::new(Bounded::new(tcp))) };
         let connector = TlsConnector::from(Arc::clone(&tls.config));
         let stream = connector.connect(tls.name.clone(), tcp).await.map_err(|error| {
             Fault::forbidden(format!(
@@ -296,7 +297,7 @@ impl Server {
                 self.place
             ))
         })?;
-        Ok(Box::new(stream))
+        Ok(Box::new(Bounded::new(stream)))
     }
 
     /// That it did not answer in time.

@@ -19,6 +19,7 @@ use self::fields::{
 };
 use crate::fields::need_type;
 use crate::lint::lint;
+use crate::member::left;
 use crate::name::need_handle;
 use crate::statements::{Dialect, Hole, Statement, Values, filled, need_name, parse};
 use crate::{BoxFuture, Created, Engine, Kind, Plan, Scene, TargetUse, Way};
@@ -169,11 +170,14 @@ async fn revoked(scene: &Scene<'_>, handle: &str) -> Result<Vec<String>, Fault> 
         }
         let mut warnings = session.warnings();
         match (is_there(&mut session, handle).await, missing) {
-            (Some(true), Some(fault)) => return Err(fault),
-            (Some(true), None) => {
-                warnings.push("the user is still there after the revocation statements".to_owned());
+            (Some(false), _) => {}
+            (None | Some(true), Some(fault)) => return Err(fault),
+            // Who may not look has to believe the statements.
+            (None, None) => {}
+            (Some(true), None) if is_locked(&mut session, handle).await => {
+                warnings.push("the user is locked and still there".to_owned());
             }
-            (Some(false) | None, _) => {}
+            (Some(true), None) => return Err(left()),
         }
         warnings.extend(end_sessions(&mut session, handle).await);
         session.close().await;
@@ -202,6 +206,19 @@ async fn is_there(session: &mut Session, handle: &str) -> Option<bool> {
     let question = format!("select count(*) from mysql.user where user = '{handle}'");
     let answer = session.texts(&question).await.ok()?;
     answer.first().map(|count| count != "0")
+}
+
+/// Whether every user of this name can sign in no more.
+async fn is_locked(session: &mut Session, handle: &str) -> bool {
+    let open = match session.is_mariadb() {
+        true => {
+            "select count(*) from mysql.global_priv where \
+             not coalesce(json_value(priv, '$.account_locked') in ('1', 'true'), false)"
+        }
+        false => "select count(*) from mysql.user where account_locked = 'N'",
+    };
+    let answer = session.texts(&format!("{open} and user = '{handle}'")).await;
+    answer.is_ok_and(|answer| answer.first().is_some_and(|count| count == "0"))
 }
 
 /// Ends what the user still does: a server goes on with the sessions of a user that is gone.

@@ -18,7 +18,7 @@ const CREATION_STATEMENTS: Field<Text> = Field::text(
 const REVOCATION_STATEMENT: Field<Text> = Field::text(
     "revocation-statement",
     "Statements that remove a user, divided by ;, with {{name}} and {{userHost}} (the user that \
-     runs them); without them what the user owns goes to that one.",
+     runs them); without them what the user made goes with it.",
 );
 const HOST: Field<Text> =
     Field::text("postgresql-host", "The server, without a target.").default("127.0.0.1");
@@ -42,10 +42,11 @@ const CREATION: &str = "CREATE USER \"{{name}}\" WITH PASSWORD '{{password}}';\
     GRANT CONNECT ON DATABASE postgres TO \"{{name}}\";\
     GRANT USAGE ON SCHEMA public TO \"{{name}}\";";
 /// How it goes.
-const REVOCATION: &str = "REASSIGN OWNED BY \"{{name}}\" TO {{userHost}}; \
-    DROP OWNED BY \"{{name}}\"; \
-    select pg_terminate_backend(pid) from pg_stat_activity where usename = '{{name}}'; \
-    DROP USER \"{{name}}\";";
+///
+/// V2's own text hands what the user owns to the one who removes it, who may do everything: a
+/// function that runs as its owner (SECURITY DEFINER), or a view, would let whoever made it do so.
+const REVOCATION: &str = "select pg_terminate_backend(pid) from pg_stat_activity \
+    where usename = '{{name}}'; DROP OWNED BY \"{{name}}\"; DROP USER \"{{name}}\";";
 
 static KIND: Kind = Kind {
     name: "postgresql",

@@ -4,7 +4,7 @@
 //! are arguments of their own, so no text ends a rule and begins another.
 
 use keysherd_base::Fault;
-use keysherd_targets::redis::{CommandError, Session, connect};
+use keysherd_targets::redis::{Session, connect};
 use keysherd_targets::{Given, Named, Server, database};
 use keysherd_wire::{Field, Flag, Group, Text, bad_setting};
 use serde_json::Map;
@@ -225,7 +225,10 @@ async fn created(scene: &Scene<'_>, plan: &Plan) -> Result<Created, Fault> {
         let mut session = connect(&server, scene.way).await.map_err(not_reached)?;
         let made = session.ask(&command).await;
         made.map_err(|error| error.fault("making the user by acl-rules", Some(secret)))?;
-        Ok::<_, Fault>(saved(&mut session).await)
+        Ok::<_, Fault>(match saved(&mut session).await {
+            Ok(()) => Vec::new(),
+            Err(fault) => vec![format!("{}; a restart undoes this", fault.public())],
+        })
     };
     let late = |_| late(&server);
     let warnings = timeout(scene.way.timeout, making).await.map_err(late)??;
@@ -243,23 +246,23 @@ async fn revoked(scene: &Scene<'_>, handle: &str) -> Result<Vec<String>, Fault> 
         // Who is signed in as that user is thrown out by it. One that is gone is no error.
         let removed = session.ask(&["ACL", "DELUSER", handle]).await;
         removed.map_err(|error| error.fault("removing the user", None))?;
-        Ok(saved(&mut session).await)
+        // A restart would bring the user back, and nobody would know.
+        saved(&mut session).await?;
+        Ok(Vec::new())
     };
     timeout(scene.way.timeout, removing).await.map_err(|_| late(&server))?
 }
 
 /// Where a server keeps its users in a file, what was done is done after a restart, too.
-pub(crate) async fn saved(session: &mut Session) -> Vec<String> {
-    let told = |error: CommandError| {
-        format!(
-            "the server did not save its users ({}), so a restart may undo this",
-            error.code().unwrap_or("no answer")
-        )
-    };
+///
+/// # Errors
+/// That it could not save them.
+pub(crate) async fn saved(session: &mut Session) -> Result<(), Fault> {
     match session.ask(&["ACL", "SAVE"]).await {
-        Ok(()) => Vec::new(),
-        Err(error) if error.says_no_file() => Vec::new(),
-        Err(error) => vec![told(error)],
+        Err(error) if !error.says_no_file() => {
+            Err(error.fault("saving the users in the server's file", None))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -111,10 +111,7 @@ async fn changed(
     let secret = Some(password.expose().as_str());
     let changing = async {
         let mut session = connect(&server, stage.way).await.map_err(not_reached)?;
-        // So that a gateway that stands still loses its turn with its session.
-        let seconds = stage.way.timeout.as_secs().clamp(1, 600);
-        let limited = session.run(&format!("SET SESSION wait_timeout = {seconds}")).await;
-        limited.map_err(|error| not_reached(error.fault("beginning", None)))?;
+        // A gateway that stands still loses its turn with its session.
         alone(&mut session, name, stage.way).await.map_err(not_reached)?;
         let statements = match stage.actor {
             // Neither knows the other one's way for users who may change nobody else.

@@ -103,6 +103,7 @@ async fn changed(
     let server = server_for(stage, old)?;
     let (name, password) = (new.username()?, new.password()?);
     let given = Secret::new(format!(">{}", password.expose()));
+    let before = Secret::new(format!(">{}", old.password()?.expose()));
     let changing = async {
         let mut session = connect(&server, stage.way).await.map_err(not_reached)?;
         // Who is not there would be made by what follows.
@@ -116,7 +117,12 @@ async fn changed(
         let secret = Some(password.expose().as_str());
         let done = session.ask(&command).await;
         done.map_err(|error| error.fault("changing the password", secret))?;
-        Ok(saved(&mut session).await)
+        let Err(fault) = saved(&mut session).await else { return Ok(Vec::new()) };
+        // After a restart the old one would be in force, which nobody would have any more.
+        let command = ["ACL", "SETUSER", name, "resetpass", before.expose().as_str()];
+        let undone = session.ask(&command).await;
+        undone.map_err(|error| error.fault("taking the new password back", secret))?;
+        Err(fault)
     };
     timeout(stage.way.timeout, changing).await.map_err(|_| late(&server))?
 }

@@ -123,7 +123,7 @@ fn what_is_read_again_gets_plain_characters_only() {
         ("SELECT 1 /* /* */ {{name}} */", Dialect::Postgres),
         ("SELECT 1 -- {{name}}", Dialect::Mysql),
         ("SELECT 1 # {{name}}", Dialect::Mysql),
-        ("SELECT 1 /*!50000 {{name}} */", Dialect::Mysql),
+        ("SELECT 1 /* !50000 {{name}} */", Dialect::Mysql),
     ] {
         let statement = one(text, dialect);
         assert!(filled(&statement, "tmp.p-1_x@y", "p", "h").is_ok(), "{text}");
@@ -194,6 +194,10 @@ fn what_makes_no_sense_is_refused_with_the_field_s_name() {
     }
     assert!(parse(FIELD, &"a;".repeat(64), Dialect::Mysql).is_ok());
     assert!(parse(FIELD, &"a;".repeat(65), Dialect::Mysql).is_err());
+    // Code to some servers, a comment to others.
+    for hidden in ["/*!50000 GRANT ALL ON *.* TO x */", "/*M!100100 DROP USER x */"] {
+        assert!(parse(FIELD, hidden, Dialect::Mysql).is_err(), "{hidden}");
+    }
 }
 
 #[test]

@@ -86,7 +86,8 @@ impl SqlError {
     pub(super) fn at_sign_in(&self, server: &Server) -> Fault {
         let database = server.database().unwrap_or_default();
         let what = format!("signing in to database '{database}' of {}", server.place());
-        let fault = self.fault(&what, None);
+        let secret = server.password().map(|password| password.expose().as_str());
+        let fault = self.fault(&what, secret);
         match self.code() {
             Some("28P01") => fault.with_code(WRONG_CREDENTIALS),
             // Databases are looked at after the password.

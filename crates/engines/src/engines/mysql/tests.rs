@@ -341,3 +341,41 @@ async fn a_probe_says_where_it_stopped_and_certificates_are_checked() {
     let fault = probe(&[("ssl", "true")]).await.unwrap_err();
     assert!(fault.public().contains("ssl-certificate"), "{fault}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_revocation_that_leaves_somebody_who_can_sign_in_has_failed() {
+    let server = shared();
+    let stage = |revocation: &str, target| {
+        let given = [
+            (
+                "mysql-screation-statements",
+                "CREATE USER '{{name}}'@'10.%' IDENTIFIED BY '{{password}}'",
+            ),
+            ("mysql-revocation-statements", revocation),
+        ];
+        Stage::new(&given, target)
+    };
+    let whole = || server.target(&[("ssl", "false")]);
+    let misses = stage("DROP USER IF EXISTS '{{name}}'@'%'", whole());
+    let plan = misses.plan();
+    misses.create(&plan).await.unwrap();
+    let refused = misses.revoke(&plan.handle).await.unwrap_err();
+    assert_eq!(refused.kind(), FaultKind::Conflict);
+    let locks = stage("ALTER USER '{{name}}'@'10.%' ACCOUNT LOCK", whole());
+    let warnings = locks.revoke(&plan.handle).await.unwrap();
+    assert!(warnings.iter().any(|text| text.contains("locked")), "{warnings:?}");
+    stage("DROP USER '{{name}}'@'10.%'", whole()).revoke(&plan.handle).await.unwrap();
+    assert!(!server.has(&plan.handle));
+    // Who may not look whether it is gone does not take a failure for that.
+    server.sql(
+        "CREATE USER maker@'%' IDENTIFIED BY 'maker-1'; GRANT CREATE USER ON *.* TO maker@'%'; \
+         GRANT SELECT ON app.orders TO maker@'%'",
+    );
+    let maker = server.target(&[("ssl", "false"), ("user-name", "maker"), ("pwd", "maker-1")]);
+    let misses = stage("DROP USER '{{name}}'@'%'", maker);
+    let plan = misses.plan();
+    misses.create(&plan).await.unwrap();
+    misses.revoke(&plan.handle).await.unwrap_err();
+    assert!(server.has(&plan.handle));
+    server.sql(&format!("DROP USER '{}'@'10.%'", plan.handle));
+}

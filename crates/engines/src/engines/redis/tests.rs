@@ -19,7 +19,7 @@ const ADMIN: &str = "admin-password";
 /// A running server. It ends with this value.
 pub(crate) struct Running {
     port: u16,
-    dir: TempDir,
+    pub(crate) dir: TempDir,
     child: Child,
     more: Vec<String>,
 }
@@ -281,4 +281,27 @@ async fn the_certificate_of_the_server_is_checked() {
     assert!(fault.unwrap_err().public().contains("TLS with"));
     let quick = Way { timeout: Duration::from_secs(2), ..way() };
     assert!(db.probe(&at(&[("ssl", "false")]), &quick).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_removal_that_the_server_cannot_save_has_failed() {
+    let mut server = Running::with_file();
+    let stage = Stage::new(&[], server.target(&[]));
+    let plan = stage.plan();
+    let created = Redis.create(&stage.scene(), &plan).await.unwrap();
+    let file = server.dir.path().join("users.acl");
+    let saved = std::fs::read(&file).unwrap();
+    // Nothing can take the place of a folder that is not empty.
+    std::fs::remove_file(&file).unwrap();
+    std::fs::create_dir(&file).unwrap();
+    std::fs::write(file.join("full"), "").unwrap();
+    Redis.revoke(&stage.scene(), &plan.handle).await.unwrap_err();
+    std::fs::remove_dir_all(&file).unwrap();
+    std::fs::write(&file, saved).unwrap();
+    server.restart();
+    let password = password_of(&created);
+    assert!(server.may(&plan.handle, &password, &["GET", "x"]).await, "it came back");
+    Redis.revoke(&stage.scene(), &plan.handle).await.unwrap();
+    server.restart();
+    assert!(!server.may(&plan.handle, &password, &["GET", "x"]).await);
 }

@@ -51,8 +51,15 @@ async fn hostile_names_change_no_statement() {
     let site = Site::new("engines_hostile");
     // An admin whose own name is an attack on {{userHost}}.
     site.sql("CREATE USER \"Ad'min\"\"; x\" SUPERUSER PASSWORD 'admin-password'");
-    let template = [("custom-username-template", "{{ .email }}")];
-    let stage = Stage::new(&template, site.target_as("Ad'min\"; x", "admin-password"));
+    let given = [
+        ("custom-username-template", "{{ .email }}"),
+        (
+            "revocation-statement",
+            "REASSIGN OWNED BY \"{{name}}\" TO {{userHost}}; DROP OWNED BY \"{{name}}\"; \
+             DROP USER \"{{name}}\"",
+        ),
+    ];
+    let stage = Stage::new(&given, site.target_as("Ad'min\"; x", "admin-password"));
     for email in [
         "'; DROP TABLE orders; --",
         "\"; DROP TABLE orders; --",
@@ -96,4 +103,48 @@ async fn a_revocation_that_leaves_the_user_says_so() {
     assert!(warnings.iter().any(|text| text.contains("still there")), "{warnings:?}");
     assert!(!site.may(&plan.handle, &password_of(&created), "SELECT 1").await);
     site.sql(&format!("DROP OWNED BY \"{0}\"; DROP USER \"{0}\"", plan.handle));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_revocation_that_leaves_somebody_who_can_sign_in_has_failed() {
+    let site = Site::new("engines_stays");
+    for statement in ["select '{{name}}'", "DROP USER IF EXISTS \"x{{name}}\""] {
+        let stage = Stage::new(&[("revocation-statement", statement)], site.target());
+        let plan = stage.plan();
+        let created = stage.create(&plan).await.unwrap();
+        let refused = stage.revoke(&plan.handle).await.unwrap_err();
+        assert_eq!(refused.kind(), FaultKind::Conflict, "{statement}");
+        assert!(site.may(&plan.handle, &password_of(&created), "SELECT 1").await);
+        Stage::new(&[], site.target()).revoke(&plan.handle).await.unwrap();
+        assert!(!site.has(&plan.handle));
+    }
+}
+
+/// What runs with its owner's rights must not get another owner: that one may do everything.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_user_made_gives_nobody_the_rights_of_who_removed_it() {
+    let site = Site::new("engines_made");
+    site.sql("GRANT CREATE ON SCHEMA public TO PUBLIC");
+    let (first, second) = (Stage::new(&[], site.target()), Stage::new(&[], site.target()));
+    assert!(!first.check().unwrap().iter().any(|text| text.contains("SECURITY DEFINER")));
+    let plan = first.plan();
+    let password = password_of(&first.create(&plan).await.unwrap());
+    for statement in [
+        "CREATE FUNCTION public.anything(text) RETURNS void LANGUAGE plpgsql SECURITY DEFINER \
+         AS $f$BEGIN EXECUTE $1; END$f$",
+        "CREATE VIEW public.peek AS SELECT * FROM salaries",
+    ] {
+        assert!(site.may(&plan.handle, &password, statement).await, "{statement}");
+    }
+    first.revoke(&plan.handle).await.unwrap();
+    let later = second.plan();
+    let password = password_of(&second.create(&later).await.unwrap());
+    let mighty = format!("SELECT public.anything('ALTER ROLE \"{}\" SUPERUSER')", later.handle);
+    assert!(!site.may(&later.handle, &password, &mighty).await);
+    assert!(!site.may(&later.handle, &password, "SELECT * FROM public.peek").await);
+    second.revoke(&later.handle).await.unwrap();
+    // Whoever writes it themselves is told what it means.
+    let given = "REASSIGN OWNED BY \"{{name}}\" TO {{userHost}}; DROP USER \"{{name}}\"";
+    let given = Stage::new(&[("revocation-statement", given)], site.target());
+    assert!(given.check().unwrap().iter().any(|text| text.contains("SECURITY DEFINER")));
 }

@@ -48,3 +48,18 @@ async fn who_is_not_there_is_not_made() {
     assert_eq!((refused.kind(), refused.code()), (FaultKind::BadRequest, NOT_REACHED));
     assert!(!site.signs_in(&new).await);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_password_that_the_server_cannot_save_is_taken_back() {
+    let server = Running::with_file();
+    make(&server, "app", &["+ping"]).await;
+    let site = Site::new(&MEMBER, server.target(&[]), Actor::Target);
+    let file = server.dir.path().join("users.acl");
+    std::fs::remove_file(&file).unwrap();
+    std::fs::create_dir(&file).unwrap();
+    std::fs::write(file.join("full"), "").unwrap();
+    let old = credential("app", "first-1");
+    let new = site.next(&old);
+    site.change(&old, &new).await.unwrap_err();
+    assert!(site.signs_in(&old).await && !site.signs_in(&new).await);
+}
