@@ -216,14 +216,16 @@ impl Forwarders {
         };
         // Without an answer, they are not known.
         let places = place::of_cluster(member, joined.cluster).await.unwrap_or_default();
-        let came = |(name, body): (String, String)| {
+        let all = self.configs.of_kind(FORWARDER).into_iter();
+        let names = all.filter(|known| known.account == account).map(|known| known.name);
+        let came = |name: String| {
             let key = Forwarding::get(self, account, &name).ok()??.place_key?;
-            match PlaceKey::new(&key, account, &name).read(&body) {
+            match PlaceKey::new(&key, account, &name).find(&places) {
                 Told::At(cursor) => Some((name, cursor.at.seq)),
                 Told::Nothing | Told::Forged => None,
             }
         };
-        places.into_iter().filter_map(came).collect()
+        names.filter_map(came).collect()
     }
 }
 

@@ -138,6 +138,7 @@ impl Cursor {
 }
 
 /// The file of one target's cursor.
+#[derive(Clone)]
 pub(super) struct CursorFile {
     dir: PathBuf,
     name: String,
@@ -177,6 +178,17 @@ impl CursorFile {
     pub(super) fn write(&self, cursor: &Cursor) -> Result<(), Fault> {
         let text = cursor.to_json()?;
         files::write(&self.dir, &self.name, text.as_bytes()).map_err(|error| self.failed(&error))
+    }
+
+    /// The same where others must not wait for the disk. It is written also when nobody waits for
+    /// it any longer.
+    ///
+    /// # Errors
+    /// As there.
+    pub(super) async fn keep(&self, cursor: &Cursor) -> Result<(), Fault> {
+        let (file, cursor) = (self.clone(), cursor.clone());
+        let written = tokio::task::spawn_blocking(move || file.write(&cursor)).await;
+        written.map_err(Fault::internal)?
     }
 
     /// Takes it away.

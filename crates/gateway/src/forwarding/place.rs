@@ -34,8 +34,6 @@ pub(super) struct ClusterPlace {
     pub(super) cluster: i64,
     /// The lease's number.
     pub(super) fence: u64,
-    /// The target.
-    pub(super) name: String,
     /// What gateways of the cluster know each other's places by.
     pub(super) key: PlaceKey,
     /// Where this gateway notes the newest place that it knows of.
@@ -65,12 +63,13 @@ impl Keeper {
     /// [`NotKept`]; the one before is kept then.
     pub(super) async fn keep(&self, cursor: &Cursor) -> Result<(), NotKept> {
         match self {
-            Self::File(file) => file.write(cursor).map_err(NotKept::Failed),
+            Self::File(file) => file.keep(cursor).await.map_err(NotKept::Failed),
             Self::Cluster(place) => {
                 let body = place.key.attest(cursor).map_err(NotKept::Failed)?;
-                put(&place.member, place.cluster, place.fence, &place.name, Some(body)).await?;
+                let ClusterPlace { member, cluster, fence, key, note } = &**place;
+                put(member, *cluster, *fence, key.at_control(), Some(body)).await?;
                 // Only after control has it: a note is never ahead of what was acknowledged.
-                place.note.write(cursor).map_err(NotKept::Failed)
+                note.keep(cursor).await.map_err(NotKept::Failed)
             }
         }
     }

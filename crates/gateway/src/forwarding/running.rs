@@ -27,9 +27,9 @@ const GONE_MAX: usize = 1_024;
 pub(super) struct Running {
     readers: BTreeMap<AccountId, (Digest, Arc<Reader>)>,
     tasks: BTreeMap<Key, Task>,
-    /// The cluster's targets when it was looked last.
-    known: BTreeSet<String>,
-    /// Targets of the cluster that went since, and whose places may be at control.
+    /// The cluster's targets when it was looked last, and what their places are called at control.
+    known: BTreeMap<Key, String>,
+    /// Places of targets of the cluster that went since, which may be at control.
     gone: BTreeSet<String>,
 }
 
@@ -41,7 +41,7 @@ impl Running {
         let shared = |(key, task): (&Key, &Task)| task.under.map(|_| key.clone());
         let shared: Vec<Key> = self.tasks.iter().filter_map(shared).collect();
         for key in shared {
-            forwarders.end(self, &key, false).await;
+            forwarders.end(self, &key).await;
         }
     }
 }
@@ -101,10 +101,10 @@ impl Forwarders {
         };
         let ending: Vec<Key> = running.tasks.iter().filter_map(unfit).collect();
         for key in ending {
-            let gone = !targets.iter().any(|target| target.key == key);
-            self.end(running, &key, gone).await;
+            self.end(running, &key).await;
         }
         self.states().retain(|key, _| targets.iter().any(|target| target.key == *key));
+        let known = self.shared_places(running, &targets);
         let mut places = None;
         let mut failed = Ok(());
         for target in targets {
@@ -115,22 +115,51 @@ impl Forwarders {
                 failed = Err(fault);
             }
         }
-        self.forget_places(running, held).await;
+        self.forget_places(running, known, held).await;
         if !wanted {
             self.give_up_lease().await;
         }
         failed
     }
 
+    /// The cluster's targets, and what their places are called at control.
+    fn shared_places(&self, running: &Running, targets: &[Target]) -> BTreeMap<Key, String> {
+        let all = self.configs.of_kind(FORWARDER).into_iter().filter(|known| known.shared);
+        let named = all.filter_map(|known| {
+            let key = (known.account, known.name);
+            let target = targets.iter().find(|target| target.key == key);
+            let place_key = target.and_then(|target| target.forwarder.place_key.as_ref());
+            let place = place_key.map(|one| PlaceKey::new(one, key.0, &key.1).at_control().into());
+            // One that cannot be read now is where it was.
+            let place = place.or_else(|| running.known.get(&key).cloned())?;
+            Some((key, place))
+        });
+        named.collect()
+    }
+
     /// Has control forget the places of targets that went while this gateway looked: control keeps
-    /// only so many. One that this gateway does not know yet is no such target.
-    async fn forget_places(&self, running: &mut Running, held: Option<Held>) {
+    /// only so many. One that this gateway does not know yet is no such target. What was noted here
+    /// of one that is gone goes, too.
+    async fn forget_places(
+        &self,
+        running: &mut Running,
+        now: BTreeMap<Key, String>,
+        held: Option<Held>,
+    ) {
+        let before = std::mem::replace(&mut running.known, now);
         let all = self.configs.of_kind(FORWARDER);
-        let shared = all.into_iter().filter(|known| known.shared);
-        let now: BTreeSet<String> = shared.map(|known| known.name).collect();
-        let before = std::mem::replace(&mut running.known, now.clone());
-        running.gone.extend(before);
-        running.gone.retain(|name| !now.contains(name));
+        for (account, name) in before.keys() {
+            if !all.iter().any(|known| known.account == *account && known.name == *name) {
+                let file = self.file(*account, name);
+                let removed = tokio::task::spawn_blocking(move || file.remove()).await;
+                if let Ok(Err(fault)) = removed {
+                    tracing::info!(?fault, "the note about a log target that is gone stays");
+                }
+            }
+        }
+        running.gone.extend(before.into_values());
+        let Running { known, gone, .. } = running;
+        gone.retain(|place| !known.values().any(|known| known == place));
         let Some((held, member)) = held.zip(self.member.as_ref()) else {
             // Where nobody has the lease for long, the rest stays.
             while running.gone.len() > GONE_MAX {
@@ -193,14 +222,11 @@ impl Forwarders {
     }
 
     /// Ends the task of a target, and waits until it has.
-    async fn end(&self, running: &mut Running, key: &Key, gone: bool) {
+    async fn end(&self, running: &mut Running, key: &Key) {
         let Some(task) = running.tasks.remove(key) else { return };
         task.handle.abort();
         // It was ended, or has failed, which its log says.
         let _ended = task.handle.await;
-        if let (true, Some(held), Some(member)) = (gone, task.under, &self.member) {
-            place::forget(member, held.cluster, held.fence, &key.1).await;
-        }
     }
 
     /// Begins to send to a target, if it is this gateway's to do.
@@ -300,21 +326,19 @@ impl Forwarders {
                 Some(all) => all,
                 None => places.insert(place::of_cluster(member, joined.cluster).await?),
             };
-            let found = all.iter().find(|(known, _)| known == name);
-            Ok::<_, Fault>(found.map_or(Told::Nothing, |(_, body)| key.read(body)))
+            Ok::<_, Fault>(key.find(all))
         };
         let wish = forwarder.begin.as_ref().map(|wish| wish.id);
         let Some(Held { cluster, fence }) = under else {
             // So that control cannot take back later how far another gateway came.
             match told.await {
-                Ok(told) => note(&file, told, wish)?,
+                Ok(told) => note(&file, told, wish).await?,
                 Err(fault) => tracing::debug!(?fault, "the place of a log target is not noted"),
             }
             return Ok(Keeping::Elsewhere);
         };
         let (cursor, wrong) = go_on(told.await?, file.noted(), wish);
-        let (member, name) = (member.clone(), name.clone());
-        let place = ClusterPlace { member, cluster, fence, name, key, note: file };
+        let place = ClusterPlace { member: member.clone(), cluster, fence, key, note: file };
         Ok(Keeping::Here(Keeper::Cluster(Box::new(place)), cursor, wrong))
     }
 
@@ -351,11 +375,11 @@ impl Forwarders {
 }
 
 /// Notes a place that is newer than the one that is noted.
-fn note(file: &CursorFile, told: Told, wish: Option<Uid>) -> Result<(), Fault> {
+async fn note(file: &CursorFile, told: Told, wish: Option<Uid>) -> Result<(), Fault> {
     let Told::At(told) = told else { return Ok(()) };
     let newer = |noted: Cursor| noted.begun() != wish || noted.at.seq < told.at.seq;
     if told.begun() == wish && file.noted().is_none_or(newer) {
-        file.write(&told)?;
+        file.keep(&told).await?;
     }
     Ok(())
 }

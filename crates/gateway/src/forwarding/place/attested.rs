@@ -5,19 +5,24 @@
 //! has seen, and goes on from there.
 
 use keysherd_base::{AccountId, Fault, Secret, Uid};
-use keysherd_crypto::hash::HmacKey;
+use keysherd_crypto::hash::{HmacKey, sha256};
 use serde::{Deserialize, Serialize};
 
 use crate::forwarding::cursor::Cursor;
 
 /// What else is tagged: nothing under this key is anything but a place.
 const PURPOSE: &[u8] = b"keysherd log target place v1\0";
+/// What the name of a place is made of, besides.
+const NAME: &[u8] = b"keysherd log target place name v1\0";
+const NAME_TAG_BYTES: usize = 4;
 
 /// The key of one target.
 #[derive(Clone)]
 pub(in crate::forwarding) struct PlaceKey {
     key: HmacKey,
     of: Vec<u8>,
+    name: String,
+    at_control: String,
 }
 
 /// As control keeps it.
@@ -46,7 +51,28 @@ impl PlaceKey {
         name: &str,
     ) -> Self {
         let of = [account.0.as_bytes().as_slice(), name.as_bytes()].concat();
-        Self { key: HmacKey::new(key.expose()), of }
+        let tag = sha256(&[NAME, key.expose()]);
+        let at_control = format!("{name}#{}", hex::encode(&tag[..NAME_TAG_BYTES]));
+        Self { key: HmacKey::new(key.expose()), of, name: name.to_owned(), at_control }
+    }
+
+    /// What the place is called at control: a target that is deleted and made again is another one,
+    /// so what is left of the first is none of its places.
+    pub(in crate::forwarding) fn at_control(&self) -> &str {
+        &self.at_control
+    }
+
+    /// What the places that control keeps say of this one.
+    pub(in crate::forwarding) fn find(&self, places: &[(String, String)]) -> Told {
+        let of = |name: &str| places.iter().find(|(known, _)| known == name);
+        if let Some((_, body)) = of(&self.at_control) {
+            return self.read(body);
+        }
+        // Where the release before this one kept it, for whichever target had the name.
+        match of(&self.name).map(|(_, body)| self.read(body)) {
+            Some(Told::At(cursor)) => Told::At(cursor),
+            _ => Told::Nothing,
+        }
     }
 
     /// A place as control shall keep it.
@@ -60,7 +86,7 @@ impl PlaceKey {
     }
 
     /// What control keeps, if a gateway of the cluster wrote it.
-    pub(in crate::forwarding) fn read(&self, text: &str) -> Told {
+    fn read(&self, text: &str) -> Told {
         let read = || {
             let Kept { place, tag } = serde_json::from_str(text).ok()?;
             let mut bytes = [0; 32];
@@ -152,6 +178,27 @@ mod tests {
             assert_ne!(forged, text);
             assert!(matches!(ours.read(&forged), Told::Forged), "{forged}");
         }
+    }
+
+    #[test]
+    fn a_target_that_is_made_again_has_another_place() {
+        let (first, second) = (key(1, "main"), key(2, "main"));
+        let places = |of: &[(&str, &PlaceKey)]| -> Vec<(String, String)> {
+            of.iter().map(|(at, key)| ((*at).to_owned(), key.attest(&at_5()).unwrap())).collect()
+        };
+        let left = places(&[(first.at_control(), &first)]);
+        assert_eq!(seq(&first.find(&left)), Some(5));
+        assert!(matches!(second.find(&left), Told::Nothing));
+        let forged = places(&[(second.at_control(), &first)]);
+        assert!(matches!(second.find(&forged), Told::Forged));
+        // From the release before.
+        let old = places(&[("main", &first)]);
+        assert_eq!(seq(&first.find(&old)), Some(5));
+        assert!(matches!(second.find(&old), Told::Nothing));
+    }
+
+    fn at_5() -> Cursor {
+        at(5)
     }
 
     #[test]
