@@ -18,7 +18,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -93,11 +93,15 @@ pub(super) struct Shared {
     written: Notify,
     /// Receipts whose reads control cannot record: of accounts with a damaged log.
     aside: Mutex<HashSet<Arc<[u8]>>>,
-    /// Journals that control refused, wholly or some reads of, when they were brought last.
+    /// Journals that control refused, wholly or some reads of, when they were brought last; and
+    /// those that are damaged.
     refused: AtomicU64,
     /// Reads that control could not record.
     unproven: AtomicU64,
-    ended: AtomicBool,
+    /// Whether nobody uses it any more.
+    ended: watch::Sender<bool>,
+    /// Somebody has a reason to believe that control takes reads now.
+    hurry: Notify,
     /// Held for as long as this process uses the files.
     _lock: File,
 }
@@ -138,7 +142,8 @@ impl Journal {
             aside: Mutex::default(),
             refused: AtomicU64::new(0),
             unproven: AtomicU64::new(0),
-            ended: AtomicBool::new(false),
+            ended: watch::Sender::new(false),
+            hurry: Notify::new(),
             _lock: lock,
         });
         let (queue, waiting) = sync_channel(WAITING_MAX);
@@ -163,8 +168,14 @@ impl Journal {
         (refused.load(Ordering::Relaxed), unproven.load(Ordering::Relaxed))
     }
 
+    /// Control is there again: what waits is brought at once.
+    pub(super) fn hurry(&self) {
+        self.shared.hurry.notify_one();
+    }
+
     /// Waits until control has everything, at most `limit`.
     pub(super) async fn drain(&self, limit: Duration) {
+        self.hurry();
         let mut waiting = self.shared.waiting_bytes.subscribe();
         let _late = tokio::time::timeout(limit, waiting.wait_for(|bytes| *bytes == 0)).await;
     }
@@ -186,7 +197,7 @@ impl Journal {
 
 impl Drop for Journal {
     fn drop(&mut self) {
-        self.shared.ended.store(true, Ordering::Release);
+        self.shared.ended.send_replace(true);
         self.shared.written.notify_one();
     }
 }

@@ -15,13 +15,14 @@ use keysherd_plane::{Caller, PlaneHandle};
 use tokio::time::Instant;
 
 use super::Shared;
-use super::segment::{Reading, journal_of};
+use super::segment::{Reading, damaged_name, file_name, is_damaged, journal_of};
 use crate::files;
 
 /// Time in which reads gather: they are a moment old when they are brought.
 const GATHERED: Duration = Duration::from_millis(50);
-/// How often it is tried again while control does not take them.
+/// How long it waits after control did not take them; twice as long each time after that.
 const RETRY: Duration = Duration::from_secs(1);
+const RETRY_MAX: Duration = Duration::from_secs(30);
 /// How long that waits at least for something new.
 const IDLE: Duration = Duration::from_secs(5);
 /// How long control may take.
@@ -90,41 +91,52 @@ struct Courier {
 pub(super) async fn deliver(shared: Arc<Shared>, plane: PlaneHandle, clock: ClockHandle) {
     let (known, finished) = (HashMap::new(), Vec::new());
     let mut courier = Courier { shared: shared.clone(), plane, clock, known, finished };
-    let mut told = false;
-    while !shared.ended.load(Ordering::Acquire) {
-        let outcome = courier.bring_all().await;
-        let pause = match outcome {
+    let mut failures = 0;
+    while !*shared.ended.borrow() {
+        match courier.bring_all().await {
             Ok(()) => {
-                told = false;
+                failures = 0;
                 let _new = tokio::time::timeout(IDLE, shared.written.notified()).await;
-                GATHERED
+                tokio::time::sleep(GATHERED).await;
             }
             Err(fault) => {
-                if !told {
+                if failures == 0 {
                     tracing::warn!(%fault, "reads that were answered here wait for control");
                 }
-                told = true;
-                RETRY
+                rest(&shared, failures).await;
+                failures += 1;
             }
-        };
-        tokio::time::sleep(pause).await;
+        }
+    }
+}
+
+/// Waits after so many failures before, unless there is a reason not to.
+async fn rest(shared: &Shared, failures: u32) {
+    let pause = RETRY.saturating_mul(1 << failures.min(16)).min(RETRY_MAX);
+    let mut ended = shared.ended.subscribe();
+    tokio::select! {
+        () = tokio::time::sleep(pause) => {}
+        () = shared.hurry.notified() => {}
+        _ = ended.wait_for(|ended| *ended) => {}
     }
 }
 
 impl Courier {
     async fn bring_all(&mut self) -> Result<(), Fault> {
-        let names = files::list(&self.shared.dir).map_err(Fault::internal)?;
+        let shared = self.shared.clone();
+        let names = blocking(move || files::list(&shared.dir)).await?;
         let journals: Vec<Uid> = names.iter().filter_map(|name| journal_of(name)).collect();
+        let damaged = names.iter().filter(|name| is_damaged(name)).count();
         self.known.retain(|journal, _| journals.contains(journal));
-        let (mut problem, mut refused) = (None, 0);
+        let (mut problem, mut refused) = (None, u64::try_from(damaged).unwrap_or(u64::MAX));
         for journal in journals {
             let mut progress = self.known.remove(&journal).unwrap_or_default();
             let outcome = self.bring(journal, &mut progress).await;
             let is_aside = progress.aside > 0;
             self.known.insert(journal, progress);
             let is_forbidden = match outcome {
-                // Others may be taken all the same, unless the call did not arrive.
-                Err(fault) if is_silence(&fault) => return Err(fault),
+                // Others may be taken all the same, unless control takes nothing now.
+                Err(fault) if takes_nothing(&fault) => return Err(fault),
                 Err(fault) => {
                     let is_forbidden = fault.kind() == FaultKind::Forbidden;
                     problem = Some(fault);
@@ -138,7 +150,7 @@ impl Courier {
         while let Some(journal) = self.finished.last() {
             let message = self.message(*journal, 1, (Vec::new(), Vec::new()));
             match self.ask(JournalPut { finished: true, ..message }).await {
-                Err(fault) if is_silence(&fault) => return Err(fault),
+                Err(fault) if takes_nothing(&fault) => return Err(fault),
                 // It is forgotten in time.
                 Err(fault) => tracing::warn!(%fault, "control keeps a journal that is finished"),
                 Ok(_) => {}
@@ -149,7 +161,7 @@ impl Courier {
     }
 
     async fn bring(&mut self, journal: Uid, progress: &mut Progress) -> Result<(), Fault> {
-        let path = self.shared.dir.join(super::segment::file_name(journal));
+        let path = self.shared.dir.join(file_name(journal));
         if progress.aside_since.is_some_and(|since| since.elapsed() >= ASIDE_RETRY) {
             progress.start_over(&self.shared);
         }
@@ -186,7 +198,9 @@ impl Courier {
                 self.shared.shares().end(journal);
             }
             if !goes_on && progress.aside == 0 {
-                finish(&self.shared, journal, &path, progress).map_err(Fault::internal)?;
+                let shared = self.shared.clone();
+                let (offset, lost) = (progress.reading.offset, progress.reading.damaged);
+                blocking(move || finish(&shared, journal, offset, lost)).await?;
                 // Only now: whoever finds the file brings it from its beginning.
                 if self.finished.len() < FINISHED_MAX {
                     self.finished.push(journal);
@@ -247,9 +261,21 @@ impl Courier {
     }
 }
 
-/// Whether the call did not arrive, so that the next one would not, either.
-fn is_silence(fault: &Fault) -> bool {
-    fault.is_not_reached() || fault.kind() == FaultKind::Timeout
+/// Whether control would not take others now, either: the call did not arrive, or control is in
+/// trouble itself. What only one account's log is to blame for, it sets aside.
+fn takes_nothing(fault: &Fault) -> bool {
+    use FaultKind as K;
+    let is_trouble =
+        matches!(fault.kind(), K::Timeout | K::Unavailable | K::RateLimited | K::StorageFull);
+    fault.is_not_reached() || is_trouble
+}
+
+/// What waits for the disk, where nobody else waits for it.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Result<T, Fault> {
+    let done = tokio::task::spawn_blocking(work).await.map_err(Fault::internal)?;
+    done.map_err(Fault::internal)
 }
 
 /// Reads on, at most one chunk and at most up to `durable`; whether there is more.
@@ -268,6 +294,9 @@ fn read_on(
     file.take(wanted).read_to_end(&mut bytes)?;
     let before = reading.offset;
     let _torn = reading.go_on(journal, &bytes);
+    if reading.offset == before && reading.skip_damage(&bytes) {
+        tracing::error!(%journal, at = before, "a journal of reads is damaged in the middle");
+    }
     Ok(reading.offset > before && reading.offset < end)
 }
 
@@ -297,20 +326,24 @@ fn part(reading: &Reading) -> (Vec<Receipt>, Vec<JournaledRead>) {
     (receipts, reads)
 }
 
-/// Removes a file that control has all of.
-fn finish(
-    shared: &Shared,
-    journal: Uid,
-    path: &std::path::Path,
-    progress: &Progress,
-) -> io::Result<()> {
-    let length = path.metadata()?.len();
-    let left = length.saturating_sub(progress.reading.offset);
-    if left > 0 {
-        // The end of a file that somebody was writing; more than a frame would be damage.
-        tracing::warn!(%journal, left, "a journal of reads ends in the middle: that is dropped");
+/// Removes a file that control has all of, as far as it can be read. One with damage in it is kept
+/// under another name: what is lost was answered, and somebody may want to know of what.
+fn finish(shared: &Shared, journal: Uid, offset: u64, damaged: bool) -> io::Result<()> {
+    let name = file_name(journal);
+    let path = shared.dir.join(&name);
+    let left = path.metadata()?.len().saturating_sub(offset);
+    if damaged {
+        let kept = damaged_name(&name);
+        tracing::error!(%journal, file = kept, "reads are in no log: their journal is damaged");
+        std::fs::rename(path, shared.dir.join(kept))?;
+        File::open(&shared.dir)?.sync_all()?;
+    } else {
+        if left > 0 {
+            // The end of a file that somebody was writing.
+            tracing::warn!(%journal, left, "the end of a journal of reads is torn, and dropped");
+        }
+        files::remove(&shared.dir, &name)?;
     }
-    files::remove(&shared.dir, &super::segment::file_name(journal))?;
     shared.discount(left);
     Ok(())
 }

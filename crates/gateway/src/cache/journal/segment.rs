@@ -7,7 +7,9 @@
 //!         | 02 | receipt u32 | at i64 | offline 1 | request 16      reads are numbered from 1
 //! ```
 //! All integers are big-endian. A file may end in the middle of a frame: whoever was writing it
-//! never heard that it was written. Nothing after a frame that is not whole is believed.
+//! never heard that it was written. Where whole frames follow after one that is not whole, the file
+//! is damaged. Of those that follow only reads are believed that name a receipt from before: how
+//! many receipts are missing is not known.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -30,6 +32,10 @@ const READ: u8 = 2;
 const PAYLOAD_BYTES_MAX: usize = 128 * 1024;
 /// Ending of the files.
 const ENDING: &str = ".reads";
+/// ... of those with damage.
+const DAMAGED: &str = ".damaged";
+/// Bytes that are hashed in one search for a whole frame, at most.
+const SEARCH_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// The name of a journal's file.
 pub(super) fn file_name(journal: Uid) -> String {
@@ -39,6 +45,16 @@ pub(super) fn file_name(journal: Uid) -> String {
 /// The journal with a file of this name.
 pub(super) fn journal_of(name: &str) -> Option<Uid> {
     Uid::from_hex(name.strip_suffix(ENDING)?)
+}
+
+/// What a file with damage in it is called that was brought as far as possible.
+pub(super) fn damaged_name(name: &str) -> String {
+    format!("{name}{DAMAGED}")
+}
+
+/// Whether a file of this name is one.
+pub(super) fn is_damaged(name: &str) -> bool {
+    name.strip_suffix(DAMAGED).is_some_and(|name| journal_of(name).is_some())
 }
 
 /// A file that is being written.
@@ -98,6 +114,8 @@ pub(super) struct Reading {
     pub(super) receipts: Vec<Receipt>,
     /// Their reads that were not taken out yet.
     pub(super) reads: Vec<JournaledRead>,
+    /// Whether something in the middle is missing.
+    pub(super) damaged: bool,
 }
 
 impl Reading {
@@ -117,33 +135,74 @@ impl Reading {
         !bytes.is_empty()
     }
 
+    /// Goes on behind a frame that is not whole, with `bytes` that begin with it, if a whole one
+    /// follows; whether that is so. A file with another head is another's: nothing of it is read.
+    pub(super) fn skip_damage(&mut self, bytes: &[u8]) -> bool {
+        let mut budget = SEARCH_BYTES_MAX;
+        let found = (1..bytes.len()).find(|at| {
+            let rest = bytes.get(*at..).unwrap_or_default();
+            whole(rest, &mut budget).is_some_and(|(payload, _)| is_frame(payload))
+        });
+        let Some(at) = found else { return false };
+        self.damaged = true;
+        if self.offset > 0 {
+            self.offset += at as u64;
+        }
+        true
+    }
+
     /// Takes in one frame; its length, and what follows.
     fn frame<'a>(&mut self, bytes: &'a [u8]) -> Option<(usize, &'a [u8])> {
-        let (length, rest) = bytes.split_first_chunk::<4>()?;
-        let (check, rest) = rest.split_first_chunk::<8>()?;
-        let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
-        if length > PAYLOAD_BYTES_MAX {
-            return None;
-        }
-        let (payload, rest) = rest.split_at_checked(length)?;
-        if sha256(&[payload])[..8] != *check {
-            return None;
-        }
+        let mut one = PAYLOAD_BYTES_MAX;
+        let (payload, rest) = whole(bytes, &mut one)?;
         match payload.split_first()? {
+            // Its number is not known.
+            (&RECEIPT, _) if self.damaged => {}
             (&RECEIPT, receipt) => self.receipts.push(Receipt { bytes: receipt.into() }),
             (&READ, read) => {
-                let (receipt, read) = read.split_first_chunk::<4>()?;
-                let (at, read) = read.split_first_chunk::<8>()?;
-                let (&offline, request) = read.split_first()?;
-                let offline = [false, true].get(usize::from(offline)).copied()?;
-                let receipt = u32::from_be_bytes(*receipt);
-                self.receipts.get(usize::try_from(receipt).ok()?)?;
-                let at = Timestamp(i64::from_be_bytes(*at));
-                let request = Uid(request.try_into().ok()?);
-                self.reads.push(JournaledRead { receipt, at, request, offline });
+                let read = journaled(read)?;
+                let known = self.receipts.get(usize::try_from(read.receipt).ok()?).is_some();
+                match known {
+                    true => self.reads.push(read),
+                    false if self.damaged => {}
+                    false => return None,
+                }
             }
             _ => return None,
         }
-        Some((FRAME_HEAD_BYTES + length, rest))
+        Some((FRAME_HEAD_BYTES + payload.len(), rest))
     }
+}
+
+/// The payload of the frame that `bytes` begin with, if that is whole, and what follows. What is
+/// hashed for it is taken off `budget`.
+fn whole<'a>(bytes: &'a [u8], budget: &mut usize) -> Option<(&'a [u8], &'a [u8])> {
+    let (length, rest) = bytes.split_first_chunk::<4>()?;
+    let (check, rest) = rest.split_first_chunk::<8>()?;
+    let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+    if length > PAYLOAD_BYTES_MAX {
+        return None;
+    }
+    let (payload, rest) = rest.split_at_checked(length)?;
+    *budget = budget.checked_sub(length)?;
+    (sha256(&[payload])[..8] == *check).then_some((payload, rest))
+}
+
+/// Whether that is the payload of a receipt or a read.
+fn is_frame(payload: &[u8]) -> bool {
+    match payload.split_first() {
+        Some((&RECEIPT, _)) => true,
+        Some((&READ, read)) => journaled(read).is_some(),
+        _ => false,
+    }
+}
+
+fn journaled(read: &[u8]) -> Option<JournaledRead> {
+    let (receipt, read) = read.split_first_chunk::<4>()?;
+    let (at, read) = read.split_first_chunk::<8>()?;
+    let (&offline, request) = read.split_first()?;
+    let offline = [false, true].get(usize::from(offline)).copied()?;
+    let receipt = u32::from_be_bytes(*receipt);
+    let at = Timestamp(i64::from_be_bytes(*at));
+    Some(JournaledRead { receipt, at, request: Uid(request.try_into().ok()?), offline })
 }

@@ -74,6 +74,52 @@ fn a_damaged_frame_ends_what_is_believed() {
     }
 }
 
+/// One octet that is different costs the frame that it is in, and reads whose receipt may be lost.
+#[test]
+fn behind_damage_whole_frames_are_found_and_nothing_is_taken_for_something_else() {
+    let bytes = file();
+    let mut found = 0;
+    for place in 0..bytes.len() {
+        let mut damaged = bytes.clone();
+        damaged[place] ^= 0x40;
+        let mut reading = Reading::default();
+        reading.go_on(JOURNAL, &damaged);
+        let from = usize::try_from(reading.offset).unwrap();
+        if reading.skip_damage(&damaged[from..]) && from > 0 {
+            let from = usize::try_from(reading.offset).unwrap();
+            assert!(!reading.go_on(JOURNAL, &damaged[from..]), "byte {place}");
+        }
+        let read = requests(&reading);
+        let mut all = ALL.iter();
+        assert!(read.iter().all(|one| all.any(|known| known == one)), "byte {place}: {read:?}");
+        assert!(read.len() < ALL.len(), "byte {place}");
+        found += usize::from(read.ends_with(&[ALL[2]]));
+    }
+    assert!(found > 40, "what follows the second receipt and its read is found: {found}");
+    // A torn end is none.
+    for end in 0..bytes.len() {
+        let mut reading = Reading::default();
+        reading.go_on(JOURNAL, &bytes[..end]);
+        let from = usize::try_from(reading.offset).unwrap();
+        assert!(from == 0 || !reading.skip_damage(&bytes[from..end]), "{end} bytes");
+    }
+}
+
+/// Whoever fills a file with what may be frames has little to be looked at.
+#[test]
+fn the_search_for_a_whole_frame_ends() {
+    let mut bytes = file();
+    let cut = bytes.len();
+    for _ in 0..40_000 {
+        bytes.extend_from_slice(&[0, 1, 0xff, 0xff, 9, 9, 9, 9, 9, 9, 9, 9]);
+    }
+    let mut reading = Reading::default();
+    reading.go_on(JOURNAL, &bytes);
+    let begun = std::time::Instant::now();
+    assert!(!reading.skip_damage(&bytes[cut..]));
+    assert!(begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
+}
+
 #[test]
 fn a_file_under_another_name_is_not_read() {
     let mut reading = Reading::default();
