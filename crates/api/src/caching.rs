@@ -57,6 +57,13 @@ impl CachePolicy {
         serde_json::from_str(text.expose()).map_err(Fault::internal)
     }
 
+    /// Whether reads are to be read again only after they are over: the owner's bundle lets keys
+    /// and decisions be used for so many seconds.
+    pub fn is_ahead_too_late(&self, owner_seconds: u32) -> bool {
+        let ahead = self.enabled && self.proactive;
+        ahead && u64::from(self.fetch_minutes) * 60 >= u64::from(owner_seconds)
+    }
+
     /// The one in force for `account`: what its administrators set, otherwise what the gateway was
     /// started with.
     ///

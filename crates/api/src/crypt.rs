@@ -229,6 +229,9 @@ pub trait Crypt: Send + Sync {
     /// How reads are kept unless administrators of their account set something else.
     fn cache_default(&self) -> CachePolicy;
 
+    /// For how many seconds the owner's bundle lets what was read be repeated, at most.
+    fn cache_seconds_max(&self) -> u32;
+
     /// Keeps reads of `account` as `policy` says, from now on.
     fn cache_as(&self, account: AccountId, policy: CachePolicy);
 

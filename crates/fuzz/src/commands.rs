@@ -197,6 +197,10 @@ impl Crypt for MadeUpCrypt {
         CachePolicy::default()
     }
 
+    fn cache_seconds_max(&self) -> u32 {
+        60
+    }
+
     fn cache_as(&self, _: AccountId, _: CachePolicy) {}
 
     fn key_reports(&self, _: Vec<KeyVersion>) -> BoxFuture<'_, Vec<ManagerSaid<Vec<KeyReport>>>> {

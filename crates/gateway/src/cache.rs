@@ -54,7 +54,7 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use tokio::sync::Notify;
 
-use self::ahead::{Again, Call};
+use self::ahead::{Again, Call, Turns};
 use self::coherence::{Coherence, LEASE};
 use self::cold::{Cold, CopyKey};
 use self::journal::{Entry, Journal};
@@ -99,6 +99,9 @@ pub struct CacheHealth {
     pub offline: u64,
     /// Reads that nobody waited for.
     pub ahead: u64,
+    /// Whether somebody wants them, and the owner's bundle ends what is kept before it is old
+    /// enough: then there are none.
+    pub ahead_too_late: bool,
     /// Bytes of the journal that control has not yet.
     pub journal_bytes: u64,
     /// Files of the journal that control refuses, because they are another gateway's as it knows
@@ -123,10 +126,14 @@ pub(crate) struct ReadCache {
     /// Keeps the tokens of what is read again.
     sealer: Sealer,
     workers: usize,
+    /// What accounts may have of reading ahead.
+    turns: Turns,
     /// Something of this gateway's own may have ended: ask at once.
     poke: Notify,
-    /// Whether the last call to control, of anybody, did not reach it.
+    /// Whether the last call to control did not reach it; the listener's only say that one did.
     unreached: AtomicBool,
+    /// Whether the listener's last question did not.
+    deaf: AtomicBool,
     hits: AtomicU64,
     offline_hits: AtomicU64,
     read_ahead: AtomicU64,
@@ -157,7 +164,8 @@ struct ByItems;
 
 impl Weighter<[u8; 32], Arc<Kept>> for ByItems {
     fn weight(&self, _: &[u8; 32], kept: &Arc<Kept>) -> u64 {
-        let room = (ENTRY_BYTES + kept.packed.len()).div_ceil(ITEM_BYTES);
+        let again = kept.again().map_or(0, Again::len);
+        let room = (ENTRY_BYTES + kept.packed.len() + again).div_ceil(ITEM_BYTES);
         room.max(kept.packed.count()) as u64
     }
 }
@@ -200,8 +208,10 @@ impl ReadCache {
             setting: Mutex::default(),
             sealer,
             workers: settings.workers,
+            turns: Turns::new(settings.items_max),
             poke: Notify::new(),
             unreached: AtomicBool::new(false),
+            deaf: AtomicBool::new(false),
             hits: AtomicU64::new(0),
             offline_hits: AtomicU64::new(0),
             read_ahead: AtomicU64::new(0),
@@ -267,8 +277,8 @@ impl ReadCache {
         }
     }
 
-    /// How it is.
-    pub(crate) fn health(&self) -> CacheHealth {
+    /// How it is, where the owner's bundle lets what is kept be used for so many seconds.
+    pub(crate) fn health(&self, owner_seconds: u32) -> CacheHealth {
         let journal = self.journal.get();
         let (journals_refused, unproven) = journal.map(Journal::problems).unwrap_or_default();
         CacheHealth {
@@ -277,6 +287,7 @@ impl ReadCache {
             hits: self.hits.load(Ordering::Relaxed),
             offline: self.offline_hits.load(Ordering::Relaxed),
             ahead: self.read_ahead.load(Ordering::Relaxed),
+            ahead_too_late: self.reads_ahead_too_late(owner_seconds),
             journal_bytes: journal.map_or(0, Journal::waiting_bytes),
             journals_refused,
             unproven,
@@ -302,7 +313,21 @@ impl ReadCache {
             self.unreached.store(unreached, Ordering::Relaxed);
             if unreached {
                 self.want_copy();
+            } else if let Some(journal) = self.journal.get() {
+                journal.hurry();
             }
+        }
+    }
+
+    /// The same for a question of the listener. It has a connection of its own, so one that did
+    /// not arrive says nothing of calls: they are tried.
+    fn listened<T>(&self, outcome: &Result<T, Fault>) {
+        let deaf = outcome.as_ref().is_err_and(Fault::is_not_reached);
+        if !deaf {
+            self.saw(outcome);
+        }
+        if self.deaf.swap(deaf, Ordering::Relaxed) != deaf && deaf {
+            self.want_copy();
         }
     }
 
@@ -379,8 +404,8 @@ impl ReadCache {
         let Some(tied) = self.coherence().tie(&keep, asked) else { return };
         let Some(packed) = Packed::new(&granted, &keep.receipt) else { return };
         let method = self.shared((account, keep.access_id));
-        let again =
-            policy.proactive.then(|| Again::new(&self.sealer, (caller, items, version), used));
+        let has_turn = policy.proactive && self.has_turn(account, &key);
+        let again = has_turn.then(|| Again::new(&self.sealer, (caller, items, version), used));
         let more = again.flatten().map(|again| Box::new(More::Again(again)));
         let kept = Kept { method, packed, tied, asked, good_millis, more };
         self.entries.insert(key, Arc::new(kept));

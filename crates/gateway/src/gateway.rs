@@ -232,12 +232,13 @@ impl Gateway {
     /// How this gateway and its managers are.
     pub fn health(&self) -> GatewayHealth {
         let known = |index| (index, self.managers.health.snapshot(index));
+        let reads = self.reads.as_ref().filter(|reads| reads.answers());
         GatewayHealth {
             managers: self.managers.indexes().into_iter().map(known).collect(),
             unconfirmed: self.confirming.as_ref().map_or(0, |job| job.spool.len()),
             evidence: self.incidents.evidence(),
             logs: self.managers.logs.findings(),
-            cache: self.reads.as_ref().filter(|reads| reads.answers()).map(|it| it.health()),
+            cache: reads.map(|reads| reads.health(self.cache_seconds_max())),
         }
     }
 
@@ -266,6 +267,18 @@ impl Gateway {
         self.cache.bound(bundle.bundle().cache_ttl_seconds_max);
         self.managers.trust(bundle, links);
         self.forget_keys();
+        self.tell_of_late_ahead();
+    }
+
+    /// Says so where reads are to be read ahead, and are over before.
+    fn tell_of_late_ahead(&self) {
+        let seconds = self.cache_seconds_max();
+        if self.reads.as_ref().is_some_and(|reads| reads.reads_ahead_too_late(seconds)) {
+            tracing::warn!(
+                seconds,
+                "nothing is read ahead: the owner's trust bundle ends what is kept before that"
+            );
+        }
     }
 
     /// Forgets every opened key, also of what is under way; it is derived again for what comes
@@ -299,6 +312,7 @@ impl Gateway {
         if self.reads.as_ref().is_some_and(|reads| reads.set(policies)) {
             self.forget_keys();
         }
+        self.tell_of_late_ahead();
     }
 
     /// Waits until control has heard of every read that was answered here, at most `limit`. What
@@ -411,6 +425,10 @@ impl Crypt for Gateway {
 
     fn cache_default(&self) -> CachePolicy {
         self.cache_started_as()
+    }
+
+    fn cache_seconds_max(&self) -> u32 {
+        self.managers.bundle.load().bundle().cache_ttl_seconds_max
     }
 
     fn cache_as(&self, account: AccountId, policy: CachePolicy) {

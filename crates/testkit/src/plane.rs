@@ -22,6 +22,7 @@ pub struct TamperedPlane {
     tamper: Mutex<Option<Tamper>>,
     asked: Mutex<Vec<&'static str>>,
     cut: AtomicBool,
+    lost: Mutex<Option<&'static str>>,
     held: watch::Sender<Option<&'static str>>,
     steps: Arc<Steps>,
 }
@@ -34,6 +35,7 @@ impl TamperedPlane {
             tamper: Mutex::default(),
             asked: Mutex::default(),
             cut: AtomicBool::new(false),
+            lost: Mutex::default(),
             held: watch::Sender::new(None),
             steps,
         }
@@ -54,6 +56,11 @@ impl TamperedPlane {
         self.cut.store(cut, Ordering::SeqCst);
     }
 
+    /// From now on messages of this name do not reach control.
+    pub fn lose(&self, name: Option<&'static str>) {
+        *self.lost.lock().unwrap_or_else(PoisonError::into_inner) = name;
+    }
+
     /// From now on control is slow to answer messages of this name: not before this is taken back.
     pub fn hold(&self, name: Option<&'static str>) {
         self.held.send_replace(name);
@@ -70,7 +77,8 @@ impl Plane for TamperedPlane {
         Box::pin(async move {
             self.asked.lock().unwrap_or_else(PoisonError::into_inner).push(request.name());
             self.steps.pass().await;
-            if self.cut.load(Ordering::SeqCst) {
+            let lost = *self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+            if self.cut.load(Ordering::SeqCst) || lost == Some(request.name()) {
                 return Err(Fault::not_reached("the control plane is not reached"));
             }
             let name = request.name();

@@ -210,6 +210,7 @@ pub(crate) fn health(role: &GatewayRole) -> serde_json::Value {
             "hits": cache.hits,
             "offline": cache.offline,
             "ahead": cache.ahead,
+            "ahead_too_late": cache.ahead_too_late,
             "journal_bytes": cache.journal_bytes,
             "journals_refused": cache.journals_refused,
             "unproven": cache.unproven,

@@ -4,8 +4,14 @@
 //! Only what an account's administrators want so, only with the token, from the address and for
 //! the call that it was granted to before, and only for as long as the client itself asked for it
 //! within the time that decisions are kept. Control decides, and records, each time; what it
-//! refuses is not asked for again. Tokens are kept encrypted under a key of this process.
+//! refuses is not asked for again. Tokens are kept encrypted under a key of this process. They take
+//! room that counts, and no account has more than its share of them and of reads ([`turns`]).
 
+#[cfg(test)]
+mod tests;
+mod turns;
+
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -16,6 +22,7 @@ use keysherd_plane::grants::{ItemRef, VersionWish};
 use keysherd_plane::{Caller, Client};
 use tokio::task::JoinSet;
 
+pub(super) use self::turns::Turns;
 use super::{Kept, ReadCache};
 use crate::moment::Moment;
 use crate::reader::Reader;
@@ -62,6 +69,18 @@ impl Again {
         })
     }
 
+    /// Bytes of it, roughly.
+    pub(super) fn len(&self) -> usize {
+        let name = |item: &ItemRef| match item {
+            ItemRef::Path(path) => path.as_str().len(),
+            ItemRef::Display(id) => id.len(),
+            ItemRef::Id(_) | ItemRef::GatewayCluster(_) => 0,
+        };
+        let names: usize = self.items.iter().map(name).sum();
+        let items = size_of_val::<[ItemRef]>(&self.items) + names;
+        size_of::<Self>() + self.token.len() + self.client.kind.len() + items
+    }
+
     /// The client asked for it.
     pub(super) fn used(&self, now: Moment) {
         self.times().used = now;
@@ -84,15 +103,40 @@ pub(crate) struct Due {
 }
 
 impl ReadCache {
-    /// What is to be read again now, unless control is silent.
-    fn due(&self) -> Vec<([u8; 32], Arc<Kept>)> {
+    /// What is to be read again now, each of whose account, one account after the other; nothing
+    /// while control is silent.
+    fn due(&self) -> Vec<(Uid, Waiting)> {
         let now = self.moment();
         // Looking through everything that is kept takes a while.
         if !self.caching.any_proactive() || !self.answers() || !self.coherence().is_alive(now) {
             return Vec::new();
         }
-        let all = self.entries.iter();
-        all.filter(|(_, kept)| self.is_due(kept, now)).collect()
+        let (mut counted, mut due) = (HashMap::new(), Vec::new());
+        let mut places: HashMap<Uid, usize> = HashMap::new();
+        for (key, kept) in self.entries.iter().filter(|(_, kept)| kept.again().is_some()) {
+            let account = kept.account();
+            *counted.entry(account).or_default() += 1;
+            if self.is_due(&kept, now) {
+                let place = places.entry(account).or_default();
+                due.push((*place, (account, (key, kept))));
+                *place += 1;
+            }
+        }
+        self.turns.count_anew(counted);
+        due.sort_by_key(|(place, _)| *place);
+        due.into_iter().map(|(_, due)| due).collect()
+    }
+
+    /// Whether what this account read may be read again: it has its share already, or this very
+    /// call has.
+    pub(super) fn has_turn(&self, account: Uid, key: &[u8; 32]) -> bool {
+        let known = self.entries.peek(key);
+        known.is_some_and(|kept| kept.again().is_some()) || self.turns.take_in(account)
+    }
+
+    /// Whether reads are to be read ahead, and the owner's bundle ends what is kept before.
+    pub(crate) fn reads_ahead_too_late(&self, owner_seconds: u32) -> bool {
+        self.caching.is_ahead_too_late(owner_seconds)
     }
 
     fn is_due(&self, kept: &Kept, now: Moment) -> bool {
@@ -138,35 +182,78 @@ pub(crate) async fn read_ahead(reader: Weak<Reader>, cache: Weak<ReadCache>) {
     }
 }
 
-/// Makes all calls that are due, a few at a time; breaks off when control or managers are silent.
+/// Makes all calls that are due, a few at a time.
 async fn read_all(reader: &Arc<Reader>, cache: &Arc<ReadCache>) {
-    let mut running = JoinSet::new();
-    for (key, kept) in cache.due() {
-        while running.len() >= cache.workers {
-            match running.join_next().await {
-                Some(Ok(true)) | None => {}
-                _ => return,
+    let due = cache.due();
+    let begin = |(key, kept): Waiting| {
+        let (due, reader, cache) = (cache.call_of(key, &kept)?, reader.clone(), cache.clone());
+        Some(async move { read_one(&reader, &cache, due).await })
+    };
+    let may = |account| cache.turns.may_read(account, cache.moment());
+    go_round(due, cache.workers, (may, begin)).await;
+}
+
+/// An entry whose call is due.
+type Waiting = ([u8; 32], Arc<Kept>);
+
+/// What came of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Came {
+    /// An answer.
+    Answer,
+    /// Nothing, for some reason that may be the account's own.
+    Nothing,
+    /// Control is not reached.
+    Silence,
+}
+
+/// Does what is due, so many at a time, until control is not reached. An account of which something
+/// failed is left out of the rest of this round, so that others have their turn.
+async fn go_round<T, F: Future<Output = Came> + Send + 'static>(
+    due: Vec<(Uid, T)>,
+    workers: usize,
+    (may, begin): (impl Fn(Uid) -> bool, impl Fn(T) -> Option<F>),
+) {
+    let (mut running, mut failed) = (JoinSet::new(), HashSet::new());
+    let mut is_silent = false;
+    for (account, one) in due {
+        while running.len() >= workers.max(1)
+            && let Some(done) = running.join_next().await
+        {
+            // A panic is logged by the runtime.
+            match done {
+                Ok((account, Came::Nothing)) => drop(failed.insert(account)),
+                Ok((_, Came::Silence)) => is_silent = true,
+                Ok((_, Came::Answer)) | Err(_) => {}
             }
         }
-        let Some(due) = cache.call_of(key, &kept) else { continue };
-        let (reader, cache) = (reader.clone(), cache.clone());
-        running.spawn(async move { read_one(&reader, &cache, due).await });
+        if is_silent {
+            break;
+        }
+        if !failed.contains(&account)
+            && may(account)
+            && let Some(call) = begin(one)
+        {
+            running.spawn(async move { (account, call.await) });
+        }
     }
+    // What was granted and recorded is kept, too.
     while running.join_next().await.is_some() {}
 }
 
-/// Whether to go on.
-async fn read_one(reader: &Reader, cache: &ReadCache, due: Due) -> bool {
+async fn read_one(reader: &Reader, cache: &ReadCache, due: Due) -> Came {
     let Err(fault) = reader.read_ahead(cache, &due).await else {
         cache.read_ahead.fetch_add(1, Ordering::Relaxed);
-        return true;
+        return Came::Answer;
     };
     use FaultKind as K;
-    if matches!(fault.kind(), K::Unavailable | K::Timeout | K::RateLimited) {
-        tracing::debug!(%fault, "nothing is read ahead for now");
-        return false;
+    if fault.is_not_reached()
+        || matches!(fault.kind(), K::Unavailable | K::Timeout | K::RateLimited)
+    {
+        tracing::debug!(%fault, "what is due is not read ahead now");
+        return if fault.is_not_reached() { Came::Silence } else { Came::Nothing };
     }
     // It is not for this caller any more, or not there: its client will ask if it wants to know.
     cache.entries.remove(&due.key);
-    true
+    Came::Answer
 }

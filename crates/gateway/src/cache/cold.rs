@@ -358,7 +358,7 @@ async fn open_restored(
         let is_open = held.journal.get().is_some();
         if !is_open && begun.elapsed() < JOURNAL_WAIT {
             held.open_journal();
-        } else if held.unreached.load(Ordering::Relaxed) {
+        } else if held.unreached.load(Ordering::Relaxed) || held.deaf.load(Ordering::Relaxed) {
             break;
         }
         drop(held);

@@ -27,8 +27,8 @@ const TTL: u32 = 3_600;
 /// Set where only one test of this file runs.
 const ALONE: &str = "KEYSHERD_TEST_ALONE";
 
-async fn cache(items_max: u64, home: &Path) -> Arc<ReadCache> {
-    let policy = CachePolicy { enabled: true, ..CachePolicy::default() };
+async fn cache(items_max: u64, home: &Path, proactive: bool) -> Arc<ReadCache> {
+    let policy = CachePolicy { enabled: true, proactive, ..CachePolicy::default() };
     let settings = CacheSettings { policy, items_max, workers: 1 };
     let clock = Arc::new(ManualClock::new(Timestamp(1_767_607_872_000)));
     let plane: PlaneHandle = Arc::new(Silent);
@@ -42,6 +42,10 @@ async fn cache(items_max: u64, home: &Path) -> Arc<ReadCache> {
 
 /// Keeps a read of one item with a ciphertext of so many bytes.
 fn keep(cache: &ReadCache, caller: &Caller, number: u32, bytes: usize) {
+    keep_of(CONTROL, cache, caller, (number, bytes));
+}
+
+fn keep_of(account: Uid, cache: &ReadCache, caller: &Caller, (number, bytes): (u32, usize)) {
     let path =
         ItemPath::parse(&format!("/team-{:02}/service/{number:08}/key", number % 50)).unwrap();
     let item = [ItemRef::Path(path.clone())];
@@ -75,7 +79,7 @@ fn keep(cache: &ReadCache, caller: &Caller, number: u32, bytes: usize) {
     };
     let asked = cache.moment();
     let call = (caller, &item[..], VersionWish::Latest);
-    cache.keep(call, (asked, asked), (CONTROL, vec![Arc::new(granted)]), keep, TTL);
+    cache.keep(call, (asked, asked), (account, vec![Arc::new(granted)]), keep, TTL);
 }
 
 fn caller() -> Caller {
@@ -104,7 +108,7 @@ fn resident() -> u64 {
 #[tokio::test]
 async fn ten_thousand_items_stay_within_the_bound_whatever_their_size() {
     let dir = tempfile::tempdir().unwrap();
-    let cache = self::cache(2_000, dir.path()).await;
+    let cache = self::cache(2_000, dir.path(), false).await;
     let caller = caller();
     for number in 0..10_000 {
         keep(&cache, &caller, number, CIPHERTEXT_BYTES);
@@ -112,12 +116,37 @@ async fn ten_thousand_items_stay_within_the_bound_whatever_their_size() {
     assert!((1_500..=2_000).contains(&cache.entries.len()), "{}", cache.entries.len());
     assert!(cache.entries.weight() <= 2_000, "{}", cache.entries.weight());
     // Large ones count for as many as they have 4 KiB.
-    let cache = self::cache(2_000, dir.path()).await;
+    let cache = self::cache(2_000, dir.path(), false).await;
     for number in 0..10_000 {
         keep(&cache, &caller, number, 39_000);
     }
     assert!(cache.entries.weight() <= 2_000, "{}", cache.entries.weight());
     assert!((100..=200).contains(&cache.entries.len()), "{}", cache.entries.len());
+}
+
+/// Long tokens, which are kept for whom reads are read ahead.
+#[tokio::test]
+async fn what_it_takes_to_read_again_counts_and_stays_within_the_bound() {
+    if std::env::var_os(ALONE).is_none() {
+        let test = "what_it_takes_to_read_again_counts_and_stays_within_the_bound";
+        return in_a_process_of_its_own(test);
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let cache = cache(20_000, dir.path(), true).await;
+    let mut caller = caller();
+    caller.token = Some("x".repeat(16_000).into());
+    let before = resident();
+    for number in 0..40_000_u32 {
+        // So many accounts that none of them has more than its share.
+        let account =
+            Uid([&[5; 12][..], &(number / 2_500).to_be_bytes()].concat().try_into().unwrap());
+        keep_of(account, &cache, &caller, (number, CIPHERTEXT_BYTES));
+    }
+    let room = resident().saturating_sub(before);
+    println!("{room} bytes for {} entries", cache.entries.len());
+    assert!(cache.entries.iter().all(|(_, kept)| kept.again().is_some()));
+    assert!(cache.entries.weight() <= 20_000, "{}", cache.entries.weight());
+    assert!(room < 20_000 * 4_608, "{room} bytes");
 }
 
 #[tokio::test]
@@ -128,7 +157,7 @@ async fn a_million_items_take_less_than_a_gibibyte() {
     // Tables that double are as full with so many as with a million.
     const COUNT: u32 = 120_000;
     let dir = tempfile::tempdir().unwrap();
-    let cache = cache(200_000, dir.path()).await;
+    let cache = cache(200_000, dir.path(), false).await;
     let (caller, before) = (caller(), resident());
     for number in 0..COUNT {
         keep(&cache, &caller, number, CIPHERTEXT_BYTES);

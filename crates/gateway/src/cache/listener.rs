@@ -65,7 +65,7 @@ async fn ask(cache: &Weak<ReadCache>, plane: &PlaneHandle) {
         let question = plane.ask(Caller::of_the_server(Uid::default()), message);
         let Ok(answered) = tokio::time::timeout(ANSWER_TIMEOUT, question).await else { return };
         let Some(held) = cache.upgrade() else { return };
-        held.saw(&answered);
+        held.listened(&answered);
         let Ok(reply) = answered else { return };
         held.control_is_back();
         let ended = {

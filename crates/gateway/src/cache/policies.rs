@@ -66,7 +66,20 @@ impl CachePolicies {
 
     /// Whether reads of anybody are to be made again in the background.
     pub(super) fn any_proactive(&self) -> bool {
-        self.default.proactive || self.of_accounts.load().values().any(|policy| policy.proactive)
+        self.proactive().next().is_some()
+    }
+
+    /// Whether they are to be, but what is kept is over before after so many seconds: then nothing
+    /// ever is.
+    pub(super) fn is_ahead_too_late(&self, seconds: u32) -> bool {
+        self.proactive().any(|policy| policy.is_ahead_too_late(seconds))
+    }
+
+    /// The policies with which something is read again.
+    fn proactive(&self) -> impl Iterator<Item = CachePolicy> {
+        let of_accounts: Vec<CachePolicy> = self.of_accounts.load().values().copied().collect();
+        let all = [self.default].into_iter().chain(of_accounts);
+        all.filter(|policy| policy.enabled && policy.proactive)
     }
 
     /// There are reads now that an earlier process kept, or no longer.

@@ -4,7 +4,10 @@
 use std::time::{Duration, Instant};
 
 use keysherd_api::{CachePolicy, OfflinePolicy};
+use keysherd_base::Fault;
 use keysherd_gateway::CacheSettings;
+use keysherd_plane::grants::{ItemRef, Keeping, Wish};
+use keysherd_plane::{ItemReply, ItemRequest, Reply, Request};
 use keysherd_store::audit;
 use keysherd_testkit::{Rig, Settings};
 use serde_json::json;
@@ -158,4 +161,51 @@ async fn nothing_is_read_ahead_unless_it_is_wanted_so() {
     rig.plane.take_asked();
     read(&rig, "/b").await.unwrap();
     assert!(rig.plane.take_asked().contains(&"Grant"));
+}
+
+/// One of two calls that are under way fails: the other one is kept, and what comes after it.
+#[tokio::test]
+async fn a_call_that_fails_takes_no_other_one_with_it() {
+    let rig = rig(true).await;
+    rig.plane.tamper(|request, reply| {
+        let (Request::Items(ItemRequest::Grant(request)), Reply::Items(ItemReply::Grant(reply))) =
+            (request, reply)
+        else {
+            return;
+        };
+        for ((_, wish), outcome) in request.wishes.iter().zip(&mut reply.outcomes) {
+            let is_a = matches!(wish, Wish::Read { items, .. } if items.iter().any(
+                |item| matches!(item, ItemRef::Path(path) if path.as_str() == "/a")
+            ));
+            if is_a && request.keep == Keeping::Ahead {
+                *outcome = Err(Fault::unavailable("its log is damaged"));
+            }
+        }
+    });
+    for round in 1..=2 {
+        rig.clock.advance_seconds(INTERVAL_SECONDS);
+        until_read_ahead(&rig, "/b", round).await;
+        let begun = Instant::now();
+        while rig.gateway.health().cache.unwrap().ahead < round as u64 {
+            assert!(begun.elapsed() < PATIENCE, "what was read is not kept");
+            tokio::task::yield_now().await;
+        }
+        until_kept(&rig, "/b").await;
+    }
+}
+
+/// The owner's default: what is kept is over before it is due.
+#[tokio::test]
+async fn health_and_warnings_say_that_the_owner_lets_nothing_be_read_ahead() {
+    let mut rig = rig(true).await;
+    let too_late = |rig: &Rig| rig.gateway.health().cache.unwrap().ahead_too_late;
+    assert!(!too_late(&rig));
+    rig.change_bundle(|bundle| bundle.cache_ttl_seconds_max = 60).await;
+    assert!(too_late(&rig));
+    until_kept(&rig, "/a").await;
+    rig.clock.advance_seconds(INTERVAL_SECONDS);
+    until_kept(&rig, "/a").await;
+    assert_eq!(rig.gateway.health().cache.unwrap().ahead, 0);
+    rig.change_bundle(|bundle| bundle.cache_ttl_seconds_max = 301).await;
+    assert!(!too_late(&rig));
 }

@@ -124,6 +124,37 @@ async fn a_control_that_is_slow_to_tell_of_changes_is_asked_all_the_same() {
     assert_eq!(rig.gateway.health().cache.unwrap().offline, 0);
 }
 
+/// The listener has a connection of its own, which may end at another machine than that of calls.
+#[tokio::test]
+async fn a_control_that_only_the_listener_does_not_reach_is_asked_all_the_same() {
+    let rig = rig().await;
+    allow(&rig, 30);
+    rig.plane.lose(Some("ChangesWait"));
+    let begun = Instant::now();
+    while rig.gateway.health().cache.unwrap().coherent {
+        assert!(begun.elapsed() < PATIENCE, "the gateway believes itself coherent");
+        tokio::task::yield_now().await;
+    }
+    let other = rig.another_gateway();
+    rig.call_at(&other, "revoke-creds", json!({})).await.unwrap();
+    rig.clock.advance_seconds(6);
+    rig.plane.take_asked();
+    let mut questions = 0;
+    while questions < 2 {
+        assert!(begun.elapsed() < PATIENCE, "the listener does not listen");
+        let asked = rig.plane.take_asked();
+        questions += asked.iter().filter(|name| **name == "ChangesWait").count();
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..2 {
+        assert_eq!(read(&rig, "/shop/a").await.unwrap_err().kind(), FaultKind::Unauthorized);
+    }
+    assert_eq!(rig.gateway.health().cache.unwrap().offline, 0);
+    // Calls do not arrive, either.
+    rig.plane.cut(true);
+    assert_eq!(read(&rig, "/other").await.unwrap_err().kind(), FaultKind::Unavailable);
+}
+
 #[tokio::test]
 async fn a_token_that_ends_is_of_no_use_also_when_the_clock_is_set_back_then() {
     let rig = rig().await;

@@ -67,7 +67,17 @@ async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
     let config = Config { account, kind, name, access_id, body };
     services.configs.put_changed(config, kept.as_ref()).await?;
     services.crypt.cache_as(account, policy);
-    Answer::json(&Reply { updated: true })
+    let seconds = services.crypt.cache_seconds_max();
+    let too_late = policy.is_ahead_too_late(seconds).then(|| too_late(&policy, seconds));
+    Ok(Answer::json(&Reply { updated: true })?.with_warnings(too_late))
+}
+
+fn too_late(policy: &CachePolicy, seconds: u32) -> String {
+    let minutes = policy.fetch_minutes;
+    format!(
+        "nothing is read ahead: that is after {minutes} minutes, and the owner's trust bundle ends \
+         what is kept after {seconds} seconds (cache_ttl_seconds_max)"
+    )
 }
 
 /// What is in force, but for what is given.
