@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use keysherd_base::Timestamp;
-use keysherd_crypto::pki::{certificate_validity, certificate_validity_der};
+use keysherd_crypto::pki::certificate_validity_der;
 use keysherd_egress::{DialStep, Egress, Target};
 use keysherd_link::{Channel, ChannelLimits, ProbeStep, Probed};
 use serde::Serialize;
@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::endpoints::{Endpoint, Known, Linked};
 use super::sign_in;
 use crate::exit::Exit;
-use crate::roles::certificate::usable_pair;
+use crate::roles::certificate::Shown;
 use crate::roles::{clock_watch, parties};
 
 /// How long one connection may take.
@@ -128,25 +128,23 @@ fn identity(known: &Known) -> Check {
     Check::new(name, Verdict::Refused, detail, "keysherd owner add, then control accept-bundle")
 }
 
-/// The certificate for clients: that of the operator's files, or the one that the gateway made.
+/// The certificate that clients are shown.
 fn certificate(known: &Known) -> Option<Check> {
     let name = "certificate for clients";
-    let now = known.clock.now();
-    let (from, ends, fix) = match &known.settings.serving.tls.files {
-        Some(files) => match usable_pair(files) {
-            Ok((from, ends)) => (from, ends, "exchange the files of --tls-cert and --tls-key"),
-            Err(why) => {
-                let fix = "check --tls-cert and --tls-key: the chain, leaf first, and its key";
-                return Some(Check::new(name, Verdict::Files, why, fix));
-            }
-        },
-        None => {
-            let pem = known.dir.as_ref()?.read("tls/server.pem").ok()??;
-            let (from, ends) = certificate_validity(std::str::from_utf8(&pem).ok()?)?;
-            (from, ends, "a running gateway renews its own; look at its log")
+    let pairs = known.dir.as_ref().filter(|dir| dir.join("tls").is_dir());
+    let pairs = pairs.and_then(|dir| dir.subdir("tls").ok());
+    let serving = &known.settings.serving;
+    match Shown::look(&serving.tls, serving.cluster.as_ref(), pairs) {
+        Ok(shown) => {
+            let Shown { from, life, fix } = shown?;
+            let check = dated(name, life, known.clock.now(), fix);
+            Some(Check { detail: format!("{}, from {from}", check.detail), ..check })
         }
-    };
-    Some(dated(name, (from, ends), now, fix))
+        Err(why) => {
+            let fix = "check --tls-cert and --tls-key: the chain, leaf first, and its key";
+            Some(Check::new(name, Verdict::Files, why, fix))
+        }
+    }
 }
 
 /// How a certificate with this life is at `now`. One that is over is served on, and refused by

@@ -14,7 +14,7 @@ use keysherd_base::{AccessId, AccountId, ClockHandle, Fault, RngHandle, SecretSt
 use keysherd_crypto::hash::sha256;
 use keysherd_crypto::pki::{certificate_validity_der, certificates_of_pem};
 use keysherd_gateway::Membership;
-use keysherd_http::{ClientCertificates, TlsReload, TlsVersions};
+use keysherd_http::{ClientCertificates, TlsReload};
 use serde_json::{Value, json};
 
 use super::files::DataDir;
@@ -25,9 +25,12 @@ use crate::exit::Exit;
 
 mod expiry;
 mod remembered;
+mod shown;
 mod stamp;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use shown::Shown;
 
 use expiry::Warnings;
 use stamp::Stamp;
@@ -50,8 +53,9 @@ pub(crate) struct Certificate {
     cluster: OnceLock<Cluster>,
     /// What administrators set could not be read when it was looked at last.
     unread: AtomicBool,
-    /// The digest of what is remembered for the next start; `None`: not looked at yet.
-    last_wish: Mutex<Option<Option<[u8; 32]>>>,
+    /// The digest of what was to be remembered for the next start, and whether it is; `None`: not
+    /// looked at yet.
+    last_wish: Mutex<Option<(Option<[u8; 32]>, bool)>>,
     state: Mutex<State>,
 }
 
@@ -186,7 +190,8 @@ impl Certificate {
         loop {
             turns.tick().await;
             let Some(certificate) = this.upgrade() else { return };
-            certificate.look(false);
+            // A panic is logged by the runtime, and the next look is another try.
+            let _looked = tokio::task::spawn_blocking(move || certificate.look(false)).await;
         }
     }
 
@@ -265,7 +270,8 @@ impl Certificate {
     /// What administrators of the cluster set.
     fn wish(&self) -> Option<SecretString> {
         let cluster = self.cluster.get()?;
-        let access_id = cluster.membership.access_id();
+        let member = &cluster.membership;
+        let (access_id, of) = (member.access_id(), (member.access_id(), member.name()));
         let wish = cluster.configs.of_method(CERTIFICATE_CONFIG, "", access_id);
         let was_unread = self.unread.swap(wish.is_err(), Ordering::Relaxed);
         let dir = self.own.dir();
@@ -273,9 +279,15 @@ impl Certificate {
             Ok(wish) => {
                 let mut last = self.last_wish.lock().unwrap_or_else(PoisonError::into_inner);
                 let digest = wish.as_ref().map(|wish| sha256(&[wish.expose().as_bytes()]));
-                if *last != Some(digest) {
-                    remembered::keep(dir, &cluster.membership, wish.as_ref());
-                    *last = Some(digest);
+                // Looked at each second: what could not be kept is tried again, and told once.
+                if *last != Some((digest, true)) {
+                    let kept = remembered::keep(dir, of, wish.as_ref());
+                    if let Err(problem) = &kept
+                        && *last != Some((digest, false))
+                    {
+                        tracing::warn!(problem, "the certificate that was set is not remembered");
+                    }
+                    *last = Some((digest, kept.is_ok()));
                 }
                 wish
             }
@@ -284,7 +296,7 @@ impl Certificate {
                 if !was_unread {
                     tracing::warn!(?fault, "the certificate that was set is not known yet");
                 }
-                remembered::read(dir, &cluster.membership)
+                remembered::read(dir, of)
             }
         }
     }
@@ -408,18 +420,6 @@ impl InForce {
         }
         Ok(())
     }
-}
-
-/// From when until when the pair in these files is good, if it is a pair at all.
-///
-/// # Errors
-/// Why it cannot be served with.
-pub(crate) fn usable_pair(files: &PairFiles) -> Result<(Timestamp, Timestamp), String> {
-    let Pair { chain, key } = read_pair(files)?;
-    let in_force = InForce::of(Source::Files, &chain)?;
-    let (chain, key) = (chain.as_bytes(), key.expose().as_bytes());
-    TlsReload::from_pem(chain, key, TlsVersions::V13).map_err(|fault| described(&fault))?;
-    Ok((in_force.not_before, in_force.not_after))
 }
 
 fn read_pair(files: &PairFiles) -> Result<Pair, String> {

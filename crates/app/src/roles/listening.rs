@@ -51,26 +51,34 @@ impl Listening {
         Self { address, key: Some(hex::encode(spki_sha256)), as_proxy: false, unready: None }
     }
 
-    /// Leaves the note. A full disk is no reason not to serve.
-    pub(crate) fn note(&self, dir: &DataDir) {
-        let text = serde_json::to_vec(self).unwrap_or_default();
-        if let Err(exit) = dir.write(FILE, &text) {
+    /// Leaves the note, and says whether it is there. A full disk is no reason not to serve.
+    pub(crate) fn note(&self, dir: &DataDir) -> bool {
+        let written = self.write(dir);
+        if let Err(exit) = &written {
             tracing::warn!(%exit, "keysherd health will not find this role");
         }
+        written.is_ok()
+    }
+
+    fn write(&self, dir: &DataDir) -> Result<(), Exit> {
+        dir.write(FILE, &serde_json::to_vec(self).unwrap_or_default())
     }
 
     /// Has the note say whether the role takes requests, for as long as this is waited for: where
     /// clients have to show certificates, a probe has none to ask the listener itself.
     pub(crate) async fn keep(mut self, dir: DataDir, ready: Ready) {
         let mut looks = tokio::time::interval(LOOK);
+        // What could not be written is tried again, and told once; the first note may be such.
+        let mut pending = true;
         loop {
             looks.tick().await;
             let unready = ready().err().map(str::to_owned);
-            if unready != self.unready {
+            let changed = unready != self.unready;
+            if changed || pending {
                 self.unready = unready;
-                let (note, dir) = (self.clone(), dir.clone());
-                // A panic of the disk's would be in the log, and the next change is another try.
-                let _noted = tokio::task::spawn_blocking(move || note.note(&dir)).await;
+                let (note, dir, is_new) = (self.clone(), dir.clone(), changed && !pending);
+                let note = move || if is_new { note.note(&dir) } else { note.write(&dir).is_ok() };
+                pending = !tokio::task::spawn_blocking(note).await.unwrap_or(false);
             }
         }
     }
@@ -125,6 +133,10 @@ impl Listening {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use tokio::sync::watch;
+
     use super::*;
 
     #[test]
@@ -169,5 +181,40 @@ mod tests {
         let short = r#"{"address":"127.0.0.1:1","key":"07"}"#;
         std::fs::write(path.join("listening"), short).unwrap();
         assert!(Listening::read(&path).unwrap().key().is_err());
+    }
+
+    /// A gateway was on standby, and is active after a start on a full disk.
+    #[tokio::test]
+    async fn a_note_that_could_not_be_written_is_written_once_there_is_room() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("role");
+        let dir = DataDir::open(&path).unwrap();
+        let mut note = Listening::for_clients("127.0.0.1:1".parse().unwrap(), |_| false);
+        note.unready = Some("standby".to_owned());
+        assert!(note.note(&dir));
+        // A directory in the note's place stands for a disk that takes nothing.
+        let file = path.join(FILE);
+        std::fs::remove_file(&file).unwrap();
+        std::fs::create_dir(&file).unwrap();
+        std::fs::write(file.join("full"), "").unwrap();
+        let (looks, looked) = watch::channel(0);
+        let ready = move || {
+            looks.send_modify(|looks| *looks += 1);
+            Ok(())
+        };
+        let keeping = tokio::spawn(note.keep(dir, Arc::new(ready)));
+        let after = async |more: usize| {
+            let mut looked = looked.clone();
+            let wanted = *looked.borrow() + more;
+            let waited = looked.wait_for(|looks| *looks >= wanted);
+            tokio::time::timeout(Duration::from_secs(60), waited).await.unwrap().unwrap();
+        };
+        after(3).await;
+        assert!(Listening::read(&path).is_err());
+        std::fs::remove_dir_all(&file).unwrap();
+        // What a look begins is done before the next one.
+        after(3).await;
+        assert_eq!(Listening::read(&path).unwrap().unready(), None);
+        keeping.abort();
     }
 }

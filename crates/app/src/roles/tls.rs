@@ -23,7 +23,7 @@ const DAY: i64 = 86_400;
 /// File of the authority's certificate; clients trust it.
 pub(crate) const CA_FILE: &str = "ca.pem";
 const CA_KEY_FILE: &str = "ca.key";
-const LEAF_FILE: &str = "server.pem";
+pub(super) const LEAF_FILE: &str = "server.pem";
 const LEAF_KEY_FILE: &str = "server.key";
 /// The names the leaf was issued for, one a line.
 const NAMES_FILE: &str = "server.names";

@@ -4,8 +4,7 @@
 //! It lies beside the gateway's own pair, with the same protection. It counts for one cluster, and
 //! only until that says something else.
 
-use keysherd_base::{Secret, SecretString};
-use keysherd_gateway::Membership;
+use keysherd_base::{AccessId, Secret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use crate::roles::files::DataDir;
@@ -27,34 +26,35 @@ impl Drop for Kept {
     }
 }
 
-/// What was set last in the cluster of `member`.
-pub(super) fn read(dir: &DataDir, member: &Membership) -> Option<SecretString> {
+/// What was set last in the cluster with this access id and name.
+pub(super) fn read(dir: &DataDir, of: (&AccessId, &str)) -> Option<SecretString> {
     let bytes = Secret::new(dir.read(NAME).ok()??);
     let mut kept: Kept = serde_json::from_slice(bytes.expose()).ok()?;
-    (kept.cluster == cluster(member)).then(|| Secret::new(std::mem::take(&mut kept.wish)))
+    (kept.cluster == cluster(of)).then(|| Secret::new(std::mem::take(&mut kept.wish)))
 }
 
-/// Remembers what is set now. Where that fails, the next start shows what was remembered before.
-pub(super) fn keep(dir: &DataDir, member: &Membership, wish: Option<&SecretString>) {
-    let kept = match wish {
-        Some(wish) => write(dir, member, wish),
+/// Remembers what is set now.
+///
+/// # Errors
+/// Why not: the next start shows what was remembered before.
+pub(super) fn keep(
+    dir: &DataDir,
+    of: (&AccessId, &str),
+    wish: Option<&SecretString>,
+) -> Result<(), String> {
+    match wish {
+        Some(wish) => write(dir, of, wish),
         None if dir.join(NAME).exists() => dir.remove(NAME).map_err(|exit| exit.to_string()),
         None => Ok(()),
-    };
-    if let Err(problem) = kept {
-        tracing::warn!(
-            problem,
-            "the certificate that was set is not remembered for the next start"
-        );
     }
 }
 
-fn write(dir: &DataDir, member: &Membership, wish: &SecretString) -> Result<(), String> {
-    let kept = Kept { cluster: cluster(member), wish: wish.expose().clone() };
+fn write(dir: &DataDir, of: (&AccessId, &str), wish: &SecretString) -> Result<(), String> {
+    let kept = Kept { cluster: cluster(of), wish: wish.expose().clone() };
     let bytes = serde_json::to_vec(&kept).map(Secret::new).map_err(|error| error.to_string())?;
     dir.write(NAME, bytes.expose()).map_err(|exit| exit.to_string())
 }
 
-fn cluster(member: &Membership) -> String {
-    format!("{}/{}", member.access_id(), member.name())
+fn cluster((access_id, name): (&AccessId, &str)) -> String {
+    format!("{access_id}/{name}")
 }

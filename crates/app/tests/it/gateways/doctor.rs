@@ -1,7 +1,9 @@
 //! What a gateway's doctor finds beside whom it cannot reach: credentials, certificates, and what
 //! the configurations that a cluster shares need.
 
+use std::fs;
 use std::net::TcpListener;
+use std::path::Path;
 
 use serde_json::{Value, json};
 
@@ -79,6 +81,55 @@ fn what_the_cluster_shares_is_listed_and_tried_at_each_of_its_gateways() {
     // Looking is no joining.
     let found = there.ok("audit-search", json!({"action": "register_gateway"}));
     assert_eq!(found["records"].as_array().unwrap().len(), 2, "{found}");
+}
+
+/// Of several certificates that are there it is the one that clients are shown.
+#[test]
+fn the_certificate_that_is_looked_at_is_the_one_that_clients_are_shown() {
+    let Pair { mut cluster, here, .. } = Pair::start();
+    let ca = Authority::new("/CN=servers");
+    let name = "certificate for clients";
+    let found = |cluster: &Cluster| {
+        let (code, checks) = doctor(&cluster.site, &cluster.gateway);
+        let found = check(&checks, name);
+        let text = |field: &str| found[field].as_str().unwrap().to_owned();
+        (code, text("verdict"), text("detail"))
+    };
+    // What administrators set, which is over in five days.
+    let soon = Order { more: &["-days", "5"], ..Order::client("/CN=gw") };
+    let soon = ca.issue("soon", &soon);
+    let set = json!({"cert-data": soon.text(), "key-data": soon.key_text()});
+    here.ok("gateway-update-tls-cert", set);
+    let (code, verdict, detail) = found(&cluster);
+    assert_eq!((code, &*verdict), (0, "warning"), "{detail}");
+    assert!(detail.ends_with("from the cluster"), "{detail}");
+    cluster.gateway.stop();
+
+    // Without the cluster: the authority's, beside what the gateway made before there was one.
+    fs::remove_file(cluster.gateway.data.join("tls/cluster.json")).unwrap();
+    let acme = "https://acme.test/directory";
+    let asks = ["--acme-directory", acme, "--acme-name", "gw.example", "--acme-agree-to-terms"];
+    let ended = ("20200101000000Z", "20200201000000Z");
+    let ended = ca.issue_dated("ended", &Order::client("/CN=gw.example"), ended);
+    let good = ca.issue("good", &Order::client("/CN=gw.example"));
+    let text = |path: &Path| fs::read_to_string(path).unwrap();
+    let put = |node: &Node, own: &Issued, obtained: &Issued| {
+        node.write_secret("tls/server.pem", &text(&own.cert));
+        let pair = format!("{}\n{}", text(&obtained.key), text(&obtained.cert));
+        node.write_secret("tls/acme.pem", &pair);
+    };
+    put(&cluster.gateway, &ended, &good);
+    let (_, verdict, detail) = found(&cluster);
+    assert_eq!(verdict, "refused", "nobody asks an authority: {detail}");
+    assert!(detail.ends_with("from itself"), "{detail}");
+    cluster.gateway.take_args(&asks);
+    let (_, verdict, detail) = found(&cluster);
+    assert_ne!(verdict, "refused", "{detail}");
+    assert!(detail.ends_with("from the ACME authority"), "{detail}");
+    put(&cluster.gateway, &good, &ended);
+    let (_, verdict, detail) = found(&cluster);
+    assert_eq!(verdict, "refused", "{detail}");
+    assert!(detail.contains("it expired at 2020-02-01"), "{detail}");
 }
 
 #[test]
