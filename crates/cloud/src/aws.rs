@@ -36,6 +36,12 @@ impl AwsCredentials {
         Self(Credentials::new(access_id, secret.expose(), None, None, "settings"))
     }
 
+    /// An access key that was lent for a while.
+    pub fn of_session(access_id: &str, secret: &SecretString, token: &SecretString) -> Self {
+        let token = Some(token.expose().clone());
+        Self(Credentials::new(access_id, secret.expose(), token, None, "settings"))
+    }
+
     /// When they are to be asked for again.
     fn renew(&self, now: Timestamp) -> Timestamp {
         let end = self.0.expiry().and_then(|end| end.duration_since(UNIX_EPOCH).ok());

@@ -37,3 +37,22 @@ pub(crate) fn arguments(given: &[String]) -> Result<Map<String, Value>, Fault> {
     }
     Ok(all)
 }
+
+/// The arguments of a kind that knows only these; each must be a text.
+///
+/// # Errors
+/// [`Fault::bad_request`] names one that is not known, or no text.
+pub(crate) fn known_arguments(
+    given: &[String],
+    known: &[&str],
+) -> Result<Map<String, Value>, Fault> {
+    let all = arguments(given)?;
+    for (name, value) in &all {
+        if !known.contains(&name.as_str()) || !value.is_string() {
+            let name: String = name.chars().filter(|c| !c.is_control()).take(40).collect();
+            let known = known.join(", ");
+            return Err(bad_setting("args", &format!("'{name}' is not one of {known}")));
+        }
+    }
+    Ok(all)
+}

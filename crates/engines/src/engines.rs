@@ -1,6 +1,9 @@
 //! The members, each in its own file.
 
+mod aws;
 mod custom;
+mod k8s;
+mod ldap;
 pub(crate) mod mysql;
 mod postgresql;
 mod rabbitmq;
@@ -10,7 +13,10 @@ mod redshift;
 use crate::Engine;
 
 static ENGINES: &[&dyn Engine] = &[
+    &aws::AwsAccount,
     &custom::Custom,
+    &k8s::K8s,
+    &ldap::Ldap,
     &mysql::Mysql,
     &postgresql::MEMBER,
     &rabbitmq::RabbitMq,

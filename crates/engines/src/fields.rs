@@ -84,6 +84,18 @@ remote! {
     REMOTE_URL, text, Text, "secure-access-url";
     REMOTE_BROWSING, flag, Flag, "secure-access-web-browsing";
     REMOTE_PROXY, flag, Flag, "secure-access-web-proxy";
+    REMOTE_ENFORCE, flag, Flag, "secure-access-enforce-hosts-restriction";
+    REMOTE_DESKTOP_GATEWAY, text, Text, "secure-access-rd-gateway-server";
+    REMOTE_DESKTOP_DOMAIN, text, Text, "secure-access-rdp-domain";
+    REMOTE_PROVIDER, text, Text, "host-provider";
+    REMOTE_PROVIDER_TYPE, text, Text, "ProviderType";
+    REMOTE_TARGETS, list, List, "target";
+    REMOTE_FORWARDING_OLD, flag, Flag, "secure-access-allow-port-forwading";
+    REMOTE_FORWARDING, flag, Flag, "secure-access-allow-port-forwarding";
+    REMOTE_CLUSTER, text, Text, "secure-access-cluster-endpoint";
+    REMOTE_DASHBOARD, text, Text, "secure-access-dashboard-url";
+    REMOTE_AWS_ACCOUNT, text, Text, "secure-access-aws-account-id";
+    REMOTE_AWS_CLI, flag, Flag, "secure-access-aws-native-cli";
 }
 
 /// Remote access to databases with schemas.
@@ -141,6 +153,49 @@ pub(crate) static REMOTE_DATABASES: Group = remote(&[
 pub(crate) static REMOTE_PAGES: Group = remote(&[
     REMOTE_ENABLE.spec(),
     REMOTE_URL.spec(),
+    REMOTE_WEB.spec(),
+    REMOTE_BROWSING.spec(),
+    REMOTE_PROXY.spec(),
+]);
+
+/// Remote access to machines of a directory.
+pub(crate) static REMOTE_DIRECTORIES: Group = remote(&[
+    REMOTE_ISSUER_OLD.spec(),
+    REMOTE_ISSUER.spec(),
+    REMOTE_DELAY.spec(),
+    REMOTE_ENABLE.spec(),
+    REMOTE_ENFORCE.spec(),
+    REMOTE_HOST.spec(),
+    REMOTE_DESKTOP_GATEWAY.spec(),
+    REMOTE_DESKTOP_DOMAIN.spec(),
+    REMOTE_PROVIDER.spec(),
+    REMOTE_PROVIDER_TYPE.spec(),
+    REMOTE_TARGETS.spec(),
+]);
+
+/// Remote access to AWS.
+pub(crate) static REMOTE_AWS: Group = remote(&[
+    REMOTE_ISSUER_OLD.spec(),
+    REMOTE_ISSUER.spec(),
+    REMOTE_AWS_ACCOUNT.spec(),
+    REMOTE_AWS_CLI.spec(),
+    REMOTE_DELAY.spec(),
+    REMOTE_ENABLE.spec(),
+    REMOTE_WEB.spec(),
+    REMOTE_BROWSING.spec(),
+    REMOTE_PROXY.spec(),
+]);
+
+/// Remote access to clusters.
+pub(crate) static REMOTE_CLUSTERS: Group = remote(&[
+    REMOTE_FORWARDING_OLD.spec(),
+    REMOTE_FORWARDING.spec(),
+    REMOTE_ISSUER_OLD.spec(),
+    REMOTE_ISSUER.spec(),
+    REMOTE_CLUSTER.spec(),
+    REMOTE_DASHBOARD.spec(),
+    REMOTE_DELAY.spec(),
+    REMOTE_ENABLE.spec(),
     REMOTE_WEB.spec(),
     REMOTE_BROWSING.spec(),
     REMOTE_PROXY.spec(),

@@ -32,6 +32,7 @@ pub mod vouching;
 pub use conformance::complaints;
 pub use engines::{all, by_name};
 pub use fields::password_policy;
+pub use keysherd_targets::aws::Endpoints;
 pub use keysherd_targets::{BoxFuture, Settings, Spelling, Voucher, Way};
 pub use kind::{Kind, details};
 pub use member::{Created, Engine, NOT_REACHED, Plan, Scene, TargetUse, Wish};

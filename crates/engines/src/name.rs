@@ -45,9 +45,17 @@ pub(crate) fn username(
     if name.is_empty() {
         name.push_str("tmp");
     }
-    name.push('.');
-    name.push_str(&mark(wish.lease));
-    Ok(name)
+    Ok(marked(&name, wish.lease))
+}
+
+/// A text with a part of the lease's id at its end.
+pub(crate) fn marked(text: &str, lease: Uid) -> String {
+    format!("{text}.{}", mark(lease))
+}
+
+/// The same without that part.
+pub(crate) fn unmarked(handle: &str) -> &str {
+    handle.rsplit_once('.').map_or(handle, |(begin, _)| begin)
 }
 
 /// Whether a handle can be the name of a temporary user. Nothing else is removed, whoever asks.

@@ -1,5 +1,9 @@
 //! What tests of this crate share.
 
+#[path = "../../app/tests/it/kit/installed.rs"]
+mod installed;
+#[path = "../../app/tests/it/kit/python.rs"]
+pub(crate) mod python;
 pub(crate) mod rotation;
 pub(crate) mod stub;
 
@@ -13,6 +17,7 @@ use std::time::Duration;
 use keysherd_base::{ItemPath, ManualClock, Timestamp, Uid};
 use keysherd_crypto::random::SystemRng;
 use keysherd_egress::Egress;
+use keysherd_targets::aws::Endpoints;
 use keysherd_targets::by_name as target_by_name;
 use keysherd_wire::Args;
 use serde_json::Value;
@@ -27,6 +32,7 @@ pub(crate) fn way() -> Way {
         egress: Egress::default(),
         timeout: Duration::from_secs(20),
         voucher: None,
+        endpoints: Endpoints::default(),
     }
 }
 

@@ -95,14 +95,19 @@ pub fn name_templates(data: &[u8]) {
 pub fn vouching_texts(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let now = Timestamp(VOUCHED_AT);
-    let Ok(vouched) = validate(text, now, |_| true) else { return };
+    let Ok(vouched) = validate(text, 7, now, |_| true) else { return };
     let again = vouch(&SigningKey::from_seed(&Secret::new([9; 32])), &vouched, now);
-    assert_eq!(validate(again.expose(), now, |_| true).ok(), Some(vouched));
+    assert_eq!(validate(again.expose(), 7, now, |_| true).ok(), Some(vouched));
 }
 
 /// A text as gateways show it.
 pub(crate) fn vouching_seeds() -> Vec<Vec<u8>> {
-    let vouched = Vouched { access_id: "p-gateway".to_owned(), item: "/a/b".to_owned() };
+    let vouched = Vouched {
+        account: 7,
+        access_id: "p-gateway".to_owned(),
+        item: "/a/b".to_owned(),
+        audience: "https://hook.example/".to_owned(),
+    };
     let key = SigningKey::from_seed(&Secret::new([9; 32]));
     vec![vouch(&key, &vouched, Timestamp(VOUCHED_AT)).expose().clone().into_bytes()]
 }

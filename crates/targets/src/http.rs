@@ -242,9 +242,12 @@ impl Call<'_> {
     /// With JSON, which is wiped.
     #[must_use]
     pub fn json(self, body: Value) -> Self {
-        let text = body.to_string();
+        let mut text = SecretBuffer::with_capacity(512);
+        // Writing into memory does not fail, and a value's keys are texts.
+        let _ = serde_json::to_writer(&mut text, &body);
         wipe(body);
-        self.body("application/json", text.into_bytes())
+        let text = text.finish();
+        self.body("application/json", text.expose().clone())
     }
 
     /// With another body.

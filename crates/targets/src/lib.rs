@@ -4,15 +4,17 @@
 //! which settings it has, how V2 shows them, and how to find out whether they work. Commands, the
 //! rights on targets and where they are kept are written once, elsewhere.
 //!
-//! Connectors (`http`, `mysql`, `postgres`, `redis`) are here, because what makes temporary
-//! credentials (`engines`) goes the same way as what tries a target out. A connection is encrypted
-//! and its server's certificate checked unless the settings say otherwise; a server that refuses
-//! TLS is not talked to without.
+//! Connectors (`aws`, `http`, `ldap`, `mysql`, `postgres`, `redis`) are here, because what makes
+//! temporary credentials (`engines`) goes the same way as what tries a target out. A connection is
+//! encrypted and its server's certificate checked unless the settings say otherwise; a server that
+//! refuses TLS is not talked to without.
 
+pub mod aws;
 mod bounded;
 mod conformance;
 pub mod http;
 mod kind;
+pub mod ldap;
 mod member;
 pub mod mysql;
 pub mod postgres;
@@ -28,4 +30,7 @@ pub use keysherd_wire::Settings;
 pub use kind::{Kind, Spelling, naming_complaints};
 pub use member::{BoxFuture, Target, Voucher, Way};
 pub use server::{Given, NOT_ADMITTED, Named, Server, WRONG_CREDENTIALS};
-pub use targets::{all, by_name, by_type, database, rabbitmq};
+pub use targets::{
+    all, aws_account, by_name, by_type, database, k8s, ldap_directory, ldap_is_active_directory,
+    rabbitmq,
+};

@@ -8,6 +8,7 @@ use keysherd_egress::Egress;
 use keysherd_wire::Args;
 use serde_json::{Map, Value};
 
+use crate::aws::Endpoints;
 use crate::{Kind, Settings};
 
 /// A future that a member answers with.
@@ -27,6 +28,8 @@ pub struct Way {
     /// Vouches for this gateway before webhooks, about the item that the call is for; none: no
     /// webhook is called.
     pub voucher: Option<Arc<dyn Voucher>>,
+    /// Where AWS is, when it is not where it usually is.
+    pub endpoints: Endpoints,
 }
 
 /// How long a call may take where nobody says otherwise.
@@ -35,18 +38,19 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 impl Way {
     /// One on which a call may take the usual time.
     pub fn new(clock: ClockHandle, rng: RngHandle, egress: Egress) -> Self {
-        Self { clock, rng, egress, timeout: TIMEOUT, voucher: None }
+        let endpoints = Endpoints::default();
+        Self { clock, rng, egress, timeout: TIMEOUT, voucher: None, endpoints }
     }
 }
 
 /// Vouches for a gateway before webhooks.
 pub trait Voucher: Send + Sync {
-    /// A text by which a webhook finds out which gateway asks and about which item; good for
-    /// minutes. It ends in a header, so it is printable ASCII.
+    /// A text by which the webhook at this address finds out which gateway asks, and about which
+    /// item of which account; good for minutes. It ends in a header, so it is printable ASCII.
     ///
     /// # Errors
     /// Whatever keeps the gateway from signing.
-    fn vouch(&self) -> Result<SecretString, Fault>;
+    fn vouch(&self, audience: &str) -> Result<SecretString, Fault>;
 }
 
 /// A kind of target.

@@ -57,6 +57,11 @@ impl<'a> Named<'a> {
         self.text
     }
 
+    /// The same with another text.
+    pub(crate) fn with<'b>(&self, text: Option<&'b str>) -> Named<'b> {
+        Named { field: self.field, text }
+    }
+
     /// The setting, which must be there.
     pub(crate) fn need(&self) -> Result<&'a str, Fault> {
         let missing = || Fault::bad_request(format!("missing required field '{}'", self.field));
@@ -285,6 +290,12 @@ impl Server {
             DialStep::Proxy => "check the proxy of this gateway",
         };
         Fault::unavailable(format!("{} cannot be reached: {error}; {next}", self.place))
+    }
+
+    /// What connections are encrypted with, for drivers that do so by themselves over a connection
+    /// that they are given.
+    pub(crate) fn tls_config(&self) -> Option<Arc<ClientConfig>> {
+        self.tls.as_ref().map(|tls| Arc::clone(&tls.config))
     }
 
     /// Encrypts a connection whose server has agreed to that.

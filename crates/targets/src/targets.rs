@@ -1,14 +1,22 @@
 //! The members, each in its own file.
 
+mod aws;
 mod db;
+pub mod k8s;
+mod ldap;
 pub mod rabbitmq;
+mod ssh;
 mod web;
 
 use keysherd_base::Fault;
 
 use crate::{Server, Settings, Target};
 
-static TARGETS: &[&dyn Target] = &[&db::Db, &rabbitmq::RabbitMq, &web::Web];
+pub use aws::account as aws_account;
+pub use ldap::{directory as ldap_directory, is_active_directory as ldap_is_active_directory};
+
+static TARGETS: &[&dyn Target] =
+    &[&aws::AwsTarget, &db::Db, &k8s::K8s, &ldap::Ldap, &rabbitmq::RabbitMq, &ssh::Ssh, &web::Web];
 
 /// Every member.
 pub fn all() -> &'static [&'static dyn Target] {

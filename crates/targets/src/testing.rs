@@ -7,6 +7,7 @@ use keysherd_base::{ManualClock, Rng, RngFailed, Timestamp};
 use keysherd_egress::Egress;
 use keysherd_wire::Args;
 
+use crate::aws::Endpoints;
 use crate::{Settings, Target, Way};
 
 struct Sevens;
@@ -26,6 +27,7 @@ pub(crate) fn way() -> Way {
         egress: Egress::default(),
         timeout: Duration::from_secs(30),
         voucher: None,
+        endpoints: Endpoints::default(),
     }
 }
 

@@ -247,6 +247,20 @@ const ofTargets = () => Object.fromEntries(Object.keys(targets).flatMap((kind) =
     [`target-update-${kind}`, update], [`update-${kind}-target`, update],
   ];
 }));
+const details = {
+  aws: { 'session-token': 'another' },
+  db: { pwd: 'another' },
+  ldap: { 'bind-dn': 'cn=another,dc=example' },
+  ssh: { 'ssh-password': 'another' },
+  web: { url: 'https://example.org' },
+};
+const ofTargetDetails = () => Object.fromEntries(Object.keys(details).map((kind) => [
+  `update-${kind}-target-details`,
+  {
+    fields: async () => ({ name: (await target(kind)).name, ...details[kind] }),
+    absent: absentName,
+  },
+]));
 const ofEngines = () => Object.fromEntries(Object.keys(engines).flatMap((kind) => {
   const old = kind === 'redis' ? 'Redis' : kind;
   const create = { fields: () => engineFields(kind), twice: true };
@@ -277,13 +291,7 @@ export const scenarios = {
     'gateway-start-producer', 'gateway-stop-producer', 'dynamic-secret-get-value',
     'dynamic-secret-tmp-creds-get',
   ], namesDynamicSecret),
-  'update-db-target-details': {
-    fields: async () => ({ name: (await target('db')).name, pwd: 'another' }), absent: absentName,
-  },
-  'update-web-target-details': {
-    fields: async () => ({ name: (await target('web')).name, url: 'https://example.org' }),
-    absent: absentName,
-  },
+  ...ofTargetDetails(),
   'target-list': { fields: () => ({}) },
   'dynamic-secret-list': { fields: () => ({}) },
   'dynamic-secret-tmp-creds-update': {

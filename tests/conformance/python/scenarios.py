@@ -659,9 +659,17 @@ def update_target(kind):
     return Scenario({**target(kind), "description": "new"}, {"name": absent("target")})
 
 
-def update_target_details(fields):
-    made = target("db" if "pwd" in fields else "web")
-    return Scenario({"name": made["name"], **fields}, {"name": absent("target")})
+def update_target_details(kind, fields):
+    return Scenario({"name": target(kind)["name"], **fields}, {"name": absent("target")})
+
+
+DETAILS = {
+    "aws": {"session-token": "another"},
+    "db": {"pwd": "another"},
+    "ldap": {"bind-dn": "cn=another,dc=example"},
+    "ssh": {"ssh-password": "another"},
+    "web": {"url": "https://example.org"},
+}
 
 
 for _kind in TARGETS:
@@ -669,10 +677,9 @@ for _kind in TARGETS:
         lambda kind=_kind: Scenario(target_fields(kind)))
     scenario(f"target-update-{_kind}", f"update-{_kind}-target", with_absent=True)(
         functools.partial(update_target, _kind))
-scenario("update-db-target-details", with_absent=True)(
-    functools.partial(update_target_details, {"pwd": "another"}))
-scenario("update-web-target-details", with_absent=True)(
-    functools.partial(update_target_details, {"url": "https://example.org"}))
+for _kind, _fields in DETAILS.items():
+    scenario(f"update-{_kind}-target-details", with_absent=True)(
+        functools.partial(update_target_details, _kind, _fields))
 
 
 @scenario("target-get", "get-target", "target-get-details", "get-target-details",

@@ -27,7 +27,7 @@ const ROWS: &[Row] = &[
     ("acme", &["base", "egress"]),
     ("link", &["base", "crypto", "domain", "egress", "fragments", "plane"]),
     ("authn", &["base", "crypto", "wire", "domain", "egress"]),
-    ("targets", &["base", "crypto", "wire", "domain", "egress"]),
+    ("targets", &["base", "crypto", "wire", "domain", "cloud", "egress"]),
     ("sinks", &["base", "crypto", "wire", "audit", "cloud", "egress"]),
     ("engines", &["base", "crypto", "wire", "domain", "egress", "targets"]),
     ("control", &["base", "crypto", "domain", "audit", "plane", "store", "authn"]),

@@ -13,7 +13,7 @@ use keysherd_api::{
 use keysherd_authn::Outward;
 use keysherd_base::{AccountId, ClockHandle, RngHandle, Secret};
 use keysherd_crypto::sign::SigningKey;
-use keysherd_engines::Way as TargetWay;
+use keysherd_engines::{Endpoints, Way as TargetWay};
 use keysherd_fragments::bundle::pinned::PinnedBundle;
 use keysherd_fragments::manager_set::ManagerIndex;
 use keysherd_gateway::{
@@ -102,7 +102,8 @@ impl GatewayRole {
         let local = Arc::new(ConfigStore::open(&parts.home, rng.clone())?);
         let copy_key = copy_key(parts.cache_key, parts.cluster.as_ref());
         let (home, lends_identity_to) = (parts.home.clone(), parts.lends_identity_to.clone());
-        let engines = TargetWay::new(clock.clone(), rng.clone(), parts.egress.egress.clone());
+        let mut engines = TargetWay::new(clock.clone(), rng.clone(), parts.egress.egress.clone());
+        engines.endpoints = Endpoints::of(|name| std::env::var(name).ok());
         let gateway = Arc::new(Gateway::start(GatewayConfig {
             plane: parts.plane,
             instance: parts.instance,

@@ -37,6 +37,7 @@ mod databases;
 mod disk_full;
 mod dynamic_secrets;
 mod egress;
+mod engines_k8s;
 mod expired;
 mod first_start;
 mod fragment_delivery;

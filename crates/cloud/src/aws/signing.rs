@@ -22,6 +22,8 @@ pub struct Service {
 impl Service {
     /// Simple Storage Service, and stores that speak its protocol.
     pub const S3: Self = Self { name: "s3", object_store: true };
+    /// Identity and Access Management.
+    pub const IAM: Self = Self { name: "iam", object_store: false };
     /// Security Token Service.
     pub const STS: Self = Self { name: "sts", object_store: false };
     /// What the published cases sign for.

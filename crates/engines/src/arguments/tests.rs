@@ -22,3 +22,12 @@ fn arguments_are_pairs_or_objects() {
     assert!(read(&["a=1"; 65]).is_err());
     assert!(read(&[&format!("a={}", "x".repeat(16 * 1024))]).is_err());
 }
+
+#[test]
+fn arguments_that_nobody_reads_are_refused() {
+    let given = |text: &str| known_arguments(&[text.to_owned()], &["namespace"]);
+    assert_eq!(given("namespace=a").unwrap()["namespace"], "a");
+    for bad in ["role_arn=x", "{\"namespace\": 1}", "Namespace=a"] {
+        assert!(given(bad).unwrap_err().public().contains("is not one of namespace"), "{bad}");
+    }
+}

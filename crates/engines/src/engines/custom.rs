@@ -173,7 +173,7 @@ fn timeout(settings: &Settings) -> Result<Duration, Fault> {
 
 async fn created(scene: &Scene<'_>, plan: &Plan) -> Result<Created, Fault> {
     let what = "making credentials";
-    let reply = called(scene, &CREATE_URL, what, plan.more.0.clone()).await?;
+    let (reply, _) = called(scene, &CREATE_URL, what, plan.more.0.clone()).await?;
     let Ok(Value::Object(mut answer)) = reply.json() else {
         return Err(misspoken(what, "no JSON object"));
     };
@@ -202,7 +202,7 @@ async fn revoked(scene: &Scene<'_>, handle: &str) -> Result<Vec<String>, Fault> 
     }
     let what = "revoking credentials";
     let body = Map::from_iter([("ids".to_owned(), json!([handle]))]);
-    let reply = called(scene, &REVOKE_URL, what, body).await?;
+    let (reply, word) = called(scene, &REVOKE_URL, what, body).await?;
     let answer = reply.json()?;
     let ids = answer.get("revoked").and_then(Value::as_array);
     if ids.is_some_and(|ids| ids.iter().any(|id| id.as_str() == Some(handle))) {
@@ -210,28 +210,32 @@ async fn revoked(scene: &Scene<'_>, handle: &str) -> Result<Vec<String>, Fault> 
     }
     let fault = "the webhook did not revoke the credentials; its answer is in the gateway's log";
     let payload = scene.settings.text(&PAYLOAD).unwrap_or_default();
-    Err(reply.heard(Fault::unavailable(fault), &[payload]))
+    Err(reply.heard(Fault::unavailable(fault), &[payload, word.expose()]))
 }
 
-/// Calls a webhook. The payload goes along, and who asks.
+/// Calls a webhook. The payload goes along, and who asks; gives what was said of the latter, too.
 async fn called(
     scene: &Scene<'_>,
     field: &Field<Text>,
     what: &str,
     mut body: Map<String, Value>,
-) -> Result<Reply, Fault> {
+) -> Result<(Reply, SecretString), Fault> {
     let settings = scene.settings;
     let voucher = scene.way.voucher.as_ref().ok_or_else(|| {
         Fault::unavailable("this gateway has no identity yet that it could show a webhook")
     })?;
-    let word = voucher.vouch()?;
+    let server = server(settings, field)?;
+    let mut audience = server.url().clone();
+    audience.set_query(None);
+    let word = voucher.vouch(audience.as_str())?;
     let patience = timeout(settings)?.min(scene.way.timeout);
     let way = Way { timeout: patience, ..scene.way.clone() };
     let payload = settings.text(&PAYLOAD).unwrap_or_default();
     body.insert("payload".to_owned(), payload.into());
-    let http = server(settings, field)?.open(&way)?;
+    let http = server.open(&way)?;
     let call = http.call("POST", &[])?.header(CREDS, word.expose()).json(Value::Object(body));
-    call.send().await?.done(what, &[payload, word.expose()])
+    let reply = call.send().await?.done(what, &[payload, word.expose()])?;
+    Ok((reply, word))
 }
 
 fn misspoken(what: &str, lacks: &str) -> Fault {

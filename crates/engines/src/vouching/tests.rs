@@ -11,7 +11,12 @@ fn key(seed: u8) -> SigningKey {
 }
 
 fn said() -> Vouched {
-    Vouched { access_id: "p-gateway".to_owned(), item: "/prod/Hook;\"'\n\u{e9}".to_owned() }
+    Vouched {
+        account: 7,
+        access_id: "p-gateway".to_owned(),
+        item: "/prod/Hook;\"'\n\u{e9}".to_owned(),
+        audience: "https://hook.example/create".to_owned(),
+    }
 }
 
 #[test]
@@ -19,9 +24,9 @@ fn a_webhook_learns_who_asks_and_for_which_item() {
     let text = vouch(&key(1), &said(), NOW);
     assert!(text.expose().bytes().all(|b| b.is_ascii_graphic()), "it goes into a header");
     let known = |one: &PublicKey| *one == key(1).public();
-    assert_eq!(validate(text.expose(), NOW, known).unwrap(), said());
+    assert_eq!(validate(text.expose(), 7, NOW, known).unwrap(), said());
     for age in [0, 299, 300] {
-        assert!(validate(text.expose(), NOW.plus_seconds(age), known).is_ok(), "{age}");
+        assert!(validate(text.expose(), 7, NOW.plus_seconds(age), known).is_ok(), "{age}");
     }
 }
 
@@ -30,7 +35,7 @@ fn nobody_else_is_believed() {
     let known = |one: &PublicKey| *one == key(1).public();
     let text = vouch(&key(1), &said(), NOW).expose().clone();
     let refused = |text: &str, now: Timestamp| {
-        let fault = validate(text, now, known).unwrap_err();
+        let fault = validate(text, 7, now, known).unwrap_err();
         assert_eq!(fault.public(), "the credentials of this call are not valid");
         fault.private().unwrap().to_owned()
     };
@@ -47,6 +52,11 @@ fn nobody_else_is_believed() {
     let elsewhere = vouch(&key(2), &elsewhere, NOW).expose().clone();
     let body = elsewhere.split('.').nth(1).unwrap().to_owned();
     assert!(refused(&[parts[0], body.as_str(), parts[2]].join("."), NOW).contains("signature"));
+    // What a webhook of one account was shown counts in no other, though the gateway is the same.
+    let ours = Vouched { account: 8, ..said() };
+    let ours = vouch(&key(1), &ours, NOW).expose().clone();
+    assert!(refused(&ours, NOW).contains("another account"));
+    assert_eq!(validate(&ours, 8, NOW, known).unwrap().account, 8);
     // What is signed for something else is not taken for this.
     let body = URL_SAFE_NO_PAD.decode(parts[1]).unwrap();
     let forged = URL_SAFE_NO_PAD.encode(key(1).sign("KSF1/webhook2", &body).as_bytes());

@@ -46,7 +46,10 @@ fn optional(command: &str) -> &'static [&'static str] {
         "uid-list-children" | "uid-revoke-token" => &["auth-method-name"],
         "update-account-settings" => &["phone"],
         "update-guard-rails" => &["rail"],
+        "update-aws-target-details" => &["session-token"],
         "update-db-target-details" => &["pwd"],
+        "update-ldap-target-details" => &["bind-dn"],
+        "update-ssh-target-details" => &["ssh-password"],
         "update-web-target-details" => &["url"],
         "dynamic-secret-tmp-creds-delete" => &["tmp-creds-id"],
         "gateway-create-allowed-access" | "gateway-update-allowed-access" => &["permissions"],
@@ -117,7 +120,8 @@ fn value(spec: &Spec, name: &str, field: &str, objects: &Objects) -> Value {
 fn of_engines(spec: &Spec, name: &str, field: &str, objects: &Objects) -> Value {
     match (spec.noun.as_str(), field) {
         ("Targets", "name") => json!(format!("/walk/{name}/target")),
-        ("Targets", "pwd") => json!("another"),
+        ("Targets", "pwd" | "session-token" | "ssh-password") => json!("another"),
+        ("Targets", "bind-dn") => json!("cn=another,dc=example"),
         ("Targets", "url") => json!("https://example.org"),
         ("Dynamic secrets", "name") => json!(format!("/walk/{name}/dynamic")),
         ("Dynamic secrets", "tmp-creds-id") => json!(objects.leases[name]),

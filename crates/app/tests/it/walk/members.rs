@@ -75,7 +75,9 @@ const ENGINES: &str = include_str!("../../../../../tests/conformance/engines.jso
 pub(crate) fn target(command: &str) -> Option<Map<String, Value>> {
     let older = |rest: &str, ending| rest.strip_suffix(ending).map(str::to_owned);
     let kind = match command {
-        "update-db-target-details" | "update-web-target-details" => return Some(Map::new()),
+        _ if command.ends_with("-target-details") && command.starts_with("update-") => {
+            return Some(Map::new());
+        }
         _ => ["target-create-", "target-update-"]
             .iter()
             .find_map(|prefix| command.strip_prefix(prefix).map(str::to_owned))

@@ -90,7 +90,7 @@ impl Objects {
                 }
             }
             "Targets" => {
-                let kinds = ["rabbitmq", "web"];
+                let kinds = ["aws", "k8s", "ldap", "rabbitmq", "ssh", "web"];
                 let kind = kinds.into_iter().find(|kind| name.contains(kind)).unwrap_or("db");
                 make_target(admin, described(at("target")), kind, None);
             }

@@ -13,8 +13,9 @@ use crate::testing::{Caller, settings, way};
 struct Says(&'static str);
 
 impl Voucher for Says {
-    fn vouch(&self) -> Result<SecretString, Fault> {
-        Ok(SecretString::new(self.0.to_owned()))
+    fn vouch(&self, audience: &str) -> Result<SecretString, Fault> {
+        let place = audience.split_once("/hook/").map_or("", |(_, place)| place);
+        Ok(SecretString::new(format!("{}-for-{place}", self.0)))
     }
 }
 
@@ -42,7 +43,7 @@ async fn hook(made: Arc<Mutex<BTreeSet<String>>>) -> Stub {
 fn given(url: &str) -> [(&'static str, String); 3] {
     [
         ("create-sync-url", format!("{url}/hook/create?a=b")),
-        ("revoke-sync-url", format!("{url}/hook/revoke")),
+        ("revoke-sync-url", format!("{url}/hook/undo")),
         ("payload", "canary-payload".to_owned()),
     ]
 }
@@ -78,7 +79,8 @@ async fn a_webhook_is_told_what_it_is_to_know_and_its_answer_is_given_on() {
     let two = create(&settings, &["csr=a=b;\"", "{\"n\": {\"x\": \"\\u0000'\"}}"]).await.unwrap();
     let asked = stub.asked();
     for call in &asked {
-        assert_eq!(call.header("AkeylessCreds"), Some("canary-word"));
+        // For this address alone; what is in its query is not said.
+        assert_eq!(call.header("AkeylessCreds"), Some("canary-word-for-create"));
         assert_eq!(call.header("content-type"), Some("application/json"));
     }
     let client = json!({
@@ -93,6 +95,7 @@ async fn a_webhook_is_told_what_it_is_to_know_and_its_answer_is_given_on() {
     let (first, second) = (one.handle.clone().unwrap(), two.handle.clone().unwrap());
     assert!(revoke(&settings, &first).await.unwrap().is_empty());
     assert_eq!(*kept.lock().unwrap(), BTreeSet::from([second]));
+    assert_eq!(stub.asked()[2].header("AkeylessCreds"), Some("canary-word-for-undo"));
     let want = json!({"payload": "canary-payload", "ids": [first]});
     assert_eq!(stub.asked()[2].json(), want);
     // A hook that was never heard has nothing to revoke; one that does not revoke is asked again.
@@ -124,7 +127,7 @@ async fn a_webhook_that_misspeaks_leaves_nothing_that_nobody_knows() {
         assert_eq!(fault.kind(), kind, "{answer}: {fault}");
         assert!(!format!("{fault:?}").contains("canary-payload"), "{fault:?}");
         let lines: Vec<_> = stub.asked().into_iter().map(|asked| asked.line).collect();
-        assert_eq!(lines.contains(&"POST /hook/revoke".to_owned()), revoked, "{answer}: {lines:?}");
+        assert_eq!(lines.contains(&"POST /hook/undo".to_owned()), revoked, "{answer}: {lines:?}");
     }
 }
 

@@ -1,0 +1,365 @@
+//! Sessions with directories (LDAP, RFC 4511).
+//!
+//! What is written there is never part of a text that a server takes apart: values go as they are,
+//! and a name that becomes part of a distinguished name is escaped (RFC 4514 section 2.4).
+
+use std::collections::HashSet;
+use std::future::Future;
+
+use keysherd_base::{Fault, FaultKind, SecretString};
+use keysherd_egress::ClientIdentity;
+use keysherd_wire::{Field, Settings, Text, bad_setting};
+use ldap3::exop::PasswordModify;
+use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError, LdapResult, Mod, Scope};
+use ldap3::{SearchEntry, StdStream};
+use reqwest::Url;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use crate::words::with_words;
+use crate::{Given, Named, Server, Way};
+
+pub use ldap3::dn_escape;
+
+/// Result codes (RFC 4511 section 4.1.9) that callers ask about.
+pub mod code {
+    /// The entry does not have that value.
+    pub const NO_SUCH_ATTRIBUTE: u32 = 16;
+    /// The entry has that value already.
+    pub const VALUE_EXISTS: u32 = 20;
+    /// There is no such entry.
+    pub const NO_SUCH_OBJECT: u32 = 32;
+    /// The entry would not be one of its class, such as a group without members.
+    pub const CLASS_VIOLATION: u32 = 65;
+}
+
+/// Words for result codes.
+const WORDS: &[(u32, FaultKind, &str)] = &[
+    (7, FaultKind::Forbidden, "the directory does not take passwords this way"),
+    (8, FaultKind::Forbidden, "the directory wants a stronger way to sign in, such as TLS"),
+    (13, FaultKind::Forbidden, "the directory wants TLS; give an address that begins with ldaps"),
+    (17, FaultKind::BadRequest, "the directory has no such attribute"),
+    (19, FaultKind::BadRequest, "the directory's rules do not allow that value"),
+    (21, FaultKind::BadRequest, "the directory does not take that value"),
+    (32, FaultKind::BadRequest, "there is no such entry"),
+    (34, FaultKind::BadRequest, "a distinguished name is not written as one"),
+    (48, FaultKind::Forbidden, "this account may not sign in"),
+    (49, FaultKind::Forbidden, "the name or the password is wrong"),
+    (50, FaultKind::Forbidden, "whoever signs in there may not do that"),
+    (51, FaultKind::Unavailable, "the directory is busy; try again"),
+    (52, FaultKind::Unavailable, "the directory is not ready; try again later"),
+    (53, FaultKind::BadRequest, "the directory is not willing to do that"),
+    (65, FaultKind::BadRequest, "the entry would not be one of its class"),
+    (68, FaultKind::Conflict, "there is such an entry already"),
+];
+
+/// Longest distinguished name or value of a setting that is looked at, in bytes.
+const NAME_BYTES_MAX: usize = 1_024;
+
+/// What settings say about a directory.
+pub struct DirectoryGiven<'a> {
+    /// `ldaps://host:port`, or `ldap://host:port`, where StartTLS follows.
+    pub url: Named<'a>,
+    /// Who signs in.
+    pub bind_dn: Named<'a>,
+    /// With which password.
+    pub password: Named<'a>,
+    /// The authorities that vouch for it.
+    pub authority: Named<'a>,
+}
+
+/// A directory with whoever signs in there.
+pub struct Directory {
+    server: Server,
+    url: String,
+    bind_dn: String,
+    starttls: bool,
+}
+
+impl Directory {
+    /// The directory that the settings name.
+    ///
+    /// # Errors
+    /// [`Fault::bad_request`] names the field.
+    pub fn new(given: DirectoryGiven<'_>) -> Result<Self, Fault> {
+        let DirectoryGiven { url, bind_dn, password, authority } = given;
+        let parsed = Url::parse(url.need()?).ok().filter(|url| {
+            matches!(url.scheme(), "ldap" | "ldaps")
+                && matches!(url.path(), "" | "/")
+                && url.username().is_empty()
+                && url.password().is_none()
+                && url.query().is_none()
+                && url.fragment().is_none()
+        });
+        let wanted = "it must be such as ldaps://directory.example:636";
+        let parsed = parsed.ok_or_else(|| bad_setting(url.field(), wanted))?;
+        let encrypted = parsed.scheme() == "ldaps";
+        let port = parsed.port().unwrap_or(if encrypted { 636 } else { 389 }).to_string();
+        let host = parsed.host_str().filter(|host| !host.is_empty());
+        let server = Server::new(Given {
+            host: url.with(host),
+            port: url.with(Some(&port)),
+            user: Named::none(bind_dn.field()),
+            password,
+            database: None,
+            encrypted: encrypted.then_some(true),
+            authority,
+            name: None,
+            identity: None::<ClientIdentity>,
+        })?;
+        let bind_dn = need_line(bind_dn)?.to_owned();
+        let starttls = !encrypted && server.is_encrypted();
+        let scheme = if encrypted { "ldaps" } else { "ldap" };
+        let url = format!("{scheme}://{}", server.place());
+        Ok(Self { server, url, bind_dn, starttls })
+    }
+
+    /// The server.
+    pub fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// Signs in.
+    ///
+    /// # Errors
+    /// A fault that says where it stopped: nothing that the directory said but its result code.
+    pub async fn connect(&self, way: &Way) -> Result<Session, Fault> {
+        let connecting = async {
+            let password = self
+                .server
+                .password()
+                .ok_or_else(|| Fault::bad_request("missing required field 'bind-dn-password'"))?;
+            if password.expose().is_empty() {
+                // It would be an anonymous sign-in, which always works (RFC 4513 section 5.1.2).
+                return Err(bad_setting("bind-dn-password", "it is empty"));
+            }
+            let tcp = self.server.tcp(way).await?.into_std().map_err(Fault::internal)?;
+            let mut settings = LdapConnSettings::new()
+                .set_std_stream(StdStream::Tcp(tcp))
+                .set_starttls(self.starttls);
+            if let Some(config) = self.server.tls_config() {
+                settings = settings.set_config(config);
+            }
+            let connected = LdapConnAsync::with_settings(settings, &self.url).await;
+            let (connection, ldap) = connected.map_err(|error| self.unspoken(&error))?;
+            let driver = tokio::spawn(async move { drop(connection.drive().await) });
+            let place = self.server.place().to_string();
+            let mut session = Session { ldap, driver, place };
+            let secret = password.expose();
+            let bound = session.ldap.simple_bind(&self.bind_dn, secret).await;
+            session.done(bound, "signing in", &[secret])?;
+            Ok(session)
+        };
+        timeout(way.timeout, connecting).await.map_err(|_| self.server.late())?
+    }
+
+    fn unspoken(&self, error: &LdapError) -> Fault {
+        let next = "check the port, ldap-ca-cert and the name in the directory's certificate";
+        let place = self.server.place();
+        Fault::unavailable(format!("{place} does not speak LDAP with this gateway; {next}"))
+            .with_private(format!("{error:?}"))
+    }
+}
+
+/// A text that must be there, on one line.
+fn need_line(given: Named<'_>) -> Result<&str, Fault> {
+    let text = given.need()?;
+    let fits = text.len() <= NAME_BYTES_MAX && !text.chars().any(char::is_control);
+    let bad = || bad_setting(given.field(), "it is over 1024 bytes, or not one line");
+    fits.then_some(text).ok_or_else(bad)
+}
+
+/// A distinguished name in the settings.
+///
+/// # Errors
+/// [`Fault::bad_request`] names the field when it is missing or cannot be one.
+pub fn need_dn<'a>(settings: &'a Settings, field: &Field<Text>) -> Result<&'a str, Fault> {
+    let dn = need_line(Named::of(settings, field))?;
+    let wanted = || bad_setting(field.name(), "it must be such as ou=people,dc=example");
+    dn.contains('=').then_some(dn).ok_or_else(wanted)
+}
+
+/// A session. It ends with this value.
+pub struct Session {
+    ldap: Ldap,
+    driver: JoinHandle<()>,
+    place: String,
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+/// What a directory says of an entry: attributes with their values.
+pub type Attributes = Vec<(String, Vec<String>)>;
+
+/// What a directory did not do.
+#[derive(Debug)]
+pub struct Refusal {
+    /// Its result code (RFC 4511 section 4.1.9).
+    pub code: u32,
+    /// The same as a fault.
+    pub fault: Fault,
+}
+
+impl From<Refusal> for Fault {
+    fn from(refusal: Refusal) -> Self {
+        refusal.fault
+    }
+}
+
+impl Session {
+    /// Adds an entry. `secrets` are kept out of the log.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn add(
+        &mut self,
+        dn: &str,
+        attributes: &[(&str, Vec<&[u8]>)],
+        secrets: &[&str],
+    ) -> Result<(), Refusal> {
+        let attributes = attributes.iter().map(|(name, values)| {
+            (name.as_bytes(), values.iter().copied().collect::<HashSet<_>>())
+        });
+        let added = self.ldap.add(dn, attributes.collect()).await;
+        self.done(added, "adding the entry", secrets)
+    }
+
+    /// Removes an entry.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn delete(&mut self, dn: &str) -> Result<(), Refusal> {
+        let deleted = self.ldap.delete(dn).await;
+        self.done(deleted, "removing the entry", &[])
+    }
+
+    /// Adds a value of an attribute, or removes it.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn set_value(
+        &mut self,
+        dn: &str,
+        attribute: &str,
+        value: &str,
+        is_there: bool,
+    ) -> Result<(), Refusal> {
+        let values = HashSet::from([value]);
+        let change = match is_there {
+            true => Mod::Add(attribute, values),
+            false => Mod::Delete(attribute, values),
+        };
+        let changed = self.ldap.modify(dn, vec![change]).await;
+        let what = if is_there { "adding to the group" } else { "removing from the group" };
+        self.done(changed, what, &[])
+    }
+
+    /// Gives an entry a password, which the directory hashes (RFC 3062).
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn set_password(&mut self, dn: &str, password: &SecretString) -> Result<(), Refusal> {
+        let secret = password.expose().as_str();
+        let request = PasswordModify { user_id: Some(dn), old_pass: None, new_pass: Some(secret) };
+        let changed = self.ldap.extended(request).await.map(|answer| answer.1);
+        self.done(changed, "setting the password", &[secret])
+    }
+
+    /// One attribute of an entry; `None` when there is no such entry.
+    ///
+    /// # Errors
+    /// A fault when the directory does not let it be read.
+    pub async fn read(&mut self, dn: &str, attribute: &str) -> Result<Option<Vec<String>>, Fault> {
+        let found = self.search(dn, Scope::Base, "(objectClass=*)", attribute).await?;
+        Ok(found.into_iter().next().map(|(_, values)| values))
+    }
+
+    /// The names of the entries below `base` whose attribute has this value; at most two.
+    ///
+    /// # Errors
+    /// A fault when the directory does not let them be searched.
+    pub async fn find(
+        &mut self,
+        base: &str,
+        attribute: &str,
+        value: &str,
+    ) -> Result<Vec<String>, Fault> {
+        let filter = format!("({attribute}={})", ldap3::ldap_escape(value));
+        let found = self.search(base, Scope::Subtree, &filter, attribute).await?;
+        Ok(found.into_iter().map(|(dn, _)| dn).take(2).collect())
+    }
+
+    async fn search(
+        &mut self,
+        base: &str,
+        scope: Scope,
+        filter: &str,
+        attribute: &str,
+    ) -> Result<Attributes, Fault> {
+        self.ldap.with_search_options(ldap3::SearchOptions::new().sizelimit(2));
+        let answer = self.ldap.search(base, scope, filter, [attribute]).await;
+        let ldap3::SearchResult(entries, result) =
+            answer.map_err(|error| self.lost("searching", &error).fault)?;
+        if !matches!(result.rc, 0 | 4 | code::NO_SUCH_OBJECT) {
+            return Err(self.refused(&result, "searching", &[]).fault);
+        }
+        let entries = entries.into_iter().filter(|e| !e.is_ref() && !e.is_intermediate());
+        let entry = |entry| {
+            let SearchEntry { dn, attrs, .. } = SearchEntry::construct(entry);
+            let named = attrs.into_iter().filter(|(name, _)| name.eq_ignore_ascii_case(attribute));
+            (dn, named.flat_map(|(_, values)| values).collect())
+        };
+        Ok(entries.map(entry).collect())
+    }
+
+    /// Says goodbye, so that the directory does not have to notice.
+    pub async fn close(mut self) {
+        let second = std::time::Duration::from_secs(1);
+        let _ = timeout(second, self.ldap.unbind()).await;
+    }
+
+    fn done(
+        &self,
+        answer: Result<LdapResult, LdapError>,
+        what: &str,
+        secrets: &[&str],
+    ) -> Result<(), Refusal> {
+        match answer {
+            Ok(result) if result.rc == 0 => Ok(()),
+            Ok(result) => Err(self.refused(&result, what, secrets)),
+            Err(error) => Err(self.lost(what, &error)),
+        }
+    }
+
+    fn refused(&self, result: &LdapResult, what: &str, secrets: &[&str]) -> Refusal {
+        let code = result.rc;
+        let known = WORDS.iter().find(|(known, ..)| *known == code);
+        let unknown = (FaultKind::BadRequest, "the directory refuses it");
+        let (kind, words) = known.map_or(unknown, |(_, kind, words)| (*kind, *words));
+        let place = &self.place;
+        let fault = Fault::new(kind, format!("{what} failed at {place} with {code}: {words}"));
+        Refusal { code, fault: with_words(fault, &result.text, secrets.iter().copied()) }
+    }
+
+    fn lost(&self, what: &str, error: &LdapError) -> Refusal {
+        let text = format!("{what} failed: the connection to {} was lost", self.place);
+        // The error of a message that could not be sent has no value in it.
+        Refusal { code: 0, fault: Fault::unavailable(text).with_private(format!("{error}")) }
+    }
+}
+
+/// Everything within the time that a call has.
+///
+/// # Errors
+/// Those of `doing`, and [`Fault::unavailable`] when it takes too long.
+pub async fn within<T>(
+    directory: &Directory,
+    way: &Way,
+    doing: impl Future<Output = Result<T, Fault>>,
+) -> Result<T, Fault> {
+    timeout(way.timeout, doing).await.map_err(|_| directory.server.late())?
+}
