@@ -46,13 +46,18 @@ function tokenInHeader(name) {
   return kind.startsWith('list[') || Akeyless[kind] === undefined;
 }
 
+// Fields that are sent although this version does not know them.
+const newer = ['skip-dry-run'];
+
 function body(name, fields) {
   const kind = requests.get(name.toLowerCase());
   if (kind.startsWith('list[')) {
     const row = Akeyless[kind.slice('list['.length, -1)];
     return fields.map((each) => row.constructFromObject(each));
   }
-  return Akeyless[kind]?.constructFromObject(fields);
+  const request = Akeyless[kind]?.constructFromObject(fields);
+  for (const field of newer.filter((each) => each in fields)) request[field] = fields[field];
+  return request;
 }
 
 /** Calls a command as the bearer of `token`; the SDK's own result. */

@@ -35,11 +35,23 @@ def _methods():
 METHODS = _methods()
 
 
+# Fields that are sent by older versions, too, which do not know them.
+NEWER = {"skip-dry-run": "bool"}
+
+
 def model(kind, fields):
     """A request model made from fields by their JSON names; `_` and `-` are the same."""
     made = getattr(akeyless, kind)
     attributes = {key.replace("_", "-"): name for name, key in made.attribute_map.items()}
-    return made(**{attributes[key.replace("_", "-")]: value for key, value in fields.items()})
+    newer = {key: value for key, value in fields.items() if key in NEWER and key not in attributes}
+    known = {key: value for key, value in fields.items() if key not in newer}
+    request = made(**{attributes[key.replace("_", "-")]: value for key, value in known.items()})
+    for key, value in newer.items():
+        name = key.replace("-", "_")
+        request.attribute_map = {**request.attribute_map, name: key}
+        request.openapi_types = {**request.openapi_types, name: NEWER[key]}
+        setattr(request, name, value)
+    return request
 
 
 class Sdk:
