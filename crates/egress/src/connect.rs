@@ -7,8 +7,7 @@ use std::time::Duration;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
-use crate::egress::Egress;
-use crate::public::is_public;
+use crate::egress::{Egress, Reach};
 use crate::tunnel;
 
 /// Most addresses of one name that are tried.
@@ -152,16 +151,17 @@ impl Egress {
         limit: Duration,
     ) -> Result<Vec<SocketAddr>, DialError> {
         let mut found = lookup(target, limit).await?;
-        if self.is_public_only() {
-            found.retain(|address| is_public(address.ip()));
-        }
+        found.retain(|address| self.reach().covers(address.ip()));
         found.truncate(ADDRESSES_MAX);
         if found.is_empty() {
             // The same whether there is no address or a private one: names of networks that one
             // is inside of are not told either.
-            let why = match self.is_public_only() {
-                true => "the name has no public address (see --allow-private-receivers)",
-                false => "the name has no address",
+            let why = match self.reach() {
+                Reach::Public => "the name has no public address (see --allow-private-receivers)",
+                Reach::Elsewhere => {
+                    "the name has no address of another machine (see --allow-local-targets)"
+                }
+                Reach::Everywhere => "the name has no address",
             };
             return Err(DialError::new(DialStep::Name, why));
         }

@@ -5,13 +5,36 @@ use std::sync::Arc;
 
 use crate::bypass::NoProxy;
 use crate::proxy::Proxy;
-use crate::public::is_public;
+use crate::public::{is_elsewhere, is_public};
+
+/// How far whoever names a target may have somebody sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reach {
+    /// Everywhere: the operator's own targets.
+    #[default]
+    Everywhere,
+    /// To other machines: not to this one, nor to what only it can see, as clouds' metadata.
+    Elsewhere,
+    /// To the Internet.
+    Public,
+}
+
+impl Reach {
+    /// Whether `address` is within it.
+    pub(crate) fn covers(self, address: IpAddr) -> bool {
+        match self {
+            Self::Everywhere => true,
+            Self::Elsewhere => is_elsewhere(address),
+            Self::Public => is_public(address),
+        }
+    }
+}
 
 /// The way out. Cheap to clone. The default one has no proxy and goes everywhere.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Egress {
     proxies: Option<Arc<Proxied>>,
-    public_only: bool,
+    reach: Reach,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -23,19 +46,25 @@ struct Proxied {
 impl Egress {
     /// Through `proxy`, but for what `bypass` covers.
     pub fn through(proxy: Proxy, bypass: NoProxy) -> Self {
-        Self { proxies: Some(Arc::new(Proxied { proxy, bypass })), public_only: false }
+        Self { proxies: Some(Arc::new(Proxied { proxy, bypass })), reach: Reach::Everywhere }
     }
 
     /// The same for targets that tenants name: addresses of this machine and of the networks that
     /// it is inside of are not gone to. What a proxy reaches is the proxy's to say.
     #[must_use]
     pub fn public_only(&self) -> Self {
-        Self { public_only: true, ..self.clone() }
+        Self { reach: Reach::Public, ..self.clone() }
     }
 
-    /// Whether private addresses are not gone to.
-    pub fn is_public_only(&self) -> bool {
-        self.public_only
+    /// The same for what may be in private networks, and not on this machine.
+    #[must_use]
+    pub fn elsewhere(&self) -> Self {
+        Self { reach: Reach::Elsewhere, ..self.clone() }
+    }
+
+    /// How far it goes.
+    pub fn reach(&self) -> Reach {
+        self.reach
     }
 
     /// The proxy, if there is one.
@@ -56,6 +85,7 @@ impl Egress {
         let is = |name: &str| host.eq_ignore_ascii_case(name);
         let local = is("localhost") || host.to_ascii_lowercase().ends_with(".localhost");
         let own = local || self.proxy().is_some_and(|proxy| is(proxy.place().host()));
-        !self.public_only || (!own && host.parse::<IpAddr>().map_or(true, is_public))
+        let inside = || host.parse::<IpAddr>().map_or(true, |address| self.reach.covers(address));
+        self.reach == Reach::Everywhere || (!own && inside())
     }
 }

@@ -6,7 +6,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Client, ClientBuilder, Url, redirect};
 
 use crate::connect::Target;
-use crate::egress::Egress;
+use crate::egress::{Egress, Reach};
 
 /// How long the name of a receiver may take.
 const NAME_PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
@@ -37,7 +37,7 @@ impl Egress {
                 _ => chosen,
             });
         }
-        if self.is_public_only() {
+        if self.reach() != Reach::Everywhere {
             builder = builder.dns_resolver(Arc::new(Public(self.clone())));
         }
         builder

@@ -18,8 +18,8 @@ mod tunnel;
 
 pub use bypass::NoProxy;
 pub use connect::{DialError, DialStep, Target};
-pub use egress::Egress;
+pub use egress::{Egress, Reach};
 pub use proxy::Proxy;
-pub use public::is_public;
+pub use public::{is_elsewhere, is_public};
 pub use tls::{ClientIdentity, authority, tls_config};
 pub use tunnel::{ANSWER_BYTES_MAX, Malformed, read_answer};

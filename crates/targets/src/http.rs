@@ -92,8 +92,8 @@ impl HttpServer {
         if !self.url.host_str().is_some_and(|host| way.egress.admits(host)) {
             return Err(bad_setting(
                 self.field,
-                "it is an address of this machine or of a private network, which this gateway's \
-                 operator does not let targets have (see --allow-private-receivers)",
+                "it is an address of this machine or of its link, which this gateway's operator \
+                 does not let targets have (see --allow-local-targets)",
             ));
         }
         let unusable = |error: reqwest::Error| {

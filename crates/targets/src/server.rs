@@ -275,8 +275,8 @@ impl Server {
     fn admit(&self, way: &Way) -> Result<(), Fault> {
         if !way.egress.admits(self.place.host()) {
             return Err(Fault::bad_request(format!(
-                "{} is an address of this machine or of a private network, which this gateway's \
-                 operator does not let targets have (see --allow-private-receivers)",
+                "{} is an address of this machine or of its link, which this gateway's operator \
+                 does not let targets have (see --allow-local-targets)",
                 self.place
             )));
         }

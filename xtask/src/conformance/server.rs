@@ -64,7 +64,8 @@ impl Server {
         let log = log_file(&directory)?;
         let errors = log.try_clone().map_err(|error| format!("server.log: {error}"))?;
         let child = Command::new(product.binary())
-            .args(["server", "--listen", "127.0.0.1:0", "--allow-private-receivers", "--data-dir"])
+            .args(["server", "--listen", "127.0.0.1:0"])
+            .args(["--allow-private-receivers", "--allow-local-targets", "--data-dir"])
             .arg(&data)
             .args(arguments)
             .env_remove("KEYSHERD_CONFIG")

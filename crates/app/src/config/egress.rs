@@ -19,6 +19,8 @@ pub(crate) struct EgressSettings {
     pub(crate) egress: Egress,
     /// Whether log targets may be on this machine and in private networks.
     pub(crate) private_receivers: bool,
+    /// Whether targets of dynamic and rotated secrets may be on this machine.
+    pub(crate) local_targets: bool,
 }
 
 impl EgressSettings {
@@ -27,6 +29,15 @@ impl EgressSettings {
         match self.private_receivers {
             true => self.egress.clone(),
             false => self.egress.public_only(),
+        }
+    }
+
+    /// The way to targets, which tenants name as well: databases are in private networks, and what
+    /// trusts everybody on this machine must not take a tenant for one of them.
+    pub(crate) fn targets(&self) -> Egress {
+        match self.local_targets {
+            true => self.egress.clone(),
+            false => self.egress.elsewhere(),
         }
     }
 }
@@ -57,15 +68,23 @@ pub(super) fn proxied(command: Command) -> Command {
         ))
 }
 
-/// The options of roles that send tenants' logs.
+/// The options of roles that go to where tenants say.
 pub(super) fn sending(command: Command) -> Command {
-    proxied(command).arg(
-        switch(
-            "allow-private-receivers",
-            "Let log targets be on this machine and in private networks",
+    proxied(command)
+        .arg(
+            switch(
+                "allow-private-receivers",
+                "Let log targets be on this machine and in private networks",
+            )
+            .env("KEYSHERD_ALLOW_PRIVATE_RECEIVERS"),
         )
-        .env("KEYSHERD_ALLOW_PRIVATE_RECEIVERS"),
-    )
+        .arg(
+            switch(
+                "allow-local-targets",
+                "Let targets of dynamic and rotated secrets be on this machine",
+            )
+            .env("KEYSHERD_ALLOW_LOCAL_TARGETS"),
+        )
 }
 
 /// Reads the settings of [`sending`].
@@ -79,6 +98,7 @@ pub(super) fn load_sending(
     Ok(EgressSettings {
         egress: load(settings, env)?,
         private_receivers: settings.is_set("allow-private-receivers")?,
+        local_targets: settings.is_set("allow-local-targets")?,
     })
 }
 
@@ -203,6 +223,17 @@ mod tests {
             let text = loaded(args, vars).unwrap_err();
             assert!(text.contains(told) && !text.contains("hunter2"), "{text}");
         }
+    }
+
+    #[test]
+    fn targets_are_on_other_machines_unless_the_operator_says_otherwise() {
+        let targets = |args: &[&str]| loaded(args, &[]).unwrap().targets();
+        for here in ["127.0.0.1", "localhost", "169.254.169.254", "[::1]"] {
+            assert!(!targets(&[]).admits(here), "{here}");
+            assert!(!targets(&["--allow-private-receivers"]).admits(here), "{here}");
+            assert!(targets(&["--allow-local-targets"]).admits(here), "{here}");
+        }
+        assert!(targets(&[]).admits("10.255.254.253"), "databases are in private networks");
     }
 
     #[test]

@@ -67,7 +67,7 @@ impl Carrier {
             browser_logins: BrowserLogins::default(),
             configs: Arc::new(NoConfigs),
             certificate: Arc::new(NoCertificate),
-            engines: TargetWay::new(clock.clone(), rng.clone(), egress.egress.clone()),
+            engines: TargetWay::new(clock.clone(), rng.clone(), egress.targets()),
             forwarding: NoForwarding::new(clock, rng.clone()),
             outward: Outward::new(&egress.egress),
             standing: Arc::new(NoStanding),

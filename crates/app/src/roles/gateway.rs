@@ -102,8 +102,7 @@ impl GatewayRole {
         let local = Arc::new(ConfigStore::open(&parts.home, rng.clone())?);
         let copy_key = copy_key(parts.cache_key, parts.cluster.as_ref());
         let (home, lends_identity_to) = (parts.home.clone(), parts.lends_identity_to.clone());
-        let mut engines = TargetWay::new(clock.clone(), rng.clone(), parts.egress.egress.clone());
-        engines.endpoints = Endpoints::of(|name| std::env::var(name).ok());
+        let engines = way_to_targets(&parts.egress, &clock, &rng);
         let gateway = Arc::new(Gateway::start(GatewayConfig {
             plane: parts.plane,
             instance: parts.instance,
@@ -164,6 +163,13 @@ impl GatewayRole {
         let services = Arc::new(services);
         Ok(Self { gateway, services, forwarders, membership })
     }
+}
+
+/// How targets are reached.
+fn way_to_targets(egress: &EgressSettings, clock: &ClockHandle, rng: &RngHandle) -> TargetWay {
+    let mut way = TargetWay::new(clock.clone(), rng.clone(), egress.targets());
+    way.endpoints = Endpoints::of(|name| std::env::var(name).ok());
+    way
 }
 
 /// What the copy of reads on disk is sealed under.

@@ -85,5 +85,6 @@ mod secrets;
 mod stolen;
 mod stopping;
 mod tampering;
+mod target_places;
 mod universal_identity;
 mod walk;

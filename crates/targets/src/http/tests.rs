@@ -68,7 +68,7 @@ fn gateways_of_others_do_not_go_into_their_own_networks() {
     let server = HttpServer::new(given).unwrap();
     assert_eq!(server.warning(), None);
     assert!(server.open(&way()).is_ok());
-    let public = Way { egress: way().egress.public_only(), ..way() };
-    let fault = server.open(&public).err().unwrap();
-    assert!(fault.public().contains("--allow-private-receivers"), "{fault}");
+    let apart = Way { egress: way().egress.elsewhere(), ..way() };
+    let fault = server.open(&apart).err().unwrap();
+    assert!(fault.public().contains("--allow-local-targets"), "{fault}");
 }

@@ -64,7 +64,8 @@ impl Target for Web {
             if !way.egress.admits(host) {
                 return Err(bad_setting(
                     "url",
-                    "this gateway's operator does not let targets have it",
+                    "this gateway's operator does not let targets have it (see \
+                     --allow-local-targets)",
                 ));
             }
             // Whether somebody is there; what a hook does with a request is not for a trial.

@@ -37,6 +37,7 @@ pub(crate) fn keysherd(home: &Path) -> Command {
     let mut command = Command::new(KEYSHERD);
     command.env_clear().env("HOME", home).env("PATH", std::env::var_os("PATH").unwrap());
     command.env("KEYSHERD_ALLOW_PRIVATE_RECEIVERS", "true");
+    command.env("KEYSHERD_ALLOW_LOCAL_TARGETS", "true");
     command.current_dir(home).stdin(Stdio::null());
     command
 }

@@ -93,9 +93,9 @@ async fn a_probe_says_where_it_stopped_and_what_to_do() {
     let fault = db.probe(&at(&[("port", &free.to_string())]), &way()).await.unwrap_err();
     assert_eq!(fault.kind(), FaultKind::Unavailable);
     assert!(fault.public().contains("check host, port"), "{fault}");
-    let public = Way { egress: way().egress.public_only(), ..way() };
-    let fault = db.probe(&at(&[]), &public).await.unwrap_err();
-    assert!(fault.public().contains("--allow-private-receivers"), "{fault}");
+    let apart = Way { egress: way().egress.elsewhere(), ..way() };
+    let fault = db.probe(&at(&[]), &apart).await.unwrap_err();
+    assert!(fault.public().contains("--allow-local-targets"), "{fault}");
 }
 
 #[tokio::test]
