@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::Pair;
 use crate::caching::until_kept;
-use crate::kit::{Api, Http, wait_until};
+use crate::kit::{Api, Cluster, Http, wait_until};
 
 const UPDATE: &str = "gateway-update-cache";
 const GET: &str = "gateway-get-cache";
@@ -81,4 +81,26 @@ fn the_cache_is_set_for_all_gateways_of_a_cluster_without_a_restart() {
     assert_eq!((&kept["entries"], &kept["hits"]), (&json!(0), &json!(0)), "{kept}");
     pair.here.ok(UPDATE, json!({"enable-cache": true, "stale-timeout": "60"}));
     until_kept(&there, "/team/db");
+}
+
+/// The owner of these deployments lets what is kept be used for an hour.
+#[test]
+fn whoever_wants_reads_ahead_that_the_owner_does_not_allow_is_told() {
+    let cluster = Cluster::start();
+    let admin = cluster.admin();
+    for (minutes, too_late) in [("59", false), ("60", true), ("90", true), ("5", false)] {
+        let wish = json!({
+            "enable-cache": "true", "enable-proactive": "true", "minimum-fetch-interval": minutes,
+        });
+        let reply = admin.call(UPDATE, wish);
+        assert_eq!((reply.status, reply.json()), (201, json!({"updated": true})));
+        let warning = reply.header("keysherd-warning").unwrap_or_default();
+        assert_eq!(warning.contains("cache_ttl_seconds_max"), too_late, "{minutes}: {warning}");
+        assert_eq!(cache(&admin)["ahead_too_late"], too_late, "{minutes}");
+        let is_said = || cluster.gateway.running().err().contains("nothing is read ahead");
+        if too_late {
+            wait_until("the log to say so", is_said);
+        }
+        assert!(too_late || minutes != "59" || !is_said());
+    }
 }

@@ -14,16 +14,66 @@ use keysherd_fragments::manifest::KeyVersion;
 use keysherd_plane::grants::{GrantedItem, KeyRef, PermitSlot, SignedPermit};
 use tokio::runtime::Handle;
 
-use super::file::{CopiedKeys, CopiedManifest, CopiedRead, Known, Record, Writing};
+use super::file::{
+    CopiedKeys, CopiedManifest, CopiedRead, Known, READS_BYTES_MAX, Record, Writing,
+};
 use super::keys::{KEYS_MAX, KeySeal, OpenedKey};
 use super::{Cold, OpenedWith, Permitted, boot};
 use crate::cache::{Kept, ReadCache};
 use crate::moment::Moment;
 use crate::needs::wrap_of;
 
+/// What a read takes in a copy beside what is packed of it, roughly.
+const READ_BYTES: u64 = 200;
 /// How long managers take a permit after control was asked for it.
 const PERMIT_LIFE: Duration =
     Duration::from_millis(PERMIT_LIFE_MS_MAX.unsigned_abs() + CLOCK_SKEW_MS.unsigned_abs());
+
+/// Reads that find no room, after which no others are tried.
+const LEFT_OUT_MAX: usize = 10_000;
+
+/// How much of a copy each account may have: where there is no room for all, none of them takes
+/// that of another one.
+struct Shares {
+    each: u64,
+    taken: HashMap<Uid, u64>,
+}
+
+impl Shares {
+    /// Of `room` for accounts that want so much: those that want little have it, and the others
+    /// the same each of what is left.
+    fn of(mut wanted: Vec<u64>, room: u64) -> Self {
+        wanted.sort_unstable();
+        let mut room = room;
+        for (one, others) in wanted.iter().zip((1..=wanted.len() as u64).rev()) {
+            let each = room / others;
+            if *one > each {
+                return Self { each, taken: HashMap::new() };
+            }
+            room -= one;
+        }
+        Self { each: u64::MAX, taken: HashMap::new() }
+    }
+
+    /// Takes the room of a read, if its account has so much left.
+    fn have_room(&mut self, kept: &Kept) -> bool {
+        self.take(kept.account(), bytes_of(kept))
+    }
+
+    fn take(&mut self, account: Uid, bytes: u64) -> bool {
+        let taken = self.taken.entry(account).or_default();
+        let fits = taken.saturating_add(bytes) <= self.each;
+        if fits {
+            *taken += bytes;
+        }
+        fits
+    }
+}
+
+/// What a read takes in a copy, roughly.
+fn bytes_of(kept: &Kept) -> u64 {
+    kept.packed.len() as u64 + READ_BYTES
+}
 
 /// What the reads of a copy need to be opened.
 struct Needed<'a> {
@@ -145,18 +195,36 @@ impl ReadCache {
         let known = Known { written, boot, silent_millis, policies };
         let mut writing = cold.file.begin(known, ended)?;
         let (mut needed, mut count) = (Needed::new(with), 0_usize);
+        let (mut shares, mut left_out) = (self.shares(), 0_usize);
         for (call, kept) in self.entries.iter() {
             let Some(read) = self.copied(cold, (call, &kept), (&mut needed, now)) else { continue };
-            if !writing.add(&Record::Read(read))? {
+            if shares.have_room(&kept) && writing.add(&Record::Read(read))? {
+                count += 1;
+                continue;
+            }
+            // A shorter one, or another account's, may find room.
+            left_out += 1;
+            if left_out >= LEFT_OUT_MAX {
                 break;
             }
-            count += 1;
+        }
+        if left_out > 0 {
+            tracing::warn!(count, "the copy of reads on disk has no room for all of them");
         }
         if count == 0 {
             return Ok(false);
         }
         self.add_needed(cold, &mut writing, needed)?;
         writing.finish(now.wall)
+    }
+
+    /// What accounts may have of a copy.
+    fn shares(&self) -> Shares {
+        let mut wanted: HashMap<Uid, u64> = HashMap::new();
+        for (_, kept) in self.entries.iter() {
+            *wanted.entry(kept.account()).or_default() += bytes_of(&kept);
+        }
+        Shares::of(wanted.into_values().collect(), READS_BYTES_MAX)
     }
 
     /// Adds what opens the reads.
@@ -236,4 +304,25 @@ fn named(account: Uid, key: KeyRef) -> KeyVersion {
 
 fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_account_takes_the_room_of_another() {
+        let [a, b] = [Uid([1; 16]), Uid([2; 16])];
+        let each = |wanted: &[u64]| Shares::of(wanted.to_vec(), 1_000).each;
+        assert_eq!(each(&[]), u64::MAX);
+        assert_eq!(each(&[1_000]), u64::MAX);
+        assert_eq!(each(&[400, 600]), u64::MAX, "there is room for all");
+        assert_eq!(each(&[5_000]), 1_000);
+        assert_eq!(each(&[5_000, 5_000]), 500);
+        assert_eq!(each(&[100, 5_000, 5_000]), 450, "who wants little has it");
+        let mut shares = Shares::of(vec![100, 5_000], 1_000);
+        assert!((0..9).all(|_| shares.take(b, 100)));
+        assert!(!shares.take(b, 100));
+        assert!(shares.take(a, 100), "whichever comes first");
+    }
 }

@@ -44,6 +44,8 @@ const PART_BYTES_MAX: usize = SECRET_BYTES_MAX + 64;
 const COPY_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Room that reads leave for what they need.
 const NEEDED_BYTES: u64 = COPY_BYTES_MAX / 4;
+/// What is left for reads, with room for what sealing adds.
+pub(super) const READS_BYTES_MAX: u64 = COPY_BYTES_MAX / 8 * 5;
 
 /// What a copy consists of: what is known of all of it, reads, and what opens them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,6 +109,42 @@ pub(super) struct Read {
     pub(super) records: Vec<Record>,
     /// What opened keys in it are bound to; see [`Bound`].
     pub(super) bound: [u8; 32],
+}
+
+/// Records out of the parts of a copy.
+struct Records {
+    read: Read,
+    bound: Bound,
+    /// What is not a whole record yet.
+    rest: Vec<u8>,
+}
+
+impl Records {
+    fn new(bound: Bound) -> Self {
+        let read = Read { records: Vec::new(), bound: [0; 32] };
+        Self { read, bound, rest: Vec::new() }
+    }
+
+    fn take(&mut self, part: &[u8]) -> io::Result<()> {
+        self.rest.extend_from_slice(part);
+        let mut rest = self.rest.as_slice();
+        while let Some((length, more)) = rest.split_first_chunk::<4>() {
+            let length = usize::try_from(u32::from_be_bytes(*length)).map_err(io::Error::other)?;
+            let Some((text, more)) = more.split_at_checked(length) else { break };
+            let record = postcard::from_bytes(text).map_err(|_| damaged())?;
+            self.bound.take(&record, text);
+            self.read.records.push(record);
+            rest = more;
+        }
+        let taken = self.rest.len() - rest.len();
+        self.rest.drain(..taken);
+        Ok(())
+    }
+
+    fn finish(self) -> io::Result<Read> {
+        let Self { read, bound: Bound(bound), rest } = self;
+        if rest.is_empty() { Ok(Read { bound, ..read }) } else { Err(damaged()) }
+    }
 }
 
 /// A hash of a copy's head and of every record that is no opened key, in their order. Opened keys
@@ -219,28 +257,20 @@ impl CopyFile {
         if number < least {
             return Err(refused("it is older than the last one that was made"));
         }
-        let opened = self.open_parts(&head, from)?;
+        let mut records = Records::new(Bound::to(&head, &self.whose));
+        self.open_parts(&head, from, |part| records.take(part))?;
         self.state().number = number;
-        let (mut records, mut bound) = (Vec::new(), Bound::to(&head, &self.whose));
-        let mut rest = opened.as_slice();
-        while let Some((length, more)) = rest.split_first_chunk::<4>() {
-            let length = usize::try_from(u32::from_be_bytes(*length)).map_err(io::Error::other)?;
-            let (text, more) = more.split_at_checked(length).ok_or_else(damaged)?;
-            let record = postcard::from_bytes(text).map_err(|_| damaged())?;
-            bound.take(&record, text);
-            records.push(record);
-            rest = more;
-        }
-        let Bound(bound) = bound;
-        if rest.is_empty() { Ok(Some(Read { records, bound })) } else { Err(damaged()) }
+        records.finish().map(Some)
     }
 
+    /// Opens one part after the other. What comes of them counts only when this succeeds.
     fn open_parts(
         &self,
         head: &[u8; HEAD_BYTES],
         mut from: BufReader<io::Take<File>>,
-    ) -> io::Result<Vec<u8>> {
-        let (mut opened, mut sealed) = (Vec::new(), Vec::new());
+        mut take: impl FnMut(&[u8]) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let mut sealed = Vec::new();
         for n in 0.. {
             let mut length = [0; 4];
             from.read_exact(&mut length)?;
@@ -253,12 +283,12 @@ impl CopyFile {
             let is_last = from.fill_buf()?.is_empty();
             let part = self.key.open(PURPOSE, &self.context(head, n, is_last), &sealed);
             let part = part.map_err(|_| refused("it is damaged, cut, or somebody else's"))?;
-            opened.extend_from_slice(part.expose());
+            take(part.expose())?;
             if is_last {
                 break;
             }
         }
-        Ok(opened)
+        Ok(())
     }
 
     /// The number of the last copy, and the time when it was noted.
@@ -281,9 +311,10 @@ impl CopyFile {
     /// When it cannot be written.
     pub(super) fn note(&self, now: Timestamp) -> io::Result<()> {
         let number = self.state().number;
-        if number == 0 {
-            return Ok(());
-        }
+        if number == 0 { Ok(()) } else { self.write_number(number, now) }
+    }
+
+    fn write_number(&self, number: u64, now: Timestamp) -> io::Result<()> {
         let text = [number.to_be_bytes(), now.0.to_be_bytes()].concat();
         let sealed =
             self.key.seal(PURPOSE_NUMBER, &self.whose, &SecretBytes::new(text), &*self.rng);
@@ -310,10 +341,20 @@ impl CopyFile {
         }
         match fs::remove_file(self.dir.join(COPY)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                tracing::error!(dir = %self.dir.display(), %error, "an old copy of reads is left");
+                let outdated = self.outdate(&mut state);
+                let dir = self.dir.display();
+                tracing::error!(%dir, %error, ?outdated, "an old copy of reads is left");
             }
             _ => (state.there, state.unsettled) = (None, true),
         }
+    }
+
+    /// Makes the copy that there is an older one than the last: it is refused from now on.
+    fn outdate(&self, state: &mut State) -> io::Result<()> {
+        let (_, at) = self.last()?.unwrap_or_default();
+        self.write_number(state.number + 1, at)?;
+        state.number += 1;
+        Ok(())
     }
 
     /// Has it on disk when a copy is gone.

@@ -212,3 +212,21 @@ fn a_copy_is_as_old_as_the_clock_that_says_more_says() {
     let another = Some(("another start".to_owned(), 0));
     assert_eq!(at(another, NOW.0 - 500), Some(Duration::from_millis(500)));
 }
+
+/// What cannot be removed is not used either.
+#[test]
+fn a_copy_that_cannot_be_removed_counts_as_older_than_the_last() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, path) = copied(dir.path());
+    let bytes = std::fs::read(&path).unwrap();
+    // A directory with something in it is not removed as a file is.
+    std::fs::remove_file(&path).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    std::fs::write(path.join("x"), "").unwrap();
+    file.forget();
+    std::fs::remove_dir_all(&path).unwrap();
+    std::fs::write(&path, &bytes).unwrap();
+    assert!(why_not(dir.path()).contains("older"));
+    write(&file, &three());
+    assert!(open(dir.path(), KEY, WHOSE).read(NOW).unwrap().is_some());
+}
