@@ -10,8 +10,8 @@
 //! refuses TLS is not talked to without.
 
 pub mod aws;
-mod bounded;
 mod conformance;
+mod heard;
 pub mod http;
 mod kind;
 pub mod ldap;

@@ -16,8 +16,9 @@ use tokio_postgres::config::SslMode;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Config, NoTls};
 
-use self::guard::Guarded;
+use self::guard::Guard;
 use self::notices::Notices;
+use crate::heard::Heard;
 use crate::server::Stream;
 use crate::{Server, Way};
 
@@ -75,7 +76,7 @@ pub async fn connect(server: &Server, family: Family, way: &Way) -> Result<Sessi
         let stream = server.encrypt(tcp).await?;
         let stream: Stream = match server.is_encrypted() {
             true => stream,
-            false => Box::new(Guarded::new(stream)),
+            false => Box::new(Heard::new(stream, Guard::default())),
         };
         let (client, mut connection) = config
             .connect_raw(stream, NoTls)

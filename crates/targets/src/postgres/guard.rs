@@ -6,19 +6,17 @@
 //! password itself; 0 says that it is over.
 
 use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use crate::heard::Listener;
 
 /// Letter, length, number.
 const HEAD_BYTES: usize = 9;
 const WANTS_PASSWORD: u32 = 3;
 const SIGNED_IN: u32 = 0;
 
-/// A stream whose reader fails before it hears that the server wants the password.
-pub(crate) struct Guarded<S> {
-    stream: S,
+/// Fails before a driver hears that the server wants the password.
+#[derive(Default)]
+pub(crate) struct Guard {
     /// The beginning of the message that is being read.
     head: Vec<u8>,
     /// What follows of it.
@@ -27,13 +25,8 @@ pub(crate) struct Guarded<S> {
     over: bool,
 }
 
-impl<S> Guarded<S> {
-    pub(crate) fn new(stream: S) -> Self {
-        Self { stream, head: Vec::with_capacity(HEAD_BYTES), skip: 0, over: false }
-    }
-
-    /// Looks at what came; `Err` when the password is wanted.
-    fn look(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+impl Listener for Guard {
+    fn hear(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         while !self.over && !bytes.is_empty() {
             let skipped = self.skip.min(bytes.len());
             self.skip -= skipped;
@@ -45,7 +38,9 @@ impl<S> Guarded<S> {
         }
         Ok(())
     }
+}
 
+impl Guard {
     fn judge(&mut self) -> io::Result<()> {
         let Some(length) = number(&self.head, 1) else { return Ok(()) };
         let length = usize::try_from(length).unwrap_or(usize::MAX);
@@ -70,43 +65,6 @@ fn number(head: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_be_bytes(head.get(at..at + 4)?.try_into().ok()?))
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        let before = buffer.filled().len();
-        std::task::ready!(Pin::new(&mut this.stream).poll_read(context, buffer))?;
-        let came = buffer.filled().get(before..).unwrap_or_default();
-        let looked = this.look(came);
-        if looked.is_err() {
-            // Whoever fails has read nothing.
-            buffer.set_filled(before);
-        }
-        Poll::Ready(looked)
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write(context, bytes)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,8 +82,8 @@ mod tests {
     fn passes(bytes: &[u8]) -> bool {
         let outcomes: Vec<_> = [1, 2, 3, 7, bytes.len()]
             .map(|cut| {
-                let mut guarded = Guarded::new(());
-                bytes.chunks(cut).all(|piece| guarded.look(piece).is_ok())
+                let mut guard = Guard::default();
+                bytes.chunks(cut).all(|piece| guard.hear(piece).is_ok())
             })
             .into();
         assert!(outcomes.iter().all(|outcome| *outcome == outcomes[0]), "{outcomes:?}");

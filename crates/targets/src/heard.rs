@@ -1,5 +1,5 @@
-//! A connection on which a server can say only so much: whoever makes a target chooses the server,
-//! and drivers keep what it says until it has said it.
+//! A connection whose server is listened to before its driver hears it. Whoever makes a target
+//! chooses the server, and drivers keep what it says until it has said it.
 
 use std::io;
 use std::pin::Pin;
@@ -10,19 +10,47 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// What a server says in one session at most, in bytes.
 pub(crate) const SAID_BYTES_MAX: usize = 4 << 20;
 
-/// A stream that fails when more than so many bytes come out of it.
-pub(crate) struct Bounded<S> {
-    stream: S,
-    left: usize,
+/// Who listens.
+pub(crate) trait Listener: Send + Unpin {
+    /// Hears what comes, in whatever pieces.
+    ///
+    /// # Errors
+    /// Ends the connection: the driver does not hear this piece.
+    fn hear(&mut self, bytes: &[u8]) -> io::Result<()>;
 }
 
-impl<S> Bounded<S> {
-    pub(crate) fn new(stream: S) -> Self {
-        Self { stream, left: SAID_BYTES_MAX }
+/// A stream that somebody listens to.
+pub(crate) struct Heard<S, L> {
+    stream: S,
+    listener: L,
+}
+
+impl<S, L: Listener> Heard<S, L> {
+    pub(crate) fn new(stream: S, listener: L) -> Self {
+        Self { stream, listener }
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Bounded<S> {
+/// Hears so much and no more.
+pub(crate) struct Bound {
+    left: usize,
+}
+
+impl Bound {
+    pub(crate) fn new() -> Self {
+        Self { left: SAID_BYTES_MAX }
+    }
+}
+
+impl Listener for Bound {
+    fn hear(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let left = self.left.checked_sub(bytes.len());
+        self.left = left.ok_or_else(|| io::Error::other("the server says too much"))?;
+        Ok(())
+    }
+}
+
+impl<S: AsyncRead + Unpin, L: Listener> AsyncRead for Heard<S, L> {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -31,20 +59,16 @@ impl<S: AsyncRead + Unpin> AsyncRead for Bounded<S> {
         let this = self.get_mut();
         let before = buffer.filled().len();
         std::task::ready!(Pin::new(&mut this.stream).poll_read(context, buffer))?;
-        let came = buffer.filled().len().saturating_sub(before);
-        match this.left.checked_sub(came) {
-            Some(left) => this.left = left,
-            None => {
-                // Whoever fails has read nothing.
-                buffer.set_filled(before);
-                return Poll::Ready(Err(io::Error::other("the server says too much")));
-            }
+        let heard = this.listener.hear(buffer.filled().get(before..).unwrap_or_default());
+        if heard.is_err() {
+            // Whoever fails has read nothing.
+            buffer.set_filled(before);
         }
-        Poll::Ready(Ok(()))
+        Poll::Ready(heard)
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Bounded<S> {
+impl<S: AsyncWrite + Unpin, L: Listener> AsyncWrite for Heard<S, L> {
     fn poll_write(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -73,7 +97,7 @@ mod tests {
         let (near, mut far) = tokio::io::duplex(64 * 1024);
         let talker = tokio::spawn(async move { while far.write_all(&[7; 4_096]).await.is_ok() {} });
         let mut heard = Vec::new();
-        let error = Bounded::new(near).read_to_end(&mut heard).await.unwrap_err();
+        let error = Heard::new(near, Bound::new()).read_to_end(&mut heard).await.unwrap_err();
         assert_eq!(error.to_string(), "the server says too much");
         assert!(heard.len() <= SAID_BYTES_MAX, "{}", heard.len());
         talker.await.unwrap();
