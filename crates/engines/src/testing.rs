@@ -12,7 +12,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use keysherd_base::{ItemPath, ManualClock, Timestamp, Uid};
 use keysherd_crypto::random::SystemRng;
@@ -68,8 +68,9 @@ pub(crate) fn free_port() -> u16 {
 /// started, does `end`, and removes the directory.
 pub(crate) fn kept(dir: &Path, end: &str, program: &str) -> Command {
     let mut keeper = Command::new("sh");
+    // A session of its own, since a shell without a terminal has no groups of processes.
     let script = format!(
-        "set -m; \"$@\" < /dev/null & cat > /dev/null; kill -9 -- -$!; wait; {end}; rm -rf \"$0\""
+        "setsid \"$@\" < /dev/null & cat > /dev/null; kill -9 -$!; wait; {end}; rm -rf \"$0\""
     );
     keeper.args(["-c", &script]).arg(dir).arg(program);
     keeper.stdin(Stdio::piped());
@@ -103,4 +104,28 @@ impl Caller {
             dbname: None,
         }
     }
+}
+
+#[test]
+fn what_is_kept_ends_with_whoever_keeps_it() {
+    let dir = tempfile::TempDir::with_prefix("keysherd-kept-").unwrap().keep();
+    let file = dir.join("pid");
+    let mut keeper = kept(&dir, ":", "sh");
+    // Something that is started by what is kept, and would go on.
+    keeper.args(["-c", "sleep 1000 & echo $! > \"$0.new\"; mv \"$0.new\" \"$0\"; wait"]).arg(&file);
+    let mut keeper = keeper.spawn().unwrap();
+    let until = Instant::now() + Duration::from_secs(20);
+    let within = |what: &str, holds: &dyn Fn() -> bool| {
+        while !holds() {
+            assert!(Instant::now() < until, "{what}");
+            std::thread::yield_now();
+        }
+    };
+    within("it is started", &|| file.is_file());
+    let pid = std::fs::read_to_string(&file).unwrap().trim().to_owned();
+    let runs = || !std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default().is_empty();
+    assert!(runs());
+    drop(keeper.stdin.take());
+    keeper.wait().unwrap();
+    within("all of it has ended", &|| !runs() && !dir.exists());
 }

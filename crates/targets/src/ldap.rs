@@ -3,8 +3,11 @@
 //! What is written there is never part of a text that a server takes apart: values go as they are,
 //! and a name that becomes part of a distinguished name is escaped (RFC 4514 section 2.4).
 
+mod starttls;
+
 use std::collections::HashSet;
 use std::future::Future;
+use std::os::unix::net::UnixStream;
 
 use keysherd_base::{Fault, FaultKind, SecretString};
 use keysherd_egress::ClientIdentity;
@@ -13,6 +16,7 @@ use ldap3::exop::PasswordModify;
 use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError, LdapResult, Mod, Scope};
 use ldap3::{SearchEntry, StdStream};
 use reqwest::Url;
+use tokio::io::copy_bidirectional;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -71,7 +75,6 @@ pub struct DirectoryGiven<'a> {
 /// A directory with whoever signs in there.
 pub struct Directory {
     server: Server,
-    url: String,
     bind_dn: String,
     starttls: bool,
 }
@@ -109,9 +112,7 @@ impl Directory {
         })?;
         let bind_dn = need_line(bind_dn)?.to_owned();
         let starttls = !encrypted && server.is_encrypted();
-        let scheme = if encrypted { "ldaps" } else { "ldap" };
-        let url = format!("{scheme}://{}", server.place());
-        Ok(Self { server, url, bind_dn, starttls })
+        Ok(Self { server, bind_dn, starttls })
     }
 
     /// The server.
@@ -133,24 +134,40 @@ impl Directory {
                 // It would be an anonymous sign-in, which always works (RFC 4513 section 5.1.2).
                 return Err(bad_setting("bind-dn-password", "it is empty"));
             }
-            let tcp = self.server.tcp(way).await?.into_std().map_err(Fault::internal)?;
-            let mut settings = LdapConnSettings::new()
-                .set_std_stream(StdStream::Tcp(tcp))
-                .set_starttls(self.starttls);
-            if let Some(config) = self.server.tls_config() {
-                settings = settings.set_config(config);
-            }
-            let connected = LdapConnAsync::with_settings(settings, &self.url).await;
+            let (stream, relay) = self.relayed(way).await?;
+            let settings = LdapConnSettings::new().set_std_stream(StdStream::Unix(stream));
+            let connected = LdapConnAsync::with_settings(settings, HERE).await;
             let (connection, ldap) = connected.map_err(|error| self.unspoken(&error))?;
             let driver = tokio::spawn(async move { drop(connection.drive().await) });
             let place = self.server.place().to_string();
-            let mut session = Session { ldap, driver, place };
+            let mut session = Session { ldap, driver, _relay: relay, place };
             let secret = password.expose();
             let bound = session.ldap.simple_bind(&self.bind_dn, secret).await;
             session.done(bound, "signing in", &[secret])?;
             Ok(session)
         };
         timeout(way.timeout, connecting).await.map_err(|_| self.server.late())?
+    }
+
+    /// The driver's end of a pair of sockets, and what carries bytes between the other end and the
+    /// directory. The driver keeps what a directory says until a message is complete, however long
+    /// that is; what is carried is bounded, and encrypted by what all connections are.
+    async fn relayed(&self, way: &Way) -> Result<(UnixStream, Relay), Fault> {
+        let mut tcp = self.server.tcp(way).await?;
+        if self.starttls {
+            starttls::ask(&self.server, &mut tcp).await?;
+        }
+        let mut stream = self.server.encrypt(tcp).await.map_err(|fault| {
+            let place = self.server.place();
+            let next = "check ldap-ca-cert and the name in the directory's certificate";
+            Fault::forbidden(format!("TLS with {place} fails; {next}")).with_private(fault)
+        })?;
+        let (mut ours, theirs) = tokio::net::UnixStream::pair().map_err(Fault::internal)?;
+        let relay = tokio::spawn(async move {
+            // Whichever end is closed, or says too much, ends the other.
+            let _ = copy_bidirectional(&mut stream, &mut ours).await;
+        });
+        Ok((theirs.into_std().map_err(Fault::internal)?, Relay(relay)))
     }
 
     fn unspoken(&self, error: &LdapError) -> Fault {
@@ -160,6 +177,18 @@ impl Directory {
             .with_private(format!("{error:?}"))
     }
 }
+
+/// What carries bytes between a driver and a directory.
+struct Relay(JoinHandle<()>);
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// The address by which the driver knows a socket that it is given.
+const HERE: &str = "ldapi:///";
 
 /// A text that must be there, on one line.
 fn need_line(given: Named<'_>) -> Result<&str, Fault> {
@@ -183,6 +212,7 @@ pub fn need_dn<'a>(settings: &'a Settings, field: &Field<Text>) -> Result<&'a st
 pub struct Session {
     ldap: Ldap,
     driver: JoinHandle<()>,
+    _relay: Relay,
     place: String,
 }
 
@@ -363,3 +393,6 @@ pub async fn within<T>(
 ) -> Result<T, Fault> {
     timeout(way.timeout, doing).await.map_err(|_| directory.server.late())?
 }
+
+#[cfg(test)]
+mod tests;

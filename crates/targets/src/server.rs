@@ -292,12 +292,6 @@ impl Server {
         Fault::unavailable(format!("{} cannot be reached: {error}; {next}", self.place))
     }
 
-    /// What connections are encrypted with, for drivers that do so by themselves over a connection
-    /// that they are given.
-    pub(crate) fn tls_config(&self) -> Option<Arc<ClientConfig>> {
-        self.tls.as_ref().map(|tls| Arc::clone(&tls.config))
-    }
-
     /// Encrypts a connection whose server has agreed to that.
     pub(crate) async fn encrypt(&self, tcp: TcpStream) -> Result<Stream, Fault> {
         let Some(tls) = &self.tls else { return Ok(Box::new(Heard::new(tcp, Bound::new()))) };

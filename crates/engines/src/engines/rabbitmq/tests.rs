@@ -41,10 +41,12 @@ impl Running {
         let file = |name: &str| dir.join(name).display().to_string();
         fs::write(file("rabbitmq.conf"), config).unwrap();
         fs::write(file("plugins"), "[rabbitmq_management].").unwrap();
-        // What finds nodes by their names outlives them, so it has a port of its own here.
+        // What finds nodes by their names outlives them, so it has a port of its own here, and may
+        // be ended while it still knows of one.
         let end = format!("epmd -port {names} -kill > /dev/null");
         let mut keeper = kept(&dir, &end, "/usr/lib/rabbitmq/bin/rabbitmq-server");
         keeper.env("HOME", &dir).env("ERL_EPMD_PORT", names.to_string());
+        keeper.env("ERL_EPMD_RELAXED_COMMAND_CHECK", "1");
         keeper.env("ERL_EPMD_ADDRESS", "127.0.0.1");
         keeper.env("RABBITMQ_NODENAME", format!("keysherd{port}@localhost"));
         keeper.env("RABBITMQ_DIST_PORT", nodes.to_string());

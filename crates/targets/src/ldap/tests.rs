@@ -1,0 +1,92 @@
+//! Directories that are none.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+
+use super::*;
+use crate::by_name;
+use crate::testing::{settings, way};
+
+/// A directory that begins with `says` and goes on with zeros for ever; how much of it was taken.
+async fn endless(says: &'static [u8]) -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("ldap://{}", listener.local_addr().unwrap());
+    let taken = Arc::new(AtomicUsize::new(0));
+    let counted = taken.clone();
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut asked = [0; 16];
+        let _ = stream.read(&mut asked).await;
+        let mut next = says.to_vec();
+        while stream.write_all(&next).await.is_ok() {
+            counted.fetch_add(next.len(), Ordering::SeqCst);
+            next = vec![0; 64 * 1024];
+        }
+    });
+    (url, taken)
+}
+
+#[tokio::test]
+async fn a_directory_that_never_stops_is_not_listened_to_for_ever() {
+    let ldap = by_name("ldap").unwrap();
+    // One message of almost 2 GiB, and one that is no message.
+    for says in [b"\x30\x84\x7f\xff\xff\xff\x02\x01\x01".as_slice(), b"HTTP/1.1 400 Bad"] {
+        let (url, taken) = endless(says).await;
+        let given =
+            [("ldap-url", url.as_str()), ("bind-dn", "cn=x"), ("bind-dn-password", "canary-word")];
+        let fault = ldap.probe(&settings(ldap, &given), &way()).await.unwrap_err();
+        assert_eq!(fault.kind(), FaultKind::Unavailable, "{fault}");
+        assert!(!format!("{fault:?}").contains("canary"), "{fault:?}");
+        // What the bound lets through, and what is in the buffers of the machine.
+        let taken = taken.load(Ordering::SeqCst);
+        assert!(taken < 4 * crate::heard::SAID_BYTES_MAX, "{taken}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_said_to_whoever_does_not_go_on_with_tls() {
+    for says in [
+        b"\x30\x0c\x02\x01\x01\x78\x07\x0a\x01\x34\x04\x00\x04\x00".as_slice(),
+        b"\x30\x84\x7f\xff\xff\xff",
+        b"HTTP/1.1 400",
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("ldap://{}", listener.local_addr().unwrap());
+        let heard = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut asked = [0; 31];
+            stream.read_exact(&mut asked).await.unwrap();
+            stream.write_all(says).await.unwrap();
+            let mut more = Vec::new();
+            let _ = stream.read_to_end(&mut more).await;
+            more
+        });
+        let ldap = by_name("ldap").unwrap();
+        let given = [
+            ("ldap-url", url.as_str()),
+            ("ldap-ca-cert", "-----BEGIN CERTIFICATE-----"),
+            ("bind-dn", "cn=x"),
+            ("bind-dn-password", "canary-word"),
+        ];
+        let made = settings(ldap, &given);
+        // With authorities it is encrypted, also on this machine; here there are none to be found.
+        assert!(ldap.check(&made).is_err());
+        let directory = Directory { starttls: true, ..plain(&given[0], &given[2], &given[3]) };
+        let fault = directory.connect(&way()).await.err().unwrap();
+        assert_eq!(fault.kind(), FaultKind::Forbidden, "{fault}");
+        assert_eq!(heard.await.unwrap(), Vec::<u8>::new());
+    }
+}
+
+fn plain(url: &(&str, &str), dn: &(&str, &str), password: &(&str, &str)) -> Directory {
+    Directory::new(DirectoryGiven {
+        url: Named::none("ldap-url").with(Some(url.1)),
+        bind_dn: Named::none("bind-dn").with(Some(dn.1)),
+        password: Named::none("bind-dn-password").with(Some(password.1)),
+        authority: Named::none("ldap-ca-cert"),
+    })
+    .unwrap()
+}
