@@ -112,7 +112,8 @@ pub struct Candidate {
     pub path: ItemPath,
     /// Why they are to be set.
     pub reason: Reason,
-    /// When the last gateway took this that was not heard of again, if any was.
+    /// When the last gateway took this that was not heard of again, or does not know what it did, if
+    /// any was.
     pub unheard: Option<Timestamp>,
 }
 
@@ -432,6 +433,10 @@ impl CredentialRotation {
         let over = |since: Timestamp| since.plus_seconds(QUIET_SECONDS) <= now;
         let alone = self.candidate.as_ref().is_some_and(|one| one.unheard.is_none_or(over));
         let dropped = self.candidate.take_if(|_| unchanged && alone);
+        if let (Some(candidate), Some(taken), false) = (&mut self.candidate, taken, unchanged) {
+            // What it sent may still be on its way.
+            candidate.unheard = Some(taken.since);
+        }
         let given_up = self.count_failure(facts, now);
         self.settle();
         Setback { dropped: dropped.map(|candidate| candidate.version), given_up }

@@ -6,6 +6,7 @@
 //! [`Rotator::change`] sets them on the target, and only when [`Rotator::signs_in`] says so are
 //! they what people read. After a crash anywhere, trying both out says where it stopped.
 
+mod bringing;
 mod conformance;
 mod credential;
 pub(crate) mod database;
@@ -13,6 +14,7 @@ pub(crate) mod database;
 use keysherd_base::Fault;
 use keysherd_wire::{Args, Field, Group, Text};
 
+pub use self::bringing::{Brought, Change, bring_about};
 pub use self::conformance::complaints;
 pub use self::credential::Credential;
 use crate::{BoxFuture, Settings, Spelling, TargetUse, Way};

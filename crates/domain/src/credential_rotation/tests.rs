@@ -95,6 +95,8 @@ fn a_candidate_is_dropped_only_when_nobody_can_set_it_any_more() {
     unknown.keep(2, path());
     assert_eq!(unknown.failed(&facts(), false, "no answer", at(HOUR + 1)).dropped, None);
     assert_eq!(unknown.take(&facts(), &OTHER, at(HOUR + 11)).unwrap().resumes, Some(2));
+    let refused = unknown.failed(&facts(), true, "refused", at(HOUR + 12));
+    assert_eq!(refused.dropped, None, "what was sent before may still be on its way");
 
     let mut frozen = unheard();
     let mut now = HOUR + WORK_SECONDS;

@@ -18,7 +18,8 @@ async fn one_at_a_time_reads_and_what_was_read_ends_with_the_lock() {
     let world = World::new().await;
     world.rotating(alone()).await;
     let may = rule(RuleKind::Item, "/team/*", "read,list,update");
-    let (one, two) = (world.user("one", &[may.clone()]).await, world.user("two", &[may]).await);
+    let may = [may];
+    let (one, two) = (world.user("one", &may).await, world.user("two", &may).await);
     let early = world.read_credentials(&one, None).await.unwrap_err();
     assert_eq!((early.kind(), early.code()), (FaultKind::Conflict, "CheckOutFirst"));
     let check_out = || RotatedCheckOut { item: item(SECRET) };

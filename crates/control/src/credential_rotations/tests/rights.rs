@@ -54,7 +54,7 @@ async fn a_targets_own_credentials_take_read_and_update_on_it() {
     let of = |capabilities| rule(RuleKind::Target, "/db/*", capabilities);
     let own = || made(MadeRotated { of_target: true, ..rotated() });
     let list_only = world.user("lists", &[makes.clone(), of("list")]).await;
-    let no_target = world.user("none", &[makes.clone()]).await;
+    let no_target = world.user("none", std::slice::from_ref(&makes)).await;
     let no_read = world.user("no-read", &[makes.clone(), of("list,update")]).await;
     let no_update = world.user("no-update", &[makes.clone(), of("list,read")]).await;
     let all = world.user("all", &[makes, of("list,read,update")]).await;

@@ -1,0 +1,88 @@
+//! Bringing a change of credentials about: setting them, trying them out, and saying what is known
+//! afterwards. Whatever fails, what is said is what the target was found to take.
+
+use keysherd_base::{Fault, FaultKind};
+
+use super::{Credential, Rotator, Stage};
+use crate::NOT_REACHED;
+
+#[cfg(test)]
+mod tests;
+
+/// What is known after a change of credentials was tried.
+#[derive(Debug)]
+pub enum Brought {
+    /// The target takes the new ones; what it warned of.
+    Changed(Vec<String>),
+    /// It does not have the new ones, and will not: nothing was sent, or it was refused.
+    Unchanged(Fault),
+    /// Nobody knows; what was sent may still be on its way.
+    Unknown(Fault),
+}
+
+/// Credentials that are to take the place of others.
+pub struct Change<'a> {
+    /// What the target takes, as far as is known.
+    pub old: &'a Credential,
+    /// What it is to take.
+    pub new: &'a Credential,
+    /// Whether somebody may have set them before.
+    pub resumed: bool,
+}
+
+/// Changes credentials. `in_time` is asked right before anything is sent that changes something:
+/// only `Ok` lets it go.
+pub async fn bring_about(
+    rotator: &dyn Rotator,
+    stage: &Stage<'_>,
+    change: &Change<'_>,
+    in_time: impl FnOnce() -> Result<(), Fault>,
+) -> Brought {
+    let Change { old, new, resumed } = *change;
+    if resumed {
+        match takes(rotator, stage, new).await {
+            Ok(true) => return Brought::Changed(Vec::new()),
+            Ok(false) => {}
+            Err(fault) => return Brought::Unknown(fault),
+        }
+    }
+    if let Err(late) = in_time() {
+        return if resumed { Brought::Unknown(late) } else { Brought::Unchanged(late) };
+    }
+    let fault = match rotator.change(stage, old, new).await {
+        Err(fault) => fault,
+        Ok(warnings) => {
+            return match rotator.signs_in(stage, new).await {
+                Ok(true) => Brought::Changed(warnings),
+                Ok(false) => Brought::Unknown(Fault::conflict(
+                    "the target took the new credentials and does not let anybody in with them; \
+                     see whether something else changes them, or keeps this user from signing in",
+                )),
+                Err(fault) => Brought::Unknown(fault),
+            };
+        }
+    };
+    if fault.code() == NOT_REACHED && !resumed {
+        return Brought::Unchanged(fault);
+    }
+    // It may have been set all the same: answers get lost.
+    match takes(rotator, stage, new).await {
+        Ok(true) => Brought::Changed(Vec::new()),
+        Ok(false) if fault.kind() != FaultKind::Unavailable => Brought::Unchanged(fault),
+        Ok(false) | Err(_) => Brought::Unknown(fault),
+    }
+}
+
+/// Whether the target takes these credentials, and not just any: one that lets everybody in says
+/// nothing.
+async fn takes(
+    rotator: &dyn Rotator,
+    stage: &Stage<'_>,
+    credential: &Credential,
+) -> Result<bool, Fault> {
+    if !rotator.signs_in(stage, credential).await? {
+        return Ok(false);
+    }
+    let nobodys = rotator.candidate(stage, credential)?;
+    Ok(!rotator.signs_in(stage, &nobodys).await?)
+}
