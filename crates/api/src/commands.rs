@@ -11,6 +11,7 @@ mod groups;
 mod items;
 mod keys;
 mod roles;
+mod rotated_secrets;
 mod session;
 mod targets;
 mod uid;
@@ -35,6 +36,7 @@ static NOUNS: LazyLock<Vec<(&str, Vec<&ApiCommand>)>> = LazyLock::new(|| {
         ("Keys", apart::from_targets(keys::COMMANDS)),
         ("Targets", targets::commands()),
         ("Dynamic secrets", dynamic_secrets::commands()),
+        ("Rotated secrets", rotated_secrets::commands()),
         ("Auth methods", auth_methods::commands()),
         ("Universal identity", uid::COMMANDS.to_vec()),
         ("Roles", roles::COMMANDS.to_vec()),

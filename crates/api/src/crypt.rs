@@ -11,6 +11,7 @@ use keysherd_domain::item::{KeyAlgorithm, NameTag, ValueFormat};
 use keysherd_fragments::manifest::KeyVersion;
 use keysherd_fragments::order::KeyReport;
 use keysherd_plane::BoxFuture;
+use keysherd_plane::credential_rotations::Reason;
 use keysherd_plane::grants::{GrantedItem, ItemRef, Purpose, VersionWish, WriteTarget};
 use keysherd_plane::items::SealedValue;
 use keysherd_plane::rotation::{KeyRotateReply, RotatedKey};
@@ -211,6 +212,15 @@ pub trait Crypt: Send + Sync {
         item: ItemRef,
         purpose: Purpose,
     ) -> BoxFuture<'a, Result<OpenedForUse, Fault>>;
+
+    /// Changes the credentials of a rotated secret, or brings to its end what was begun before;
+    /// gives what the target warned of.
+    fn rotate_credentials<'a>(
+        &'a self,
+        ctx: &'a Ctx,
+        item: &'a ItemPath,
+        reason: Reason,
+    ) -> BoxFuture<'a, Result<Vec<String>, Fault>>;
 
     /// Says that there may be temporary credentials to remove.
     fn leases_due(&self);

@@ -6,9 +6,11 @@
 //! settings which target it means, so control cannot put another one in its place.
 
 mod produce;
+mod rotated;
 mod sealed;
 mod trial;
 
 pub use produce::{Asked, Produced, produce};
+pub use rotated::{OpenedRotated, Rotation};
 pub use sealed::{OpenedSecret, OpenedTarget, Sealed};
 pub(crate) use trial::trial;

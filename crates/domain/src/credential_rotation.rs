@@ -112,8 +112,8 @@ pub struct Candidate {
     pub path: ItemPath,
     /// Why they are to be set.
     pub reason: Reason,
-    /// When the last gateway took this that was not heard of again, or does not know what it did, if
-    /// any was.
+    /// When the last gateway took this that was not heard of again, or does not know what it did,
+    /// if any was.
     pub unheard: Option<Timestamp>,
 }
 

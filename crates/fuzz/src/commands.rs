@@ -18,6 +18,7 @@ use keysherd_engines::Way as TargetWay;
 use keysherd_fragments::manifest::KeyVersion;
 use keysherd_fragments::order::KeyReport;
 use keysherd_http::{error_text, parse_body};
+use keysherd_plane::credential_rotations::Reason;
 use keysherd_plane::grants::{ItemRef, KeyRef, Purpose, VersionWish, WriteTarget};
 use keysherd_plane::items::SealedValue;
 use keysherd_plane::rotation::{KeyRotateReply, RotatedKey};
@@ -223,6 +224,15 @@ impl Crypt for MadeUpCrypt {
         _: ItemRef,
         _: Purpose,
     ) -> BoxFuture<'a, Result<OpenedForUse, Fault>> {
+        Box::pin(std::future::ready(Err(Fault::not_found("there is nothing"))))
+    }
+
+    fn rotate_credentials<'a>(
+        &'a self,
+        _: &'a Ctx,
+        _: &'a ItemPath,
+        _: Reason,
+    ) -> BoxFuture<'a, Result<Vec<String>, Fault>> {
         Box::pin(std::future::ready(Err(Fault::not_found("there is nothing"))))
     }
 

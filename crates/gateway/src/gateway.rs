@@ -12,7 +12,7 @@ use keysherd_api::{
     TransitResult,
 };
 use keysherd_base::{
-    AccessId, AccountId, ClockHandle, Fault, ItemPath, KeyId, RngHandle, SecretBytes, Uid,
+    AccessId, AccountId, ClockHandle, Fault, ItemPath, RngHandle, SecretBytes, Uid,
 };
 use keysherd_crypto::envelope::Envelope;
 use keysherd_crypto::sign::SigningKey;
@@ -23,7 +23,8 @@ use keysherd_fragments::manager_set::ManagerIndex;
 use keysherd_fragments::manifest::KeyVersion;
 use keysherd_fragments::messages::{ManagerAnswer, ManagerRequest};
 use keysherd_fragments::order::KeyReport;
-use keysherd_plane::grants::{ItemRef, Keeping, Purpose, SignedPermit, VersionWish, WriteTarget};
+use keysherd_plane::credential_rotations::Reason;
+use keysherd_plane::grants::{ItemRef, Keeping, Purpose, VersionWish, WriteTarget};
 use keysherd_plane::rotation::{KeyRotateReply, RotatedKey};
 use keysherd_plane::{BoxFuture, PlaneHandle};
 
@@ -39,9 +40,9 @@ use crate::key_cache::KeyCache;
 use crate::keygen::{FIRST_VERSION, KeyGenerator, KeyPlan, MadeKey};
 use crate::logs::LogFinding;
 use crate::managers::{Links, Managers};
+use crate::on_targets::OnTargets;
 use crate::orders;
 use crate::reader::{Reader, ReaderParts};
-use crate::revoking::Revoker;
 use crate::rewrap::Rewrapper;
 use crate::spool::Spool;
 use crate::tenants::Tenants;
@@ -49,8 +50,11 @@ use crate::transit::Transit;
 use crate::writer::Writer;
 
 mod opening;
+mod parts;
 
 use opening::{open_cache, open_keys, reading, watched};
+
+pub use parts::{OriginalKey, Strictness};
 
 /// What a gateway is made of.
 pub struct GatewayConfig {
@@ -83,18 +87,9 @@ pub struct GatewayConfig {
     pub home: Option<PathBuf>,
     /// What it refuses beyond what it must.
     pub strict: Strictness,
-    /// How it reaches targets to remove temporary credentials whose time is over; `None`: it leaves
-    /// that to others.
+    /// How it reaches targets to remove temporary credentials whose time is over, and to change
+    /// those that rotate; `None`: it leaves that to others.
     pub removes: Option<keysherd_engines::Way>,
-}
-
-/// What a gateway refuses although it could do it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Strictness {
-    /// Writing while a manager is missing.
-    pub writes: bool,
-    /// Values whose path no gateway attested.
-    pub names: bool,
 }
 
 /// How a gateway and its managers are, for `/status`.
@@ -125,23 +120,7 @@ pub struct Gateway {
     incidents: Arc<Incidents>,
     confirming: Option<Arc<Confirming>>,
     rewrapper: Option<Rewrapper>,
-    revoker: Option<Revoker>,
-}
-
-/// A key made before its account exists: the account's original protection key.
-pub struct OriginalKey {
-    /// The account.
-    pub account: AccountId,
-    /// The key.
-    pub key_id: KeyId,
-    /// Its group.
-    pub group: String,
-    /// Number of managers.
-    pub managers: u8,
-    /// A permit for its generation.
-    pub permit: SignedPermit,
-    /// The salt of its self-test.
-    pub self_test_salt: [u8; 32],
+    on_targets: OnTargets,
 }
 
 impl Gateway {
@@ -191,7 +170,7 @@ impl Gateway {
         let transit = Transit::new(plane.clone(), batcher(), clock.clone(), rng.clone(), tenants)?;
         let shared = || (plane.clone(), derivations.clone(), rng.clone());
         let rewrapper = config.rewraps_per_second.map(|rate| Rewrapper::start(shared(), rate));
-        let revoker = config.removes.map(|way| Revoker::start(shared(), way));
+        let on_targets = OnTargets::start(shared(), config.removes);
         let confirming = spool.map(|spool| {
             Confirming::start(Confirming {
                 spool,
@@ -216,7 +195,7 @@ impl Gateway {
             incidents,
             confirming,
             rewrapper,
-            revoker,
+            on_targets,
         })
     }
 
@@ -400,10 +379,17 @@ impl Crypt for Gateway {
         Box::pin(self.reader.open(ctx, item, purpose))
     }
 
+    fn rotate_credentials<'a>(
+        &'a self,
+        ctx: &'a Ctx,
+        item: &'a ItemPath,
+        reason: Reason,
+    ) -> BoxFuture<'a, Result<Vec<String>, Fault>> {
+        Box::pin(self.on_targets.rotating.rotate(ctx, (item, reason), &ctx.services().engines))
+    }
+
     fn leases_due(&self) {
-        if let Some(revoker) = &self.revoker {
-            revoker.wake();
-        }
+        self.on_targets.leases_due();
     }
 
     fn seal<'a>(

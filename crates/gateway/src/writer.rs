@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use keysherd_api::{Ctx, SealedWrite};
-use keysherd_base::{AccountId, ClockHandle, Fault, ItemPath, RngHandle, SecretBytes, Uid};
+use keysherd_base::{AccountId, ClockHandle, Fault, ItemPath, Rng, RngHandle, SecretBytes, Uid};
 use keysherd_crypto::envelope::{
     Envelope, Header, Kek, NewWrap, PayloadKey, SealOptions, WrapKind, WrapParams, confirm, detach,
     seal,
@@ -99,8 +99,8 @@ impl Writer {
             let spool = spool.ok_or_else(|| too_few(*missing))?;
             self.seal_unconfirmed(spool, &header, &key, &wrap, *missing, &plaintext).await?
         } else {
-            let sealed = self.sealed(&header, &[wrap], &plaintext)?;
-            self.opened_again(sealed, &key, kek, &plaintext)?
+            let sealed = sealed(&*self.rng, &header, &[wrap], &plaintext)?;
+            opened_again(sealed, &key, kek, &plaintext)?
         };
         let payload = self.keep_key(&ciphertext, &key, kek, asked);
         let name_tag = payload.map(|payload| NameTag(payload.name_tag(path.as_str())));
@@ -124,11 +124,11 @@ impl Writer {
         let own_kek = spool.kek(account, uid, version, &own_salt);
         let own = WrapParams { kind: WrapKind::Pending, salt: own_salt, ..wrap.params };
         let own = NewWrap { params: own, kek: &own_kek };
-        let both = self.sealed(header, &[*wrap, own], plaintext)?;
+        let both = sealed(&*self.rng, header, &[*wrap, own], plaintext)?;
         confirm(&both, 1, &own_kek, plaintext.expose())
             .map_err(|_| Fault::internal("the gateway's own wrap did not open again"))?;
         let (stored, own_wrap) = detach(&both, 1).map_err(Fault::internal)?;
-        let stored = self.opened_again(stored, key, wrap.kek, plaintext)?;
+        let stored = opened_again(stored, key, wrap.kek, plaintext)?;
         let entry = Entry {
             account,
             uid,
@@ -147,34 +147,6 @@ impl Writer {
         Ok(stored)
     }
 
-    fn sealed(
-        &self,
-        header: &Header,
-        wraps: &[NewWrap<'_>],
-        plaintext: &SecretBytes,
-    ) -> Result<Vec<u8>, Fault> {
-        seal(header, wraps, plaintext.expose(), &*self.rng, SealOptions::default())
-            .map_err(Fault::internal)
-    }
-
-    /// Opens again the very bytes that will be stored.
-    fn opened_again(
-        &self,
-        sealed: Vec<u8>,
-        key: &KeyRef,
-        kek: &Kek,
-        plaintext: &SecretBytes,
-    ) -> Result<Vec<u8>, Fault> {
-        let wrong = || Fault::internal("a sealed value did not open again; nothing was stored");
-        let envelope = Envelope::parse(&sealed).map_err(|_| wrong())?;
-        let payload = payload_key(&envelope, key, kek).ok_or_else(wrong)?;
-        let opened = envelope.open(&payload).map_err(|_| wrong())?;
-        if !constant_time_eq(opened.expose(), plaintext.expose()) {
-            return Err(wrong());
-        }
-        Ok(sealed)
-    }
-
     /// The payload key of what was sealed, which is kept: whoever writes a value often reads it
     /// next.
     fn keep_key(&self, sealed: &[u8], key: &KeyRef, kek: &Kek, asked: Asked) -> Option<PayloadKey> {
@@ -184,6 +156,64 @@ impl Writer {
         self.keys.put(wrap.identity(), &payload, asked);
         Some(payload)
     }
+}
+
+/// Seals a value of an item for a place that was granted, and attests the item's path. Nothing of
+/// it is kept.
+///
+/// # Errors
+/// [`Fault::internal`] when the sealed value does not open again.
+pub(crate) fn seal_item(
+    rng: &dyn Rng,
+    (header, path): (&Header, &ItemPath),
+    (key, salt): (KeyRef, [u8; 32]),
+    kek: &Kek,
+    plaintext: &SecretBytes,
+) -> Result<SealedValue, Fault> {
+    let wrap = NewWrap { params: params(&key, salt), kek };
+    let ciphertext = opened_again(sealed(rng, header, &[wrap], plaintext)?, &key, kek, plaintext)?;
+    let wrong = || Fault::internal("a sealed value did not open again; nothing was stored");
+    let envelope = Envelope::parse(&ciphertext).map_err(|_| wrong())?;
+    let payload = payload_key(&envelope, &key, kek).ok_or_else(wrong)?;
+    let name_tag = Some(NameTag(payload.name_tag(path.as_str())));
+    Ok(SealedValue { ciphertext: ciphertext.into(), key, unconfirmed: false, name_tag })
+}
+
+/// The header of a value of an item.
+pub(crate) fn header_of(account: Uid, item: Uid, version: u32) -> Header {
+    Header {
+        account: account.0,
+        item_id: item.0,
+        item_version: u64::from(version),
+        class: Class::SecretItem.number(),
+        type_: TYPE_VALUE,
+    }
+}
+
+fn sealed(
+    rng: &dyn Rng,
+    header: &Header,
+    wraps: &[NewWrap<'_>],
+    plaintext: &SecretBytes,
+) -> Result<Vec<u8>, Fault> {
+    seal(header, wraps, plaintext.expose(), rng, SealOptions::default()).map_err(Fault::internal)
+}
+
+/// Opens again the very bytes that will be stored.
+fn opened_again(
+    sealed: Vec<u8>,
+    key: &KeyRef,
+    kek: &Kek,
+    plaintext: &SecretBytes,
+) -> Result<Vec<u8>, Fault> {
+    let wrong = || Fault::internal("a sealed value did not open again; nothing was stored");
+    let envelope = Envelope::parse(&sealed).map_err(|_| wrong())?;
+    let payload = payload_key(&envelope, key, kek).ok_or_else(wrong)?;
+    let opened = envelope.open(&payload).map_err(|_| wrong())?;
+    if !constant_time_eq(opened.expose(), plaintext.expose()) {
+        return Err(wrong());
+    }
+    Ok(sealed)
 }
 
 fn params(key: &KeyRef, salt: [u8; 32]) -> WrapParams {

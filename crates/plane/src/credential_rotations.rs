@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::grants::{GrantedItem, ItemFacts, KeyRef, PermitSlot, SignedPermit};
 use crate::items::SealedValue;
+use crate::keys::ManifestGetReply;
 
 /// Rotations that one [`RotationTake`] asks for at most.
 pub const ROTATION_BATCH_MAX: usize = 16;
@@ -81,6 +82,18 @@ pub struct RotationWork {
     pub facts: Vec<ItemFacts>,
     /// Where the new credentials are stored; `None` where there are none to be.
     pub write: Option<RotationWrite>,
+    /// The keys that all of it is wrapped by: a gateway that knows none of them yet has nobody in
+    /// whose name it could ask for them.
+    pub keys: Vec<RotationKey>,
+}
+
+/// A key with what its managers signed about it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RotationKey {
+    /// The key.
+    pub key: KeyRef,
+    /// Its manifest.
+    pub manifest: ManifestGetReply,
 }
 
 /// Where new credentials are stored.

@@ -270,6 +270,31 @@ const ofEngines = () => Object.fromEntries(Object.keys(engines).flatMap((kind) =
     [`dynamic-secret-update-${kind}`, update], [`gateway-update-producer-${kind}`, update],
   ];
 }));
+// Somebody whose password rotates; who is really there is one that a dynamic secret has made.
+const rotators = ['mysql', 'postgresql', 'redis', 'redshift'];
+const rotatedFields = async (kind, more) => {
+  const { kind: on, ...of } = engines[kind].target;
+  const where = await target(on, of);
+  return {
+    name: fresh('rotated'), 'target-name': where.name, 'skip-dry-run': true,
+    'rotator-type': 'password', 'rotated-username': 'app', 'rotated-password': 'first', ...more,
+  };
+};
+const rotatedSecret = async (kind, more) => {
+  const fields = await rotatedFields(kind, more);
+  await act(`rotated-secret-create-${kind}`, fields);
+  return fields;
+};
+const ofRotators = () => Object.fromEntries(rotators.flatMap((kind) => [
+  [`rotated-secret-create-${kind}`, { fields: () => rotatedFields(kind), twice: true }],
+  [`rotated-secret-update-${kind}`, {
+    fields: async () => ({ name: (await rotatedSecret(kind)).name, 'rotation-interval': '30' }),
+    absent: absentName,
+  }],
+]));
+const namesRotatedSecret = {
+  fields: async () => ({ name: (await rotatedSecret('postgresql')).name }), absent: absentName,
+};
 const namesTarget = {
   fields: async () => ({ name: (await target('db')).name }), absent: absentName,
 };
@@ -285,6 +310,22 @@ export const scenarios = {
   ...ofLogTargets(),
   ...ofTargets(),
   ...ofEngines(),
+  ...ofRotators(),
+  ...ofThose(['rotated-secret-get-value', 'rotated-secret-delete'], namesRotatedSecret),
+  'get-rotated-secret-value': {
+    fields: async () => ({ names: (await rotatedSecret('postgresql')).name }),
+    absent: { names: '/conformance/absent' },
+  },
+  'gateway-rotate-secret': {
+    fields: async () => {
+      const { name } = await dynamicSecret('postgresql');
+      const { user, password } = await act('get-dynamic-secret-value', { name });
+      const more = { 'rotated-username': user, 'rotated-password': password };
+      return { name: (await rotatedSecret('postgresql', more)).name };
+    },
+    absent: absentName,
+  },
+  'rotated-secret-list': { fields: () => ({}) },
   ...ofThose(['target-get', 'target-get-details', 'target-delete'], namesTarget),
   ...ofThose([
     'dynamic-secret-get', 'dynamic-secret-delete', 'gateway-delete-producer',

@@ -752,6 +752,58 @@ def revoke_credentials():
                     {"name": absent("dynamic")})
 
 
+# Somebody whose password rotates; who is really there is one that a dynamic secret has made.
+
+ROTATORS = ["mysql", "postgresql", "redis", "redshift"]
+
+
+def rotated_fields(kind, **more):
+    where = target(**ENGINES[kind]["target"])["name"]
+    return {"name": world().name("rotated"), "target-name": where, "skip-dry-run": True,
+            "rotator-type": "password", "rotated-username": "app", "rotated-password": "first",
+            **more}
+
+
+def rotated_secret(kind="postgresql", **more):
+    fields = rotated_fields(kind, **more)
+    do(f"rotated-secret-create-{kind}", **fields)
+    return fields
+
+
+def update_rotated_secret(kind):
+    return Scenario({"name": rotated_secret(kind)["name"], "rotation-interval": "30"},
+                    {"name": absent("rotated")})
+
+
+for _kind in ROTATORS:
+    scenario(f"rotated-secret-create-{_kind}", twice=True)(
+        lambda kind=_kind: Scenario(rotated_fields(kind)))
+    scenario(f"rotated-secret-update-{_kind}", with_absent=True)(
+        functools.partial(update_rotated_secret, _kind))
+
+
+@scenario("rotated-secret-get-value", "rotated-secret-delete", with_absent=True)
+def names_rotated_secret():
+    return Scenario({"name": rotated_secret()["name"]}, {"name": absent("rotated")})
+
+
+@scenario("get-rotated-secret-value", with_absent=True)
+def read_rotated_secret():
+    return Scenario({"names": rotated_secret()["name"]}, {"names": absent("rotated")})
+
+
+@scenario("gateway-rotate-secret", with_absent=True)
+def rotate_secret():
+    made = do("get-dynamic-secret-value", name=dynamic_secret()["name"])
+    user = {"rotated-username": made["user"], "rotated-password": made["password"]}
+    return Scenario({"name": rotated_secret(**user)["name"]}, {"name": absent("rotated")})
+
+
+@scenario("rotated-secret-list")
+def list_rotated_secrets():
+    return Scenario({})
+
+
 # Where it sends the audit log; switched off, as nobody is there to take it.
 
 with open(os.path.join(os.path.dirname(__file__), "..", "log-targets.json"),

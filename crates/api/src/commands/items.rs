@@ -19,6 +19,7 @@ mod value;
 
 use crate::commands::ApiCommand;
 
+pub(super) use delete_item::deleted;
 pub(super) use value::{max_versions, nothing_yet};
 
 /// The commands, by name.

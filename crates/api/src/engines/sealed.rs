@@ -1,8 +1,9 @@
-//! What is sealed of a dynamic secret and of a target, and reading it back.
+//! What is sealed of a dynamic or rotated secret and of a target, and reading it back.
 
 use std::sync::Arc;
 
 use keysherd_base::{Fault, ItemId, ItemPath, SecretBytes, Uid};
+use keysherd_engines::rotator::Credential;
 use keysherd_engines::{Engine, Scene, TargetUse, Way};
 use keysherd_plane::grants::GrantedItem;
 use keysherd_targets::Target;
@@ -15,7 +16,7 @@ use crate::crypt::OpenedItem;
 /// Version of the sealed form.
 const FORM: u32 = 1;
 
-/// The plaintext of a dynamic secret's or a target's value.
+/// The plaintext of a dynamic or rotated secret's or a target's value.
 #[derive(Serialize, Deserialize)]
 pub struct Sealed {
     form: u32,
@@ -26,6 +27,21 @@ pub struct Sealed {
     target: Option<Uid>,
     /// All settings.
     settings: Value,
+    /// Of a rotated secret, who changes the credentials: those of the target where it is set.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    by_target: bool,
+    /// The credentials of a rotated secret, where they are not the target's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    credentials: Option<Value>,
+}
+
+/// What was sealed.
+pub(super) struct Unsealed {
+    pub(super) kind: String,
+    pub(super) target: Option<Uid>,
+    pub(super) settings: Settings,
+    pub(super) by_target: bool,
+    pub(super) credentials: Option<Credential>,
 }
 
 impl Sealed {
@@ -38,14 +54,31 @@ impl Sealed {
         target: Option<Uid>,
         settings: &Settings,
     ) -> Result<SecretBytes, Fault> {
-        let sealed =
-            Self { form: FORM, kind: kind.to_owned(), target, settings: settings.to_value() };
+        Self::rotated(kind, target, settings, (false, None))
+    }
+
+    /// The same of a rotated secret.
+    ///
+    /// # Errors
+    /// As [`Self::bytes`].
+    pub fn rotated(
+        kind: &str,
+        target: Option<Uid>,
+        settings: &Settings,
+        (by_target, credentials): (bool, Option<&Credential>),
+    ) -> Result<SecretBytes, Fault> {
+        let credentials = credentials.map(|known| Value::Object(known.members()));
+        let (kind, settings) = (kind.to_owned(), settings.to_value());
+        let sealed = Self { form: FORM, kind, target, settings, by_target, credentials };
         let bytes = serde_json::to_vec(&sealed).map(SecretBytes::new).map_err(Fault::internal);
         wipe(sealed.settings);
+        if let Some(credentials) = sealed.credentials {
+            wipe(credentials);
+        }
         bytes
     }
 
-    fn read(bytes: &SecretBytes) -> Result<(String, Option<Uid>, Settings), Fault> {
+    pub(super) fn read(bytes: &SecretBytes) -> Result<Unsealed, Fault> {
         // The parser's message would quote the value.
         let unreadable = |_| Fault::internal("sealed settings cannot be read");
         let sealed: Self = serde_json::from_slice(bytes.expose()).map_err(unreadable)?;
@@ -57,7 +90,12 @@ impl Sealed {
         }
         let settings = Settings::from_value(&sealed.settings);
         wipe(sealed.settings);
-        Ok((sealed.kind, sealed.target, settings?))
+        let credentials = match sealed.credentials {
+            Some(Value::Object(members)) => Some(Credential::of_members(members)),
+            _ => None,
+        };
+        let Self { kind, target, by_target, .. } = sealed;
+        Ok(Unsealed { kind, target, settings: settings?, by_target, credentials })
     }
 }
 
@@ -86,9 +124,14 @@ impl OpenedTarget {
         }
     }
 
-    fn of(opened: &OpenedItem) -> Result<Self, Fault> {
+    pub(super) fn of(opened: &OpenedItem) -> Result<Self, Fault> {
         let (_, value) = value_of(opened)?;
-        let (kind, _, settings) = Sealed::read(value)?;
+        Self::of_value(opened, value)
+    }
+
+    /// The target with the settings that some version of it has.
+    pub(super) fn of_value(opened: &OpenedItem, value: &SecretBytes) -> Result<Self, Fault> {
+        let Unsealed { kind, settings, .. } = Sealed::read(value)?;
         let member = keysherd_targets::by_name(&kind).ok_or_else(|| {
             Fault::internal(format!("this gateway knows no targets of kind {kind}; update it"))
         })?;
@@ -162,7 +205,7 @@ impl OpenedSecret {
 
     fn alone(opened: &OpenedItem) -> Result<Self, Fault> {
         let (version, value) = value_of(opened)?;
-        let (kind, target_uid, settings) = Sealed::read(value)?;
+        let Unsealed { kind, target: target_uid, settings, .. } = Sealed::read(value)?;
         let engine = keysherd_engines::by_name(&kind).ok_or_else(|| {
             Fault::internal(format!("this gateway has no engine {kind}; update it"))
         })?;
@@ -187,7 +230,7 @@ impl OpenedSecret {
     }
 }
 
-fn value_of(opened: &OpenedItem) -> Result<(u32, &SecretBytes), Fault> {
+pub(super) fn value_of(opened: &OpenedItem) -> Result<(u32, &SecretBytes), Fault> {
     let first = opened.values.first().ok_or_else(other)?;
     // What some gateway did not seal for this very item is not what anybody set.
     if first.name_attested != Some(true) {
@@ -199,6 +242,6 @@ fn value_of(opened: &OpenedItem) -> Result<(u32, &SecretBytes), Fault> {
     Ok((first.version, &first.value))
 }
 
-fn other() -> Fault {
+pub(super) fn other() -> Fault {
     Fault::internal("control granted something else than was asked")
 }

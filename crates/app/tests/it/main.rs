@@ -77,6 +77,7 @@ mod refresh;
 mod role_configuration;
 mod role_metrics;
 mod roles;
+mod rotated_secrets;
 mod rotation;
 mod routes;
 mod saml;

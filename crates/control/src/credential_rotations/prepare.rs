@@ -9,8 +9,9 @@ use keysherd_crypto::hash::sha256;
 use keysherd_crypto::permit::{Class, Op, PermitEntry, Subject};
 use keysherd_domain::credential_rotation::{Attempt, CredentialRotation, Reason, Task};
 use keysherd_domain::item::{Item, ItemState, ItemVersion};
-use keysherd_plane::credential_rotations::{RotationWork, RotationWrite};
+use keysherd_plane::credential_rotations::{RotationKey, RotationWork, RotationWrite};
 use keysherd_plane::grants::{GrantedItem, KeyRef, PermitSlot, SignedPermit};
+use keysherd_plane::keys::ManifestGetReply;
 use keysherd_store::{Query, item_versions, keys};
 
 use super::{COMMAND, facts_of, subject, target};
@@ -31,6 +32,7 @@ pub(super) struct Prepared {
     /// The rotated secret, then its target: each with the versions that are needed.
     items: Vec<(Item, Vec<ItemVersion>)>,
     write: Option<Place>,
+    keys: Vec<RotationKey>,
 }
 
 /// Where new credentials will be stored.
@@ -95,7 +97,28 @@ pub(super) fn prepare(
     if sizes.sum::<usize>() > READ_BYTES_MAX {
         return Err(Fault::bad_request("the settings are too large to be opened"));
     }
-    Ok(Prepared { access_id: rotation.access_id.clone(), attempt, items, write })
+    let keys = keys_of(q, &items, write.as_ref())?;
+    Ok(Prepared { access_id: rotation.access_id.clone(), attempt, items, write, keys })
+}
+
+/// The keys that wrap the versions, and that will wrap the new one.
+fn keys_of(
+    q: &dyn Query,
+    items: &[(Item, Vec<ItemVersion>)],
+    write: Option<&Place>,
+) -> Result<Vec<RotationKey>, Fault> {
+    let mut found: Vec<RotationKey> = Vec::new();
+    let read = items.iter().flat_map(|(_, versions)| versions).map(key_of);
+    for key in read.chain(write.map(|place| place.key)) {
+        if found.iter().any(|known| known.key == key) {
+            continue;
+        }
+        let manifest = keys::manifest(q, key.key_id, key.version)?;
+        let missing = || Fault::internal(format_args!("key {} has no manifest", key.key_id));
+        let manifest = ManifestGetReply { manifest: manifest.ok_or_else(missing)? };
+        found.push(RotationKey { key, manifest });
+    }
+    Ok(found)
 }
 
 fn place(
@@ -170,7 +193,7 @@ fn permit(
     record: usize,
     now: Timestamp,
 ) -> Result<(Option<RotationWork>, Option<Draft>), Fault> {
-    let Prepared { access_id, attempt, items, write } = prepared;
+    let Prepared { access_id, attempt, items, write, keys } = prepared;
     let Some((item, _)) = items.first() else { return Ok((None, None)) };
     let (id, account) = (item.id, item.account);
     let subject = Subject {
@@ -200,6 +223,7 @@ fn permit(
         items: granted,
         facts,
         write,
+        keys,
     };
     Ok((Some(work), Some(draft)))
 }

@@ -201,6 +201,7 @@ async fn credentials_change_when_their_time_is_over() {
     assert_eq!(facts[1].target.as_ref().unwrap().type_name, "postgres");
     let write = write.unwrap();
     assert_eq!((write.place, write.version, write.is_stored), (0, 2, false));
+    assert_eq!(work.work.keys.iter().map(|known| known.key).collect::<Vec<_>>(), [write.key]);
     let mut ops: Vec<_> = work.permits.iter().map(permit).map(|one| (one.op, one)).collect();
     ops.sort_by_key(|(op, _)| *op == Op::Read);
     let [(Op::Write, writes), (Op::Read, reads)] = ops.as_slice() else { panic!("{ops:?}") };

@@ -19,6 +19,11 @@ impl Credential {
         Self(members)
     }
 
+    /// Those with these members, as [`Self::members`] gives them.
+    pub fn of_members(members: Map<String, Value>) -> Self {
+        Self(members)
+    }
+
     /// Reads what [`Self::to_json`] wrote.
     ///
     /// # Errors

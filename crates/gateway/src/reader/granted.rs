@@ -33,7 +33,7 @@ impl Reader {
         let outcome = self.cold.derive(ctx.caller().clone(), wish, None).await;
         let mut derived = outcome.inspect_err(|fault| ctx.mark_fault(fault))?;
         let told = derived.granted.opened.take().ok_or_else(other_grant)?;
-        if purpose == Purpose::Settings {
+        if matches!(purpose, Purpose::Settings | Purpose::Credentials { .. }) {
             ctx.mark(Recorded::Success);
         }
         let mut read = self.open_all(derived, asked)?;
@@ -41,10 +41,16 @@ impl Reader {
             return Err(other_grant());
         };
         let (account, latest) = (read.account, VersionWish::Latest);
-        self.check(account, &[item], latest, std::slice::from_mut(first))?;
+        // The version is that of whose the credentials are: the last one.
+        let asked = match purpose {
+            Purpose::Credentials { version: Some(number) } => VersionWish::Exactly(number),
+            _ => latest,
+        };
+        let wish = if others.is_empty() { asked } else { latest };
+        self.check(account, &[item], wish, std::slice::from_mut(first))?;
         for other in others {
             let path = ItemRef::Path(other.item.path.clone());
-            self.check(account, &[path], latest, std::slice::from_mut(other))?;
+            self.check(account, &[path], asked, std::slice::from_mut(other))?;
         }
         let Opened { access_id, sub_claims, .. } = *told;
         Ok(OpenedForUse { items: read.items, access_id, sub_claims: sub_claims.0 })

@@ -68,6 +68,14 @@ async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
         immediately: args.get_or(&IMMEDIATELY, false)?,
         force: false,
     };
+    deleted(&ctx, delete).await
+}
+
+/// Deletes, and says what.
+///
+/// # Errors
+/// Control's refusal.
+pub(in crate::commands) async fn deleted(ctx: &Ctx, delete: ItemDelete) -> Result<Answer, Fault> {
     let deleted = ctx.ask(delete).await?;
     if deleted.version.is_some() {
         ctx.crypt().version_deleted(deleted.uid);

@@ -1,8 +1,10 @@
 //! `rollback-secret`: makes an old value the newest one again.
 
 use keysherd_base::Fault;
+use keysherd_domain::item::ItemKind;
+use keysherd_plane::credential_rotations::Reason;
 use keysherd_plane::grants::{ItemRef, VersionWish, WriteTarget};
-use keysherd_plane::items::ValuePut;
+use keysherd_plane::items::{ItemDescribe, ValuePut};
 use keysherd_wire::{Access, Answer, Args, Body, Command, Field, Int, Show, Spec};
 use serde::Serialize;
 
@@ -43,6 +45,17 @@ async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
         u32::try_from(args.need(&OLD_VERSION)?).ok().filter(|version| *version > 0).ok_or_else(
             || Fault::bad_request("invalid value of 'old-version': it must be 1 or more"),
         )?;
+    let describe = ItemDescribe { item: ItemRef::Path(path.clone()), with_versions: false };
+    if let Ok(view) = ctx.services().plane.ask(ctx.caller().clone(), describe.clone()).await
+        && view.item.kind == ItemKind::RotatedSecret
+    {
+        // The target has to take them before anybody reads them.
+        let reason = Reason::Rollback(old);
+        let warnings = ctx.crypt().rotate_credentials(&ctx, &path, reason).await?;
+        let version = ctx.ask(describe).await?.item.last_version;
+        let reply = Reply { name: path.as_str(), version };
+        return Ok(Answer::json(&reply)?.with_warnings(warnings));
+    }
     let wish = VersionWish::Exactly(old);
     let item = vec![ItemRef::Path(path.clone())];
     let opened = ctx.crypt().read(&ctx, item, wish, Freshness::Asked).await?;

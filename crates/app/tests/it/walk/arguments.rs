@@ -4,7 +4,9 @@
 
 use serde_json::{Value, json};
 
-use super::members::{engine, engine_of, kind_of, log_target, own_arguments, target};
+use super::members::{
+    engine, engine_of, kind_of, log_target, own_arguments, rotated, rotator_of, target,
+};
 use super::objects::Objects;
 use crate::kit::Spec;
 
@@ -17,8 +19,14 @@ pub(crate) fn arguments(spec: &Spec, name: &str, objects: &Objects) -> Value {
         fields.insert("target-name".to_owned(), format!("/walk/{name}/target").into());
         Some(fields)
     };
-    let mut body =
-        own.or_else(receiver).or_else(|| target(name)).or_else(secret).unwrap_or_default();
+    let changing = || {
+        let mut fields = rotated();
+        // What it is about cannot be changed later.
+        fields.retain(|field, _| field != "rotator-type" || name.contains("create"));
+        rotator_of(name).map(|_| fields)
+    };
+    let found = own.or_else(receiver).or_else(|| target(name)).or_else(secret).or_else(changing);
+    let mut body = found.unwrap_or_default();
     for field in spec.fields.iter().filter(|field| field.required) {
         if !body.contains_key(&field.documented) {
             body.insert(field.documented.clone(), value(spec, name, &field.name, objects));
@@ -78,8 +86,10 @@ fn value(spec: &Spec, name: &str, field: &str, objects: &Objects) -> Value {
         ("Items", "source") => at("source"),
         ("Items", "target") => at("target"),
         ("Folders", "name") => at("folder"),
-        ("Targets" | "Dynamic secrets", "name") if creates => at("new"),
-        ("Targets" | "Dynamic secrets", field) => of_engines(spec, name, field, objects),
+        ("Targets" | "Dynamic secrets" | "Rotated secrets", "name") if creates => at("new"),
+        ("Targets" | "Dynamic secrets" | "Rotated secrets", field) => {
+            of_engines(spec, name, field, objects)
+        }
         ("Keys", "name") => at("key"),
         ("Keys", "alg") => json!("AES256GCM"),
         ("Keys", "key-name") => json!(objects.key),
@@ -126,6 +136,8 @@ fn of_engines(spec: &Spec, name: &str, field: &str, objects: &Objects) -> Value 
         ("Dynamic secrets", "name") => json!(format!("/walk/{name}/dynamic")),
         ("Dynamic secrets", "tmp-creds-id") => json!(objects.leases[name]),
         ("Dynamic secrets", "new-ttl-min") => json!(10),
+        ("Rotated secrets", "name" | "names") => json!(format!("/walk/{name}/rotated")),
+        ("Rotated secrets", "target-name") => json!(format!("/walk/{name}/target")),
         _ => none(spec, field),
     }
 }

@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::kit::postgres::{PASSWORD, shared};
 use crate::kit::random;
@@ -125,4 +125,22 @@ pub(crate) fn engine(kind: &str) -> (String, Option<String>, Map<String, Value>)
     fields.insert("skip-dry-run".to_owned(), true.into());
     let target = |field: &str| engine["target"][field].as_str().map(str::to_owned);
     (target("kind").unwrap(), target("db-type"), fields)
+}
+
+/// The kind of rotated secret that `command` makes or changes.
+pub(crate) fn rotator_of(command: &str) -> Option<&str> {
+    let prefixes = ["rotated-secret-create-", "rotated-secret-update-"];
+    prefixes.iter().find_map(|prefix| command.strip_prefix(prefix))
+}
+
+/// Somebody whose password rotates; nobody signs in.
+pub(crate) fn rotated() -> Map<String, Value> {
+    let rotated = json!({
+        "rotator-type": "password", "rotated-username": "walk_rotated",
+        "rotated-password": PASSWORD, "skip-dry-run": true,
+    });
+    match rotated {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
+    }
 }

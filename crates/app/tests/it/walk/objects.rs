@@ -9,7 +9,10 @@ use keysherd_base::{AccountId, Uid};
 use keysherd_fragments::order::{FreezeScope, OrderAction};
 use serde_json::{Value, json};
 
-use super::members::{base64, engine, engine_of, kind_of, own_arguments, target_of};
+use super::members::{
+    base64, engine, engine_of, kind_of, own_arguments, rotated, rotator_of, target_of,
+};
+use crate::kit::postgres::{PASSWORD, shared};
 use crate::kit::{Api, Server, Spec, order, owner_key, random};
 
 /// What the arguments need to know.
@@ -98,6 +101,7 @@ impl Objects {
                 let id = make_dynamic_secret(admin, spec, name, &described);
                 self.leases.extend(id.map(|id| (name.to_owned(), id)));
             }
+            "Rotated secrets" => make_rotated_secret(admin, name, &described),
             "Folders" => drop(admin.ok("folder-create", described(at("folder")))),
             "Roles" => {
                 admin.ok("create-role", described(at("role")));
@@ -186,6 +190,23 @@ fn make_dynamic_secret(
     admin.ok(&format!("dynamic-secret-create-{kind}"), args);
     let value = || admin.ok("dynamic-secret-get-value", json!({"name": at("dynamic")}));
     spec.has("tmp-creds-id").then(|| value()["id"].as_str().unwrap().to_owned())
+}
+
+/// With a target of its own, and somebody there whose password can change.
+fn make_rotated_secret(admin: &Api, name: &str, described: &dyn Fn(String) -> Value) {
+    let at = |leaf: &str| format!("/walk/{name}/{leaf}");
+    let kind = rotator_of(name).unwrap_or("postgresql");
+    let (target, db_type, _) = engine(kind);
+    make_target(admin, described(at("target")), &target, db_type.as_deref());
+    let mut args = described(at("rotated"));
+    args["target-name"] = at("target").into();
+    args.as_object_mut().unwrap().extend(rotated());
+    if name == "gateway-rotate-secret" {
+        let user = format!("walk_rotated_{:x}", random());
+        shared().sql("postgres", &format!("CREATE ROLE {user} LOGIN PASSWORD '{PASSWORD}'"));
+        args["rotated-username"] = user.into();
+    }
+    admin.ok(&format!("rotated-secret-create-{kind}"), args);
 }
 
 /// Everything an administrator sees of the account.

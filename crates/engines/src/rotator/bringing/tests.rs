@@ -149,7 +149,8 @@ async fn what_is_said_is_true_whatever_fails() {
                     let how = format!("{setting:?} {trying:?} {there} {resumed} {in_time}");
                     let (said, has, set) = tried((setting, trying), there, resumed, in_time).await;
                     assert!(in_time || set == 0, "{how}");
-                    // A target that lets everybody in cannot be found out; its word is all there is.
+                    // A target that lets everybody in cannot be found out; its word is all there
+                    // is.
                     let blind = trying == Trying::Anybody;
                     match said {
                         "changed" => {

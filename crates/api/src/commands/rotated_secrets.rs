@@ -1,0 +1,22 @@
+//! Commands about rotated secrets.
+
+mod create;
+mod delete;
+mod get_value;
+mod list;
+mod rotate;
+mod shared;
+mod update;
+
+use crate::commands::ApiCommand;
+
+/// The commands.
+pub(super) fn commands() -> Vec<&'static ApiCommand> {
+    let own =
+        [&get_value::COMMAND, &get_value::OLD, &list::COMMAND, &rotate::COMMAND, &delete::COMMAND];
+    let members = keysherd_engines::rotators::all().iter();
+    members
+        .flat_map(|rotator| create::of(*rotator).into_iter().chain(update::of(*rotator)))
+        .chain(own)
+        .collect()
+}

@@ -1,0 +1,232 @@
+//! The create commands of a rotator, made from the family.
+
+use keysherd_base::{Fault, ItemPath, Uid};
+use keysherd_domain::item::{SecretKind, ValueFormat};
+use keysherd_domain::target::stored_path;
+use keysherd_engines::rotator::{Actor, Credential, Rotator, RotatorType, Stage};
+use keysherd_plane::grants::{ItemRef, Purpose, WriteTarget};
+use keysherd_plane::items::{Made, MadeRotated, SecretCreate, TargetChoice};
+use keysherd_wire::{
+    Access, Answer, Args, Body, Command, Field, FieldSpec, Group, Settings, Show, Spec, Text,
+    bad_setting,
+};
+use serde::Serialize;
+
+use super::shared::{SESSIONS, SHARED, Shared, facts};
+use crate::commands::ApiCommand;
+use crate::commands::items::nothing_yet;
+use crate::ctx::Ctx;
+use crate::defaults::Defaults;
+use crate::engines::{OpenedTarget, Sealed};
+use crate::fields::{NAME, SESSION, TAGS};
+
+const TARGET_NAME: Field<Text> = Field::text(
+    "target-name",
+    "Path of the target; needs `list` on it, and `read` and `update` where its own password \
+     rotates.",
+)
+.required();
+const ROTATOR_TYPE: Field<Text> =
+    Field::text("rotator-type", "What changes: password, a user's, or target, the target's own.")
+        .required();
+
+/// What making and changing one answers with.
+#[derive(Serialize)]
+pub(super) struct Named<'a> {
+    pub(super) name: &'a str,
+}
+
+/// The commands of `rotator`.
+pub(super) fn of(rotator: &'static dyn Rotator) -> Vec<&'static ApiCommand> {
+    let kind = rotator.kind();
+    let each = kind.create.iter().map(|spelling| {
+        let summary = format!("Make a rotated secret for {}.", kind.what);
+        let fields = vec![NAME.spec(), TARGET_NAME.spec(), ROTATOR_TYPE.spec(), TAGS.spec()];
+        let shown = ("create", "The rotated secret {name} was successfully created");
+        let (name, reply) = ((spelling.name, spelling.success), spelling.reply);
+        let spec = spec(rotator, name, (summary, reply), fields, shown);
+        command(spec, move |ctx: Ctx, args: Args| {
+            Box::pin(async move { create(rotator, &ctx, &args).await })
+        })
+    });
+    each.collect()
+}
+
+/// A command that lives as long as the program.
+pub(super) fn command<F>(spec: Spec, run: F) -> &'static ApiCommand
+where
+    F: Fn(Ctx, Args) -> keysherd_wire::Run + Send + Sync + 'static,
+{
+    Box::leak(Box::new(Command { spec, run: Box::leak(Box::new(run)) }))
+}
+
+/// The specification of a command of the family.
+pub(super) fn spec(
+    rotator: &'static dyn Rotator,
+    (name, success): (&'static str, u16),
+    (summary, reply): (String, &'static str),
+    fields: Vec<FieldSpec>,
+    (capability, show): (&'static str, &'static str),
+) -> Spec {
+    let kind = rotator.kind();
+    let mut groups: Vec<&'static Group> = vec![&SESSION, &SHARED, kind.given, kind.fields];
+    if has_sessions(rotator) {
+        groups.push(&SESSIONS);
+    }
+    if !kind.remote.fields.is_empty() {
+        groups.push(kind.remote);
+    }
+    Spec {
+        name,
+        aliases: &[],
+        success,
+        summary: summary.leak(),
+        groups: groups.leak(),
+        fields: fields.leak(),
+        reply,
+        access: Access::Right("item-rule", capability),
+        body: Body::Object,
+        show: Show::Sentence(show),
+    }
+}
+
+/// Whether V2 knows sessions that use the credentials: where remote access is.
+fn has_sessions(rotator: &dyn Rotator) -> bool {
+    !rotator.kind().remote.fields.is_empty()
+}
+
+async fn create(rotator: &'static dyn Rotator, ctx: &Ctx, args: &Args) -> Result<Answer, Fault> {
+    let path = args.path(&NAME)?;
+    let shared = Shared::read(args)?;
+    let of = rotator_type(rotator, args)?;
+    let (schedule, check_out, after_disconnect) = facts(args, None)?;
+    let target_path = stored_path(&args.path(&TARGET_NAME)?)?;
+    let target = opened_target(ctx, target_path.clone()).await?;
+    let settings = rotator.merged(args, Settings::default())?;
+    let warnings = rotator.check(&settings, &target.in_use())?;
+    let actor = shared.actor.unwrap_or(Actor::Owner);
+    let credentials = first(rotator, of, &target, args)?;
+    if !shared.skip_trial {
+        let in_use = credentials.as_ref();
+        tried(ctx, rotator, (&settings, &target, actor), in_use).await?;
+    }
+    let name = rotator.kind().name;
+    let value = (actor == Actor::Target, credentials.as_ref());
+    let plaintext = Sealed::rotated(name, Some(target.uid), &settings, value)?;
+    drop(credentials);
+    let made = MadeRotated {
+        rotator: name.to_owned(),
+        rotator_type: of.name.to_owned(),
+        target: TargetChoice::Named(target_path),
+        of_target: of.of_target,
+        schedule,
+        grace: None,
+        check_out,
+        after_disconnect,
+    };
+    let warned = stored(ctx, (path.clone(), made), shared, args, plaintext).await?;
+    let warnings: Vec<_> = warnings.into_iter().chain(warned).collect();
+    Ok(Answer::json(&Named { name: path.as_str() })?.with_warnings(warnings))
+}
+
+/// Seals and records a new secret; gives what control warns of.
+async fn stored(
+    ctx: &Ctx,
+    (path, made): (ItemPath, MadeRotated),
+    shared: Shared,
+    args: &Args,
+    plaintext: keysherd_base::SecretBytes,
+) -> Result<Vec<String>, Fault> {
+    let cluster_key = match shared.key {
+        Some(_) => None,
+        None => Defaults::of_cluster(&*ctx.services().configs).await?.key,
+    };
+    let uid = Uid::random(&*ctx.services().rng)?;
+    let mut create = SecretCreate {
+        path: path.clone(),
+        made: Made::Rotated(Box::new(made)),
+        uid,
+        secret_kind: SecretKind::Generic,
+        format: ValueFormat::Json,
+        description: shared.description.unwrap_or_default(),
+        tags: args.get(&TAGS)?.unwrap_or_default(),
+        protection_key: shared.key.clone(),
+        cluster_key,
+        max_versions: shared.max_versions,
+        delete_protection: shared.delete_protection,
+        websites: Vec::new(),
+        custom_fields: shared.custom_fields,
+        change_event: false,
+        value: nothing_yet(),
+    };
+    let write = WriteTarget::NewSecret { path, uid, protection_key: shared.key, cluster_key };
+    let sealed = ctx.crypt().seal(ctx, write, plaintext).await?;
+    create.value = sealed.value.clone();
+    let created = ctx.ask(create).await?;
+    ctx.crypt().recorded(&sealed);
+    Ok(created.warnings)
+}
+
+fn rotator_type(rotator: &dyn Rotator, args: &Args) -> Result<&'static RotatorType, Fault> {
+    let kind = rotator.kind();
+    let names = || kind.types.iter().map(|known| known.name).collect::<Vec<_>>().join(" or ");
+    kind.type_of(&args.need(&ROTATOR_TYPE)?)
+        .ok_or_else(|| bad_setting(ROTATOR_TYPE.name(), &format!("it must be {}", names())))
+}
+
+/// The target that is named, for the gateway to use.
+pub(super) async fn opened_target(ctx: &Ctx, path: ItemPath) -> Result<OpenedTarget, Fault> {
+    let opened = ctx.crypt().open(ctx, ItemRef::Path(path), Purpose::UseTarget).await?;
+    OpenedTarget::of_one(&opened.items)
+}
+
+/// The credentials to begin with; none where they are the target's own.
+fn first(
+    rotator: &dyn Rotator,
+    of: &RotatorType,
+    target: &OpenedTarget,
+    args: &Args,
+) -> Result<Option<Credential>, Fault> {
+    if of.of_target {
+        return Ok(None);
+    }
+    let given = rotator.first(args)?;
+    let own = rotator.of_target(&target.in_use());
+    if own.is_ok_and(|own| own.username().ok() == given.username().ok()) {
+        return Err(bad_setting(
+            "rotated-username",
+            "this is whom the target signs in, which could not any more afterwards; set \
+             rotator-type to target",
+        ));
+    }
+    Ok(Some(given))
+}
+
+/// Tries credentials out; without any, those of the target.
+///
+/// # Errors
+/// [`Fault::bad_request`] where they do not sign in; what keeps anybody from knowing.
+pub(super) async fn tried(
+    ctx: &Ctx,
+    rotator: &dyn Rotator,
+    (settings, target, actor): (&Settings, &OpenedTarget, Actor),
+    credentials: Option<&Credential>,
+) -> Result<(), Fault> {
+    let way = &ctx.services().engines;
+    let stage = Stage { settings, target: target.in_use(), actor, way };
+    let own;
+    let credentials = match credentials {
+        Some(given) => given,
+        None => {
+            own = rotator.of_target(&target.in_use())?;
+            &own
+        }
+    };
+    if rotator.signs_in(&stage, credentials).await? {
+        return Ok(());
+    }
+    Err(Fault::bad_request(
+        "the target does not let anybody in with these credentials, so they could not be rotated; \
+         check them, or set skip-dry-run",
+    ))
+}

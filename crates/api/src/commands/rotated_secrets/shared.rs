@@ -1,0 +1,185 @@
+//! What the commands of all rotated secrets share: fields, and how they are read.
+
+use std::collections::BTreeMap;
+
+use keysherd_base::{Fault, ItemPath};
+use keysherd_domain::rotated_secret::{CheckOut, DAYS_MAX, Interval, RotationFacts, Schedule};
+use keysherd_engines::rotator::Actor;
+use keysherd_wire::{Args, Field, Flag, Group, Int, List, Map, Text, bad_setting};
+
+use crate::commands::items::max_versions;
+use crate::fields::{DELETE_PROTECTION, DESCRIPTION, MAX_VERSIONS};
+
+/// The protection key.
+const KEY: Field<Text> =
+    Field::text("key", "The key that protects the secret; none: the account's default.");
+const CUSTOM_FIELDS: Field<Map> =
+    Field::map("item-custom-fields", "Account-defined fields that describe the secret.");
+const ACTOR: Field<Text> = Field::text(
+    "authentication-credentials",
+    "Who changes the password: use-user-creds, that user, or use-target-creds, the target's.",
+)
+.default("use-user-creds");
+const AUTO_ROTATE: Field<Text> =
+    Field::text("auto-rotate", "Whether the credentials change by themselves.");
+const INTERVAL: Field<Text> =
+    Field::text("rotation-interval", "Days between two rotations, 1 to 365.").default("90");
+const HOUR: Field<Int> =
+    Field::int("rotation-hour", "The hour of the day at which they change, 0 to 23 in UTC.")
+        .default("14");
+const LOCK_ON_READ: Field<Text> = Field::text(
+    "lock-on-read",
+    "Whether whoever reads the credentials has them alone for a while.",
+);
+const LOCK_TTL: Field<Text> =
+    Field::text("lock-ttl", "For how many minutes, or until the item is unlocked.").default("60");
+const ROTATE_ON_UNLOCK: Field<Text> =
+    Field::text("rotate-on-unlock", "Whether they change as soon as that lock ends.");
+const AFTER_DISCONNECT: Field<Text> = Field::text(
+    "rotate-after-disconnect",
+    "Whether they change when a session that used them has ended.",
+);
+const LOCK_DURING_SESSION: Field<Text> =
+    Field::text("lock-during-sra-session", "Sessions are not served yet.").inert();
+const EVENT_IN: Field<List> =
+    Field::list("rotation-event-in", "Notices before a rotation are not sent yet.").inert();
+const ARA: Field<Flag> = Field::flag("ara-enabled", "Rules for agents.").inert();
+const AGENTS: Field<Flag> =
+    Field::flag("enable-agentic-runtime-authority", "Rules for agents.").inert();
+const QUORUM: Field<Flag> = Field::flag("enable-ai-quorum", "Approval for agents.").inert();
+const INPUT_RULE: Field<List> = Field::list("input-rule", "Rules for what agents ask.").inert();
+const OUTPUT_RULE: Field<List> =
+    Field::list("output-rule", "Rules for what agents are told.").inert();
+const SKIP_TRIAL: Field<Flag> =
+    Field::flag("skip-dry-run", "Do not try whether the credentials sign in.").default("false");
+
+/// What all rotated secrets have.
+pub(super) static SHARED: Group = Group {
+    title: "Rotated secret",
+    fields: &[
+        DESCRIPTION.spec(),
+        KEY.spec(),
+        DELETE_PROTECTION.spec(),
+        CUSTOM_FIELDS.spec(),
+        MAX_VERSIONS.spec(),
+        ACTOR.spec(),
+        AUTO_ROTATE.spec(),
+        INTERVAL.spec(),
+        HOUR.spec(),
+        LOCK_ON_READ.spec(),
+        LOCK_TTL.spec(),
+        ROTATE_ON_UNLOCK.spec(),
+        EVENT_IN.spec(),
+        SKIP_TRIAL.spec(),
+        ARA.spec(),
+        AGENTS.spec(),
+        QUORUM.spec(),
+        INPUT_RULE.spec(),
+        OUTPUT_RULE.spec(),
+    ],
+};
+
+/// What those have whose credentials sessions use.
+pub(super) static SESSIONS: Group =
+    Group { title: "Sessions", fields: &[AFTER_DISCONNECT.spec(), LOCK_DURING_SESSION.spec()] };
+
+/// Minutes that a lock lasts unless somebody says otherwise.
+const LOCK_MINUTES: u32 = 60;
+/// Days between two rotations unless somebody says otherwise, and the hour.
+const DAYS: u32 = 90;
+const HOUR_OF_DAY: u8 = 14;
+
+/// What was given of it.
+pub(super) struct Shared {
+    pub(super) description: Option<String>,
+    pub(super) delete_protection: Option<bool>,
+    pub(super) custom_fields: BTreeMap<String, String>,
+    pub(super) max_versions: Option<u32>,
+    pub(super) skip_trial: bool,
+    pub(super) key: Option<ItemPath>,
+    pub(super) actor: Option<Actor>,
+}
+
+impl Shared {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// [`Fault::bad_request`] names the field.
+    pub(super) fn read(args: &Args) -> Result<Self, Fault> {
+        let actor = match args.get(&ACTOR)?.as_deref() {
+            None => None,
+            Some("use-user-creds" | "use-self-creds") => Some(Actor::Owner),
+            Some("use-target-creds") => Some(Actor::Target),
+            Some(_) => {
+                let why = "it must be use-user-creds or use-target-creds";
+                return Err(bad_setting(ACTOR.name(), why));
+            }
+        };
+        Ok(Self {
+            description: args.get(&DESCRIPTION)?,
+            delete_protection: args.get(&DELETE_PROTECTION)?,
+            custom_fields: args.get(&CUSTOM_FIELDS)?.unwrap_or_default(),
+            max_versions: max_versions(args)?,
+            skip_trial: args.get_or(&SKIP_TRIAL, false)?,
+            key: args.path_opt(&KEY)?,
+            actor,
+        })
+    }
+}
+
+/// When credentials change, and who may read them: what is not given stays as in `old`.
+///
+/// # Errors
+/// [`Fault::bad_request`] names the field.
+pub(super) fn facts(
+    args: &Args,
+    old: Option<&RotationFacts>,
+) -> Result<(Schedule, Option<CheckOut>, bool), Fault> {
+    let (interval, hour) = (Interval::Days(DAYS), HOUR_OF_DAY);
+    let usual = Schedule { automatic: false, interval, hour };
+    let mut schedule = old.map_or(usual, |facts| facts.schedule);
+    if let Some(automatic) = flag(args, &AUTO_ROTATE)? {
+        schedule.automatic = automatic;
+    }
+    if let Some(text) = given(args, &INTERVAL)? {
+        let days = text.parse().ok().filter(|days| (1..=DAYS_MAX).contains(days));
+        let why = "it must be a number of days, 1 to 365";
+        schedule.interval = Interval::Days(days.ok_or_else(|| bad_setting(INTERVAL.name(), why))?);
+    }
+    if let Some(hour) = args.get(&HOUR)? {
+        let hour = u8::try_from(hour).ok().filter(|hour| *hour < 24);
+        schedule.hour = hour.ok_or_else(|| bad_setting(HOUR.name(), "it must be 0 to 23"))?;
+    }
+    let known = old.and_then(|facts| facts.check_out);
+    let locks = flag(args, &LOCK_ON_READ)?.unwrap_or(known.is_some());
+    let minutes = given(args, &LOCK_TTL)?.map(|text| {
+        let why = "it must be a number of minutes";
+        text.parse().map_err(|_| bad_setting(LOCK_TTL.name(), why))
+    });
+    let minutes = minutes.transpose()?;
+    let lock_minutes = minutes.or(known.map(|out| out.lock_minutes)).unwrap_or(LOCK_MINUTES);
+    let rotates = flag(args, &ROTATE_ON_UNLOCK)?;
+    let rotate_on_unlock = rotates.unwrap_or(known.is_some_and(|out| out.rotate_on_unlock));
+    if rotates == Some(true) && !locks {
+        let why = "it takes lock-on-read, which is not set";
+        return Err(bad_setting(ROTATE_ON_UNLOCK.name(), why));
+    }
+    let check_out = locks.then_some(CheckOut { lock_minutes, rotate_on_unlock });
+    let after = flag(args, &AFTER_DISCONNECT)?;
+    let after = after.unwrap_or(old.is_some_and(|facts| facts.after_disconnect));
+    Ok((schedule, check_out, after))
+}
+
+/// A text, unless it is empty, which some clients send for what nobody gave.
+fn given(args: &Args, field: &Field<Text>) -> Result<Option<String>, Fault> {
+    Ok(args.get(field)?.filter(|text| !text.is_empty()))
+}
+
+fn flag(args: &Args, field: &Field<Text>) -> Result<Option<bool>, Fault> {
+    match given(args, field)?.map(|text| text.to_ascii_lowercase()).as_deref() {
+        None => Ok(None),
+        Some("true") => Ok(Some(true)),
+        Some("false") => Ok(Some(false)),
+        Some(_) => Err(bad_setting(field.name(), "it must be true or false")),
+    }
+}

@@ -1,0 +1,187 @@
+//! The update commands of a rotator, made from the family. What is not given stays as it is.
+
+use keysherd_base::{Fault, ItemPath};
+use keysherd_domain::rotated_secret::RotationFacts;
+use keysherd_engines::rotator::{Credential, Rotator};
+use keysherd_plane::grants::{ItemRef, Purpose, WriteTarget};
+use keysherd_plane::items::{
+    ItemDescribe, ItemUpdate, ItemUpdateParts, Made, MadeRotated, TargetChoice, ValuePut,
+};
+use keysherd_wire::{Answer, Args, Field, Flag, Text};
+
+use super::create::{Named, command, spec, tried};
+use super::shared::{Shared, facts};
+use crate::commands::ApiCommand;
+use crate::ctx::Ctx;
+use crate::engines::{OpenedRotated, OpenedTarget};
+use crate::fields::{ADD_TAG, NAME, NEW_NAME, RM_TAG};
+
+const KEEP_PREVIOUS: Field<Flag> = Field::flag(
+    "keep-prev-version",
+    "Keep the version before; without a word as the account says.",
+);
+const USERNAME: Field<Text> = Field::text("rotated-username", "The user.");
+const PASSWORD: Field<Text> = Field::text("rotated-password", "The user's password.").secret();
+
+/// The commands of `rotator`.
+pub(super) fn of(rotator: &'static dyn Rotator) -> Vec<&'static ApiCommand> {
+    let kind = rotator.kind();
+    let each = kind.update.iter().map(|spelling| {
+        let summary =
+            format!("Change a rotated secret; what is not given stays. It is for {}.", kind.what);
+        let fields =
+            vec![NAME.spec(), NEW_NAME.spec(), ADD_TAG.spec(), RM_TAG.spec(), KEEP_PREVIOUS.spec()];
+        let shown = ("update", "The rotated secret {name} was successfully updated");
+        let (name, reply) = ((spelling.name, spelling.success), spelling.reply);
+        let spec = spec(rotator, name, (summary, reply), fields, shown);
+        command(spec, move |ctx: Ctx, args: Args| {
+            Box::pin(async move { update(rotator, &ctx, &args).await })
+        })
+    });
+    each.collect()
+}
+
+async fn update(rotator: &'static dyn Rotator, ctx: &Ctx, args: &Args) -> Result<Answer, Fault> {
+    let path = args.path(&NAME)?;
+    let shared = Shared::read(args)?;
+    let item = ItemRef::Path(path.clone());
+    let opened = ctx.crypt().open(ctx, item.clone(), Purpose::Change).await?;
+    let (first, target) = match opened.items.as_slice() {
+        [first, target] => (first, Some(OpenedTarget::of_one(std::slice::from_ref(target))?)),
+        [first] => (first, None),
+        _ => return Err(Fault::internal("control granted something else than was asked")),
+    };
+    let mut old = OpenedRotated::of(first)?;
+    drop(opened);
+    if old.rotator.kind().name != rotator.kind().name {
+        return Err(Fault::bad_request(format!(
+            "{path} is a rotated secret for {}, not for {}; use the update command of its kind",
+            old.rotator.kind().what,
+            rotator.kind().what
+        )));
+    }
+    let view = ctx.ask(ItemDescribe { item, with_versions: false }).await?;
+    let known = view.item.rotation.ok_or_else(|| {
+        Fault::internal("control knows nothing of the rotations of a rotated secret")
+    })?;
+    old.settings = rotator.merged(args, std::mem::take(&mut old.settings))?;
+    let mut warnings = Vec::new();
+    if let Some(target) = &target {
+        old.check_target(target)?;
+        warnings = rotator.check(&old.settings, &target.in_use())?;
+    }
+    old.actor = shared.actor.unwrap_or(old.actor);
+    let credentials = credentials(args, &known, old.credentials.take())?;
+    if let (Some(target), false, true) = (&target, shared.skip_trial, has_new(args)?) {
+        let stage = (&old.settings, target, old.actor);
+        tried(ctx, rotator, stage, credentials.as_ref()).await?;
+    }
+    let plaintext = old.plaintext(credentials.as_ref())?;
+    drop(credentials);
+    let write = WriteTarget::NewValue {
+        path: path.clone(),
+        protection_key: shared.key.clone(),
+        keep_previous: args.get(&KEEP_PREVIOUS)?,
+        // What somebody else changed in between would be lost.
+        expected_version: Some(old.version),
+    };
+    let sealed = ctx.crypt().seal(ctx, write, plaintext).await?;
+    let put = ValuePut {
+        path: path.clone(),
+        made: Some(made(args, known)?),
+        version: sealed.version,
+        uid: sealed.uid,
+        overwrite: sealed.overwrite,
+        format: None,
+        websites: None,
+        value: sealed.value.clone(),
+    };
+    ctx.ask(put).await?;
+    ctx.crypt().recorded(&sealed);
+    let path = describe(ctx, args, path, shared).await?;
+    Ok(Answer::json(&Named { name: path.as_str() })?.with_warnings(warnings))
+}
+
+fn has_new(args: &Args) -> Result<bool, Fault> {
+    Ok(args.get(&USERNAME)?.is_some() || args.get(&PASSWORD)?.is_some())
+}
+
+/// The credentials as they are from now on: somebody may have changed them by hand.
+fn credentials(
+    args: &Args,
+    known: &RotationFacts,
+    old: Option<Credential>,
+) -> Result<Option<Credential>, Fault> {
+    if !has_new(args)? {
+        return Ok(old);
+    }
+    if known.of_target {
+        return Err(Fault::bad_request(
+            "the credentials are the target's own; change them with its update command",
+        ));
+    }
+    let missing = || Fault::internal("a rotated secret has no credentials");
+    let old = old.ok_or_else(missing)?;
+    let username = match args.get(&USERNAME)? {
+        Some(given) => given,
+        None => old.username()?.to_owned(),
+    };
+    let password = match args.get(&PASSWORD)? {
+        Some(given) => keysherd_base::SecretString::new(given),
+        None => old.password()?,
+    };
+    Ok(Some(Credential::of_user(&username, &password)))
+}
+
+fn made(args: &Args, known: RotationFacts) -> Result<Made, Fault> {
+    let (schedule, check_out, after_disconnect) = facts(args, Some(&known))?;
+    let RotationFacts { rotator, rotator_type, of_target, grace, .. } = known;
+    Ok(Made::Rotated(Box::new(MadeRotated {
+        rotator,
+        rotator_type,
+        target: TargetChoice::Same,
+        of_target,
+        schedule,
+        grace,
+        check_out,
+        after_disconnect,
+    })))
+}
+
+/// Changes what is said about the secret besides its settings; gives the path it has then.
+async fn describe(
+    ctx: &Ctx,
+    args: &Args,
+    path: ItemPath,
+    shared: Shared,
+) -> Result<ItemPath, Fault> {
+    let Shared { description, delete_protection, custom_fields, max_versions, .. } = shared;
+    let new_path = args.path_opt(&NEW_NAME)?;
+    let name_tag = match &new_path {
+        Some(new) => ctx.crypt().attest_name(ctx, path.clone(), new).await,
+        None => None,
+    };
+    let now = new_path.clone().unwrap_or_else(|| path.clone());
+    let parts = ItemUpdateParts {
+        new_path,
+        description,
+        add_tags: args.get(&ADD_TAG)?.unwrap_or_default(),
+        remove_tags: args.get(&RM_TAG)?.unwrap_or_default(),
+        delete_protection,
+        custom_fields,
+        max_versions,
+        name_tag,
+        ..ItemUpdateParts::default()
+    };
+    let nothing = parts.new_path.is_none()
+        && parts.description.is_none()
+        && parts.add_tags.is_empty()
+        && parts.remove_tags.is_empty()
+        && parts.delete_protection.is_none()
+        && parts.custom_fields.is_empty()
+        && parts.max_versions.is_none();
+    if !nothing {
+        ctx.ask(ItemUpdate { path, parts }).await?;
+    }
+    Ok(now)
+}

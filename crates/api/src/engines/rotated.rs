@@ -1,0 +1,175 @@
+//! A rotated secret that was opened, and a rotation of it: what is stored, and what is set.
+
+use std::sync::Arc;
+
+use keysherd_base::{Fault, ItemPath, SecretBytes, Uid};
+use keysherd_engines::rotator::{Actor, Brought, Change, Credential, Rotator, Stage, bring_about};
+use keysherd_engines::{TargetUse, Way, rotators};
+use keysherd_plane::credential_rotations::{Reason, RotationWork, Task};
+use keysherd_plane::grants::GrantedItem;
+use keysherd_wire::{Args, Settings, wipe};
+use serde_json::Value;
+
+use super::sealed::{OpenedTarget, Sealed, Unsealed, other, value_of};
+use crate::crypt::{OpenedItem, OpenedValue};
+
+/// A rotated secret whose settings were opened.
+pub struct OpenedRotated {
+    /// What changes its credentials.
+    pub rotator: &'static dyn Rotator,
+    /// Its settings.
+    pub settings: Settings,
+    /// The identity of the target that it means.
+    pub target_uid: Option<Uid>,
+    /// Its credentials, where they are not the target's own.
+    pub credentials: Option<Credential>,
+    /// Who changes them.
+    pub actor: Actor,
+    /// Which version of it this is.
+    pub version: u32,
+    item: Arc<GrantedItem>,
+}
+
+impl OpenedRotated {
+    /// The secret, of which some version was opened.
+    ///
+    /// # Errors
+    /// [`Fault::internal`] for what is none, or was sealed by a gateway that knows more.
+    pub fn of(opened: &OpenedItem) -> Result<Self, Fault> {
+        let (version, value) = value_of(opened)?;
+        Self::of_value(opened, version, value)
+    }
+
+    fn of_value(opened: &OpenedItem, version: u32, value: &SecretBytes) -> Result<Self, Fault> {
+        let Unsealed { kind, target, settings, by_target, credentials } = Sealed::read(value)?;
+        let rotator = rotators::by_name(&kind).ok_or_else(|| {
+            Fault::internal(format!("this gateway has no rotator {kind}; update it"))
+        })?;
+        let actor = if by_target { Actor::Target } else { Actor::Owner };
+        let item = Arc::clone(&opened.item);
+        Ok(Self { rotator, settings, target_uid: target, credentials, actor, version, item })
+    }
+
+    /// Its path.
+    pub fn path(&self) -> &ItemPath {
+        &self.item.path
+    }
+
+    /// Its value with these credentials.
+    ///
+    /// # Errors
+    /// [`Fault::internal`], which is a defect.
+    pub fn plaintext(&self, credentials: Option<&Credential>) -> Result<SecretBytes, Fault> {
+        let by_target = self.actor == Actor::Target;
+        let name = self.rotator.kind().name;
+        Sealed::rotated(name, self.target_uid, &self.settings, (by_target, credentials))
+    }
+
+    /// Refuses a target that is not the one it means.
+    ///
+    /// # Errors
+    /// [`Fault::internal`].
+    pub fn check_target(&self, target: &OpenedTarget) -> Result<(), Fault> {
+        if self.target_uid == Some(target.uid) {
+            return Ok(());
+        }
+        Err(Fault::internal(format!(
+            "the target that was granted is not the one that {} means; nothing was done",
+            self.path()
+        )))
+    }
+}
+
+/// A rotation that was opened: what the target takes, and what it is to take.
+pub struct Rotation {
+    secret: OpenedRotated,
+    target: OpenedTarget,
+    of_target: bool,
+    old: Credential,
+    new: Option<Credential>,
+    resumed: bool,
+}
+
+impl Rotation {
+    /// The rotation that was handed out, with its items opened.
+    ///
+    /// # Errors
+    /// [`Fault::internal`] when something else was granted than it needs.
+    pub fn of(work: &RotationWork, opened: &[OpenedItem]) -> Result<Self, Fault> {
+        let [first, second] = opened else { return Err(other()) };
+        let (secret, target) = (OpenedRotated::of(first)?, OpenedTarget::of(second)?);
+        secret.check_target(&target)?;
+        let Some(write) = work.write else { return Err(other()) };
+        let of_target = write.place == 1;
+        let stored = if of_target { second.values.get(1) } else { first.values.get(1) };
+        let credential = |value: &OpenedValue| -> Result<Credential, Fault> {
+            if of_target {
+                let target = OpenedTarget::of_value(second, &value.value)?;
+                return secret.rotator.of_target(&target.in_use());
+            }
+            let known = OpenedRotated::of_value(first, value.version, &value.value)?.credentials;
+            known.ok_or_else(other)
+        };
+        let old = credential(match of_target {
+            true => second.values.first().ok_or_else(other)?,
+            false => first.values.first().ok_or_else(other)?,
+        })?;
+        let again = matches!(work.task, Task::Change(Reason::Rollback(_)));
+        if write.is_stored != stored.is_some() && !again {
+            return Err(other());
+        }
+        let new = stored.map(credential).transpose()?;
+        Ok(Self { secret, target, of_target, old, new, resumed: write.is_stored })
+    }
+
+    fn stage<'a>(&'a self, way: &'a Way) -> Stage<'a> {
+        // Who changes the target's own credentials signs in with them.
+        let actor = if self.of_target { Actor::Owner } else { self.secret.actor };
+        let target: TargetUse<'a> = self.target.in_use();
+        Stage { settings: &self.secret.settings, target, actor, way }
+    }
+
+    /// What is to be stored before anything is set: new credentials, unless there are some.
+    ///
+    /// # Errors
+    /// [`Fault::bad_request`] for a policy that cannot be; [`Fault::internal`] when the random
+    /// source fails.
+    pub fn candidate(&mut self, way: &Way) -> Result<SecretBytes, Fault> {
+        let new = match self.new.take() {
+            Some(new) => new,
+            None => self.secret.rotator.candidate(&self.stage(way), &self.old)?,
+        };
+        let plaintext = match self.of_target {
+            false => self.secret.plaintext(Some(&new)),
+            true => self.with_password(&new),
+        };
+        self.new = Some(new);
+        plaintext
+    }
+
+    /// The target's value with another password.
+    fn with_password(&self, new: &Credential) -> Result<SecretBytes, Fault> {
+        let member = self.target.member();
+        let mut args = Args::new();
+        let field = self.secret.rotator.kind().target_password.name();
+        args.put(field, Value::from(new.password()?.expose().as_str()));
+        let value = self.target.settings.to_value();
+        let copy = Settings::from_value(&value);
+        wipe(value);
+        let settings = member.merged(&args, copy?)?;
+        Sealed::bytes(member.kind().name, None, &settings)
+    }
+
+    /// Sets what is stored, and says what came of it.
+    pub async fn bring_about(
+        &self,
+        way: &Way,
+        in_time: impl FnOnce() -> Result<(), Fault>,
+    ) -> Brought {
+        let Some(new) = &self.new else {
+            return Brought::Unchanged(Fault::internal("nothing was stored to be set"));
+        };
+        let change = Change { old: &self.old, new, resumed: self.resumed };
+        bring_about(self.secret.rotator, &self.stage(way), &change, in_time).await
+    }
+}
