@@ -93,7 +93,7 @@ mod tests {
             let kind = engine.kind();
             let own = kind.fields.fields.iter().chain(kind.remote.fields);
             let mut ours: BTreeSet<_> = own.map(|field| field.name).collect();
-            ours.insert(kind.key.name());
+            ours.extend(kind.key_field().map(|key| key.name()));
             if !kind.targets.is_empty() {
                 ours.insert("target-name");
             }

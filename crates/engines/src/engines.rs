@@ -1,7 +1,10 @@
 //! The members, each in its own file.
 
+mod artifactory;
 mod aws;
 mod custom;
+mod dockerhub;
+mod gitlab;
 mod k8s;
 mod ldap;
 pub(crate) mod mysql;
@@ -13,8 +16,11 @@ mod redshift;
 use crate::Engine;
 
 static ENGINES: &[&dyn Engine] = &[
+    &artifactory::MEMBER,
     &aws::AwsAccount,
     &custom::Custom,
+    &dockerhub::MEMBER,
+    &gitlab::MEMBER,
     &k8s::K8s,
     &ldap::Ldap,
     &mysql::Mysql,

@@ -14,6 +14,8 @@ pub(crate) const KEY_NAME: Field<Text> = Field::text(
     "producer-encryption-key-name",
     "The key that protects the settings; none: the account's default.",
 );
+/// None: V2 has no such field for the kind, and the account's default protects the settings.
+pub(crate) const KEY_NONE: Field<Text> = KEY_NAME.inert();
 /// The name of the protection key, as PostgreSQL's and Redshift's commands spell it.
 pub(crate) const KEY: Field<Text> = Field::text(
     "producer-encryption-key",

@@ -32,7 +32,8 @@ pub struct Kind {
     pub ttl: Field<Text>,
     /// What it says when nobody did.
     pub ttl_default: &'static str,
-    /// The field with the name of the protection key; V2 spells it in two ways.
+    /// The field with the name of the protection key; V2 spells it in two ways. An inert one stands
+    /// for none.
     pub key: Field<Text>,
     /// The settings that say where it works and who is believed to be there: when one of them
     /// changes, secrets that are not given again are forgotten.
@@ -49,6 +50,11 @@ pub struct Kind {
 const TTL_SECONDS_MAX: i64 = 365 * 24 * 3_600;
 
 impl Kind {
+    /// The field with the name of the protection key, if V2 has one for this kind.
+    pub fn key_field(&self) -> Option<Field<Text>> {
+        Some(self.key).filter(|key| !key.spec().inert)
+    }
+
     /// Whether what all members have makes sense: the time to live, passwords, names.
     ///
     /// # Errors

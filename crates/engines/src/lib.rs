@@ -13,6 +13,7 @@
 
 mod arguments;
 mod conformance;
+mod driver;
 mod engines;
 mod fields;
 mod kind;

@@ -10,27 +10,33 @@ use keysherd_cloud::{AwsCredentials, Service, Unsigned};
 use keysherd_wire::bad_setting;
 use tokio::time::timeout;
 
-use crate::http::{Http, HttpGiven, HttpServer};
+use crate::http::{FORM, Http, HttpGiven, HttpServer, form};
 use crate::words::with_words;
 use crate::{Named, Way};
 
 pub use answers::{value, values};
 
-/// Other addresses of the two services, for networks that do not let AWS's own be reached. The
-/// operator's to say.
+/// Other addresses of services that are always at one place, for networks that do not let that be
+/// reached. The operator's to say.
 #[derive(Clone, Debug, Default)]
 pub struct Endpoints {
     /// The identity service's.
     pub iam: Option<String>,
     /// The address of the service that lends credentials.
     pub sts: Option<String>,
+    /// Docker Hub's.
+    pub dockerhub: Option<String>,
 }
 
 impl Endpoints {
-    /// Those that the environment names, in the variables that AWS's own tools read.
+    /// Those that the environment names: of AWS in the variables that its own tools read.
     pub fn of(env: impl Fn(&str) -> Option<String>) -> Self {
         let named = |name: &str| env(name).filter(|url| !url.is_empty());
-        Self { iam: named("AWS_ENDPOINT_URL_IAM"), sts: named("AWS_ENDPOINT_URL_STS") }
+        Self {
+            iam: named("AWS_ENDPOINT_URL_IAM"),
+            sts: named("AWS_ENDPOINT_URL_STS"),
+            dockerhub: named("DOCKERHUB_ENDPOINT_URL"),
+        }
     }
 }
 
@@ -242,7 +248,8 @@ impl Session<'_> {
         what: &str,
     ) -> Result<SecretString, Refusal> {
         let plain = |fault: Fault| Refusal { code: String::new(), fault };
-        let form = form(action, version, parameters);
+        let first = [("Action", action), ("Version", version)];
+        let form = form(first.iter().chain(parameters).copied());
         let url = http.url_of(&[]).map_err(plain)?;
         let headers = [("content-type", FORM)];
         let body = form.expose().as_bytes();
@@ -275,45 +282,10 @@ impl Session<'_> {
     }
 }
 
-const FORM: &str = "application/x-www-form-urlencoded";
-
 /// Codes are words; whatever else is sent is not repeated.
 fn is_code(code: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'.';
     !code.is_empty() && code.len() <= 64 && code.bytes().all(plain)
-}
-
-/// A request's body, written as AWS's own tools write it. Nothing in a value ends it or begins
-/// another.
-fn form(action: &str, version: &str, parameters: &[(&str, &str)]) -> SecretString {
-    let mut text = SecretString::new(String::with_capacity(512));
-    for (name, value) in [("Action", action), ("Version", version)].iter().chain(parameters) {
-        let text = text.expose_mut();
-        if !text.is_empty() {
-            text.push('&');
-        }
-        encode(text, name);
-        text.push('=');
-        encode(text, value);
-    }
-    text
-}
-
-/// Adds a text with everything encoded that is not unreserved (RFC 3986 section 2.3), and spaces as
-/// forms have them.
-fn encode(into: &mut String, text: &str) {
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
-            into.push(char::from(byte));
-        } else if byte == b' ' {
-            into.push('+');
-        } else {
-            into.push('%');
-            for digit in [byte >> 4, byte & 15] {
-                into.push(char::from(b"0123456789ABCDEF"[usize::from(digit)]));
-            }
-        }
-    }
 }
 
 /// The credentials in an answer of the service that lends them.

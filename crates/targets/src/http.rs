@@ -11,7 +11,7 @@ use keysherd_egress::{ClientIdentity, Target as Place, authority, tls_config};
 use keysherd_wire::{bad_setting, wipe};
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::{Certificate, Client, Identity, Method, RequestBuilder, Url};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::Way;
 use crate::server::{Named, is_here};
@@ -250,6 +250,15 @@ impl Call<'_> {
         self.body("application/json", text.expose().clone())
     }
 
+    /// With a form of those members that are texts. It is wiped.
+    #[must_use]
+    pub fn form(self, members: Map<String, Value>) -> Self {
+        let text =
+            form(members.iter().filter_map(|(name, value)| Some((&**name, value.as_str()?))));
+        wipe(Value::Object(members));
+        self.body(FORM, text.expose().clone().into_bytes())
+    }
+
     /// With another body.
     #[must_use]
     pub fn body(mut self, kind: &str, body: Vec<u8>) -> Self {
@@ -347,6 +356,41 @@ impl Reply {
     /// The fault with what the server said, for the log, unless something of `secrets` is in it.
     pub fn heard(&self, fault: Fault, secrets: &[&str]) -> Fault {
         with_words(fault, &String::from_utf8_lossy(self.body.expose()), secrets.iter().copied())
+    }
+}
+
+/// The type of forms.
+pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
+
+/// A form. Nothing in a value ends it or begins another.
+pub(crate) fn form<'a>(members: impl IntoIterator<Item = (&'a str, &'a str)>) -> SecretString {
+    let mut form = SecretString::new(String::with_capacity(512));
+    let text = form.expose_mut();
+    for (name, value) in members {
+        if !text.is_empty() {
+            text.push('&');
+        }
+        encode(text, name);
+        text.push('=');
+        encode(text, value);
+    }
+    form
+}
+
+/// Adds a text with everything encoded that is not unreserved (RFC 3986 section 2.3), and spaces as
+/// forms have them.
+fn encode(into: &mut String, text: &str) {
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+            into.push(char::from(byte));
+        } else if byte == b' ' {
+            into.push('+');
+        } else {
+            into.push('%');
+            for digit in [byte >> 4, byte & 15] {
+                into.push(char::from(b"0123456789ABCDEF"[usize::from(digit)]));
+            }
+        }
     }
 }
 

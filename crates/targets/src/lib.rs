@@ -31,6 +31,6 @@ pub use kind::{Kind, Spelling, naming_complaints};
 pub use member::{BoxFuture, Target, Voucher, Way};
 pub use server::{Given, NOT_ADMITTED, Named, Server, WRONG_CREDENTIALS};
 pub use targets::{
-    all, aws_account, by_name, by_type, database, k8s, ldap_directory, ldap_is_active_directory,
-    rabbitmq,
+    all, artifactory, aws_account, by_name, by_type, database, dockerhub, gitlab, k8s,
+    ldap_directory, ldap_is_active_directory, rabbitmq,
 };

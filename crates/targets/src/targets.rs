@@ -1,7 +1,10 @@
 //! The members, each in its own file.
 
+pub mod artifactory;
 mod aws;
 mod db;
+pub mod dockerhub;
+pub mod gitlab;
 pub mod k8s;
 mod ldap;
 pub mod rabbitmq;
@@ -15,8 +18,18 @@ use crate::{Server, Settings, Target};
 pub use aws::account as aws_account;
 pub use ldap::{directory as ldap_directory, is_active_directory as ldap_is_active_directory};
 
-static TARGETS: &[&dyn Target] =
-    &[&aws::AwsTarget, &db::Db, &k8s::K8s, &ldap::Ldap, &rabbitmq::RabbitMq, &ssh::Ssh, &web::Web];
+static TARGETS: &[&dyn Target] = &[
+    &artifactory::ArtifactoryTarget,
+    &aws::AwsTarget,
+    &db::Db,
+    &dockerhub::DockerhubTarget,
+    &gitlab::GitlabTarget,
+    &k8s::K8s,
+    &ldap::Ldap,
+    &rabbitmq::RabbitMq,
+    &ssh::Ssh,
+    &web::Web,
+];
 
 /// Every member.
 pub fn all() -> &'static [&'static dyn Target] {

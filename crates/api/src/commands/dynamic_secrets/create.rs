@@ -56,7 +56,7 @@ pub(super) fn spec(
     mut fields: Vec<FieldSpec>,
     (capability, show): (&'static str, &'static str),
 ) -> Spec {
-    fields.push(engine.kind().key.spec());
+    fields.extend(engine.kind().key_field().map(|key| key.spec()));
     let mut groups: Vec<&'static Group> = vec![&SESSION, &SHARED, engine.kind().fields];
     let kind = engine.kind();
     if !kind.targets.is_empty() {

@@ -93,7 +93,17 @@ impl Objects {
                 }
             }
             "Targets" => {
-                let kinds = ["aws", "k8s", "ldap", "rabbitmq", "ssh", "web"];
+                let kinds = [
+                    "artifactory",
+                    "aws",
+                    "dockerhub",
+                    "gitlab",
+                    "k8s",
+                    "ldap",
+                    "rabbitmq",
+                    "ssh",
+                    "web",
+                ];
                 let kind = kinds.into_iter().find(|kind| name.contains(kind)).unwrap_or("db");
                 make_target(admin, described(at("target")), kind, None);
             }

@@ -95,7 +95,7 @@ impl Running {
 
     fn way(&self) -> Way {
         let url = Some(self.url.clone());
-        Way { endpoints: Endpoints { iam: url.clone(), sts: url }, ..way() }
+        Way { endpoints: Endpoints { iam: url.clone(), sts: url, dockerhub: None }, ..way() }
     }
 
     fn target(&self, more: &[(&'static str, &str)]) -> Settings {
