@@ -3,7 +3,7 @@
 //! [`LeaseState::Intended`] is durable before the target is touched, so there is never a user that
 //! nothing knows of. Whoever made the user says so ([`CredentialLease::activate`]); an intent that
 //! nobody activates becomes due like a credential whose time is over. What is due is given to a
-//! gateway for [`WORK_SECONDS`] ([`CredentialLease::take`]); one that does not report in time has
+//! gateway for [`work_seconds`] ([`CredentialLease::take`]); one that does not report in time has
 //! failed, and another one gets it. Removing is done until it succeeds: later and later
 //! ([`CredentialLease::failed`]), and after [`ATTEMPTS_MAX`] attempts only when a person says so.
 //!
@@ -27,8 +27,9 @@ pub const ERROR_BYTES_MAX: usize = 500;
 /// How long a gateway has to make a user before its intent is due, in seconds. It must have given
 /// up well before.
 pub const INTENT_SECONDS: i64 = 120;
-/// How long a gateway has to itself what it took, in seconds. An attempt must end sooner.
-pub const WORK_SECONDS: i64 = 30;
+/// How long a gateway has to itself what it took for the first, the second and every later attempt,
+/// in seconds: one that is dead is soon followed by another one, and a slow target has its time.
+const WORK_SECONDS: [i64; 3] = [10, 18, 27];
 /// When what an intent may have become is removed once more, in seconds after the first time.
 pub const AGAIN_SECONDS: i64 = 600;
 /// Attempts to remove a credential before it is left to people.
@@ -240,6 +241,11 @@ impl CredentialLease {
         self.attempts = 0;
     }
 
+    /// Whether it may be forgotten: nobody may be making it at this moment.
+    pub const fn is_forgettable(&self) -> bool {
+        self.settled || self.due.is_none()
+    }
+
     /// Gives it to `gateway` to be removed, if it is due; gives the number of the attempt. `None`
     /// where it is not due, or left to people from now on.
     pub fn take(&mut self, gateway: &[u8; 32], now: Timestamp) -> Option<u32> {
@@ -258,7 +264,7 @@ impl CredentialLease {
         }
         self.attempts += 1;
         self.taken_by = Some(*gateway);
-        self.due = Some(now.plus_seconds(WORK_SECONDS));
+        self.due = Some(now.plus_seconds(work_seconds(self.attempts)));
         Some(self.attempts)
     }
 
@@ -300,6 +306,14 @@ impl CredentialLease {
         self.due = None;
         self.taken_by = None;
     }
+}
+
+/// How long a gateway has to itself what it took for this attempt (from 1), in seconds. It must
+/// have ended sooner.
+pub fn work_seconds(attempt: u32) -> i64 {
+    let place = usize::try_from(attempt).unwrap_or(usize::MAX).saturating_sub(1);
+    let [.., longest] = WORK_SECONDS;
+    WORK_SECONDS.get(place).copied().unwrap_or(longest)
 }
 
 /// The pause after so many attempts, in seconds.

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use keysherd_api::engines::OpenedSecret;
 use keysherd_base::{Fault, FaultKind, ItemId, RngHandle, Uid};
+use keysherd_domain::credential_lease::work_seconds;
 use keysherd_engines::Way;
 use keysherd_plane::credential_leases::{
     LeaseMeans, LeaseReport, LeaseResult, LeaseTake, LeaseTakeReply, LeaseWork,
@@ -29,15 +30,15 @@ const IDLE: Duration = Duration::from_secs(5);
 const BUSY: Duration = Duration::from_millis(50);
 /// How long is waited after control did not answer.
 const REST: Duration = Duration::from_secs(1);
-/// Credentials that are removed on one target at a time.
-const PER_TARGET: usize = 4;
-/// How long one target may take for one. Less than control leaves it to this gateway.
-const PATIENCE: Duration = Duration::from_secs(8);
+/// What is left of the time that control leaves to an attempt when the target is given up, to say
+/// so.
+const TO_REPORT: Duration = Duration::from_secs(2);
 /// How long a target that did not answer is left alone: what is due on it fails at once, and what
 /// is due on others does not wait behind it.
 const ALONE: Duration = Duration::from_secs(5);
-/// Credentials of one batch.
-const BATCH: usize = 64;
+/// Credentials of one batch: control gives at most a quarter of it for one target, all of which are
+/// removed at the same time.
+const BATCH: usize = 16;
 /// Batches that are worked on at one time.
 const BATCHES: usize = 4;
 
@@ -102,6 +103,7 @@ impl Worker {
 
     /// Takes what is due and begins to remove it; how long to wait until the next turn.
     async fn turn(self: &Arc<Self>, batch: OwnedSemaphorePermit) -> Result<Duration, Fault> {
+        let asked = Instant::now();
         let take = LeaseTake { limit: BATCH };
         let taken = self.plane.ask(self.caller()?, take).await?;
         let LeaseTakeReply { work, opened: means, permits, next_due_millis } = taken;
@@ -113,7 +115,7 @@ impl Worker {
         let this = self.clone();
         tokio::spawn(async move {
             let opened = this.opened(&means, &permits).await;
-            this.remove(work, opened).await;
+            this.remove(work, opened, asked).await;
             drop(batch);
         });
         Ok(Duration::ZERO)
@@ -138,8 +140,8 @@ impl Worker {
         self: &Arc<Self>,
         work: Vec<LeaseWork>,
         opened: Vec<Result<Arc<OpenedSecret>, Fault>>,
+        asked: Instant,
     ) {
-        let mut turns: HashMap<usize, Arc<Semaphore>> = HashMap::new();
         let mut running = JoinSet::new();
         for lease in work {
             let place = lease.means;
@@ -148,26 +150,30 @@ impl Worker {
                 Some(Err(fault)) => Err(fault.clone()),
                 None => Err(Fault::internal("control named no item for a lease")),
             };
-            let turn = turns.entry(place).or_insert_with(|| Arc::new(Semaphore::new(PER_TARGET)));
-            let (this, turn) = (self.clone(), turn.clone());
+            let this = self.clone();
             running.spawn(async move {
-                let turn = turn.acquire_owned().await;
+                let given = u64::try_from(work_seconds(lease.attempt)).unwrap_or_default();
+                let left = Duration::from_secs(given).saturating_sub(asked.elapsed() + TO_REPORT);
                 let removed = match secret {
-                    Ok(secret) => this.remove_one(&secret, &lease.handle).await,
+                    Ok(secret) => this.remove_one(&secret, &lease.handle, left).await,
                     Err(fault) => Err(fault),
                 };
-                drop(turn);
                 this.report(&lease, removed).await;
             });
         }
         while running.join_next().await.is_some() {}
     }
 
-    async fn remove_one(&self, secret: &OpenedSecret, handle: &str) -> Result<(), Fault> {
+    async fn remove_one(
+        &self,
+        secret: &OpenedSecret,
+        handle: &str,
+        patience: Duration,
+    ) -> Result<(), Fault> {
         if let Some(fault) = self.left_alone(secret.id()) {
             return Err(fault);
         }
-        let removed = self.removed(secret, handle).await;
+        let removed = self.removed(secret, handle, patience).await;
         if let Err(fault) = &removed
             && fault.kind() == FaultKind::Unavailable
         {
@@ -189,12 +195,17 @@ impl Worker {
         self.silent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn removed(&self, secret: &OpenedSecret, handle: &str) -> Result<(), Fault> {
-        let way = Way { timeout: PATIENCE, ..self.way.clone() };
+    async fn removed(
+        &self,
+        secret: &OpenedSecret,
+        handle: &str,
+        patience: Duration,
+    ) -> Result<(), Fault> {
+        let way = Way { timeout: patience, ..self.way.clone() };
         let scene = secret.scene(&way);
-        let removed = tokio::time::timeout(PATIENCE, secret.engine.revoke(&scene, handle)).await;
+        let removed = tokio::time::timeout(patience, secret.engine.revoke(&scene, handle)).await;
         let warnings = removed.map_err(|_| {
-            Fault::unavailable(format!("the target did not answer within {} s", PATIENCE.as_secs()))
+            Fault::unavailable(format!("the target did not answer within {} s", patience.as_secs()))
         })??;
         for warning in warnings {
             tracing::info!(%warning, "the target warned while credentials were removed");

@@ -162,7 +162,7 @@ pub struct LeaseRevokeReply {
 }
 
 /// Asks for credentials that are to be removed now. Needs no caller; recorded when something is
-/// handed out. What is not reported within `WORK_SECONDS` is handed out again: an attempt must have
+/// handed out. What is not reported within `work_seconds` is handed out again: an attempt must have
 /// ended before. Removing one that is gone already is a success.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeaseTake {

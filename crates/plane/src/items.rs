@@ -143,6 +143,10 @@ pub struct ValuePut {
     /// What is known of it from now on; must be there for all but static secrets, and of the same
     /// kind and engine as before.
     pub made: Option<Made>,
+    /// Whether it is about another place than before, such as another host; refused with a
+    /// conflict while temporary credentials are left at that one.
+    #[serde(default)]
+    pub moved: bool,
     /// The version the grant was given for; refused with a conflict when another write was faster.
     pub version: u32,
     /// The identity the grant was given for.

@@ -25,7 +25,8 @@ const COUNT: &str = "SELECT COUNT(*) FROM (SELECT 1 AS one FROM credential_lease
 const REVOKE_ALL: &str = "UPDATE credential_leases SET state = 'revoking', attempts = 0, \
                           due = CASE WHEN settled = 0 AND due IS NOT NULL THEN due ELSE ?2 END \
                           WHERE item = ?1";
-const DELETE_ALL: &str = "DELETE FROM credential_leases WHERE item = ?1";
+const DELETE_ALL: &str = "DELETE FROM credential_leases \
+                          WHERE item = ?1 AND (settled <> 0 OR due IS NULL)";
 const LEAVE_TO_ANY: &str = "UPDATE credential_leases SET cluster = 0 WHERE cluster = ?1";
 
 /// A credential with what it belongs to.
@@ -152,7 +153,8 @@ pub fn revoke_all(tx: &Tx, item: ItemId, now: Timestamp) -> Result<usize, Fault>
     Ok(run(tx, REVOKE_ALL, &[item.0.into(), now.0.into()])?)
 }
 
-/// Forgets all credentials of a dynamic secret; gives their number.
+/// Forgets all credentials of a dynamic secret that nobody may be making at this moment; gives
+/// their number.
 ///
 /// # Errors
 /// Only when the store is broken or the disk full.

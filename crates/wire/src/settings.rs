@@ -1,6 +1,7 @@
 //! The settings of something that is kept for long: the fields of its command, as texts.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use keysherd_base::{Fault, Secret, SecretBuffer, SecretBytes, SecretString};
 use serde_json::{Map, Value};
@@ -60,6 +61,13 @@ impl Settings {
             merged.0.extend(kept);
         }
         Ok(merged)
+    }
+
+    /// A fingerprint of the settings of these names, to be compared with another one's.
+    pub fn fingerprint(&self, names: &[&str]) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        names.iter().for_each(|name| self.0.get(*name).hash(&mut hasher));
+        hasher.finish()
     }
 
     /// Reads what [`Self::to_value`] wrote.

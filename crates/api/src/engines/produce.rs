@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use keysherd_base::{Fault, Uid};
+use keysherd_base::{Fault, Timestamp, Uid};
 use keysherd_engines::{Created, NOT_REACHED, Plan, Way, Wish};
 use keysherd_plane::credential_leases::{LeaseAbandon, LeaseActivate, LeaseIntend};
 use keysherd_plane::grants::{ItemRef, Purpose};
 use serde_json::{Map, Value};
+use tokio::time::Instant;
 
 use super::sealed::OpenedSecret;
 use crate::crypt::OpenedForUse;
@@ -14,6 +15,10 @@ use crate::ctx::Ctx;
 
 /// How long a target may take unless somebody says otherwise.
 const PATIENCE: Duration = Duration::from_secs(15);
+
+/// How long making credentials may take from before control was told: well within what control
+/// leaves to an intent.
+const MADE_WITHIN: Duration = Duration::from_secs(100);
 
 /// How long a target may take to undo what failed there, while somebody waits for the answer.
 const AFTERWARDS: Duration = Duration::from_secs(5);
@@ -99,9 +104,16 @@ pub(super) async fn make(
         handle: plan.handle.clone(),
         ttl_seconds,
     };
+    let began = Began::now(ctx);
     let intended = ctx.ask(intend).await?;
     let making = Making { ctx, lease };
-    let mut created = making.create(&secret, &scene, &plan, asked.patience).await?;
+    let Some(patience) = began.left(ctx).map(|left| left.min(asked.patience)) else {
+        making.abandon(false).await;
+        return Err(Fault::unavailable(
+            "making the credentials took too long before it began; ask again",
+        ));
+    };
+    let mut created = making.create(&secret, &scene, &plan, patience).await?;
     let (handle, ends) = (created.handle.take(), created.ends);
     let (mut value, warnings) = (created.take_value(), std::mem::take(&mut created.warnings));
     if ending == Ending::AtOnce {
@@ -116,11 +128,11 @@ pub(super) async fn make(
         let warnings = warnings.into_iter().chain(more).collect();
         return Ok(Produced { lease, value: Map::new(), warnings });
     }
+    let name = handle.clone().unwrap_or_else(|| plan.handle.clone());
     let activate = LeaseActivate { lease, handle, ends };
     if let Err(fault) = ctx.ask(activate).await {
-        making.abandon(true).await;
         wipe_all(value);
-        return Err(fault);
+        return Err(making.refused(&secret, &scene, &name, fault).await);
     }
     let minutes = intended.ttl_seconds.div_euclid(60).max(1);
     if secret.engine.kind().wrapped {
@@ -128,6 +140,28 @@ pub(super) async fn make(
         value.insert("ttl_in_minutes".to_owned(), minutes.to_string().into());
     }
     Ok(Produced { lease, value, warnings })
+}
+
+/// When it was said that credentials are about to be made.
+struct Began {
+    /// By the clock that only runs forward, and stands still while a machine sleeps.
+    running: Instant,
+    /// By the clock that is set.
+    told: Timestamp,
+}
+
+impl Began {
+    fn now(ctx: &Ctx) -> Self {
+        Self { running: Instant::now(), told: ctx.services().clock.now() }
+    }
+
+    /// How long the target may take from now on; `None`: no time is left, by either clock.
+    fn left(&self, ctx: &Ctx) -> Option<Duration> {
+        let told = ctx.services().clock.now().millis_since(self.told);
+        let told = Duration::from_millis(u64::try_from(told).unwrap_or_default());
+        let left = MADE_WITHIN.checked_sub(self.running.elapsed().max(told));
+        left.filter(|left| !left.is_zero())
+    }
 }
 
 /// Credentials that are being made.
@@ -167,6 +201,23 @@ impl Making<'_> {
     ) -> Result<Vec<String>, Fault> {
         let removed = tokio::time::timeout(patience, secret.engine.revoke(scene, handle)).await;
         removed.unwrap_or_else(|_| Err(silent(secret, patience)))
+    }
+
+    /// Removes what control does not let anybody have. It may know nothing of it any more, so that
+    /// nobody else would.
+    async fn refused(
+        &self,
+        secret: &OpenedSecret,
+        scene: &keysherd_engines::Scene<'_>,
+        name: &str,
+        fault: Fault,
+    ) -> Fault {
+        let removed = self.remove(secret, scene, name, AFTERWARDS).await;
+        self.abandon(removed.is_err()).await;
+        match removed {
+            Ok(_) => fault,
+            Err(left) => fault.with_private(format!("{name} may be left on the target: {left}")),
+        }
     }
 
     async fn abandon(&self, touched: bool) {

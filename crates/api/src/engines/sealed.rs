@@ -124,6 +124,22 @@ impl OpenedTarget {
         }
     }
 
+    /// The one target that somebody named, to be used under that name.
+    ///
+    /// # Errors
+    /// As [`Self::of_one`]; [`Fault::conflict`] when no gateway attested that name.
+    pub fn named(opened: &[OpenedItem]) -> Result<Self, Fault> {
+        let target = Self::of_one(opened)?;
+        let attested = |one: &OpenedItem| one.values.iter().all(|v| v.name_attested == Some(true));
+        if opened.iter().all(attested) {
+            return Ok(target);
+        }
+        Err(Fault::conflict(
+            "no gateway attested the target's name, as it was moved with its folder; update or \
+             rename the target first",
+        ))
+    }
+
     pub(super) fn of(opened: &OpenedItem) -> Result<Self, Fault> {
         let (_, value) = value_of(opened)?;
         Self::of_value(opened, value)
@@ -192,6 +208,17 @@ impl OpenedSecret {
         Ok(Self { target, ..secret })
     }
 
+    /// A secret that is about to be changed. Its target may be gone: then it gets another one.
+    ///
+    /// # Errors
+    /// As [`Self::with_target`].
+    pub fn to_change(opened: &[OpenedItem]) -> Result<Self, Fault> {
+        match opened {
+            [secret] => Self::alone(secret),
+            _ => Self::with_target(opened),
+        }
+    }
+
     /// The one secret that was asked for, without its target.
     ///
     /// # Errors
@@ -232,13 +259,6 @@ impl OpenedSecret {
 
 pub(super) fn value_of(opened: &OpenedItem) -> Result<(u32, &SecretBytes), Fault> {
     let first = opened.values.first().ok_or_else(other)?;
-    // What some gateway did not seal for this very item is not what anybody set.
-    if first.name_attested != Some(true) {
-        return Err(Fault::internal(format!(
-            "no gateway attested that the settings at {} belong there; nothing was done",
-            opened.item.path
-        )));
-    }
     Ok((first.version, &first.value))
 }
 

@@ -59,6 +59,17 @@ impl Scene {
         users.lines().filter(own).map(str::to_owned).collect()
     }
 
+    /// Kills the server and starts another one, whose clock can be set.
+    fn restart_with_clock(&mut self) -> FakeClock {
+        self.server.process.signal(Signal::KILL);
+        let clock = FakeClock::new(&self.site.data());
+        let mut command = self.site.server(&self.site.data());
+        command.envs(clock.environment());
+        self.server = self.site.launch(command).ready();
+        FakeClock::tidy(self.server.process.pid());
+        clock
+    }
+
     /// What clients get until the server, or every third time the database, is killed.
     fn served_until_killed(&self, round: u64) -> Vec<Value> {
         let api = &self.admin;
@@ -189,16 +200,79 @@ fn credentials_end_by_themselves_when_their_time_is_over() {
 #[test]
 fn a_gateway_that_was_just_started_removes_what_is_due() {
     let mut scene = Scene::start();
+    scene.make("/dyn/reads", READS_ONE);
+    value(&scene.admin, "/dyn/reads");
+    assert_eq!(scene.users().len(), 1);
+    scene.restart_with_clock().set(2 * 3_600);
+    wait_until("the end of what was given before", || scene.users().is_empty());
+}
+
+#[test]
+fn what_gets_another_name_goes_on_making_and_removing_credentials() {
+    let scene = Scene::start();
+    scene.make("/dyn/a/reads", READS_ONE);
+    value(&scene.admin, "/dyn/a/reads");
+    let renamed = json!({"name": "/dyn/a/reads", "new-name": "/dyn/a/renamed"});
+    scene.admin.ok("dynamic-secret-update-postgresql", renamed);
+    value(&scene.admin, "/dyn/a/renamed");
+    scene.admin.ok("move-objects", json!({"source": "/dyn/a", "target": "/dyn/b"}));
+    value(&scene.admin, "/dyn/b/renamed");
+    let renamed = json!({"name": "/db/app", "new-name": "/db/renamed"});
+    scene.admin.ok("target-update-db", renamed);
+    value(&scene.admin, "/dyn/b/renamed");
+    assert_eq!(scene.users().len(), 4);
+    let all = json!({"name": "/dyn/b/renamed", "revoke-all": true});
+    scene.admin.ok("dynamic-secret-tmp-creds-delete", all);
+    assert_eq!(scene.users(), [""; 0]);
+}
+
+#[test]
+fn nothing_moves_away_from_the_users_it_made() {
+    let scene = Scene::start();
+    let other = Postgres::start("");
+    scene.make("/dyn/reads", READS_ONE);
+    scene.admin.ok("target-create-db", target("/db/other", other.port));
+    value(&scene.admin, "/dyn/reads");
+    let (reads, app) = (json!({"name": "/dyn/reads"}), json!({"name": "/db/app"}));
+    let moves = [
+        ("dynamic-secret-update-postgresql", &reads, "target-name", json!("/db/other")),
+        ("target-update-db", &app, "port", json!(other.port.to_string())),
+    ];
+    for (command, args, field, new) in moves {
+        let mut args = args.clone();
+        args[field] = new;
+        args["pwd"] = PASSWORD.into();
+        let said = scene.admin.refused(409, command, args);
+        assert!(said.contains("revoke them first"), "{said}");
+    }
+    // Whatever else changes, changes.
+    scene.admin.ok("target-update-db", json!({"name": "/db/app", "description": "new"}));
+    let all = json!({"name": "/dyn/reads", "revoke-all": true});
+    scene.admin.ok("dynamic-secret-tmp-creds-delete", all);
+    assert_eq!(scene.users(), [""; 0]);
+    let moved = json!({"name": "/dyn/reads", "target-name": "/db/other"});
+    scene.admin.ok("dynamic-secret-update-postgresql", moved);
+}
+
+#[test]
+fn what_is_forgotten_while_it_is_made_is_removed_again() {
+    let scene = Scene::start();
+    let slow = format!("{READS_ONE} SELECT pg_sleep(2)");
     let args = json!({
-        "name": "/dyn/short", "target-name": "/db/app", "creation-statements": READS_ONE,
-        "user-ttl": "2s",
+        "name": "/dyn/slow", "target-name": "/db/app", "creation-statements": slow,
+        "skip-dry-run": true,
     });
     scene.admin.ok("dynamic-secret-create-postgresql", args);
-    value(&scene.admin, "/dyn/short");
-    scene.server.process.signal(Signal::KILL);
-    assert_eq!(scene.users().len(), 1);
-    scene.server = scene.site.start();
-    wait_until("the end of what was given before", || scene.users().is_empty());
+    std::thread::scope(|scope| {
+        let asked = scope
+            .spawn(|| scene.admin.call("dynamic-secret-get-value", json!({"name": "/dyn/slow"})));
+        wait_until("the intent", || !leases(&scene.admin, "/dyn/slow").is_empty());
+        let forget = json!({"name": "/dyn/slow", "revoke-all": true, "soft-delete": true});
+        scene.admin.ok("dynamic-secret-tmp-creds-delete", forget);
+        let reply = asked.join().unwrap();
+        assert_eq!(reply.status, 409, "{}", reply.text());
+    });
+    assert_eq!(scene.users(), [""; 0]);
 }
 
 #[test]
@@ -321,12 +395,7 @@ fn no_user_is_forgotten_whoever_is_killed() {
     }
     // What was begun when somebody was killed is gone when its time is over, and so is the rest.
     let all = json!({"name": "/dyn/reads", "revoke-all": true});
-    scene.server.process.signal(Signal::KILL);
-    let clock = FakeClock::new(&scene.site.data());
-    let mut command = scene.site.server(&scene.site.data());
-    command.envs(clock.environment());
-    scene.server = scene.site.launch(command).ready();
-    FakeClock::tidy(scene.server.process.pid());
+    let clock = scene.restart_with_clock();
     let admin = scene.server.admin().with_token(&token);
     admin.ok("dynamic-secret-tmp-creds-delete", all);
     clock.set(INTENT_SECONDS);

@@ -155,11 +155,15 @@ fn end(
     engine_of(item)?;
     check_unlocked(item, &change.who, Use::Update, change.now)?;
     let leases = match (message.which, message.soft) {
-        (LeaseChoice::All, true) => stored::delete_all(tx, item.id)?,
+        (LeaseChoice::All, true) => {
+            let forgotten = stored::delete_all(tx, item.id)?;
+            // What may become a user yet is not forgotten before it is certain that it will not.
+            forgotten + stored::revoke_all(tx, item.id, change.now)?
+        }
         (LeaseChoice::All, false) => stored::revoke_all(tx, item.id, change.now)?,
         (LeaseChoice::One(id), soft) => {
             let mut found = one_of(tx, item, id)?;
-            if soft {
+            if soft && found.lease.is_forgettable() {
                 usize::from(stored::delete(tx, id)?)
             } else {
                 found.lease.revoke(change.now);

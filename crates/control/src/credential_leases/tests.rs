@@ -4,7 +4,7 @@ use keysherd_audit::Record;
 use keysherd_base::{Fault, FaultKind, ItemId, Uid};
 use keysherd_crypto::permit::{Op, Permit};
 use keysherd_crypto::random::SystemRng;
-use keysherd_domain::credential_lease::{AGAIN_SECONDS, INTENT_SECONDS, LeaseState, WORK_SECONDS};
+use keysherd_domain::credential_lease::{AGAIN_SECONDS, INTENT_SECONDS, LeaseState, work_seconds};
 use keysherd_domain::item::Item;
 use keysherd_plane::credential_leases::{
     LeaseAbandon, LeaseActivate, LeaseChoice, LeaseExtend, LeaseIntend, LeaseIntended, LeaseList,
@@ -266,6 +266,6 @@ async fn one_or_all_are_revoked_or_forgotten() {
         FaultKind::NotFound
     );
     assert_eq!(world.end_leases(LeaseChoice::All, false).await.unwrap(), 0);
-    world.clock.advance_seconds(WORK_SECONDS);
+    world.clock.advance_seconds(work_seconds(1));
     assert!(world.take_leases().await.work.is_empty(), "nobody touches what is forgotten");
 }

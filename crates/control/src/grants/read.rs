@@ -107,10 +107,29 @@ impl Batch {
         item: &ItemRef,
         record: usize,
     ) -> Result<Granted, Fault> {
-        match self.readable(control, who, item, VersionWish::Latest) {
+        let readable = self.readable(control, who, item, VersionWish::Latest);
+        match readable.or_else(|refused| self.changeable(control, who, item, refused)) {
             Ok(one) => self.with_slots(who, vec![one], record),
             Err(_) => Ok(Granted::Read(Vec::new())),
         }
+    }
+
+    /// The newest value of a dynamic secret or a target for whoever may rename it: nobody is shown
+    /// anything of it. `refused` for everything else.
+    fn changeable(
+        &self,
+        control: &Control,
+        who: &Principal,
+        reference: &ItemRef,
+        refused: Fault,
+    ) -> Result<Readable, Fault> {
+        let entry = control.permitted_item(who, reference, Capability::Update, self.now)?;
+        let kinds = [ItemKind::DynamicSecret, ItemKind::Target];
+        if !kinds.contains(&entry.item.kind) || entry.current.is_none() {
+            return Err(refused);
+        }
+        check_unlocked(&entry.item, who, Use::Update, self.now)?;
+        Ok(Readable { entry, versions: Versions::Current })
     }
 
     fn readable(

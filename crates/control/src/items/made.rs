@@ -170,6 +170,45 @@ pub(crate) fn chosen(
     Ok(found.id)
 }
 
+/// Targets' items that are looked at, at most: more than an account can have.
+const ITEMS_MAX: usize = 10_000_000;
+
+/// Refuses to say another place, where `moved` or `used` do so, while temporary credentials are at
+/// the one so far: they would be looked for at the new one, and stay for good.
+///
+/// # Errors
+/// [`Fault::conflict`] with what to do.
+pub(crate) fn check_move(
+    q: &dyn Query,
+    item: &Item,
+    used: Option<Option<ItemId>>,
+    moved: bool,
+) -> Result<(), Fault> {
+    let holders = match item.kind {
+        ItemKind::DynamicSecret => {
+            let another = match used {
+                Some(target) => target != item_targets::of_item(q, item.id)?,
+                None => false,
+            };
+            if moved || another { vec![item.id] } else { Vec::new() }
+        }
+        ItemKind::Target if moved => item_targets::of_target(q, item.id, ITEMS_MAX)?,
+        _ => Vec::new(),
+    };
+    for holder in holders {
+        if credential_leases::count(q, holder, 1)? > 0 {
+            return Err(Fault::conflict(format!(
+                "temporary credentials are left where {} was so far, and could not be removed \
+                 afterwards; revoke them first with dynamic-secret-tmp-creds-delete --revoke-all, \
+                 or have them forgotten with --soft-delete",
+                item.called()
+            ))
+            .with_code("LeasesLeft"));
+        }
+    }
+    Ok(())
+}
+
 /// Refuses to delete what something else still needs: a dynamic secret whose credentials are not
 /// removed, a target that items use, a rotated secret that nobody knows the credentials of. Keys
 /// have rules of their own.

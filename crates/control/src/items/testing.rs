@@ -210,9 +210,21 @@ impl World {
         place: &Place,
         made: Option<Made>,
     ) -> Result<Item, Fault> {
+        self.record_moved(token, path, place, (made, false)).await
+    }
+
+    /// The same, of what may be somewhere else from now on.
+    pub(crate) async fn record_moved(
+        &self,
+        token: &str,
+        path: &str,
+        place: &Place,
+        (made, moved): (Option<Made>, bool),
+    ) -> Result<Item, Fault> {
         let put = ValuePut {
             path: item(path),
             made,
+            moved,
             version: place.version,
             uid: place.uid,
             overwrite: place.overwrite,

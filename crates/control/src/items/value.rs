@@ -132,6 +132,7 @@ fn record(
         item.websites = sites;
     }
     let used = made::remade(tx, who, &mut item, message.made.as_ref(), now)?;
+    made::check_move(tx, &item, used, message.moved)?;
     item.format = message.format.unwrap_or(item.format);
     item.last_version = message.version;
     item.protection_key = protection.item;

@@ -126,8 +126,8 @@ fn who_takes_and_is_never_heard_of_does_not_take_for_ever() {
     let (mut lease, mut now) = (active(), at(3_600));
     for attempt in 1..=ATTEMPTS_MAX {
         assert_eq!(lease.take(&OWN, now), Some(attempt));
-        assert_eq!(lease.take(&OTHER, now.plus_seconds(WORK_SECONDS - 1)), None);
-        now = now.plus_seconds(WORK_SECONDS);
+        assert_eq!(lease.take(&OTHER, now.plus_seconds(work_seconds(attempt) - 1)), None);
+        now = now.plus_seconds(work_seconds(attempt));
     }
     assert_eq!(lease.take(&OTHER, now), None);
     assert_eq!(lease.state, LeaseState::Quarantined);
@@ -153,4 +153,18 @@ fn whoever_asks_for_its_removal_is_not_told_of_failures_before() {
     assert_eq!(lease.failed("permission denied", at(3_603)), Removal::Later);
     assert_eq!(lease.take(&OTHER, at(3_605)), Some(2));
     assert_eq!(lease.last_error, "permission denied", "it stays to be seen");
+}
+
+#[test]
+fn a_dead_gateway_is_followed_within_ten_seconds_and_a_slow_target_gets_more_time() {
+    assert_eq!((1..=5).map(work_seconds).collect::<Vec<_>>(), [10, 18, 27, 27, 27]);
+}
+
+#[test]
+fn what_somebody_may_be_making_is_not_forgotten() {
+    assert!(!intended_one().is_forgettable());
+    let mut revoked = intended_one();
+    revoked.revoke(at(1));
+    assert!(!revoked.is_forgettable());
+    assert!(active().is_forgettable());
 }

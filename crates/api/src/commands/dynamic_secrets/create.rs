@@ -144,7 +144,7 @@ pub(super) async fn opened_target(
 ) -> Result<Option<OpenedTarget>, Fault> {
     let Some(path) = path else { return Ok(None) };
     let opened = ctx.crypt().open(ctx, ItemRef::Path(path), Purpose::UseTarget).await?;
-    OpenedTarget::of_one(&opened.items).map(Some)
+    OpenedTarget::named(&opened.items).map(Some)
 }
 
 /// The secret as it is now, in the shape that the spelling answers with. Whoever may write it but

@@ -42,7 +42,7 @@ async fn update(
     let path = args.path(&NAME)?;
     let shared = Shared::read(engine, args)?;
     let opened = ctx.crypt().open(ctx, ItemRef::Path(path.clone()), Purpose::Change).await?;
-    let old = OpenedSecret::with_target(&opened.items)?;
+    let old = OpenedSecret::to_change(&opened.items)?;
     drop(opened);
     if old.engine.kind().name != engine.kind().name {
         return Err(Fault::bad_request(format!(
@@ -61,7 +61,10 @@ async fn update(
         }
         None => (None, target, target_uid),
     };
+    let place = engine.kind().whereabouts;
+    let before = settings.fingerprint(place);
     let settings = engine.merged(args, settings)?;
+    let moved = settings.fingerprint(place) != before;
     let in_use = target.as_ref().map(OpenedTarget::in_use);
     let warnings = engine.check(&settings, in_use.as_ref())?;
     let user_ttl_seconds = engine.kind().ttl_seconds(&settings)?;
@@ -81,6 +84,7 @@ async fn update(
             user_ttl_seconds,
             target: named.map_or(TargetChoice::Same, TargetChoice::Named),
         }),
+        moved,
         version: sealed.version,
         uid: sealed.uid,
         overwrite: sealed.overwrite,

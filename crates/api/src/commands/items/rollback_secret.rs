@@ -70,6 +70,7 @@ async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
     let sealed = ctx.crypt().seal(&ctx, target, value.value).await?;
     let put = ValuePut {
         made: None,
+        moved: false,
         path,
         version: sealed.version,
         uid: sealed.uid,

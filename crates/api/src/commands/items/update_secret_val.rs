@@ -80,6 +80,7 @@ async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
     fitting.check(format.unwrap_or(sealed.format))?;
     let put = ValuePut {
         made: None,
+        moved: false,
         path,
         version: sealed.version,
         uid: sealed.uid,

@@ -89,6 +89,7 @@ async fn update(rotator: &'static dyn Rotator, ctx: &Ctx, args: &Args) -> Result
     let put = ValuePut {
         path: path.clone(),
         made: Some(made(args, known)?),
+        moved: false,
         version: sealed.version,
         uid: sealed.uid,
         overwrite: sealed.overwrite,

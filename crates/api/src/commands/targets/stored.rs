@@ -79,7 +79,10 @@ pub(super) async fn update(
             member.kind().what
         )));
     }
+    let place = member.kind().whereabouts;
+    let before = old.settings.fingerprint(place);
     let settings = member.merged(args, old.settings)?;
+    let moved = settings.fingerprint(place) != before;
     member.check(&settings)?;
     let made = made(member, &settings)?;
     let plaintext = Sealed::bytes(member.kind().name, None, &settings)?;
@@ -94,6 +97,7 @@ pub(super) async fn update(
     let put = ValuePut {
         path: path.clone(),
         made: Some(made),
+        moved,
         version: sealed.version,
         uid: sealed.uid,
         overwrite: sealed.overwrite,

@@ -35,7 +35,7 @@ async fn a_late_report_of_an_old_attempt_changes_nothing() {
     world.lease(ids).await;
     world.clock.advance_seconds(LIFE);
     let first = world.take_leases().await;
-    world.clock.advance_seconds(WORK_SECONDS);
+    world.clock.advance_seconds(work_seconds(1));
     // Nothing was heard of it: another gateway takes over.
     let second = world.at(OTHER, "", LeaseTake { limit: 10 }).await.unwrap();
     assert_eq!((first.work[0].attempt, second.work[0].attempt), (1, 2));

@@ -81,7 +81,7 @@ async fn whoever_takes_and_dies_is_followed_by_another_one() {
     world.clock.advance_seconds(LIFE);
     assert_eq!(world.take_leases().await.work.len(), 1);
     assert!(world.at(OTHER, "", LeaseTake { limit: 10 }).await.unwrap().work.is_empty());
-    world.clock.advance_seconds(WORK_SECONDS);
+    world.clock.advance_seconds(work_seconds(1));
     let taken = world.at(OTHER, "", LeaseTake { limit: 10 }).await.unwrap();
     assert_eq!(taken.work.len(), 1);
     let results = vec![LeaseResult { lease: taken.work[0].lease, attempt: 2, failed: None }];
@@ -90,20 +90,64 @@ async fn whoever_takes_and_dies_is_followed_by_another_one() {
 }
 
 #[tokio::test]
-async fn the_newest_settings_remove_what_older_ones_made_where_they_made_it() {
+async fn the_newest_settings_remove_what_older_ones_made() {
     let world = World::new().await;
     let ids = world.database().await;
     world.lease(ids).await;
-    let second = "/.targets/db/two";
-    world.make(&world.admin, second, super::db()).await.unwrap();
     let new = crate::items::testing::new_value(SECRET, Some(true), None);
     let place = world.place(&world.admin, new).await.unwrap();
-    let made = Some(dynamic(named(second)));
+    let made = Some(dynamic(TargetChoice::Same));
     world.record_as(&world.admin, SECRET, &place, made).await.unwrap();
     world.clock.advance_seconds(LIFE);
     let taken = world.take_leases().await;
     let items = &taken.opened[0].items;
     assert_eq!((items[0].versions[0].version, items[1].id), (2, ids.1));
+    assert_eq!(taken.opened[0].manifests.len(), 2, "nobody is there to ask for them");
+}
+
+#[tokio::test]
+async fn nothing_moves_away_from_its_credentials() {
+    let world = World::new().await;
+    let ids = world.database().await;
+    let second = "/.targets/db/two";
+    world.make(&world.admin, second, super::db()).await.unwrap();
+    let lease = world.lease(ids).await;
+    let put = async |path: &str, made, moved| {
+        let new = crate::items::testing::new_value(path, Some(true), None);
+        let place = world.place(&world.admin, new).await.unwrap();
+        world.record_moved(&world.admin, path, &place, (Some(made), moved)).await
+    };
+    let moves = [
+        (SECRET, dynamic(named(second)), false),
+        (SECRET, dynamic(TargetChoice::Without), false),
+        (SECRET, dynamic(TargetChoice::Same), true),
+        (TARGET, super::db(), true),
+    ];
+    for (path, made, moved) in moves.clone() {
+        let refused = put(path, made, moved).await.unwrap_err();
+        assert_eq!((refused.kind(), refused.code()), (FaultKind::Conflict, "LeasesLeft"));
+    }
+    put(SECRET, dynamic(named(TARGET)), false).await.unwrap();
+    put(TARGET, super::db(), false).await.unwrap();
+    world.end_leases(LeaseChoice::One(lease), true).await.unwrap();
+    for (path, made, moved) in moves {
+        put(path, made, moved).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_somebody_is_making_is_not_forgotten() {
+    let world = World::new().await;
+    let ids = world.database().await;
+    let (lease, intended) = world.intend(&world.admin, ids).await;
+    intended.unwrap();
+    for which in [LeaseChoice::All, LeaseChoice::One(lease)] {
+        assert_eq!(world.end_leases(which, true).await.unwrap(), 1);
+    }
+    let activated = world.ask("", LeaseActivate { lease, handle: None, ends: None }).await;
+    assert_eq!(kind(activated), FaultKind::Conflict, "nobody gets it any more");
+    world.clock.advance_seconds(INTENT_SECONDS);
+    assert_eq!(world.take_leases().await.work.len(), 1, "what may have become of it is removed");
 }
 
 #[tokio::test]

@@ -95,6 +95,7 @@ async fn a_value_sealed_for_something_else_is_refused() {
     moved.version = 3;
     let mut put = keysherd_plane::items::ValuePut {
         made: None,
+        moved: false,
         path: item("/a/b"),
         version: place.version,
         uid: place.uid,
