@@ -14,6 +14,9 @@ use serde::{Deserialize, Serialize};
 use crate::cache::Keep;
 use crate::caller::Caller;
 
+/// Code of the refusal to read an item that is no static secret.
+pub const NOT_STATIC: &str = "NotAStaticSecret";
+
 /// How an item is named.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ItemRef {

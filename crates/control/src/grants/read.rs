@@ -8,7 +8,7 @@ use keysherd_crypto::permit::{Class, Op, PermitEntry, Subject};
 use keysherd_domain::item::{Item, ItemKind, ItemState, ItemVersion};
 use keysherd_domain::role::Capability;
 use keysherd_plane::grants::{
-    Granted, GrantedItem, GrantedVersion, ItemRef, PermitSlot, VersionWish,
+    Granted, GrantedItem, GrantedVersion, ItemRef, NOT_STATIC, PermitSlot, VersionWish,
 };
 use keysherd_store::item_versions;
 
@@ -146,7 +146,8 @@ impl Batch {
                 "{} is a {}, not a static secret; use the commands for what it is",
                 item.called(),
                 item.kind.type_name()
-            )));
+            ))
+            .with_code(NOT_STATIC));
         }
         check_enabled(item)?;
         check_unlocked(item, who, Use::Read, self.now)?;

@@ -1,9 +1,9 @@
 //! `rollback-secret`: makes an old value the newest one again.
 
-use keysherd_base::Fault;
+use keysherd_base::{Fault, ItemPath};
 use keysherd_domain::item::ItemKind;
 use keysherd_plane::credential_rotations::Reason;
-use keysherd_plane::grants::{ItemRef, VersionWish, WriteTarget};
+use keysherd_plane::grants::{ItemRef, NOT_STATIC, VersionWish, WriteTarget};
 use keysherd_plane::items::{ItemDescribe, ValuePut};
 use keysherd_wire::{Access, Answer, Args, Body, Command, Field, Int, Show, Spec};
 use serde::Serialize;
@@ -45,20 +45,14 @@ async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
         u32::try_from(args.need(&OLD_VERSION)?).ok().filter(|version| *version > 0).ok_or_else(
             || Fault::bad_request("invalid value of 'old-version': it must be 1 or more"),
         )?;
-    let describe = ItemDescribe { item: ItemRef::Path(path.clone()), with_versions: false };
-    if let Ok(view) = ctx.services().plane.ask(ctx.caller().clone(), describe.clone()).await
-        && view.item.kind == ItemKind::RotatedSecret
-    {
-        // The target has to take them before anybody reads them.
-        let reason = Reason::Rollback(old);
-        let warnings = ctx.crypt().rotate_credentials(&ctx, &path, reason).await?;
-        let version = ctx.ask(describe).await?.item.last_version;
-        let reply = Reply { name: path.as_str(), version };
-        return Ok(Answer::json(&reply)?.with_warnings(warnings));
-    }
     let wish = VersionWish::Exactly(old);
     let item = vec![ItemRef::Path(path.clone())];
-    let opened = ctx.crypt().read(&ctx, item, wish, Freshness::Asked).await?;
+    let opened = match ctx.crypt().read(&ctx, item, wish, Freshness::Asked).await {
+        Err(fault) if fault.code() == NOT_STATIC => {
+            return of_rotated(&ctx, &path, old).await?.ok_or(fault);
+        }
+        opened => opened?,
+    };
     let value = opened.into_iter().next().and_then(|item| item.values.into_iter().next());
     let value = value.ok_or_else(|| Fault::not_found(format!("{path} has no version {old}")))?;
     let target = WriteTarget::NewValue {
@@ -82,4 +76,17 @@ async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
     let done = ctx.ask(put).await?;
     ctx.crypt().recorded(&sealed);
     Answer::json(&Reply { name: done.item.path.as_str(), version: done.item.last_version })
+}
+
+/// The same for a rotated secret; `None` for everything else.
+async fn of_rotated(ctx: &Ctx, path: &ItemPath, old: u32) -> Result<Option<Answer>, Fault> {
+    let describe = ItemDescribe { item: ItemRef::Path(path.clone()), with_versions: false };
+    if ctx.ask(describe.clone()).await?.item.kind != ItemKind::RotatedSecret {
+        return Ok(None);
+    }
+    // The target has to take them before anybody reads them.
+    let warnings = ctx.crypt().rotate_credentials(ctx, path, Reason::Rollback(old)).await?;
+    let version = ctx.ask(describe).await?.item.last_version;
+    let reply = Reply { name: path.as_str(), version };
+    Ok(Some(Answer::json(&reply)?.with_warnings(warnings)))
 }
