@@ -8,15 +8,13 @@ use std::collections::HashSet;
 use serde_json::json;
 
 use crate::kit::postgres::Postgres;
-use crate::kit::{Api, Server, Site, random};
+use crate::kit::{Api, Server, Site, random, rounds};
 use writers::{Fact, Progress, Secret, Work, write};
 
 /// As many as the design asks; they take about two minutes.
 const ROUNDS: u64 = 200;
 /// Over a database each takes longer.
 const DATABASE_ROUNDS: u64 = 6;
-/// Variable with another number of rounds.
-const ROUNDS_VARIABLE: &str = "KEYSHERD_TEST_ROUNDS";
 /// Most writes that are acknowledged before a kill.
 const WRITES_MAX: u64 = 60;
 /// The chain grows with each round, so it is not read from its beginning in each.
@@ -24,8 +22,7 @@ const ROUNDS_PER_VERIFICATION: u64 = 20;
 
 #[test]
 fn nothing_acknowledged_is_lost_when_the_server_is_killed() {
-    let given = std::env::var(ROUNDS_VARIABLE).ok().and_then(|text| text.parse().ok());
-    let rounds: u64 = given.unwrap_or(ROUNDS);
+    let rounds = rounds(ROUNDS);
     Watched::default().kill_and_look(&Site::new(), rounds);
 }
 

@@ -5,12 +5,12 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::kit::postgres::{PASSWORD, Postgres};
-use crate::kit::{Api, FakeClock, Server, Site, in_full, wait_until};
+use crate::kit::{Api, FakeClock, Server, Site, in_full, rounds, wait_until};
 
 /// Rounds of killing.
-const ROUNDS: i64 = 3;
+const ROUNDS: u64 = 3;
 /// The same in full.
-const ROUNDS_IN_FULL: i64 = 300;
+const ROUNDS_IN_FULL: u64 = 12;
 /// Seconds after which nobody is at work any more who was killed, and nobody waits for one that
 /// might be frozen; and a little more.
 const QUIET_SECONDS: i64 = 1_000;
@@ -165,7 +165,7 @@ fn no_account_is_left_with_a_password_that_does_not_sign_in() {
     let mut scene = Scene::start();
     scene.make("/rot/app", json!({}));
     let mut ahead = 0;
-    for round in 0..if in_full() { ROUNDS_IN_FULL } else { ROUNDS } {
+    for round in 0..rounds(if in_full() { ROUNDS_IN_FULL } else { ROUNDS }) {
         let before = password(&scene.admin, "/rot/app");
         std::thread::scope(|scope| {
             let api = &scene.admin;

@@ -39,6 +39,12 @@ pub(crate) fn in_full() -> bool {
     std::env::var_os("KEYSHERD_TEST_ALL").is_some()
 }
 
+/// How often a test that kills somebody does so, unless `KEYSHERD_TEST_ROUNDS` says otherwise.
+pub(crate) fn rounds(usual: u64) -> u64 {
+    let given = std::env::var("KEYSHERD_TEST_ROUNDS").ok();
+    given.and_then(|text| text.parse().ok()).unwrap_or(usual)
+}
+
 /// Tests that have servers at the same time.
 const TURNS: usize = 3;
 
