@@ -8,6 +8,8 @@ from world import world
 FAMILIES = re.compile(
     r"(create|update)-auth-method-|(create|update)-.*-target(-details)?$"
     r"|gateway-(create|update)-producer-(?!tmp-creds)|gateway-delete-producer$")
+# Older spellings of a command with a field that is called something else.
+OTHER_FIELDS = {"get-rotated-secret-value"}
 
 
 class Description(unittest.TestCase):
@@ -29,8 +31,10 @@ class Description(unittest.TestCase):
     def test_older_spellings_belong_to_the_command_they_mean(self):
         for served, endpoint in self.each():
             current = endpoint.get("alias_of")
-            # Those of families have replies of their own, in both spellings.
-            if current is not None and not FAMILIES.match(served.name):
+            # Those of families have replies of their own, in both spellings, and some spell a
+            # field in another way, too.
+            apart = FAMILIES.match(served.name) or served.name in OTHER_FIELDS
+            if current is not None and not apart:
                 with self.subTest(served.name):
                     self.assertEqual(served.current, current.lstrip("/"))
 
