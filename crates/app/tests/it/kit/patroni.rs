@@ -163,6 +163,7 @@ impl Patroni {
                 "dcs": {
                     "ttl": 20, "loop_wait": 2, "retry_timeout": 5,
                     "synchronous_mode": true,
+                    "synchronous_mode_strict": true,
                     "primary_start_timeout": 0,
                     "postgresql": {
                         "use_pg_rewind": true,
