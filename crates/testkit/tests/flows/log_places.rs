@@ -289,6 +289,8 @@ async fn a_target_that_is_made_again_is_another_one_and_no_alarm() {
     let gone = places(&sender).await;
     assert_eq!(gone.len(), 1, "nobody had the lease to have it forgotten");
     other.until("the other gateway to drop its note", async || noted("b") == 0).await;
+    // It is this one that sends again: either could.
+    other.stop().await;
     sender.forwarders.put(rig.account, target(""), None, None).await.unwrap();
     let state = sender.all_sent(&rig, 0).await;
     assert_eq!(state.findings, 0, "{}", state.finding);
