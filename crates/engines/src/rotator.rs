@@ -96,23 +96,31 @@ pub trait Rotator: Send + Sync {
     /// [`Fault::bad_request`] names the field.
     fn check(&self, settings: &Settings, target: &TargetUse<'_>) -> Result<Vec<String>, Fault>;
 
-    /// The credentials that somebody gives when the rotated secret is made.
+    /// The credentials that somebody gives when the rotated secret is made: a user and a password,
+    /// unless the member says otherwise.
     ///
     /// # Errors
     /// [`Fault::bad_request`] names the field.
-    fn first(&self, given: &Args) -> Result<Credential, Fault>;
+    fn first(&self, given: &Args) -> Result<Credential, Fault> {
+        database::first(given)
+    }
 
     /// The credentials that a target has.
     ///
     /// # Errors
     /// [`Fault::bad_request`] when it has none.
-    fn of_target(&self, target: &TargetUse<'_>) -> Result<Credential, Fault>;
+    fn of_target(&self, target: &TargetUse<'_>) -> Result<Credential, Fault> {
+        database::of_target(target)
+    }
 
-    /// New credentials in place of `old`. No IO.
+    /// New credentials in place of `old`: the same user with another password, unless the member
+    /// says otherwise. No IO.
     ///
     /// # Errors
     /// [`Fault::bad_request`] names the field of a policy that cannot be.
-    fn candidate(&self, stage: &Stage<'_>, old: &Credential) -> Result<Credential, Fault>;
+    fn candidate(&self, stage: &Stage<'_>, old: &Credential) -> Result<Credential, Fault> {
+        database::next(stage, old)
+    }
 
     /// Has the target take `new` in place of `old`, which it takes now; gives what it warned of.
     /// Doing it again with the same `new` does no harm.

@@ -11,9 +11,7 @@ use keysherd_targets::postgres::{Family, connect};
 
 use super::{begin, within};
 use crate::member::not_reached;
-use crate::rotator::database::{
-    check, first, in_time, next, of_target, server_for, server_of, taken,
-};
+use crate::rotator::database::{check, in_time, server_for, server_of, taken};
 use crate::rotator::{Credential, Rotator, RotatorKind, Stage};
 use crate::statements::{Dialect, Values, filled, parse};
 use crate::{BoxFuture, Settings, TargetUse};
@@ -84,18 +82,6 @@ impl Rotator for PostgresRotator {
         let warnings = check(self.kind, settings, target)?;
         database(target.settings)?.credentials()?;
         Ok(warnings)
-    }
-
-    fn first(&self, given: &keysherd_wire::Args) -> Result<Credential, Fault> {
-        first(given)
-    }
-
-    fn of_target(&self, target: &TargetUse<'_>) -> Result<Credential, Fault> {
-        of_target(target)
-    }
-
-    fn candidate(&self, stage: &Stage<'_>, old: &Credential) -> Result<Credential, Fault> {
-        next(stage, old)
     }
 
     fn change<'a>(

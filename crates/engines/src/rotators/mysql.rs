@@ -8,15 +8,13 @@ use std::time::Instant;
 use keysherd_base::Fault;
 use keysherd_targets::database;
 use keysherd_targets::mysql::connect;
-use keysherd_wire::Args;
 use tokio::time::timeout;
 
 use crate::engines::mysql::{alone, late};
 use crate::fields::REMOTE_STAYING;
 use crate::member::not_reached;
 use crate::rotator::database::{
-    FIELDS, GIVEN, TARGET_PASSWORD, TYPES, check, first, in_time, next, of_target, server_for,
-    server_of, taken,
+    FIELDS, GIVEN, TARGET_PASSWORD, TYPES, check, in_time, server_for, server_of, taken,
 };
 use crate::rotator::{Actor, Credential, Rotator, RotatorKind, Stage};
 use crate::statements::{Dialect, Values, filled, parse};
@@ -66,18 +64,6 @@ impl Rotator for Mysql {
         server.credentials()?;
         server.tls_parts()?;
         Ok(warnings)
-    }
-
-    fn first(&self, given: &Args) -> Result<Credential, Fault> {
-        first(given)
-    }
-
-    fn of_target(&self, target: &TargetUse<'_>) -> Result<Credential, Fault> {
-        of_target(target)
-    }
-
-    fn candidate(&self, stage: &Stage<'_>, old: &Credential) -> Result<Credential, Fault> {
-        next(stage, old)
     }
 
     fn change<'a>(

@@ -8,15 +8,13 @@ use std::time::Instant;
 use keysherd_base::{Fault, Secret};
 use keysherd_targets::database;
 use keysherd_targets::redis::connect;
-use keysherd_wire::Args;
 use tokio::time::timeout;
 
 use crate::engines::redis::{late, saved};
 use crate::fields::REMOTE_NONE;
 use crate::member::not_reached;
 use crate::rotator::database::{
-    FIELDS, GIVEN, TARGET_PASSWORD, TYPES, check, first, in_time, next, server_for, server_of,
-    taken,
+    FIELDS, GIVEN, TARGET_PASSWORD, TYPES, check, in_time, server_for, server_of, taken,
 };
 use crate::rotator::{Credential, Rotator, RotatorKind, Stage};
 use crate::{BoxFuture, Settings, Spelling, TargetUse};
@@ -60,20 +58,12 @@ impl Rotator for Redis {
         check(&KIND, settings, target)
     }
 
-    fn first(&self, given: &Args) -> Result<Credential, Fault> {
-        first(given)
-    }
-
     fn of_target(&self, target: &TargetUse<'_>) -> Result<Credential, Fault> {
         let server = database(target.settings)?;
         let password =
             server.password().ok_or_else(|| Fault::bad_request("missing required field 'pwd'"))?;
         // Nobody in particular is this one.
         Ok(Credential::of_user(server.user().unwrap_or("default"), password))
-    }
-
-    fn candidate(&self, stage: &Stage<'_>, old: &Credential) -> Result<Credential, Fault> {
-        next(stage, old)
     }
 
     fn change<'a>(
