@@ -6,12 +6,17 @@
 //! that nobody else has written since. And when a connection breaks while it commits, the number
 //! tells on the next connection whether it had: the lock is free only when the old transaction is
 //! over, one way or the other.
+//!
+//! What a server lets others read need not be on its standbys yet: a commit whose waiting for them
+//! was broken off is there all the same, and a primary that stood still shows it when it goes on,
+//! before it knows that another one has taken its place. So nothing is believed of a server but
+//! what comes with a commit of its own, acknowledged without a warning.
 
 use keysherd_base::{Fault, Uid};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
-use super::connection::{Connection, Node, State};
+use super::connection::{Connection, State};
 use super::errors::{Trouble, lost};
 use super::schema;
 use super::values::value;
@@ -99,7 +104,7 @@ impl Connection {
 
     /// Ends a writing transaction. When the answer is lost, finds out.
     pub(crate) fn commit(&self) -> Result<(), NotCommitted> {
-        let outcome = self.put_and_commit();
+        let outcome = self.put_and_commit(self.node.next.get());
         self.state.set(State::Outside);
         match outcome {
             Ok(()) => {
@@ -114,8 +119,8 @@ impl Connection {
         }
     }
 
-    /// Everything that is still pending, the number and the commit, on one way.
-    fn put_and_commit(&self) -> Result<(), Trouble> {
+    /// Everything that is still pending, this number and the commit, on one way.
+    fn put_and_commit(&self, seq: i64) -> Result<(), Trouble> {
         if self.state.get() != State::Inside {
             // Nothing can have been committed.
             return Err(Trouble::Refused(lost("the transaction was lost")));
@@ -124,10 +129,9 @@ impl Connection {
         let live = self.live().map_err(Trouble::Refused)?;
         let put = self.prepared(&live, PUT).map_err(not_sent)?;
         let before = self.take_pending();
-        let Node { name, next, .. } = &self.node;
-        let name = name.get().ok_or_else(unreadable)?;
-        let (name, seq) = (name.as_bytes().as_slice(), next.get());
-        let args: [&(dyn ToSql + Sync); 2] = [&name, &seq];
+        let name = self.node.name.get().ok_or_else(unreadable)?;
+        let args: [&(dyn ToSql + Sync); 2] = [&name.as_bytes().as_slice(), &seq];
+        let warnings = live.warnings.count();
         let (done, put, committed) = self.server.wait(live.way, async {
             Ok(tokio::join!(
                 biased;
@@ -141,7 +145,11 @@ impl Connection {
         for answer in [done, put.map(drop), committed] {
             answer.map_err(|error| Trouble::of(&error))?;
         }
-        Ok(())
+        // Such as: it did not wait for its standbys because somebody had it stop that.
+        match live.warnings.count() == warnings {
+            true => Ok(()),
+            false => Err(Trouble::Lost(lost("the server warned when it committed"))),
+        }
     }
 
     /// Asks the primary, when there is one again, whether the commit took place.
@@ -174,12 +182,15 @@ impl Connection {
         ))
     }
 
+    /// What the primary says, with a commit for proof.
     fn has_committed(&self) -> Result<bool, Trouble> {
         let name = self.node.name.get().ok_or_else(unreadable)?;
         self.command(BEGIN)?;
         self.state.set(State::Inside);
         let mine = self.rows(MINE, &[(&name).into()])?;
         let mine = mine.first().map(|row| number(row, 0)).transpose()?;
+        self.put_and_commit(mine.unwrap_or(0))?;
+        self.state.set(State::Outside);
         Ok(mine == Some(self.node.next.get()))
     }
 }

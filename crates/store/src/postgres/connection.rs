@@ -14,7 +14,7 @@ use tokio_postgres::{Client, Error, Row, Statement};
 
 use super::errors::{Trouble, lost};
 use super::schema;
-use super::server::{Server, Way};
+use super::server::{Server, Session, Warnings, Way};
 use crate::query::{Arg, Refused};
 
 const BEGIN_READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
@@ -64,6 +64,7 @@ pub(super) enum State {
 pub(super) struct Live {
     pub(super) client: Client,
     pub(super) way: Way,
+    pub(super) warnings: Warnings,
     statements: Mutex<HashMap<&'static str, Statement>>,
 }
 
@@ -251,13 +252,13 @@ impl Connection {
             _ => {}
         }
         self.live.replace(None);
-        let (client, way) = self.server.connect()?;
+        let Session { client, way, warnings } = self.server.connect()?;
         if self.writes {
             // Held as long as the session. Whoever was killed gives it back in a moment.
             let presence = if self.server.alone { ALONE } else { WITH_OTHERS };
             self.server.wait(way, client.batch_execute(presence)).map_err(not_alone)?;
         }
-        let live = Arc::new(Live { client, way, statements: Mutex::default() });
+        let live = Arc::new(Live { client, way, warnings, statements: Mutex::default() });
         self.live.replace(Some(Arc::clone(&live)));
         Ok(live)
     }

@@ -1,6 +1,6 @@
 //! The thread that drives the connections, and the making of new ones.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -9,8 +9,10 @@ use std::thread::Thread;
 use std::time::Duration;
 
 use keysherd_base::Fault;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::Runtime;
-use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres::error::Severity;
+use tokio_postgres::{AsyncMessage, Client, Config, NoTls};
 
 use super::errors::{self, Trouble};
 use super::settings::{HOST_PATIENCE, PostgresSettings};
@@ -61,6 +63,39 @@ pub(super) struct Way {
     host: usize,
     /// How often an answer had not come when it was made.
     silences: usize,
+}
+
+/// A session that was made.
+pub(super) struct Session {
+    pub(super) client: Client,
+    pub(super) way: Way,
+    pub(super) warnings: Warnings,
+}
+
+/// How many warnings a server gave on a session.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Warnings(Arc<AtomicUsize>);
+
+impl Warnings {
+    /// Those of all answers that were got.
+    pub(super) fn count(&self) -> usize {
+        self.0.load(Ordering::Acquire)
+    }
+
+    /// Drives a connection until it ends. What ends it, the next statement on it is told.
+    async fn counted_on<S, T>(self, mut connection: tokio_postgres::Connection<S, T>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+        T: AsyncRead + AsyncWrite + Unpin,
+    {
+        while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
+            let AsyncMessage::Notice(notice) = message else { continue };
+            if notice.parsed_severity() == Some(Severity::Warning) {
+                tracing::warn!(code = notice.code().code(), "{}", notice.message());
+                self.0.fetch_add(1, Ordering::Release);
+            }
+        }
+    }
 }
 
 /// Held while it is being found out what became of a commit.
@@ -121,7 +156,7 @@ impl Server {
     }
 
     /// A new session on the primary, and what it is on.
-    pub(super) fn connect(&self) -> Result<(Client, Way), Fault> {
+    pub(super) fn connect(&self) -> Result<Session, Fault> {
         if self.down.load(Ordering::Acquire) {
             return Err(errors::lost("it did not answer a moment ago"));
         }
@@ -131,9 +166,9 @@ impl Server {
         for host in (0..count).map(|step| (first + step) % count) {
             let Some(config) = self.settings.hosts.get(host) else { continue };
             match self.session(config) {
-                Ok(client) => {
+                Ok((client, warnings)) => {
                     self.host.store(host, Ordering::Relaxed);
-                    return Ok((client, Way { host, silences }));
+                    return Ok(Session { client, way: Way { host, silences }, warnings });
                 }
                 Err(error) => {
                     let known = error.as_ref().map(errors::described);
@@ -148,18 +183,21 @@ impl Server {
     }
 
     /// One attempt with one host. `Err(None)`: it took too long.
-    fn session(&self, config: &Config) -> Result<Client, Option<tokio_postgres::Error>> {
+    fn session(
+        &self,
+        config: &Config,
+    ) -> Result<(Client, Warnings), Option<tokio_postgres::Error>> {
+        let warnings = Warnings::default();
         let connecting = async {
             let client = match &self.settings.tls {
                 Some(tls) => {
                     let (client, connection) = config.connect(Tls(Arc::clone(tls))).await?;
-                    // What ends a connection, the next statement on it is told.
-                    tokio::spawn(async move { drop(connection.await) });
+                    tokio::spawn(warnings.clone().counted_on(connection));
                     client
                 }
                 None => {
                     let (client, connection) = config.connect(NoTls).await?;
-                    tokio::spawn(async move { drop(connection.await) });
+                    tokio::spawn(warnings.clone().counted_on(connection));
                     client
                 }
             };
@@ -167,7 +205,7 @@ impl Server {
             if self.patience > ANSWER_PATIENCE {
                 client.batch_execute(PATIENT).await?;
             }
-            Ok(client)
+            Ok((client, warnings.clone()))
         };
         match self.wait_at_most(HOST_PATIENCE, connecting) {
             Some(outcome) => outcome.map_err(Some),

@@ -15,6 +15,7 @@ use crate::{AuditReader, PostgresSettings, Store, StoreConfig, accounts, items, 
 
 mod doubt;
 mod silence;
+mod standbys;
 
 /// A store of a node, with a folder of its own.
 struct Node {
