@@ -55,6 +55,8 @@ pub struct OpenedForUse {
     /// What was asked for; then its target, where it has one and that was granted with it. Each has
     /// its newest value.
     pub items: Vec<OpenedItem>,
+    /// The account.
+    pub account: Uid,
     /// Who asked.
     pub access_id: AccessId,
     /// Their sub-claims.

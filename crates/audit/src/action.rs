@@ -85,6 +85,8 @@ pub const SEAL_OWNER: &str = "seal_owner";
 pub const UNSEAL_OWNER: &str = "unseal_owner";
 /// Ours: a token was checked.
 pub const VALIDATE_TOKEN: &str = "validate_token";
+/// Ours: a webhook asked whether it was called by a gateway.
+pub const VALIDATE_PRODUCER_CREDENTIALS: &str = "validate_producer_credentials";
 /// Ours: a token was revoked.
 pub const REVOKE_TOKEN: &str = "revoke_token";
 /// Ours: the claims on a token were read.

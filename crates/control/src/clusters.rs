@@ -12,6 +12,7 @@ pub(crate) mod live;
 pub(crate) mod provide;
 pub(crate) mod show;
 pub(crate) mod sync;
+pub(crate) mod vouching;
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -238,6 +238,7 @@ async fn gateways(
             A::ClusterKeyChoose(clusters::show::choose_key(c, at, by, m).await?)
         }
         Q::ClusterDelete(m) => A::ClusterDelete(clusters::delete::delete(c, by, m).await?),
+        Q::VouchCheck(m) => A::VouchCheck(clusters::vouching::check(c, by, m).await?),
         Q::ChangesWait(m) => A::ChangesWait(edge_reads::changes::answer(c, at, &m).await?),
         Q::JournalPut(m) => A::JournalPut(edge_reads::journal::put(c, at, m).await?),
         Q::AccessCreate(m) => A::AccessCreate(clusters::access::create(c, at, by, m).await?),

@@ -47,15 +47,39 @@ impl Control {
     pub(crate) fn use_up(&self, proof: &LoginProof, now: Timestamp) -> Result<(), Fault> {
         // From when on the check of the time refuses the proof, wherever in the window it lies.
         let forget_after = now.plus_seconds(2 * SKEW_SECONDS_MAX);
+        // What was signed too early was refused before.
+        match self.take_once(b"login-nonce\0", proof.nonce, (now, now), forget_after)? {
+            true => Ok(()),
+            false => Err(replayed()),
+        }
+    }
+
+    /// Takes a mark, which counts once at whichever node it is shown; whether it is new. A control
+    /// plane that is alone knows nothing of what was `made` before it started.
+    ///
+    /// # Errors
+    /// [`Fault::unavailable`] when that cannot be known.
+    pub(crate) fn take_once(
+        &self,
+        kind: &[u8],
+        mark: [u8; 16],
+        (now, made): (Timestamp, Timestamp),
+        forget_after: Timestamp,
+    ) -> Result<bool, Fault> {
         if let Some(used) = &self.used {
-            let hash = sha256(&[b"login-nonce\0", &proof.nonce]);
+            let hash = sha256(&[kind, &mark]);
             let mut mark = [0; 16];
             mark.copy_from_slice(&hash[..16]);
-            return if used.take(mark, forget_after)? { Ok(()) } else { Err(replayed()) };
+            return used.take(mark, forget_after);
         }
-        match self.nonces.take(proof.nonce, now, forget_after) {
-            Ok(()) => Ok(()),
-            Err(NonceRefused::Replayed) => Err(replayed()),
+        if made < self.started {
+            return Err(Fault::unavailable(
+                "the server has started since; what was signed before is not believed",
+            ));
+        }
+        match self.nonces.take(mark, now, forget_after) {
+            Ok(()) => Ok(true),
+            Err(NonceRefused::Replayed) => Ok(false),
             Err(NonceRefused::Full) => Err(Fault::unavailable(
                 "too many logins in the last minutes; try again in a minute",
             )),

@@ -34,7 +34,7 @@ pub use conformance::complaints;
 pub use engines::{all, by_name};
 pub use fields::password_policy;
 pub use keysherd_targets::aws::Endpoints;
-pub use keysherd_targets::{BoxFuture, Settings, Spelling, Voucher, Way};
+pub use keysherd_targets::{BoxFuture, Identity, Settings, Spelling, Voucher, Way};
 pub use kind::{Kind, details};
 pub use member::{Created, Engine, NOT_REACHED, Plan, Scene, TargetUse, Wish};
 pub use name::is_handle;

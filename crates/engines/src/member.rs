@@ -49,6 +49,8 @@ pub struct Wish<'a> {
     pub host: Option<&'a str>,
     /// Which database of the server.
     pub dbname: Option<&'a str>,
+    /// Whether nobody gets them: they are removed as soon as they are made.
+    pub is_trial: bool,
 }
 
 /// What will be made.

@@ -31,6 +31,7 @@ pub(crate) fn way() -> Way {
         rng: SystemRng::handle(),
         egress: Egress::default(),
         timeout: Duration::from_secs(20),
+        identity: None,
         voucher: None,
         endpoints: Endpoints::default(),
     }
@@ -102,6 +103,7 @@ impl Caller {
             args: &[],
             host: None,
             dbname: None,
+            is_trial: false,
         }
     }
 }

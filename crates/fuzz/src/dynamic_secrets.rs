@@ -7,7 +7,7 @@ use keysherd_base::{ItemPath, ManualClock, Secret, Timestamp, Uid};
 use keysherd_crypto::random::SystemRng;
 use keysherd_crypto::sign::SigningKey;
 use keysherd_egress::Egress;
-use keysherd_engines::vouching::{Vouched, validate, vouch};
+use keysherd_engines::vouching::{Vouched, read, vouch};
 use keysherd_engines::{Engine, Scene, Settings, Way, Wish, by_name, is_handle};
 use keysherd_wire::Args;
 
@@ -82,6 +82,7 @@ pub fn name_templates(data: &[u8]) {
             args: &[],
             host: None,
             dbname: None,
+            is_trial: false,
         };
         engine.plan(&scene, &wish).ok().map(|plan| plan.handle)
     };
@@ -95,21 +96,23 @@ pub fn name_templates(data: &[u8]) {
 pub fn vouching_texts(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let now = Timestamp(VOUCHED_AT);
-    let Ok(vouched) = validate(text, 7, now, |_| true) else { return };
-    let again = vouch(&SigningKey::from_seed(&Secret::new([9; 32])), &vouched, now);
-    assert_eq!(validate(again.expose(), 7, now, |_| true).ok(), Some(vouched));
+    let Ok(signed) = read(text, now) else { return };
+    let key = SigningKey::from_seed(&Secret::new([9; 32]));
+    let again = vouch(&key, &signed.vouched, now, [3; 16]);
+    let again = read(again.expose(), now).expect("what was just signed");
+    assert_eq!((again.vouched, again.key), (signed.vouched, key.public()));
 }
 
 /// A text as gateways show it.
 pub(crate) fn vouching_seeds() -> Vec<Vec<u8>> {
     let vouched = Vouched {
-        account: 7,
+        account: Uid([7; 16]),
         access_id: "p-gateway".to_owned(),
         item: "/a/b".to_owned(),
         audience: "https://hook.example/".to_owned(),
     };
     let key = SigningKey::from_seed(&Secret::new([9; 32]));
-    vec![vouch(&key, &vouched, Timestamp(VOUCHED_AT)).expose().clone().into_bytes()]
+    vec![vouch(&key, &vouched, Timestamp(VOUCHED_AT), [1; 16]).expose().clone().into_bytes()]
 }
 
 /// Statements and rules as they are usual.

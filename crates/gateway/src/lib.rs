@@ -36,6 +36,7 @@ mod seen;
 mod spool;
 mod tenants;
 mod transit;
+mod vouching;
 mod writer;
 
 pub use cache::cold::CopyKey;
@@ -62,3 +63,4 @@ pub use membership::{
     CLIENT_TYPE, Membership, MembershipConfig, MembershipHealth, OwnUid, OwnUidSettings, Proof,
     ROTATE_EVERY, RequestsUnder,
 };
+pub use vouching::ClusterIdentity;

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use keysherd_api::OpenedItem;
 use keysherd_api::engines::OpenedSecret;
 use keysherd_base::{Fault, FaultKind, ItemId, RngHandle, Uid};
 use keysherd_domain::credential_lease::work_seconds;
@@ -72,6 +73,12 @@ impl Drop for Revoker {
     }
 }
 
+/// A secret that made credentials, with its target, and whose it is.
+struct Meant {
+    secret: OpenedSecret,
+    account: Uid,
+}
+
 /// What the work needs.
 struct Worker {
     plane: PlaneHandle,
@@ -126,27 +133,28 @@ impl Worker {
         &self,
         means: &[LeaseMeans],
         permits: &[SignedPermit],
-    ) -> Vec<Result<Arc<OpenedSecret>, Fault>> {
+    ) -> Vec<Result<Arc<Meant>, Fault>> {
         let caller = Caller::of_the_server(Uid::default());
         let opened = open_granted(&self.derivations, &caller, means, permits).await;
-        opened
-            .into_iter()
-            .map(|one| one.and_then(|one| OpenedSecret::with_target(&one).map(Arc::new)))
-            .collect()
+        let meant = |(one, means): (Result<Vec<OpenedItem>, Fault>, &LeaseMeans)| {
+            let secret = OpenedSecret::with_target(&one?)?;
+            Ok(Arc::new(Meant { secret, account: means.account }))
+        };
+        opened.into_iter().zip(means).map(meant).collect()
     }
 
     /// Removes all of it; each is reported as soon as its target has answered.
     async fn remove(
         self: &Arc<Self>,
         work: Vec<LeaseWork>,
-        opened: Vec<Result<Arc<OpenedSecret>, Fault>>,
+        opened: Vec<Result<Arc<Meant>, Fault>>,
         asked: Instant,
     ) {
         let mut running = JoinSet::new();
         for lease in work {
             let place = lease.means;
-            let secret = match opened.get(place) {
-                Some(Ok(secret)) => Ok(secret.clone()),
+            let meant = match opened.get(place) {
+                Some(Ok(meant)) => Ok(meant.clone()),
                 Some(Err(fault)) => Err(fault.clone()),
                 None => Err(Fault::internal("control named no item for a lease")),
             };
@@ -154,8 +162,8 @@ impl Worker {
             running.spawn(async move {
                 let given = u64::try_from(work_seconds(lease.attempt)).unwrap_or_default();
                 let left = Duration::from_secs(given).saturating_sub(asked.elapsed() + TO_REPORT);
-                let removed = match secret {
-                    Ok(secret) => this.remove_one(&secret, &lease.handle, left).await,
+                let removed = match meant {
+                    Ok(meant) => this.remove_one(&meant, &lease.handle, left).await,
                     Err(fault) => Err(fault),
                 };
                 this.report(&lease, removed).await;
@@ -166,18 +174,19 @@ impl Worker {
 
     async fn remove_one(
         &self,
-        secret: &OpenedSecret,
+        meant: &Meant,
         handle: &str,
         patience: Duration,
     ) -> Result<(), Fault> {
-        if let Some(fault) = self.left_alone(secret.id()) {
+        let secret = meant.secret.id();
+        if let Some(fault) = self.left_alone(secret) {
             return Err(fault);
         }
-        let removed = self.removed(secret, handle, patience).await;
+        let removed = self.removed(meant, handle, patience).await;
         if let Err(fault) = &removed
             && fault.kind() == FaultKind::Unavailable
         {
-            self.silent().insert(secret.id(), (Instant::now() + ALONE, fault.clone()));
+            self.silent().insert(secret, (Instant::now() + ALONE, fault.clone()));
         }
         removed
     }
@@ -197,11 +206,11 @@ impl Worker {
 
     async fn removed(
         &self,
-        secret: &OpenedSecret,
+        Meant { secret, account }: &Meant,
         handle: &str,
         patience: Duration,
     ) -> Result<(), Fault> {
-        let way = Way { timeout: patience, ..self.way.clone() };
+        let way = self.way.about((*account, secret.path()), patience);
         let scene = secret.scene(&way);
         let removed = tokio::time::timeout(patience, secret.engine.revoke(&scene, handle)).await;
         let warnings = removed.map_err(|_| {

@@ -201,6 +201,28 @@ pub struct ClusterKeyChosen {
     pub item: ItemId,
 }
 
+/// Asks, for a webhook that somebody showed a text of a gateway, whether to believe it: whether the
+/// key that has signed it is that of a gateway of this account which works with this access id, and
+/// whether nobody asked that of the same text before. Whether the text is signed, and what it says,
+/// the gateway has seen to. Recorded where the key is that of such a gateway.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VouchCheck {
+    /// Whom the webhook expects.
+    pub access_id: AccessId,
+    /// The account that the text is about.
+    pub account: Uid,
+    /// The item that it is about, for the record.
+    pub item: String,
+    /// SHA-256 of the `SubjectPublicKeyInfo` of the key.
+    pub spki_sha256: [u8; 32],
+    /// What tells the text from every other one.
+    pub mark: [u8; 16],
+    /// When it was signed, lately.
+    pub made: Timestamp,
+    /// Until when somebody else might believe it.
+    pub until: Timestamp,
+}
+
 /// Deletes a cluster with its configuration.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ClusterDelete {

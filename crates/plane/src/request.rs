@@ -247,6 +247,7 @@ messages! {
         PlaceList: clusters::PlaceList => clusters::PlaceListReply, unrecorded;
         ClusterList: clusters::ClusterList => clusters::ClusterListReply;
         ClusterDelete: clusters::ClusterDelete => Done;
+        VouchCheck: clusters::VouchCheck => Done;
         ClusterShow: clusters::ClusterShow => clusters::ClusterShown, unrecorded;
         ClusterKeyChoose: clusters::ClusterKeyChoose => clusters::ClusterKeyChosen, unrecorded;
         ChangesWait: cache::ChangesWait => cache::ChangesReply, unrecorded;

@@ -28,7 +28,7 @@ mod words;
 pub use conformance::complaints;
 pub use keysherd_wire::Settings;
 pub use kind::{Kind, Spelling, naming_complaints};
-pub use member::{BoxFuture, Target, Voucher, Way};
+pub use member::{BoxFuture, Identity, Target, Voucher, Way};
 pub use server::{Given, NOT_ADMITTED, Named, Server, WRONG_CREDENTIALS};
 pub use targets::{
     all, artifactory, aws_account, by_name, by_type, database, dockerhub, gitlab, k8s,

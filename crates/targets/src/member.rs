@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use keysherd_base::{ClockHandle, Fault, RngHandle, SecretString};
+use keysherd_base::{ClockHandle, Fault, ItemPath, RngHandle, SecretString, Uid};
 use keysherd_egress::Egress;
 use keysherd_wire::Args;
 use serde_json::{Map, Value};
@@ -25,6 +25,8 @@ pub struct Way {
     pub egress: Egress,
     /// How long everything that one call does on a target may take together.
     pub timeout: Duration,
+    /// What this gateway can vouch with; none: it is in no cluster.
+    pub identity: Option<Arc<dyn Identity>>,
     /// Vouches for this gateway before webhooks, about the item that the call is for; none: no
     /// webhook is called.
     pub voucher: Option<Arc<dyn Voucher>>,
@@ -39,8 +41,21 @@ impl Way {
     /// One on which a call may take the usual time.
     pub fn new(clock: ClockHandle, rng: RngHandle, egress: Egress) -> Self {
         let endpoints = Endpoints::default();
-        Self { clock, rng, egress, timeout: TIMEOUT, voucher: None, endpoints }
+        let (identity, voucher) = (None, None);
+        Self { clock, rng, egress, timeout: TIMEOUT, identity, voucher, endpoints }
     }
+
+    /// The same for a call about this item of this account, within this time.
+    pub fn about(&self, (account, item): (Uid, &ItemPath), timeout: Duration) -> Self {
+        let voucher = self.identity.as_ref().map(|identity| identity.about(account, item));
+        Self { timeout, voucher, ..self.clone() }
+    }
+}
+
+/// What a gateway shows of itself.
+pub trait Identity: Send + Sync {
+    /// Vouches for this gateway in calls about this item of this account.
+    fn about(&self, account: Uid, item: &ItemPath) -> Arc<dyn Voucher>;
 }
 
 /// Vouches for a gateway before webhooks.

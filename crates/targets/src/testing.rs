@@ -26,6 +26,7 @@ pub(crate) fn way() -> Way {
         rng: Arc::new(Sevens),
         egress: Egress::default(),
         timeout: Duration::from_secs(30),
+        identity: None,
         voucher: None,
         endpoints: Endpoints::default(),
     }

@@ -222,12 +222,9 @@ const target = async (kind, more) => {
   return fields;
 };
 const engineFields = async (kind) => {
-  const { kind: on, ...more } = engines[kind].target;
-  const where = await target(on, more);
-  return {
-    name: fresh('dynamic'), 'target-name': where.name, 'skip-dry-run': true,
-    ...engines[kind].fields,
-  };
+  const { kind: on, ...more } = engines[kind].target ?? {};
+  const where = on ? { 'target-name': (await target(on, more)).name } : {};
+  return { name: fresh('dynamic'), ...where, 'skip-dry-run': true, ...engines[kind].fields };
 };
 const dynamicSecret = async (kind) => {
   const fields = await engineFields(kind);

@@ -695,9 +695,8 @@ def list_targets():
 
 def engine_fields(kind):
     engine = ENGINES[kind]
-    where = target(**engine["target"])["name"]
-    return {"name": world().name("dynamic"), "target-name": where, "skip-dry-run": True,
-            **engine["fields"]}
+    where = {"target-name": target(**engine["target"])["name"]} if "target" in engine else {}
+    return {"name": world().name("dynamic"), **where, "skip-dry-run": True, **engine["fields"]}
 
 
 def dynamic_secret(kind="postgresql"):

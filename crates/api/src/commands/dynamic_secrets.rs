@@ -12,6 +12,7 @@ mod tmp_creds_delete;
 mod tmp_creds_get;
 mod tmp_creds_update;
 mod update;
+mod validate;
 
 use crate::commands::ApiCommand;
 
@@ -28,10 +29,10 @@ pub(super) fn commands() -> Vec<&'static ApiCommand> {
         &tmp_creds_get::COMMAND,
         &tmp_creds_update::COMMAND,
         &tmp_creds_delete::COMMAND,
+        &validate::COMMAND,
     ];
-    // Gateways cannot prove to webhooks yet who they are.
-    let members = keysherd_engines::all().iter().filter(|engine| engine.kind().name != "custom");
-    members
+    keysherd_engines::all()
+        .iter()
         .flat_map(|engine| create::of(*engine).into_iter().chain(update::of(*engine)))
         .chain(own)
         .collect()

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use keysherd_base::{Fault, Timestamp, Uid};
-use keysherd_engines::{Created, NOT_REACHED, Plan, Way, Wish};
+use keysherd_engines::{Created, NOT_REACHED, Plan, Wish};
 use keysherd_plane::credential_leases::{LeaseAbandon, LeaseActivate, LeaseIntend};
 use keysherd_plane::grants::{ItemRef, Purpose};
 use serde_json::{Map, Value};
@@ -79,10 +79,10 @@ pub(super) async fn make(
     ending: Ending,
 ) -> Result<Produced, Fault> {
     let opened = ctx.crypt().open(ctx, item, Purpose::Produce).await?;
-    let OpenedForUse { items, access_id, sub_claims } = opened;
+    let OpenedForUse { items, account, access_id, sub_claims } = opened;
     let secret = OpenedSecret::with_target(&items)?;
     drop(items);
-    let way = Way { timeout: asked.patience, ..ctx.services().engines.clone() };
+    let way = ctx.services().engines.about((account, secret.path()), asked.patience);
     let scene = secret.scene(&way);
     let lease = Uid::random(&*ctx.services().rng)?;
     let ttl_seconds = secret.engine.kind().ttl_seconds(&secret.settings)?;
@@ -95,6 +95,7 @@ pub(super) async fn make(
         args: &asked.args,
         host: asked.host.as_deref(),
         dbname: asked.dbname.as_deref(),
+        is_trial: ending == Ending::AtOnce,
     };
     let plan = secret.engine.plan(&scene, &wish)?;
     let intend = LeaseIntend {

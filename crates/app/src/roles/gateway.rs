@@ -13,13 +13,13 @@ use keysherd_api::{
 use keysherd_authn::Outward;
 use keysherd_base::{AccountId, ClockHandle, RngHandle, Secret};
 use keysherd_crypto::sign::SigningKey;
-use keysherd_engines::{Endpoints, Way as TargetWay};
+use keysherd_engines::{Endpoints, Identity, Way as TargetWay};
 use keysherd_fragments::bundle::pinned::PinnedBundle;
 use keysherd_fragments::manager_set::ManagerIndex;
 use keysherd_gateway::{
-    CacheHealth, CacheSettings, ClusterConfigs, ConfigStore, CopyKey, CustomerFragments,
-    Forwarders, Gateway, GatewayConfig, GatewayHealth, Links, LogFinding, ManagerHealth,
-    Membership, Strictness, follow_read_policies, forget_gone_methods,
+    CacheHealth, CacheSettings, ClusterConfigs, ClusterIdentity, ConfigStore, CopyKey,
+    CustomerFragments, Forwarders, Gateway, GatewayConfig, GatewayHealth, Links, LogFinding,
+    ManagerHealth, Membership, Strictness, follow_read_policies, forget_gone_methods,
 };
 use keysherd_plane::PlaneHandle;
 use keysherd_sinks::Way;
@@ -102,7 +102,13 @@ impl GatewayRole {
         let local = Arc::new(ConfigStore::open(&parts.home, rng.clone())?);
         let copy_key = copy_key(parts.cache_key, parts.cluster.as_ref());
         let (home, lends_identity_to) = (parts.home.clone(), parts.lends_identity_to.clone());
-        let engines = way_to_targets(&parts.egress, &clock, &rng);
+        let mut engines = way_to_targets(&parts.egress, &clock, &rng);
+        engines.identity = parts.cluster.as_ref().map(|cluster| {
+            let access_id = cluster.settings.access_id.clone();
+            let (clock, rng) = (clock.clone(), rng.clone());
+            let own = ClusterIdentity::new(&parts.instance, access_id, clock, rng);
+            Arc::new(own) as Arc<dyn Identity>
+        });
         let gateway = Arc::new(Gateway::start(GatewayConfig {
             plane: parts.plane,
             instance: parts.instance,

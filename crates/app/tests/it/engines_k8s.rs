@@ -108,6 +108,7 @@ impl Stage {
             args: &args,
             host: None,
             dbname: None,
+            is_trial: false,
         };
         let plan = self.engine.plan(&scene, &wish).unwrap();
         let made = self.runtime.block_on(self.engine.create(&scene, &plan));

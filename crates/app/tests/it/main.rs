@@ -89,3 +89,4 @@ mod tampering;
 mod target_places;
 mod universal_identity;
 mod walk;
+mod webhooks;

@@ -26,6 +26,7 @@ pub(crate) const OPEN: &[&str] = &[
     "mfa-remove",
     "static-creds-auth",
     "uid-rotate-token",
+    "validate-producer-credentials",
     "validate-token",
 ];
 /// The kinds of rules about paths, with all they can grant.

@@ -103,6 +103,8 @@ static KIND: Kind = Kind {
 const CREDS: &str = "AkeylessCreds";
 /// Longest id of what a webhook made, in bytes.
 const ID_BYTES_MAX: usize = 1_024;
+/// Who asks when a secret is tried out, as hooks know it.
+const TRIAL: &str = "p-custom";
 /// Longest call, in seconds.
 const TIMEOUT_MAX: i64 = 60;
 
@@ -131,7 +133,10 @@ impl Engine for Custom {
             nothing if nothing.is_empty() => "".into(),
             given => Value::Object(given),
         };
-        let client = json!({"access_id": wish.access_id, "sub_claims": wish.sub_claims});
+        let client = match wish.is_trial {
+            true => json!({"access_id": TRIAL, "sub_claims": {}}),
+            false => json!({"access_id": wish.access_id, "sub_claims": wish.sub_claims}),
+        };
         let more =
             Map::from_iter([("input".to_owned(), input), ("client_info".to_owned(), client)]);
         Ok(Plan {
@@ -222,7 +227,10 @@ async fn called(
 ) -> Result<(Reply, SecretString), Fault> {
     let settings = scene.settings;
     let voucher = scene.way.voucher.as_ref().ok_or_else(|| {
-        Fault::unavailable("this gateway has no identity yet that it could show a webhook")
+        Fault::unavailable(
+            "this gateway has no identity that it could show a webhook: only gateways of a cluster \
+             call webhooks, which are started with --gateway-access-id",
+        )
     })?;
     let server = server(settings, field)?;
     let mut audience = server.url().clone();

@@ -12,7 +12,7 @@ fn key(seed: u8) -> SigningKey {
 
 fn said() -> Vouched {
     Vouched {
-        account: 7,
+        account: Uid([7; 16]),
         access_id: "p-gateway".to_owned(),
         item: "/prod/Hook;\"'\n\u{e9}".to_owned(),
         audience: "https://hook.example/create".to_owned(),
@@ -21,42 +21,42 @@ fn said() -> Vouched {
 
 #[test]
 fn a_webhook_learns_who_asks_and_for_which_item() {
-    let text = vouch(&key(1), &said(), NOW);
+    let text = vouch(&key(1), &said(), NOW, [1; 16]);
     assert!(text.expose().bytes().all(|b| b.is_ascii_graphic()), "it goes into a header");
-    let known = |one: &PublicKey| *one == key(1).public();
-    assert_eq!(validate(text.expose(), 7, NOW, known).unwrap(), said());
+    let signed = read(text.expose(), NOW).unwrap();
+    assert_eq!((&signed.vouched, signed.key, signed.made), (&said(), key(1).public(), NOW));
     for age in [0, 299, 300] {
-        assert!(validate(text.expose(), 7, NOW.plus_seconds(age), known).is_ok(), "{age}");
+        assert_eq!(read(text.expose(), NOW.plus_seconds(age)).unwrap(), signed, "{age}");
     }
+    // No two are the same, though they say the same at one time.
+    let other = vouch(&key(1), &said(), NOW, [2; 16]);
+    assert_ne!(read(other.expose(), NOW).unwrap().mark, signed.mark);
 }
 
 #[test]
 fn nobody_else_is_believed() {
-    let known = |one: &PublicKey| *one == key(1).public();
-    let text = vouch(&key(1), &said(), NOW).expose().clone();
+    let text = vouch(&key(1), &said(), NOW, [1; 16]).expose().clone();
     let refused = |text: &str, now: Timestamp| {
-        let fault = validate(text, 7, now, known).unwrap_err();
+        let fault = read(text, now).unwrap_err();
         assert_eq!(fault.public(), "the credentials of this call are not valid");
         fault.private().unwrap().to_owned()
     };
     assert!(refused(&text, NOW.plus_seconds(301)).contains("too old"));
     assert!(refused(&text, NOW.plus_seconds(-61)).contains("ahead"));
-    // Another gateway's key, and another's signature under a known key.
-    let other = vouch(&key(2), &said(), NOW).expose().clone();
-    assert!(refused(&other, NOW).contains("no gateway"));
+    // Another gateway's key is known as such; its signature under another key is none.
+    let other = vouch(&key(2), &said(), NOW, [1; 16]).expose().clone();
+    assert_eq!(read(&other, NOW).unwrap().key, key(2).public());
     let parts: Vec<_> = text.split('.').collect();
     let others: Vec<_> = other.split('.').collect();
     assert!(refused(&[parts[0], others[1], others[2]].join("."), NOW).contains("signature"));
-    // The same said of another item.
+    // The same said of another item, or another account.
     let elsewhere = Vouched { item: "/prod/other".to_owned(), ..said() };
-    let elsewhere = vouch(&key(2), &elsewhere, NOW).expose().clone();
-    let body = elsewhere.split('.').nth(1).unwrap().to_owned();
-    assert!(refused(&[parts[0], body.as_str(), parts[2]].join("."), NOW).contains("signature"));
-    // What a webhook of one account was shown counts in no other, though the gateway is the same.
-    let ours = Vouched { account: 8, ..said() };
-    let ours = vouch(&key(1), &ours, NOW).expose().clone();
-    assert!(refused(&ours, NOW).contains("another account"));
-    assert_eq!(validate(&ours, 8, NOW, known).unwrap().account, 8);
+    let foreign = Vouched { account: Uid([8; 16]), ..said() };
+    for forged in [elsewhere, foreign] {
+        let forged = vouch(&key(2), &forged, NOW, [1; 16]).expose().clone();
+        let body = forged.split('.').nth(1).unwrap().to_owned();
+        assert!(refused(&[parts[0], body.as_str(), parts[2]].join("."), NOW).contains("signature"));
+    }
     // What is signed for something else is not taken for this.
     let body = URL_SAFE_NO_PAD.decode(parts[1]).unwrap();
     let forged = URL_SAFE_NO_PAD.encode(key(1).sign("KSF1/webhook2", &body).as_bytes());
@@ -64,6 +64,11 @@ fn nobody_else_is_believed() {
     for text in ["", ".", "..", "a.b.c", &format!("{text}."), &"a".repeat(10_000)] {
         assert!(refused(text, NOW).contains("no such text"), "{text}");
     }
+    // Signed, but about something else.
+    let (by, signed) = (key(1).public(), key(1).sign(LABEL, b"{}"));
+    let empty = [by.as_bytes().as_slice(), b"{}", signed.as_bytes()];
+    let empty: Vec<_> = empty.iter().map(|part| URL_SAFE_NO_PAD.encode(part)).collect();
+    assert!(refused(&empty.join("."), NOW).contains("something else"));
 }
 
 #[test]

@@ -53,7 +53,7 @@ impl Reader {
             self.check(account, &[path], asked, std::slice::from_mut(other))?;
         }
         let Opened { access_id, sub_claims, .. } = *told;
-        Ok(OpenedForUse { items: read.items, access_id, sub_claims: sub_claims.0 })
+        Ok(OpenedForUse { items: read.items, account, access_id, sub_claims: sub_claims.0 })
     }
 }
 

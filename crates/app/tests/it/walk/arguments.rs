@@ -15,8 +15,9 @@ pub(crate) fn arguments(spec: &Spec, name: &str, objects: &Objects) -> Value {
     let own = kind_of(name).map(|kind| own_arguments(kind, &objects.authority));
     let receiver = || log_target(name, &objects.key_file);
     let secret = || {
-        let (_, _, mut fields) = engine(&engine_of(name)?);
-        fields.insert("target-name".to_owned(), format!("/walk/{name}/target").into());
+        let (target, _, mut fields) = engine(&engine_of(name)?);
+        let place = target.map(|_| ("target-name".to_owned(), format!("/walk/{name}/target")));
+        fields.extend(place.map(|(field, path)| (field, path.into())));
         Some(fields)
     };
     let changing = || {

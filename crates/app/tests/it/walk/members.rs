@@ -115,8 +115,9 @@ pub(crate) fn engine_of(command: &str) -> Option<String> {
     (kind != "tmp-creds").then(|| kind.to_ascii_lowercase())
 }
 
-/// The kind of target that an engine works on, with the type of database, and its settings.
-pub(crate) fn engine(kind: &str) -> (String, Option<String>, Map<String, Value>) {
+/// The kind of target that an engine works on, if it does, with the type of database, and its
+/// settings.
+pub(crate) fn engine(kind: &str) -> (Option<String>, Option<String>, Map<String, Value>) {
     let mut engines: Value = serde_json::from_str(ENGINES).unwrap();
     let mut engine = engines[kind].take();
     let Value::Object(mut fields) = engine["fields"].take() else {
@@ -124,7 +125,7 @@ pub(crate) fn engine(kind: &str) -> (String, Option<String>, Map<String, Value>)
     };
     fields.insert("skip-dry-run".to_owned(), true.into());
     let target = |field: &str| engine["target"][field].as_str().map(str::to_owned);
-    (target("kind").unwrap(), target("db-type"), fields)
+    (target("kind"), target("db-type"), fields)
 }
 
 /// The kind of rotated secret that `command` makes or changes.

@@ -193,9 +193,11 @@ fn make_dynamic_secret(
     let at = |leaf: &str| format!("/walk/{name}/{leaf}");
     let kind = engine_of(name).unwrap_or_else(|| "postgresql".to_owned());
     let (target, db_type, fields) = engine(&kind);
-    make_target(admin, described(at("target")), &target, db_type.as_deref());
     let mut args = described(at("dynamic"));
-    args["target-name"] = at("target").into();
+    if let Some(target) = target {
+        make_target(admin, described(at("target")), &target, db_type.as_deref());
+        args["target-name"] = at("target").into();
+    }
     args.as_object_mut().unwrap().extend(fields);
     admin.ok(&format!("dynamic-secret-create-{kind}"), args);
     let value = || admin.ok("dynamic-secret-get-value", json!({"name": at("dynamic")}));
@@ -207,7 +209,7 @@ fn make_rotated_secret(admin: &Api, name: &str, described: &dyn Fn(String) -> Va
     let at = |leaf: &str| format!("/walk/{name}/{leaf}");
     let kind = rotator_of(name).unwrap_or("postgresql");
     let (target, db_type, _) = engine(kind);
-    make_target(admin, described(at("target")), &target, db_type.as_deref());
+    make_target(admin, described(at("target")), &target.unwrap(), db_type.as_deref());
     let mut args = described(at("rotated"));
     args["target-name"] = at("target").into();
     args.as_object_mut().unwrap().extend(rotated());

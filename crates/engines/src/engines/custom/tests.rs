@@ -91,6 +91,12 @@ async fn a_webhook_is_told_what_it_is_to_know_and_its_answer_is_given_on() {
     assert_eq!(asked[0].json(), want);
     let input = json!({"csr": "a=b;\"", "n": {"x": "\0'"}});
     assert_eq!(asked[1].json()["input"], input);
+    // A trial names nobody.
+    let (way, caller) = (vouched_way(), Caller::with(&[("email", "somebody")]));
+    let scene = Scene { settings: &settings, target: None, way: &way };
+    let plan = Custom.plan(&scene, &Wish { is_trial: true, ..caller.wish() }).unwrap();
+    let client = json!({"access_id": "p-custom", "sub_claims": {}});
+    assert_eq!(plan.more.0["client_info"], client);
     // The ids are what the hook said, and only what was made by a lease goes.
     let (first, second) = (one.handle.clone().unwrap(), two.handle.clone().unwrap());
     assert!(revoke(&settings, &first).await.unwrap().is_empty());
