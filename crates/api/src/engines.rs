@@ -10,7 +10,8 @@ mod rotated;
 mod sealed;
 mod trial;
 
+pub(crate) use produce::Asker;
 pub use produce::{Asked, Produced, produce};
 pub use rotated::{OpenedRotated, Rotation};
 pub use sealed::{OpenedSecret, OpenedTarget, Sealed};
-pub(crate) use trial::trial;
+pub(crate) use trial::{trial, trial_of_change};

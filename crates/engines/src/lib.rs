@@ -24,6 +24,7 @@ mod password;
 mod postgres;
 pub mod rotator;
 pub mod rotators;
+mod said;
 mod statements;
 mod template;
 #[cfg(test)]
@@ -38,3 +39,4 @@ pub use keysherd_targets::{BoxFuture, Identity, Settings, Spelling, Voucher, Way
 pub use kind::{Kind, details};
 pub use member::{Created, Engine, NOT_REACHED, Plan, Scene, TargetUse, Wish};
 pub use name::is_handle;
+pub use said::check_wish;

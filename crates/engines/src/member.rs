@@ -132,6 +132,20 @@ pub trait Engine: Send + Sync {
         target: Option<&TargetUse<'_>>,
     ) -> Result<Vec<String>, Fault>;
 
+    /// Whether callers may say something about what they want ([`Wish::args`]).
+    fn takes_args(&self) -> bool {
+        false
+    }
+
+    /// Which of the server's databases the statements run in, empty where the server chooses;
+    /// `None`: what is made is not in one of several.
+    ///
+    /// # Errors
+    /// [`Fault::bad_request`] for settings that make no sense.
+    fn database(&self, _scene: &Scene<'_>) -> Result<Option<String>, Fault> {
+        Ok(None)
+    }
+
     /// Draws names and passwords. No IO.
     ///
     /// # Errors

@@ -323,6 +323,11 @@ impl Engine for PostgresLike {
         self.checked(settings, target)
     }
 
+    fn database(&self, scene: &Scene<'_>) -> Result<Option<String>, Fault> {
+        let server = self.server(scene.settings, scene.target.as_ref())?;
+        Ok(Some(server.database().unwrap_or_default().to_owned()))
+    }
+
     fn create<'a>(
         &'a self,
         scene: &'a Scene<'a>,

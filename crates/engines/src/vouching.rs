@@ -3,8 +3,9 @@
 //! A webhook makes credentials for whoever asks, so it has to know that one of its account's
 //! gateways does. The gateway signs a short text about itself, the account, the item and the
 //! webhook's own address; the webhook hands that text to the gateway's own API with whom it
-//! expects, and is told. The text is good for minutes, and once. Whose webhook was shown it can show
-//! it to others first: so it counts in one account only, and says for which address it was made.
+//! expects, and is told. The text is good for minutes, and once. Whose webhook was shown it can
+//! show it to others first: so it counts in one account only, and says for which address it was
+//! made.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -1,5 +1,5 @@
-//! What this gateway shows webhooks of itself: the access id of its cluster, signed with the key that
-//! its connections prove.
+//! What this gateway shows webhooks of itself: the access id of its cluster, signed with the key
+//! that its connections prove.
 
 use std::sync::Arc;
 

@@ -1,9 +1,10 @@
 //! Making temporary credentials: an intent that is durable, then the target, then the answer.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use keysherd_base::{Fault, Timestamp, Uid};
-use keysherd_engines::{Created, NOT_REACHED, Plan, Wish};
+use keysherd_base::{AccessId, Fault, ItemId, Timestamp, Uid};
+use keysherd_engines::{Created, NOT_REACHED, Plan, Wish, check_wish};
 use keysherd_plane::credential_leases::{LeaseAbandon, LeaseActivate, LeaseIntend};
 use keysherd_plane::grants::{ItemRef, Purpose};
 use serde_json::{Map, Value};
@@ -82,7 +83,26 @@ pub(super) async fn make(
     let OpenedForUse { items, account, access_id, sub_claims } = opened;
     let secret = OpenedSecret::with_target(&items)?;
     drop(items);
-    let way = ctx.services().engines.about((account, secret.path()), asked.patience);
+    let on = secret.target.as_ref().map(|target| target.id);
+    let asker = Asker { account, access_id, sub_claims };
+    make_with(ctx, (&secret, on), &asker, (asked, ending)).await
+}
+
+/// Who asks for credentials, and in which account.
+pub(crate) struct Asker {
+    pub(crate) account: Uid,
+    pub(crate) access_id: AccessId,
+    pub(crate) sub_claims: BTreeMap<String, Vec<String>>,
+}
+
+/// The same with a secret that is open, whose target is `on` as far as control knows.
+pub(super) async fn make_with(
+    ctx: &Ctx,
+    (secret, on): (&OpenedSecret, Option<ItemId>),
+    Asker { account, access_id, sub_claims }: &Asker,
+    (asked, ending): (&Asked, Ending),
+) -> Result<Produced, Fault> {
+    let way = ctx.services().engines.about((*account, secret.path()), asked.patience);
     let scene = secret.scene(&way);
     let lease = Uid::random(&*ctx.services().rng)?;
     let ttl_seconds = secret.engine.kind().ttl_seconds(&secret.settings)?;
@@ -90,17 +110,18 @@ pub(super) async fn make(
         lease,
         item: secret.path(),
         access_id: access_id.as_str(),
-        sub_claims: &sub_claims,
+        sub_claims,
         ttl_seconds,
         args: &asked.args,
         host: asked.host.as_deref(),
         dbname: asked.dbname.as_deref(),
         is_trial: ending == Ending::AtOnce,
     };
+    check_wish(secret.engine, &scene, &wish)?;
     let plan = secret.engine.plan(&scene, &wish)?;
     let intend = LeaseIntend {
         item: secret.id(),
-        target: secret.target.as_ref().map(|target| target.id),
+        target: on,
         lease,
         handle: plan.handle.clone(),
         ttl_seconds,
@@ -114,12 +135,12 @@ pub(super) async fn make(
             "making the credentials took too long before it began; ask again",
         ));
     };
-    let mut created = making.create(&secret, &scene, &plan, patience).await?;
+    let mut created = making.create(secret, &scene, &plan, patience).await?;
     let (handle, ends) = (created.handle.take(), created.ends);
     let (mut value, warnings) = (created.take_value(), std::mem::take(&mut created.warnings));
     if ending == Ending::AtOnce {
         let handle = handle.unwrap_or_else(|| plan.handle.clone());
-        let removed = making.remove(&secret, &scene, &handle, asked.patience).await;
+        let removed = making.remove(secret, &scene, &handle, asked.patience).await;
         making.abandon(removed.is_err()).await;
         wipe_all(value);
         let more = removed.map_err(|fault| {
@@ -133,7 +154,7 @@ pub(super) async fn make(
     let activate = LeaseActivate { lease, handle, ends };
     if let Err(fault) = ctx.ask(activate).await {
         wipe_all(value);
-        return Err(making.refused(&secret, &scene, &name, fault).await);
+        return Err(making.refused(secret, &scene, &name, fault).await);
     }
     let minutes = intended.ttl_seconds.div_euclid(60).max(1);
     if secret.engine.kind().wrapped {

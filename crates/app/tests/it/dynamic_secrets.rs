@@ -242,16 +242,86 @@ fn nothing_moves_away_from_the_users_it_made() {
         let mut args = args.clone();
         args[field] = new;
         args["pwd"] = PASSWORD.into();
+        args["skip-dry-run"] = true.into();
         let said = scene.admin.refused(409, command, args);
         assert!(said.contains("revoke them first"), "{said}");
     }
     // Whatever else changes, changes.
     scene.admin.ok("target-update-db", json!({"name": "/db/app", "description": "new"}));
     let all = json!({"name": "/dyn/reads", "revoke-all": true});
-    scene.admin.ok("dynamic-secret-tmp-creds-delete", all);
+    scene.admin.ok("dynamic-secret-tmp-creds-delete", all.clone());
     assert_eq!(scene.users(), [""; 0]);
-    let moved = json!({"name": "/dyn/reads", "target-name": "/db/other"});
+    // What is granted is not there; nothing is changed before somebody says that it shall be.
+    let mut moved = json!({"name": "/dyn/reads", "target-name": "/db/other"});
+    let said = scene.admin.call("dynamic-secret-update-postgresql", moved.clone());
+    assert!(said.text().contains("was not changed"), "{}", said.text());
+    value(&scene.admin, "/dyn/reads");
+    scene.admin.ok("dynamic-secret-tmp-creds-delete", all);
+    moved["skip-dry-run"] = true.into();
     scene.admin.ok("dynamic-secret-update-postgresql", moved);
+}
+
+#[test]
+fn a_change_is_tried_out_before_it_is_one() {
+    let scene = Scene::start();
+    scene.make("/dyn/reads", READS_ONE);
+    let change = |statements: &str| {
+        let name = "/dyn/reads";
+        json!({"name": name, "creation-statements": statements, "description": "new"})
+    };
+    let update = "dynamic-secret-update-postgresql";
+    let before = scene.admin.ok("dynamic-secret-get", json!({"name": "/dyn/reads"}));
+    // One that fails at its second statement leaves neither a change nor a user.
+    let broken = READS_ONE.replace("t1", "nowhere");
+    let said = scene.admin.call(update, change(&broken));
+    assert_eq!(said.status / 100, 4, "{}", said.text());
+    for word in ["was not changed", "42P01", "--skip-dry-run"] {
+        assert!(said.text().contains(word), "{word}: {}", said.text());
+    }
+    assert_eq!(scene.admin.ok("dynamic-secret-get", json!({"name": "/dyn/reads"})), before);
+    assert_eq!(scene.users(), [""; 0]);
+    assert!(leases(&scene.admin, "/dyn/reads").is_empty());
+    let reads = value(&scene.admin, "/dyn/reads");
+    assert_eq!(scene.sql(&reads, "SELECT x FROM t1").unwrap(), "42");
+    // One that works is in force at once, and its trial has left nobody.
+    scene.admin.ok(update, change(WRITES_TWO));
+    assert_eq!(scene.users().len(), 1);
+    let writes = value(&scene.admin, "/dyn/reads");
+    scene.sql(&writes, "INSERT INTO t2 VALUES (1)").unwrap();
+    scene.sql(&writes, "SELECT x FROM t1").unwrap_err();
+    // Whoever says so makes it untried. What changes no setting is not tried.
+    let mut untried = change(&broken);
+    untried["skip-dry-run"] = true.into();
+    scene.admin.ok(update, untried);
+    scene.admin.ok(update, json!({"name": "/dyn/reads", "description": "newer"}));
+    let said = scene.admin.call("dynamic-secret-get-value", json!({"name": "/dyn/reads"}));
+    assert!(!said.is_success());
+    assert_eq!(scene.users().len(), 2);
+}
+
+#[test]
+fn what_has_no_effect_is_refused_and_makes_nothing() {
+    let scene = Scene::start();
+    scene.make("/dyn/reads", READS_ONE);
+    let asked = |field: &str, value: Value| {
+        let mut args = json!({"name": "/dyn/reads"});
+        args[field] = value;
+        args
+    };
+    for (field, value) in [
+        ("host", json!("db.example")),
+        ("args", json!(["a=b"])),
+        ("dbname", json!("postgres")),
+        ("dbname", json!("app; DROP TABLE t1")),
+    ] {
+        let said = scene.admin.refused(400, "dynamic-secret-get-value", asked(field, value));
+        assert!(said.contains(field), "{said}");
+    }
+    assert_eq!(scene.users(), [""; 0]);
+    scene.admin.ok("dynamic-secret-get-value", asked("dbname", json!("app")));
+    let nothing = json!({"name": "/dyn/reads", "host": "", "dbname": "", "args": []});
+    scene.admin.ok("dynamic-secret-get-value", nothing);
+    assert_eq!(scene.users().len(), 2);
 }
 
 #[test]

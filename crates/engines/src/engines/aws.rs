@@ -97,6 +97,10 @@ impl Engine for AwsAccount {
         Ok(warnings)
     }
 
+    fn takes_args(&self) -> bool {
+        true
+    }
+
     fn plan(&self, scene: &Scene<'_>, wish: &Wish<'_>) -> Result<Plan, Fault> {
         let settings = scene.settings;
         let given = known_arguments(wish.args, &["role_arn"])?;

@@ -127,6 +127,10 @@ impl Engine for Custom {
         Ok(servers.iter().filter_map(HttpServer::warning).collect())
     }
 
+    fn takes_args(&self) -> bool {
+        true
+    }
+
     fn plan(&self, _: &Scene<'_>, wish: &Wish<'_>) -> Result<Plan, Fault> {
         let input = match arguments(wish.args)? {
             // As hooks know it when nobody says anything.

@@ -62,6 +62,11 @@ impl Engine for Mysql {
         Ok(warnings)
     }
 
+    fn database(&self, scene: &Scene<'_>) -> Result<Option<String>, Fault> {
+        let server = server(scene.settings, scene.target.as_ref())?;
+        Ok(Some(server.database().unwrap_or_default().to_owned()))
+    }
+
     fn create<'a>(
         &'a self,
         scene: &'a Scene<'a>,

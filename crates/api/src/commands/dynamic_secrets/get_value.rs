@@ -16,9 +16,11 @@ use crate::fields::{NAME, SESSION};
 
 const ARGS: Field<List> =
     Field::list("args", "What the secret wants to know: texts key=value, or JSON objects.");
-const HOST: Field<Text> = Field::text("host", "A host of a linked target.");
+const HOST: Field<Text> =
+    Field::text("host", "A host of a linked target; refused, as there are none.");
 const TARGET: Field<Text> = Field::text("target", "A linked target.").inert();
-const DBNAME: Field<Text> = Field::text("dbname", "A database, where the secret allows several.");
+const DBNAME: Field<Text> =
+    Field::text("dbname", "The database; any other than that of the secret is refused.");
 const TIMEOUT: Field<Int> =
     Field::int("timeout", "Seconds that the target may take, 1 to 60.").default("15");
 /// Longest time a target may take, in seconds: well within what control leaves to an intent.

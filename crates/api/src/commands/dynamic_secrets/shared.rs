@@ -14,7 +14,7 @@ const TARGET_NAME: Field<Text> =
     Field::text("target-name", "Path of the target; needs `list` on it, and never `read`.");
 const SKIP_TRIAL: Field<Flag> = Field::flag(
     "skip-dry-run",
-    "Make the secret without trying whether it can make credentials and remove them.",
+    "Make or change the secret without trying whether it can make credentials and remove them.",
 )
 .default("false");
 

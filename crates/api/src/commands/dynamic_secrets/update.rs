@@ -1,5 +1,5 @@
 //! The update commands of an engine, in every spelling, made from the family. What is not given
-//! stays as it is.
+//! stays as it is, and what is changed is tried out before.
 
 use keysherd_base::{Fault, ItemPath};
 use keysherd_domain::target::stored_path;
@@ -13,8 +13,9 @@ use keysherd_wire::{Answer, Args};
 use super::create::{command, opened_target, sentence, shown, spec};
 use super::shared::Shared;
 use crate::commands::ApiCommand;
+use crate::crypt::OpenedForUse;
 use crate::ctx::Ctx;
-use crate::engines::{OpenedSecret, OpenedTarget, Sealed};
+use crate::engines::{Asker, OpenedSecret, OpenedTarget, Sealed, trial_of_change};
 use crate::fields::{NAME, NEW_NAME};
 
 /// The commands of `engine`.
@@ -42,31 +43,26 @@ async fn update(
     let path = args.path(&NAME)?;
     let shared = Shared::read(engine, args)?;
     let opened = ctx.crypt().open(ctx, ItemRef::Path(path.clone()), Purpose::Change).await?;
-    let old = OpenedSecret::to_change(&opened.items)?;
-    drop(opened);
-    if old.engine.kind().name != engine.kind().name {
-        return Err(Fault::bad_request(format!(
-            "{path} is a dynamic secret for {}, not for {}; use the update command of its kind",
-            old.engine.kind().what,
-            engine.kind().what
-        )));
+    let mut secret = OpenedSecret::to_change(&opened.items)?;
+    let OpenedForUse { items, account, access_id, sub_claims } = opened;
+    drop(items);
+    of_this_kind(engine, &secret)?;
+    let on = secret.target.as_ref().map(|target| target.id);
+    let mut named = None;
+    if let Some(target) = &shared.target {
+        let path = stored_path(target)?;
+        secret.target = opened_target(ctx, Some(path.clone())).await?;
+        secret.target_uid = secret.target.as_ref().map(|target| target.uid);
+        named = Some(path);
     }
-    let OpenedSecret { settings, target, target_uid, version, .. } = old;
-    let (named, target, target_uid) = match &shared.target {
-        Some(named) => {
-            let named = stored_path(named)?;
-            let target = opened_target(ctx, Some(named.clone())).await?;
-            let uid = target.as_ref().map(|target| target.uid);
-            (Some(named), target, uid)
-        }
-        None => (None, target, target_uid),
-    };
-    let place = engine.kind().whereabouts;
-    let before = settings.fingerprint(place);
-    let settings = engine.merged(args, settings)?;
-    let moved = settings.fingerprint(place) != before;
-    let in_use = target.as_ref().map(OpenedTarget::in_use);
-    let warnings = engine.check(&settings, in_use.as_ref())?;
+    let Merged { moved, changed } = merge(engine, args, &mut secret)?;
+    let in_use = secret.target.as_ref().map(OpenedTarget::in_use);
+    let mut warnings = engine.check(&secret.settings, in_use.as_ref())?;
+    if (changed || named.is_some()) && !shared.skip_trial {
+        let asker = Asker { account, access_id, sub_claims };
+        warnings.extend(trial_of_change(ctx, &secret, on, &asker).await?);
+    }
+    let OpenedSecret { settings, target_uid, version, .. } = secret;
     let user_ttl_seconds = engine.kind().ttl_seconds(&settings)?;
     let plaintext = Sealed::bytes(engine.kind().name, target_uid, &settings)?;
     let write = WriteTarget::NewValue {
@@ -96,6 +92,41 @@ async fn update(
     ctx.crypt().recorded(&sealed);
     let path = describe(ctx, args, path, shared).await?;
     Ok(shown(ctx, spelling, path).await?.with_warnings(warnings))
+}
+
+fn of_this_kind(engine: &dyn Engine, secret: &OpenedSecret) -> Result<(), Fault> {
+    let (own, wanted) = (secret.engine.kind(), engine.kind());
+    if own.name == wanted.name {
+        return Ok(());
+    }
+    Err(Fault::bad_request(format!(
+        "{} is a dynamic secret for {}, not for {}; use the update command of its kind",
+        secret.path(),
+        own.what,
+        wanted.what
+    )))
+}
+
+/// What became of settings.
+struct Merged {
+    /// Whether they lead elsewhere.
+    moved: bool,
+    /// Whether they are others at all.
+    changed: bool,
+}
+
+/// Changes the settings as the arguments say.
+fn merge(engine: &dyn Engine, args: &Args, secret: &mut OpenedSecret) -> Result<Merged, Fault> {
+    let kind = engine.kind();
+    let every: Vec<&str> = kind.fields.fields.iter().map(|field| field.name).collect();
+    let old = std::mem::take(&mut secret.settings);
+    let before = (old.fingerprint(kind.whereabouts), old.fingerprint(&every));
+    secret.settings = engine.merged(args, old)?;
+    let now = &secret.settings;
+    Ok(Merged {
+        moved: now.fingerprint(kind.whereabouts) != before.0,
+        changed: now.fingerprint(&every) != before.1,
+    })
 }
 
 /// Changes what is said about the secret besides its settings; gives the path it has then.
