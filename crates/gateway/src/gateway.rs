@@ -34,6 +34,7 @@ use crate::cache::{CacheHealth, CacheSettings, ReadCache};
 use crate::confirming::{Confirmed, Confirming};
 use crate::customer::CustomerFragments;
 use crate::derive::Derivations;
+use crate::duty::Duty;
 use crate::health::ManagerHealth;
 use crate::incidents::Incidents;
 use crate::key_cache::KeyCache;
@@ -90,6 +91,8 @@ pub struct GatewayConfig {
     /// How it reaches targets to remove temporary credentials whose time is over, and to change
     /// those that rotate; `None`: it leaves that to others.
     pub removes: Option<keysherd_engines::Way>,
+    /// Whether it does that now.
+    pub duty: Duty,
 }
 
 /// How a gateway and its managers are, for `/status`.
@@ -170,7 +173,7 @@ impl Gateway {
         let transit = Transit::new(plane.clone(), batcher(), clock.clone(), rng.clone(), tenants)?;
         let shared = || (plane.clone(), derivations.clone(), rng.clone());
         let rewrapper = config.rewraps_per_second.map(|rate| Rewrapper::start(shared(), rate));
-        let on_targets = OnTargets::start(shared(), config.removes);
+        let on_targets = OnTargets::start(shared(), config.removes, &config.duty);
         let confirming = spool.map(|spool| {
             Confirming::start(Confirming {
                 spool,

@@ -7,7 +7,6 @@
 //! the next answer, a second later, gives it again.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,6 +14,7 @@ use keysherd_base::ClockHandle;
 use keysherd_plane::clusters::{LeaseHeld, LeaseWish};
 use tokio::sync::watch;
 
+use crate::duty::Duty;
 use crate::moment::{Clocks, Moment};
 
 #[cfg(test)]
@@ -42,19 +42,19 @@ pub(crate) struct Leases {
     changed: watch::Sender<()>,
     clocks: Clocks,
     /// Whether it works at all; on standby, what is wanted is not asked for.
-    works: AtomicBool,
+    works: Duty,
 }
 
 impl Leases {
-    /// Wants nothing yet.
-    pub(crate) fn new(clock: ClockHandle) -> Self {
+    /// Wants nothing yet, of a gateway that works as it says.
+    pub(crate) fn new(clock: ClockHandle, works: Duty) -> Self {
         let (wanted, changed) = (Mutex::default(), watch::Sender::new(()));
-        Self { wanted, changed, clocks: Clocks::new(clock), works: AtomicBool::new(true) }
+        Self { wanted, changed, clocks: Clocks::new(clock), works }
     }
 
     /// Asks for nothing any more, and has nothing; what it had, to be given back.
     pub(crate) fn rest(&self) -> Vec<(&'static str, u64)> {
-        self.works.store(false, Ordering::Release);
+        self.works.set(false);
         let mut wanted = self.wanted();
         let had = wanted.iter_mut().filter_map(|(name, held)| Some((*name, held.take()?.fence)));
         let had = had.collect();
@@ -65,11 +65,11 @@ impl Leases {
 
     /// Asks for what is wanted again.
     pub(crate) fn work(&self) {
-        self.works.store(true, Ordering::Release);
+        self.works.set(true);
     }
 
     pub(crate) fn works(&self) -> bool {
-        self.works.load(Ordering::Acquire)
+        self.works.is_on()
     }
 
     /// Now, by both clocks.

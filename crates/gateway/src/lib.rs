@@ -10,6 +10,7 @@ mod configs;
 mod confirming;
 mod customer;
 mod derive;
+mod duty;
 mod files;
 mod first_settings;
 mod forwarding;
@@ -51,6 +52,7 @@ pub use customer::{
     CustomerFragments, FRAGMENT_BINDING, FRAGMENT_DAMAGED, FRAGMENT_MISSING, FRAGMENT_REQUIRED,
     FRAGMENT_UNAVAILABLE, FRAGMENT_WRONG, FragmentModule,
 };
+pub use duty::Duty;
 pub use first_settings::{FirstDefaults, FirstSettings};
 pub use forwarding::{FORWARDER, Forwarders};
 pub use gateway::{Gateway, GatewayConfig, GatewayHealth, OriginalKey, Strictness};

@@ -20,6 +20,7 @@ use keysherd_plane::{BoxFuture, Caller, Client};
 use tokio::sync::watch;
 
 use self::standby::Standby;
+use crate::duty::Duty;
 use crate::leases::Leases;
 
 mod own_uid;
@@ -79,6 +80,8 @@ pub struct MembershipConfig {
     pub program: String,
     /// Whether it is on standby until it is promoted.
     pub standby: bool,
+    /// What follows whether it is on standby now.
+    pub duty: Duty,
     /// The gateway's own directory.
     pub home: PathBuf,
 }
@@ -162,8 +165,10 @@ impl Membership {
     pub fn start(config: MembershipConfig) -> Result<Arc<Self>, Fault> {
         let process = Uid::random(&*config.services.rng)?;
         let standby = Standby::open(config.standby, config.home.clone())?;
-        let leases = Leases::new(config.services.clock.clone());
-        if !standby.is_active() {
+        let leases = Leases::new(config.services.clock.clone(), config.duty.clone());
+        if standby.is_active() {
+            leases.work();
+        } else {
             tracing::info!("this gateway is on standby until it is promoted (gateway-promote)");
             leases.rest();
         }

@@ -7,6 +7,7 @@ use keysherd_engines::Way;
 use keysherd_plane::PlaneHandle;
 
 use crate::derive::Derivations;
+use crate::duty::Duty;
 use crate::revoking::Revoker;
 use crate::rotating::{Rotating, Rotators};
 
@@ -19,14 +20,16 @@ pub(crate) struct OnTargets {
 }
 
 impl OnTargets {
-    /// Starts on the current runtime what nobody waits for, if there is a way to targets.
+    /// Starts on the current runtime what nobody waits for, if there is a way to targets; it rests
+    /// while the gateway does.
     pub(crate) fn start(
         parts: (PlaneHandle, Arc<Derivations>, RngHandle),
         way: Option<Way>,
+        duty: &Duty,
     ) -> Self {
         let rotating = Rotating::new(parts.clone());
-        let rotators = way.clone().map(|way| Rotators::start(rotating.clone(), way));
-        let revoker = way.map(|way| Revoker::start(parts, way));
+        let rotators = way.clone().map(|way| Rotators::start(rotating.clone(), way, duty.clone()));
+        let revoker = way.map(|way| Revoker::start(parts, way, duty.clone()));
         Self { rotating, revoker, _rotators: rotators }
     }
 

@@ -23,6 +23,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
 use crate::derive::Derivations;
+use crate::duty::Duty;
 use crate::reader::open_granted;
 
 /// How often control is asked when it knows of nothing that is due soon.
@@ -54,9 +55,10 @@ impl Revoker {
     pub(crate) fn start(
         (plane, derivations, rng): (PlaneHandle, Arc<Derivations>, RngHandle),
         way: Way,
+        duty: Duty,
     ) -> Self {
         let wake = Arc::new(Notify::new());
-        let worker = Worker { plane, derivations, rng, way, silent: Mutex::default() };
+        let worker = Worker { plane, derivations, rng, way, duty, silent: Mutex::default() };
         let task = tokio::spawn(worker.run(wake.clone()));
         Self { wake, task }
     }
@@ -85,6 +87,7 @@ struct Worker {
     derivations: Arc<Derivations>,
     rng: RngHandle,
     way: Way,
+    duty: Duty,
     /// Secrets whose target did not answer, until when they are left alone, and why.
     silent: Mutex<HashMap<ItemId, (Instant, Fault)>>,
 }
@@ -94,12 +97,12 @@ impl Worker {
         let this = Arc::new(self);
         let batches = Arc::new(Semaphore::new(BATCHES));
         while let Ok(batch) = batches.clone().acquire_owned().await {
-            let pause = match this.turn(batch).await {
-                Ok(pause) => pause,
-                Err(fault) => {
+            let pause = match this.duty.is_on() {
+                true => this.turn(batch).await.unwrap_or_else(|fault| {
                     tracing::debug!(%fault, "no temporary credentials can be removed now");
                     REST
-                }
+                }),
+                false => REST,
             };
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}

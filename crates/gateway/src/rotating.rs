@@ -29,6 +29,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::derive::{Derivations, too_few};
+use crate::duty::Duty;
 use crate::needs::needs;
 use crate::reader::open_granted;
 use crate::writer::{header_of, seal_item};
@@ -69,8 +70,8 @@ impl Drop for Rotators {
 
 impl Rotators {
     /// Starts the work on the current runtime; targets are reached by `way`.
-    pub(crate) fn start(rotating: Rotating, way: Way) -> Self {
-        Self(tokio::spawn(rotating.run(way)))
+    pub(crate) fn start(rotating: Rotating, way: Way, duty: Duty) -> Self {
+        Self(tokio::spawn(rotating.run(way, duty)))
     }
 }
 
@@ -82,15 +83,15 @@ impl Rotating {
         Self { plane, derivations, rng }
     }
 
-    async fn run(self, way: Way) {
+    async fn run(self, way: Way, duty: Duty) {
         let places = Arc::new(Semaphore::new(AT_ONCE));
         while let Ok(place) = places.clone().acquire_owned().await {
-            let pause = match self.turn(&way, place).await {
-                Ok(pause) => pause,
-                Err(fault) => {
+            let pause = match duty.is_on() {
+                true => self.turn(&way, place).await.unwrap_or_else(|fault| {
                     tracing::debug!(%fault, "no credentials can be rotated now");
                     REST
-                }
+                }),
+                false => REST,
             };
             tokio::time::sleep(pause).await;
         }

@@ -362,6 +362,7 @@ fn start_gateway(parts: GatewayParts<'_>, settings: Settings) -> (Arc<Gateway>, 
         strict: settings.strict,
         rewraps_per_second: settings.rewraps_per_second,
         removes: Some(engines.clone()),
+        duty: keysherd_gateway::Duty::new(true),
     };
     let gateway = Arc::new(Gateway::start(config).expect("a gateway"));
     let services = Services {

@@ -94,6 +94,7 @@ async fn login(
         home: None,
         strict: Strictness::default(),
         removes: None,
+        duty: keysherd_gateway::Duty::new(false),
     })?;
     let services = Services {
         plane: gateway.plane(),

@@ -31,7 +31,7 @@ use crate::roles::files::DataDir;
 use crate::roles::gateway::{self, GatewayParts, GatewayRole, JOURNAL_DRAIN};
 use crate::roles::membership::{self, ClusterParts};
 use crate::roles::process::{Hangup, StopSignals, write_stdout};
-use crate::roles::public_edge::{PublicAddress, PublicEdge, StatusText};
+use crate::roles::public_edge::{PublicAddress, PublicEdge, Served, StatusText};
 use crate::roles::remote_control::{self, BundlePoll};
 use crate::roles::remote_managers::{RemoteManagers, Ways};
 use crate::roles::trust::Trusted;
@@ -131,6 +131,7 @@ pub(super) struct Joining {
     rng: RngHandle,
     home: PathBuf,
     strict: Strictness,
+    works_on_targets: bool,
     lends_identity_to: Arc<[AccountId]>,
     rewraps_per_second: Option<NonZeroU32>,
     egress: EgressSettings,
@@ -179,6 +180,8 @@ impl Joining {
             rng,
             home,
             strict,
+            // Whoever only forwards logs has no way to what they are about.
+            works_on_targets: settings.served == Served::Everything,
             lends_identity_to: settings.serving.lend_cloud_identity.clone(),
             rewraps_per_second: NonZeroU32::new(settings.serving.rewraps_per_second),
             egress,
@@ -279,6 +282,7 @@ impl Joining {
             cache_key: None,
             home: self.home,
             strict: self.strict,
+            works_on_targets: self.works_on_targets,
             certificate,
             lends_identity_to: self.lends_identity_to.clone(),
             rewraps_per_second: self.rewraps_per_second,

@@ -10,7 +10,7 @@ use keysherd_api::{
 use keysherd_authn::Outward;
 use keysherd_engines::Way as TargetWay;
 use keysherd_gateway::{
-    CacheSettings, ClusterConfigs, ConfigStore, Gateway, GatewayConfig, Membership,
+    CacheSettings, ClusterConfigs, ConfigStore, Duty, Gateway, GatewayConfig, Membership,
 };
 
 use super::gateway::GatewayParts;
@@ -57,6 +57,7 @@ impl Carrier {
             home: None,
             strict: parts.strict,
             removes: None,
+            duty: Duty::new(false),
         })?);
         let services = Services {
             plane: gateway.plane(),
@@ -74,7 +75,8 @@ impl Carrier {
             stretching: Turns::new(1),
         };
         // The serving gateway's own token and state are not touched.
-        let membership = membership::join(cluster, services, home.join(DIRECTORY))?;
+        let membership =
+            membership::join(cluster, services, home.join(DIRECTORY), Duty::new(false))?;
         let local = Arc::new(ConfigStore::empty(rng)?);
         let configs = ClusterConfigs::start(local, membership.clone(), gateway);
         Ok(Self { membership, configs })

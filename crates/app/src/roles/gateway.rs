@@ -18,7 +18,7 @@ use keysherd_fragments::bundle::pinned::PinnedBundle;
 use keysherd_fragments::manager_set::ManagerIndex;
 use keysherd_gateway::{
     CacheHealth, CacheSettings, ClusterConfigs, ClusterIdentity, ConfigStore, CopyKey,
-    CustomerFragments, Forwarders, Gateway, GatewayConfig, GatewayHealth, Links, LogFinding,
+    CustomerFragments, Duty, Forwarders, Gateway, GatewayConfig, GatewayHealth, Links, LogFinding,
     ManagerHealth, Membership, Strictness, follow_read_policies, forget_gone_methods,
 };
 use keysherd_plane::PlaneHandle;
@@ -66,6 +66,8 @@ pub(crate) struct GatewayParts {
     pub(crate) home: PathBuf,
     /// What it refuses beyond what it must.
     pub(crate) strict: Strictness,
+    /// Whether it removes temporary credentials and changes those that rotate.
+    pub(crate) works_on_targets: bool,
     /// The cluster it is in.
     pub(crate) cluster: Option<ClusterParts>,
     /// The certificate that its clients see.
@@ -109,6 +111,9 @@ impl GatewayRole {
             let own = ClusterIdentity::new(&parts.instance, access_id, clock, rng);
             Arc::new(own) as Arc<dyn Identity>
         });
+        // One on standby takes nothing before it is known whether it was promoted.
+        let on_standby = parts.cluster.as_ref().is_some_and(|cluster| cluster.settings.standby);
+        let duty = Duty::new(!on_standby);
         let gateway = Arc::new(Gateway::start(GatewayConfig {
             plane: parts.plane,
             instance: parts.instance,
@@ -123,7 +128,8 @@ impl GatewayRole {
             rewraps_per_second: parts.rewraps_per_second,
             home: Some(parts.home),
             strict: parts.strict,
-            removes: Some(engines.clone()),
+            removes: parts.works_on_targets.then(|| engines.clone()),
+            duty: duty.clone(),
         })?);
         let crypt = gateway.clone();
         let services = |configs: Arc<dyn Configs>, forwarding: Arc<dyn Forwarding>| Services {
@@ -148,7 +154,7 @@ impl GatewayRole {
                 let none = NoForwarding::new(clock.clone(), rng.clone());
                 let certificate = Arc::new(NoCertificate);
                 let own = Services { certificate, ..services(Arc::new(NoConfigs), none) };
-                let membership = membership::join(cluster, own, home.clone())?;
+                let membership = membership::join(cluster, own, home.clone(), duty)?;
                 let shared = ClusterConfigs::start(local, membership.clone(), gateway.clone());
                 let weak = (Arc::downgrade(&membership), Arc::downgrade(&shared));
                 tokio::spawn(first.bring(weak.0, weak.1));

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use keysherd_api::Services;
 use keysherd_domain::cluster::DEFAULT_NAME;
-use keysherd_gateway::{Membership, MembershipConfig};
+use keysherd_gateway::{Duty, Membership, MembershipConfig};
 use serde_json::{Value, json};
 
 use crate::config::cluster::ClusterSettings;
@@ -22,8 +22,8 @@ pub(crate) struct ClusterParts {
     pub(crate) address: IpAddr,
 }
 
-/// Joins the cluster. `services` are the gateway's own, `home` is its directory. Call it on the
-/// runtime that serves.
+/// Joins the cluster. `services` are the gateway's own, `home` is its directory, `duty` follows
+/// whether it is on standby. Call it on the runtime that serves.
 ///
 /// # Errors
 /// [`Exit::Configuration`] when the gateway's own credential cannot be read.
@@ -31,6 +31,7 @@ pub(super) fn join(
     parts: ClusterParts,
     services: Services,
     home: PathBuf,
+    duty: Duty,
 ) -> Result<Arc<Membership>, Exit> {
     let ClusterParts { settings, address } = parts;
     if settings.name == DEFAULT_NAME {
@@ -55,6 +56,7 @@ pub(super) fn join(
         host: settings.host,
         program: env!("CARGO_PKG_VERSION").to_owned(),
         standby: settings.standby,
+        duty,
         home,
     })?;
     Ok(membership)

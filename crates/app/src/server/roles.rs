@@ -126,6 +126,7 @@ impl Roles {
             rewraps_per_second: opening.rewraps_per_second,
             home: dir.join("gateway"),
             strict,
+            works_on_targets: true,
             cluster,
             certificate: opening.certificate,
             lends_identity_to: opening.lends_identity_to,

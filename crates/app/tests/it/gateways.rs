@@ -14,6 +14,7 @@ mod full_disk;
 mod listener;
 mod outage;
 mod regions;
+mod resting;
 mod skew;
 mod standby;
 

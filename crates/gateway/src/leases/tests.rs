@@ -15,7 +15,7 @@ fn told(fence: u64, millis: u32) -> Vec<LeaseHeld> {
 /// Leases by a wall clock that is moved as well.
 fn leases() -> (Leases, Arc<ManualClock>) {
     let clock = Arc::new(ManualClock::new(Timestamp(1_767_607_200_000)));
-    (Leases::new(clock.clone()), clock)
+    (Leases::new(clock.clone(), Duty::new(true)), clock)
 }
 
 async fn pass(millis: u64) {

@@ -136,7 +136,8 @@ mod tests {
     fn promotions_and_demotions_at_one_time_leave_one_of_both() {
         let dir = tempfile::tempdir().unwrap();
         let standby = Standby::open(true, dir.path().to_owned()).unwrap();
-        let leases = Leases::new(std::sync::Arc::new(ManualClock::new(Timestamp(0))));
+        let clock = std::sync::Arc::new(ManualClock::new(Timestamp(0)));
+        let leases = Leases::new(clock, crate::Duty::new(true));
         leases.rest();
         for round in 0..200 {
             std::thread::scope(|scope| {

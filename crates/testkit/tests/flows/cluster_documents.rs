@@ -126,6 +126,7 @@ fn join(rig: &Rig, access_id: AccessId, key: String) -> Arc<Membership> {
         host: "gw".to_owned(),
         program: "1".to_owned(),
         standby: false,
+        duty: keysherd_gateway::Duty::new(true),
         home: rig.gateway_home(),
     };
     Membership::start(config).unwrap()

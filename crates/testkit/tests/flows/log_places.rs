@@ -67,6 +67,7 @@ impl Sender {
             host: "gw".to_owned(),
             program: "1".to_owned(),
             standby: false,
+            duty: keysherd_gateway::Duty::new(true),
             home: home.clone(),
         })
         .unwrap();

@@ -18,7 +18,7 @@ fn readiness(node: &Node) -> (u16, String) {
     (reply.status, reply.json()["status"].as_str().unwrap().to_owned())
 }
 
-fn membership(api: &Api) -> Value {
+pub(super) fn membership(api: &Api) -> Value {
     api.http().get("/status").unwrap().json()["cluster"].take()
 }
 
