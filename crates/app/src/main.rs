@@ -92,6 +92,7 @@ fn command_line(args: Vec<OsString>) -> u8 {
         summary: "Secrets, keys and access that the service cannot read.",
         specs: &specs,
         roles: ROLES,
+        waits: keysherd_cli::WAITS,
     };
     Terminal::of_process(|terminal| {
         keysherd_cli::run(&program, args.into_iter(), &env, &SystemClock, terminal)

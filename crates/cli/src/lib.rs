@@ -31,11 +31,12 @@ mod store;
 mod terminal;
 mod token_cache;
 mod verb;
+mod waiting;
 
 #[cfg(test)]
 mod tests;
 
 pub use exit::Exit;
-pub use program::Program;
+pub use program::{Program, WAITS};
 pub use run::{main, run};
 pub use terminal::Terminal;

@@ -19,6 +19,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::profile::Profile;
 use crate::token_cache::{self, Key};
+use crate::waiting::Waiting;
 
 /// A connection to one server with the credentials of one profile.
 pub(crate) struct Session {
@@ -225,7 +226,14 @@ impl Session {
         ));
         let started = Instant::now();
         let token = token.map(|token| token.expose().as_str());
-        let outcome = self.runtime.block_on(self.client.call(command, body, token));
+        let waiting = Waiting::of(context, command, &body);
+        let call = self.client.call(command, body, token);
+        let outcome = self.runtime.block_on(async {
+            match waiting {
+                Some(waiting) => waiting.during(context, call).await,
+                None => call.await,
+            }
+        });
         let took = started.elapsed().as_millis();
         match outcome {
             Ok(response) => {

@@ -24,6 +24,8 @@ pub struct Terminal<'a> {
     pub stdin_is_terminal: bool,
     /// Whether standard output is shown on a screen.
     pub stdout_is_terminal: bool,
+    /// Whether standard error is, whose reader may be shown what is waited for.
+    pub stderr_is_terminal: bool,
     /// Columns for help texts; `None`: find out.
     pub width: Option<usize>,
     /// Asks a person for a secret, without showing what is typed.
@@ -45,6 +47,7 @@ impl Terminal<'_> {
         let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
         let stdin_is_terminal = stdin.is_terminal();
         let stdout_is_terminal = stdout.is_terminal();
+        let stderr_is_terminal = stderr.is_terminal();
         let mut prompt = |text: &str| rpassword::prompt_password(text).map(Secret::new);
         use_it(&mut Terminal {
             stdin: &mut stdin.lock(),
@@ -52,6 +55,7 @@ impl Terminal<'_> {
             stderr: &mut stderr.lock(),
             stdin_is_terminal,
             stdout_is_terminal,
+            stderr_is_terminal,
             width: None,
             prompt: &mut prompt,
         })
@@ -83,6 +87,14 @@ impl Terminal<'_> {
     /// Writes a line to standard error. There is nobody to tell when that fails.
     pub(crate) fn note(&mut self, text: &str) {
         let line = format!("{}\n", neutralize(text).trim_end());
+        let _ = self.stderr.write_all(line.as_bytes());
+        let _ = self.stderr.flush();
+    }
+
+    /// Shows what is waited for, in place of what was shown before; an empty text leaves nothing.
+    pub(crate) fn show_wait(&mut self, text: &str) {
+        // Back to the beginning of the line, and away with what is there.
+        let line = format!("\r\u{1b}[K{}", neutralize(text));
         let _ = self.stderr.write_all(line.as_bytes());
         let _ = self.stderr.flush();
     }

@@ -10,3 +10,4 @@ mod parsing;
 mod profiles;
 mod specs;
 mod uid_rotator;
+mod waiting;

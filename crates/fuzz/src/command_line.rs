@@ -72,6 +72,7 @@ fn run_once(arguments: &[OsString]) -> String {
         stderr: &mut stderr,
         stdin_is_terminal: arguments.len().is_multiple_of(2),
         stdout_is_terminal: true,
+        stderr_is_terminal: true,
         width: Some(80),
         prompt: &mut prompt,
     };

@@ -1,8 +1,8 @@
 //! A fake server: it answers from a list of prepared answers and keeps what it was sent.
 
-use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
@@ -38,20 +38,32 @@ impl From<&str> for Reply {
 
 impl Fake {
     /// A server with these answers, in this order.
-    pub(super) fn new(replies: impl IntoIterator<Item = Reply>) -> Self {
+    pub(super) fn new<R>(replies: R) -> Self
+    where
+        R: IntoIterator<Item = Reply>,
+        R::IntoIter: Send + 'static,
+    {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let url = format!("http://{address}");
         let requests = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&requests);
-        let mut replies: VecDeque<_> = replies.into_iter().collect();
+        let replies = replies.into_iter();
         let thread = thread::spawn(move || {
-            while let Some(reply) = replies.pop_front() {
+            for reply in replies {
                 let (stream, _) = listener.accept().unwrap();
                 serve(stream, &reply, &kept);
             }
         });
         Self { url, address, requests, thread: Some(thread) }
+    }
+
+    /// A server that answers once, and not before it is told to.
+    pub(super) fn held(reply: Reply, until: Receiver<()>) -> Self {
+        Self::new([()].into_iter().map(move |()| {
+            until.recv().unwrap();
+            Reply(reply.0, reply.1, reply.2.clone())
+        }))
     }
 
     /// Returns what was asked. There must have been a request for every answer.

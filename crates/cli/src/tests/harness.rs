@@ -19,6 +19,7 @@ pub(super) struct Machine {
     pub(super) stdin: String,
     pub(super) stdin_is_terminal: bool,
     pub(super) stdout_is_terminal: bool,
+    pub(super) stderr_is_terminal: bool,
     /// What the person types at each hidden prompt.
     pub(super) typed: Vec<&'static str>,
 }
@@ -53,6 +54,7 @@ impl Machine {
             stdin: String::new(),
             stdin_is_terminal: false,
             stdout_is_terminal: false,
+            stderr_is_terminal: false,
             typed: Vec::new(),
         }
     }
@@ -91,14 +93,26 @@ impl Machine {
 
     /// The same with a standard output of the test's choice.
     pub(super) fn run_into(&mut self, arguments: &[&str], out: &mut dyn Write) -> (u8, String) {
+        let mut err = Vec::new();
+        let code = self.run_with(arguments, out, &mut err);
+        (code, String::from_utf8(err).unwrap())
+    }
+
+    /// The same with a standard error of the test's choice, too.
+    pub(super) fn run_with(
+        &mut self,
+        arguments: &[&str],
+        out: &mut dyn Write,
+        err: &mut dyn Write,
+    ) -> u8 {
         let program = Program {
             name: "keysherd",
             version: "1.2.3",
             summary: "a program for tests.",
             specs: specs::ALL,
             roles: &[("server", "Runs everything on this machine.")],
+            waits: &[("create-", "somebody slow")],
         };
-        let mut err = Vec::new();
         let mut typed = std::mem::take(&mut self.typed).into_iter();
         let mut prompt = |_: &str| match typed.next() {
             Some(text) => Ok(Secret::new(text.to_owned())),
@@ -107,16 +121,16 @@ impl Machine {
         let mut terminal = Terminal {
             stdin: &mut self.stdin.as_bytes(),
             stdout: out,
-            stderr: &mut err,
+            stderr: err,
             stdin_is_terminal: self.stdin_is_terminal,
             stdout_is_terminal: self.stdout_is_terminal,
+            stderr_is_terminal: self.stderr_is_terminal,
             width: Some(100),
             prompt: &mut prompt,
         };
         let arguments =
             std::iter::once("keysherd").chain(arguments.iter().copied()).map(OsString::from);
         let env = |name: &str| self.env.get(name).cloned();
-        let code = run(&program, arguments, &env, &self.clock, &mut terminal);
-        (code, String::from_utf8(err).unwrap())
+        run(&program, arguments, &env, &self.clock, &mut terminal)
     }
 }
