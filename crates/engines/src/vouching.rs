@@ -59,7 +59,7 @@ pub fn vouch(key: &SigningKey, vouched: &Vouched, now: Timestamp, once: [u8; 16]
     body.insert("audience".to_owned(), vouched.audience.as_str().into());
     body.insert("access_id".to_owned(), vouched.access_id.as_str().into());
     body.insert("item".to_owned(), vouched.item.as_str().into());
-    body.insert("made".to_owned(), now.seconds().into());
+    body.insert("made".to_owned(), now.0.into());
     body.insert("once".to_owned(), hex::encode(once).into());
     let body = Value::Object(body).to_string();
     let signature = key.sign(LABEL, body.as_bytes());
@@ -88,13 +88,13 @@ pub fn read(text: &str, now: Timestamp) -> Result<Signed, Fault> {
         return Err(not_valid("its signature is wrong"));
     }
     let (vouched, made) = said(&body).ok_or_else(|| not_valid("it says something else"))?;
-    let age = now.seconds().saturating_sub(made);
+    let age = now.seconds().saturating_sub(made.seconds());
     if !(-SKEW_SECONDS..=LIFE_SECONDS).contains(&age) {
         return Err(not_valid("it is too old, or of a gateway whose clock is ahead"));
     }
     let mut mark = [0; 16];
     mark.copy_from_slice(&sha256(&[key.as_bytes(), &body])[..16]);
-    Ok(Signed { vouched, key, made: Timestamp::from_seconds(made), mark })
+    Ok(Signed { vouched, key, made, mark })
 }
 
 fn parts(text: &str) -> Option<(PublicKey, Vec<u8>, Signature)> {
@@ -107,10 +107,11 @@ fn parts(text: &str) -> Option<(PublicKey, Vec<u8>, Signature)> {
     whole.then_some((PublicKey::from_slice(&key)?, body, Signature::from_slice(&signature)?))
 }
 
-fn said(body: &[u8]) -> Option<(Vouched, i64)> {
+fn said(body: &[u8]) -> Option<(Vouched, Timestamp)> {
     let body: Map<String, Value> = serde_json::from_slice(body).ok()?;
     let text = |name: &str| body.get(name)?.as_str().map(str::to_owned);
-    let made = body.get("made")?.as_i64()?;
+    // In milliseconds: control believes nothing that was made before it started.
+    let made = Timestamp(body.get("made")?.as_i64()?);
     let account = Uid::from_hex(&text("account")?)?;
     let (access_id, item, audience) = (text("access_id")?, text("item")?, text("audience")?);
     Some((Vouched { account, access_id, item, audience }, made))
