@@ -282,6 +282,14 @@ const rotatedSecret = async (kind, more) => {
   await act(`rotated-secret-create-${kind}`, fields);
   return fields;
 };
+// As the older spelling has it, which always tries the password out.
+const ofAnyKind = async () => {
+  const { name } = await dynamicSecret('postgresql');
+  const { user, password } = await act('get-dynamic-secret-value', { name });
+  const more = { 'rotated-username': user, 'rotated-password': password };
+  const { 'skip-dry-run': _, ...fields } = await rotatedFields('postgresql', more);
+  return fields;
+};
 const ofRotators = () => Object.fromEntries(rotators.flatMap((kind) => [
   [`rotated-secret-create-${kind}`, { fields: () => rotatedFields(kind), twice: true }],
   [`rotated-secret-update-${kind}`, {
@@ -323,6 +331,14 @@ export const scenarios = {
     absent: absentName,
   },
   'rotated-secret-list': { fields: () => ({}) },
+  'gateway-list-rotated-secrets': { fields: () => ({}) },
+  'create-rotated-secret': { fields: ofAnyKind, twice: true },
+  'update-rotated-secret': {
+    fields: async () => ({
+      name: (await rotatedSecret('postgresql')).name, 'rotation-interval': '30',
+    }),
+    absent: absentName,
+  },
   ...ofThose(['target-get', 'target-get-details', 'target-delete'], namesTarget),
   ...ofThose([
     'dynamic-secret-get', 'dynamic-secret-delete', 'gateway-delete-producer',

@@ -119,8 +119,8 @@ fn records_before_the_result(name: &str) -> usize {
         "dynamic-secret-update-custom" | "gateway-update-producer-custom" => 4,
         _ if is("dynamic-secret-create-", "") || is("gateway-create-producer-", "") => 4,
         _ if is("dynamic-secret-update-", "") || is("gateway-update-producer-", "") => 5,
-        _ if is("rotated-secret-create-", "") => 2,
-        _ if is("rotated-secret-update-", "") => 3,
+        _ if is("rotated-secret-create-", "") || name == "create-rotated-secret" => 2,
+        _ if is("rotated-secret-update-", "") || name == "update-rotated-secret" => 3,
         _ => 0,
     }
 }

@@ -5,14 +5,14 @@ use keysherd_domain::item::{SecretKind, ValueFormat};
 use keysherd_domain::target::stored_path;
 use keysherd_engines::rotator::{Actor, Credential, Rotator, RotatorType, Stage};
 use keysherd_plane::grants::{ItemRef, Purpose, WriteTarget};
-use keysherd_plane::items::{Made, MadeRotated, SecretCreate, TargetChoice};
+use keysherd_plane::items::{Made, SecretCreate, TargetChoice};
 use keysherd_wire::{
     Access, Answer, Args, Body, Command, Field, FieldSpec, Group, Settings, Show, Spec, Text,
     bad_setting,
 };
 use serde::Serialize;
 
-use super::shared::{SESSIONS, SHARED, Shared, facts};
+use super::shared::{SESSIONS, SHARED, Shared, Terms};
 use crate::commands::ApiCommand;
 use crate::commands::items::nothing_yet;
 use crate::ctx::Ctx;
@@ -20,13 +20,13 @@ use crate::defaults::Defaults;
 use crate::engines::{OpenedTarget, Sealed};
 use crate::fields::{NAME, SESSION, TAGS};
 
-const TARGET_NAME: Field<Text> = Field::text(
+pub(super) const TARGET_NAME: Field<Text> = Field::text(
     "target-name",
     "Path of the target; needs `list` on it, and `read` and `update` where its own password \
      rotates.",
 )
 .required();
-const ROTATOR_TYPE: Field<Text> =
+pub(super) const ROTATOR_TYPE: Field<Text> =
     Field::text("rotator-type", "What changes: password, a user's, or target, the target's own.")
         .required();
 
@@ -46,7 +46,11 @@ pub(super) fn of(rotator: &'static dyn Rotator) -> Vec<&'static ApiCommand> {
         let (name, reply) = ((spelling.name, spelling.success), spelling.reply);
         let spec = spec(rotator, name, (summary, reply), fields, shown);
         command(spec, move |ctx: Ctx, args: Args| {
-            Box::pin(async move { create(rotator, &ctx, &args).await })
+            Box::pin(async move {
+                let wanted = Wanted::read(&args)?;
+                let target = wanted.opened_target(&ctx).await?;
+                wanted.create(&ctx, &args, (rotator, target)).await
+            })
         })
     });
     each.collect()
@@ -91,48 +95,78 @@ pub(super) fn spec(
 }
 
 /// Whether V2 knows sessions that use the credentials: where remote access is.
-fn has_sessions(rotator: &dyn Rotator) -> bool {
+pub(super) fn has_sessions(rotator: &dyn Rotator) -> bool {
     !rotator.kind().remote.fields.is_empty()
 }
 
-async fn create(rotator: &'static dyn Rotator, ctx: &Ctx, args: &Args) -> Result<Answer, Fault> {
-    let path = args.path(&NAME)?;
-    let shared = Shared::read(args)?;
-    let of = rotator_type(rotator, args)?;
-    let (schedule, check_out, after_disconnect) = facts(args, None)?;
-    let target_path = stored_path(&args.path(&TARGET_NAME)?)?;
-    let target = opened_target(ctx, target_path.clone()).await?;
-    let settings = rotator.merged(args, Settings::default())?;
-    let warnings = rotator.check(&settings, &target.in_use())?;
-    let actor = shared.actor.unwrap_or(Actor::Owner);
-    let credentials = first(rotator, of, &target, args)?;
-    if !shared.skip_trial {
-        let in_use = credentials.as_ref();
-        tried(ctx, rotator, (&settings, &target, actor), in_use).await?;
+/// What somebody wants to have made, as far as that does not depend on the kind.
+pub(super) struct Wanted {
+    path: ItemPath,
+    shared: Shared,
+    terms: Terms,
+    target: ItemPath,
+}
+
+impl Wanted {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// [`Fault::bad_request`] names the field.
+    pub(super) fn read(args: &Args) -> Result<Self, Fault> {
+        let path = args.path(&NAME)?;
+        let (shared, terms) = (Shared::read(args)?, Terms::read(args, None)?);
+        let target = stored_path(&args.path(&TARGET_NAME)?)?;
+        Ok(Self { path, shared, terms, target })
     }
-    let name = rotator.kind().name;
-    let value = (actor == Actor::Target, credentials.as_ref());
-    let plaintext = Sealed::rotated(name, Some(target.uid), &settings, value)?;
-    drop(credentials);
-    let made = MadeRotated {
-        rotator: name.to_owned(),
-        rotator_type: of.name.to_owned(),
-        target: TargetChoice::Named(target_path),
-        of_target: of.of_target,
-        schedule,
-        grace: None,
-        check_out,
-        after_disconnect,
-    };
-    let warned = stored(ctx, (path.clone(), made), shared, args, plaintext).await?;
-    let warnings: Vec<_> = warnings.into_iter().chain(warned).collect();
-    Ok(Answer::json(&Named { name: path.as_str() })?.with_warnings(warnings))
+
+    /// The target that is named, for the gateway to use.
+    ///
+    /// # Errors
+    /// Control's refusal.
+    pub(super) async fn opened_target(&self, ctx: &Ctx) -> Result<OpenedTarget, Fault> {
+        let item = ItemRef::Path(self.target.clone());
+        let opened = ctx.crypt().open(ctx, item, Purpose::UseTarget).await?;
+        OpenedTarget::of_one(&opened.items)
+    }
+
+    /// Makes it on its target.
+    ///
+    /// # Errors
+    /// [`Fault::bad_request`] for what cannot be, or does not sign in; what keeps anybody from
+    /// knowing; control's refusal.
+    pub(super) async fn create(
+        self,
+        ctx: &Ctx,
+        args: &Args,
+        (rotator, target): (&'static dyn Rotator, OpenedTarget),
+    ) -> Result<Answer, Fault> {
+        let Self { path, shared, terms, target: target_path } = self;
+        let of = rotator_type(rotator, args)?;
+        let settings = rotator.merged(args, Settings::default())?;
+        let warnings = rotator.check(&settings, &target.in_use())?;
+        let actor = shared.actor.unwrap_or(Actor::Owner);
+        let credentials = first(rotator, of, &target, args)?;
+        if !shared.skip_trial {
+            let in_use = credentials.as_ref();
+            tried(ctx, rotator, (&settings, &target, actor), in_use).await?;
+        }
+        let name = rotator.kind().name;
+        let value = (actor == Actor::Target, credentials.as_ref());
+        let plaintext = Sealed::rotated(name, Some(target.uid), &settings, value)?;
+        drop(credentials);
+        let names = (name.to_owned(), of.name.to_owned());
+        let made = terms.made(names, TargetChoice::Named(target_path), of.of_target);
+        let made = Made::Rotated(Box::new(made));
+        let warned = stored(ctx, (path.clone(), made), shared, args, plaintext).await?;
+        let warnings: Vec<_> = warnings.into_iter().chain(warned).collect();
+        Ok(Answer::json(&Named { name: path.as_str() })?.with_warnings(warnings))
+    }
 }
 
 /// Seals and records a new secret; gives what control warns of.
 async fn stored(
     ctx: &Ctx,
-    (path, made): (ItemPath, MadeRotated),
+    (path, made): (ItemPath, Made),
     shared: Shared,
     args: &Args,
     plaintext: keysherd_base::SecretBytes,
@@ -144,7 +178,7 @@ async fn stored(
     let uid = Uid::random(&*ctx.services().rng)?;
     let mut create = SecretCreate {
         path: path.clone(),
-        made: Made::Rotated(Box::new(made)),
+        made,
         uid,
         secret_kind: SecretKind::Generic,
         format: ValueFormat::Json,
@@ -172,12 +206,6 @@ fn rotator_type(rotator: &dyn Rotator, args: &Args) -> Result<&'static RotatorTy
     let names = || kind.types.iter().map(|known| known.name).collect::<Vec<_>>().join(" or ");
     kind.type_of(&args.need(&ROTATOR_TYPE)?)
         .ok_or_else(|| bad_setting(ROTATOR_TYPE.name(), &format!("it must be {}", names())))
-}
-
-/// The target that is named, for the gateway to use.
-pub(super) async fn opened_target(ctx: &Ctx, path: ItemPath) -> Result<OpenedTarget, Fault> {
-    let opened = ctx.crypt().open(ctx, ItemRef::Path(path), Purpose::UseTarget).await?;
-    OpenedTarget::of_one(&opened.items)
 }
 
 /// The credentials to begin with; none where they are the target's own.

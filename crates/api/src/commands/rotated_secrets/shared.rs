@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use keysherd_base::{Fault, ItemPath};
 use keysherd_domain::rotated_secret::{CheckOut, DAYS_MAX, Interval, RotationFacts, Schedule};
 use keysherd_engines::rotator::Actor;
+use keysherd_plane::items::{MadeRotated, TargetChoice};
 use keysherd_wire::{Args, Field, Flag, Group, Int, List, Map, Text, bad_setting};
 
 use crate::commands::items::max_versions;
@@ -15,7 +16,7 @@ const KEY: Field<Text> =
     Field::text("key", "The key that protects the secret; none: the account's default.");
 const CUSTOM_FIELDS: Field<Map> =
     Field::map("item-custom-fields", "Account-defined fields that describe the secret.");
-const ACTOR: Field<Text> = Field::text(
+pub(super) const ACTOR: Field<Text> = Field::text(
     "authentication-credentials",
     "Who changes the password: use-user-creds, that user, or use-target-creds, the target's.",
 )
@@ -127,14 +128,49 @@ impl Shared {
     }
 }
 
-/// When credentials change, and who may read them: what is not given stays as in `old`.
-///
-/// # Errors
-/// [`Fault::bad_request`] names the field.
-pub(super) fn facts(
-    args: &Args,
-    old: Option<&RotationFacts>,
-) -> Result<(Schedule, Option<CheckOut>, bool), Fault> {
+/// When credentials change, and who may read them.
+pub(super) struct Terms {
+    schedule: Schedule,
+    check_out: Option<CheckOut>,
+    after_disconnect: bool,
+}
+
+impl Terms {
+    /// Reads them: what is not given stays as in `old`.
+    ///
+    /// # Errors
+    /// [`Fault::bad_request`] names the field.
+    pub(super) fn read(args: &Args, old: Option<&RotationFacts>) -> Result<Self, Fault> {
+        let after = flag(args, &AFTER_DISCONNECT)?;
+        Ok(Self {
+            schedule: schedule(args, old)?,
+            check_out: check_out(args, old)?,
+            after_disconnect: after.unwrap_or(old.is_some_and(|facts| facts.after_disconnect)),
+        })
+    }
+
+    /// What is made or changed by them.
+    pub(super) fn made(
+        self,
+        (rotator, rotator_type): (String, String),
+        target: TargetChoice,
+        of_target: bool,
+    ) -> MadeRotated {
+        let Self { schedule, check_out, after_disconnect } = self;
+        MadeRotated {
+            rotator,
+            rotator_type,
+            target,
+            of_target,
+            schedule,
+            grace: None,
+            check_out,
+            after_disconnect,
+        }
+    }
+}
+
+fn schedule(args: &Args, old: Option<&RotationFacts>) -> Result<Schedule, Fault> {
     let (interval, hour) = (Interval::Days(DAYS), HOUR_OF_DAY);
     let usual = Schedule { automatic: false, interval, hour };
     let mut schedule = old.map_or(usual, |facts| facts.schedule);
@@ -150,6 +186,10 @@ pub(super) fn facts(
         let hour = u8::try_from(hour).ok().filter(|hour| *hour < 24);
         schedule.hour = hour.ok_or_else(|| bad_setting(HOUR.name(), "it must be 0 to 23"))?;
     }
+    Ok(schedule)
+}
+
+fn check_out(args: &Args, old: Option<&RotationFacts>) -> Result<Option<CheckOut>, Fault> {
     let known = old.and_then(|facts| facts.check_out);
     let locks = flag(args, &LOCK_ON_READ)?.unwrap_or(known.is_some());
     let minutes = given(args, &LOCK_TTL)?.map(|text| {
@@ -164,10 +204,7 @@ pub(super) fn facts(
         let why = "it takes lock-on-read, which is not set";
         return Err(bad_setting(ROTATE_ON_UNLOCK.name(), why));
     }
-    let check_out = locks.then_some(CheckOut { lock_minutes, rotate_on_unlock });
-    let after = flag(args, &AFTER_DISCONNECT)?;
-    let after = after.unwrap_or(old.is_some_and(|facts| facts.after_disconnect));
-    Ok((schedule, check_out, after))
+    Ok(locks.then_some(CheckOut { lock_minutes, rotate_on_unlock }))
 }
 
 /// A text, unless it is empty, which some clients send for what nobody gave.

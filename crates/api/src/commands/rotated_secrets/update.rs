@@ -5,18 +5,18 @@ use keysherd_domain::rotated_secret::RotationFacts;
 use keysherd_engines::rotator::{Credential, Rotator};
 use keysherd_plane::grants::{ItemRef, Purpose, WriteTarget};
 use keysherd_plane::items::{
-    ItemDescribe, ItemUpdate, ItemUpdateParts, Made, MadeRotated, TargetChoice, ValuePut,
+    ItemDescribe, ItemUpdate, ItemUpdateParts, Made, TargetChoice, ValuePut,
 };
 use keysherd_wire::{Answer, Args, Field, Flag, Text};
 
 use super::create::{Named, command, spec, tried};
-use super::shared::{Shared, facts};
+use super::shared::{Shared, Terms};
 use crate::commands::ApiCommand;
 use crate::ctx::Ctx;
 use crate::engines::{OpenedRotated, OpenedTarget};
 use crate::fields::{ADD_TAG, NAME, NEW_NAME, RM_TAG};
 
-const KEEP_PREVIOUS: Field<Flag> = Field::flag(
+pub(super) const KEEP_PREVIOUS: Field<Flag> = Field::flag(
     "keep-prev-version",
     "Keep the version before; without a word as the account says.",
 );
@@ -35,13 +35,22 @@ pub(super) fn of(rotator: &'static dyn Rotator) -> Vec<&'static ApiCommand> {
         let (name, reply) = ((spelling.name, spelling.success), spelling.reply);
         let spec = spec(rotator, name, (summary, reply), fields, shown);
         command(spec, move |ctx: Ctx, args: Args| {
-            Box::pin(async move { update(rotator, &ctx, &args).await })
+            Box::pin(async move { update(Some(rotator), &ctx, &args).await })
         })
     });
     each.collect()
 }
 
-async fn update(rotator: &'static dyn Rotator, ctx: &Ctx, args: &Args) -> Result<Answer, Fault> {
+/// Changes one, which is of this kind if one is named.
+///
+/// # Errors
+/// [`Fault::bad_request`] for one of another kind, for what cannot be, or does not sign in; what
+/// keeps anybody from knowing; control's refusal.
+pub(super) async fn update(
+    kind: Option<&'static dyn Rotator>,
+    ctx: &Ctx,
+    args: &Args,
+) -> Result<Answer, Fault> {
     let path = args.path(&NAME)?;
     let shared = Shared::read(args)?;
     let item = ItemRef::Path(path.clone());
@@ -53,13 +62,8 @@ async fn update(rotator: &'static dyn Rotator, ctx: &Ctx, args: &Args) -> Result
     };
     let mut old = OpenedRotated::of(first)?;
     drop(opened);
-    if old.rotator.kind().name != rotator.kind().name {
-        return Err(Fault::bad_request(format!(
-            "{path} is a rotated secret for {}, not for {}; use the update command of its kind",
-            old.rotator.kind().what,
-            rotator.kind().what
-        )));
-    }
+    let rotator = kind.unwrap_or(old.rotator);
+    check_kind(&path, &old, rotator)?;
     let view = ctx.ask(ItemDescribe { item, with_versions: false }).await?;
     let known = view.item.rotation.ok_or_else(|| {
         Fault::internal("control knows nothing of the rotations of a rotated secret")
@@ -103,6 +107,17 @@ async fn update(rotator: &'static dyn Rotator, ctx: &Ctx, args: &Args) -> Result
     Ok(Answer::json(&Named { name: path.as_str() })?.with_warnings(warnings))
 }
 
+fn check_kind(path: &ItemPath, old: &OpenedRotated, wanted: &dyn Rotator) -> Result<(), Fault> {
+    let (is, wanted) = (old.rotator.kind(), wanted.kind());
+    if is.name == wanted.name {
+        return Ok(());
+    }
+    Err(Fault::bad_request(format!(
+        "{path} is a rotated secret for {}, not for {}; use the update command of its kind",
+        is.what, wanted.what
+    )))
+}
+
 fn has_new(args: &Args) -> Result<bool, Fault> {
     Ok(args.get(&USERNAME)?.is_some() || args.get(&PASSWORD)?.is_some())
 }
@@ -135,18 +150,10 @@ fn credentials(
 }
 
 fn made(args: &Args, known: RotationFacts) -> Result<Made, Fault> {
-    let (schedule, check_out, after_disconnect) = facts(args, Some(&known))?;
-    let RotationFacts { rotator, rotator_type, of_target, grace, .. } = known;
-    Ok(Made::Rotated(Box::new(MadeRotated {
-        rotator,
-        rotator_type,
-        target: TargetChoice::Same,
-        of_target,
-        schedule,
-        grace,
-        check_out,
-        after_disconnect,
-    })))
+    let terms = Terms::read(args, Some(&known))?;
+    let RotationFacts { rotator, rotator_type, of_target, .. } = known;
+    let made = terms.made((rotator, rotator_type), TargetChoice::Same, of_target);
+    Ok(Made::Rotated(Box::new(made)))
 }
 
 /// Changes what is said about the secret besides its settings; gives the path it has then.

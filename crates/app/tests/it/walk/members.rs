@@ -131,7 +131,9 @@ pub(crate) fn engine(kind: &str) -> (Option<String>, Option<String>, Map<String,
 /// The kind of rotated secret that `command` makes or changes.
 pub(crate) fn rotator_of(command: &str) -> Option<&str> {
     let prefixes = ["rotated-secret-create-", "rotated-secret-update-"];
-    prefixes.iter().find_map(|prefix| command.strip_prefix(prefix))
+    // One command for all kinds.
+    let any = command.ends_with("ate-rotated-secret").then_some("postgresql");
+    prefixes.iter().find_map(|prefix| command.strip_prefix(prefix)).or(any)
 }
 
 /// Somebody whose password rotates; nobody signs in.

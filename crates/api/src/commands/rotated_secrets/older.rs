@@ -1,0 +1,203 @@
+//! `create-rotated-secret` and `update-rotated-secret`: the older spelling, with one flat body for
+//! all kinds. Which one is meant follows from the target, or from the secret.
+
+use std::collections::BTreeSet;
+
+use keysherd_base::Fault;
+use keysherd_engines::rotator::Rotator;
+use keysherd_engines::rotators;
+use keysherd_wire::{
+    Access, Answer, Args, Body, Field, FieldSpec, Flag, Group, List, Show, Spec, Text, bad_setting,
+};
+use serde_json::Value;
+
+use super::create::{ROTATOR_TYPE, TARGET_NAME, Wanted, command};
+use super::shared::{ACTOR, SESSIONS, SHARED};
+use super::update::{KEEP_PREVIOUS, update};
+use crate::commands::ApiCommand;
+use crate::ctx::Ctx;
+use crate::engines::OpenedTarget;
+use crate::fields::{ADD_TAG, DESCRIPTION, NAME, NEW_NAME, RM_TAG, SESSION, TAGS};
+
+const METADATA: Field<Text> = Field::text("metadata", "An older name of description.");
+const NEW_METADATA: Field<Text> =
+    Field::text("new-metadata", "An older name of description.").sentinel("default_metadata");
+const CREDS_TYPE: Field<Text> = Field::text(
+    "rotator-creds-type",
+    "An older name of authentication-credentials, with use-self-creds or use-target-creds.",
+);
+const NEW_VERSION: Field<Flag> =
+    Field::flag("new-version", "Whether the version before is kept says keep-prev-version.")
+        .inert();
+const SSH_USERNAME: Field<Text> =
+    Field::text("ssh-username", "An older name of rotated-username, for SSH servers.");
+const SSH_PASSWORD: Field<Text> =
+    Field::text("ssh-password", "An older name of rotated-password, for SSH servers.").secret();
+/// What they stand for.
+const USERNAME: &str = "rotated-username";
+const PASSWORD: &str = "rotated-password";
+
+/// A field that V2 has for kinds that are not there.
+const fn text(name: &'static str) -> FieldSpec {
+    Field::<Text>::text(name, "No kind that is served has it.").inert().spec()
+}
+
+/// The same for a flag.
+const fn switch(name: &'static str) -> FieldSpec {
+    Field::<Flag>::flag(name, "No kind that is served has it.").inert().spec()
+}
+
+/// V2's fields of single kinds: those that a member has are the member's.
+static OF_KINDS: &[FieldSpec] = &[
+    text("ProviderType"),
+    text("api-id"),
+    Field::<Text>::text("api-key", "No kind that is served has it.").secret().inert().spec(),
+    text("application-id"),
+    text("aws-region"),
+    Field::<Text>::text("custom-payload", "No kind that is served has it.").secret().inert().spec(),
+    Field::<Text>::text("gcp-key", "No kind that is served has it.").secret().inert().spec(),
+    text("gcp-service-account-email"),
+    text("gcp-service-account-key-id"),
+    text("grace-rotation"),
+    text("host-provider"),
+    text("password-length"),
+    text("rotator-custom-cmd"),
+    text("same-password"),
+    switch("secure-access-allow-external-user"),
+    switch("secure-access-allow-port-forwading"),
+    switch("secure-access-allow-port-forwarding"),
+    text("secure-access-aws-account-id"),
+    switch("secure-access-aws-native-cli"),
+    text("secure-access-bastion-issuer"),
+    text("secure-access-certificate-issuer"),
+    text("secure-access-db-name"),
+    text("secure-access-db-schema"),
+    switch("secure-access-disable-concurrent-connections"),
+    text("secure-access-enable"),
+    switch("secure-access-enforce-hosts-restriction"),
+    Field::<List>::list("secure-access-host", "No kind that is served has it.").inert().spec(),
+    text("secure-access-rdp-domain"),
+    text("secure-access-rdp-user"),
+    text("secure-access-url"),
+    switch("secure-access-use-internal-bastion"),
+    switch("secure-access-use-internal-ssh-access"),
+    switch("secure-access-web"),
+    switch("secure-access-web-browsing"),
+    switch("secure-access-web-proxy"),
+    text("storage-account-key-name"),
+    Field::<List>::list("target", "No kind that is served has it.").inert().spec(),
+    text("user-attribute"),
+    text("user-dn"),
+];
+
+/// The commands.
+pub(super) fn commands() -> [&'static ApiCommand; 2] {
+    let own = [NAME, TARGET_NAME, ROTATOR_TYPE, METADATA].map(|field| field.spec());
+    let own = [&own[..], &[TAGS.spec()]].concat();
+    let shown = ("create", "The rotated secret {name} was successfully created");
+    let summary = "Make a rotated secret of the kind that its target takes.";
+    let create = spec("create-rotated-secret", (summary, "CreateRotatedSecretOutput"), own, shown);
+    let own = [NAME, NEW_NAME, NEW_METADATA].map(|field| field.spec());
+    let more = [ADD_TAG.spec(), RM_TAG.spec(), KEEP_PREVIOUS.spec(), NEW_VERSION.spec()];
+    let own = [&own[..], &more].concat();
+    let shown = ("update", "The rotated secret {name} was successfully updated");
+    let summary = "Change a rotated secret of any kind; what is not given stays.";
+    let change = spec("update-rotated-secret", (summary, "UpdateRotatedSecretOutput"), own, shown);
+    [
+        command(create, |ctx: Ctx, args: Args| {
+            Box::pin(async move { make(&ctx, translated(args, &METADATA)?).await })
+        }),
+        command(change, |ctx: Ctx, args: Args| {
+            Box::pin(async move { update(None, &ctx, &translated(args, &NEW_METADATA)?).await })
+        }),
+    ]
+}
+
+fn spec(
+    name: &'static str,
+    (summary, reply): (&'static str, &'static str),
+    own: Vec<FieldSpec>,
+    (capability, show): (&'static str, &'static str),
+) -> Spec {
+    static GROUPS: [&Group; 3] = [&SESSION, &SHARED, &SESSIONS];
+    let mut fields = own;
+    fields.extend([CREDS_TYPE.spec(), SSH_USERNAME.spec(), SSH_PASSWORD.spec()]);
+    let mut names: BTreeSet<_> = GROUPS
+        .iter()
+        .flat_map(|group| group.fields)
+        .chain(&fields)
+        .map(|field| field.name)
+        .collect();
+    let members = rotators::all().iter().map(|rotator| rotator.kind());
+    let of_members = members
+        .flat_map(|kind| [kind.given, kind.fields, kind.remote])
+        .flat_map(|group| group.fields)
+        // What one kind demands is none of the others' business; it says so itself.
+        .map(|field| FieldSpec { required: false, ..*field });
+    let of_kinds = of_members.chain(OF_KINDS.iter().copied());
+    fields.extend(of_kinds.filter(|field| names.insert(field.name)));
+    Spec {
+        name,
+        aliases: &[],
+        success: 200,
+        summary,
+        groups: &GROUPS,
+        fields: fields.leak(),
+        reply,
+        access: Access::Right("item-rule", capability),
+        body: Body::Object,
+        show: Show::Sentence(show),
+    }
+}
+
+/// The arguments under the names that the current spelling has for them.
+fn translated(mut args: Args, description: &Field<Text>) -> Result<Args, Fault> {
+    // Official clients send the default of the current name along with the older one.
+    for (older, current, wins) in [
+        (&CREDS_TYPE, ACTOR.name(), true),
+        (description, DESCRIPTION.name(), false),
+        (&SSH_USERNAME, USERNAME, false),
+        (&SSH_PASSWORD, PASSWORD, false),
+    ] {
+        let Some(given) = args.get(older)? else { continue };
+        let is_given = |value: &Value| !value.is_null() && value != "";
+        if wins || !args.raw(current).is_some_and(is_given) {
+            args.put(current, given.into());
+        }
+    }
+    Ok(args)
+}
+
+async fn make(ctx: &Ctx, mut args: Args) -> Result<Answer, Fault> {
+    let wanted = Wanted::read(&args)?;
+    let name = args.need(&ROTATOR_TYPE)?;
+    let target = wanted.opened_target(ctx).await?;
+    let fitting =
+        |rotator: &&'static dyn Rotator| Some((*rotator, type_in(*rotator, &name, &target)?));
+    let (rotator, of) = rotators::all().iter().find_map(fitting).ok_or_else(|| no_kind(&target))?;
+    args.put(ROTATOR_TYPE.name(), of.into());
+    wanted.create(ctx, &args, (rotator, target)).await
+}
+
+/// What a member calls the type of that name, if it works with the target. Kinds with one type
+/// only are named after themselves.
+fn type_in(rotator: &dyn Rotator, name: &str, target: &OpenedTarget) -> Option<&'static str> {
+    let kind = rotator.kind();
+    let fits = kind.targets.contains(&target.type_name);
+    let alone = || kind.types.first().filter(|_| kind.name == name);
+    kind.type_of(name).or_else(alone).filter(|_| fits).map(|of| of.name)
+}
+
+fn no_kind(target: &OpenedTarget) -> Fault {
+    let of_target = rotators::all().iter().map(|rotator| rotator.kind());
+    let of_target = of_target.filter(|kind| kind.targets.contains(&target.type_name));
+    let types: BTreeSet<_> = of_target.flat_map(|kind| kind.types).map(|of| of.name).collect();
+    if types.is_empty() {
+        let why = format!("nothing is rotated on targets of type {}", target.type_name);
+        return bad_setting(TARGET_NAME.name(), &why);
+    }
+    let types: Vec<_> = types.into_iter().collect();
+    let on = target.type_name;
+    let why = format!("on a target of type {on} it must be {}", types.join(" or "));
+    bad_setting(ROTATOR_TYPE.name(), &why)
+}
