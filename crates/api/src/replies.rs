@@ -4,6 +4,7 @@ pub(crate) mod auth_method;
 pub(crate) mod item;
 pub(crate) mod page;
 pub(crate) mod role;
+mod rotation;
 pub(crate) mod target;
 
 use keysherd_base::Timestamp;

@@ -148,7 +148,8 @@ pub(crate) fn view(
 ) -> Result<Option<RotationView>, Fault> {
     Ok(stored::get(q, item)?.map(|found| {
         let under_way = found.rotation.is_under_way(now);
-        let CredentialRotation { next, rotated, outcome, last_error, .. } = found.rotation;
-        RotationView { next, rotated, outcome, last_error, under_way }
+        let CredentialRotation { next, rotated, outcome, last_error, asked, .. } = found.rotation;
+        let unlock_pending = asked.is_some_and(|asked| asked.reason == Reason::Unlock);
+        RotationView { next, rotated, outcome, last_error, under_way, unlock_pending }
     }))
 }

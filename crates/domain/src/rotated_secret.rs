@@ -103,6 +103,9 @@ pub struct RotationFacts {
     pub check_out: Option<CheckOut>,
     /// Whether they change when a session that used them has ended.
     pub after_disconnect: bool,
+    /// Whether whom the target signs in changes them, not their owner.
+    #[serde(default)]
+    pub by_target: bool,
 }
 
 impl RotationFacts {
@@ -148,6 +151,7 @@ mod tests {
             grace,
             check_out: None,
             after_disconnect: false,
+            by_target: false,
         }
     }
 

@@ -209,4 +209,7 @@ pub struct RotationView {
     pub last_error: String,
     /// Whether a rotation is under way, or has not come to an end.
     pub under_way: bool,
+    /// Whether they change as soon as a lock ends, or because it has.
+    #[serde(default)]
+    pub unlock_pending: bool,
 }

@@ -78,6 +78,9 @@ pub struct MadeRotated {
     pub check_out: Option<CheckOut>,
     /// Whether they change when a session that used them has ended.
     pub after_disconnect: bool,
+    /// Whether whom the target signs in changes them, not their owner.
+    #[serde(default)]
+    pub by_target: bool,
 }
 
 /// Which target a dynamic or rotated secret uses.

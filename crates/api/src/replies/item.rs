@@ -9,6 +9,8 @@ use keysherd_plane::items::ItemView;
 use serde::Serialize;
 
 use super::LastUsed;
+use super::rotation::{CheckOutInfo, RotatedDetails, RotationDates};
+use super::target::TargetAssocReply;
 
 /// The model `Item`.
 #[derive(Serialize)]
@@ -50,6 +52,10 @@ pub(crate) struct ItemReply<'a> {
     locking_info: Option<LockReply<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     item_custom_fields_details: Vec<CustomFieldReply<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    item_targets_assoc: Vec<TargetAssocReply<'a>>,
+    #[serde(flatten)]
+    rotation: RotationDates,
     gateway_details: Option<()>,
 }
 
@@ -60,10 +66,12 @@ struct Empty {}
 struct GeneralInfo<'a> {
     cert_issue_details: Empty,
     dynamic_secret_producer_details: Empty,
-    rotated_secret_details: Empty,
+    rotated_secret_details: RotatedDetails<'a>,
     classic_key_details: Empty,
     secure_remote_access_details: RemoteAccess,
     static_secret_info: StaticSecretInfo<'a>,
+    #[serde(flatten)]
+    check_out: CheckOutInfo,
 }
 
 #[derive(Serialize)]
@@ -147,7 +155,7 @@ impl<'a> ItemReply<'a> {
             cert_issuer_signer_key_name: "",
             client_permissions: view.permissions.iter().map(|cap| cap.name()).collect(),
             certificate_issue_details: Empty {},
-            item_general_info: general_info(item),
+            item_general_info: general_info(view),
             is_access_request_enabled: false,
             access_request_status: "",
             delete_protection: item.delete_protection,
@@ -166,6 +174,8 @@ impl<'a> ItemReply<'a> {
                 .flatten()
                 .map(|(name, value)| CustomFieldReply { name, value })
                 .collect(),
+            item_targets_assoc: TargetAssocReply::all(view),
+            rotation: RotationDates::of(view),
             gateway_details: None,
         }
     }
@@ -180,12 +190,13 @@ fn sub_type(item: &Item) -> &'static str {
     }
 }
 
-fn general_info(item: &Item) -> GeneralInfo<'_> {
+fn general_info(view: &ItemView) -> GeneralInfo<'_> {
+    let item = &view.item;
     let is_secret = item.kind == ItemKind::StaticSecret;
     GeneralInfo {
         cert_issue_details: Empty {},
         dynamic_secret_producer_details: Empty {},
-        rotated_secret_details: Empty {},
+        rotated_secret_details: RotatedDetails::of(view),
         classic_key_details: Empty {},
         secure_remote_access_details: RemoteAccess { use_internal_bastion: false },
         static_secret_info: StaticSecretInfo {
@@ -194,6 +205,7 @@ fn general_info(item: &Item) -> GeneralInfo<'_> {
             notify_on_change_event: item.change_event,
             websites: &item.websites,
         },
+        check_out: CheckOutInfo::of(view),
     }
 }
 

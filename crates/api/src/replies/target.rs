@@ -1,6 +1,7 @@
 //! A target as `target-get` and `target-list` show it.
 
 use keysherd_base::{Fault, ItemId, ItemPath};
+use keysherd_domain::item::ItemKind;
 use keysherd_domain::target::shown_path;
 use keysherd_plane::items::ItemView;
 use serde::Serialize;
@@ -41,6 +42,31 @@ struct ItemAssocReply<'a> {
     item_id: ItemId,
     item_name: &'a str,
     item_type: &'static str,
+}
+
+/// The model `ItemTargetAssociation`.
+#[derive(Serialize)]
+pub(crate) struct TargetAssocReply<'a> {
+    assoc_id: String,
+    target_id: ItemId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target_type: Option<&'a str>,
+}
+
+impl<'a> TargetAssocReply<'a> {
+    /// The targets of an item; none for a target.
+    pub(crate) fn all(view: &'a ItemView) -> Vec<Self> {
+        let targets = view.associated.iter().filter(|other| other.kind == ItemKind::Target);
+        let shown = targets.map(|target| Self {
+            assoc_id: assoc_id(view.item.id, target.id),
+            target_id: target.id,
+            target_name: name_of(&target.path).ok(),
+            target_type: target.target.as_ref().map(|facts| facts.type_name.as_str()),
+        });
+        shown.collect()
+    }
 }
 
 impl<'a> TargetReply<'a> {
@@ -88,7 +114,7 @@ pub(crate) fn name_of(path: &ItemPath) -> Result<String, Fault> {
 }
 
 /// The id of the association of an item with a target: there is one at most.
-pub(crate) fn assoc_id(item: ItemId, target: ItemId) -> String {
+fn assoc_id(item: ItemId, target: ItemId) -> String {
     format!("ta-{}-{}", item.0, target.0)
 }
 

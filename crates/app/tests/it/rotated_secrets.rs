@@ -93,6 +93,18 @@ fn a_password_rotates_by_hand_and_comes_back() {
     assert_eq!(done, json!({"name": "/rot/app"}));
     let second = password(&reader.api, "/rot/app");
     assert!(scene.signs_in("app_user", &second) && !scene.signs_in("app_user", "first"));
+    let shown = scene.admin.ok("describe-item", json!({"name": "/rot/app"}));
+    let details = &shown["item_general_info"]["rotated_secret_details"];
+    let expected = json!({
+        "rotator_type": "user-pass-rotator", "rotator_creds_type": "use-user-creds",
+        "rotator_status": "RotationSucceeded", "rotation_hour": 14,
+        "rotation_interval_min": false, "grace_rotation": false,
+    });
+    assert_eq!(*details, expected);
+    assert_eq!((&shown["auto_rotate"], &shown["rotation_interval"]), (&json!(false), &json!(90)));
+    assert!(shown["last_rotation_date"].is_string() && shown["next_rotation_date"].is_null());
+    let of = &shown["item_targets_assoc"][0];
+    assert_eq!((&of["target_name"], &of["target_type"]), (&json!("/db/app"), &json!("postgres")));
     let old = reader.api.ok("rotated-secret-get-value", json!({"name": "/rot/app", "version": 1}));
     assert_eq!(old["value"]["password"], "first");
 

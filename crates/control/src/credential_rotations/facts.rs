@@ -196,6 +196,7 @@ fn facts(
         grace: *grace,
         check_out: *check_out,
         after_disconnect: made.after_disconnect,
+        by_target: made.by_target,
     })
 }
 

@@ -42,6 +42,7 @@ fn rotated() -> MadeRotated {
         grace: None,
         check_out: None,
         after_disconnect: false,
+        by_target: false,
     }
 }
 

@@ -27,6 +27,7 @@ fn facts() -> RotationFacts {
         grace: None,
         check_out: None,
         after_disconnect: false,
+        by_target: false,
     }
 }
 

@@ -2,19 +2,18 @@
 
 use keysherd_base::Fault;
 use keysherd_domain::item::ItemState;
-use keysherd_domain::target::shown_path;
-use keysherd_plane::items::{AssociatedItem, ItemView};
+use keysherd_plane::items::ItemView;
 use serde_json::{Map, Value, json};
 
 use crate::engines::OpenedSecret;
-use crate::replies::target::assoc_id;
+use crate::replies::target::TargetAssocReply;
 
 /// The model `DSProducerDetails`: what was set, as it was given; no secret of it.
 pub(super) fn details(view: &ItemView, secret: &OpenedSecret) -> Result<Map<String, Value>, Fault> {
     let item = &view.item;
     let kind = secret.engine.kind();
     let mut details = keysherd_engines::details(kind, &secret.settings);
-    let targets: Vec<Value> = view.associated.iter().map(|of| target(item.id, of)).collect();
+    let targets = TargetAssocReply::all(view);
     for (name, value) in [
         ("active", json!(item.state == ItemState::Enabled)),
         ("dynamic_secret_id", json!(item.id)),
@@ -23,25 +22,9 @@ pub(super) fn details(view: &ItemView, secret: &OpenedSecret) -> Result<Map<Stri
         ("tags", json!(item.tags)),
         ("delete_protection", json!(item.delete_protection)),
         ("metadata", json!(item.description)),
-        ("item_targets_assoc", Value::Array(targets)),
+        ("item_targets_assoc", json!(targets)),
     ] {
         details.insert(name.to_owned(), value);
     }
     Ok(details)
-}
-
-/// The model `ItemTargetAssociation`.
-fn target(item: keysherd_base::ItemId, of: &AssociatedItem) -> Value {
-    let mut shown = json!({
-        "assoc_id": assoc_id(item, of.id),
-        "target_id": of.id,
-    });
-    let path = shown_path(&of.path);
-    if let Some(path) = path {
-        shown["target_name"] = path.as_str().into();
-    }
-    if let Some(facts) = &of.target {
-        shown["target_type"] = facts.type_name.as_str().into();
-    }
-    shown
 }

@@ -155,7 +155,8 @@ impl Wanted {
         let plaintext = Sealed::rotated(name, Some(target.uid), &settings, value)?;
         drop(credentials);
         let names = (name.to_owned(), of.name.to_owned());
-        let made = terms.made(names, TargetChoice::Named(target_path), of.of_target);
+        let of_target = (of.of_target, actor == Actor::Target);
+        let made = terms.made(names, TargetChoice::Named(target_path), of_target);
         let made = Made::Rotated(Box::new(made));
         let warned = stored(ctx, (path.clone(), made), shared, args, plaintext).await?;
         let warnings: Vec<_> = warnings.into_iter().chain(warned).collect();

@@ -149,12 +149,13 @@ impl Terms {
         })
     }
 
-    /// What is made or changed by them.
+    /// What is made or changed by them; whether the credentials are the target's own, and whether
+    /// whom it signs in changes them.
     pub(super) fn made(
         self,
         (rotator, rotator_type): (String, String),
         target: TargetChoice,
-        of_target: bool,
+        (of_target, by_target): (bool, bool),
     ) -> MadeRotated {
         let Self { schedule, check_out, after_disconnect } = self;
         MadeRotated {
@@ -166,6 +167,7 @@ impl Terms {
             grace: None,
             check_out,
             after_disconnect,
+            by_target,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use keysherd_base::{Fault, ItemPath};
 use keysherd_domain::rotated_secret::RotationFacts;
-use keysherd_engines::rotator::{Credential, Rotator};
+use keysherd_engines::rotator::{Actor, Credential, Rotator};
 use keysherd_plane::grants::{ItemRef, Purpose, WriteTarget};
 use keysherd_plane::items::{
     ItemDescribe, ItemUpdate, ItemUpdateParts, Made, TargetChoice, ValuePut,
@@ -92,7 +92,7 @@ pub(super) async fn update(
     let sealed = ctx.crypt().seal(ctx, write, plaintext).await?;
     let put = ValuePut {
         path: path.clone(),
-        made: Some(made(args, known)?),
+        made: Some(made(args, known, old.actor)?),
         moved: false,
         version: sealed.version,
         uid: sealed.uid,
@@ -149,9 +149,10 @@ fn credentials(
     Ok(Some(Credential::of_user(&username, &password)))
 }
 
-fn made(args: &Args, known: RotationFacts) -> Result<Made, Fault> {
+fn made(args: &Args, known: RotationFacts, actor: Actor) -> Result<Made, Fault> {
     let terms = Terms::read(args, Some(&known))?;
     let RotationFacts { rotator, rotator_type, of_target, .. } = known;
+    let of_target = (of_target, actor == Actor::Target);
     let made = terms.made((rotator, rotator_type), TargetChoice::Same, of_target);
     Ok(Made::Rotated(Box::new(made)))
 }
