@@ -12,6 +12,6 @@ mod trial;
 
 pub(crate) use produce::Asker;
 pub use produce::{Asked, Produced, produce};
-pub use rotated::{OpenedRotated, Rotation};
+pub use rotated::{Leaving, OpenedRotated, Rotation};
 pub use sealed::{OpenedSecret, OpenedTarget, Sealed};
 pub(crate) use trial::{trial, trial_of_change};

@@ -224,3 +224,5 @@ pub const ROTATE_CREDENTIALS: &str = "rotate_credentials";
 pub const ROTATED_SECRET_SUCCESS: &str = "rotated-secret-success";
 /// An event: the credentials of a rotated secret did not change when they should have.
 pub const ROTATED_SECRET_FAILURE: &str = "rotated-secret-failure";
+/// An event: credentials will change by themselves in some days.
+pub const NEXT_AUTOMATIC_ROTATION: &str = "next-automatic-rotation";

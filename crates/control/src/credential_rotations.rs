@@ -87,11 +87,11 @@ pub(crate) fn set_up(tx: &Tx, who: &Principal, item: &Item, now: Timestamp) -> R
 ///
 /// # Errors
 /// Those of the store.
-pub(crate) fn changed(tx: &Tx, who: &Principal, item: &Item) -> Result<(), Fault> {
+pub(crate) fn changed(tx: &Tx, who: &Principal, item: &Item, now: Timestamp) -> Result<(), Fault> {
     let Some(facts) = &item.rotation else { return Ok(()) };
     let mut rotation = standing(tx, item)?.rotation;
     rotation.access_id = who.access_id().clone();
-    rotation.reschedule(facts);
+    rotation.reschedule(facts, now);
     stored::update(tx, item.id, &rotation)?;
     Ok(())
 }

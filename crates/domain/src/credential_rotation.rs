@@ -140,6 +140,9 @@ pub struct CredentialRotation {
     pub due: Option<Timestamp>,
     /// When the credentials change by themselves next.
     pub next: Option<Timestamp>,
+    /// When people are to be told of that, the first time first.
+    #[serde(default)]
+    pub notices: Vec<Timestamp>,
     /// A rotation out of turn.
     pub asked: Option<Asked>,
     /// What is to be removed.
@@ -206,6 +209,7 @@ impl CredentialRotation {
         let mut new = Self {
             due: None,
             next: None,
+            notices: Vec::new(),
             asked: None,
             retiring: None,
             taken: None,
@@ -220,19 +224,34 @@ impl CredentialRotation {
             last_error: String::new(),
             access_id,
         };
-        new.reschedule(facts);
+        new.reschedule(facts, now);
         new
     }
 
     /// Follows a changed schedule. What failed is tried again at once.
-    pub fn reschedule(&mut self, facts: &RotationFacts) {
-        self.next = match self.rotated {
+    pub fn reschedule(&mut self, facts: &RotationFacts, now: Timestamp) {
+        let next = match self.rotated {
             Some(rotated) => facts.next(rotated),
             None => facts.first(self.made),
         };
+        self.plan(facts, next, now);
         self.tries = 0;
         self.pause_until = None;
         self.settle();
+    }
+
+    fn plan(&mut self, facts: &RotationFacts, next: Option<Timestamp>, now: Timestamp) {
+        self.next = next;
+        self.notices = next.map(|next| facts.told_of(next, now)).unwrap_or_default();
+    }
+
+    /// Whether it is time to tell people when the credentials change; they are not told again of
+    /// what has been told by this.
+    pub fn tell(&mut self, now: Timestamp) -> bool {
+        let before = self.notices.len();
+        self.notices.retain(|at| now < *at);
+        self.settle();
+        self.notices.len() < before
     }
 
     /// Asks for a rotation out of turn, as soon as can be or at `at`. One that was asked for before
@@ -276,12 +295,13 @@ impl CredentialRotation {
         gateway: &[u8; 32],
         now: Timestamp,
     ) -> Option<Attempt> {
-        if self.due.is_none_or(|due| now < due) {
+        let rests = |this: &Self| this.work_due().is_none_or(|due| now < due);
+        if rests(self) {
             return None;
         }
         self.miss(facts, now);
         // That may have put it off.
-        if self.due.is_none_or(|due| now < due) {
+        if rests(self) {
             return None;
         }
         let come = |at: Option<Timestamp>| at.is_some_and(|at| at <= now);
@@ -399,7 +419,7 @@ impl CredentialRotation {
         let quiet = unheard.map(|since| since.plus_seconds(QUIET_SECONDS));
         self.quiet_until = quiet.max(self.quiet_until).filter(|until| now < *until);
         self.rotated = Some(now);
-        self.next = facts.next(now);
+        self.plan(facts, facts.next(now), now);
         self.retiring = facts.old_until(now).map(|at| Retiring { version: old, at });
         self.tries = 0;
         self.pause_until = None;
@@ -452,7 +472,7 @@ impl CredentialRotation {
             self.tries = 0;
             self.asked = self.asked.filter(|asked| now < asked.at);
             if self.next.is_some_and(|next| next <= now) {
-                self.next = facts.next(now);
+                self.plan(facts, facts.next(now), now);
             }
         }
         given_up
@@ -460,6 +480,12 @@ impl CredentialRotation {
 
     /// Works out when something is due.
     fn settle(&mut self) {
+        let notice = self.notices.first().copied();
+        self.due = [self.work_due(), notice].into_iter().flatten().min();
+    }
+
+    /// When there is something to do for a gateway.
+    fn work_due(&self) -> Option<Timestamp> {
         let begun = self.candidate.is_some();
         let wanted = match begun {
             true => Some(Timestamp(i64::MIN)),
@@ -471,10 +497,10 @@ impl CredentialRotation {
         };
         let quiet = self.quiet_until.filter(|_| !begun);
         let waits = wanted.map(|at| Some(at).max(self.pause_until).max(quiet));
-        self.due = match self.taken {
+        match self.taken {
             Some(taken) => Some(taken.until),
             None => waits.flatten(),
-        };
+        }
     }
 }
 

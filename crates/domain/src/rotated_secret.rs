@@ -8,6 +8,9 @@ pub const DAYS_MAX: u32 = 365;
 /// Minutes between two rotations, at most: as many as [`DAYS_MAX`] days have.
 pub const MINUTES_MAX: u32 = DAYS_MAX * 24 * 60;
 
+/// Notices before one rotation, at most.
+pub const NOTICES_MAX: usize = 16;
+
 /// Seconds of a day; UTC has no others.
 const DAY: i64 = 86_400;
 
@@ -54,12 +57,9 @@ impl Schedule {
     fn after(&self, last: Timestamp) -> Option<Timestamp> {
         let next = match self.interval {
             Interval::Minutes(_) => last.plus_seconds(self.interval.seconds()),
-            Interval::Days(_) => {
-                let day = last.seconds().div_euclid(DAY).saturating_mul(DAY);
-                Timestamp::from_seconds(day)
-                    .plus_seconds(self.interval.seconds())
-                    .plus_seconds(i64::from(self.hour) * 3_600)
-            }
+            Interval::Days(_) => day_of(last)
+                .plus_seconds(self.interval.seconds())
+                .plus_seconds(i64::from(self.hour) * 3_600),
         };
         self.automatic.then_some(next)
     }
@@ -73,6 +73,10 @@ pub struct Grace {
     /// Whether the new ones come so long before the date and the old ones go on it; otherwise the
     /// new ones come on the date, and the old ones go so long after it.
     pub before: bool,
+    /// At what hour of the day in UTC that is which comes on another day than the date, 0 to 23;
+    /// `None`: at the time of the other one.
+    #[serde(default)]
+    pub hour: Option<u8>,
 }
 
 /// That whoever reads the credentials has them alone for a while.
@@ -106,30 +110,70 @@ pub struct RotationFacts {
     /// Whether whom the target signs in changes them, not their owner.
     #[serde(default)]
     pub by_target: bool,
+    /// How many days before they change by themselves people are told of it; at most
+    /// [`NOTICES_MAX`].
+    #[serde(default)]
+    pub notices: Vec<u32>,
 }
 
 impl RotationFacts {
     /// When credentials that were stored at `made` and never changed do so by themselves.
     pub fn first(&self, made: Timestamp) -> Option<Timestamp> {
-        self.schedule.after(made).map(|due| due.plus_seconds(-self.ahead()).max(made))
+        self.schedule.after(made).map(|date| self.ahead_of(date).max(made))
     }
 
     /// When credentials that changed at `rotated` do so again by themselves.
     pub fn next(&self, rotated: Timestamp) -> Option<Timestamp> {
         // What came ahead of its date is counted from the date.
-        let date = rotated.plus_seconds(self.ahead());
-        self.schedule.after(date).map(|due| due.plus_seconds(-self.ahead()))
+        let ahead = self.early().map_or(0, Grace::seconds);
+        self.schedule.after(rotated.plus_seconds(ahead)).map(|date| self.ahead_of(date))
     }
 
-    /// Seconds that new credentials come ahead of their date.
-    fn ahead(&self) -> i64 {
-        let days = self.grace.filter(|grace| grace.before).map_or(0, |grace| grace.days);
-        i64::from(days) * DAY
+    /// When new credentials come whose date is this.
+    fn ahead_of(&self, date: Timestamp) -> Timestamp {
+        let Some(grace) = self.early() else { return date };
+        let ahead = date.plus_seconds(-grace.seconds());
+        match (grace.hour, self.schedule.interval) {
+            (Some(hour), Interval::Days(_)) => day_of(ahead).plus_seconds(i64::from(hour) * 3_600),
+            _ => ahead,
+        }
     }
 
-    /// When the old ones go, if new ones came at `rotated`; `None`: they are gone with that.
+    /// The grace of credentials that come ahead of their date.
+    fn early(&self) -> Option<&Grace> {
+        self.grace.as_ref().filter(|grace| grace.before)
+    }
+
+    /// When the old ones go, if new ones came at `rotated`; `None`: they are gone with that. Never
+    /// sooner than after the days that were said.
     pub fn old_until(&self, rotated: Timestamp) -> Option<Timestamp> {
-        self.grace.map(|grace| rotated.plus_seconds(i64::from(grace.days) * DAY))
+        let grace = self.grace?;
+        let whole = rotated.plus_seconds(grace.seconds());
+        let Some(hour) = grace.hour.filter(|_| !grace.before) else { return Some(whole) };
+        let that_day = day_of(whole).plus_seconds(i64::from(hour) * 3_600);
+        Some(if that_day < whole { that_day.plus_seconds(DAY) } else { that_day })
+    }
+
+    /// When people are told that credentials change at `next`, as far as that is after `now`, the
+    /// first one first.
+    pub fn told_of(&self, next: Timestamp, now: Timestamp) -> Vec<Timestamp> {
+        let days = self.notices.iter().take(NOTICES_MAX);
+        let times = days.map(|days| next.plus_seconds(-i64::from(*days) * DAY));
+        let mut times: Vec<_> = times.filter(|at| now < *at).collect();
+        times.sort_unstable();
+        times.dedup();
+        times
+    }
+}
+
+/// The begin of the day of `time`.
+fn day_of(time: Timestamp) -> Timestamp {
+    Timestamp::from_seconds(time.seconds().div_euclid(DAY).saturating_mul(DAY))
+}
+
+impl Grace {
+    fn seconds(&self) -> i64 {
+        i64::from(self.days) * DAY
     }
 }
 
@@ -152,6 +196,7 @@ mod tests {
             check_out: None,
             after_disconnect: false,
             by_target: false,
+            notices: Vec::new(),
         }
     }
 
@@ -179,19 +224,55 @@ mod tests {
 
     #[test]
     fn a_date_stays_the_same_when_new_credentials_come_ahead_of_it() {
-        let before = every(Interval::Days(30), Some(Grace { days: 5, before: true }));
+        let before = every(Interval::Days(30), Some(Grace { days: 5, before: true, hour: None }));
         let first = before.first(at("2026-01-01T08:00:00Z")).unwrap();
         assert_eq!(first, at("2026-01-26T14:00:00Z"), "the date is the 31st");
         assert_eq!(before.old_until(first), Some(at("2026-01-31T14:00:00Z")));
         let second = before.next(first).unwrap();
         assert_eq!(second, at("2026-02-25T14:00:00Z"), "30 days later");
 
-        let after = every(Interval::Days(30), Some(Grace { days: 5, before: false }));
+        let after = every(Interval::Days(30), Some(Grace { days: 5, before: false, hour: None }));
         let first = after.first(at("2026-01-01T08:00:00Z")).unwrap();
         assert_eq!(first, at("2026-01-31T14:00:00Z"));
         assert_eq!(after.old_until(first), Some(at("2026-02-05T14:00:00Z")));
         assert_eq!(after.next(first), Some(at("2026-03-02T14:00:00Z")));
         assert_eq!(every(Interval::Days(30), None).old_until(first), None);
+    }
+
+    #[test]
+    fn the_hour_of_grace_is_that_of_the_other_day_and_no_date_drifts() {
+        let early = Grace { days: 5, before: true, hour: Some(22) };
+        let facts = every(Interval::Days(30), Some(early));
+        let mut came = facts.first(at("2026-01-01T08:00:00Z")).unwrap();
+        assert_eq!(came, at("2026-01-26T22:00:00Z"), "the date is the 31st");
+        for date in ["2026-02-25T22:00:00Z", "2026-03-27T22:00:00Z"] {
+            // It takes some seconds each time.
+            came = facts.next(came.plus_seconds(7)).unwrap();
+            assert_eq!(came, at(date));
+        }
+        let late = Grace { days: 5, before: false, hour: Some(3) };
+        let facts = every(Interval::Days(30), Some(late));
+        let came = at("2026-01-31T14:00:07Z");
+        assert_eq!(facts.old_until(came), Some(at("2026-02-06T03:00:00Z")), "five whole days");
+        assert_eq!(facts.old_until(at("2026-01-31T03:00:00Z")), Some(at("2026-02-05T03:00:00Z")));
+        assert_eq!(facts.next(came), Some(at("2026-03-02T14:00:00Z")));
+        let often = every(Interval::Minutes(4_320), Some(Grace { days: 1, ..early }));
+        let came = at("2026-01-05T08:30:00Z");
+        assert_eq!(often.next(came), Some(came.plus_seconds(3 * DAY)));
+    }
+
+    #[test]
+    fn people_are_told_in_order_and_never_of_the_past() {
+        let facts = RotationFacts {
+            notices: vec![1, 30, 7, 7, u32::MAX],
+            ..every(Interval::Days(30), None)
+        };
+        let (next, now) = (at("2026-01-31T14:00:00Z"), at("2026-01-05T00:00:00Z"));
+        let told = facts.told_of(next, now);
+        assert_eq!(told, [at("2026-01-24T14:00:00Z"), at("2026-01-30T14:00:00Z")]);
+        assert_eq!(facts.told_of(next, at("2026-01-30T14:00:00Z")), []);
+        let many = RotationFacts { notices: (1..100).collect(), ..facts };
+        assert_eq!(many.told_of(next, Timestamp(0)).len(), NOTICES_MAX);
     }
 
     #[test]
@@ -203,7 +284,10 @@ mod tests {
             assert!(!wrong.is_possible(), "{wrong:?}");
         }
         assert!(!Interval::Minutes(u32::MAX).is_possible());
-        let facts = every(Interval::Days(u32::MAX), Some(Grace { days: u32::MAX, before: true }));
+        let facts = every(
+            Interval::Days(u32::MAX),
+            Some(Grace { days: u32::MAX, before: true, hour: Some(23) }),
+        );
         assert!(facts.next(Timestamp(i64::MAX)).is_some());
         assert!(facts.first(Timestamp(i64::MIN)).is_some());
     }

@@ -14,7 +14,7 @@ pub(crate) mod database;
 use keysherd_base::Fault;
 use keysherd_wire::{Args, Field, Group, Text};
 
-pub use self::bringing::{Brought, Change, bring_about};
+pub use self::bringing::{Brought, Change, bring_about, remove};
 pub use self::conformance::complaints;
 pub use self::credential::Credential;
 use crate::{BoxFuture, Settings, Spelling, TargetUse, Way};
@@ -134,6 +134,39 @@ pub trait Rotator: Send + Sync {
         old: &'a Credential,
         new: &'a Credential,
     ) -> BoxFuture<'a, Result<Vec<String>, Fault>>;
+
+    /// Whether old credentials can stay valid beside new ones: [`Self::add`] and [`Self::retire`]
+    /// are its own then.
+    fn is_graceful(&self) -> bool {
+        false
+    }
+
+    /// As [`Self::change`], but the target takes `old` as well from then on.
+    ///
+    /// # Errors
+    /// As [`Self::change`].
+    fn add<'a>(
+        &'a self,
+        stage: &'a Stage<'a>,
+        old: &'a Credential,
+        new: &'a Credential,
+    ) -> BoxFuture<'a, Result<Vec<String>, Fault>> {
+        self.change(stage, old, new)
+    }
+
+    /// Has the target take `old` no more, which it takes beside `current`. Doing it again does no
+    /// harm.
+    ///
+    /// # Errors
+    /// A fault that says what failed on the target, by its error code.
+    fn retire<'a>(
+        &'a self,
+        _stage: &'a Stage<'a>,
+        _current: &'a Credential,
+        _old: &'a Credential,
+    ) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
 
     /// Whether the target takes these credentials.
     ///

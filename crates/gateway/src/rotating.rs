@@ -8,8 +8,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use keysherd_api::Ctx;
-use keysherd_api::engines::Rotation;
+use keysherd_api::engines::{Leaving, Rotation};
+use keysherd_api::{Ctx, OpenedItem};
 use keysherd_base::{AccountId, Fault, ItemPath, RngHandle, Uid};
 use keysherd_domain::item::ValueFormat;
 use keysherd_engines::Way;
@@ -165,12 +165,15 @@ struct Attempt<'a> {
 
 impl Attempt<'_> {
     async fn carry_out(mut self) -> Result<Vec<String>, Fault> {
+        let way = Way { timeout: PATIENCE, ..self.way.clone() };
         let Some(write) = self.work.write else {
-            // What passwords had before is gone since they changed.
+            if let Err(fault) = self.removed(&way).await {
+                let error = fault.public().to_owned();
+                return Err(self.told(RotationResult::Unchanged { error }, fault).await);
+            }
             self.report(RotationResult::Retired).await?;
             return Ok(Vec::new());
         };
-        let way = Way { timeout: PATIENCE, ..self.way.clone() };
         let rotation = match self.prepared(write, &way).await {
             Ok(rotation) => rotation,
             Err(fault) => {
@@ -182,12 +185,7 @@ impl Attempt<'_> {
                 return Err(self.told(result, fault).await);
             }
         };
-        let asked = self.asked;
-        let in_time = || match asked.elapsed() < IN_TIME {
-            true => Ok(()),
-            false => Err(Fault::unavailable("this gateway was too slow; nothing was changed")),
-        };
-        match rotation.bring_about(&way, in_time).await {
+        match rotation.bring_about(&way, || self.in_time()).await {
             Brought::Changed(warnings) => {
                 let partly = (!warnings.is_empty()).then(|| warnings.join("; "));
                 self.report(RotationResult::Changed { partly }).await?;
@@ -209,8 +207,23 @@ impl Attempt<'_> {
         }
     }
 
-    /// Opens what is rotated, and has new credentials stored where they are not yet.
-    async fn prepared(&mut self, write: RotationWrite, way: &Way) -> Result<Rotation, Fault> {
+    /// Refuses to send anything that somebody else may be about to send.
+    fn in_time(&self) -> Result<(), Fault> {
+        match self.asked.elapsed() < IN_TIME {
+            true => Ok(()),
+            false => Err(Fault::unavailable("this gateway was too slow; nothing was changed")),
+        }
+    }
+
+    /// Removes old credentials that stayed for a while.
+    async fn removed(&self, way: &Way) -> Result<(), Fault> {
+        let caller = self.rotating.caller()?;
+        let leaving = Leaving::of(&self.work, &self.opened(&caller).await?)?;
+        leaving.remove(way, || self.in_time()).await
+    }
+
+    /// Opens what was handed out.
+    async fn opened(&self, caller: &Caller) -> Result<Vec<OpenedItem>, Fault> {
         let rotating = self.rotating;
         for known in &self.work.keys {
             let (id, version) = (known.key.key_id, known.key.version);
@@ -224,10 +237,17 @@ impl Attempt<'_> {
             facts: self.work.facts.clone(),
             manifests: Vec::new(),
         };
-        let caller = rotating.caller()?;
-        let opened = open_granted(&rotating.derivations, &caller, &[means], &self.permits).await;
+        let opened = open_granted(&rotating.derivations, caller, &[means], &self.permits).await;
         let nothing = || Fault::internal("control handed out nothing to rotate");
-        let opened = opened.into_iter().next().ok_or_else(nothing)??;
+        opened.into_iter().next().ok_or_else(nothing)?
+    }
+
+    /// Opens what is rotated, and has new credentials stored where they are not yet.
+    async fn prepared(&mut self, write: RotationWrite, way: &Way) -> Result<Rotation, Fault> {
+        let rotating = self.rotating;
+        let caller = rotating.caller()?;
+        let nothing = || Fault::internal("control handed out nothing to rotate");
+        let opened = self.opened(&caller).await?;
         let mut rotation = Rotation::of(&self.work, &opened)?;
         if !write.is_stored || write.store_again {
             let plaintext = rotation.candidate(way)?;

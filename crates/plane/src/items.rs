@@ -81,6 +81,9 @@ pub struct MadeRotated {
     /// Whether whom the target signs in changes them, not their owner.
     #[serde(default)]
     pub by_target: bool,
+    /// How many days before they change by themselves people are told of it.
+    #[serde(default)]
+    pub notices: Vec<u32>,
 }
 
 /// Which target a dynamic or rotated secret uses.

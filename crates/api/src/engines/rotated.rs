@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use keysherd_base::{Fault, ItemPath, SecretBytes, Uid};
-use keysherd_engines::rotator::{Actor, Brought, Change, Credential, Rotator, Stage, bring_about};
+use keysherd_engines::rotator::{
+    Actor, Brought, Change, Credential, Rotator, Stage, bring_about, remove,
+};
 use keysherd_engines::{TargetUse, Way, rotators};
 use keysherd_plane::credential_rotations::{Reason, RotationWork, Task};
 use keysherd_plane::grants::GrantedItem;
@@ -65,6 +67,13 @@ impl OpenedRotated {
         Sealed::rotated(name, self.target_uid, &self.settings, (by_target, credentials))
     }
 
+    fn stage<'a>(&'a self, target: &'a OpenedTarget, own: bool, way: &'a Way) -> Stage<'a> {
+        // Who changes the target's own credentials signs in with them.
+        let actor = if own { Actor::Owner } else { self.actor };
+        let target: TargetUse<'a> = target.in_use();
+        Stage { settings: &self.settings, target, actor, way }
+    }
+
     /// Refuses a target that is not the one it means.
     ///
     /// # Errors
@@ -80,6 +89,20 @@ impl OpenedRotated {
     }
 }
 
+/// The credentials in a version of a rotated secret.
+fn own_in(secret: &OpenedItem, value: &OpenedValue) -> Result<Credential, Fault> {
+    OpenedRotated::of_value(secret, value.version, &value.value)?.credentials.ok_or_else(other)
+}
+
+/// The credentials in a version of its target.
+fn of_target_in(
+    secret: &OpenedRotated,
+    target: &OpenedItem,
+    value: &OpenedValue,
+) -> Result<Credential, Fault> {
+    secret.rotator.of_target(&OpenedTarget::of_value(target, &value.value)?.in_use())
+}
+
 /// A rotation that was opened: what the target takes, and what it is to take.
 pub struct Rotation {
     secret: OpenedRotated,
@@ -88,6 +111,17 @@ pub struct Rotation {
     old: Credential,
     new: Option<Credential>,
     resumed: bool,
+    /// Whether the old ones stay valid for a while.
+    beside: bool,
+}
+
+/// Old credentials that stayed valid for a while.
+pub struct Leaving {
+    secret: OpenedRotated,
+    target: OpenedTarget,
+    of_target: bool,
+    current: Credential,
+    old: Credential,
 }
 
 impl Rotation {
@@ -102,13 +136,9 @@ impl Rotation {
         let Some(write) = work.write else { return Err(other()) };
         let of_target = write.place == 1;
         let stored = if of_target { second.values.get(1) } else { first.values.get(1) };
-        let credential = |value: &OpenedValue| -> Result<Credential, Fault> {
-            if of_target {
-                let target = OpenedTarget::of_value(second, &value.value)?;
-                return secret.rotator.of_target(&target.in_use());
-            }
-            let known = OpenedRotated::of_value(first, value.version, &value.value)?.credentials;
-            known.ok_or_else(other)
+        let credential = |value: &OpenedValue| match of_target {
+            true => of_target_in(&secret, second, value),
+            false => own_in(first, value),
         };
         let old = credential(match of_target {
             true => second.values.first().ok_or_else(other)?,
@@ -119,14 +149,13 @@ impl Rotation {
             return Err(other());
         }
         let new = stored.map(credential).transpose()?;
-        Ok(Self { secret, target, of_target, old, new, resumed: write.is_stored })
+        let facts = work.facts.first().and_then(|known| known.rotation.as_ref());
+        let beside = facts.is_some_and(|facts| facts.grace.is_some());
+        Ok(Self { secret, target, of_target, old, new, resumed: write.is_stored, beside })
     }
 
     fn stage<'a>(&'a self, way: &'a Way) -> Stage<'a> {
-        // Who changes the target's own credentials signs in with them.
-        let actor = if self.of_target { Actor::Owner } else { self.secret.actor };
-        let target: TargetUse<'a> = self.target.in_use();
-        Stage { settings: &self.secret.settings, target, actor, way }
+        self.secret.stage(&self.target, self.of_target, way)
     }
 
     /// What is to be stored before anything is set: new credentials, unless there are some.
@@ -169,7 +198,46 @@ impl Rotation {
         let Some(new) = &self.new else {
             return Brought::Unchanged(Fault::internal("nothing was stored to be set"));
         };
-        let change = Change { old: &self.old, new, resumed: self.resumed };
+        let change = Change { old: &self.old, new, resumed: self.resumed, beside: self.beside };
         bring_about(self.secret.rotator, &self.stage(way), &change, in_time).await
+    }
+}
+
+impl Leaving {
+    /// What was handed out to be removed, with its items opened.
+    ///
+    /// # Errors
+    /// [`Fault::internal`] when something else was granted than it needs.
+    pub fn of(work: &RotationWork, opened: &[OpenedItem]) -> Result<Self, Fault> {
+        let [first, second] = opened else { return Err(other()) };
+        let (secret, target) = (OpenedRotated::of(first)?, OpenedTarget::of(second)?);
+        secret.check_target(&target)?;
+        let Task::Retire(version) = work.task else { return Err(other()) };
+        let facts = work.facts.first().and_then(|known| known.rotation.as_ref());
+        let of_target = facts.ok_or_else(other)?.of_target;
+        let values = if of_target { &second.values } else { &first.values };
+        let [newest, older] = values.as_slice() else { return Err(other()) };
+        if older.version != version {
+            return Err(other());
+        }
+        let credential = |value: &OpenedValue| match of_target {
+            true => of_target_in(&secret, second, value),
+            false => own_in(first, value),
+        };
+        let (current, old) = (credential(newest)?, credential(older)?);
+        Ok(Self { secret, target, of_target, current, old })
+    }
+
+    /// Has the target take them no more.
+    ///
+    /// # Errors
+    /// Why that is not known.
+    pub async fn remove(
+        &self,
+        way: &Way,
+        in_time: impl FnOnce() -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        let stage = self.secret.stage(&self.target, self.of_target, way);
+        remove(self.secret.rotator, &stage, (&self.current, &self.old), in_time).await
     }
 }

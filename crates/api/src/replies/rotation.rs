@@ -32,10 +32,12 @@ pub(super) struct RotatedDetails<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     grace_rotation_interval: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    grace_rotation_hour: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     grace_rotation_timing: Option<&'static str>,
 }
 
-/// What the model `ItemGeneralInfo` says of who may have it alone.
+/// What the model `ItemGeneralInfo` says of who may have it alone, and of who is told when.
 #[derive(Default, Serialize)]
 pub(super) struct CheckOutInfo {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -46,6 +48,14 @@ pub(super) struct CheckOutInfo {
     rotate_on_unlock: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pending_rotate_on_unlock: Option<bool>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    next_rotation_events: Vec<RotationEvent>,
+}
+
+/// The model `NextAutoRotationEvent`.
+#[derive(Serialize)]
+struct RotationEvent {
+    seconds_before: i64,
 }
 
 /// What the model `Item` says of when credentials change.
@@ -82,6 +92,7 @@ impl<'a> RotatedDetails<'a> {
             gw_cluster_id: Some(facts.cluster).filter(|cluster| *cluster != 0),
             grace_rotation: Some(grace.is_some()),
             grace_rotation_interval: grace.map(|grace| grace.days),
+            grace_rotation_hour: grace.and_then(|grace| grace.hour),
             grace_rotation_timing: grace.map(|grace| if grace.before { "before" } else { "after" }),
         }
     }
@@ -98,6 +109,11 @@ impl CheckOutInfo {
             lock_ttl: out.map(|out| out.lock_minutes),
             rotate_on_unlock: Some(out.is_some_and(|out| out.rotate_on_unlock)),
             pending_rotate_on_unlock: pending,
+            next_rotation_events: facts
+                .notices
+                .iter()
+                .map(|days| RotationEvent { seconds_before: Interval::Days(*days).seconds() })
+                .collect(),
         }
     }
 }

@@ -4,7 +4,9 @@ use keysherd_base::limits::LOCK_MINUTES_MAX;
 use keysherd_base::{Fault, ItemId, Timestamp};
 use keysherd_domain::item::{Item, ItemKind};
 use keysherd_domain::role::{Capability, RuleKind};
-use keysherd_domain::rotated_secret::{DAYS_MAX, Interval, MINUTES_MAX, RotationFacts};
+use keysherd_domain::rotated_secret::{
+    DAYS_MAX, Grace, Interval, MINUTES_MAX, NOTICES_MAX, RotationFacts,
+};
 use keysherd_plane::items::{MadeRotated, TargetChoice};
 use keysherd_store::{Query, credential_rotations as stored, item_targets, items};
 
@@ -155,7 +157,7 @@ fn facts(
 ) -> Result<RotationFacts, Fault> {
     check_name("rotator", &made.rotator)?;
     check_name("rotator-type", &made.rotator_type)?;
-    let MadeRotated { schedule, grace, check_out, .. } = made;
+    let MadeRotated { schedule, grace, check_out, notices, .. } = made;
     if !schedule.interval.is_possible() {
         return Err(Fault::bad_request(format!(
             "invalid rotation-interval: 1 to {DAYS_MAX} days are possible, or 1 to {MINUTES_MAX} \
@@ -175,12 +177,11 @@ fn facts(
              rotation-interval"
         )));
     }
-    let shorter = |days: u32| Interval::Days(days).seconds() < schedule.interval.seconds();
-    if grace.is_some_and(|grace| grace.days == 0 || !shorter(grace.days)) {
-        return Err(Fault::bad_request(
-            "invalid grace-rotation-interval: it is 1 day at least, and less than the \
-             rotation-interval",
-        ));
+    grace.iter().try_for_each(|grace| check_grace(grace, schedule.interval))?;
+    if notices.len() > NOTICES_MAX || !notices.iter().all(|days| (1..=DAYS_MAX).contains(days)) {
+        return Err(Fault::bad_request(format!(
+            "invalid rotation-event-in: at most {NOTICES_MAX} numbers of days, each 1 to {DAYS_MAX}"
+        )));
     }
     if check_out.is_some_and(|out| !(1..=LOCK_MINUTES_MAX).contains(&out.lock_minutes)) {
         return Err(Fault::bad_request(format!(
@@ -197,7 +198,22 @@ fn facts(
         check_out: *check_out,
         after_disconnect: made.after_disconnect,
         by_target: made.by_target,
+        notices: notices.clone(),
     })
+}
+
+fn check_grace(grace: &Grace, interval: Interval) -> Result<(), Fault> {
+    let shorter = Interval::Days(grace.days).seconds() < interval.seconds();
+    if grace.days == 0 || !shorter {
+        return Err(Fault::bad_request(
+            "invalid grace-rotation-interval: it is 1 day at least, and less than the \
+             rotation-interval",
+        ));
+    }
+    match grace.hour {
+        Some(24..) => Err(Fault::bad_request("invalid grace-rotation-hour: it is 0 to 23, UTC")),
+        _ => Ok(()),
+    }
 }
 
 fn over(interval: Interval, days: u32) -> bool {

@@ -199,3 +199,23 @@ pub(super) fn announce_failure(
     tx.record_if_done(&draft);
     Ok(())
 }
+
+/// Raises the event that says when credentials will change by themselves.
+///
+/// # Errors
+/// [`Fault::internal`] when the random source fails.
+pub(super) fn announce_next(
+    tx: &Tx,
+    control: &Control,
+    (item, rotation): (&Item, &CredentialRotation),
+    now: Timestamp,
+) -> Result<(), Fault> {
+    let Some(next) = rotation.next else { return Ok(()) };
+    let task = Task::Change(Reason::Scheduled);
+    let attempt = Attempt { number: rotation.attempt, task, resumes: None };
+    let about = (action::NEXT_AUTOMATIC_ROTATION, attempt);
+    let mut draft = draft(control, item, &rotation.access_id, about, now)?;
+    draft.params.push(Param::public("rotation_date", next.rfc3339()));
+    tx.record_if_done(&draft);
+    Ok(())
+}

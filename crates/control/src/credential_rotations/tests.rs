@@ -43,6 +43,7 @@ fn rotated() -> MadeRotated {
         check_out: None,
         after_disconnect: false,
         by_target: false,
+        notices: Vec::new(),
     }
 }
 

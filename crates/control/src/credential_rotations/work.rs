@@ -11,7 +11,7 @@ use keysherd_store::credential_rotations::{self as stored, StoredRotation};
 use keysherd_store::{Query, Reader, Tx, items};
 
 use super::prepare::{Prepared, hand_out, prepare};
-use super::report::announce_failure;
+use super::report::{announce_failure, announce_next};
 use super::{facts_of, subject};
 use crate::clusters::served_by;
 use crate::control::Control;
@@ -98,6 +98,13 @@ fn take_one(
         found.rotation.due = Some(now.plus_seconds(POSTPONED_SECONDS));
         stored::update(tx, id, &found.rotation)?;
         return Ok(None);
+    }
+    if found.rotation.tell(now) {
+        announce_next(tx, control, (&item, &found.rotation), now)?;
+        stored::update(tx, id, &found.rotation)?;
+        if found.rotation.due.is_none_or(|due| now < due) {
+            return Ok(None);
+        }
     }
     if let Some(until) = waits(tx, &item, now)? {
         found.rotation.postpone(until);

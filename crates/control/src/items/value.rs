@@ -145,7 +145,7 @@ fn record(
     }
     item_versions::put(tx, item.id, &version)?;
     rotation::written(tx, &protection.key)?;
-    credential_rotations::changed(tx, who, &item)?;
+    credential_rotations::changed(tx, who, &item, now)?;
     let kept = check::versions_kept(&item, &account);
     item_versions::prune(tx, item.id, credential_rotations::versions_kept(tx, &item, kept)?)?;
     Ok(ValuePutReply { item })

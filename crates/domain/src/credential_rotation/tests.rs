@@ -28,6 +28,7 @@ fn facts() -> RotationFacts {
         check_out: None,
         after_disconnect: false,
         by_target: false,
+        notices: Vec::new(),
     }
 }
 
@@ -216,11 +217,11 @@ fn what_is_asked_for_meanwhile_is_done_afterwards() {
 
 #[test]
 fn old_credentials_go_in_time_and_before_newer_ones_come() {
-    let grace = Some(Grace { days: 2, before: false });
+    let grace = Some(Grace { days: 2, before: false, hour: None });
     let schedule = Schedule { interval: Interval::Days(10), ..facts().schedule };
     let facts = RotationFacts { grace, schedule, ..facts() };
     let mut rotation = new();
-    rotation.reschedule(&facts);
+    rotation.reschedule(&facts, NOW);
     rotation.begin(&facts, Reason::Manual, &OWN, at(0)).unwrap();
     rotation.keep(2, path());
     rotation.promoted(&facts, 1, None, at(1));
@@ -235,6 +236,34 @@ fn old_credentials_go_in_time_and_before_newer_ones_come() {
     assert_eq!(again.task, Task::Retire(1));
     rotation.retired();
     assert_eq!((rotation.retiring, rotation.due), (None, facts.next(at(1))));
+}
+
+#[test]
+fn people_are_told_once_before_each_date_and_nobody_rotates_for_that() {
+    const DAY: i64 = 24 * HOUR;
+    let schedule = Schedule { interval: Interval::Days(10), ..facts().schedule };
+    let facts = RotationFacts { schedule, notices: vec![1, 3], ..facts() };
+    let mut rotation =
+        CredentialRotation::new(&facts, AccessId::parse("p-0123456789ab").unwrap(), NOW);
+    let date = rotation.next.unwrap();
+    assert_eq!(rotation.due, Some(date.plus_seconds(-3 * DAY)));
+    let first = rotation.due.unwrap();
+    assert!(!rotation.tell(first.plus_seconds(-1)));
+    assert_eq!(rotation.take(&facts, &OWN, first), None, "that is not to rotate");
+    assert!(rotation.tell(first) && !rotation.tell(first), "once");
+    assert_eq!(rotation.due, Some(date.plus_seconds(-DAY)));
+    // Nobody was there for days: they are told once, and it rotates.
+    assert!(rotation.tell(date));
+    assert_eq!(rotation.due, Some(date));
+    assert!(rotation.take(&facts, &OWN, date).is_some() && rotation.keep(2, path()));
+    rotation.promoted(&facts, 1, None, date);
+    assert_eq!(rotation.notices.len(), 2, "of the next one");
+    rotation.begin(&facts, Reason::Manual, &OWN, date.plus_seconds(8 * DAY)).unwrap();
+    assert!(rotation.tell(date.plus_seconds(8 * DAY)));
+    assert_eq!(rotation.due, Some(date.plus_seconds(8 * DAY + WORK_SECONDS)));
+    let never = Schedule { automatic: false, ..facts.schedule };
+    rotation.reschedule(&RotationFacts { schedule: never, ..facts }, date);
+    assert_eq!(rotation.notices, []);
 }
 
 #[test]

@@ -28,6 +28,8 @@ pub struct Change<'a> {
     pub new: &'a Credential,
     /// Whether somebody may have set them before.
     pub resumed: bool,
+    /// Whether the old ones stay valid beside them.
+    pub beside: bool,
 }
 
 /// Changes credentials. `in_time` is asked right before anything is sent that changes something:
@@ -38,7 +40,7 @@ pub async fn bring_about(
     change: &Change<'_>,
     in_time: impl FnOnce() -> Result<(), Fault>,
 ) -> Brought {
-    let Change { old, new, resumed } = *change;
+    let Change { old, new, resumed, beside } = *change;
     if resumed {
         match takes(rotator, stage, new).await {
             Ok(true) => return Brought::Changed(Vec::new()),
@@ -49,7 +51,11 @@ pub async fn bring_about(
     if let Err(late) = in_time() {
         return if resumed { Brought::Unknown(late) } else { Brought::Unchanged(late) };
     }
-    let fault = match rotator.change(stage, old, new).await {
+    let changing = match beside {
+        true => rotator.add(stage, old, new),
+        false => rotator.change(stage, old, new),
+    };
+    let fault = match changing.await {
         Err(fault) => fault,
         Ok(warnings) => {
             return match rotator.signs_in(stage, new).await {
@@ -70,6 +76,38 @@ pub async fn bring_about(
         Ok(true) => Brought::Changed(Vec::new()),
         Ok(false) if fault.kind() != FaultKind::Unavailable => Brought::Unchanged(fault),
         Ok(false) | Err(_) => Brought::Unknown(fault),
+    }
+}
+
+/// Removes `old` credentials that stayed valid beside `current` for a while. `in_time` is as for
+/// [`bring_about`].
+///
+/// # Errors
+/// Why it is not known that the target takes them no more; nothing is removed while it does not
+/// take the current ones.
+pub async fn remove(
+    rotator: &dyn Rotator,
+    stage: &Stage<'_>,
+    (current, old): (&Credential, &Credential),
+    in_time: impl FnOnce() -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    // Rotators that leave no old ones have nothing to remove, nor what came back since.
+    if !rotator.is_graceful() || current.members() == old.members() {
+        return Ok(());
+    }
+    if !rotator.signs_in(stage, current).await? {
+        return Err(Fault::conflict(
+            "the target does not let anybody in with the current credentials, so the old ones stay",
+        ));
+    }
+    in_time()?;
+    let retired = rotator.retire(stage, current, old).await;
+    match (rotator.signs_in(stage, old).await, retired) {
+        (Ok(false), _) => Ok(()),
+        (_, Err(fault)) | (Err(fault), _) => Err(fault),
+        (Ok(true), Ok(())) => {
+            Err(Fault::conflict("the target still lets everybody in with the old credentials"))
+        }
     }
 }
 

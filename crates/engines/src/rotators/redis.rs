@@ -1,7 +1,7 @@
 //! Passwords of users of Redis servers.
 //!
 //! One command takes all passwords of a user and gives one; there is nothing in between, and rules
-//! stay as they are.
+//! stay as they are. In a graceful rotation the old password stays beside the new one.
 
 use std::time::Instant;
 
@@ -72,7 +72,29 @@ impl Rotator for Redis {
         old: &'a Credential,
         new: &'a Credential,
     ) -> BoxFuture<'a, Result<Vec<String>, Fault>> {
-        Box::pin(changed(stage, old, new))
+        Box::pin(changed(stage, (old, new), false))
+    }
+
+    fn is_graceful(&self) -> bool {
+        true
+    }
+
+    fn add<'a>(
+        &'a self,
+        stage: &'a Stage<'a>,
+        old: &'a Credential,
+        new: &'a Credential,
+    ) -> BoxFuture<'a, Result<Vec<String>, Fault>> {
+        Box::pin(changed(stage, (old, new), true))
+    }
+
+    fn retire<'a>(
+        &'a self,
+        stage: &'a Stage<'a>,
+        current: &'a Credential,
+        old: &'a Credential,
+    ) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(retired(stage, current, old))
     }
 
     fn signs_in<'a>(
@@ -86,8 +108,8 @@ impl Rotator for Redis {
 
 async fn changed(
     stage: &Stage<'_>,
-    old: &Credential,
-    new: &Credential,
+    (old, new): (&Credential, &Credential),
+    beside: bool,
 ) -> Result<Vec<String>, Fault> {
     let begun = Instant::now();
     let server = server_for(stage, old)?;
@@ -103,18 +125,39 @@ async fn changed(
             return Err(not_reached(Fault::bad_request("there is no such user on the server")));
         }
         in_time(begun, stage.way).map_err(not_reached)?;
-        let command = ["ACL", "SETUSER", name, "resetpass", given.expose().as_str()];
+        // Giving the same one twice is giving it once.
+        let first = if beside { given.expose().as_str() } else { "resetpass" };
+        let command = ["ACL", "SETUSER", name, first, given.expose().as_str()];
         let secret = Some(password.expose().as_str());
         let done = session.ask(&command).await;
         done.map_err(|error| error.fault("changing the password", secret))?;
         let Err(fault) = saved(&mut session).await else { return Ok(Vec::new()) };
         // After a restart the old one would be in force, which nobody would have any more.
-        let command = ["ACL", "SETUSER", name, "resetpass", before.expose().as_str()];
+        let no_more = Secret::new(format!("<{}", password.expose()));
+        let first = if beside { no_more.expose().as_str() } else { "resetpass" };
+        let command = ["ACL", "SETUSER", name, first, before.expose().as_str()];
         let undone = session.ask(&command).await;
         undone.map_err(|error| error.fault("taking the new password back", secret))?;
         Err(fault)
     };
     timeout(stage.way.timeout, changing).await.map_err(|_| late(&server))?
+}
+
+/// A user of Redis can have many passwords, each of which signs in.
+async fn retired(stage: &Stage<'_>, current: &Credential, old: &Credential) -> Result<(), Fault> {
+    let begun = Instant::now();
+    let server = server_for(stage, current)?;
+    let (name, password) = (old.username()?, old.password()?);
+    let no_more = Secret::new(format!("<{}", password.expose()));
+    let removing = async {
+        let mut session = connect(&server, stage.way).await.map_err(not_reached)?;
+        in_time(begun, stage.way).map_err(not_reached)?;
+        let done = session.ask(&["ACL", "SETUSER", name, no_more.expose().as_str()]).await;
+        let secret = Some(password.expose().as_str());
+        done.map_err(|error| error.fault("removing the old password", secret))?;
+        saved(&mut session).await
+    };
+    timeout(stage.way.timeout, removing).await.map_err(|_| late(&server))?
 }
 
 async fn tried(stage: &Stage<'_>, credential: &Credential) -> Result<bool, Fault> {

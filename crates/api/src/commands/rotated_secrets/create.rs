@@ -12,7 +12,7 @@ use keysherd_wire::{
 };
 use serde::Serialize;
 
-use super::shared::{SESSIONS, SHARED, Shared, Terms};
+use super::shared::{GRACEFUL, SESSIONS, SHARED, Shared, Terms};
 use crate::commands::ApiCommand;
 use crate::commands::items::nothing_yet;
 use crate::ctx::Ctx;
@@ -76,6 +76,9 @@ pub(super) fn spec(
     let mut groups: Vec<&'static Group> = vec![&SESSION, &SHARED, kind.given, kind.fields];
     if has_sessions(rotator) {
         groups.push(&SESSIONS);
+    }
+    if rotator.is_graceful() {
+        groups.push(&GRACEFUL);
     }
     if !kind.remote.fields.is_empty() {
         groups.push(kind.remote);
@@ -142,6 +145,7 @@ impl Wanted {
     ) -> Result<Answer, Fault> {
         let Self { path, shared, terms, target: target_path } = self;
         let of = rotator_type(rotator, args)?;
+        terms.check(rotator)?;
         let settings = rotator.merged(args, Settings::default())?;
         let warnings = rotator.check(&settings, &target.in_use())?;
         let actor = shared.actor.unwrap_or(Actor::Owner);

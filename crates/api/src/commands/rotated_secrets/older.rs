@@ -12,7 +12,7 @@ use keysherd_wire::{
 use serde_json::Value;
 
 use super::create::{ROTATOR_TYPE, TARGET_NAME, Wanted, command};
-use super::shared::{ACTOR, SESSIONS, SHARED};
+use super::shared::{ACTOR, GRACEFUL, SESSIONS, SHARED};
 use super::update::{KEEP_PREVIOUS, update};
 use crate::commands::ApiCommand;
 use crate::ctx::Ctx;
@@ -58,7 +58,6 @@ static OF_KINDS: &[FieldSpec] = &[
     Field::<Text>::text("gcp-key", "No kind that is served has it.").secret().inert().spec(),
     text("gcp-service-account-email"),
     text("gcp-service-account-key-id"),
-    text("grace-rotation"),
     text("host-provider"),
     text("password-length"),
     text("rotator-custom-cmd"),
@@ -119,7 +118,7 @@ fn spec(
     own: Vec<FieldSpec>,
     (capability, show): (&'static str, &'static str),
 ) -> Spec {
-    static GROUPS: [&Group; 3] = [&SESSION, &SHARED, &SESSIONS];
+    static GROUPS: [&Group; 4] = [&SESSION, &SHARED, &SESSIONS, &GRACEFUL];
     let mut fields = own;
     fields.extend([CREDS_TYPE.spec(), SSH_USERNAME.spec(), SSH_PASSWORD.spec()]);
     let mut names: BTreeSet<_> = GROUPS

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use keysherd_base::{Fault, ItemPath};
-use keysherd_domain::rotated_secret::{CheckOut, DAYS_MAX, Interval, RotationFacts, Schedule};
-use keysherd_engines::rotator::Actor;
+use keysherd_domain::rotated_secret::{
+    CheckOut, DAYS_MAX, Grace, Interval, RotationFacts, Schedule,
+};
+use keysherd_engines::rotator::{Actor, Rotator};
 use keysherd_plane::items::{MadeRotated, TargetChoice};
 use keysherd_wire::{Args, Field, Flag, Group, Int, List, Map, Text, bad_setting};
 
@@ -42,8 +44,28 @@ const AFTER_DISCONNECT: Field<Text> = Field::text(
 );
 const LOCK_DURING_SESSION: Field<Text> =
     Field::text("lock-during-sra-session", "Sessions are not served yet.").inert();
-const EVENT_IN: Field<List> =
-    Field::list("rotation-event-in", "Notices before a rotation are not sent yet.").inert();
+const EVENT_IN: Field<List> = Field::list(
+    "rotation-event-in",
+    "How many days before they change by themselves the audit log says so; an empty one: never.",
+);
+pub(super) const GRACE: Field<Text> = Field::text(
+    "grace-rotation",
+    "Whether old credentials stay valid beside new ones for a while.",
+);
+const GRACE_INTERVAL: Field<Text> =
+    Field::text("grace-rotation-interval", "For how many days, less than the rotation-interval.")
+        .default("7");
+const GRACE_HOUR: Field<Int> = Field::int(
+    "grace-rotation-hour",
+    "The hour of the day, 0 to 23 in UTC, of what comes on another day than the rotation's date; \
+     none: the time of the other one.",
+);
+const GRACE_TIMING: Field<Text> = Field::text(
+    "grace-rotation-timing",
+    "Whether new ones come so long before the date, or old ones go so long after it.",
+)
+.choices(&["before", "after"])
+.default("after");
 const ARA: Field<Flag> = Field::flag("ara-enabled", "Rules for agents.").inert();
 const AGENTS: Field<Flag> =
     Field::flag("enable-agentic-runtime-authority", "Rules for agents.").inert();
@@ -84,6 +106,14 @@ pub(super) static SHARED: Group = Group {
 pub(super) static SESSIONS: Group =
     Group { title: "Sessions", fields: &[AFTER_DISCONNECT.spec(), LOCK_DURING_SESSION.spec()] };
 
+/// What those have whose old credentials can stay valid.
+pub(super) static GRACEFUL: Group = Group {
+    title: "Graceful rotation",
+    fields: &[GRACE.spec(), GRACE_INTERVAL.spec(), GRACE_HOUR.spec(), GRACE_TIMING.spec()],
+};
+
+/// Days that old credentials stay unless somebody says otherwise.
+const GRACE_DAYS: u32 = 7;
 /// Minutes that a lock lasts unless somebody says otherwise.
 const LOCK_MINUTES: u32 = 60;
 /// Days between two rotations unless somebody says otherwise, and the hour.
@@ -131,8 +161,10 @@ impl Shared {
 /// When credentials change, and who may read them.
 pub(super) struct Terms {
     schedule: Schedule,
+    grace: Option<Grace>,
     check_out: Option<CheckOut>,
     after_disconnect: bool,
+    notices: Vec<u32>,
 }
 
 impl Terms {
@@ -144,9 +176,23 @@ impl Terms {
         let after = flag(args, &AFTER_DISCONNECT)?;
         Ok(Self {
             schedule: schedule(args, old)?,
+            grace: grace(args, old)?,
             check_out: check_out(args, old)?,
             after_disconnect: after.unwrap_or(old.is_some_and(|facts| facts.after_disconnect)),
+            notices: notices(args, old)?,
         })
+    }
+
+    /// Refuses what credentials of a kind cannot have.
+    ///
+    /// # Errors
+    /// [`Fault::bad_request`] names the field.
+    pub(super) fn check(&self, rotator: &dyn Rotator) -> Result<(), Fault> {
+        if self.grace.is_none() || rotator.is_graceful() {
+            return Ok(());
+        }
+        let why = format!("on {} old credentials end when new ones are set", rotator.kind().what);
+        Err(bad_setting(GRACE.name(), &why))
     }
 
     /// What is made or changed by them; whether the credentials are the target's own, and whether
@@ -157,17 +203,18 @@ impl Terms {
         target: TargetChoice,
         (of_target, by_target): (bool, bool),
     ) -> MadeRotated {
-        let Self { schedule, check_out, after_disconnect } = self;
+        let Self { schedule, grace, check_out, after_disconnect, notices } = self;
         MadeRotated {
             rotator,
             rotator_type,
             target,
             of_target,
             schedule,
-            grace: None,
+            grace,
             check_out,
             after_disconnect,
             by_target,
+            notices,
         }
     }
 }
@@ -180,15 +227,54 @@ fn schedule(args: &Args, old: Option<&RotationFacts>) -> Result<Schedule, Fault>
         schedule.automatic = automatic;
     }
     if let Some(text) = given(args, &INTERVAL)? {
-        let days = text.parse().ok().filter(|days| (1..=DAYS_MAX).contains(days));
-        let why = "it must be a number of days, 1 to 365";
-        schedule.interval = Interval::Days(days.ok_or_else(|| bad_setting(INTERVAL.name(), why))?);
+        schedule.interval = Interval::Days(days(INTERVAL.name(), &text)?);
     }
     if let Some(hour) = args.get(&HOUR)? {
         let hour = u8::try_from(hour).ok().filter(|hour| *hour < 24);
         schedule.hour = hour.ok_or_else(|| bad_setting(HOUR.name(), "it must be 0 to 23"))?;
     }
     Ok(schedule)
+}
+
+fn days(field: &'static str, text: &str) -> Result<u32, Fault> {
+    let days = text.trim().parse().ok().filter(|days| (1..=DAYS_MAX).contains(days));
+    days.ok_or_else(|| bad_setting(field, "it must be a number of days, 1 to 365"))
+}
+
+fn grace(args: &Args, old: Option<&RotationFacts>) -> Result<Option<Grace>, Fault> {
+    let known = old.and_then(|facts| facts.grace);
+    let wanted = flag(args, &GRACE)?;
+    let interval = given(args, &GRACE_INTERVAL)?;
+    let interval = interval.map(|text| days(GRACE_INTERVAL.name(), &text)).transpose()?;
+    let hour = args.get(&GRACE_HOUR)?.map(|hour| {
+        let hour = u8::try_from(hour).ok().filter(|hour| *hour < 24);
+        hour.ok_or_else(|| bad_setting(GRACE_HOUR.name(), "it must be 0 to 23"))
+    });
+    let hour = hour.transpose()?;
+    let timing = given(args, &GRACE_TIMING)?;
+    if !wanted.unwrap_or(known.is_some()) {
+        let for_nothing = interval.is_some() || timing.is_some();
+        return match wanted.is_none() && for_nothing {
+            true => Err(bad_setting(GRACE.name(), "it is not set, so nothing stays for a while")),
+            false => Ok(None),
+        };
+    }
+    Ok(Some(Grace {
+        days: interval.or(known.map(|grace| grace.days)).unwrap_or(GRACE_DAYS),
+        before: match timing {
+            Some(timing) => timing.eq_ignore_ascii_case("before"),
+            None => known.is_some_and(|grace| grace.before),
+        },
+        hour: hour.or(known.and_then(|grace| grace.hour)),
+    }))
+}
+
+fn notices(args: &Args, old: Option<&RotationFacts>) -> Result<Vec<u32>, Fault> {
+    let Some(given) = args.get(&EVENT_IN)? else {
+        return Ok(old.map(|facts| facts.notices.clone()).unwrap_or_default());
+    };
+    let texts = given.iter().filter(|text| !text.is_empty());
+    texts.map(|text| days(EVENT_IN.name(), text)).collect()
 }
 
 fn check_out(args: &Args, old: Option<&RotationFacts>) -> Result<Option<CheckOut>, Fault> {

@@ -68,6 +68,8 @@ pub(super) async fn update(
     let known = view.item.rotation.ok_or_else(|| {
         Fault::internal("control knows nothing of the rotations of a rotated secret")
     })?;
+    let terms = Terms::read(args, Some(&known))?;
+    terms.check(rotator)?;
     old.settings = rotator.merged(args, std::mem::take(&mut old.settings))?;
     let mut warnings = Vec::new();
     if let Some(target) = &target {
@@ -92,7 +94,7 @@ pub(super) async fn update(
     let sealed = ctx.crypt().seal(ctx, write, plaintext).await?;
     let put = ValuePut {
         path: path.clone(),
-        made: Some(made(args, known, old.actor)?),
+        made: Some(made(terms, known, old.actor)),
         moved: false,
         version: sealed.version,
         uid: sealed.uid,
@@ -149,12 +151,11 @@ fn credentials(
     Ok(Some(Credential::of_user(&username, &password)))
 }
 
-fn made(args: &Args, known: RotationFacts, actor: Actor) -> Result<Made, Fault> {
-    let terms = Terms::read(args, Some(&known))?;
+fn made(terms: Terms, known: RotationFacts, actor: Actor) -> Made {
     let RotationFacts { rotator, rotator_type, of_target, .. } = known;
     let of_target = (of_target, actor == Actor::Target);
     let made = terms.made((rotator, rotator_type), TargetChoice::Same, of_target);
-    Ok(Made::Rotated(Box::new(made)))
+    Made::Rotated(Box::new(made))
 }
 
 /// Changes what is said about the secret besides its settings; gives the path it has then.

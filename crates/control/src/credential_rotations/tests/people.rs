@@ -116,7 +116,7 @@ async fn a_session_that_ends_has_credentials_changed_where_that_is_set_up() {
 async fn old_credentials_stay_for_a_while_and_are_removed() {
     let world = World::new().await;
     let schedule = Schedule { interval: Interval::Days(10), ..rotated().schedule };
-    let grace = Some(Grace { days: 2, before: false });
+    let grace = Some(Grace { days: 2, before: false, hour: None });
     world.rotating(MadeRotated { schedule, grace, ..rotated() }).await;
     let parts =
         keysherd_plane::items::ItemUpdateParts { max_versions: Some(1), ..Default::default() };
@@ -137,4 +137,32 @@ async fn old_credentials_stay_for_a_while_and_are_removed() {
     world.tell(&work, RotationResult::Retired).await.unwrap();
     assert_eq!(world.standing().await.outcome, Outcome::Failed, "that it came late is known");
     assert!(!world.standing().await.under_way);
+}
+
+#[tokio::test]
+async fn people_are_told_days_before_credentials_change() {
+    let world = World::new().await;
+    let schedule = Schedule { interval: Interval::Days(10), ..rotated().schedule };
+    world.rotating(MadeRotated { schedule, notices: vec![2, 1], ..rotated() }).await;
+    let next = world.standing().await.next.unwrap();
+    let days = |days: i64| (next.plus_seconds(-days * 24 * HOUR)).millis_since(world.now());
+    let first = days(2);
+    assert_eq!(world.nothing_due(GATEWAY).await, Some(first));
+    assert!(world.records_of("next-automatic-rotation").is_empty());
+    world.clock.advance_seconds(first / 1_000);
+    assert_eq!(world.nothing_due(GATEWAY).await, Some(24 * HOUR * 1_000), "that is no work");
+    assert_eq!(world.nothing_due(OTHER).await, Some(24 * HOUR * 1_000));
+    let told = world.records_of("next-automatic-rotation");
+    assert_eq!(told.len(), 1);
+    let date = next.rfc3339();
+    let names_it = |record: &Record| {
+        record.draft.params.iter().any(|param| format!("{param:?}").contains(&date))
+    };
+    assert!(names_it(&told[0]), "{told:?}");
+    // Nobody asked for two days.
+    world.clock.advance_seconds(2 * 24 * HOUR);
+    let work = world.take_one(GATEWAY).await;
+    assert_eq!(work.work.task, Task::Change(Reason::Scheduled));
+    assert_eq!(world.records_of("next-automatic-rotation").len(), 2);
+    world.finish(&work).await;
 }

@@ -97,7 +97,7 @@ async fn what_cannot_be_is_refused_and_changes_nothing() {
     let world = World::new().await;
     world.rotating(rotated()).await;
     let interval = |interval| Schedule { interval, ..rotated().schedule };
-    let grace = |days| Some(Grace { days, before: true });
+    let grace = |days| Some(Grace { days, before: true, hour: None });
     let out = |lock_minutes| Some(CheckOut { lock_minutes, rotate_on_unlock: true });
     let days = interval(Interval::Days(10));
     let wrong = [
@@ -109,6 +109,9 @@ async fn what_cannot_be_is_refused_and_changes_nothing() {
         MadeRotated { schedule: days, grace: grace(0), ..rotated() },
         MadeRotated { schedule: days, grace: grace(10), ..rotated() },
         MadeRotated { schedule: days, grace: grace(u32::MAX), ..rotated() },
+        MadeRotated { notices: vec![0], ..rotated() },
+        MadeRotated { notices: vec![366], ..rotated() },
+        MadeRotated { notices: vec![1; 17], ..rotated() },
         MadeRotated { check_out: out(0), ..rotated() },
         MadeRotated { check_out: out(u32::MAX), ..rotated() },
         MadeRotated { rotator: "Post gres".to_owned(), ..rotated() },

@@ -120,7 +120,7 @@ async fn tried(
         true => Ok(()),
         false => Err(Fault::unavailable("too late")),
     };
-    let change = Change { old: &old, new: &new, resumed };
+    let change = Change { old: &old, new: &new, resumed, beside: false };
     let said = match bring_about(&fake, &stage, &change, late).await {
         Brought::Changed(_) => "changed",
         Brought::Unchanged(_) => "unchanged",

@@ -5,7 +5,7 @@ use keysherd_base::FaultKind;
 use super::*;
 use crate::NOT_REACHED;
 use crate::engines::redis::tests::Running;
-use crate::rotator::Actor;
+use crate::rotator::{Actor, Brought, Change, bring_about, remove};
 use crate::testing::rotation::{Site, credential};
 
 async fn make(server: &Running, user: &str, rules: &[&str]) {
@@ -62,4 +62,34 @@ async fn a_password_that_the_server_cannot_save_is_taken_back() {
     let new = site.next(&old);
     site.change(&old, &new).await.unwrap_err();
     assert!(site.signs_in(&old).await && !site.signs_in(&new).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_old_password_stays_beside_the_new_one_until_it_is_removed() {
+    for actor in [Actor::Target, Actor::Owner] {
+        let mut server = Running::with_file();
+        make(&server, "app", &["+ping", "+acl"]).await;
+        let site = Site::new(&MEMBER, server.target(&[]), actor);
+        let mut old = credential("app", "first-1");
+        for _ in 0..3 {
+            let new = site.next(&old);
+            let change = Change { old: &old, new: &new, resumed: false, beside: true };
+            let brought = bring_about(&MEMBER, &site.stage(), &change, || Ok(())).await;
+            assert!(matches!(brought, Brought::Changed(_)), "{brought:?}");
+            assert!(site.signs_in(&old).await && site.signs_in(&new).await);
+            let pair = (&new, &old);
+            // Whoever does not know that it was done does it once more.
+            for _ in 0..2 {
+                remove(&MEMBER, &site.stage(), pair, || Ok(())).await.unwrap();
+                assert!(!site.signs_in(&old).await && site.signs_in(&new).await);
+            }
+            old = new;
+        }
+        server.restart();
+        assert!(site.signs_in(&old).await);
+        // Nothing is removed by which somebody gets in while the current ones do not.
+        let wrong = credential("app", "never-set");
+        remove(&MEMBER, &site.stage(), (&wrong, &old), || Ok(())).await.unwrap_err();
+        assert!(site.signs_in(&old).await);
+    }
 }
