@@ -21,9 +21,11 @@ mod tests;
 
 /// Longest description of a failure that is kept, in bytes.
 pub const ERROR_BYTES_MAX: usize = 500;
-/// How long a gateway has to itself what it took, in seconds. An attempt must end sooner.
-pub const WORK_SECONDS: i64 = 30;
-/// How long it can have that by prolonging, in seconds from when it took it.
+/// How long a gateway has to itself what it took, in seconds, unless it prolongs that: whoever dies
+/// is followed within ten.
+pub const WORK_SECONDS: i64 = 9;
+/// How long it can have that by prolonging, in seconds from when it took it. An attempt must end
+/// sooner.
 pub const HELD_SECONDS_MAX: i64 = 300;
 /// For how long a gateway that was not heard of again may still do something, in seconds from when
 /// it took its work.
@@ -365,6 +367,10 @@ impl CredentialRotation {
                 self.last_error = "the gateway at work was not heard of again".to_owned();
                 self.outcome = Outcome::Failed;
                 self.count_failure(facts, now);
+                // Gateways end now and then; those that do again and again may have a reason.
+                if self.tries == 1 {
+                    self.pause_until = None;
+                }
             }
         }
         self.settle();
