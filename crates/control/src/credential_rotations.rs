@@ -18,7 +18,7 @@ pub(crate) mod work;
 mod tests;
 
 use keysherd_base::{Fault, ItemId, Timestamp};
-use keysherd_domain::credential_rotation::{CredentialRotation, Reason};
+use keysherd_domain::credential_rotation::{CredentialRotation, Reason, Retiring};
 use keysherd_domain::item::Item;
 use keysherd_domain::rotated_secret::RotationFacts;
 use keysherd_plane::credential_rotations::RotationView;
@@ -102,12 +102,12 @@ pub(crate) fn changed(tx: &Tx, who: &Principal, item: &Item, now: Timestamp) -> 
 /// # Errors
 /// Those of the store.
 pub(crate) fn versions_kept(q: &dyn Query, item: &Item, kept: u32) -> Result<u32, Fault> {
-    if item.rotation.is_none() {
-        return Ok(kept);
+    let mut needed = kept;
+    for rotation in facts::of_versions(q, item)? {
+        let stays = |old: Retiring| item.last_version.saturating_sub(old.version) + 1;
+        needed = needed.max(rotation.retiring.map_or(0, stays));
     }
-    let retiring = standing(q, item)?.rotation.retiring;
-    let needed = retiring.map_or(0, |old| item.last_version.saturating_sub(old.version) + 1);
-    Ok(kept.max(needed))
+    Ok(needed)
 }
 
 /// To be told when a rotated secret is locked.

@@ -337,6 +337,13 @@ pub struct ItemDeleteReply {
 pub enum ItemsDelete {
     /// Everything below a folder.
     Below(FolderPath),
+    /// All targets below a folder of the place where they are stored.
+    Targets {
+        /// The folder.
+        below: FolderPath,
+        /// Also those that items use, which cannot work any more.
+        force: bool,
+    },
     /// These items.
     Items(Vec<ItemPath>),
 }

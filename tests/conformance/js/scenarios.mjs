@@ -339,7 +339,9 @@ export const scenarios = {
     }),
     absent: absentName,
   },
-  ...ofThose(['target-get', 'target-get-details', 'target-delete'], namesTarget),
+  ...ofThose([
+    'target-get', 'target-get-details', 'target-delete', 'lock-target', 'unlock-target',
+  ], namesTarget),
   ...ofThose([
     'dynamic-secret-get', 'dynamic-secret-delete', 'gateway-delete-producer',
     'gateway-start-producer', 'gateway-stop-producer', 'dynamic-secret-get-value',
@@ -540,6 +542,13 @@ export const scenarios = {
   },
   'unlock-item': { fields: async () => ({ name: await secret() }), absent: absentName },
   'list-items': { fields: () => ({}) },
+  'delete-targets': {
+    fields: async () => {
+      const path = fresh('folder');
+      await act('target-create-web', { name: `${path}/a`, url: 'https://example.org' });
+      return { path };
+    },
+  },
   'delete-items': {
     fields: async () => {
       const path = fresh('folder');

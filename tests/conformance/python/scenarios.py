@@ -683,9 +683,16 @@ for _kind, _fields in DETAILS.items():
 
 
 @scenario("target-get", "get-target", "target-get-details", "get-target-details",
-          "target-delete", "delete-target", with_absent=True)
+          "target-delete", "delete-target", "lock-target", "unlock-target", with_absent=True)
 def names_target():
     return Scenario({"name": target()["name"]}, {"name": absent("target")})
+
+
+@scenario("delete-targets")
+def delete_targets():
+    top = world().name("folder")
+    do("target-create-web", name=f"{top}/a", url="https://example.org")
+    return Scenario({"path": top})
 
 
 @scenario("target-list", "list-targets")

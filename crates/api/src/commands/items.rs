@@ -7,7 +7,7 @@ mod describe_item;
 mod get_secret_value;
 mod get_tags;
 mod list_items;
-mod lock_item;
+pub(super) mod lock_item;
 mod move_objects;
 mod reencrypt;
 mod rollback_secret;

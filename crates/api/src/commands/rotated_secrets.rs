@@ -2,6 +2,7 @@
 
 mod create;
 mod delete;
+mod end_session;
 mod get_value;
 mod list;
 mod older;
@@ -20,6 +21,7 @@ pub(super) fn commands() -> Vec<&'static ApiCommand> {
         &list::OLD,
         &rotate::COMMAND,
         &delete::COMMAND,
+        &end_session::COMMAND,
     ];
     let members = keysherd_engines::rotators::all().iter();
     members

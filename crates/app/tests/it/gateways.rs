@@ -15,6 +15,7 @@ mod listener;
 mod outage;
 mod regions;
 mod resting;
+mod rotations;
 mod skew;
 mod standby;
 

@@ -1,9 +1,12 @@
-//! Rotated secrets as people use them, on a real PostgreSQL: passwords that change on the server
-//! and in the store, or in neither, whoever is killed.
+//! Rotated secrets as people use them, on real servers: passwords that change on the server and in
+//! the store, or in neither, whoever is killed.
+
+mod accounts;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
+use self::accounts::{Accounts, FIRST, MariaDb, Redis, USER, postgres};
 use crate::kit::postgres::{PASSWORD, Postgres};
 use crate::kit::{Api, FakeClock, Server, Site, in_full, rounds, wait_until};
 
@@ -57,13 +60,6 @@ impl Scene {
 
     fn signs_in(&self, user: &str, password: &str) -> bool {
         self.database.sql_as((user, password), "app", "SELECT 1").is_ok()
-    }
-
-    /// Starts the server again after it was killed, later by as much as it takes.
-    fn again(&mut self, ahead: i64) {
-        self.server = started(&self.site, &self.clock);
-        self.clock.set(ahead);
-        self.admin = self.server.admin();
     }
 }
 
@@ -171,41 +167,153 @@ fn passwords_rotate_by_themselves_and_the_targets_own_reaches_everybody() {
     assert!(scene.signs_in(&text("user"), &text("password")));
 }
 
-/// As long as the server runs, what is stored is what the database takes.
+#[test]
+fn one_command_makes_and_changes_those_of_all_kinds() {
+    let scene = Scene::start();
+    let (redis, at) = (Redis::start(), "/db/redis");
+    let mut target = redis.target();
+    target["name"] = at.into();
+    scene.admin.ok("target-create-db", target);
+    let older = |name: &str, target: &str, more: Value| {
+        let mut args = json!({
+            "name": name, "target-name": target, "rotator-type": "password",
+            "rotated-username": USER, "rotated-password": FIRST,
+            // As official clients of that time have it.
+            "authentication-credentials": "use-user-creds", "user-attribute": "cn",
+            "aws-region": "us-east-2", "metadata": "said in the older way",
+        });
+        args.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        args
+    };
+    let first = json!({"rotated-password": "first"});
+    scene.admin.ok("create-rotated-secret", older("/rot/one", "/db/app", first));
+    let by_target = json!({"rotator-creds-type": "use-target-creds"});
+    scene.admin.ok("create-rotated-secret", older("/rot/two", at, by_target));
+    let listed = scene.admin.ok("rotated-secret-list", json!({}));
+    let types: Vec<_> =
+        listed["producers"].as_array().unwrap().iter().map(|p| &p["type"]).collect();
+    assert_eq!(types, ["postgresql", "redis"]);
+    let listed = scene.admin.ok("gateway-list-rotated-secrets", json!({}));
+    let two = &listed["items"][1];
+    let details = &two["item_general_info"]["rotated_secret_details"];
+    assert_eq!(details["rotator_creds_type"], "use-target-creds", "{two}");
+    assert_eq!(two["item_metadata"], "said in the older way");
+    scene.admin.ok("gateway-rotate-secret", json!({"name": "/rot/two"}));
+    assert!(redis.signs_in(&password(&scene.admin, "/rot/two")) && !redis.signs_in(FIRST));
+    let change = json!({
+        "name": "/rot/two", "rotation-interval": "7", "auto-rotate": "true",
+        "new-metadata": "changed", "rotator-creds-type": "use-target-creds",
+    });
+    scene.admin.ok("update-rotated-secret", change);
+    let shown = scene.admin.ok("describe-item", json!({"name": "/rot/two"}));
+    assert_eq!((&shown["rotation_interval"], &shown["auto_rotate"]), (&json!(7), &json!(true)));
+    assert_eq!(shown["item_metadata"], "changed");
+    // What no kind can do on that target is refused, and nothing is made.
+    let ldap = older("/rot/none", at, json!({"rotator-type": "ldap"}));
+    let said = scene.admin.refused(400, "create-rotated-secret", ldap);
+    assert!(said.contains("rotator-type") && said.contains("password"), "{said}");
+    let grace = older("/rot/none", "/db/app", json!({"grace-rotation": "true"}));
+    let said = scene.admin.refused(400, "create-rotated-secret", grace);
+    assert!(said.contains("grace-rotation"), "{said}");
+    scene.admin.refused(404, "describe-item", json!({"name": "/rot/none"}));
+}
+
+#[test]
+fn an_old_password_stays_valid_for_its_days_and_ends_then() {
+    let redis = Redis::start();
+    let site = Site::new();
+    site.start().stop();
+    let clock = FakeClock::new(&site.data());
+    let server = started(&site, &clock);
+    let admin = server.admin();
+    admin.ok("target-create-db", redis.target());
+    let args = json!({
+        "name": "/rot/app", "target-name": "/db/app", "rotator-type": "password",
+        "rotated-username": USER, "rotated-password": FIRST,
+        "authentication-credentials": "use-target-creds", "auto-rotate": "true",
+        "rotation-interval": "30", "rotation-event-in": ["1"], "max-versions": "1",
+        "grace-rotation": "true", "grace-rotation-interval": "2", "grace-rotation-timing": "after",
+    });
+    admin.ok("rotated-secret-create-redis", args);
+    admin.ok("gateway-rotate-secret", json!({"name": "/rot/app"}));
+    let new = password(&admin, "/rot/app");
+    assert!(redis.signs_in(FIRST) && redis.signs_in(&new) && new != FIRST);
+    let shown = admin.ok("describe-item", json!({"name": "/rot/app"}));
+    let info = &shown["item_general_info"];
+    assert_eq!(info["rotated_secret_details"]["grace_rotation_timing"], "after");
+    assert_eq!(info["next_rotation_events"], json!([{"seconds_before": DAY}]));
+    clock.set(2 * DAY + 60);
+    wait_until("the old password to end", || !redis.signs_in(FIRST));
+    assert!(redis.signs_in(&new));
+    let admin = server.admin();
+    assert_eq!(password(&admin, "/rot/app"), new);
+    // Two old ones are never there: the last one goes first.
+    admin.ok("gateway-rotate-secret", json!({"name": "/rot/app"}));
+    admin.ok("gateway-rotate-secret", json!({"name": "/rot/app"}));
+    assert!(!redis.signs_in(&new) && redis.signs_in(&password(&admin, "/rot/app")));
+}
+
 #[test]
 fn no_account_is_left_with_a_password_that_does_not_sign_in() {
-    let mut scene = Scene::start();
-    scene.make("/rot/app", json!({}));
+    killed_in_between(&postgres());
+}
+
+#[test]
+fn nor_is_one_of_mariadb() {
+    killed_in_between(&MariaDb::start());
+}
+
+#[test]
+fn nor_is_one_of_redis() {
+    killed_in_between(&Redis::start());
+}
+
+/// As long as the server runs, what is stored is what the target takes.
+fn killed_in_between(accounts: &(dyn Accounts + Sync)) {
+    let site = Site::new();
+    // The clock is kept where the server keeps its data.
+    site.start().stop();
+    let clock = FakeClock::new(&site.data());
+    let mut server = started(&site, &clock);
+    let mut admin = server.admin();
+    admin.ok("target-create-db", accounts.target());
+    let args = json!({
+        "name": "/rot/app", "target-name": "/db/app", "rotator-type": "password",
+        "rotated-username": USER, "rotated-password": FIRST,
+        "authentication-credentials": "use-target-creds",
+    });
+    admin.ok(&format!("rotated-secret-create-{}", accounts.kind()), args);
     let mut ahead = 0;
     for round in 0..rounds(if in_full() { ROUNDS_IN_FULL } else { ROUNDS }) {
-        let before = password(&scene.admin, "/rot/app");
+        let before = password(&admin, "/rot/app");
         std::thread::scope(|scope| {
-            let api = &scene.admin;
+            let api = &admin;
             let rotate = || {
                 let args = json!({"name": "/rot/app"});
                 while api.try_call("gateway-rotate-secret", args.clone()).is_ok() {}
             };
             scope.spawn(rotate);
             // In the middle of this one, or of one that comes right after it.
-            wait_until("a password to be set", || !scene.signs_in("app_user", &before));
-            scene.server.process.signal(Signal::KILL);
+            wait_until("a password to be set", || !accounts.signs_in(&before));
+            server.process.signal(Signal::KILL);
         });
         ahead += QUIET_SECONDS;
-        scene.again(ahead);
+        server = started(&site, &clock);
+        clock.set(ahead);
+        admin = server.admin();
         wait_until("what is stored to sign in", || {
-            scene.signs_in("app_user", &password(&scene.admin, "/rot/app"))
+            accounts.signs_in(&password(&admin, "/rot/app"))
         });
-        let after = password(&scene.admin, "/rot/app");
+        let after = password(&admin, "/rot/app");
         assert_ne!(before, after, "round {round}");
         wait_until("somebody who can rotate it again", || {
             ahead += 10;
-            scene.clock.set(ahead);
+            clock.set(ahead);
             let args = json!({"name": "/rot/app"});
-            let rotated = scene.server.admin().call("gateway-rotate-secret", args);
-            rotated.is_success()
+            server.admin().call("gateway-rotate-secret", args).is_success()
         });
-        scene.admin = scene.server.admin();
-        assert!(scene.signs_in("app_user", &password(&scene.admin, "/rot/app")), "{round}");
-        assert!(!scene.signs_in("app_user", &after));
+        admin = server.admin();
+        assert!(accounts.signs_in(&password(&admin, "/rot/app")), "{round}");
+        assert!(!accounts.signs_in(&after));
     }
 }

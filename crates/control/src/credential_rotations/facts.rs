@@ -2,6 +2,7 @@
 
 use keysherd_base::limits::LOCK_MINUTES_MAX;
 use keysherd_base::{Fault, ItemId, Timestamp};
+use keysherd_domain::credential_rotation::CredentialRotation;
 use keysherd_domain::item::{Item, ItemKind};
 use keysherd_domain::role::{Capability, RuleKind};
 use keysherd_domain::rotated_secret::{
@@ -144,6 +145,47 @@ pub(crate) fn check_still(q: &dyn Query, item: &Item, now: Timestamp) -> Result<
                 item.called()
             ))
             .with_code("RotationUnderWay"));
+        }
+    }
+    Ok(())
+}
+
+/// The rotations whose credentials are in the versions of an item.
+///
+/// # Errors
+/// Those of the store.
+pub(super) fn of_versions(q: &dyn Query, item: &Item) -> Result<Vec<CredentialRotation>, Fault> {
+    let secrets = match (item.kind, &item.rotation) {
+        (ItemKind::RotatedSecret, Some(facts)) if !facts.of_target => vec![item.id],
+        (ItemKind::Target, _) => rotators_of(q, item)?.into_iter().map(|item| item.id).collect(),
+        _ => Vec::new(),
+    };
+    let found = secrets.into_iter().map(|id| stored::get(q, id));
+    let found: Vec<_> = found.collect::<Result<_, Fault>>()?;
+    Ok(found.into_iter().flatten().map(|found| found.rotation).collect())
+}
+
+/// Refuses to delete the version that has what the target takes, or has what is still to be removed
+/// there.
+///
+/// # Errors
+/// [`Fault::conflict`].
+pub(crate) fn check_version_unneeded(q: &dyn Query, item: &Item, number: u32) -> Result<(), Fault> {
+    for rotation in of_versions(q, item)? {
+        if number == item.last_version {
+            return Err(Fault::conflict(format!(
+                "version {number} of {} has the credentials that are in force, and what was before \
+                 does not sign in any more; go back with rollback-secret, or rotate it",
+                item.called()
+            )));
+        }
+        if let Some(old) = rotation.retiring.filter(|old| old.version == number) {
+            return Err(Fault::conflict(format!(
+                "version {number} of {} has credentials that are to be removed at {}, for which it \
+                 is needed; delete it after that",
+                item.called(),
+                old.at
+            )));
         }
     }
     Ok(())

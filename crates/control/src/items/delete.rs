@@ -16,7 +16,7 @@ use super::state::{check_unused, no_such_version};
 use super::usable::{Use, check_deletable, check_unlocked};
 use super::{Changing, ItemChange};
 use crate::control::Control;
-use crate::credential_rotations::facts::check_still;
+use crate::credential_rotations::facts::{check_still, check_version_unneeded};
 
 mod many;
 
@@ -140,6 +140,7 @@ fn delete_version(tx: &Tx, mut item: Item, number: u32, now: Timestamp) -> Resul
         )));
     }
     check_still(tx, &item, now)?;
+    check_version_unneeded(tx, &item, number)?;
     if !item_versions::delete(tx, item.id, number)? {
         return Err(no_such_version(&item, number));
     }

@@ -90,8 +90,8 @@ impl<'a> Attempt<'a> {
         };
         match rotation.bring_about(&way, || self.hold.in_time()).await {
             Brought::Changed(warnings) => {
-                let partly = (!warnings.is_empty()).then(|| warnings.join("; "));
-                self.report(RotationResult::Changed { partly }).await?;
+                // What a target warns of is no failure on a part of it.
+                self.report(RotationResult::Changed { partly: None }).await?;
                 Ok(warnings)
             }
             Brought::Unchanged(fault) => {

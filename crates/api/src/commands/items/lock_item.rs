@@ -1,6 +1,6 @@
 //! `lock-item`: locks an item for everyone but the caller, for a time.
 
-use keysherd_base::Fault;
+use keysherd_base::{Fault, ItemPath};
 use keysherd_plane::items::ItemLockSet;
 use keysherd_wire::{Access, Answer, Args, Body, Command, Field, Int, Show, Spec, Text};
 
@@ -8,10 +8,10 @@ use crate::commands::ApiCommand;
 use crate::ctx::Ctx;
 use crate::fields::{NAME, SESSION};
 
-const ACTIONS: Field<Text> =
+pub(in crate::commands) const ACTIONS: Field<Text> =
     Field::text("actions", "What is locked: read, update, or both with a comma.")
         .default("read,update");
-const LOCK_TTL: Field<Int> =
+pub(in crate::commands) const LOCK_TTL: Field<Int> =
     Field::int("lock-ttl", "Minutes until the lock ends by itself, 1 to 10080.").default("60");
 /// A week.
 const TTL_MINUTES_MAX: i64 = 10_080;
@@ -34,6 +34,16 @@ pub(super) static COMMAND: ApiCommand = Command {
 };
 
 async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
+    let path = args.path(&NAME)?;
+    ctx.ask(wanted(&args, path)?).await?;
+    Ok(Answer::empty())
+}
+
+/// The lock that is wanted on what is stored at `path`.
+///
+/// # Errors
+/// [`Fault::bad_request`] names the field.
+pub(in crate::commands) fn wanted(args: &Args, path: ItemPath) -> Result<ItemLockSet, Fault> {
     let actions = args.get(&ACTIONS)?.unwrap_or_else(|| "read,update".to_owned());
     let (mut read, mut update) = (false, false);
     for action in actions.split(',').map(str::trim) {
@@ -52,6 +62,5 @@ async fn run(ctx: Ctx, args: Args) -> Result<Answer, Fault> {
         .ok()
         .filter(|_| minutes <= TTL_MINUTES_MAX)
         .ok_or_else(|| Fault::bad_request("invalid value of 'lock-ttl': it must be 1 to 10080"))?;
-    ctx.ask(ItemLockSet { path: args.path(&NAME)?, read, update, ttl_minutes }).await?;
-    Ok(Answer::empty())
+    Ok(ItemLockSet { path, read, update, ttl_minutes })
 }

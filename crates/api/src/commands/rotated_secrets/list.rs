@@ -1,5 +1,5 @@
-//! `rotated-secret-list`: the rotated secrets a caller may see; `gateway-list-rotated-secrets` shows
-//! them as items.
+//! `rotated-secret-list`: the rotated secrets a caller may see; `gateway-list-rotated-secrets`
+//! shows them as items.
 
 use keysherd_base::limits::PAGE_LEN;
 use keysherd_base::{Fault, ItemId};

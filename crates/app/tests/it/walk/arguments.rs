@@ -131,6 +131,7 @@ fn value(spec: &Spec, name: &str, field: &str, objects: &Objects) -> Value {
 fn of_engines(spec: &Spec, name: &str, field: &str, objects: &Objects) -> Value {
     match (spec.noun.as_str(), field) {
         ("Targets", "name") => json!(format!("/walk/{name}/target")),
+        ("Targets", "path") => json!(format!("/walk/{name}/")),
         ("Targets", "pwd" | "session-token" | "ssh-password") => json!("another"),
         ("Targets", "bind-dn") => json!("cn=another,dc=example"),
         ("Targets", "url") => json!("https://example.org"),

@@ -300,7 +300,14 @@ async fn what_something_else_needs_is_not_deleted() {
     assert_eq!((deleted.len(), failed.len()), (0, 1), "targets are not among items");
 
     // Forced, the target goes; the credential stays known, and is told to be without its target.
-    world.ask(&world.admin, delete(TARGET, true)).await.unwrap();
+    let targets = |force| {
+        let below = FolderPath::parse("/.targets").unwrap();
+        world.ask(&world.admin, ItemsDelete::Targets { below, force })
+    };
+    let ItemsDeleteReply { deleted, failed } = targets(false).await.unwrap();
+    assert_eq!((deleted.len(), failed.len()), (0, 1));
+    let ItemsDeleteReply { deleted, failed } = targets(true).await.unwrap();
+    assert_eq!((deleted.len(), failed.len()), (1, 0));
     let fault = world.open(&world.admin, SECRET, Purpose::Produce).await.unwrap_err();
     assert_eq!(fault.kind(), FaultKind::Conflict);
     world.clock.advance_seconds(LIFE);

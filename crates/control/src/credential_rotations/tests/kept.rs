@@ -3,8 +3,15 @@
 use keysherd_base::Uid;
 use keysherd_plane::grants::WriteTarget;
 
+use keysherd_plane::items::{DeleteVersions, ItemDelete, ItemUpdate, ItemUpdateParts};
+
 use super::*;
 use crate::items::testing::new_value;
+
+fn without(path: &str, version: DeleteVersions) -> ItemDelete {
+    let path = item(path);
+    ItemDelete { path, versions: version, in_days: 0, immediately: false, force: true }
+}
 
 impl World {
     /// Changes the settings as `rotated-secret-update` does.
@@ -94,4 +101,47 @@ async fn a_candidate_counts_as_what_its_key_wraps() {
     assert_eq!(view.item.protection_key, created.protection_key);
     assert_eq!(view.versions[0].key_id, key.key_id);
     assert_ne!(created.uid, Uid::default());
+}
+
+#[tokio::test]
+async fn what_the_target_takes_is_not_deleted_and_what_it_does_not_is() {
+    for (of_target, path) in [(false, SECRET), (true, TARGET)] {
+        let world = World::new().await;
+        world.rotating(MadeRotated { of_target, ..rotated() }).await;
+        for _ in 0..2 {
+            let work = world.begin(&world.admin, Reason::Manual).await.unwrap();
+            world.finish(&work).await;
+        }
+        for newest in [DeleteVersions::Latest, DeleteVersions::Exactly(3)] {
+            let refused = world.ask(&world.admin, without(path, newest)).await.unwrap_err();
+            assert_eq!(refused.kind(), FaultKind::Conflict);
+            assert!(refused.public().contains("in force"), "{refused}");
+        }
+        world.ask(&world.admin, without(path, DeleteVersions::Exactly(2))).await.unwrap();
+        assert_eq!(world.versions(path).await, [3, 1]);
+    }
+}
+
+#[tokio::test]
+async fn a_version_that_is_needed_to_remove_old_credentials_stays() {
+    for (of_target, path) in [(false, SECRET), (true, TARGET)] {
+        let world = World::new().await;
+        let schedule = Schedule { interval: Interval::Days(10), ..rotated().schedule };
+        let grace = Some(Grace { days: 2, before: false, hour: None });
+        world.rotating(MadeRotated { schedule, grace, of_target, ..rotated() }).await;
+        let parts = ItemUpdateParts { max_versions: Some(1), ..Default::default() };
+        world.ask(&world.admin, ItemUpdate { path: item(path), parts }).await.unwrap();
+        let work = world.begin(&world.admin, Reason::Manual).await.unwrap();
+        world.finish(&work).await;
+        assert_eq!(world.versions(path).await, [2, 1], "of {path}");
+        let early = without(path, DeleteVersions::Exactly(1));
+        let refused = world.ask(&world.admin, early).await.unwrap_err();
+        assert!(refused.public().contains("to be removed"), "{refused}");
+        let work = world.begin(&world.admin, Reason::Manual).await.unwrap();
+        assert_eq!(work.work.task, Task::Retire(1));
+        world.tell(&work, RotationResult::Retired).await.unwrap();
+        let work = world.begin(&world.admin, Reason::Manual).await.unwrap();
+        world.finish(&work).await;
+        assert_eq!(world.versions(path).await, [3, 2], "of {path}");
+    }
 }

@@ -10,6 +10,7 @@ use keysherd_base::limits::{ITEMS_PER_CHANGE_MAX, LIST_LEN_MAX, PAGE_LEN};
 use keysherd_base::{Fault, FolderPath, ItemPath, Timestamp};
 use keysherd_domain::item::Item;
 use keysherd_domain::role::{Capability, RuleKind};
+use keysherd_domain::target::{is_stored_path, shown};
 use keysherd_plane::Caller;
 use keysherd_plane::items::{ItemsDelete, ItemsDeleteReply};
 use keysherd_store::items::{self as stored, Page, Scope};
@@ -40,7 +41,10 @@ pub(crate) async fn delete_many(
     let who = control.principal(caller).await?;
     let now = control.now();
     let mut params = match &message {
-        ItemsDelete::Below(folder) => vec![Param::public("path", folder.to_string())],
+        ItemsDelete::Below(folder) | ItemsDelete::Targets { below: folder, .. } => {
+            let shown = shown(folder.as_str()).unwrap_or(folder.as_str());
+            vec![Param::public("path", shown.to_owned())]
+        }
         ItemsDelete::Items(paths) => paths.iter().take(LIST_LEN_MAX).map(item_param).collect(),
     };
     let chosen = choose(control, &who, message, now).await;
@@ -56,6 +60,8 @@ struct Chosen {
     paths: Vec<ItemPath>,
     /// The folder they were found in, when they were not named one by one.
     folder: Option<FolderPath>,
+    /// Whether targets go that items use.
+    force: bool,
 }
 
 /// What the caller names, or sees in the folder they name.
@@ -65,9 +71,9 @@ async fn choose(
     message: ItemsDelete,
     now: Timestamp,
 ) -> Result<Chosen, Fault> {
-    let folder = match message {
+    let (folder, force) = match message {
         ItemsDelete::Items(paths) if paths.len() <= LIST_LEN_MAX => {
-            return Ok(Chosen { paths, folder: None });
+            return Ok(Chosen { paths, folder: None, force: false });
         }
         ItemsDelete::Items(paths) => {
             return Err(Fault::bad_request(format!(
@@ -75,13 +81,17 @@ async fn choose(
                 paths.len()
             )));
         }
-        ItemsDelete::Below(folder) => folder,
+        ItemsDelete::Below(folder) => (folder, false),
+        ItemsDelete::Targets { below, .. } if !is_stored_path(below.as_str()) => {
+            return Err(Fault::bad_request(format!("{below} is no folder of targets")));
+        }
+        ItemsDelete::Targets { below, force } => (below, force),
     };
     let nothing: Option<()> = None;
     if !who.may_see_below(RuleKind::Item, folder.as_str(), now) {
         // Not even looked up: how long it takes must not tell how much there is.
         who.require_found(RuleKind::Item, folder.as_str(), Capability::Delete, now, nothing)?;
-        return Ok(Chosen { paths: Vec::new(), folder: Some(folder) });
+        return Ok(Chosen { paths: Vec::new(), folder: Some(folder), force });
     }
     let (bearer, below) = (who.clone(), folder.clone());
     let visible =
@@ -90,7 +100,7 @@ async fn choose(
     if paths.is_empty() {
         who.require_found(RuleKind::Item, folder.as_str(), Capability::Delete, now, nothing)?;
     }
-    Ok(Chosen { paths, folder: Some(folder) })
+    Ok(Chosen { paths, folder: Some(folder), force })
 }
 
 fn delete_chosen(
@@ -101,14 +111,14 @@ fn delete_chosen(
 ) -> Result<ItemsDeleteReply, Fault> {
     match chosen.folder {
         None => Ok(named(tx, who, chosen.paths, now)),
-        Some(folder) => below(tx, who, &folder, chosen.paths, now),
+        Some(folder) => below(tx, who, (&folder, chosen.force), chosen.paths, now),
     }
 }
 
 fn below(
     tx: &Tx,
     who: &Principal,
-    folder: &FolderPath,
+    (folder, force): (&FolderPath, bool),
     paths: Vec<ItemPath>,
     now: Timestamp,
 ) -> Result<ItemsDeleteReply, Fault> {
@@ -128,7 +138,7 @@ fn below(
     let mut reply = ItemsDeleteReply { deleted: Vec::new(), failed: BTreeMap::new() };
     for item in items {
         let permitted = who.require(RuleKind::Item, item.path.as_str(), Capability::Delete, now);
-        let outcome = permitted.and_then(|()| delete_one(tx, who, &item, now));
+        let outcome = permitted.and_then(|()| delete_one(tx, who, (&item, force), now));
         note(&mut reply, item.path, outcome);
     }
     Ok(reply)
@@ -146,17 +156,22 @@ fn named(tx: &Tx, who: &Principal, paths: Vec<ItemPath>, now: Timestamp) -> Item
                 ))
                 .with_code(KEYS_CODE));
             }
-            delete_one(tx, who, &item, now)
+            delete_one(tx, who, (&item, false), now)
         });
         note(&mut reply, change.path, outcome);
     }
     reply
 }
 
-fn delete_one(tx: &Tx, who: &Principal, item: &Item, now: Timestamp) -> Result<(), Fault> {
+fn delete_one(
+    tx: &Tx,
+    who: &Principal,
+    (item, force): (&Item, bool),
+    now: Timestamp,
+) -> Result<(), Fault> {
     check_unlocked(item, who, Use::Update, now)?;
     check_deletable(item)?;
-    check_unneeded(tx, item, false, now)?;
+    check_unneeded(tx, item, force, now)?;
     stored::delete(tx, item.id)?;
     Ok(())
 }

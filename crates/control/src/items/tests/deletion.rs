@@ -115,6 +115,8 @@ async fn keys_are_never_deleted_in_bulk() {
     let user = world.user("user", &rules(&["/a/* delete", "/a/z/* deny"])).await;
     let reply = world.ask(&user, below("/a")).await.unwrap();
     assert_eq!(reply.deleted, [item("/a/secret")]);
+    let misplaced = ItemsDelete::Targets { below: FolderPath::parse("/a").unwrap(), force: true };
+    assert_eq!(kind(world.ask(&world.admin, misplaced).await), FaultKind::BadRequest);
     let named = ItemsDelete::Items(vec![item("/a/z/key"), item("/a/absent")]);
     let reply = world.ask(&world.admin, named).await.unwrap();
     assert!(reply.deleted.is_empty());
