@@ -1,25 +1,30 @@
-//! Tokens of services that are driven over HTTP. What the services differ in is a table of each:
-//! how one signs in, and three requests, which make a token, list tokens and remove one.
+//! Credentials of services that are driven over HTTP. What the services differ in is a table of
+//! each: how one signs in, the requests that make a credential, and how it ends.
 //!
-//! Tokens are found again by the name that they were given, so one that was made and not heard of
-//! is removed like any other.
+//! Credentials are found again by the name that they were given, so one that was made and not heard
+//! of is removed like any other. Where a service knows no names, only whoever has a token can end
+//! it: that one is sealed, and kept where the name would be (see [`sealed`]).
 
 use keysherd_base::{Fault, SecretString, Timestamp};
-use keysherd_targets::http::{Call, Http, HttpServer};
+use keysherd_targets::Lender;
+use keysherd_targets::http::HttpServer;
 use keysherd_wire::wipe;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use tokio::time::timeout;
 
-use crate::member::More;
+use self::session::{Session, late, misspoken};
+use crate::member::{More, not_reached};
 use crate::name::{need_handle, username};
 use crate::{BoxFuture, Created, Engine, Kind, Plan, Scene, Settings, TargetUse, Way, Wish};
 
+mod sealed;
+mod session;
 #[cfg(test)]
 mod tests;
 
-/// Most pages of tokens that are looked at, and how many tokens a page has.
+/// Most pages of credentials that are looked at, and how many credentials a page has.
 const PAGES_MAX: usize = 50;
-const PAGE_TOKENS: usize = 100;
+const PAGE_ENTRIES: usize = 100;
 
 /// Who signs in, and where.
 pub(crate) struct Account {
@@ -27,6 +32,8 @@ pub(crate) struct Account {
     /// Empty: a token needs no name.
     pub(crate) user: String,
     pub(crate) secret: SecretString,
+    /// Who lends a token for it.
+    pub(crate) lender: Option<Box<dyn Lender>>,
 }
 
 /// How one signs in.
@@ -37,15 +44,22 @@ pub(crate) enum SignIn {
     Basic,
     /// A request with both gives a token (RFC 6750), which is this member of its answer.
     Login { path: &'static [&'static str], token: &'static str },
+    /// The account's lender gives a token (RFC 6750).
+    Lent,
 }
 
 /// What requests are made of.
 #[derive(Clone, Copy)]
 pub(crate) struct Facts<'a> {
     pub(crate) settings: &'a Settings,
-    /// The name of the token.
+    pub(crate) account: &'a Account,
+    /// The name of the credential.
     pub(crate) name: &'a str,
-    /// What the service knows it by; empty until it was looked for.
+    /// The password that was drawn for it, where there is one.
+    pub(crate) password: &'a str,
+    /// What was found first (see [`Find`]).
+    pub(crate) place: &'a str,
+    /// What the service knows the credential by; empty until it was made or looked for.
     pub(crate) id: &'a str,
     /// How long it lives, in seconds.
     pub(crate) seconds: i64,
@@ -54,13 +68,70 @@ pub(crate) struct Facts<'a> {
 
 /// A request.
 pub(crate) struct Step {
-    pub(crate) method: &'static str,
-    pub(crate) path: fn(&Facts<'_>) -> Result<Vec<String>, Fault>,
-    /// The names of the query's members that say how many tokens a page has, and which page.
-    pub(crate) pages: Option<(&'static str, &'static str)>,
-    /// An object: JSON, or a form's members.
-    pub(crate) body: fn(&Facts<'_>) -> Result<Value, Fault>,
-    pub(crate) is_form: bool,
+    method: &'static str,
+    path: fn(&Facts<'_>) -> Result<Vec<String>, Fault>,
+    query: &'static [(&'static str, &'static str)],
+    pages: Option<(&'static str, &'static str)>,
+    body: fn(&Facts<'_>) -> Result<Value, Fault>,
+    is_form: bool,
+}
+
+impl Step {
+    /// About what is at a path.
+    pub(crate) const fn new(
+        method: &'static str,
+        path: fn(&Facts<'_>) -> Result<Vec<String>, Fault>,
+    ) -> Self {
+        let body = |_: &Facts<'_>| Ok(Value::Null);
+        Self { method, path, query: &[], pages: None, body, is_form: false }
+    }
+
+    /// With JSON.
+    pub(crate) const fn json(self, body: fn(&Facts<'_>) -> Result<Value, Fault>) -> Self {
+        Self { body, ..self }
+    }
+
+    /// With a form of an object's members.
+    pub(crate) const fn form(self, body: fn(&Facts<'_>) -> Result<Value, Fault>) -> Self {
+        Self { body, is_form: true, ..self }
+    }
+
+    /// Whether there is anything to do.
+    fn applies(&self, facts: &Facts<'_>) -> bool {
+        !(self.path)(facts).is_ok_and(|path| path.is_empty())
+    }
+
+    /// In pages: the names of the query's members that say how many entries a page has, and which
+    /// page.
+    pub(crate) const fn pages(self, size: &'static str, number: &'static str) -> Self {
+        Self { pages: Some((size, number)), ..self }
+    }
+}
+
+/// What has to be known of the service before anything is made.
+pub(crate) struct Find {
+    /// What the settings say themselves; then nobody is asked.
+    pub(crate) given: fn(&Settings) -> Result<Option<String>, Fault>,
+    pub(crate) step: Step,
+    /// Where it is in the answer (a pointer of RFC 6901).
+    pub(crate) pointer: &'static str,
+}
+
+/// How a credential ends.
+pub(crate) enum Ending {
+    /// It is looked for by its name, and removed by what the service knows it by.
+    Listed {
+        list: Step,
+        /// Where in the answer the list is (a pointer of RFC 6901).
+        entries: &'static str,
+        /// What an entry's credential is known by, if it has this name.
+        known_by: fn(&Value, &str) -> Option<String>,
+        remove: Step,
+    },
+    /// It is removed by its name.
+    Named(Step),
+    /// Whoever has it can end it, and nobody else: a request that it signs in to.
+    Itself(Step),
 }
 
 /// Who signs in by the settings; without a way nobody will.
@@ -73,25 +144,44 @@ pub(crate) struct Service {
     /// What is the service's own to check; gives what authors should know.
     pub(crate) check: fn(&Settings) -> Result<Vec<String>, Fault>,
     pub(crate) sign_in: SignIn,
+    pub(crate) find: Option<Find>,
     pub(crate) make: Step,
-    /// The member of the answer that is the token.
-    pub(crate) token: &'static str,
-    pub(crate) list: Step,
-    /// Where in the answer the list is (a pointer of RFC 6901).
-    pub(crate) entries: &'static str,
-    /// What an entry's token is known by, if it has this name.
-    pub(crate) known_by: fn(&Value, &str) -> Option<String>,
-    pub(crate) remove: Step,
+    /// Whether a refusal with this status and answer says that the very thing is there already: it
+    /// is somebody else's then, and stays.
+    pub(crate) exists: fn(u16, &Value) -> bool,
+    /// What is done with what was made, by what the service knows it by; an empty path: nothing.
+    pub(crate) then: &'static [Step],
+    /// What callers get of the answer; none: it is no answer of this service.
+    pub(crate) gives: fn(&Facts<'_>, &Value) -> Option<Map<String, Value>>,
+    pub(crate) ending: Ending,
 }
 
-/// No body.
-pub(crate) fn nothing(_: &Facts<'_>) -> Result<Value, Fault> {
-    Ok(Value::Null)
+/// What most services say of what is there already (RFC 9110 section 15.5.10).
+pub(crate) fn conflict(status: u16, _: &Value) -> bool {
+    status == 409
 }
 
 /// Owned segments of a path.
 pub(crate) fn segments(path: &[&str]) -> Result<Vec<String>, Fault> {
     Ok(path.iter().map(|segment| (*segment).to_owned()).collect())
+}
+
+/// A text of an answer that is not empty.
+pub(crate) fn text<'a>(answer: &'a Value, pointer: &str) -> Option<&'a str> {
+    answer.pointer(pointer)?.as_str().filter(|text| !text.is_empty())
+}
+
+/// What callers get where it is a token and the name that it was given.
+pub(crate) fn token(
+    facts: &Facts<'_>,
+    answer: &Value,
+    pointer: &str,
+) -> Option<Map<String, Value>> {
+    let token = text(answer, pointer)?;
+    Some(Map::from_iter([
+        ("token".to_owned(), token.into()),
+        ("user".to_owned(), facts.name.into()),
+    ]))
 }
 
 impl Engine for Service {
@@ -136,140 +226,61 @@ impl Engine for Service {
     ) -> BoxFuture<'a, Result<Vec<String>, Fault>> {
         Box::pin(async move {
             let removed = timeout(scene.way.timeout, self.removed(scene, handle)).await;
-            removed.unwrap_or_else(|_| Err(late())).map(|()| Vec::new())
+            removed.unwrap_or_else(|_| Err(late()))
         })
-    }
-}
-
-/// Somebody who signed in.
-struct Session<'a> {
-    service: &'a Service,
-    http: Http,
-    account: Account,
-    /// What was lent for the password.
-    token: Option<SecretString>,
-}
-
-impl Session<'_> {
-    /// A request, signed in.
-    fn call(&self, step: &Step, facts: &Facts<'_>, page: usize) -> Result<Call<'_>, Fault> {
-        let path = (step.path)(facts)?;
-        let path: Vec<_> = path.iter().map(String::as_str).collect();
-        let (size, number) = (PAGE_TOKENS.to_string(), page.to_string());
-        let query: Vec<_> = step
-            .pages
-            .iter()
-            .flat_map(|(of, which)| [(*of, size.as_str()), (*which, number.as_str())])
-            .collect();
-        let call = self.http.ask(step.method, &path, &query)?;
-        let call = match (&self.service.sign_in, &self.token) {
-            (_, Some(token)) => call.bearer(token),
-            (SignIn::Header(name), None) => call.header(name, self.account.secret.expose()),
-            _ => call.basic(&self.account.user, &self.account.secret),
-        };
-        Ok(match (step.body)(facts)? {
-            Value::Object(body) if step.is_form => call.form(body),
-            Value::Null => call,
-            body => call.json(body),
-        })
-    }
-
-    fn secrets(&self) -> [&str; 2] {
-        let lent = self.token.as_ref().map_or("", |token| token.expose());
-        [self.account.secret.expose(), lent]
     }
 }
 
 impl Service {
-    async fn session(&self, scene: &Scene<'_>) -> Result<Session<'_>, Fault> {
-        let account = (self.account)(scene.settings, scene.target.as_ref(), Some(scene.way))?;
-        let http = account.server.open(scene.way)?;
-        let mut session = Session { service: self, http, account, token: None };
-        if let SignIn::Login { path, token } = self.sign_in {
-            let (user, secret) = (&session.account.user, session.account.secret.expose());
-            let call = session.http.call("POST", path)?;
-            let reply = call.json(json!({"username": user, "password": secret})).send().await?;
-            let answer = reply.done("signing in", &[secret])?.json()?;
-            session.token = Some(text_of(answer, token)?);
-        }
-        Ok(session)
-    }
-
     async fn created(&self, scene: &Scene<'_>, plan: &Plan) -> Result<Created, Fault> {
         need_handle(&plan.handle)?;
-        let session = self.session(scene).await?;
+        let session = Session::open(self, scene).await.map_err(not_reached)?;
+        let place = session.place(scene, &plan.handle).await.map_err(not_reached)?;
         let seconds = plan.more.0.get("seconds").and_then(Value::as_i64).unwrap_or_default();
-        let facts = Facts {
-            settings: scene.settings,
-            name: &plan.handle,
-            id: "",
-            seconds,
-            now: scene.way.clock.now(),
-        };
+        let password = plan.password.expose();
+        let facts = Facts { seconds, password, ..session.facts(scene, &plan.handle, &place) };
         let reply = session.call(&self.make, &facts, 1)?.send().await?;
-        let answer = reply.done("making the token", &session.secrets())?.json()?;
-        let token = text_of(answer, self.token)?;
-        let mut value = Map::new();
-        value.insert("token".to_owned(), token.expose().as_str().into());
-        value.insert("user".to_owned(), plan.handle.as_str().into());
-        Ok(Created { value, handle: None, ends: None, warnings: Vec::new() })
-    }
-
-    async fn removed(&self, scene: &Scene<'_>, handle: &str) -> Result<(), Fault> {
-        need_handle(handle)?;
-        let session = self.session(scene).await?;
-        let facts = Facts {
-            settings: scene.settings,
-            name: handle,
-            id: "",
-            seconds: 0,
-            now: scene.way.clock.now(),
+        let secrets = [session.secrets().as_slice(), &[password.as_str()]].concat();
+        if reply.status() >= 400 && (self.exists)(reply.status(), &reply.json().unwrap_or_default())
+        {
+            let fault =
+                reply.heard(Fault::conflict("what is to be made is there already"), &secrets);
+            return Err(not_reached(fault));
+        }
+        let answer = reply.done("making the credential", &secrets)?.body_json()?;
+        let (value, id) = ((self.gives)(&facts, &answer), text(&answer, "/id").map(str::to_owned));
+        wipe(answer);
+        let facts = Facts { id: id.as_deref().unwrap_or_default(), ..facts };
+        for step in self.then.iter().filter(|step| step.applies(&facts)) {
+            let reply = session.call(step, &facts, 1)?.send().await?;
+            reply.done("giving it its rights", &secrets)?;
+        }
+        let mut created = Created {
+            value: value.ok_or_else(misspoken)?,
+            handle: None,
+            ends: None,
+            warnings: Vec::new(),
         };
-        for page in 1..=PAGES_MAX {
-            let reply = session.call(&self.list, &facts, page)?.send().await?;
-            let answer = reply.done("looking for the token", &session.secrets())?.json()?;
-            let entries = answer.pointer(self.entries).and_then(Value::as_array);
-            let entries = entries.ok_or_else(misspoken)?;
-            let known_by = |entry: &Value| (self.known_by)(entry, handle);
-            let ids: Vec<_> = entries.iter().filter_map(known_by).collect();
-            for id in &ids {
-                let facts = Facts { id, ..facts };
-                let reply = session.call(&self.remove, &facts, 1)?.send().await?;
-                if reply.status() != 404 {
-                    reply.done("removing the token", &session.secrets())?;
-                }
-            }
-            if !ids.is_empty() {
-                // Names are of one lease, which makes one token.
-                return Ok(());
-            }
-            if self.list.pages.is_none() || entries.len() < PAGE_TOKENS {
-                return Ok(());
-            }
+        if let Ending::Itself(_) = self.ending {
+            created.handle = sealed::handle(&session, scene, &plan.handle, &created.value)?;
         }
-        Err(Fault::unavailable(
-            "the account has more tokens than are looked through; remove some of them there",
-        ))
+        Ok(created)
     }
-}
 
-/// A member of an answer, the rest of which is wiped.
-fn text_of(mut answer: Value, name: &str) -> Result<SecretString, Fault> {
-    let found = answer.get_mut(name).map(Value::take);
-    wipe(answer);
-    match found {
-        Some(Value::String(text)) if !text.is_empty() => Ok(SecretString::new(text)),
-        other => {
-            wipe(other.unwrap_or_default());
-            Err(misspoken())
+    async fn removed(&self, scene: &Scene<'_>, handle: &str) -> Result<Vec<String>, Fault> {
+        need_handle(handle)?;
+        match &self.ending {
+            Ending::Listed { list, entries, known_by, remove } => {
+                let session = Session::open(self, scene).await?;
+                session.remove_listed(scene, handle, (list, entries, *known_by, remove)).await?;
+                Ok(Vec::new())
+            }
+            Ending::Named(step) => {
+                let session = Session::open(self, scene).await?;
+                session.remove_named(scene, handle, step).await?;
+                Ok(Vec::new())
+            }
+            Ending::Itself(step) => sealed::end(self, scene, handle, step).await,
         }
     }
-}
-
-fn misspoken() -> Fault {
-    Fault::unavailable("the service answers with something else; check its address")
-}
-
-fn late() -> Fault {
-    Fault::unavailable("the service does not answer in time; try again later")
 }

@@ -2,8 +2,10 @@
 
 mod artifactory;
 mod aws;
+mod azure;
 mod custom;
 mod dockerhub;
+mod github;
 mod gitlab;
 mod k8s;
 mod ldap;
@@ -18,8 +20,10 @@ use crate::Engine;
 static ENGINES: &[&dyn Engine] = &[
     &artifactory::MEMBER,
     &aws::AwsAccount,
+    &azure::Entra,
     &custom::Custom,
     &dockerhub::MEMBER,
+    &github::MEMBER,
     &gitlab::MEMBER,
     &k8s::K8s,
     &ldap::Ldap,

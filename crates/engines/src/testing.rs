@@ -17,8 +17,7 @@ use std::time::{Duration, Instant};
 use keysherd_base::{ItemPath, ManualClock, Timestamp, Uid};
 use keysherd_crypto::random::SystemRng;
 use keysherd_egress::Egress;
-use keysherd_targets::aws::Endpoints;
-use keysherd_targets::by_name as target_by_name;
+use keysherd_targets::{Endpoints, by_name as target_by_name};
 use keysherd_wire::Args;
 use serde_json::Value;
 

@@ -16,30 +16,6 @@ use crate::{Named, Way};
 
 pub use answers::{value, values};
 
-/// Other addresses of services that are always at one place, for networks that do not let that be
-/// reached. The operator's to say.
-#[derive(Clone, Debug, Default)]
-pub struct Endpoints {
-    /// The identity service's.
-    pub iam: Option<String>,
-    /// The address of the service that lends credentials.
-    pub sts: Option<String>,
-    /// Docker Hub's.
-    pub dockerhub: Option<String>,
-}
-
-impl Endpoints {
-    /// Those that the environment names: of AWS in the variables that its own tools read.
-    pub fn of(env: impl Fn(&str) -> Option<String>) -> Self {
-        let named = |name: &str| env(name).filter(|url| !url.is_empty());
-        Self {
-            iam: named("AWS_ENDPOINT_URL_IAM"),
-            sts: named("AWS_ENDPOINT_URL_STS"),
-            dockerhub: named("DOCKERHUB_ENDPOINT_URL"),
-        }
-    }
-}
-
 /// Region where none is given.
 pub const REGION: &str = "us-east-2";
 /// Longest name of a region.

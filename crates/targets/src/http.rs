@@ -334,6 +334,14 @@ impl Reply {
         })
     }
 
+    /// The same where nothing may be answered at all, which is null.
+    ///
+    /// # Errors
+    /// Those of [`Reply::json`].
+    pub fn body_json(&self) -> Result<Value, Fault> {
+        if self.body.expose().is_empty() { Ok(Value::Null) } else { self.json() }
+    }
+
     /// As a fault of `what` was being done. `secrets` are kept out of the log, too.
     pub fn fault(&self, what: &str, secrets: &[&str]) -> Fault {
         let (kind, words) = match self.status {

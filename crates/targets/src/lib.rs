@@ -11,12 +11,15 @@
 
 pub mod aws;
 mod conformance;
+mod endpoints;
 mod heard;
 pub mod http;
 mod kind;
 pub mod ldap;
+mod lender;
 mod member;
 pub mod mysql;
+mod pem;
 pub mod postgres;
 pub mod redis;
 mod server;
@@ -26,11 +29,13 @@ mod testing;
 mod words;
 
 pub use conformance::complaints;
+pub use endpoints::Endpoints;
 pub use keysherd_wire::Settings;
 pub use kind::{Kind, Spelling, naming_complaints};
+pub use lender::{Lender, Lent};
 pub use member::{BoxFuture, Identity, Target, Voucher, Way};
 pub use server::{Given, NOT_ADMITTED, Named, Server, WRONG_CREDENTIALS};
 pub use targets::{
-    all, artifactory, aws_account, by_name, by_type, database, dockerhub, gitlab, k8s,
-    ldap_directory, ldap_is_active_directory, rabbitmq,
+    all, artifactory, aws_account, azure, by_name, by_type, database, dockerhub, github, gitlab,
+    k8s, ldap_directory, ldap_is_active_directory, rabbitmq,
 };

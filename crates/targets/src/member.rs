@@ -8,8 +8,7 @@ use keysherd_egress::Egress;
 use keysherd_wire::Args;
 use serde_json::{Map, Value};
 
-use crate::aws::Endpoints;
-use crate::{Kind, Settings};
+use crate::{Endpoints, Kind, Settings};
 
 /// A future that a member answers with.
 pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -30,7 +29,7 @@ pub struct Way {
     /// Vouches for this gateway before webhooks, about the item that the call is for; none: no
     /// webhook is called.
     pub voucher: Option<Arc<dyn Voucher>>,
-    /// Where AWS is, when it is not where it usually is.
+    /// Where services are that are not where they usually are.
     pub endpoints: Endpoints,
 }
 

@@ -2,8 +2,10 @@
 
 pub mod artifactory;
 mod aws;
+pub mod azure;
 mod db;
 pub mod dockerhub;
+pub mod github;
 pub mod gitlab;
 pub mod k8s;
 mod ldap;
@@ -21,8 +23,10 @@ pub use ldap::{directory as ldap_directory, is_active_directory as ldap_is_activ
 static TARGETS: &[&dyn Target] = &[
     &artifactory::ArtifactoryTarget,
     &aws::AwsTarget,
+    &azure::AzureTarget,
     &db::Db,
     &dockerhub::DockerhubTarget,
+    &github::GithubTarget,
     &gitlab::GitlabTarget,
     &k8s::K8s,
     &ldap::Ldap,

@@ -7,8 +7,7 @@ use keysherd_base::{ManualClock, Rng, RngFailed, Timestamp};
 use keysherd_egress::Egress;
 use keysherd_wire::Args;
 
-use crate::aws::Endpoints;
-use crate::{Settings, Target, Way};
+use crate::{Endpoints, Settings, Target, Way};
 
 struct Sevens;
 

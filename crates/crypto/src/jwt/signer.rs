@@ -32,4 +32,13 @@ impl JwtSigner {
     pub fn sign(&self, claims: &JwtClaims) -> Result<String, BadKeys> {
         jsonwebtoken::encode(&Header::new(Algorithm::RS256), claims, &self.0).map_err(|_| BadKeys)
     }
+
+    /// The same with the name of the key (`kid`), for those who know several of its holder.
+    ///
+    /// # Errors
+    /// [`BadKeys`] when the key cannot sign.
+    pub fn sign_as(&self, claims: &JwtClaims, key_id: &str) -> Result<String, BadKeys> {
+        let header = Header { kid: Some(key_id.to_owned()), ..Header::new(Algorithm::RS256) };
+        jsonwebtoken::encode(&header, claims, &self.0).map_err(|_| BadKeys)
+    }
 }

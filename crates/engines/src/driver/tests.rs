@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use keysherd_base::FaultKind;
 use keysherd_targets::by_name as target_by_name;
+use serde_json::json;
 
 use super::*;
 use crate::by_name;
@@ -257,7 +258,7 @@ async fn answers_that_are_none_make_nothing_look_done() {
     let stub = Stub::new(move |_: &Asked| (200, page.clone())).await;
     let stage = Stage::new("dockerhub", &stub.url, &DOCKERHUB, SECRET);
     let fault = stage.engine.revoke(&stage.scene(), &stage.plan().handle).await.unwrap_err();
-    assert!(fault.public().contains("more tokens"), "{fault}");
+    assert!(fault.public().contains("more credentials"), "{fault}");
     assert_eq!(stub.asked().len(), PAGES_MAX + 1);
 }
 

@@ -5,7 +5,7 @@ use keysherd_targets::artifactory::{Artifactory, artifactory};
 use keysherd_wire::{Field, Group, Text};
 use serde_json::json;
 
-use crate::driver::{Account, Service, SignIn, Step, nothing, segments};
+use crate::driver::{Account, Ending, Service, SignIn, Step, conflict, segments, token};
 use crate::fields::{CUSTOM_USERNAME_TEMPLATE, KEY_NAME, REMOTE_NONE, USER_TTL, need_type};
 use crate::{Kind, Settings, Spelling};
 
@@ -93,48 +93,39 @@ pub(super) static MEMBER: Service = Service {
             None => Artifactory::by(settings, &BASE_URL, &ADMIN, &ADMIN_PASSWORD)?,
         };
         let Artifactory { server, user, password: secret } = account;
-        Ok(Account { server, user, secret })
+        Ok(Account { server, user, secret, lender: None })
     },
     check: checked,
     sign_in: SignIn::Basic,
-    make: Step {
-        method: "POST",
-        path: |_| segments(&["api", "security", "token"]),
-        pages: None,
-        body: |facts| {
-            Ok(json!({
-                "grant_type": "client_credentials",
-                "username": facts.name,
-                "scope": facts.settings.need(&SCOPE)?,
-                "audience": facts.settings.need(&AUDIENCE)?,
-                "expires_in": facts.seconds.to_string(),
-            }))
+    find: None,
+    make: Step::new("POST", |_| segments(&TOKENS)).form(|facts| {
+        Ok(json!({
+            "grant_type": "client_credentials",
+            "username": facts.name,
+            "scope": facts.settings.need(&SCOPE)?,
+            "audience": facts.settings.need(&AUDIENCE)?,
+            "expires_in": facts.seconds.to_string(),
+        }))
+    }),
+    exists: conflict,
+    then: &[],
+    gives: |facts, answer| token(facts, answer, "/access_token"),
+    ending: Ending::Listed {
+        list: Step::new("GET", |_| segments(&TOKENS)),
+        entries: "/tokens",
+        known_by: |entry, name| {
+            // The subject ends with the user, after the service that made it.
+            let subject = entry.get("subject")?.as_str()?;
+            let of = subject.rsplit_once("/users/").map(|(_, user)| user);
+            (of == Some(name)).then(|| entry.get("token_id")?.as_str().map(str::to_owned))?
         },
-        is_form: true,
-    },
-    token: "access_token",
-    list: Step {
-        method: "GET",
-        path: |_| segments(&["api", "security", "token"]),
-        pages: None,
-        body: nothing,
-        is_form: false,
-    },
-    entries: "/tokens",
-    known_by: |entry, name| {
-        // The subject ends with the user, after the service that made it.
-        let subject = entry.get("subject")?.as_str()?;
-        let of = subject.rsplit_once("/users/").map(|(_, user)| user);
-        (of == Some(name)).then(|| entry.get("token_id")?.as_str().map(str::to_owned))?
-    },
-    remove: Step {
-        method: "POST",
-        path: |_| segments(&["api", "security", "token", "revoke"]),
-        pages: None,
-        body: |facts| Ok(json!({"token_id": facts.id})),
-        is_form: true,
+        remove: Step::new("POST", |_| segments(&[&TOKENS[..], &["revoke"]].concat()))
+            .form(|facts| Ok(json!({"token_id": facts.id}))),
     },
 };
+
+/// Where tokens are.
+const TOKENS: [&str; 3] = ["api", "security", "token"];
 
 fn checked(settings: &Settings) -> Result<Vec<String>, Fault> {
     settings.need(&AUDIENCE)?;

@@ -5,7 +5,7 @@ use keysherd_targets::dockerhub::{Dockerhub, LOGIN, dockerhub};
 use keysherd_wire::{Field, Group, Text, bad_setting};
 use serde_json::json;
 
-use crate::driver::{Account, Service, SignIn, Step, nothing, segments};
+use crate::driver::{Account, Ending, Facts, Service, SignIn, Step, conflict, segments, token};
 use crate::fields::{KEY_NAME, REMOTE_NONE, USER_TTL, need_type};
 use crate::{Kind, Settings, Spelling};
 
@@ -80,7 +80,7 @@ pub(super) static MEMBER: Service = Service {
             None => Dockerhub::by(settings, &USER, &PASSWORD, way)?,
         };
         let Dockerhub { server, user, password: secret } = account;
-        Ok(Account { server, user, secret })
+        Ok(Account { server, user, secret, lender: None })
     },
     check: |settings| {
         let wide = scopes(settings)?.contains(&"repo:admin");
@@ -88,34 +88,26 @@ pub(super) static MEMBER: Service = Service {
         Ok(wide.then(|| warning.to_owned()).into_iter().collect())
     },
     sign_in: SignIn::Login { path: LOGIN, token: "token" },
-    make: Step {
-        method: "POST",
-        path: |_| segments(&["v2", "access-tokens"]),
-        pages: None,
-        body: |facts| Ok(json!({"token_label": facts.name, "scopes": scopes(facts.settings)?})),
-        is_form: false,
-    },
-    token: "token",
-    list: Step {
-        method: "GET",
-        path: |_| segments(&["v2", "access-tokens"]),
-        pages: Some(("page_size", "page")),
-        body: nothing,
-        is_form: false,
-    },
-    entries: "/results",
-    known_by: |entry, name| {
-        let is = entry.get("token_label")?.as_str()? == name;
-        is.then(|| entry.get("uuid")?.as_str().map(str::to_owned))?
-    },
-    remove: Step {
-        method: "DELETE",
-        path: |facts| segments(&["v2", "access-tokens", facts.id]),
-        pages: None,
-        body: nothing,
-        is_form: false,
+    find: None,
+    make: Step::new("POST", tokens)
+        .json(|facts| Ok(json!({"token_label": facts.name, "scopes": scopes(facts.settings)?}))),
+    exists: conflict,
+    then: &[],
+    gives: |facts, answer| token(facts, answer, "/token"),
+    ending: Ending::Listed {
+        list: Step::new("GET", tokens).pages("page_size", "page"),
+        entries: "/results",
+        known_by: |entry, name| {
+            let is = entry.get("token_label")?.as_str()? == name;
+            is.then(|| entry.get("uuid")?.as_str().map(str::to_owned))?
+        },
+        remove: Step::new("DELETE", |facts| segments(&["v2", "access-tokens", facts.id])),
     },
 };
+
+fn tokens(_: &Facts<'_>) -> Result<Vec<String>, Fault> {
+    segments(&["v2", "access-tokens"])
+}
 
 fn scopes(settings: &Settings) -> Result<Vec<&str>, Fault> {
     let text = settings.text(&SCOPES).unwrap_or("repo:read");

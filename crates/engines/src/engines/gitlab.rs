@@ -5,7 +5,7 @@ use keysherd_targets::gitlab::{Gitlab, HEADER, gitlab};
 use keysherd_wire::{Field, Group, Text, bad_setting};
 use serde_json::{Value, json};
 
-use crate::driver::{Account, Facts, Service, SignIn, Step, nothing};
+use crate::driver::{Account, Ending, Facts, Service, SignIn, Step, conflict, token};
 use crate::fields::{KEY_NONE, REMOTE_NONE, need_type};
 use crate::{Kind, Settings, Spelling};
 
@@ -105,35 +105,29 @@ pub(super) static MEMBER: Service = Service {
             }
             None => Gitlab::by(settings, &URL, &TOKEN, &AUTHORITY)?,
         };
-        Ok(Account { server, user: String::new(), secret })
+        Ok(Account { server, user: String::new(), secret, lender: None })
     },
     check: checked,
     sign_in: SignIn::Header(HEADER),
-    make: Step { method: "POST", path: tokens, pages: None, body: wish, is_form: false },
-    token: "token",
-    list: Step {
-        method: "GET",
-        path: tokens,
-        pages: Some(("per_page", "page")),
-        body: nothing,
-        is_form: false,
-    },
-    entries: "",
-    known_by: |entry, name| {
-        // Tokens that were revoked stay in the list.
-        let is = entry.get("name")?.as_str()? == name && entry.get("revoked") != Some(&true.into());
-        is.then(|| entry.get("id")?.as_i64().map(|id| id.to_string()))?
-    },
-    remove: Step {
-        method: "DELETE",
-        path: |facts| {
+    find: None,
+    make: Step::new("POST", tokens).json(wish),
+    exists: conflict,
+    then: &[],
+    gives: |facts, answer| token(facts, answer, "/token"),
+    ending: Ending::Listed {
+        list: Step::new("GET", tokens).pages("per_page", "page"),
+        entries: "",
+        known_by: |entry, name| {
+            // Tokens that were revoked stay in the list.
+            let revoked = entry.get("revoked") == Some(&true.into());
+            let is = entry.get("name")?.as_str()? == name && !revoked;
+            is.then(|| entry.get("id")?.as_i64().map(|id| id.to_string()))?
+        },
+        remove: Step::new("DELETE", |facts| {
             let mut path = tokens(facts)?;
             path.push(facts.id.to_owned());
             Ok(path)
-        },
-        pages: None,
-        body: nothing,
-        is_form: false,
+        }),
     },
 };
 

@@ -20,6 +20,7 @@ use crate::fields::need_type;
 use crate::member::More;
 use crate::name::{marked, need_handle, unmarked, username};
 use crate::password::Policy;
+use crate::person::person;
 use crate::{BoxFuture, Created, Engine, Kind, Plan, Scene, Settings, TargetUse, Wish};
 
 mod fields;
@@ -28,8 +29,6 @@ mod tests;
 
 /// Longest name of a user of Active Directory, in bytes (`sAMAccountName` of users).
 const WINDOWS_NAME_BYTES_MAX: usize = 20;
-/// Longest name of somebody who has an entry, in bytes.
-const PERSON_BYTES_MAX: usize = 128;
 /// How handles of places in a group begin.
 const PLACE: &str = "in.";
 /// `userAccountControl` of somebody ordinary.
@@ -92,25 +91,6 @@ impl Engine for Ldap {
     ) -> BoxFuture<'a, Result<Vec<String>, Fault>> {
         Box::pin(revoked(scene, handle))
     }
-}
-
-/// Who has an entry already, by what the auth method says of the caller.
-fn person<'a>(claim: &str, wish: &'a Wish<'_>) -> Result<&'a str, Fault> {
-    let name = wish.sub_claims.get(claim).and_then(|values| values.first());
-    let name = name.ok_or_else(|| {
-        Fault::bad_request(format!(
-            "whose entry it is is told by the claim '{claim}', which the caller does not have; \
-             sign in with an auth method that gives it"
-        ))
-    })?;
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_-.@".contains(c);
-    let fits = !name.is_empty() && name.len() <= PERSON_BYTES_MAX && name.chars().all(plain);
-    if fits {
-        return Ok(name);
-    }
-    Err(Fault::bad_request(format!(
-        "the claim '{claim}' has something else than letters, digits and _ - . @, or over 128 bytes"
-    )))
 }
 
 /// What the settings say.

@@ -1,7 +1,5 @@
 //! Kubernetes clusters.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use keysherd_base::{Fault, SecretString};
 use keysherd_egress::ClientIdentity;
 use keysherd_wire::{Field, Flag, Group, Text, bad_setting};
@@ -9,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::http::{Call, Http, HttpGiven, HttpServer};
 use crate::member::content;
+use crate::pem::pem;
 use crate::{BoxFuture, Kind, Named, Settings, Spelling, Target, Way};
 
 const AUTH_TYPE: Field<Text> =
@@ -114,8 +113,8 @@ impl Cluster {
         match settings.choice(&AUTH_TYPE, &AUTH_TYPES, AUTH_TYPES[0])? {
             "token" => Self::by(settings, &FIELDS),
             _ => {
-                let certificate = pem(&CERTIFICATE, settings.need(&CERTIFICATE)?)?;
-                let key = pem(&KEY, settings.need(&KEY)?)?;
+                let certificate = pem(CERTIFICATE.name(), settings.need(&CERTIFICATE)?)?;
+                let key = pem(KEY.name(), settings.need(&KEY)?)?;
                 let identity = ClientIdentity { certificate, key: SecretString::new(key) };
                 Self::with(settings, &FIELDS, None, Some(identity))
             }
@@ -153,7 +152,7 @@ impl Cluster {
         if server.url().scheme() != "https" {
             return Err(bad_setting(fields.endpoint.name(), "it must begin with https://"));
         }
-        let authority = given.text().map(|text| pem(&fields.authority, text)).transpose()?;
+        let authority = given.text().map(|text| pem(fields.authority.name(), text)).transpose()?;
         let name =
             settings.text(&fields.name).map_or_else(|| server.place().to_string(), str::to_owned);
         Ok(Self { server, name, authority, token })
@@ -188,17 +187,6 @@ impl Cluster {
     pub fn secret(&self) -> &str {
         self.token.as_ref().map_or("", |token| token.expose())
     }
-}
-
-/// Text in PEM, given as that or as that in base64.
-fn pem(field: &Field<Text>, given: &str) -> Result<String, Fault> {
-    if given.trim_start().starts_with("-----BEGIN ") {
-        return Ok(given.to_owned());
-    }
-    let compact: String = given.split_whitespace().collect();
-    let decoded = STANDARD.decode(compact).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-    let decoded = decoded.filter(|text| text.trim_start().starts_with("-----BEGIN "));
-    decoded.ok_or_else(|| bad_setting(field.name(), "it must be PEM, or that in base64"))
 }
 
 /// The member.

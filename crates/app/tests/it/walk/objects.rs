@@ -96,7 +96,9 @@ impl Objects {
                 let kinds = [
                     "artifactory",
                     "aws",
+                    "azure",
                     "dockerhub",
+                    "github",
                     "gitlab",
                     "k8s",
                     "ldap",

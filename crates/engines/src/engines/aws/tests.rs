@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use keysherd_base::FaultKind;
-use keysherd_targets::aws::Endpoints;
+use keysherd_targets::Endpoints;
 use keysherd_targets::{aws_account, by_name as target_by_name};
 use tempfile::TempDir;
 
@@ -95,7 +95,7 @@ impl Running {
 
     fn way(&self) -> Way {
         let url = Some(self.url.clone());
-        Way { endpoints: Endpoints { iam: url.clone(), sts: url, dockerhub: None }, ..way() }
+        Way { endpoints: Endpoints { iam: url.clone(), sts: url, ..Endpoints::default() }, ..way() }
     }
 
     fn target(&self, more: &[(&'static str, &str)]) -> Settings {
