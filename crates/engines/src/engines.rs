@@ -5,8 +5,10 @@ mod aws;
 mod azure;
 mod custom;
 mod dockerhub;
+mod gcp;
 mod github;
 mod gitlab;
+mod gke;
 mod k8s;
 mod ldap;
 pub(crate) mod mysql;
@@ -23,8 +25,10 @@ static ENGINES: &[&dyn Engine] = &[
     &azure::Entra,
     &custom::Custom,
     &dockerhub::MEMBER,
+    &gcp::GoogleCloud,
     &github::MEMBER,
     &gitlab::MEMBER,
+    &gke::GkeTokens,
     &k8s::K8s,
     &ldap::Ldap,
     &mysql::Mysql,

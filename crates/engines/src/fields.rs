@@ -203,6 +203,27 @@ pub(crate) static REMOTE_CLUSTERS: Group = remote(&[
     REMOTE_PROXY.spec(),
 ]);
 
+/// Remote access to clusters without consoles.
+pub(crate) static REMOTE_PLAIN_CLUSTERS: Group = remote(&[
+    REMOTE_FORWARDING_OLD.spec(),
+    REMOTE_FORWARDING.spec(),
+    REMOTE_ISSUER_OLD.spec(),
+    REMOTE_ISSUER.spec(),
+    REMOTE_CLUSTER.spec(),
+    REMOTE_DELAY.spec(),
+    REMOTE_ENABLE.spec(),
+    REMOTE_WEB.spec(),
+]);
+
+/// Remote access to the console of a cloud.
+pub(crate) static REMOTE_CONSOLE: Group = remote(&[
+    REMOTE_DELAY.spec(),
+    REMOTE_ENABLE.spec(),
+    REMOTE_URL.spec(),
+    REMOTE_BROWSING.spec(),
+    REMOTE_PROXY.spec(),
+]);
+
 /// No remote access.
 pub(crate) static REMOTE_NONE: Group = remote(&[]);
 

@@ -1,5 +1,6 @@
 //! What tests of this crate share.
 
+pub(crate) mod google;
 #[path = "../../app/tests/it/kit/installed.rs"]
 mod installed;
 #[path = "../../app/tests/it/kit/python.rs"]

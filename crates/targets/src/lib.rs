@@ -10,8 +10,10 @@
 //! refuses TLS is not talked to without.
 
 pub mod aws;
+pub mod cluster;
 mod conformance;
 mod endpoints;
+pub mod google;
 mod heard;
 pub mod http;
 mod kind;
@@ -36,6 +38,6 @@ pub use lender::{Lender, Lent};
 pub use member::{BoxFuture, Identity, Target, Voucher, Way};
 pub use server::{Given, NOT_ADMITTED, Named, Server, WRONG_CREDENTIALS};
 pub use targets::{
-    all, artifactory, aws_account, azure, by_name, by_type, database, dockerhub, github, gitlab,
-    k8s, ldap_directory, ldap_is_active_directory, rabbitmq,
+    all, artifactory, aws_account, azure, by_name, by_type, database, dockerhub, gcp, github,
+    gitlab, gke, k8s, ldap_directory, ldap_is_active_directory, rabbitmq,
 };

@@ -5,8 +5,10 @@ mod aws;
 pub mod azure;
 mod db;
 pub mod dockerhub;
+pub mod gcp;
 pub mod github;
 pub mod gitlab;
+pub mod gke;
 pub mod k8s;
 mod ldap;
 pub mod rabbitmq;
@@ -26,8 +28,10 @@ static TARGETS: &[&dyn Target] = &[
     &azure::AzureTarget,
     &db::Db,
     &dockerhub::DockerhubTarget,
+    &gcp::GcpTarget,
     &github::GithubTarget,
     &gitlab::GitlabTarget,
+    &gke::GkeTarget,
     &k8s::K8s,
     &ldap::Ldap,
     &rabbitmq::RabbitMq,

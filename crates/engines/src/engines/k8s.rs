@@ -4,8 +4,6 @@
 //! A token of an account that stays is bound to a secret made for it, so that it ends when that is
 //! removed. Everything that is made for one lease has one name, and stands in one namespace.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use keysherd_base::{Fault, SecretString, Timestamp};
 use keysherd_targets::http::{Http, Reply};
 use keysherd_targets::k8s::Cluster;
@@ -18,6 +16,7 @@ use self::fields::{
 };
 use self::roles::{Rights, label, rights};
 use crate::arguments::known_arguments;
+use crate::exec;
 use crate::fields::need_type;
 use crate::member::More;
 use crate::name::{marked, need_handle, unmarked, username};
@@ -264,17 +263,17 @@ impl<'a> Session<'a> {
             wipe(status);
             return Err(Fault::unavailable("the cluster answers without a token; try again"));
         }
-        let authority = self.cluster.authority.as_deref().unwrap_or_default();
         let user = format!("{}/{account}", self.namespace);
-        let mut value = Map::new();
-        let mut put = |name: &str, what: Value| value.insert(name.to_owned(), what);
-        put("apiVersion", "client.authentication.k8s.io/v1beta1".into());
-        put("kind", "ExecCredential".into());
-        put("status", json!({"token": token, "expirationTimestamp": ends}));
-        put("clusterName", self.cluster.name.as_str().into());
-        put("clusterEndpoint", self.cluster.server.url().as_str().trim_end_matches('/').into());
-        put("clusterCACertificate", STANDARD.encode(authority).into());
-        put("clusterUsername", user.into());
+        let value = exec::credential(
+            token,
+            ends,
+            &exec::Cluster {
+                name: &self.cluster.name,
+                endpoint: self.cluster.server.url().as_str(),
+                authority: self.cluster.authority.as_deref(),
+                user: &user,
+            },
+        );
         wipe(status);
         let ends = if is_revocable { None } else { ends_at };
         Ok(Created { value, handle: None, ends, warnings: Vec::new() })

@@ -15,6 +15,23 @@ use super::members::{
 use crate::kit::postgres::{PASSWORD, shared};
 use crate::kit::{Api, Server, Spec, order, owner_key, random};
 
+/// The kinds of targets with commands of their own; all others are databases.
+const KINDS: &[&str] = &[
+    "artifactory",
+    "aws",
+    "azure",
+    "dockerhub",
+    "gcp",
+    "github",
+    "gitlab",
+    "gke",
+    "k8s",
+    "ldap",
+    "rabbitmq",
+    "ssh",
+    "web",
+];
+
 /// What the arguments need to know.
 pub(crate) struct Objects {
     /// A text that is in every object's description and value, and in no argument.
@@ -93,20 +110,7 @@ impl Objects {
                 }
             }
             "Targets" => {
-                let kinds = [
-                    "artifactory",
-                    "aws",
-                    "azure",
-                    "dockerhub",
-                    "github",
-                    "gitlab",
-                    "k8s",
-                    "ldap",
-                    "rabbitmq",
-                    "ssh",
-                    "web",
-                ];
-                let kind = kinds.into_iter().find(|kind| name.contains(kind)).unwrap_or("db");
+                let kind = KINDS.iter().find(|kind| name.contains(*kind)).unwrap_or(&"db");
                 make_target(admin, described(at("target")), kind, None);
             }
             "Dynamic secrets" => {
