@@ -5,6 +5,7 @@ mod aws;
 mod azure;
 mod custom;
 mod dockerhub;
+mod eks;
 mod gcp;
 mod github;
 mod gitlab;
@@ -25,6 +26,7 @@ static ENGINES: &[&dyn Engine] = &[
     &azure::Entra,
     &custom::Custom,
     &dockerhub::MEMBER,
+    &eks::EksTokens,
     &gcp::GoogleCloud,
     &github::MEMBER,
     &gitlab::MEMBER,

@@ -23,6 +23,10 @@ const REGION_BYTES_MAX: usize = 32;
 /// How long a role is assumed for that is only used for one call, in seconds: the least.
 const ASSUMED_SECONDS: &str = "900";
 
+/// What addresses that others send say about their end, in seconds, as those who read them expect;
+/// AWS takes them for a quarter of an hour.
+const SHOWN_SECONDS: u64 = 60;
+
 /// What settings say about an account at AWS.
 pub struct AwsGiven<'a> {
     /// The region.
@@ -214,6 +218,21 @@ impl Session<'_> {
     ) -> Result<SecretString, Refusal> {
         let place = (&self.sts, Service::STS, self.aws.region.as_str(), "2011-06-15");
         self.ask(place, action, parameters, what).await
+    }
+
+    /// The address of a request to the service that lends credentials, which others can send to
+    /// find out whose it is, with this header as well: always the service's own address, since who
+    /// gets it knows no other.
+    ///
+    /// # Errors
+    /// [`Fault::internal`] for a header that is none.
+    pub fn shown_to(&self, header: (&str, &str)) -> Result<SecretString, Fault> {
+        let region = self.aws.region.as_str();
+        let url =
+            format!("https://{}/?Action=GetCallerIdentity&Version=2011-06-15", sts_of(region));
+        let request = Unsigned { method: "GET", url: &url, headers: &[header], body: &[] };
+        let now = self.way.clock.now();
+        self.credentials.presign(&request, region, Service::STS, now, SHOWN_SECONDS)
     }
 
     async fn ask(

@@ -5,6 +5,7 @@ mod aws;
 pub mod azure;
 mod db;
 pub mod dockerhub;
+pub mod eks;
 pub mod gcp;
 pub mod github;
 pub mod gitlab;
@@ -28,6 +29,7 @@ static TARGETS: &[&dyn Target] = &[
     &azure::AzureTarget,
     &db::Db,
     &dockerhub::DockerhubTarget,
+    &eks::EksTarget,
     &gcp::GcpTarget,
     &github::GithubTarget,
     &gitlab::GitlabTarget,

@@ -3,11 +3,12 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use aws_sigv4::http_request::{
-    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings,
-    UriPathNormalizationMode, sign,
+    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SignatureLocation,
+    SigningInstructions, SigningSettings, UriPathNormalizationMode, sign,
 };
 use aws_sigv4::sign::v4::SigningParams;
-use keysherd_base::{Fault, Timestamp};
+use keysherd_base::{Fault, SecretString, Timestamp};
+use reqwest::Url;
 
 use super::AwsCredentials;
 
@@ -55,7 +56,42 @@ impl AwsCredentials {
         service: Service,
         now: Timestamp,
     ) -> Result<Vec<(String, String)>, Fault> {
+        let settings = SigningSettings::default();
+        let instructions = self.instructions(request, region, service, now, settings)?;
+        let pair = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        Ok(instructions.headers().map(pair).collect())
+    }
+
+    /// The address of a request that carries its signature itself, so that somebody else can send
+    /// it. What it says about its end, services may know better.
+    ///
+    /// # Errors
+    /// [`Fault::internal`] for an address that is none.
+    pub fn presign(
+        &self,
+        request: &Unsigned<'_>,
+        region: &str,
+        service: Service,
+        now: Timestamp,
+        seconds: u64,
+    ) -> Result<SecretString, Fault> {
         let mut settings = SigningSettings::default();
+        settings.signature_location = SignatureLocation::QueryParams;
+        settings.expires_in = Some(Duration::from_secs(seconds));
+        let instructions = self.instructions(request, region, service, now, settings)?;
+        let mut url = Url::parse(request.url).map_err(Fault::internal)?;
+        url.query_pairs_mut().extend_pairs(instructions.params());
+        Ok(SecretString::new(url.into()))
+    }
+
+    fn instructions(
+        &self,
+        request: &Unsigned<'_>,
+        region: &str,
+        service: Service,
+        now: Timestamp,
+        mut settings: SigningSettings,
+    ) -> Result<SigningInstructions, Fault> {
         if service.object_store {
             settings.percent_encoding_mode = PercentEncodingMode::Single;
             settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
@@ -75,8 +111,6 @@ impl AwsCredentials {
         let headers = request.headers.iter().copied();
         let signable = SignableRequest::new(request.method, request.url, headers, body)
             .map_err(Fault::internal)?;
-        let (signed, _) = sign(signable, &params.into()).map_err(Fault::internal)?.into_parts();
-        let pair = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
-        Ok(signed.headers().map(pair).collect())
+        Ok(sign(signable, &params.into()).map_err(Fault::internal)?.into_parts().0)
     }
 }

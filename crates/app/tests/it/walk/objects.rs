@@ -21,6 +21,7 @@ const KINDS: &[&str] = &[
     "aws",
     "azure",
     "dockerhub",
+    "eks",
     "gcp",
     "github",
     "gitlab",
