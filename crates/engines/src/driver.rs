@@ -12,9 +12,10 @@ use keysherd_wire::wipe;
 use serde_json::{Map, Value};
 use tokio::time::timeout;
 
-use self::session::{Session, late, misspoken};
+use self::session::{Page, Session, late, misspoken};
 use crate::member::{More, not_reached};
 use crate::name::{need_handle, username};
+use crate::password::Policy;
 use crate::{BoxFuture, Created, Engine, Kind, Plan, Scene, Settings, TargetUse, Way, Wish};
 
 mod sealed;
@@ -42,6 +43,10 @@ pub(crate) enum SignIn {
     Header(&'static str),
     /// Name and password (RFC 7617).
     Basic,
+    /// The same, with a header that says that no browser was made to ask.
+    BasicWith(&'static str, &'static str),
+    /// The secret is a token (RFC 6750).
+    Bearer,
     /// A request with both gives a token (RFC 6750), which is this member of its answer.
     Login { path: &'static [&'static str], token: &'static str },
     /// The account's lender gives a token (RFC 6750).
@@ -70,8 +75,7 @@ pub(crate) struct Facts<'a> {
 pub(crate) struct Step {
     method: &'static str,
     path: fn(&Facts<'_>) -> Result<Vec<String>, Fault>,
-    query: &'static [(&'static str, &'static str)],
-    pages: Option<(&'static str, &'static str)>,
+    pages: Pages,
     body: fn(&Facts<'_>) -> Result<Value, Fault>,
     is_form: bool,
 }
@@ -83,7 +87,7 @@ impl Step {
         path: fn(&Facts<'_>) -> Result<Vec<String>, Fault>,
     ) -> Self {
         let body = |_: &Facts<'_>| Ok(Value::Null);
-        Self { method, path, query: &[], pages: None, body, is_form: false }
+        Self { method, path, pages: Pages::None, body, is_form: false }
     }
 
     /// With JSON.
@@ -104,8 +108,32 @@ impl Step {
     /// In pages: the names of the query's members that say how many entries a page has, and which
     /// page.
     pub(crate) const fn pages(self, size: &'static str, number: &'static str) -> Self {
-        Self { pages: Some((size, number)), ..self }
+        Self { pages: Pages::Numbered(size, number), ..self }
     }
+
+    /// In pages that begin after an entry: the names of the query's members that say how many
+    /// entries a page has and after which it begins, and where in an answer its last entry is named
+    /// (a pointer of RFC 6901).
+    pub(crate) const fn after(
+        self,
+        size: &'static str,
+        after: &'static str,
+        last: &'static str,
+    ) -> Self {
+        Self { pages: Pages::After(size, after, last), ..self }
+    }
+}
+
+/// How a list is given in parts, by members of the query.
+#[derive(Clone, Copy)]
+enum Pages {
+    /// All of it at once.
+    None,
+    /// How many entries a page has, and which page.
+    Numbered(&'static str, &'static str),
+    /// How many entries a page has, and the last one of the page before, which that page names
+    /// here in its answer (a pointer of RFC 6901).
+    After(&'static str, &'static str, &'static str),
 }
 
 /// What has to be known of the service before anything is made.
@@ -203,7 +231,7 @@ impl Engine for Service {
     fn plan(&self, scene: &Scene<'_>, wish: &Wish<'_>) -> Result<Plan, Fault> {
         Ok(Plan {
             handle: username(scene.settings, wish, scene.way, self.kind.name_bytes_max)?,
-            password: SecretString::new(String::new()),
+            password: Policy::of(scene.settings)?.draw(scene.way.rng.as_ref())?,
             more: More(Map::from_iter([("seconds".to_owned(), wish.ttl_seconds.into())])),
         })
     }
@@ -239,7 +267,7 @@ impl Service {
         let seconds = plan.more.0.get("seconds").and_then(Value::as_i64).unwrap_or_default();
         let password = plan.password.expose();
         let facts = Facts { seconds, password, ..session.facts(scene, &plan.handle, &place) };
-        let reply = session.call(&self.make, &facts, 1)?.send().await?;
+        let reply = session.call(&self.make, &facts, Page::ONLY)?.send().await?;
         let secrets = [session.secrets().as_slice(), &[password.as_str()]].concat();
         if reply.status() >= 400 && (self.exists)(reply.status(), &reply.json().unwrap_or_default())
         {
@@ -252,7 +280,7 @@ impl Service {
         wipe(answer);
         let facts = Facts { id: id.as_deref().unwrap_or_default(), ..facts };
         for step in self.then.iter().filter(|step| step.applies(&facts)) {
-            let reply = session.call(step, &facts, 1)?.send().await?;
+            let reply = session.call(step, &facts, Page::ONLY)?.send().await?;
             reply.done("giving it its rights", &secrets)?;
         }
         let mut created = Created {

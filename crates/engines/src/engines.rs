@@ -13,6 +13,8 @@ mod gke;
 mod k8s;
 mod ldap;
 pub(crate) mod mysql;
+mod openai;
+mod ping;
 mod postgresql;
 mod rabbitmq;
 pub(crate) mod redis;
@@ -34,6 +36,8 @@ static ENGINES: &[&dyn Engine] = &[
     &k8s::K8s,
     &ldap::Ldap,
     &mysql::Mysql,
+    &openai::MEMBER,
+    &ping::MEMBER,
     &postgresql::MEMBER,
     &rabbitmq::RabbitMq,
     &redis::Redis,

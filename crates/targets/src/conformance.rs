@@ -58,6 +58,8 @@ mod tests {
         "lock-ttl",
         "max-versions",
         "name",
+        // Only of `target-update-openai`, beside the description.
+        "new-comment",
         "new-name",
         "new-version",
         "protection-key",

@@ -39,5 +39,5 @@ pub use member::{BoxFuture, Identity, Target, Voucher, Way};
 pub use server::{Given, NOT_ADMITTED, Named, Server, WRONG_CREDENTIALS};
 pub use targets::{
     all, artifactory, aws_account, azure, by_name, by_type, database, dockerhub, eks, gcp, github,
-    gitlab, gke, k8s, ldap_directory, ldap_is_active_directory, rabbitmq,
+    gitlab, gke, k8s, ldap_directory, ldap_is_active_directory, openai, ping, rabbitmq,
 };

@@ -12,6 +12,8 @@ pub mod gitlab;
 pub mod gke;
 pub mod k8s;
 mod ldap;
+pub mod openai;
+pub mod ping;
 pub mod rabbitmq;
 mod ssh;
 mod web;
@@ -36,6 +38,8 @@ static TARGETS: &[&dyn Target] = &[
     &gke::GkeTarget,
     &k8s::K8s,
     &ldap::Ldap,
+    &openai::OpenAiTarget,
+    &ping::PingTarget,
     &rabbitmq::RabbitMq,
     &ssh::Ssh,
     &web::Web,

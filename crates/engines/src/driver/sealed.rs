@@ -11,7 +11,7 @@ use keysherd_crypto::hash::hkdf_extract;
 use keysherd_crypto::vault::VaultKey;
 use serde_json::{Map, Value};
 
-use super::session::{Session, facts, written};
+use super::session::{Page, Session, facts, written};
 use super::{Account, Service, Step};
 use crate::Scene;
 use crate::name::{is_handle, unmarked};
@@ -59,7 +59,7 @@ pub(super) async fn end(
     let token = SecretString::new(String::from_utf8_lossy(token.expose()).into_owned());
     let http = account.server.open(scene.way)?;
     let facts = facts(&account, scene, handle, "");
-    let reply = written(&http, step, &facts, 1)?.bearer(&token).send().await?;
+    let reply = written(&http, step, &facts, Page::ONLY)?.bearer(&token).send().await?;
     // A token that nobody is let in with any more has ended.
     if !matches!(reply.status(), 401 | 404) {
         reply.done("ending the token", &[token.expose()])?;

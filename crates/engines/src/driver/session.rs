@@ -5,12 +5,25 @@ use keysherd_targets::http::{Call, Http};
 use keysherd_wire::wipe;
 use serde_json::{Value, json};
 
-use super::{Account, Facts, Find, PAGE_ENTRIES, PAGES_MAX, Service, SignIn, Step};
+use super::{Account, Facts, Find, PAGE_ENTRIES, PAGES_MAX, Pages, Service, SignIn, Step};
 use crate::Scene;
 
 /// How a list is looked through: the request, where its entries are, what an entry is known by if
 /// it has a name, and the request that removes it.
 pub(super) type Listing<'a> = (&'a Step, &'a str, fn(&Value, &str) -> Option<String>, &'a Step);
+
+/// Which part of a list.
+#[derive(Clone, Copy)]
+pub(super) struct Page<'a> {
+    number: usize,
+    /// The last entry of the page before; empty: there was none.
+    after: &'a str,
+}
+
+impl Page<'_> {
+    /// Of what has one part.
+    pub(super) const ONLY: Page<'static> = Page { number: 1, after: "" };
+}
 
 /// Somebody who signed in.
 pub(super) struct Session<'a> {
@@ -45,11 +58,15 @@ impl<'a> Session<'a> {
         &self,
         step: &Step,
         facts: &Facts<'_>,
-        page: usize,
+        page: Page<'_>,
     ) -> Result<Call<'_>, Fault> {
         let call = written(&self.http, step, facts, page)?;
         Ok(match (&self.service.sign_in, &self.token) {
             (_, Some(token)) => call.bearer(token),
+            (SignIn::Bearer, None) => call.bearer(&self.account.secret),
+            (SignIn::BasicWith(name, value), None) => {
+                call.basic(&self.account.user, &self.account.secret).header(name, value)
+            }
             (SignIn::Header(name), None) => call.header(name, self.account.secret.expose()),
             _ => call.basic(&self.account.user, &self.account.secret),
         })
@@ -85,7 +102,7 @@ impl<'a> Session<'a> {
         if let Some(place) = given(scene.settings)? {
             return Ok(Some(place));
         }
-        let reply = self.call(step, &self.facts(scene, name, ""), 1)?.send().await?;
+        let reply = self.call(step, &self.facts(scene, name, ""), Page::ONLY)?.send().await?;
         if reply.status() == 404 {
             return Ok(None);
         }
@@ -106,7 +123,7 @@ impl<'a> Session<'a> {
         step: &Step,
     ) -> Result<(), Fault> {
         let Some(place) = self.place_left(scene, name).await? else { return Ok(()) };
-        let reply = self.call(step, &self.facts(scene, name, &place), 1)?.send().await?;
+        let reply = self.call(step, &self.facts(scene, name, &place), Page::ONLY)?.send().await?;
         if reply.status() != 404 {
             reply.done("removing the credential", &self.secrets())?;
         }
@@ -122,7 +139,9 @@ impl<'a> Session<'a> {
     ) -> Result<(), Fault> {
         let place = self.place(scene, name).await?;
         let facts = self.facts(scene, name, &place);
-        for page in 1..=PAGES_MAX {
+        let mut after = String::new();
+        for number in 1..=PAGES_MAX {
+            let page = Page { number, after: &after };
             let reply = self.call(list, &facts, page)?.send().await?;
             let answer = reply.done("looking for the credential", &self.secrets())?.json()?;
             let found = answer.pointer(entries).and_then(Value::as_array);
@@ -130,14 +149,19 @@ impl<'a> Session<'a> {
             let ids: Vec<_> = found.iter().filter_map(|entry| known_by(entry, name)).collect();
             for id in &ids {
                 let facts = Facts { id, ..facts };
-                let reply = self.call(remove, &facts, 1)?.send().await?;
+                let reply = self.call(remove, &facts, Page::ONLY)?.send().await?;
                 if reply.status() != 404 {
                     reply.done("removing the credential", &self.secrets())?;
                 }
             }
+            let more = found.len() >= PAGE_ENTRIES && !matches!(list.pages, Pages::None);
             // Names are of one lease, which makes one credential.
-            if !ids.is_empty() || list.pages.is_none() || found.len() < PAGE_ENTRIES {
+            if !ids.is_empty() || !more {
                 return Ok(());
+            }
+            if let Pages::After(_, _, last) = list.pages {
+                let last = answer.pointer(last).and_then(Value::as_str);
+                last.ok_or_else(misspoken)?.clone_into(&mut after);
             }
         }
         Err(Fault::unavailable(
@@ -162,14 +186,17 @@ pub(super) fn written<'h>(
     http: &'h Http,
     step: &Step,
     facts: &Facts<'_>,
-    page: usize,
+    page: Page<'_>,
 ) -> Result<Call<'h>, Fault> {
     let path = (step.path)(facts)?;
     let path: Vec<_> = path.iter().map(String::as_str).collect();
-    let (size, number) = (PAGE_ENTRIES.to_string(), page.to_string());
-    let pages = step.pages.iter();
-    let pages = pages.flat_map(|(of, which)| [(*of, size.as_str()), (*which, number.as_str())]);
-    let query: Vec<_> = step.query.iter().copied().chain(pages).collect();
+    let (size, number) = (PAGE_ENTRIES.to_string(), page.number.to_string());
+    let query = match step.pages {
+        Pages::None => Vec::new(),
+        Pages::Numbered(of, which) => vec![(of, size.as_str()), (which, number.as_str())],
+        Pages::After(of, _, _) if page.after.is_empty() => vec![(of, size.as_str())],
+        Pages::After(of, after, _) => vec![(of, size.as_str()), (after, page.after)],
+    };
     let call = http.ask(step.method, &path, &query)?;
     Ok(match (step.body)(facts)? {
         Value::Object(body) if step.is_form => call.form(body),

@@ -28,6 +28,8 @@ const KINDS: &[&str] = &[
     "gke",
     "k8s",
     "ldap",
+    "openai",
+    "ping",
     "rabbitmq",
     "ssh",
     "web",
