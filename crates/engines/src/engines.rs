@@ -10,6 +10,7 @@ mod gcp;
 mod github;
 mod gitlab;
 mod gke;
+mod google_workspace;
 mod k8s;
 mod ldap;
 pub(crate) mod mysql;
@@ -33,6 +34,7 @@ static ENGINES: &[&dyn Engine] = &[
     &github::MEMBER,
     &gitlab::MEMBER,
     &gke::GkeTokens,
+    &google_workspace::Workspace,
     &k8s::K8s,
     &ldap::Ldap,
     &mysql::Mysql,

@@ -224,6 +224,16 @@ pub(crate) static REMOTE_CONSOLE: Group = remote(&[
     REMOTE_PROXY.spec(),
 ]);
 
+/// Remote access to the pages of a cloud.
+pub(crate) static REMOTE_WORKSPACE: Group = remote(&[
+    REMOTE_DELAY.spec(),
+    REMOTE_ENABLE.spec(),
+    REMOTE_URL.spec(),
+    REMOTE_WEB.spec(),
+    REMOTE_BROWSING.spec(),
+    REMOTE_PROXY.spec(),
+]);
+
 /// No remote access.
 pub(crate) static REMOTE_NONE: Group = remote(&[]);
 

@@ -52,6 +52,20 @@ impl<'a> Google<'a> {
         call.send().await
     }
 
+    /// The same about what is there, with a query.
+    ///
+    /// # Errors
+    /// [`Fault::unavailable`] when nothing is answered.
+    pub(crate) async fn look(
+        &self,
+        host: &str,
+        path: &[&str],
+        query: &[(&str, &str)],
+    ) -> Result<Reply, Fault> {
+        let http = service(host, Some(self.way))?.open(self.way)?;
+        http.ask("GET", path, query)?.bearer(&self.token).send().await
+    }
+
     /// What is kept out of the log.
     pub(crate) fn secrets(&self) -> [&str; 1] {
         [self.token.expose()]
