@@ -16,6 +16,7 @@ mod endpoints;
 pub mod google;
 mod heard;
 pub mod http;
+mod kept;
 mod kind;
 pub mod ldap;
 mod lender;
@@ -29,7 +30,6 @@ mod targets;
 #[cfg(test)]
 mod testing;
 mod words;
-
 pub use conformance::complaints;
 pub use endpoints::Endpoints;
 pub use keysherd_wire::Settings;

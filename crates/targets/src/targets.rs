@@ -6,17 +6,25 @@ pub mod azure;
 mod db;
 pub mod dockerhub;
 pub mod eks;
+mod f5_big_ip;
 pub mod gcp;
 pub mod github;
 pub mod gitlab;
 pub mod gke;
+mod globalsign;
+mod globalsign_atlas;
+mod godaddy;
+mod hashi_vault;
 pub mod k8s;
 mod ldap;
 pub mod openai;
 pub mod ping;
 pub mod rabbitmq;
+mod salesforce;
 mod ssh;
 mod web;
+mod windows;
+mod zerossl;
 
 use keysherd_base::Fault;
 
@@ -32,17 +40,25 @@ static TARGETS: &[&dyn Target] = &[
     &db::Db,
     &dockerhub::DockerhubTarget,
     &eks::EksTarget,
+    &f5_big_ip::MEMBER,
     &gcp::GcpTarget,
     &github::GithubTarget,
     &gitlab::GitlabTarget,
     &gke::GkeTarget,
+    &globalsign::MEMBER,
+    &globalsign_atlas::MEMBER,
+    &godaddy::MEMBER,
+    &hashi_vault::MEMBER,
     &k8s::K8s,
     &ldap::Ldap,
     &openai::OpenAiTarget,
     &ping::PingTarget,
     &rabbitmq::RabbitMq,
+    &salesforce::MEMBER,
     &ssh::Ssh,
     &web::Web,
+    &windows::MEMBER,
+    &zerossl::MEMBER,
 ];
 
 /// Every member.

@@ -151,7 +151,7 @@ impl World {
             }
             "own-project:setIamPolicy" => {
                 let given = &asked.json()["policy"];
-                if given["etag"] != self.version.to_string() {
+                if given["etag"].as_str() != Some(&self.version.to_string()) {
                     return (409, json!({"error": {"status": "ABORTED"}}).to_string());
                 }
                 assert_eq!(given["version"], 3);

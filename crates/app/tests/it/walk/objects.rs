@@ -22,17 +22,25 @@ const KINDS: &[&str] = &[
     "azure",
     "dockerhub",
     "eks",
+    "f5-big-ip",
     "gcp",
     "github",
     "gitlab",
     "gke",
+    "globalsign",
+    "globalsign-atlas",
+    "godaddy",
+    "hashi-vault",
     "k8s",
     "ldap",
     "openai",
     "ping",
     "rabbitmq",
+    "salesforce",
     "ssh",
     "web",
+    "windows",
+    "zerossl",
 ];
 
 /// What the arguments need to know.
@@ -113,7 +121,9 @@ impl Objects {
                 }
             }
             "Targets" => {
-                let kind = KINDS.iter().find(|kind| name.contains(*kind)).unwrap_or(&"db");
+                let kind = KINDS.iter().filter(|kind| name.contains(*kind));
+                // The names of some begin like others.
+                let kind = kind.max_by_key(|kind| kind.len()).unwrap_or(&"db");
                 make_target(admin, described(at("target")), kind, None);
             }
             "Dynamic secrets" => {

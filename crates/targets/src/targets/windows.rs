@@ -1,0 +1,77 @@
+//! Windows machines that are administered over WinRM. Nobody signs in there yet.
+
+use keysherd_wire::{Field, Group, Text};
+
+use crate::kept::{Kept, Probe, need_all, place};
+use crate::{Kind, Spelling};
+
+const HOST: Field<Text> = Field::text("hostname", "Its name or address.");
+const PORT: Field<Text> = Field::text("port", "The port of WinRM.").default("5986");
+const USER: Field<Text> = Field::text("username", "Who administers it.").sentinel("dummy_value");
+const PASSWORD: Field<Text> =
+    Field::text("password", "Their password.").sentinel("dummy_value").secret();
+const DOMAIN: Field<Text> = Field::text("domain", "The domain that they are of.");
+const CERTIFICATE: Field<Text> =
+    Field::text("certificate", "Certificates of the authorities that vouch for it.");
+const TLS: Field<Text> =
+    Field::text("use-tls", "Whether connections are encrypted: true or false.").default("true");
+const CONNECTION: Field<Text> =
+    Field::text("connection-type", "Who signs in; must be credentials.").default("credentials");
+
+static KIND: Kind = Kind {
+    name: "windows",
+    what: "a Windows machine",
+    create: &[
+        Spelling::current("target-create-windows", "TargetCreateWindows", "TargetCreateOutput"),
+        Spelling::older(
+            "create-windows-target",
+            "CreateWindowsTarget",
+            "CreateWindowsTargetOutput",
+        ),
+    ],
+    update: &[
+        Spelling::current("target-update-windows", "TargetUpdateWindows", "TargetUpdateOutput"),
+        Spelling::older("update-windows-target", "UpdateWindowsTarget", "object"),
+    ],
+    fields: &Group {
+        title: "Windows",
+        fields: &[
+            HOST.spec(),
+            PORT.spec(),
+            USER.spec(),
+            PASSWORD.spec(),
+            DOMAIN.spec(),
+            CERTIFICATE.spec(),
+            TLS.spec(),
+            CONNECTION.spec(),
+        ],
+    },
+    whereabouts: &["hostname", "port", "certificate", "use-tls"],
+    types: &["windows"],
+};
+
+/// The port of WinRM over TLS.
+const PORT_USUAL: u16 = 5_986;
+
+/// The member.
+pub(super) static MEMBER: Kept = Kept {
+    kind: &KIND,
+    details: "windows_target_details",
+    shown: &[
+        ("certificate", "certificate"),
+        ("connection_type", "connection-type"),
+        ("domain_name", "domain"),
+        ("hostname", "hostname"),
+        ("password", "password"),
+        ("port", "port"),
+        ("username", "username"),
+    ],
+    flags: &[("use_tls", TLS)],
+    check: |settings| {
+        place(settings, &HOST, &PORT, PORT_USUAL)?;
+        settings.choice(&TLS, &["true", "false"], "true")?;
+        settings.choice(&CONNECTION, &["credentials"], "credentials")?;
+        need_all(settings, &[&USER, &PASSWORD])
+    },
+    probe: Probe::Reach(|settings| place(settings, &HOST, &PORT, PORT_USUAL)),
+};
