@@ -35,6 +35,25 @@ pub(crate) struct Account {
     pub(crate) secret: SecretString,
     /// Who lends a token for it.
     pub(crate) lender: Option<Box<dyn Lender>>,
+    /// Who signs each request of it.
+    pub(crate) signer: Option<Box<dyn Signer>>,
+}
+
+/// A request that is to be signed.
+pub(crate) struct Signed<'a> {
+    pub(crate) method: &'a str,
+    /// As it is sent.
+    pub(crate) path: &'a str,
+    pub(crate) body: &'a [u8],
+}
+
+/// Who signs requests.
+pub(crate) trait Signer: Send + Sync {
+    /// The headers that say whose a request is.
+    ///
+    /// # Errors
+    /// [`Fault::internal`] when the key does not sign.
+    fn sign(&self, request: &Signed<'_>, now: Timestamp) -> Result<Vec<(String, String)>, Fault>;
 }
 
 /// How one signs in.
@@ -51,6 +70,8 @@ pub(crate) enum SignIn {
     Login { path: &'static [&'static str], token: &'static str },
     /// The account's lender gives a token (RFC 6750).
     Lent,
+    /// The account's signer signs each request.
+    Signed,
 }
 
 /// What requests are made of.

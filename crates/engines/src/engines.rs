@@ -3,6 +3,7 @@
 mod artifactory;
 mod aws;
 mod azure;
+mod chef;
 mod custom;
 mod dockerhub;
 mod eks;
@@ -27,6 +28,7 @@ static ENGINES: &[&dyn Engine] = &[
     &artifactory::MEMBER,
     &aws::AwsAccount,
     &azure::Entra,
+    &chef::MEMBER,
     &custom::Custom,
     &dockerhub::MEMBER,
     &eks::EksTokens,

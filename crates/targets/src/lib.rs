@@ -36,6 +36,7 @@ pub use keysherd_wire::Settings;
 pub use kind::{Kind, Spelling, naming_complaints};
 pub use lender::{Lender, Lent};
 pub use member::{BoxFuture, Identity, Target, Voucher, Way};
+pub use pem::pem;
 pub use server::{Given, NOT_ADMITTED, Named, Server, WRONG_CREDENTIALS};
 pub use targets::{
     all, artifactory, aws_account, azure, by_name, by_type, database, dockerhub, eks, gcp, github,

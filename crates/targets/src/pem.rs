@@ -9,7 +9,7 @@ use keysherd_wire::bad_setting;
 ///
 /// # Errors
 /// [`Fault::bad_request`] names the field.
-pub(crate) fn pem(field: &str, given: &str) -> Result<String, Fault> {
+pub fn pem(field: &str, given: &str) -> Result<String, Fault> {
     let is_pem = |text: &str| text.trim_start().starts_with("-----BEGIN ");
     let found = if is_pem(given) { Some(given.to_owned()) } else { decoded(given) };
     let found = found.filter(|text| is_pem(text));

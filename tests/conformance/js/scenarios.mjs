@@ -222,13 +222,15 @@ const target = async (kind, more) => {
   return fields;
 };
 const engineFields = async (kind) => {
-  const { kind: on, ...more } = engines[kind].target ?? {};
-  const where = on ? { 'target-name': (await target(on, more)).name } : {};
-  return { name: fresh('dynamic'), ...where, 'skip-dry-run': true, ...engines[kind].fields };
+  const { target: on, fields } = engines[kind];
+  const own = { name: fresh('dynamic'), 'skip-dry-run': true, ...fields };
+  if (!on) return own;
+  const { kind: of, ...more } = on;
+  return { ...own, 'target-name': (await target(of, more)).name };
 };
 const dynamicSecret = async (kind) => {
   const fields = await engineFields(kind);
-  await act(`dynamic-secret-create-${kind}`, fields);
+  await act(engines[kind].create ?? `dynamic-secret-create-${kind}`, fields);
   return fields;
 };
 const credentials = async () => {

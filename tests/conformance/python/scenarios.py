@@ -703,12 +703,12 @@ def list_targets():
 def engine_fields(kind):
     engine = ENGINES[kind]
     where = {"target-name": target(**engine["target"])["name"]} if "target" in engine else {}
-    return {"name": world().name("dynamic"), **where, "skip-dry-run": True, **engine["fields"]}
+    return {"name": world().name("dynamic"), "skip-dry-run": True, **where, **engine["fields"]}
 
 
 def dynamic_secret(kind="postgresql"):
     fields = engine_fields(kind)
-    do(f"dynamic-secret-create-{kind}", **fields)
+    do(ENGINES[kind].get("create", f"dynamic-secret-create-{kind}"), **fields)
     return fields
 
 

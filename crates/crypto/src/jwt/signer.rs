@@ -33,7 +33,16 @@ impl JwtSigner {
         jsonwebtoken::encode(&Header::new(Algorithm::RS256), claims, &self.0).map_err(|_| BadKeys)
     }
 
-    /// The same with the name of the key (`kid`), for those who know several of its holder.
+    /// The signature of other bytes by the same key (RSASSA-PKCS1-v1_5 with SHA-256), in base64
+    /// (RFC 4648 section 5) without padding.
+    ///
+    /// # Errors
+    /// [`BadKeys`] when the key cannot sign.
+    pub fn signature(&self, bytes: &[u8]) -> Result<String, BadKeys> {
+        jsonwebtoken::crypto::sign(bytes, &self.0, Algorithm::RS256).map_err(|_| BadKeys)
+    }
+
+    /// A signed token with the name of the key (`kid`), for those who know several of its holder.
     ///
     /// # Errors
     /// [`BadKeys`] when the key cannot sign.

@@ -1,11 +1,13 @@
 //! Somebody who signed in to a service.
 
-use keysherd_base::{Fault, SecretString};
+use keysherd_base::{Fault, SecretBuffer, SecretString};
 use keysherd_targets::http::{Call, Http};
 use keysherd_wire::wipe;
 use serde_json::{Value, json};
 
-use super::{Account, Facts, Find, PAGE_ENTRIES, PAGES_MAX, Pages, Service, SignIn, Step};
+use super::{
+    Account, Facts, Find, PAGE_ENTRIES, PAGES_MAX, Pages, Service, SignIn, Signed, Signer, Step,
+};
 use crate::Scene;
 
 /// How a list is looked through: the request, where its entries are, what an entry is known by if
@@ -60,6 +62,9 @@ impl<'a> Session<'a> {
         facts: &Facts<'_>,
         page: Page<'_>,
     ) -> Result<Call<'_>, Fault> {
+        if let Some(signer) = &self.account.signer {
+            return self.signed(signer.as_ref(), step, facts);
+        }
         let call = written(&self.http, step, facts, page)?;
         Ok(match (&self.service.sign_in, &self.token) {
             (_, Some(token)) => call.bearer(token),
@@ -70,6 +75,33 @@ impl<'a> Session<'a> {
             (SignIn::Header(name), None) => call.header(name, self.account.secret.expose()),
             _ => call.basic(&self.account.user, &self.account.secret),
         })
+    }
+
+    /// A request that is signed as it is.
+    fn signed(
+        &self,
+        signer: &dyn Signer,
+        step: &Step,
+        facts: &Facts<'_>,
+    ) -> Result<Call<'_>, Fault> {
+        let path = (step.path)(facts)?;
+        let path: Vec<_> = path.iter().map(String::as_str).collect();
+        let body = (step.body)(facts)?;
+        let mut bytes = SecretBuffer::with_capacity(512);
+        if !body.is_null() {
+            // Writing into memory does not fail, and a value's keys are texts.
+            let _ = serde_json::to_writer(&mut bytes, &body);
+        }
+        wipe(body);
+        let (bytes, url) = (bytes.finish(), self.http.url_of(&path)?);
+        let request = Signed { method: step.method, path: url.path(), body: bytes.expose() };
+        let headers = signer.sign(&request, facts.now)?;
+        let mut call = self.http.call(step.method, &path)?;
+        for (name, value) in &headers {
+            call = call.header(name, value);
+        }
+        let body = bytes.expose().clone();
+        Ok(if body.is_empty() { call } else { call.body("application/json", body) })
     }
 
     /// What is kept out of the log.

@@ -93,7 +93,7 @@ pub(super) static MEMBER: Service = Service {
             None => Artifactory::by(settings, &BASE_URL, &ADMIN, &ADMIN_PASSWORD)?,
         };
         let Artifactory { server, user, password: secret } = account;
-        Ok(Account { server, user, secret, lender: None })
+        Ok(Account { server, user, secret, lender: None, signer: None })
     },
     check: checked,
     sign_in: SignIn::Basic,

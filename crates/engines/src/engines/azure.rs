@@ -243,7 +243,7 @@ fn account(
         None => Azure::by(settings, &TENANT, &CLIENT, &CLIENT_SECRET, way),
     };
     let Azure { server, graph: user, secret, .. } = found()?;
-    Ok(Account { server, user, secret, lender: Some(Box::new(found()?)) })
+    Ok(Account { server, user, secret, lender: Some(Box::new(found()?)), signer: None })
 }
 
 /// What is in the application that the settings name.

@@ -80,7 +80,7 @@ pub(super) static MEMBER: Service = Service {
             None => Dockerhub::by(settings, &USER, &PASSWORD, way)?,
         };
         let Dockerhub { server, user, password: secret } = account;
-        Ok(Account { server, user, secret, lender: None })
+        Ok(Account { server, user, secret, lender: None, signer: None })
     },
     check: |settings| {
         let wide = scopes(settings)?.contains(&"repo:admin");

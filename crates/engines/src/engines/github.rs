@@ -127,7 +127,13 @@ pub(super) static MEMBER: Service = Service {
             None => Github::by(settings, &URL, &APP, &KEY),
         };
         let Github { server, key: secret, .. } = app()?;
-        Ok(Account { server, user: String::new(), secret, lender: Some(Box::new(app()?)) })
+        Ok(Account {
+            server,
+            user: String::new(),
+            secret,
+            lender: Some(Box::new(app()?)),
+            signer: None,
+        })
     },
     check: |settings| {
         place(settings)?;

@@ -105,7 +105,7 @@ pub(super) static MEMBER: Service = Service {
             }
             None => Gitlab::by(settings, &URL, &TOKEN, &AUTHORITY)?,
         };
-        Ok(Account { server, user: String::new(), secret, lender: None })
+        Ok(Account { server, user: String::new(), secret, lender: None, signer: None })
     },
     check: checked,
     sign_in: SignIn::Header(HEADER),

@@ -53,7 +53,7 @@ pub(super) static MEMBER: Service = Service {
         let target = target.ok_or_else(missing)?;
         need_type(&KIND, target)?;
         let OpenAi { server, key: secret } = openai(target.settings)?;
-        Ok(Account { server, user: String::new(), secret, lender: None })
+        Ok(Account { server, user: String::new(), secret, lender: None, signer: None })
     },
     check: |settings| accounts(settings).map(|_| Vec::new()),
     sign_in: SignIn::Bearer,

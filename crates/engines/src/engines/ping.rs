@@ -49,7 +49,7 @@ pub(super) static MEMBER: Service = Service {
             None => Ping::by(settings, &FIELDS)?,
         };
         let Ping { server, user, password: secret } = found;
-        Ok(Account { server, user, secret, lender: None })
+        Ok(Account { server, user, secret, lender: None, signer: None })
     },
     check: |settings| {
         client(settings, "", "")?;

@@ -15,10 +15,11 @@ pub(crate) fn arguments(spec: &Spec, name: &str, objects: &Objects) -> Value {
     let own = kind_of(name).map(|kind| own_arguments(kind, &objects.authority));
     let receiver = || log_target(name, &objects.key_file);
     let secret = || {
-        let (target, _, mut fields) = engine(&engine_of(name)?);
-        let place = target.map(|_| ("target-name".to_owned(), format!("/walk/{name}/target")));
-        fields.extend(place.map(|(field, path)| (field, path.into())));
-        Some(fields)
+        let mut of = engine(&engine_of(name)?);
+        if of.target.is_some() {
+            of.fields.insert("target-name".to_owned(), format!("/walk/{name}/target").into());
+        }
+        Some(of.fields)
     };
     let changing = || {
         let mut fields = rotated();

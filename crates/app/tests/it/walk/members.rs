@@ -115,17 +115,32 @@ pub(crate) fn engine_of(command: &str) -> Option<String> {
     (kind != "tmp-creds").then(|| kind.to_ascii_lowercase())
 }
 
-/// The kind of target that an engine works on, if it does, with the type of database, and its
-/// settings.
-pub(crate) fn engine(kind: &str) -> (Option<String>, Option<String>, Map<String, Value>) {
+/// How a dynamic secret is made.
+pub(crate) struct OfEngine {
+    /// The command that makes it.
+    pub(crate) create: String,
+    /// The kind of target that it works on, if there is one, with the type of database.
+    pub(crate) target: Option<(String, Option<String>)>,
+    /// Its settings.
+    pub(crate) fields: Map<String, Value>,
+}
+
+/// How one of this engine is made.
+pub(crate) fn engine(kind: &str) -> OfEngine {
     let mut engines: Value = serde_json::from_str(ENGINES).unwrap();
     let mut engine = engines[kind].take();
     let Value::Object(mut fields) = engine["fields"].take() else {
         panic!("tests/conformance/engines.json has no settings for {kind}")
     };
     fields.insert("skip-dry-run".to_owned(), true.into());
-    let target = |field: &str| engine["target"][field].as_str().map(str::to_owned);
-    (target("kind"), target("db-type"), fields)
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let target = |field: &str| text(&engine["target"][field]);
+    let current = || format!("dynamic-secret-create-{kind}");
+    OfEngine {
+        create: text(&engine["create"]).unwrap_or_else(current),
+        target: target("kind").map(|kind| (kind, target("db-type"))),
+        fields,
+    }
 }
 
 /// The kind of rotated secret that `command` makes or changes.

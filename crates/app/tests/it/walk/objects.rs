@@ -211,14 +211,14 @@ fn make_dynamic_secret(
 ) -> Option<String> {
     let at = |leaf: &str| format!("/walk/{name}/{leaf}");
     let kind = engine_of(name).unwrap_or_else(|| "postgresql".to_owned());
-    let (target, db_type, fields) = engine(&kind);
+    let of = engine(&kind);
     let mut args = described(at("dynamic"));
-    if let Some(target) = target {
+    if let Some((target, db_type)) = of.target {
         make_target(admin, described(at("target")), &target, db_type.as_deref());
         args["target-name"] = at("target").into();
     }
-    args.as_object_mut().unwrap().extend(fields);
-    admin.ok(&format!("dynamic-secret-create-{kind}"), args);
+    args.as_object_mut().unwrap().extend(of.fields);
+    admin.ok(&of.create, args);
     let value = || admin.ok("dynamic-secret-get-value", json!({"name": at("dynamic")}));
     spec.has("tmp-creds-id").then(|| value()["id"].as_str().unwrap().to_owned())
 }
@@ -227,8 +227,8 @@ fn make_dynamic_secret(
 fn make_rotated_secret(admin: &Api, name: &str, described: &dyn Fn(String) -> Value) {
     let at = |leaf: &str| format!("/walk/{name}/{leaf}");
     let kind = rotator_of(name).unwrap_or("postgresql");
-    let (target, db_type, _) = engine(kind);
-    make_target(admin, described(at("target")), &target.unwrap(), db_type.as_deref());
+    let (target, db_type) = engine(kind).target.unwrap();
+    make_target(admin, described(at("target")), &target, db_type.as_deref());
     let mut args = described(at("rotated"));
     args["target-name"] = at("target").into();
     args.as_object_mut().unwrap().extend(rotated());
