@@ -9,6 +9,7 @@ mod console;
 mod counts;
 mod dist;
 mod docs;
+mod ferretdb;
 mod go;
 mod helm;
 mod kube;
@@ -31,8 +32,9 @@ usage: cargo xtask <task>
   docs [--check]        write docs/reference, or say what is stale
   census                how much of the V2 API is served
   conformance [SUITE]   the official SDKs against a live server
-  kube, helm, pebble    build the Kubernetes API server, Helm, or the ACME authority for the tests;
-                          test --all builds all of them
+  ferretdb, helm, kube, pebble
+                        build the server of MongoDB's protocol, Helm, the Kubernetes API server, or
+                          the ACME authority for the tests; test --all builds all of them
   dist [--dynamic]      the binary as it is shipped: static, or with PKCS#11 modules
   bench [ARGUMENT...]   measure a release build; `bench apart`: five processes beside one;
                           `bench audit`: searches of a long audit log;
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
         "census" => census::run(),
         "conformance" => conformance::run(rest),
         "kube" => kube::PROGRAM.build(),
+        "ferretdb" => ferretdb::PROGRAM.build(),
         "helm" => helm::PROGRAM.build(),
         "pebble" => pebble::PROGRAM.build(),
         "dist" => dist::run(rest),

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::console::{complain, say};
 use crate::counts::Counts;
 use crate::product::cargo;
-use crate::{census, conformance, dist, helm, kube, pebble, process, root, tidy, tools};
+use crate::{census, conformance, dist, ferretdb, helm, kube, pebble, process, root, tidy, tools};
 
 /// What a step ran with, and what it found.
 type Step = fn(&Run) -> Result<Counts, String>;
@@ -75,6 +75,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
         if !helm::PROGRAM.is_built() {
             say("not tested: the chart; cargo xtask helm builds what renders it");
         }
+        if !ferretdb::PROGRAM.is_built() {
+            say("not tested: users of a real MongoDB server; cargo xtask ferretdb builds one");
+        }
         if !pebble::PROGRAM.is_built() {
             say("not tested: certificates of ACME authorities; cargo xtask pebble builds one");
         }
@@ -109,7 +112,8 @@ fn tools_step(run: &Run) -> Result<Counts, String> {
     if run.all {
         tools::need_patroni()?;
     }
-    for program in [kube::PROGRAM, helm::PROGRAM, pebble::PROGRAM].iter().filter(|_| run.all) {
+    let programs = [kube::PROGRAM, helm::PROGRAM, ferretdb::PROGRAM, pebble::PROGRAM];
+    for program in programs.iter().filter(|_| run.all) {
         if let Err(error) = program.build() {
             // Not every machine reaches the sources; the end says what was not tested.
             complain(&format!("no {}: {error}", program.name));

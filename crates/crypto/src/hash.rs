@@ -1,9 +1,11 @@
-//! SHA-256, HMAC-SHA-256 (RFC 2104) and HKDF-SHA-256 (RFC 5869).
+//! SHA-256, HMAC-SHA-256 (RFC 2104), HKDF-SHA-256 (RFC 5869) and PBKDF2-HMAC-SHA-256 (RFC 8018).
 //!
 //! Messages are given in parts, which are hashed one after the other without separators: it is the
 //! caller's duty that the parts have fixed lengths or carry their length.
 
-use aws_lc_rs::{digest, hmac};
+use std::num::NonZeroU32;
+
+use aws_lc_rs::{digest, hmac, pbkdf2};
 use keysherd_base::Secret;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
@@ -98,6 +100,15 @@ pub fn hkdf_expand(prk: &[u8; 32], info: &[&[u8]], out: &mut [u8]) {
         block.copy_from_slice(context.sign().as_ref());
         chunk.copy_from_slice(&block[..chunk.len()]);
     }
+}
+
+/// PBKDF2-HMAC-SHA-256 (RFC 8018 section 5.2) of a password, for protocols that demand it. What is
+/// stored here is derived by other means.
+pub fn pbkdf2_sha256(password: &[u8], salt: &[u8], iterations: NonZeroU32) -> Secret<[u8; 32]> {
+    let mut derived = Secret::new([0_u8; 32]);
+    let algorithm = pbkdf2::PBKDF2_HMAC_SHA256;
+    pbkdf2::derive(algorithm, iterations, salt, password, derived.expose_mut());
+    derived
 }
 
 /// Whether `a` and `b` are equal, in a time that depends on their lengths only.

@@ -1,16 +1,35 @@
 //! RSA key pairs that this program makes: for auth methods whose gateway signs what it has checked.
 
 use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der, PublicKeyX509Der};
-use aws_lc_rs::rsa::{KeyPair, KeySize};
+use aws_lc_rs::rsa::KeyPair;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use keysherd_base::{RngFailed, Secret, SecretString};
+use rustls_pki_types::PrivateKeyDer;
+use rustls_pki_types::pem::PemObject as _;
 use zeroize::Zeroizing;
 
 /// Characters of base64 in a line of PEM (RFC 7468 section 2).
 const LINE_CHARS: usize = 64;
 
-/// A fresh RSA-2048 key pair in PEM.
+/// How long a key is.
+pub use aws_lc_rs::rsa::KeySize;
+
+/// The public half of an RSA private key in PEM (PKCS #8 or PKCS #1), as an X.509 public key in
+/// DER. `None`: it is none, or is encrypted.
+pub fn public_der(private_pem: &SecretString) -> Option<Vec<u8>> {
+    let key = PrivateKeyDer::from_pem_slice(private_pem.expose().as_bytes()).ok()?;
+    let pair = match &key {
+        PrivateKeyDer::Pkcs8(der) => KeyPair::from_pkcs8(der.secret_pkcs8_der()).ok()?,
+        PrivateKeyDer::Pkcs1(der) => KeyPair::from_der(der.secret_pkcs1_der()).ok()?,
+        _ => return None,
+    };
+    let public: PublicKeyX509Der<'_> =
+        aws_lc_rs::signature::KeyPair::public_key(&pair).as_der().ok()?;
+    Some(public.as_ref().to_vec())
+}
+
+/// A fresh RSA key pair in PEM.
 #[derive(Debug)]
 pub struct RsaPair {
     /// `PRIVATE KEY` (PKCS #8).
@@ -20,13 +39,21 @@ pub struct RsaPair {
 }
 
 impl RsaPair {
-    /// Makes one; takes up to a second. The primes come from the library's own random source,
-    /// because it takes no other.
+    /// Makes one of 2048 bits; takes up to a second. See [`RsaPair::of_size`].
+    ///
+    /// # Errors
+    /// [`RngFailed`] when the library's random source fails.
+    pub fn generate() -> Result<Self, RngFailed> {
+        Self::of_size(KeySize::Rsa2048)
+    }
+
+    /// Makes one; takes up to some seconds where it is long. The primes come from the library's own
+    /// random source, because it takes no other.
     ///
     /// # Errors
     /// [`RngFailed`] when that source fails.
-    pub fn generate() -> Result<Self, RngFailed> {
-        let pair = KeyPair::generate(KeySize::Rsa2048).map_err(|_| RngFailed)?;
+    pub fn of_size(size: KeySize) -> Result<Self, RngFailed> {
+        let pair = KeyPair::generate(size).map_err(|_| RngFailed)?;
         let private: Pkcs8V1Der<'_> = pair.as_der().map_err(|_| RngFailed)?;
         let public: PublicKeyX509Der<'_> =
             aws_lc_rs::signature::KeyPair::public_key(&pair).as_der().map_err(|_| RngFailed)?;
@@ -78,6 +105,9 @@ mod tests {
         assert_eq!(read["sub"], "it");
         let refused = verify(&token, &keys(&other.public_pem), &expected);
         assert_eq!(refused, Err(JwtRefused::UnknownKey));
+        let public = pem("PUBLIC KEY", &public_der(&pair.private_pem).unwrap());
+        assert_eq!(public, pair.public_pem);
+        assert!(public_der(&Secret::new(pair.public_pem.clone())).is_none());
         assert!(pair.private_pem.expose().lines().all(|line| line.len() <= LINE_CHARS));
         assert!(!format!("{pair:?}").contains("PRIVATE"));
     }

@@ -3,6 +3,7 @@
 mod artifactory;
 mod aws;
 mod azure;
+pub(crate) mod cassandra;
 mod chef;
 mod custom;
 mod dockerhub;
@@ -14,6 +15,8 @@ mod gke;
 mod google_workspace;
 mod k8s;
 mod ldap;
+pub(crate) mod mongodb;
+pub(crate) mod mssql;
 pub(crate) mod mysql;
 mod openai;
 mod ping;
@@ -21,6 +24,7 @@ mod postgresql;
 mod rabbitmq;
 pub(crate) mod redis;
 mod redshift;
+mod snowflake;
 
 use crate::Engine;
 
@@ -29,6 +33,7 @@ static ENGINES: &[&dyn Engine] = &[
     &aws::AwsAccount,
     &azure::Entra,
     &chef::MEMBER,
+    &cassandra::Cassandra,
     &custom::Custom,
     &dockerhub::MEMBER,
     &eks::EksTokens,
@@ -39,6 +44,8 @@ static ENGINES: &[&dyn Engine] = &[
     &google_workspace::Workspace,
     &k8s::K8s,
     &ldap::Ldap,
+    &mongodb::Mongodb,
+    &mssql::Mssql,
     &mysql::Mysql,
     &openai::MEMBER,
     &ping::MEMBER,
@@ -46,6 +53,7 @@ static ENGINES: &[&dyn Engine] = &[
     &rabbitmq::RabbitMq,
     &redis::Redis,
     &redshift::MEMBER,
+    &snowflake::Snowflake,
 ];
 
 /// Every member.

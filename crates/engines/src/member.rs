@@ -64,6 +64,20 @@ pub struct Plan {
     pub(crate) more: More,
 }
 
+impl Plan {
+    /// A user with a name and a password of their own.
+    ///
+    /// # Errors
+    /// [`Fault::bad_request`] when a template needs a claim that the caller does not have.
+    pub(crate) fn of_user(kind: &Kind, scene: &Scene<'_>, wish: &Wish<'_>) -> Result<Self, Fault> {
+        Ok(Self {
+            handle: username(scene.settings, wish, scene.way, kind.name_bytes_max)?,
+            password: Policy::of(scene.settings)?.draw(scene.way.rng.as_ref())?,
+            more: More::default(),
+        })
+    }
+}
+
 /// What making something needs to know of a wish. Callers' arguments are in it, so it is wiped.
 #[derive(Default)]
 pub(crate) struct More(pub(crate) Map<String, Value>);
@@ -151,11 +165,7 @@ pub trait Engine: Send + Sync {
     /// # Errors
     /// [`Fault::bad_request`] says what the caller's claims or arguments lack.
     fn plan(&self, scene: &Scene<'_>, wish: &Wish<'_>) -> Result<Plan, Fault> {
-        Ok(Plan {
-            handle: username(scene.settings, wish, scene.way, self.kind().name_bytes_max)?,
-            password: Policy::of(scene.settings)?.draw(scene.way.rng.as_ref())?,
-            more: More::default(),
-        })
+        Plan::of_user(self.kind(), scene, wish)
     }
 
     /// Makes what was planned. On a fault nothing is left of it, as far as the target answers.

@@ -28,6 +28,10 @@ pub(crate) enum Dialect {
     Redshift,
     /// Backslashes escape in strings, which double quotes are, too; backticks around names.
     Mysql,
+    /// Standard strings, brackets around names, comments in comments.
+    Mssql,
+    /// Standard strings, dollar quotes without names, comments that begin with two slashes.
+    Cassandra,
 }
 
 /// What fills a hole.
@@ -165,9 +169,10 @@ fn fill(
         }
         (Position::Bare, Hole::Password, _) => '\'',
         (Position::Bare, _, Dialect::Mysql) => '`',
+        (Position::Bare, _, Dialect::Mssql) => ']',
         (Position::Bare, _, _) => '"',
     };
-    text.push(quote);
+    text.push(if quote == ']' { '[' } else { quote });
     push_doubled(text, quote, value);
     text.push(quote);
     Ok(())
@@ -313,6 +318,9 @@ impl Reader<'_> {
             '\'' => Some(Inside::Quotes { quote: c, backslashes: self.escapes_strings() }),
             '"' => Some(Inside::Quotes { quote: c, backslashes: mysql }),
             '`' if mysql => Some(Inside::Quotes { quote: c, backslashes: false }),
+            '[' if self.dialect == Dialect::Mssql => {
+                Some(Inside::Quotes { quote: ']', backslashes: false })
+            }
             '#' if mysql => Some(Inside::Line),
             // MySQL wants a space after it; `5--1` is a sum there.
             '-' if next == Some('-') => {
@@ -329,7 +337,13 @@ impl Reader<'_> {
                 self.separate();
                 return Ok(2);
             }
-            '$' if !mysql && !is_word(self.last) => dollar_tag(rest).map(Inside::Dollars),
+            '$' if self.has_dollars() && !is_word(self.last) => {
+                dollar_tag(rest).map(Inside::Dollars)
+            }
+            '$' if self.dialect == Dialect::Cassandra && next == Some('$') => {
+                Some(Inside::Dollars("$$".to_owned()))
+            }
+            '/' if self.dialect == Dialect::Cassandra && next == Some('/') => Some(Inside::Line),
             _ => None,
         };
         let taken = match &begins {
@@ -350,10 +364,16 @@ impl Reader<'_> {
         Ok(taken.len())
     }
 
+    /// Whether texts may stand between dollar signs.
+    fn has_dollars(&self) -> bool {
+        matches!(self.dialect, Dialect::Postgres | Dialect::Redshift)
+    }
+
     /// Whether a backslash in the string that begins here escapes what follows.
     fn escapes_strings(&self) -> bool {
         match self.dialect {
             Dialect::Redshift | Dialect::Mysql => true,
+            Dialect::Mssql | Dialect::Cassandra => false,
             Dialect::Postgres => {
                 let before = self.code.strip_suffix(['e', 'E']);
                 before.is_some_and(|before| !before.ends_with(is_word))
@@ -397,7 +417,7 @@ impl Reader<'_> {
             self.inside = if depth == 1 { Inside::Code } else { Inside::Block(depth - 1) };
             return 2;
         }
-        if rest.starts_with("/*") && self.dialect != Dialect::Mysql {
+        if rest.starts_with("/*") && !matches!(self.dialect, Dialect::Mysql | Dialect::Cassandra) {
             self.written.push_str("/*");
             self.inside = Inside::Block(depth + 1);
             return 2;

@@ -9,6 +9,7 @@ pub(crate) mod rotation;
 pub(crate) mod stub;
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -58,6 +59,13 @@ pub(crate) fn target(given: &[(&'static str, &str)]) -> Settings {
 /// The settings of a target of this kind that is made with these arguments.
 pub(crate) fn target_of(kind: &str, given: &[(&'static str, &str)]) -> Settings {
     target_by_name(kind).unwrap().merged(&args(given), Settings::default()).unwrap()
+}
+
+pub(crate) use self::installed::cache;
+
+/// Says, past the capture of a test that passes, that it did not test anything.
+pub(crate) fn not_tested(why: &str) {
+    let _ = writeln!(std::io::stderr(), "NOT TESTED: {why}");
 }
 
 /// A port that nobody has.

@@ -23,6 +23,10 @@ const STATEMENTS: &[(&str, &str)] = &[
     ("postgresql", "revocation-statement"),
     ("redshift", "creation-statements"),
     ("redis", "acl-rules"),
+    ("mssql", "mssql-create-statements"),
+    ("mssql", "mssql-revocation-statements"),
+    ("cassandra", "cassandra-creation-statements"),
+    ("mongodb", "mongodb-roles"),
 ];
 
 fn settings(engine: &dyn Engine, given: &[(&'static str, &str)]) -> Option<Settings> {
@@ -47,12 +51,18 @@ pub fn statements(data: &[u8]) {
             ("redshift-password", "b"),
             ("host", "a"),
             ("password", "b"),
+            ("mssql-username", "a"),
+            ("mssql-password", "b"),
+            ("cassandra-hosts", "a"),
+            ("cassandra-username", "a"),
+            ("cassandra-password", "b"),
+            ("mongodb-server-uri", "mongodb://a:b@c"),
         ];
         let Some(settings) = settings(engine, &given) else { continue };
         if let Err(fault) = engine.check(&settings, None) {
             assert!(fault.public().contains(field), "{field}: {fault}");
-            // Rules of Redis may have no passwords, and a refusal shows an example of some.
-            let quotes = *name != "redis" && text.len() > 12 && fault.public().contains(text);
+            // Rules and roles have no passwords, and a refusal shows an example of some.
+            let quotes = !matches!(*name, "redis" | "mongodb") && text.len() > 12 && fault.public().contains(text);
             assert!(!quotes, "{field}: a refusal repeats the text");
         }
     }

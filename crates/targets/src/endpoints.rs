@@ -11,6 +11,8 @@ pub struct Endpoints {
     pub sts: Option<String>,
     /// Docker Hub's.
     pub dockerhub: Option<String>,
+    /// Snowflake's, of whichever account.
+    pub snowflake: Option<String>,
     /// What leads to Azure's services: each below the name of its host.
     pub azure: Option<String>,
     /// What leads to Google's services: each below the name of its host.
@@ -25,6 +27,7 @@ impl Endpoints {
             iam: named("AWS_ENDPOINT_URL_IAM"),
             sts: named("AWS_ENDPOINT_URL_STS"),
             dockerhub: named("DOCKERHUB_ENDPOINT_URL"),
+            snowflake: named("SNOWFLAKE_ENDPOINT_URL"),
             azure: named("AZURE_ENDPOINT_URL"),
             google: named("GOOGLE_ENDPOINT_URL"),
         }

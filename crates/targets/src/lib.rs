@@ -4,12 +4,13 @@
 //! which settings it has, how V2 shows them, and how to find out whether they work. Commands, the
 //! rights on targets and where they are kept are written once, elsewhere.
 //!
-//! Connectors (`aws`, `http`, `ldap`, `mysql`, `postgres`, `redis`) are here, because what makes
-//! temporary credentials (`engines`) goes the same way as what tries a target out. A connection is
-//! encrypted and its server's certificate checked unless the settings say otherwise; a server that
-//! refuses TLS is not talked to without.
+//! Connectors (`aws`, `cassandra`, `http`, `ldap`, `mongodb`, `mssql`, `mysql`, `postgres`,
+//! `redis`, `snowflake`) are here, because what makes temporary credentials (`engines`) goes the
+//! same way as what tries a target out. A connection is encrypted and its server's certificate
+//! checked unless the settings say otherwise; a server that refuses TLS is not talked to without.
 
 pub mod aws;
+pub mod cassandra;
 pub mod cluster;
 mod conformance;
 mod endpoints;
@@ -21,15 +22,19 @@ mod kind;
 pub mod ldap;
 mod lender;
 mod member;
+pub mod mongodb;
+pub mod mssql;
 pub mod mysql;
 mod pem;
 pub mod postgres;
 pub mod redis;
 mod server;
+pub mod snowflake;
 mod targets;
 #[cfg(test)]
 mod testing;
 mod words;
+
 pub use conformance::complaints;
 pub use endpoints::Endpoints;
 pub use keysherd_wire::Settings;
@@ -40,5 +45,6 @@ pub use pem::pem;
 pub use server::{Given, NOT_ADMITTED, Named, Server, WRONG_CREDENTIALS};
 pub use targets::{
     all, artifactory, aws_account, azure, by_name, by_type, database, dockerhub, eks, gcp, github,
-    gitlab, gke, k8s, ldap_directory, ldap_is_active_directory, openai, ping, rabbitmq,
+    gitlab, gke, k8s, ldap_directory, ldap_is_active_directory, mongodb_site, openai, ping,
+    rabbitmq, snowflake_account,
 };

@@ -58,7 +58,8 @@ impl<'a> Named<'a> {
     }
 
     /// The same with another text.
-    pub(crate) fn with<'b>(&self, text: Option<&'b str>) -> Named<'b> {
+    #[must_use]
+    pub fn with<'b>(&self, text: Option<&'b str>) -> Named<'b> {
         Named { field: self.field, text }
     }
 
@@ -256,6 +257,21 @@ impl Server {
     /// # Errors
     /// [`Fault::bad_request`] for what such drivers cannot do.
     pub fn tls_parts(&self) -> Result<Option<(&str, String)>, Fault> {
+        let Some((authority, name)) = self.tls_given()? else { return Ok(None) };
+        let authority = authority.ok_or_else(|| {
+            Fault::bad_request(
+                "servers of this type are encrypted with by certificates that ssl-certificate \
+                 vouches for; give it, or set ssl=false where the network is yours alone",
+            )
+        })?;
+        Ok(Some((authority, name)))
+    }
+
+    /// The same for drivers that know this machine's authorities, too: none were given then.
+    ///
+    /// # Errors
+    /// [`Fault::bad_request`] for what such drivers cannot do.
+    pub fn tls_given(&self) -> Result<Option<(Option<&str>, String)>, Fault> {
         let Some(tls) = &self.tls else { return Ok(None) };
         if tls.identified {
             return Err(bad_setting(
@@ -263,13 +279,7 @@ impl Server {
                 "servers of this type are not shown client certificates by this version",
             ));
         }
-        let authority = tls.authority.as_deref().ok_or_else(|| {
-            Fault::bad_request(
-                "servers of this type are encrypted with by certificates that ssl-certificate \
-                 vouches for; give it, or set ssl=false where the network is yours alone",
-            )
-        })?;
-        Ok(Some((authority, tls.name.to_str().into_owned())))
+        Ok(Some((tls.authority.as_deref(), tls.name.to_str().into_owned())))
     }
 
     fn admit(&self, way: &Way) -> Result<(), Fault> {

@@ -31,6 +31,7 @@ use keysherd_base::Fault;
 use crate::{Server, Settings, Target};
 
 pub use aws::account as aws_account;
+pub use db::{site as mongodb_site, snowflake as snowflake_account};
 pub use ldap::{directory as ldap_directory, is_active_directory as ldap_is_active_directory};
 
 static TARGETS: &[&dyn Target] = &[

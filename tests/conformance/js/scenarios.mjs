@@ -260,13 +260,15 @@ const ofTargetDetails = () => Object.fromEntries(Object.keys(details).map((kind)
     absent: absentName,
   },
 ]));
+// What older commands call them, where that is something else: when made, and when changed.
+const older = { mongodb: ['mongo', 'mongo'], redis: ['Redis', 'redis'] };
 const ofEngines = () => Object.fromEntries(Object.keys(engines).flatMap((kind) => {
-  const old = kind === 'redis' ? 'Redis' : kind;
+  const [made, changed] = older[kind] ?? [kind, kind];
   const create = { fields: () => engineFields(kind), twice: true };
   const update = { fields: () => dynamicSecret(kind), absent: absentName };
   return [
-    [`dynamic-secret-create-${kind}`, create], [`gateway-create-producer-${old}`, create],
-    [`dynamic-secret-update-${kind}`, update], [`gateway-update-producer-${kind}`, update],
+    [`dynamic-secret-create-${kind}`, create], [`gateway-create-producer-${made}`, create],
+    [`dynamic-secret-update-${kind}`, update], [`gateway-update-producer-${changed}`, update],
   ];
 }));
 // Somebody whose password rotates; who is really there is one that a dynamic secret has made.

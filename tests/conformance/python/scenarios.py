@@ -716,11 +716,15 @@ def update_dynamic_secret(kind):
     return Scenario({**dynamic_secret(kind), "tags": ["new"]}, {"name": absent("dynamic")})
 
 
+# What older commands call them, where that is something else: when made, and when changed.
+OLDER = {"mongodb": ("mongo", "mongo"), "redis": ("Redis", "redis")}
+
+
 for _kind in ENGINES:
-    _old = _kind.capitalize() if _kind == "redis" else _kind
-    scenario(f"dynamic-secret-create-{_kind}", f"gateway-create-producer-{_old}", twice=True)(
+    _made, _changed = OLDER.get(_kind, (_kind, _kind))
+    scenario(f"dynamic-secret-create-{_kind}", f"gateway-create-producer-{_made}", twice=True)(
         lambda kind=_kind: Scenario(engine_fields(kind)))
-    scenario(f"dynamic-secret-update-{_kind}", f"gateway-update-producer-{_kind}",
+    scenario(f"dynamic-secret-update-{_kind}", f"gateway-update-producer-{_changed}",
              with_absent=True)(functools.partial(update_dynamic_secret, _kind))
 
 

@@ -129,3 +129,21 @@ fn constant_time_eq_compares() {
     assert!(!constant_time_eq(b"abc", b"abd"));
     assert!(!constant_time_eq(b"abc", b"abcd"));
 }
+
+/// RFC 7914 section 11.
+#[test]
+fn pbkdf2_gives_what_is_published() {
+    for (password, salt, iterations, expected) in [
+        ("passwd", "salt", 1, "55ac046e56e3089fec1691c22544b605f94185216dde0465e68b9d57c20dacbc"),
+        (
+            "Password",
+            "NaCl",
+            80_000,
+            "4ddcd8f60b98be21830cee5ef22701f9641a4418d04c0414aeff08876b34ab56",
+        ),
+    ] {
+        let iterations = NonZeroU32::new(iterations).unwrap();
+        let derived = pbkdf2_sha256(password.as_bytes(), salt.as_bytes(), iterations);
+        assert_eq!(derived.expose().to_vec(), bytes(expected));
+    }
+}

@@ -55,8 +55,9 @@ fn read(text: &str, dialect: Dialect) -> (usize, Vec<String>) {
     while let Some(c) = chars.next() {
         match c {
             ';' => statements += 1,
-            '\'' | '"' | '`' => {
-                let escapes = dialect != Dialect::Postgres && c != '`';
+            '\'' | '"' | '`' | '[' => {
+                let escapes = matches!(dialect, Dialect::Redshift | Dialect::Mysql) && c != '`';
+                let c = if c == '[' { ']' } else { c };
                 let mut string = String::new();
                 loop {
                     match chars.next() {
@@ -82,7 +83,7 @@ fn read(text: &str, dialect: Dialect) -> (usize, Vec<String>) {
 
 #[test]
 fn nothing_ends_a_quote_that_was_not_written_there() {
-    for dialect in [Dialect::Postgres, Dialect::Redshift, Dialect::Mysql] {
+    for dialect in [Dialect::Postgres, Dialect::Redshift, Dialect::Mysql, Dialect::Mssql] {
         for text in [
             "CREATE USER \"{{name}}\" WITH PASSWORD '{{password}}'",
             "CREATE USER {{name}} IDENTIFIED BY {{password}}",
@@ -101,6 +102,23 @@ fn nothing_ends_a_quote_that_was_not_written_there() {
             }
         }
     }
+}
+
+#[test]
+fn names_in_brackets_end_where_they_were_to_end() {
+    let statement = one("CREATE LOGIN [{{name}}] WITH PASSWORD = '{{password}}'", Dialect::Mssql);
+    for (name, password, made) in [
+        ("a", "b", "CREATE LOGIN [a] WITH PASSWORD = 'b'"),
+        ("a]; DROP", "b';x", "CREATE LOGIN [a]]; DROP] WITH PASSWORD = 'b'';x'"),
+        ("a[']\"", "]]", "CREATE LOGIN [a[']]\"] WITH PASSWORD = ']]'"),
+    ] {
+        assert_eq!(filled(&statement, name, password, "h").unwrap(), made);
+    }
+    let bare = one("DROP LOGIN {{name}}", Dialect::Mssql);
+    assert_eq!(filled(&bare, "a]b", "p", "h").unwrap(), "DROP LOGIN [a]]b]");
+    let two = parse(FIELD, "SELECT ';[', [a;]]'], \"]\"; DROP [b]", Dialect::Mssql).unwrap();
+    assert_eq!(two.len(), 2);
+    assert!(parse(FIELD, "DROP [a]]", Dialect::Mssql).is_err());
 }
 
 #[test]

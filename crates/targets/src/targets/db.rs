@@ -8,14 +8,21 @@ use keysherd_wire::bad_setting;
 use serde_json::{Map, Value};
 
 use self::fields::{
-    CLIENT_CERTIFICATE, CLIENT_KEY_PASSPHRASE, CLIENT_PRIVATE_KEY, CONNECTION_TYPE, DB_NAME,
-    DB_SERVER_CERTIFICATES, DB_SERVER_NAME, DB_TYPE, ENABLE_MTLS, FIELDS, HOST,
-    ORACLE_SERVICE_NAME, PORT, PWD, SSL, SSL_CERTIFICATE, USER_NAME, WHEREABOUTS,
+    ATLAS_PROJECT, CLIENT_CERTIFICATE, CLIENT_KEY_PASSPHRASE, CLIENT_PRIVATE_KEY, CONNECTION_TYPE,
+    DB_NAME, DB_SERVER_CERTIFICATES, DB_SERVER_NAME, DB_TYPE, ENABLE_MTLS, FIELDS, HOST,
+    MONGODB_ATLAS, MONGODB_AUTH_DB, MONGODB_URI_OPTIONS, ORACLE_SERVICE_NAME, PORT, PWD,
+    SNOWFLAKE_ACCOUNT, SNOWFLAKE_KEY, SNOWFLAKE_KEY_PASSWORD, SSL, SSL_CERTIFICATE, USER_NAME,
+    WHEREABOUTS,
 };
 use crate::member::content;
+use crate::mongodb::Site;
 use crate::postgres::Family;
 use crate::server::{Given, Named};
-use crate::{BoxFuture, Kind, Server, Settings, Spelling, Target, Way, mysql, postgres, redis};
+use crate::snowflake::Account;
+use crate::{
+    BoxFuture, Kind, Server, Settings, Spelling, Target, Way, cassandra, mongodb, mssql, mysql,
+    postgres, redis, snowflake,
+};
 
 static KIND: Kind = Kind {
     name: "db",
@@ -112,7 +119,13 @@ impl Target for Db {
                     mysql::connect(&server(settings)?, way).await?.close().await;
                     return Ok(());
                 }
+                "cassandra" => {
+                    return cassandra::connect(&[server(settings)?], way).await.map(drop);
+                }
+                "mongodb" => return mongodb::connect(&site(settings)?, way).await.map(drop),
+                "mssql" => return mssql::connect(&server(settings)?, way).await.map(drop),
                 "redis" => return redis::connect(&server(settings)?, way).await.map(drop),
+                "snowflake" => return self::snowflake(settings, Some(way))?.probe(way).await,
                 other => {
                     return Err(Fault::forbidden(format!(
                         "targets of type {other} are kept and not tried out by this version"
@@ -143,17 +156,9 @@ fn type_of(settings: &Settings) -> Result<&'static str, Fault> {
 /// The server that the settings name.
 pub(super) fn server(settings: &Settings) -> Result<Server, Fault> {
     let type_name = type_of(settings)?;
-    let connection = settings.choice(&CONNECTION_TYPE, &fields::CONNECTIONS, "credentials")?;
-    if connection != "credentials" {
-        return Err(bad_setting(
-            "connection-type",
-            "this version signs in with credentials only; the other types are kept",
-        ));
-    }
+    need_credentials(settings)?;
     let usual = PORTS.iter().find(|(name, _)| *name == type_name).map(|(_, port)| *port);
     let port = Named::of(settings, &PORT);
-    let authority = Named::of(settings, &SSL_CERTIFICATE);
-    let other = Named::of(settings, &DB_SERVER_CERTIFICATES);
     Server::new(Given {
         host: Named::of(settings, &HOST),
         port: usual.map_or(port, |usual| port.or(usual)),
@@ -161,10 +166,76 @@ pub(super) fn server(settings: &Settings) -> Result<Server, Fault> {
         password: Named::of(settings, &PWD),
         database: settings.text(&DB_NAME),
         encrypted: settings.says(&SSL),
-        authority: if settings.text(&SSL_CERTIFICATE).is_some() { authority } else { other },
+        authority: vouching(settings),
         name: settings.text(&DB_SERVER_NAME),
         identity: identity(settings)?,
     })
+}
+
+/// The MongoDB that the settings name.
+///
+/// # Errors
+/// [`Fault::bad_request`] names the field.
+pub fn site(settings: &Settings) -> Result<Site, Fault> {
+    need_credentials(settings)?;
+    if settings.flag(&MONGODB_ATLAS, false) || settings.text(&ATLAS_PROJECT).is_some() {
+        return Err(bad_setting(
+            "mongodb-atlas",
+            "users of MongoDB Atlas are made by its own interface, which this version does not use",
+        ));
+    }
+    let identity = identity(settings)?;
+    Site::new(&mongodb::Given {
+        hosts: Named::of(settings, &HOST),
+        port: settings.text(&PORT),
+        user: Named::of(settings, &USER_NAME),
+        password: Named::of(settings, &PWD),
+        database: Named::of(settings, &MONGODB_AUTH_DB),
+        options: Named::of(settings, &MONGODB_URI_OPTIONS),
+        encrypted: settings.says(&SSL),
+        authority: vouching(settings),
+        name: settings.text(&DB_SERVER_NAME),
+        identity: identity.as_ref(),
+    })
+}
+
+/// The account of Snowflake that the settings name. `way` says where it is, when it is not where it
+/// usually is.
+///
+/// # Errors
+/// [`Fault::bad_request`] names the field.
+pub fn snowflake(settings: &Settings, way: Option<&Way>) -> Result<Account, Fault> {
+    need_credentials(settings)?;
+    Account::new(
+        &snowflake::Given {
+            account: Named::of(settings, &SNOWFLAKE_ACCOUNT),
+            user: Named::of(settings, &USER_NAME),
+            password: Named::of(settings, &PWD),
+            key: Named::of(settings, &SNOWFLAKE_KEY),
+            passphrase: Named::of(settings, &SNOWFLAKE_KEY_PASSWORD),
+            database: Named::of(settings, &DB_NAME),
+        },
+        way,
+    )
+}
+
+fn need_credentials(settings: &Settings) -> Result<(), Fault> {
+    let connection = settings.choice(&CONNECTION_TYPE, &fields::CONNECTIONS, "credentials")?;
+    match connection {
+        "credentials" => Ok(()),
+        _ => Err(bad_setting(
+            "connection-type",
+            "this version signs in with credentials only; the other types are kept",
+        )),
+    }
+}
+
+/// The authorities that vouch for a server, under either of their names.
+fn vouching(settings: &Settings) -> Named<'_> {
+    match settings.text(&SSL_CERTIFICATE) {
+        Some(_) => Named::of(settings, &SSL_CERTIFICATE),
+        None => Named::of(settings, &DB_SERVER_CERTIFICATES),
+    }
 }
 
 fn identity(settings: &Settings) -> Result<Option<ClientIdentity>, Fault> {

@@ -112,7 +112,11 @@ pub(crate) fn engine_of(command: &str) -> Option<String> {
         "gateway-update-producer-",
     ];
     let kind = prefixes.iter().find_map(|prefix| command.strip_prefix(prefix))?;
-    (kind != "tmp-creds").then(|| kind.to_ascii_lowercase())
+    match kind {
+        "tmp-creds" => None,
+        "mongo" => Some("mongodb".to_owned()),
+        kind => Some(kind.to_ascii_lowercase()),
+    }
 }
 
 /// How a dynamic secret is made.

@@ -60,21 +60,23 @@ const ORACLE_WALLET_P12: Field<Text> =
     text("oracle-wallet-p12-file-data", "The wallet as PKCS#12, in base64.").secret();
 const ORACLE_WALLET_SSO: Field<Text> =
     text("oracle-wallet-sso-file-data", "The wallet for automatic login, in base64.").secret();
-const MONGODB_ATLAS: Field<Flag> = Field::flag("mongodb-atlas", "The server is MongoDB Atlas.");
-const ATLAS_PROJECT: Field<Text> =
+pub(super) const MONGODB_ATLAS: Field<Flag> =
+    Field::flag("mongodb-atlas", "The server is MongoDB Atlas.");
+pub(super) const ATLAS_PROJECT: Field<Text> =
     text("mongodb-atlas-project-id", "The project in MongoDB Atlas.");
 const ATLAS_PUBLIC: Field<Text> =
     text("mongodb-atlas-api-public-key", "The public key of MongoDB Atlas' API.");
 const ATLAS_PRIVATE: Field<Text> =
     text("mongodb-atlas-api-private-key", "The private key of MongoDB Atlas' API.").secret();
-const MONGODB_AUTH_DB: Field<Text> =
+pub(super) const MONGODB_AUTH_DB: Field<Text> =
     text("mongodb-default-auth-db", "The database that MongoDB's users are in.");
-const MONGODB_URI_OPTIONS: Field<Text> =
+pub(super) const MONGODB_URI_OPTIONS: Field<Text> =
     text("mongodb-uri-options", "Further options of a MongoDB address.");
-const SNOWFLAKE_ACCOUNT: Field<Text> = text("snowflake-account", "The account of Snowflake.");
-const SNOWFLAKE_KEY: Field<Text> =
+pub(super) const SNOWFLAKE_ACCOUNT: Field<Text> =
+    text("snowflake-account", "The account of Snowflake.");
+pub(super) const SNOWFLAKE_KEY: Field<Text> =
     text("snowflake-api-private-key", "The private key of Snowflake's user.").secret();
-const SNOWFLAKE_KEY_PASSWORD: Field<Text> =
+pub(super) const SNOWFLAKE_KEY_PASSWORD: Field<Text> =
     text("snowflake-api-private-key-password", "That key's passphrase.").secret();
 const AZURE_CLIENT_ID: Field<Text> =
     text("azure-client-id", "The application that signs in, for Azure's databases.");
