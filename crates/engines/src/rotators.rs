@@ -1,5 +1,8 @@
 //! The members, each in its own file.
 
+mod cassandra;
+mod mongodb;
+mod mssql;
 mod mysql;
 mod postgresql;
 mod redis;
@@ -7,8 +10,15 @@ mod redshift;
 
 use crate::rotator::Rotator;
 
-static ROTATORS: &[&dyn Rotator] =
-    &[&mysql::MEMBER, &postgresql::MEMBER, &redis::MEMBER, &redshift::MEMBER];
+static ROTATORS: &[&dyn Rotator] = &[
+    &cassandra::MEMBER,
+    &mongodb::MEMBER,
+    &mssql::MEMBER,
+    &mysql::MEMBER,
+    &postgresql::MEMBER,
+    &redis::MEMBER,
+    &redshift::MEMBER,
+];
 
 /// Every rotator.
 pub fn all() -> &'static [&'static dyn Rotator] {

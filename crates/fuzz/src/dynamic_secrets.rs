@@ -62,7 +62,9 @@ pub fn statements(data: &[u8]) {
         if let Err(fault) = engine.check(&settings, None) {
             assert!(fault.public().contains(field), "{field}: {fault}");
             // Rules and roles have no passwords, and a refusal shows an example of some.
-            let quotes = !matches!(*name, "redis" | "mongodb") && text.len() > 12 && fault.public().contains(text);
+            let quotes = !matches!(*name, "redis" | "mongodb")
+                && text.len() > 12
+                && fault.public().contains(text);
             assert!(!quotes, "{field}: a refusal repeats the text");
         }
     }

@@ -28,9 +28,13 @@ const ANSWERED: u8 = 0x80 | VERSION;
 /// Bytes of a frame's head, and of the longest answer.
 const HEAD_BYTES: usize = 9;
 const ANSWER_BYTES_MAX: usize = 1 << 20;
-/// What a question wants: most replicas, and no description of what is answered.
+/// What a question wants: an answer of most replicas, and nothing else that there are flags for.
 const QUORUM: [u8; 2] = [0, 4];
-const SKIP_METADATA: u8 = 2;
+/// That an answer describes no columns, or says once which table they are all of.
+const NO_METADATA: u32 = 4;
+const ONE_TABLE: u32 = 1;
+/// Kinds of columns that have nothing to add to their number; texts are among them.
+const PLAIN_KINDS: std::ops::RangeInclusive<u16> = 1..=0x1f;
 /// Those that ask for a name and a password.
 const AUTHENTICATORS: &[&str] = &[
     "MutualTlsWithPasswordFallbackAuthenticator",
@@ -148,15 +152,7 @@ impl Session {
     /// [`StatementError`].
     pub async fn finds(&mut self, question: &str) -> Result<bool, StatementError> {
         let body = self.asked(question).await?;
-        let number = |at: usize| {
-            let bytes = body.get(at..at + 4)?.try_into().ok()?;
-            Some(i32::from_be_bytes(bytes))
-        };
-        // Rows without their description and in one piece: how many columns, how many rows.
-        match (number(0), number(4), number(12)) {
-            (Some(2), Some(4), Some(rows)) => Ok(rows > 0),
-            _ => Err(StatementError::strange()),
-        }
+        rows(&body).map(|rows| rows > 0).ok_or_else(StatementError::strange)
     }
 
     async fn asked(&mut self, statement: &str) -> Result<Vec<u8>, StatementError> {
@@ -165,7 +161,7 @@ impl Session {
         body.extend(&length.to_be_bytes());
         body.extend(statement.as_bytes());
         body.extend(&QUORUM);
-        body.extend(&[SKIP_METADATA]);
+        body.extend(&[0]);
         let body = body.finish();
         match self.told(QUERY, body.expose()).await? {
             (RESULT, body) => Ok(body),
@@ -201,11 +197,44 @@ impl Session {
     }
 }
 
+/// How many rows there are in a result (section 4.2.5.2 of the protocol): in one piece, and of plain
+/// columns.
+fn rows(body: &[u8]) -> Option<u32> {
+    let mut rest = body;
+    let mut number = |rest: &mut &[u8]| {
+        let (taken, after) = rest.split_first_chunk::<4>()?;
+        *rest = after;
+        Some(u32::from_be_bytes(*taken))
+    };
+    let (kind, flags, columns) = (number(&mut rest)?, number(&mut rest)?, number(&mut rest)?);
+    if kind != 2 || flags & !(NO_METADATA | ONE_TABLE) != 0 {
+        return None;
+    }
+    if flags & NO_METADATA == 0 {
+        let one_table = flags & ONE_TABLE != 0;
+        if one_table {
+            rest = without_text(without_text(rest)?)?;
+        }
+        for _ in 0..columns {
+            if !one_table {
+                rest = without_text(without_text(rest)?)?;
+            }
+            let (kind, after) = without_text(rest)?.split_first_chunk::<2>()?;
+            rest = PLAIN_KINDS.contains(&u16::from_be_bytes(*kind)).then_some(after)?;
+        }
+    }
+    number(&mut rest)
+}
+
+fn without_text(rest: &[u8]) -> Option<&[u8]> {
+    let (length, after) = rest.split_first_chunk::<2>()?;
+    after.get(usize::from(u16::from_be_bytes(*length))..)
+}
+
 fn without_warnings(body: &[u8]) -> Option<Vec<u8>> {
     let (count, mut rest) = body.split_first_chunk::<2>()?;
     for _ in 0..u16::from_be_bytes(*count) {
-        let (length, after) = rest.split_first_chunk::<2>()?;
-        rest = after.get(usize::from(u16::from_be_bytes(*length))..)?;
+        rest = without_text(rest)?;
     }
     Some(rest.to_vec())
 }

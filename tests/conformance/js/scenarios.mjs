@@ -272,7 +272,7 @@ const ofEngines = () => Object.fromEntries(Object.keys(engines).flatMap((kind) =
   ];
 }));
 // Somebody whose password rotates; who is really there is one that a dynamic secret has made.
-const rotators = ['mysql', 'postgresql', 'redis', 'redshift'];
+const rotators = ['cassandra', 'mongodb', 'mssql', 'mysql', 'postgresql', 'redis', 'redshift'];
 const rotatedFields = async (kind, more) => {
   const { kind: on, ...of } = engines[kind].target;
   const where = await target(on, of);

@@ -764,7 +764,7 @@ def revoke_credentials():
 
 # Somebody whose password rotates; who is really there is one that a dynamic secret has made.
 
-ROTATORS = ["mysql", "postgresql", "redis", "redshift"]
+ROTATORS = ["cassandra", "mongodb", "mssql", "mysql", "postgresql", "redis", "redshift"]
 
 
 def rotated_fields(kind, **more):

@@ -30,7 +30,13 @@ fn targets_are_not_on_the_machine_of_their_gateway() {
     let hosts = ["127.0.0.1", "127.8.7.6", "localhost", "db.localhost", "0.0.0.0", "::1"];
     let hosts = hosts.map(str::to_owned).into_iter().chain(own_address().map(|a| a.to_string()));
     for (number, host) in hosts.enumerate() {
-        for (db_type, engine) in [("postgres", "postgresql"), ("redis", "redis")] {
+        for (db_type, engine) in [
+            ("postgres", "postgresql"),
+            ("redis", "redis"),
+            ("mongodb", "mongodb"),
+            ("mssql", "mssql"),
+            ("cassandra", "cassandra"),
+        ] {
             let target = format!("/db/{db_type}/{number}");
             let args = json!({
                 "name": target, "db-type": db_type, "host": host, "port": port, "ssl": false,

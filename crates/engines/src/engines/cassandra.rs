@@ -2,7 +2,7 @@
 //!
 //! Statements cannot be taken back together there, so what a failed creation has made is removed at
 //! once, and again when the lease is. V2 has no statements for removing: dropping a role takes its
-//! rights with it, and nodes that know them by heart forget them after `permissions_validity`.
+//! rights with it, and nodes that know it by heart forget it after some seconds (`roles_validity`).
 
 use keysherd_base::Fault;
 use keysherd_targets::cassandra::connect;
@@ -162,7 +162,7 @@ fn first(nodes: &[Server]) -> Result<&Server, Fault> {
     nodes.first().ok_or_else(|| Fault::internal("a cluster without nodes"))
 }
 
-fn late(nodes: &[Server]) -> Fault {
+pub(crate) fn late(nodes: &[Server]) -> Fault {
     let places: Vec<_> = nodes.iter().map(|server| server.place().to_string()).collect();
     let places = places.join(",");
     Fault::unavailable(format!("{places} does not answer in time; try again later"))

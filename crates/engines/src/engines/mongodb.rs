@@ -133,7 +133,7 @@ fn custom(settings: &Settings) -> Result<Option<Value>, Fault> {
 }
 
 /// What a change of users ends with: how long it may take, and who has to know of it.
-fn bounded(command: Doc, way: &Way) -> Doc {
+pub(crate) fn bounded(command: Doc, way: &Way) -> Doc {
     let milliseconds = i32::try_from(way.timeout.as_millis()).unwrap_or(i32::MAX);
     let majority = Doc::new().text("w", "majority").number("wtimeout", milliseconds);
     command.doc("writeConcern", majority).number("maxTimeMS", milliseconds)

@@ -74,7 +74,25 @@ pub(crate) fn next(stage: &Stage<'_>, old: &Credential) -> Result<Credential, Fa
     Ok(Credential::of_user(old.username()?, &password))
 }
 
-/// Whether settings and target fit a rotator of this kind.
+/// Whether settings and target fit a rotator of this kind; the target's own settings are not looked
+/// at.
+///
+/// # Errors
+/// [`Fault::bad_request`] names the field.
+pub(crate) fn fits(
+    kind: &RotatorKind,
+    settings: &crate::Settings,
+    target: &TargetUse<'_>,
+) -> Result<(), Fault> {
+    if !kind.targets.contains(&target.type_name) {
+        let (given, wanted) = (target.type_name, kind.targets.join(" or "));
+        let why = format!("the target is of type {given}; it must be {wanted}");
+        return Err(bad_setting("target-name", &why));
+    }
+    Policy::of(settings).map(drop)
+}
+
+/// The same, and whether the target is a server; gives what its author should know.
 ///
 /// # Errors
 /// [`Fault::bad_request`] names the field.
@@ -83,12 +101,7 @@ pub(crate) fn check(
     settings: &crate::Settings,
     target: &TargetUse<'_>,
 ) -> Result<Vec<String>, Fault> {
-    if !kind.targets.contains(&target.type_name) {
-        let (given, wanted) = (target.type_name, kind.targets.join(" or "));
-        let why = format!("the target is of type {given}; it must be {wanted}");
-        return Err(bad_setting("target-name", &why));
-    }
-    Policy::of(settings)?;
+    fits(kind, settings, target)?;
     Ok(database(target.settings)?.warning().into_iter().collect())
 }
 

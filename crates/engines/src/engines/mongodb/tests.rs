@@ -2,7 +2,7 @@
 //! ferretdb`), which knows users and passwords and no roles. What it does not know is tried on a
 //! stand-in for MongoDB (`stand_in`).
 
-mod real;
+pub(crate) mod real;
 mod stand_in;
 
 use super::*;

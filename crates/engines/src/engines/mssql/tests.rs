@@ -2,7 +2,7 @@
 //! it and what comes of its answers. Its protocol is the driver's and ours, its language is not
 //! tested.
 
-mod stand_in;
+pub(crate) mod stand_in;
 
 use keysherd_base::FaultKind;
 use keysherd_targets::by_name as target_by_name;
@@ -20,7 +20,7 @@ struct Stage {
     way: Way,
 }
 
-fn target_at(port: &str, more: &[(&'static str, &str)]) -> Settings {
+pub(crate) fn target_at(port: &str, more: &[(&'static str, &str)]) -> Settings {
     let plain = [
         ("db-type", "mssql"),
         ("host", "127.0.0.1"),

@@ -18,7 +18,7 @@ use crate::testing::{cache, free_port, kept, not_tested};
 const ADMIN: &str = "admin-password";
 
 /// A running server. It ends with the process that started it, however that ends.
-struct Server {
+pub(crate) struct Server {
     port: u16,
     encrypted: u16,
     authority: String,
@@ -27,7 +27,7 @@ struct Server {
 }
 
 /// The server; `None`, after saying so, where it was not built.
-fn shared() -> Option<&'static Server> {
+pub(crate) fn shared() -> Option<&'static Server> {
     static SHARED: OnceLock<Option<Server>> = OnceLock::new();
     let found = SHARED.get_or_init(|| {
         let program = cache().join("tools/ferretdb/ferretdb");
@@ -74,13 +74,13 @@ impl Server {
         Self { port, encrypted, authority, _keeper: keeper }
     }
 
-    fn target(&self, more: &[(&'static str, &str)]) -> Settings {
+    pub(crate) fn target(&self, more: &[(&'static str, &str)]) -> Settings {
         let port = self.port.to_string();
         let plain = [("host", "127.0.0.1"), ("port", &port), ("pwd", ADMIN)];
         somewhere(&plain.iter().chain(more).copied().collect::<Vec<_>>())
     }
 
-    async fn lets_in(&self, user: &str, password: &str) -> bool {
+    pub(crate) async fn lets_in(&self, user: &str, password: &str) -> bool {
         let settings = self.target(&[("user-name", user), ("pwd", password)]);
         connect(&mongodb_site(&settings).unwrap(), &way()).await.is_ok()
     }

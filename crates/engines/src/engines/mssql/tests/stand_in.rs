@@ -13,29 +13,29 @@ const PRELOGIN: u8 = 0x12;
 const ANSWER: u8 = 0x04;
 
 #[derive(Default)]
-pub(super) struct State {
+pub(crate) struct State {
     /// Logins with their passwords.
-    pub(super) logins: BTreeMap<String, String>,
-    pub(super) disabled: Vec<String>,
+    pub(crate) logins: BTreeMap<String, String>,
+    pub(crate) disabled: Vec<String>,
     /// Statements in the order in which they came.
-    pub(super) said: Vec<String>,
+    pub(crate) said: Vec<String>,
     /// Statements that begin so are refused with this number.
-    pub(super) refuses: Vec<(&'static str, u32)>,
+    pub(crate) refuses: Vec<(&'static str, u32)>,
     /// Goes away when a statement begins so.
-    pub(super) gone_at: Option<&'static str>,
+    pub(crate) gone_at: Option<&'static str>,
     /// Sends its clients elsewhere.
-    pub(super) routes: bool,
+    pub(crate) routes: bool,
     /// Leaves logins where they are, whatever is said.
-    pub(super) keeps: bool,
+    pub(crate) keeps: bool,
 }
 
-pub(super) struct StandIn {
-    pub(super) port: String,
-    pub(super) state: Arc<Mutex<State>>,
+pub(crate) struct StandIn {
+    pub(crate) port: String,
+    pub(crate) state: Arc<Mutex<State>>,
 }
 
 impl StandIn {
-    pub(super) async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port().to_string();
         let state = Arc::<Mutex<State>>::default();
@@ -49,7 +49,7 @@ impl StandIn {
         Self { port, state }
     }
 
-    pub(super) fn has(&self, login: &str) -> bool {
+    pub(crate) fn has(&self, login: &str) -> bool {
         self.state.lock().unwrap().logins.contains_key(login)
     }
 }
@@ -139,6 +139,8 @@ fn batch(text: &str, state: &mut State) -> Option<Vec<u8>> {
         if !state.keeps && state.logins.remove(&name).is_none() {
             return Some([error(15_151, "Cannot drop the login"), done(2)].concat());
         }
+    } else if text.starts_with("ALTER LOGIN") && text.contains(" WITH PASSWORD = ") {
+        return Some(changed(text, state));
     } else if text.starts_with("ALTER LOGIN") {
         state.disabled.extend(name);
     } else if text.contains("sys.dm_exec_sessions") {
@@ -152,6 +154,38 @@ fn batch(text: &str, state: &mut State) -> Option<Vec<u8>> {
         return Some([error(102, &format!("Incorrect syntax near '{text}'")), done(2)].concat());
     }
     Some(done(0))
+}
+
+/// Reads names and passwords as the server does: with what ends them doubled.
+fn changed(text: &str, state: &mut State) -> Vec<u8> {
+    let take = |rest: &mut &str, before: &str, quote: char| {
+        *rest = rest.strip_prefix(before)?;
+        let mut taken = String::new();
+        let mut chars = rest.char_indices().peekable();
+        while let Some((at, c)) = chars.next() {
+            if c != quote {
+                taken.push(c);
+            } else if chars.next_if(|(_, next)| *next == quote).is_some() {
+                taken.push(c);
+            } else {
+                *rest = &rest[at + c.len_utf8()..];
+                return Some(taken);
+            }
+        }
+        None
+    };
+    let mut rest = text;
+    let name = take(&mut rest, "ALTER LOGIN [", ']').unwrap();
+    let password = take(&mut rest, " WITH PASSWORD = N'", '\'').unwrap();
+    let old = take(&mut rest, " OLD_PASSWORD = N'", '\'');
+    assert_eq!(rest, "", "{text}");
+    match state.logins.get(&name) {
+        Some(known) if old.is_none_or(|old| old == *known) => {
+            state.logins.insert(name, password);
+            done(0)
+        }
+        _ => [error(15_151, &format!("Cannot alter the login, near '{text}'")), done(2)].concat(),
+    }
 }
 
 fn between(text: &str, before: &str, after: &str) -> Option<String> {
