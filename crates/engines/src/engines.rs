@@ -14,7 +14,7 @@ mod gitlab;
 mod gke;
 mod google_workspace;
 mod k8s;
-mod ldap;
+pub(crate) mod ldap;
 pub(crate) mod mongodb;
 pub(crate) mod mssql;
 pub(crate) mod mysql;

@@ -175,6 +175,23 @@ pub(crate) static REMOTE_DIRECTORIES: Group = remote(&[
     REMOTE_TARGETS.spec(),
 ]);
 
+/// Remote access to machines of a directory, by users that stay.
+pub(crate) static REMOTE_STAYING_DIRECTORIES: Group = remote(&[
+    REMOTE_ISSUER_OLD.spec(),
+    REMOTE_ISSUER.spec(),
+    REMOTE_ENABLE.spec(),
+    REMOTE_ENFORCE.spec(),
+    REMOTE_HOST.spec(),
+    REMOTE_DESKTOP_DOMAIN.spec(),
+    REMOTE_URL.spec(),
+    REMOTE_WEB.spec(),
+    REMOTE_BROWSING.spec(),
+    REMOTE_PROXY.spec(),
+    REMOTE_PROVIDER.spec(),
+    REMOTE_PROVIDER_TYPE.spec(),
+    REMOTE_TARGETS.spec(),
+]);
+
 /// Remote access to AWS.
 pub(crate) static REMOTE_AWS: Group = remote(&[
     REMOTE_ISSUER_OLD.spec(),
@@ -242,10 +259,18 @@ pub(crate) static REMOTE_NONE: Group = remote(&[]);
 /// # Errors
 /// [`Fault::bad_request`] says which types those are.
 pub(crate) fn need_type(kind: &Kind, target: &TargetUse<'_>) -> Result<(), Fault> {
-    if kind.targets.contains(&target.type_name) {
+    need_one_of(kind.targets, target)
+}
+
+/// The same for a rotator.
+///
+/// # Errors
+/// As [`need_type`].
+pub(crate) fn need_one_of(targets: &[&str], target: &TargetUse<'_>) -> Result<(), Fault> {
+    if targets.contains(&target.type_name) {
         return Ok(());
     }
-    let (given, wanted) = (target.type_name, kind.targets.join(" or "));
+    let (given, wanted) = (target.type_name, targets.join(" or "));
     let why = format!("the target is of type {given}; it must be {wanted}");
     Err(bad_setting("target-name", &why))
 }

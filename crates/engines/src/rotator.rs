@@ -12,7 +12,8 @@ mod credential;
 pub(crate) mod database;
 
 use keysherd_base::Fault;
-use keysherd_wire::{Args, Field, Group, Text};
+use keysherd_wire::{Args, Group};
+use serde_json::{Map, Value};
 
 pub use self::bringing::{Brought, Change, bring_about, remove};
 pub use self::conformance::complaints;
@@ -49,8 +50,9 @@ pub struct RotatorKind {
     pub fields: &'static Group,
     /// The credentials as they are given when a rotated secret is made.
     pub given: &'static Group,
-    /// The setting of a target that has its password.
-    pub target_password: Field<Text>,
+    /// The settings of a target that have its credentials, each with the member of a [`Credential`]
+    /// that it is.
+    pub target_settings: &'static [(&'static str, &'static str)],
     /// Fields that V2 has for remote access, which is not served: accepted, without effect.
     pub remote: &'static Group,
 }
@@ -103,6 +105,20 @@ pub trait Rotator: Send + Sync {
     /// [`Fault::bad_request`] names the field.
     fn first(&self, given: &Args) -> Result<Credential, Fault> {
         database::first(given)
+    }
+
+    /// The credentials as somebody says that they are from now on; what is not given stays as in
+    /// `old`.
+    ///
+    /// # Errors
+    /// [`Fault::bad_request`] names the field.
+    fn corrected(&self, given: &Args, old: &Credential) -> Result<Credential, Fault> {
+        database::corrected(given, old)
+    }
+
+    /// What people read of them: V2's `value`. Wipe it with [`keysherd_wire::wipe`].
+    fn shown(&self, _: &Settings, credential: &Credential) -> Map<String, Value> {
+        credential.members()
     }
 
     /// The credentials that a target has.

@@ -1,6 +1,7 @@
 //! The members, each in its own file.
 
 mod cassandra;
+mod ldap;
 mod mongodb;
 mod mssql;
 mod mysql;
@@ -12,6 +13,7 @@ use crate::rotator::Rotator;
 
 static ROTATORS: &[&dyn Rotator] = &[
     &cassandra::MEMBER,
+    &ldap::MEMBER,
     &mongodb::MEMBER,
     &mssql::MEMBER,
     &mysql::MEMBER,

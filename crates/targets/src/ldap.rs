@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use std::future::Future;
 use std::os::unix::net::UnixStream;
 
-use keysherd_base::{Fault, FaultKind, SecretString};
+use keysherd_base::{Fault, FaultKind, Secret, SecretString};
 use keysherd_egress::ClientIdentity;
 use keysherd_wire::{Field, Settings, Text, bad_setting};
 use ldap3::exop::PasswordModify;
@@ -21,7 +21,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::words::with_words;
-use crate::{Given, Named, Server, Way};
+use crate::{Given, NOT_ADMITTED, Named, Server, WRONG_CREDENTIALS, Way};
 
 pub use ldap3::dn_escape;
 
@@ -33,6 +33,8 @@ pub mod code {
     pub const VALUE_EXISTS: u32 = 20;
     /// There is no such entry.
     pub const NO_SUCH_OBJECT: u32 = 32;
+    /// The name or the password is wrong.
+    pub const INVALID_CREDENTIALS: u32 = 49;
     /// The entry would not be one of its class, such as a group without members.
     pub const CLASS_VIOLATION: u32 = 65;
 }
@@ -120,6 +122,21 @@ impl Directory {
         &self.server
     }
 
+    /// Who signs in.
+    pub fn bind_dn(&self) -> &str {
+        &self.bind_dn
+    }
+
+    /// The same, to sign in to as somebody else.
+    ///
+    /// # Errors
+    /// [`Fault::bad_request`] for what cannot be the name of an entry.
+    pub fn signed_in_as(mut self, name: &str, password: &SecretString) -> Result<Self, Fault> {
+        self.bind_dn = need_line(Named::none("rotated-username").with(Some(name)))?.to_owned();
+        self.server = self.server.with_password(password);
+        Ok(self)
+    }
+
     /// Signs in.
     ///
     /// # Errors
@@ -143,7 +160,11 @@ impl Directory {
             let mut session = Session { ldap, driver, _relay: relay, place };
             let secret = password.expose();
             let bound = session.ldap.simple_bind(&self.bind_dn, secret).await;
-            session.done(bound, "signing in", &[secret])?;
+            let known = bound.as_ref().ok().and_then(known_refusal);
+            session.done(bound, "signing in", &[secret]).map_err(|refusal| match known {
+                Some(code) => refusal.fault.with_code(code),
+                None => refusal.fault,
+            })?;
             Ok(session)
         };
         timeout(way.timeout, connecting).await.map_err(|_| self.server.late())?
@@ -175,6 +196,25 @@ impl Directory {
         let place = self.server.place();
         Fault::unavailable(format!("{place} does not speak LDAP with this gateway; {next}"))
             .with_private(format!("{error:?}"))
+    }
+}
+
+/// What Active Directory adds to its refusal where the password is right: a time or a machine that
+/// is not allowed, a password or an account that has expired, an account that is off, a password
+/// that must be another one.
+const RIGHT_PASSWORD: &[&str] = &["530", "531", "532", "533", "701", "773"];
+/// What it adds where the account is locked, whatever the password.
+const LOCKED: &str = "775";
+
+/// The code of the fault for a refusal to sign in that says something of the password.
+fn known_refusal(result: &LdapResult) -> Option<&'static str> {
+    if result.rc != code::INVALID_CREDENTIALS {
+        return None;
+    }
+    let said = |data: &str| result.text.contains(&format!(" data {data},"));
+    match RIGHT_PASSWORD.iter().any(|data| said(data)) {
+        true => Some(NOT_ADMITTED),
+        false => (!said(LOCKED)).then_some(WRONG_CREDENTIALS),
     }
 }
 
@@ -297,6 +337,45 @@ impl Session {
         let request = PasswordModify { user_id: Some(dn), old_pass: None, new_pass: Some(secret) };
         let changed = self.ldap.extended(request).await.map(|answer| answer.1);
         self.done(changed, "setting the password", &[secret])
+    }
+
+    /// Gives the entry that is signed in another password, which the directory hashes (RFC 3062).
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn change_password(
+        &mut self,
+        dn: &str,
+        old: &SecretString,
+        new: &SecretString,
+    ) -> Result<(), Refusal> {
+        let (before, after) = (old.expose().as_str(), new.expose().as_str());
+        let request =
+            PasswordModify { user_id: Some(dn), old_pass: Some(before), new_pass: Some(after) };
+        let changed = self.ldap.extended(request).await.map(|answer| answer.1);
+        self.done(changed, "changing the password", &[before, after])
+    }
+
+    /// Gives an attribute the value `new`, in place of `old` where that is said; otherwise in
+    /// place of whatever it has.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn replace_secret(
+        &mut self,
+        dn: &str,
+        attribute: &str,
+        old: Option<&Secret<Vec<u8>>>,
+        new: &Secret<Vec<u8>>,
+    ) -> Result<(), Refusal> {
+        let value = |secret: &Secret<Vec<u8>>| HashSet::from([secret.expose().clone()]);
+        let name = || attribute.as_bytes().to_vec();
+        let changes = match old {
+            None => vec![Mod::Replace(name(), value(new))],
+            Some(old) => vec![Mod::Delete(name(), value(old)), Mod::Add(name(), value(new))],
+        };
+        let changed = self.ldap.modify(dn, changes).await;
+        self.done(changed, "changing the password", &[])
     }
 
     /// One attribute of an entry; `None` when there is no such entry.

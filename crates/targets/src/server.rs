@@ -176,8 +176,14 @@ impl Server {
             return Err(bad_setting(self.user.0, "it is no name of a user"));
         }
         self.user.1 = Some(user.to_owned());
+        Ok(self.with_password(password))
+    }
+
+    /// The same with another password.
+    #[must_use]
+    pub(crate) fn with_password(mut self, password: &SecretString) -> Self {
         self.password.1 = Some(Secret::new(password.expose().clone()));
-        Ok(self)
+        self
     }
 
     /// The same without a database: not everybody may use the one that is named.

@@ -272,13 +272,13 @@ const ofEngines = () => Object.fromEntries(Object.keys(engines).flatMap((kind) =
   ];
 }));
 // Somebody whose password rotates; who is really there is one that a dynamic secret has made.
-const rotators = ['cassandra', 'mongodb', 'mssql', 'mysql', 'postgresql', 'redis', 'redshift'];
+const rotators = table('rotators.json');
 const rotatedFields = async (kind, more) => {
-  const { kind: on, ...of } = engines[kind].target;
+  const { kind: on, ...of } = rotators[kind].target;
   const where = await target(on, of);
   return {
     name: fresh('rotated'), 'target-name': where.name, 'skip-dry-run': true,
-    'rotator-type': 'password', 'rotated-username': 'app', 'rotated-password': 'first', ...more,
+    ...rotators[kind].fields, ...more,
   };
 };
 const rotatedSecret = async (kind, more) => {
@@ -294,7 +294,7 @@ const ofAnyKind = async () => {
   const { 'skip-dry-run': _, ...fields } = await rotatedFields('postgresql', more);
   return fields;
 };
-const ofRotators = () => Object.fromEntries(rotators.flatMap((kind) => [
+const ofRotators = () => Object.fromEntries(Object.keys(rotators).flatMap((kind) => [
   [`rotated-secret-create-${kind}`, { fields: () => rotatedFields(kind), twice: true }],
   [`rotated-secret-update-${kind}`, {
     fields: async () => ({ name: (await rotatedSecret(kind)).name, 'rotation-interval': '30' }),

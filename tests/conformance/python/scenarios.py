@@ -764,14 +764,14 @@ def revoke_credentials():
 
 # Somebody whose password rotates; who is really there is one that a dynamic secret has made.
 
-ROTATORS = ["cassandra", "mongodb", "mssql", "mysql", "postgresql", "redis", "redshift"]
+ROTATORS = _table("rotators.json")
 
 
 def rotated_fields(kind, **more):
-    where = target(**ENGINES[kind]["target"])["name"]
+    rotator = ROTATORS[kind]
+    where = target(**rotator["target"])["name"]
     return {"name": world().name("rotated"), "target-name": where, "skip-dry-run": True,
-            "rotator-type": "password", "rotated-username": "app", "rotated-password": "first",
-            **more}
+            **rotator["fields"], **more}
 
 
 def rotated_secret(kind="postgresql", **more):

@@ -170,18 +170,21 @@ impl Rotation {
         };
         let plaintext = match self.of_target {
             false => self.secret.plaintext(Some(&new)),
-            true => self.with_password(&new),
+            true => self.with_credentials(&new),
         };
         self.new = Some(new);
         plaintext
     }
 
-    /// The target's value with another password.
-    fn with_password(&self, new: &Credential) -> Result<SecretBytes, Fault> {
+    /// The target's value with other credentials.
+    fn with_credentials(&self, new: &Credential) -> Result<SecretBytes, Fault> {
         let member = self.target.member();
-        let mut args = Args::new();
-        let field = self.secret.rotator.kind().target_password.name();
-        args.put(field, Value::from(new.password()?.expose().as_str()));
+        let (mut args, mut members) = (Args::new(), new.members());
+        for (setting, name) in self.secret.rotator.kind().target_settings {
+            let nothing = || Fault::internal(format!("new credentials have no {name}"));
+            args.put(setting, members.remove(*name).ok_or_else(nothing)?);
+        }
+        wipe(Value::Object(members));
         let value = self.target.settings.to_value();
         let copy = Settings::from_value(&value);
         wipe(value);

@@ -25,7 +25,7 @@ use crate::{BoxFuture, Created, Engine, Kind, Plan, Scene, Settings, TargetUse, 
 
 mod fields;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 /// Longest name of a user of Active Directory, in bytes (`sAMAccountName` of users).
 const WINDOWS_NAME_BYTES_MAX: usize = 20;
@@ -122,12 +122,7 @@ impl<'a> Plot<'a> {
                 (Directory::new(given)?, false)
             }
         };
-        let attribute = settings.text(&USER_ATTRIBUTE).unwrap_or("cn");
-        let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
-        if !attribute.bytes().all(plain) {
-            let want = "it must be the name of an attribute, such as cn or uid";
-            return Err(bad_setting(USER_ATTRIBUTE.name(), want));
-        }
+        let attribute = attribute_of(settings)?;
         let external = settings.choice(&EXTERNAL, &["true", "false"], "false")? == "true";
         let group = settings.text(&GROUP_DN).map(|_| need_dn(settings, &GROUP_DN)).transpose()?;
         let base = need_dn(settings, &USER_DN)?;
@@ -137,6 +132,17 @@ impl<'a> Plot<'a> {
     fn dn_of(&self, name: &str) -> String {
         format!("{}={},{}", self.attribute, dn_escape(name), self.base)
     }
+}
+
+/// The attribute that names an entry.
+pub(crate) fn attribute_of(settings: &Settings) -> Result<&str, Fault> {
+    let attribute = settings.text(&USER_ATTRIBUTE).unwrap_or("cn");
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
+    if attribute.bytes().all(plain) {
+        return Ok(attribute);
+    }
+    let want = "it must be the name of an attribute, such as cn or uid";
+    Err(bad_setting(USER_ATTRIBUTE.name(), want))
 }
 
 async fn created(scene: &Scene<'_>, plan: &Plan) -> Result<Created, Fault> {
@@ -333,7 +339,7 @@ async fn part(
 }
 
 /// A password as Active Directory takes it: in quotes, UTF-16 with the small byte first.
-fn windows_password(password: &str) -> Secret<Vec<u8>> {
+pub(crate) fn windows_password(password: &str) -> Secret<Vec<u8>> {
     let mut coded = Secret::new(Vec::with_capacity(2 * (password.len() + 2)));
     for unit in ['"'].into_iter().chain(password.chars()).chain(['"']) {
         let mut units = [0; 2];

@@ -4,11 +4,12 @@ use std::time::Instant;
 
 use keysherd_base::{Fault, SecretString};
 use keysherd_targets::{NOT_ADMITTED, Server, WRONG_CREDENTIALS, database};
-use keysherd_wire::{Args, Field, Group, Text, bad_setting};
+use keysherd_wire::{Args, Field, Group, Text};
 
 use super::{Actor, Credential, RotatorKind, RotatorType, Stage};
 use crate::fields::{
     PASSWORD_LENGTH, USE_CAPITAL_LETTERS, USE_LOWER_LETTERS, USE_NUMBERS, USE_SPECIAL_CHARACTERS,
+    need_one_of,
 };
 use crate::password::Policy;
 use crate::{TargetUse, Way};
@@ -21,7 +22,7 @@ const ROTATED_PASSWORD: Field<Text> =
     Field::text("rotated-password", "That user's password as it is now.").secret();
 
 /// Where a database target has its password.
-pub(crate) const TARGET_PASSWORD: Field<Text> = Field::text("pwd", "The password.").secret();
+pub(crate) const TARGET_SETTINGS: &[(&str, &str)] = &[("pwd", "password")];
 
 /// What passwords are like.
 pub(crate) static FIELDS: Group = Group {
@@ -53,6 +54,18 @@ pub(crate) fn first(given: &Args) -> Result<Credential, Fault> {
     let username = given.need(&ROTATED_USERNAME)?;
     let password = SecretString::new(given.need(&ROTATED_PASSWORD)?);
     Ok(Credential::of_user(&username, &password))
+}
+
+/// The credentials after somebody has said what they are now.
+///
+/// # Errors
+/// [`Fault::bad_request`] names a field that is no text.
+pub(crate) fn corrected(given: &Args, old: &Credential) -> Result<Credential, Fault> {
+    let username = given.get(&ROTATED_USERNAME)?;
+    let password = given.secret(&ROTATED_PASSWORD)?;
+    let username = username.as_deref().map_or_else(|| old.username(), Ok)?;
+    let password = password.map_or_else(|| old.password(), Ok)?;
+    Ok(Credential::of_user(username, &password))
 }
 
 /// The credentials of a database target.

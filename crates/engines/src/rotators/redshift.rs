@@ -6,7 +6,7 @@ use crate::Spelling;
 use crate::fields::REMOTE_STAYING_HOSTS;
 use crate::postgres::rotator::PostgresRotator;
 use crate::rotator::RotatorKind;
-use crate::rotator::database::{FIELDS, GIVEN, TARGET_PASSWORD, TYPES};
+use crate::rotator::database::{FIELDS, GIVEN, TARGET_SETTINGS, TYPES};
 
 static KIND: RotatorKind = RotatorKind {
     name: "redshift",
@@ -26,7 +26,7 @@ static KIND: RotatorKind = RotatorKind {
     )],
     fields: &FIELDS,
     given: &GIVEN,
-    target_password: TARGET_PASSWORD,
+    target_settings: TARGET_SETTINGS,
     remote: &REMOTE_STAYING_HOSTS,
 };
 

@@ -23,9 +23,24 @@ pub(crate) fn credential(user: &str, password: &str) -> Credential {
 
 impl Site {
     pub(crate) fn new(rotator: &'static dyn Rotator, target: Settings, actor: Actor) -> Self {
-        let given = super::args(&[("use-special-characters", "true"), ("password-length", "40")]);
-        let settings = rotator.merged(&given, Settings::default()).unwrap();
+        Self::with(rotator, target, actor, &[])
+    }
+
+    /// One whose rotated secret is made with these arguments, too.
+    pub(crate) fn with(
+        rotator: &'static dyn Rotator,
+        target: Settings,
+        actor: Actor,
+        more: &[(&'static str, &str)],
+    ) -> Self {
+        let plain = [("use-special-characters", "true"), ("password-length", "40")];
+        let given: Vec<_> = plain.iter().chain(more).copied().collect();
+        let settings = rotator.merged(&super::args(&given), Settings::default()).unwrap();
         Self { rotator, target, actor, settings, way: way() }
+    }
+
+    pub(crate) fn check(&self) -> Result<Vec<String>, Fault> {
+        self.rotator.check(&self.settings, &self.stage().target)
     }
 
     pub(crate) fn stage(&self) -> Stage<'_> {
@@ -61,8 +76,7 @@ impl Site {
 
     /// Rotates three times, each time as after a crash, too; gives the last credentials.
     pub(crate) async fn rotates(&self, user: &str, password: &str) -> Credential {
-        let stage = self.stage();
-        self.rotator.check(&self.settings, &stage.target).unwrap();
+        self.check().unwrap();
         let mut old = credential(user, password);
         for round in 1..=3 {
             let new = self.next(&old);

@@ -95,9 +95,10 @@ async fn value(ctx: &Ctx, args: &Args, path: ItemPath) -> Result<Answer, Fault> 
 fn shown(opened: &OpenedForUse) -> Result<Map<String, Value>, Fault> {
     match opened.items.as_slice() {
         [secret] => {
-            let credentials = OpenedRotated::of(secret)?.credentials;
+            let secret = OpenedRotated::of(secret)?;
             let missing = || Fault::internal("a rotated secret has no credentials");
-            Ok(credentials.ok_or_else(missing)?.members())
+            let credentials = secret.credentials.as_ref().ok_or_else(missing)?;
+            Ok(secret.rotator.shown(&secret.settings, credentials))
         }
         [secret, target] => {
             let secret = OpenedRotated::of(secret)?;

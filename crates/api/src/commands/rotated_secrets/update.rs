@@ -7,7 +7,7 @@ use keysherd_plane::grants::{ItemRef, Purpose, WriteTarget};
 use keysherd_plane::items::{
     ItemDescribe, ItemUpdate, ItemUpdateParts, Made, TargetChoice, ValuePut,
 };
-use keysherd_wire::{Answer, Args, Field, Flag, Text};
+use keysherd_wire::{Answer, Args, Field, Flag};
 
 use super::create::{Named, command, spec, tried};
 use super::shared::{Shared, Terms};
@@ -20,8 +20,6 @@ pub(super) const KEEP_PREVIOUS: Field<Flag> = Field::flag(
     "keep-prev-version",
     "Keep the version before; without a word as the account says.",
 );
-const USERNAME: Field<Text> = Field::text("rotated-username", "The user.");
-const PASSWORD: Field<Text> = Field::text("rotated-password", "The user's password.").secret();
 
 /// The commands of `rotator`.
 pub(super) fn of(rotator: &'static dyn Rotator) -> Vec<&'static ApiCommand> {
@@ -77,8 +75,12 @@ pub(super) async fn update(
         warnings = rotator.check(&old.settings, &target.in_use())?;
     }
     old.actor = shared.actor.unwrap_or(old.actor);
-    let credentials = credentials(args, &known, old.credentials.take())?;
-    if let (Some(target), false, true) = (&target, shared.skip_trial, has_new(args)?) {
+    let has_new = has_new(rotator, args);
+    let credentials = match has_new {
+        true => Some(corrected(rotator, args, &known, old.credentials.take())?),
+        false => old.credentials.take(),
+    };
+    if let (Some(target), false, true) = (&target, shared.skip_trial, has_new) {
         let stage = (&old.settings, target, old.actor);
         tried(ctx, rotator, stage, credentials.as_ref()).await?;
     }
@@ -120,35 +122,26 @@ fn check_kind(path: &ItemPath, old: &OpenedRotated, wanted: &dyn Rotator) -> Res
     )))
 }
 
-fn has_new(args: &Args) -> Result<bool, Fault> {
-    Ok(args.get(&USERNAME)?.is_some() || args.get(&PASSWORD)?.is_some())
+/// Whether somebody says what the credentials are.
+fn has_new(rotator: &dyn Rotator, args: &Args) -> bool {
+    let given = |name: &str| args.raw(name).is_some_and(|value| !value.is_null() && value != "");
+    rotator.kind().given.fields.iter().any(|field| given(field.name))
 }
 
 /// The credentials as they are from now on: somebody may have changed them by hand.
-fn credentials(
+fn corrected(
+    rotator: &dyn Rotator,
     args: &Args,
     known: &RotationFacts,
     old: Option<Credential>,
-) -> Result<Option<Credential>, Fault> {
-    if !has_new(args)? {
-        return Ok(old);
-    }
+) -> Result<Credential, Fault> {
     if known.of_target {
         return Err(Fault::bad_request(
             "the credentials are the target's own; change them with its update command",
         ));
     }
     let missing = || Fault::internal("a rotated secret has no credentials");
-    let old = old.ok_or_else(missing)?;
-    let username = match args.get(&USERNAME)? {
-        Some(given) => given,
-        None => old.username()?.to_owned(),
-    };
-    let password = match args.get(&PASSWORD)? {
-        Some(given) => keysherd_base::SecretString::new(given),
-        None => old.password()?,
-    };
-    Ok(Some(Credential::of_user(&username, &password)))
+    rotator.corrected(args, &old.ok_or_else(missing)?)
 }
 
 fn made(terms: Terms, known: RotationFacts, actor: Actor) -> Made {

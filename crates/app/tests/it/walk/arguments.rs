@@ -22,10 +22,10 @@ pub(crate) fn arguments(spec: &Spec, name: &str, objects: &Objects) -> Value {
         Some(of.fields)
     };
     let changing = || {
-        let mut fields = rotated();
+        let (_, _, mut fields) = rotated(rotator_of(name)?);
         // What it is about cannot be changed later.
         fields.retain(|field, _| field != "rotator-type" || name.contains("create"));
-        rotator_of(name).map(|_| fields)
+        Some(fields)
     };
     let found = own.or_else(receiver).or_else(|| target(name)).or_else(secret).or_else(changing);
     let mut body = found.unwrap_or_default();

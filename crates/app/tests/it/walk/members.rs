@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::kit::postgres::{PASSWORD, shared};
 use crate::kit::random;
@@ -155,14 +155,18 @@ pub(crate) fn rotator_of(command: &str) -> Option<&str> {
     prefixes.iter().find_map(|prefix| command.strip_prefix(prefix)).or(any)
 }
 
-/// Somebody whose password rotates; nobody signs in.
-pub(crate) fn rotated() -> Map<String, Value> {
-    let rotated = json!({
-        "rotator-type": "password", "rotated-username": "walk_rotated",
-        "rotated-password": PASSWORD, "skip-dry-run": true,
-    });
-    match rotated {
-        Value::Object(fields) => fields,
-        _ => Map::new(),
-    }
+/// The same for the kinds of rotated secrets.
+const ROTATORS: &str = include_str!("../../../../../tests/conformance/rotators.json");
+
+/// The kind of target that a rotator works on, with the type of database, and the settings of a
+/// rotated secret with somebody's credentials; nobody signs in.
+pub(crate) fn rotated(kind: &str) -> (String, Option<String>, Map<String, Value>) {
+    let mut rotators: Value = serde_json::from_str(ROTATORS).unwrap();
+    let mut rotator = rotators[kind].take();
+    let Value::Object(mut fields) = rotator["fields"].take() else {
+        panic!("tests/conformance/rotators.json has no settings for {kind}")
+    };
+    fields.insert("skip-dry-run".to_owned(), true.into());
+    let target = |field: &str| rotator["target"][field].as_str().map(str::to_owned);
+    (target("kind").unwrap(), target("db-type"), fields)
 }

@@ -227,15 +227,16 @@ fn make_dynamic_secret(
 fn make_rotated_secret(admin: &Api, name: &str, described: &dyn Fn(String) -> Value) {
     let at = |leaf: &str| format!("/walk/{name}/{leaf}");
     let kind = rotator_of(name).unwrap_or("postgresql");
-    let (target, db_type) = engine(kind).target.unwrap();
+    let (target, db_type, fields) = rotated(kind);
     make_target(admin, described(at("target")), &target, db_type.as_deref());
     let mut args = described(at("rotated"));
     args["target-name"] = at("target").into();
-    args.as_object_mut().unwrap().extend(rotated());
+    args.as_object_mut().unwrap().extend(fields);
     if name == "gateway-rotate-secret" {
         let user = format!("walk_rotated_{:x}", random());
         shared().sql("postgres", &format!("CREATE ROLE {user} LOGIN PASSWORD '{PASSWORD}'"));
         args["rotated-username"] = user.into();
+        args["rotated-password"] = PASSWORD.into();
     }
     admin.ok(&format!("rotated-secret-create-{kind}"), args);
 }

@@ -21,20 +21,28 @@ dn: dc=example\nobjectClass: dcObject\nobjectClass: organization\no: x\n
 dn: ou=temporary,dc=example\nobjectClass: organizationalUnit\n
 dn: cn=alice,dc=example\nobjectClass: inetOrgPerson\nsn: a\nuid: alice\n
 dn: cn=dbas,dc=example\nobjectClass: groupOfNames\nmember: cn=root,dc=example\n
+dn: ou=people,dc=example\nobjectClass: organizationalUnit\n
+dn: ou=fixed,ou=people,dc=example\nobjectClass: organizationalUnit\n
 dn: cn=alone,dc=example\nobjectClass: groupOfUniqueNames\nuniqueMember: cn=x,dc=example\n
 dn: cn=unix,dc=example\nobjectClass: posixGroup\ngidNumber: 7\n
 dn: cn=a\\2Cb\\2B\\22c\\5C*\\28,dc=example\nobjectClass: groupOfNames\nmember: cn=root,dc=example\n
 ";
 
+/// What Active Directory keeps passwords in, for entries that have it here.
+const WINDOWS: &str = "\
+attributetype ( 1.2.840.113556.1.4.90 NAME 'unicodePwd' EQUALITY octetStringMatch \
+SYNTAX 1.3.6.1.4.1.1466.115.121.1.40 SINGLE-VALUE )\n\
+objectclass ( 1.3.6.1.4.1.4203.666.1.1 NAME 'windowsPerson' AUXILIARY MAY unicodePwd )\n";
+
 /// A running directory. It ends with the process that started it, however that ends.
-struct Running {
+pub(crate) struct Running {
     plain: String,
     tls: String,
     authority: String,
     _keeper: Child,
 }
 
-fn shared() -> &'static Running {
+pub(crate) fn shared() -> &'static Running {
     static SHARED: OnceLock<Running> = OnceLock::new();
     SHARED.get_or_init(Running::start)
 }
@@ -56,12 +64,15 @@ impl Running {
         let at = dir.display();
         let schema = |name: &str| format!("include /etc/ldap/schema/{name}.schema\n");
         let config = ["core", "cosine", "nis", "inetorgperson"].map(schema).concat()
+            + WINDOWS
             + &format!(
                 "modulepath /usr/lib/ldap\nmoduleload back_mdb\n\
                  TLSCACertificateFile {at}/ca.pem\nTLSCertificateFile {at}/cert.pem\n\
                  TLSCertificateKeyFile {at}/key.pem\n\
                  database mdb\nsuffix dc=example\nrootdn cn=root,dc=example\nrootpw {ADMIN}\n\
-                 directory {at}/data\naccess to attrs=userPassword by * auth\n\
+                 directory {at}/data\n\
+                 access to dn.subtree=\"ou=fixed,ou=people,dc=example\" attrs=userPassword by * auth\n\
+                 access to attrs=userPassword,unicodePwd by self =xw by * auth\n\
                  access to * by * read\n"
             );
         fs::write(file("slapd.conf"), config).unwrap();
@@ -86,7 +97,7 @@ impl Running {
         running
     }
 
-    fn target(&self, more: &[(&'static str, &str)]) -> Settings {
+    pub(crate) fn target(&self, more: &[(&'static str, &str)]) -> Settings {
         let plain = [
             ("ldap-url", self.tls.as_str()),
             ("ldap-ca-cert", self.authority.as_str()),
@@ -96,12 +107,23 @@ impl Running {
         target_of("ldap", &plain.iter().chain(more).copied().collect::<Vec<_>>())
     }
 
-    async fn signs_in(&self, dn: &str, password: &str) -> bool {
+    pub(crate) async fn signs_in(&self, dn: &str, password: &str) -> bool {
         let as_user = self.target(&[("bind-dn", dn), ("bind-dn-password", password)]);
         target_by_name("ldap").unwrap().probe(&as_user, &way()).await.is_ok()
     }
 
-    async fn read(&self, dn: &str, attribute: &str) -> Option<Vec<String>> {
+    /// Makes somebody.
+    pub(crate) async fn person(&self, dn: &str, more: &[(&str, &[u8])], password: &str) {
+        let directory = ldap_directory(&self.target(&[])).unwrap();
+        let mut session = directory.connect(&way()).await.unwrap();
+        let classes: &[&[u8]] = &[b"top", b"inetOrgPerson", b"windowsPerson"];
+        let mut attributes = vec![("objectClass", classes.to_vec()), ("sn", vec![b"x".as_slice()])];
+        attributes.extend(more.iter().map(|(name, value)| (*name, vec![*value])));
+        session.add(dn, &attributes, &[]).await.unwrap();
+        session.set_password(dn, &SecretString::new(password.to_owned())).await.unwrap();
+    }
+
+    pub(crate) async fn read(&self, dn: &str, attribute: &str) -> Option<Vec<String>> {
         let directory = ldap_directory(&self.target(&[])).unwrap();
         let mut session = directory.connect(&way()).await.unwrap();
         session.read(dn, attribute).await.unwrap()

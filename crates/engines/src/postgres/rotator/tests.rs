@@ -55,7 +55,7 @@ async fn a_target_that_changes_itself_goes_on_with_the_new_password() {
     site.change(&own, &new).await.unwrap();
     let kind = site.rotator.kind();
     assert!(kind.types.iter().any(|known| known.of_target));
-    assert_eq!(kind.target_password.name(), "pwd");
+    assert_eq!(kind.target_settings, [("pwd", "password")]);
     assert!(site.signs_in(&new).await);
 }
 
