@@ -97,11 +97,7 @@ pub(crate) fn fits(
     settings: &crate::Settings,
     target: &TargetUse<'_>,
 ) -> Result<(), Fault> {
-    if !kind.targets.contains(&target.type_name) {
-        let (given, wanted) = (target.type_name, kind.targets.join(" or "));
-        let why = format!("the target is of type {given}; it must be {wanted}");
-        return Err(bad_setting("target-name", &why));
-    }
+    need_one_of(kind.targets, target)?;
     Policy::of(settings).map(drop)
 }
 
