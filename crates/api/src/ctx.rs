@@ -14,6 +14,7 @@ use crate::budget::AnswerBudget;
 use crate::certificate::PublicCertificate;
 use crate::configs::Configs;
 use crate::crypt::Crypt;
+use crate::engines::Creations;
 use crate::forwarding::Forwarding;
 use crate::passwords::Turns;
 use crate::standing::Standing;
@@ -44,6 +45,8 @@ pub struct Services {
     pub browser_logins: BrowserLogins,
     /// The way to the targets of dynamic secrets.
     pub engines: keysherd_engines::Way,
+    /// Turns for making temporary credentials.
+    pub creations: Creations,
     /// Turns for stretching passwords, so that logins cannot exhaust memory.
     pub stretching: Turns,
 }

@@ -5,11 +5,13 @@
 //! having a right to read them: nothing of them is in an answer, and a secret names in its sealed
 //! settings which target it means, so control cannot put another one in its place.
 
+mod creations;
 mod produce;
 mod rotated;
 mod sealed;
 mod trial;
 
+pub use creations::Creations;
 pub(crate) use produce::Asker;
 pub use produce::{Asked, Produced, produce};
 pub use rotated::{Leaving, OpenedRotated, Rotation};

@@ -8,7 +8,12 @@
 //! ([`CredentialLease::failed`]), and after [`ATTEMPTS_MAX`] attempts only when a person says so.
 //!
 //! An intent whose gateway was never heard of again may still become a user: the gateway was
-//! frozen, not dead. Such a one is removed a second time, [`AGAIN_SECONDS`] later.
+//! frozen, not dead. So may one whose making was given up without an answer, where a target does
+//! not keep removing waiting for what is still on its way. Such a one is removed a second time,
+//! [`AGAIN_SECONDS`] later: no request lives that long.
+//!
+//! A gateway that cannot open what it would need gives the work back
+//! ([`CredentialLease::hand_back`]): nothing was tried, so nothing counts.
 //!
 //! (The leases of [`crate::lease`] are something else: duties of gateways.)
 
@@ -32,6 +37,8 @@ pub const INTENT_SECONDS: i64 = 120;
 const WORK_SECONDS: [i64; 3] = [10, 18, 27];
 /// When what an intent may have become is removed once more, in seconds after the first time.
 pub const AGAIN_SECONDS: i64 = 600;
+/// When somebody gets what a gateway gave back without trying, in seconds.
+pub const HAND_BACK_SECONDS: i64 = 1;
 /// Attempts to remove a credential before it is left to people.
 pub const ATTEMPTS_MAX: u32 = 12;
 /// Longest pause between two attempts, in seconds.
@@ -104,6 +111,9 @@ pub struct CredentialLease {
     pub gateway: [u8; 32],
     /// The same of the gateway that took it last to remove it.
     pub taken_by: Option<[u8; 32]>,
+    /// When it was removed for the first time, where it may come yet.
+    #[serde(default)]
+    pub looked: Option<Timestamp>,
     /// Why it could not be removed the last time; empty: that was not tried, or came off.
     #[serde(default)]
     pub last_error: String,
@@ -173,6 +183,7 @@ impl CredentialLease {
             sub_claims,
             gateway,
             taken_by: None,
+            looked: None,
             last_error: String::new(),
         }
     }
@@ -203,8 +214,8 @@ impl CredentialLease {
     }
 
     /// Says that nobody got what `gateway` made, and that it, or a part of it, may be left on the
-    /// target. Whether that could be said.
-    pub fn abandon(&mut self, gateway: &[u8; 32], now: Timestamp) -> bool {
+    /// target; `late`: or may come there yet. Whether that could be said.
+    pub fn abandon(&mut self, gateway: &[u8; 32], late: bool, now: Timestamp) -> bool {
         let young = now < self.made.plus_seconds(INTENT_SECONDS);
         let open = match self.state {
             LeaseState::Intended => true,
@@ -213,7 +224,8 @@ impl CredentialLease {
         };
         let own = self.gateway == *gateway && open;
         if own {
-            self.settled = true;
+            // What lives has come.
+            self.settled |= !late;
             self.state = LeaseState::Revoking;
             self.due = Some(now);
         }
@@ -277,10 +289,10 @@ impl CredentialLease {
 
     /// Says that it was removed.
     pub fn removed(&mut self, now: Timestamp) -> Removal {
-        if self.settled {
+        if self.settled || self.looked.is_some() {
             return Removal::Gone;
         }
-        self.settled = true;
+        self.looked = Some(now);
         self.attempts = 0;
         self.taken_by = None;
         self.last_error.clear();
@@ -290,8 +302,7 @@ impl CredentialLease {
 
     /// Says that it could not be removed, and why.
     pub fn failed(&mut self, error: &str, now: Timestamp) -> Removal {
-        let end = error.floor_char_boundary(ERROR_BYTES_MAX);
-        self.last_error = error.get(..end).unwrap_or_default().to_owned();
+        self.keep_error(error);
         self.taken_by = None;
         if self.attempts >= ATTEMPTS_MAX {
             self.give_up();
@@ -299,6 +310,19 @@ impl CredentialLease {
         }
         self.due = Some(now.plus_seconds(pause_seconds(self.attempts)));
         Removal::Later
+    }
+
+    /// Takes back that it was given to a gateway, which has not tried it, and says why.
+    pub fn hand_back(&mut self, why: &str, now: Timestamp) {
+        self.keep_error(why);
+        self.taken_by = None;
+        self.attempts = self.attempts.saturating_sub(1);
+        self.due = Some(now.plus_seconds(HAND_BACK_SECONDS));
+    }
+
+    fn keep_error(&mut self, error: &str) {
+        let end = error.floor_char_boundary(ERROR_BYTES_MAX);
+        self.last_error = error.get(..end).unwrap_or_default().to_owned();
     }
 
     fn give_up(&mut self) {

@@ -190,6 +190,12 @@ pub trait Engine: Send + Sync {
         handle: &'a str,
     ) -> BoxFuture<'a, Result<Vec<String>, Fault>>;
 
+    /// Whether removing waits for what is still on its way to make the same, so that what was
+    /// removed once does not come afterwards. Where it may, it is removed a second time.
+    fn settles(&self) -> bool {
+        false
+    }
+
     /// What the arguments make of the settings there were (none: of a new dynamic secret).
     ///
     /// # Errors

@@ -343,4 +343,9 @@ impl Engine for PostgresLike {
     ) -> BoxFuture<'a, Result<Vec<String>, Fault>> {
         Box::pin(self.revoked(scene, handle))
     }
+
+    /// By a lock, which Redshift does not have.
+    fn settles(&self) -> bool {
+        self.family == Family::Postgres
+    }
 }

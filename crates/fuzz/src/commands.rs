@@ -133,6 +133,7 @@ fn check(command: &ApiCommand, args: Args) {
             Arc::new(Sequence::new(1)),
             Default::default(),
         ),
+        creations: Default::default(),
         stretching: Turns::new(1),
     };
     let outcome = RUNTIME.with(|runtime| {

@@ -12,7 +12,8 @@ use keysherd_domain::role::{Capabilities, Capability, Rule, RuleKind};
 use keysherd_plane::auth::{Login, LoginProof, LoginSubject, PasswordParamsReply};
 use keysherd_plane::cache::{ChangesWait, JournalPut, JournaledRead, Receipt};
 use keysherd_plane::credential_leases::{
-    LeaseActivate, LeaseChoice, LeaseIntend, LeaseReport, LeaseResult, LeaseRevoke, LeaseTake,
+    LeaseActivate, LeaseChoice, LeaseIntend, LeaseReport, LeaseResult, LeaseRevoke, LeaseRoom,
+    LeaseTake,
 };
 use keysherd_plane::credential_rotations::{
     Reason, RotationBegin, RotationKeep, RotationReport, RotationResult, RotationTake,
@@ -160,7 +161,8 @@ pub(crate) fn of_secrets() -> Vec<Request> {
         .into(),
         LeaseActivate { lease, handle: None, ends: Some(Timestamp(9)) }.into(),
         LeaseRevoke { item: path("/a"), which: LeaseChoice::One(lease), soft: true }.into(),
-        LeaseTake { limit: 256 }.into(),
+        LeaseTake { limit: 256, each: 4, room: vec![LeaseRoom { place: ItemId(7), left: 0 }] }
+            .into(),
         RotationTake { salts: vec![[9; 32]; 2] }.into(),
         RotationBegin { item: path("/a"), reason: Reason::Rollback(3), salt: [8; 32] }.into(),
         RotationKeep { item: ItemId(7), attempt: 2, path: path("/a"), value: value.clone() }.into(),
@@ -171,7 +173,12 @@ pub(crate) fn of_secrets() -> Vec<Request> {
         }
         .into(),
         LeaseReport {
-            results: vec![LeaseResult { lease, attempt: 2, failed: Some("28000".to_owned()) }],
+            results: vec![LeaseResult {
+                lease,
+                attempt: 2,
+                failed: Some("28000".to_owned()),
+                untried: true,
+            }],
         }
         .into(),
     ]

@@ -173,7 +173,7 @@ impl Gateway {
         let transit = Transit::new(plane.clone(), batcher(), clock.clone(), rng.clone(), tenants)?;
         let shared = || (plane.clone(), derivations.clone(), rng.clone());
         let rewrapper = config.rewraps_per_second.map(|rate| Rewrapper::start(shared(), rate));
-        let on_targets = OnTargets::start(shared(), config.removes, &config.duty);
+        let on_targets = OnTargets::start(shared(), &reader, config.removes, &config.duty);
         let confirming = spool.map(|spool| {
             Confirming::start(Confirming {
                 spool,

@@ -8,6 +8,7 @@ use keysherd_plane::PlaneHandle;
 
 use crate::derive::Derivations;
 use crate::duty::Duty;
+use crate::reader::Reader;
 use crate::revoking::Revoker;
 use crate::rotating::{Rotating, Rotators};
 
@@ -24,12 +25,13 @@ impl OnTargets {
     /// while the gateway does.
     pub(crate) fn start(
         parts: (PlaneHandle, Arc<Derivations>, RngHandle),
+        reader: &Arc<Reader>,
         way: Option<Way>,
         duty: &Duty,
     ) -> Self {
         let rotating = Rotating::new(parts.clone());
         let rotators = way.clone().map(|way| Rotators::start(rotating.clone(), way, duty.clone()));
-        let revoker = way.map(|way| Revoker::start(parts, way, duty.clone()));
+        let revoker = way.map(|way| Revoker::start(parts, reader.clone(), way, duty.clone()));
         Self { rotating, revoker, _rotators: rotators }
     }
 

@@ -19,6 +19,8 @@ use crate::keys::ManifestGetReply;
 /// Credentials that one [`LeaseTake`] asks for, and results that one [`LeaseReport`] brings, at
 /// most.
 pub const LEASE_BATCH_MAX: usize = 256;
+/// Targets and dynamic secrets that one [`LeaseTake`] says something of at most.
+pub const LEASE_PLACES_MAX: usize = 1_024;
 /// Credentials of one page of [`LeaseList`] at most.
 pub const LEASE_PAGE_MAX: usize = 1_000;
 
@@ -71,6 +73,9 @@ pub struct LeaseAbandon {
     pub lease: Uid,
     /// Whether something may be left on the target, which is then removed.
     pub touched: bool,
+    /// Whether something may come there yet, so that it is removed a second time, long after.
+    #[serde(default)]
+    pub late: bool,
 }
 
 /// Lists the credentials of a dynamic secret. Needs `read` on it.
@@ -164,10 +169,26 @@ pub struct LeaseRevokeReply {
 /// Asks for credentials that are to be removed now. Needs no caller; recorded when something is
 /// handed out. What is not reported within `work_seconds` is handed out again: an attempt must have
 /// ended before. Removing one that is gone already is a success.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeaseTake {
     /// At most this many, up to [`LEASE_BATCH_MAX`].
     pub limit: usize,
+    /// At most this many on one target; 0: a quarter of `limit`.
+    #[serde(default)]
+    pub each: usize,
+    /// Where it is another number, because the gateway is busy there or knows them better: at most
+    /// [`LEASE_PLACES_MAX`].
+    #[serde(default)]
+    pub room: Vec<LeaseRoom>,
+}
+
+/// What a gateway takes on one target, or of one dynamic secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseRoom {
+    /// The target, or the dynamic secret.
+    pub place: ItemId,
+    /// At most this many.
+    pub left: usize,
 }
 
 /// What is to be removed.
@@ -231,4 +252,7 @@ pub struct LeaseResult {
     pub attempt: u32,
     /// Why it is still there; `None`: it is gone. Nothing secret.
     pub failed: Option<String>,
+    /// Whether the gateway did not even try, so that it is no attempt.
+    #[serde(default)]
+    pub untried: bool,
 }

@@ -17,6 +17,28 @@ const PAGE: &str = "SELECT id, account, item, cluster, state, due, attempts, set
                     FROM credential_leases WHERE item = ?1 AND id > ?2 ORDER BY id LIMIT ?3";
 const DUE: &str = "SELECT id, account, item, cluster, state, due, attempts, settled, body \
                    FROM credential_leases WHERE cluster = ?1 AND due <= ?2 ORDER BY due LIMIT ?3";
+const DUE_OF: &str = "SELECT id, account, item, cluster, state, due, attempts, settled, body \
+                      FROM credential_leases WHERE cluster = ?1 AND item = ?2 AND due <= ?3 \
+                      ORDER BY due LIMIT ?4";
+// From one secret to the next in the index, never along what is due of one.
+const SECRETS_DUE: &str = "\
+    WITH RECURSIVE found (item, number) AS ( \
+        SELECT (SELECT item FROM credential_leases WHERE cluster = ?1 AND item > ?2 \
+                AND due IS NOT NULL ORDER BY item LIMIT 1), 1 \
+        UNION ALL \
+        SELECT (SELECT l.item FROM credential_leases l WHERE l.cluster = ?1 \
+                AND l.item > found.item AND l.due IS NOT NULL ORDER BY l.item LIMIT 1), \
+               found.number + 1 \
+        FROM found WHERE found.item IS NOT NULL AND found.number < ?3), \
+    first (item, due) AS ( \
+        SELECT item, (SELECT l.due FROM credential_leases l WHERE l.cluster = ?1 \
+                      AND l.item = found.item AND l.due IS NOT NULL ORDER BY l.due LIMIT 1) \
+        FROM found WHERE item IS NOT NULL) \
+    SELECT first.item, i.account, t.target, first.due \
+    FROM first JOIN items i ON i.id = first.item LEFT JOIN item_targets t ON t.item = first.item \
+    ORDER BY first.item";
+const LAST_SECRET: &str = "SELECT item FROM credential_leases \
+                           WHERE cluster = ?1 AND due IS NOT NULL ORDER BY item DESC LIMIT 1";
 const NEXT_DUE: &str = "SELECT due FROM credential_leases \
                         WHERE cluster = ?1 AND due IS NOT NULL ORDER BY due LIMIT 1";
 const COUNT: &str = "SELECT COUNT(*) FROM (SELECT 1 AS one FROM credential_leases \
@@ -126,6 +148,65 @@ pub fn due(
     limit: usize,
 ) -> Result<Vec<StoredLease>, Fault> {
     all(q, DUE, &[cluster.into(), now.0.into(), limit.into()], stored_of)
+}
+
+/// At most `limit` credentials of a cluster and a dynamic secret that are due, the longest due
+/// first.
+///
+/// # Errors
+/// Only when the store is broken.
+pub fn due_of(
+    q: &dyn Query,
+    (cluster, item): (i64, ItemId),
+    now: Timestamp,
+    limit: usize,
+) -> Result<Vec<StoredLease>, Fault> {
+    let args = [cluster.into(), item.0.into(), now.0.into(), limit.into()];
+    all(q, DUE_OF, &args, stored_of)
+}
+
+/// A dynamic secret of which something is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SecretDue {
+    /// The dynamic secret.
+    pub item: ItemId,
+    /// Whose it is.
+    pub account: AccountId,
+    /// Its target, if it has one.
+    pub target: Option<ItemId>,
+    /// Since when something is.
+    pub due: Timestamp,
+}
+
+/// Of the `looked_at` dynamic secrets after the one with the number `after` that have credentials
+/// in a cluster, those of which some are due.
+///
+/// # Errors
+/// Only when the store is broken.
+pub fn secrets_due(
+    q: &dyn Query,
+    (cluster, after): (i64, ItemId),
+    now: Timestamp,
+    looked_at: usize,
+) -> Result<Vec<SecretDue>, Fault> {
+    let args = [cluster.into(), after.0.into(), looked_at.into()];
+    all(q, SECRETS_DUE, &args, |row| {
+        Ok(SecretDue {
+            item: ItemId(row.int(0)?),
+            account: AccountId(Uid(row.array(1)?)),
+            target: row.optional_int(2)?.map(ItemId),
+            due: Timestamp(row.int(3)?),
+        })
+    })
+    .map(|found| found.into_iter().filter(|secret| secret.due <= now).collect())
+}
+
+/// The greatest number of a dynamic secret that has credentials in a cluster.
+///
+/// # Errors
+/// Only when the store is broken.
+pub fn last_secret(q: &dyn Query, cluster: i64) -> Result<Option<ItemId>, Fault> {
+    first(q, LAST_SECRET, &[cluster.into()], |row| row.int(0).map(ItemId))
 }
 
 /// When something is due in a cluster next, or was.

@@ -53,6 +53,7 @@ const MIGRATIONS: &[Migration] = &[
     expand(18, include_str!("../migrations/0018_journal_gaps.sql")),
     expand(19, include_str!("../migrations/0019_credential_leases.sql")),
     expand(20, include_str!("../migrations/0020_credential_rotations.sql")),
+    expand(23, include_str!("../migrations/0023_credential_leases_by_secret.sql")),
 ];
 
 /// The newest migration before the rule: programs that know less go on with no newer schema.

@@ -378,6 +378,7 @@ fn start_gateway(parts: GatewayParts<'_>, settings: Settings) -> (Arc<Gateway>, 
         standing: Arc::new(NoStanding),
         outward: Default::default(),
         engines,
+        creations: Default::default(),
         stretching: Turns::new(1),
     };
     (gateway, Arc::new(services))

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use keysherd_base::{AccessId, Fault, ItemId, Timestamp, Uid};
-use keysherd_engines::{Created, NOT_REACHED, Plan, Wish, check_wish};
+use keysherd_base::{AccessId, Fault, FaultKind, ItemId, Timestamp, Uid};
+use keysherd_engines::{Created, NOT_REACHED, Plan, Way, Wish, check_wish};
 use keysherd_plane::credential_leases::{LeaseAbandon, LeaseActivate, LeaseIntend};
 use keysherd_plane::grants::{ItemRef, Purpose};
 use serde_json::{Map, Value};
@@ -67,7 +67,7 @@ pub struct Produced {
 ///
 /// # Errors
 /// Control's refusal; the engine's when the target refuses; [`Fault::unavailable`] when it did not
-/// answer in time. In all of these nothing stays on the target.
+/// answer in time; [`FaultKind::RateLimited`] when too many are made on it at this moment. In all of these nothing stays on the target.
 pub async fn produce(ctx: &Ctx, item: ItemRef, asked: &Asked) -> Result<Produced, Fault> {
     make(ctx, item, asked, Ending::InTime).await
 }
@@ -119,6 +119,8 @@ pub(super) async fn make_with(
     };
     check_wish(secret.engine, &scene, &wish)?;
     let plan = secret.engine.plan(&scene, &wish)?;
+    let place = on.unwrap_or_else(|| secret.id());
+    let _turn = ctx.services().creations.take(place, secret.path()).await?;
     let intend = LeaseIntend {
         item: secret.id(),
         target: on,
@@ -130,7 +132,7 @@ pub(super) async fn make_with(
     let intended = ctx.ask(intend).await?;
     let making = Making { ctx, lease };
     let Some(patience) = began.left(ctx).map(|left| left.min(asked.patience)) else {
-        making.abandon(false).await;
+        making.abandon(Left::Nothing).await;
         return Err(Fault::unavailable(
             "making the credentials took too long before it began; ask again",
         ));
@@ -141,7 +143,7 @@ pub(super) async fn make_with(
     if ending == Ending::AtOnce {
         let handle = handle.unwrap_or_else(|| plan.handle.clone());
         let removed = making.remove(secret, &scene, &handle, asked.patience).await;
-        making.abandon(removed.is_err()).await;
+        making.abandon(Left::unless(&removed)).await;
         wipe_all(value);
         let more = removed.map_err(|fault| {
             let text = format!("credentials were made but not removed: {}", fault.public());
@@ -186,6 +188,23 @@ impl Began {
     }
 }
 
+/// What may be on the target of credentials that nobody gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Left {
+    /// Nothing.
+    Nothing,
+    /// What was made, or a part of it.
+    Something,
+    /// The same, and it may come there yet, after it was removed.
+    MayCome,
+}
+
+impl Left {
+    fn unless<T>(removed: &Result<T, Fault>) -> Self {
+        if removed.is_ok() { Self::Nothing } else { Self::Something }
+    }
+}
+
 /// Credentials that are being made.
 struct Making<'a> {
     ctx: &'a Ctx,
@@ -206,9 +225,18 @@ impl Making<'_> {
             Ok(Err(fault)) => fault,
             Err(_) => silent(secret, patience),
         };
-        // What may be there is removed: now, or else as soon as the target answers.
-        let left = fault.code() != NOT_REACHED
-            && self.remove(secret, scene, &plan.handle, AFTERWARDS).await.is_err();
+        if fault.code() == NOT_REACHED {
+            self.abandon(Left::Nothing).await;
+            return Err(fault);
+        }
+        // What may be there is removed: now, or else as soon as the target answers. And what was
+        // asked for and not answered may come yet, after that.
+        let removed = self.remove(secret, scene, &plan.handle, AFTERWARDS).await;
+        let unanswered = matches!(fault.kind(), FaultKind::Unavailable | FaultKind::Internal);
+        let left = match unanswered && !secret.engine.settles() {
+            true => Left::MayCome,
+            false => Left::unless(&removed),
+        };
         self.abandon(left).await;
         Err(fault)
     }
@@ -235,15 +263,16 @@ impl Making<'_> {
         fault: Fault,
     ) -> Fault {
         let removed = self.remove(secret, scene, name, AFTERWARDS).await;
-        self.abandon(removed.is_err()).await;
+        self.abandon(Left::unless(&removed)).await;
         match removed {
             Ok(_) => fault,
             Err(left) => fault.with_private(format!("{name} may be left on the target: {left}")),
         }
     }
 
-    async fn abandon(&self, touched: bool) {
-        let abandon = LeaseAbandon { lease: self.lease, touched };
+    async fn abandon(&self, left: Left) {
+        let (touched, late) = (left != Left::Nothing, left == Left::MayCome);
+        let abandon = LeaseAbandon { lease: self.lease, touched, late };
         // Where control does not hear of it, the intent ends by itself a while later.
         let _unheard = self.ctx.services().plane.ask(self.ctx.caller().clone(), abandon).await;
         self.ctx.crypt().leases_due();

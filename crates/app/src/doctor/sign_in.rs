@@ -113,6 +113,7 @@ async fn login(
             rng.clone(),
             known.settings.serving.egress.egress.clone(),
         ),
+        creations: Default::default(),
         stretching: Turns::new(1),
     };
     let caller = Caller {

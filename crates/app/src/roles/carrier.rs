@@ -72,6 +72,7 @@ impl Carrier {
             forwarding: NoForwarding::new(clock, rng.clone()),
             outward: Outward::new(&egress.egress),
             standing: Arc::new(NoStanding),
+            creations: Default::default(),
             stretching: Turns::new(1),
         };
         // The serving gateway's own token and state are not touched.

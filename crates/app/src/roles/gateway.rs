@@ -145,6 +145,7 @@ impl GatewayRole {
             outward: Outward::new(&parts.egress.egress),
             engines: engines.clone(),
             standing: Arc::new(NoStanding),
+            creations: Default::default(),
             stretching: Turns::new(STRETCHING_MAX),
         };
         let (membership, configs): (_, Arc<dyn Configs>) = match parts.cluster {

@@ -121,7 +121,7 @@ fn leases(api: &Api, name: &str) -> Vec<Value> {
 }
 
 /// The beginning of the id of the credentials that have this user.
-fn id_in(user: &str) -> String {
+pub(crate) fn id_in(user: &str) -> String {
     let mark = user.rsplit_once('.').unwrap().1;
     let digit = |c: char| "abcdefghijklmnopqrstuvwxyz234567".find(c).unwrap() as u128;
     let bits = mark.chars().fold(0_u128, |bits, c| (bits << 5) | digit(c));

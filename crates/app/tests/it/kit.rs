@@ -1,5 +1,6 @@
 //! What the tests share: servers as processes, a client, waiting with deadlines.
 
+mod ambush;
 pub(crate) mod answering;
 mod api;
 mod authenticator;
@@ -16,6 +17,7 @@ pub(crate) mod kube;
 mod liar;
 mod login_provider;
 mod loopback;
+pub(crate) mod mariadb;
 pub(crate) mod moto;
 pub(crate) mod mounts;
 mod needles;
@@ -31,6 +33,7 @@ pub(crate) mod postgres;
 mod proxy;
 pub(crate) mod python;
 mod records;
+pub(crate) mod redis;
 mod rsyslog;
 mod run;
 pub(crate) mod saml;
@@ -40,6 +43,7 @@ mod stolen;
 mod stub;
 mod yaml;
 
+pub(crate) use ambush::{Ambush, Fate, Point};
 pub(crate) use api::{Api, Person, Rule, rule_args};
 pub(crate) use authenticator::Authenticator;
 pub(crate) use cluster::{Cluster, Node, Wish as ClusterWish};

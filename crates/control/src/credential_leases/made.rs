@@ -219,8 +219,8 @@ pub(crate) async fn abandon(
     let (gateway, now) = (gateway.spki_sha256, control.now());
     let job = move |tx: &Tx| {
         let Some(mut found) = stored::get(tx, message.lease)? else { return Ok(Done) };
-        let was_made = message.touched || found.lease.state != LeaseState::Intended;
-        if found.lease.abandon(&gateway, now) {
+        let was_made = message.touched || message.late || found.lease.state != LeaseState::Intended;
+        if found.lease.abandon(&gateway, message.late, now) {
             match was_made {
                 true => stored::update(tx, found.id, &found.lease)?,
                 false => stored::delete(tx, found.id)?,

@@ -47,6 +47,11 @@ fn keep(
     let found = stored::get(tx, result.lease)?
         .filter(|found| found.lease.is_attempt_of(&gateway.spki_sha256, result.attempt));
     let Some(mut found) = found else { return Ok(()) };
+    if let (true, Some(why)) = (result.untried, &result.failed) {
+        found.lease.hand_back(why, now);
+        stored::update(tx, found.id, &found.lease)?;
+        return Ok(());
+    }
     // Where nothing can be recorded, it is tried again: twice does no harm.
     if !tx.can_record(found.account)? {
         return Ok(());

@@ -20,6 +20,7 @@ use crate::testing::{GATEWAY, World, item, kind};
 mod attacks;
 mod kept;
 mod rights;
+mod turns;
 mod work;
 
 const OTHER: GatewayIdentity = GatewayIdentity { spki_sha256: [9; 32] };
@@ -89,7 +90,7 @@ impl World {
     }
 
     async fn take_leases(&self) -> LeaseTakeReply {
-        self.ask("", LeaseTake { limit: 10 }).await.unwrap()
+        self.ask("", LeaseTake { limit: 10, each: 0, room: Vec::new() }).await.unwrap()
     }
 
     async fn report(&self, taken: &LeaseTakeReply, failed: Option<&str>) {
@@ -97,6 +98,7 @@ impl World {
             lease: work.lease,
             attempt: work.attempt,
             failed: failed.map(str::to_owned),
+            untried: false,
         });
         self.ask("", LeaseReport { results: results.collect() }).await.unwrap();
     }
@@ -199,19 +201,19 @@ async fn what_was_not_made_is_forgotten_and_what_may_be_left_is_removed() {
     let world = World::new().await;
     let ids = world.database().await;
     let (untouched, _) = world.intend(&world.admin, ids).await;
-    world.ask("", LeaseAbandon { lease: untouched, touched: false }).await.unwrap();
+    world.ask("", LeaseAbandon { lease: untouched, touched: false, late: false }).await.unwrap();
     assert!(world.leases().await.is_empty());
     let (touched, _) = world.intend(&world.admin, ids).await;
-    world.ask("", LeaseAbandon { lease: touched, touched: true }).await.unwrap();
+    world.ask("", LeaseAbandon { lease: touched, touched: true, late: false }).await.unwrap();
     let taken = world.take_leases().await;
     assert_eq!(taken.work.iter().map(|work| work.lease).collect::<Vec<_>>(), [touched]);
     world.report(&taken, None).await;
     assert!(world.leases().await.is_empty());
     // Made, but nobody got it: it is removed, whatever the gateway says of the target.
     let unanswered = world.lease(ids).await;
-    world.ask("", LeaseAbandon { lease: unanswered, touched: false }).await.unwrap();
+    world.ask("", LeaseAbandon { lease: unanswered, touched: false, late: false }).await.unwrap();
     assert_eq!(world.take_leases().await.work.len(), 1);
-    world.ask("", LeaseAbandon { lease: Uid([1; 16]), touched: true }).await.unwrap();
+    world.ask("", LeaseAbandon { lease: Uid([1; 16]), touched: true, late: false }).await.unwrap();
 }
 
 #[tokio::test]

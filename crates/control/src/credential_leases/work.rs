@@ -13,7 +13,7 @@ use keysherd_base::{AccountId, Fault, ItemId, RequestId, Timestamp, Uid};
 use keysherd_crypto::hash::sha256;
 use keysherd_crypto::permit::{Class, Op, Subject};
 use keysherd_plane::credential_leases::{
-    LEASE_BATCH_MAX, LeaseMeans, LeaseTake, LeaseTakeReply, LeaseWork,
+    LEASE_BATCH_MAX, LEASE_PLACES_MAX, LeaseMeans, LeaseTake, LeaseTakeReply, LeaseWork,
 };
 use keysherd_plane::grants::GrantedItem;
 use keysherd_plane::keys::ManifestGetReply;
@@ -21,6 +21,7 @@ use keysherd_store::credential_leases::{self as stored, StoredLease};
 use keysherd_store::{Query, Reader, Tx, items, keys};
 
 use super::report::given_up;
+use super::turns::choose;
 use super::{COMMAND, lease_param};
 use crate::clusters::served_by;
 use crate::control::Control;
@@ -30,11 +31,6 @@ use crate::items::cache::{CachedItem, granted_version};
 use crate::items::item_param;
 use crate::permits::PermitBatch;
 
-/// Rows that are looked at for each credential that is asked for: those of one target must not keep
-/// others from their turn.
-const LOOKED_AT: usize = 16;
-/// One place of so many is for the credentials of one target, at most.
-const SHARE: usize = 4;
 /// When credentials of an account whose audit chain is damaged are looked at again, in seconds.
 const POSTPONED_SECONDS: i64 = 900;
 
@@ -61,6 +57,12 @@ pub(crate) async fn take(
             message.limit
         )));
     }
+    if message.room.len() > LEASE_PLACES_MAX {
+        return Err(Fault::bad_request(format!(
+            "{} targets and dynamic secrets of which something is said; at most {LEASE_PLACES_MAX}",
+            message.room.len()
+        )));
+    }
     let now = control.now();
     let served = control.store.read(|reader| served_by(reader, gateway))?;
     let next = control.store.read(|reader| next_due(reader, &served))?;
@@ -69,9 +71,13 @@ pub(crate) async fn take(
         return Ok(LeaseTakeReply { next_due_millis, ..LeaseTakeReply::default() });
     }
     // Looked for where nobody waits for it, and looked at again where nobody else writes.
-    let (clusters, limit) = (served.clone(), message.limit);
-    let choose = move |reader: &Reader| choose(reader, &clusters, limit, now);
+    let (clusters, drawn) = (served.clone(), u64::from_be_bytes(control.rng.array()?));
+    let choose = move |reader: &Reader| choose(reader, &clusters, (&message, drawn), now);
     let chosen = control.store.read_blocking(choose).await?;
+    if chosen.is_empty() {
+        // What is due, this gateway has no room for.
+        return Ok(LeaseTakeReply { next_due_millis: Some(0), ..LeaseTakeReply::default() });
+    }
     let (this, holder) = (control.clone(), *gateway);
     let job = move |tx: &Tx| take_chosen(tx, &this, &holder, chosen, now);
     let taken = control.store.commit(Vec::new(), job).await?;
@@ -86,29 +92,6 @@ fn next_due(q: &dyn Query, clusters: &[i64]) -> Result<Option<Timestamp>, Fault>
     let due: Vec<_> =
         clusters.iter().map(|cluster| stored::next_due(q, *cluster)).collect::<Result<_, _>>()?;
     Ok(due.into_iter().flatten().min())
-}
-
-/// At most `limit` credentials that are due, and not too many of one target.
-fn choose(
-    q: &dyn Query,
-    clusters: &[i64],
-    limit: usize,
-    now: Timestamp,
-) -> Result<Vec<Uid>, Fault> {
-    let share = limit.div_ceil(SHARE);
-    let mut shares: HashMap<ItemId, usize> = HashMap::new();
-    let mut chosen = Vec::new();
-    for cluster in clusters {
-        for found in stored::due(q, *cluster, now, limit * LOOKED_AT)? {
-            let on = found.lease.target.unwrap_or(found.item);
-            let of_target = shares.entry(on).or_default();
-            if chosen.len() < limit && *of_target < share {
-                *of_target += 1;
-                chosen.push(found.id);
-            }
-        }
-    }
-    Ok(chosen)
 }
 
 /// Takes what was chosen, unless somebody else did since.

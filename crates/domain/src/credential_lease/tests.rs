@@ -65,14 +65,47 @@ fn what_an_unheard_gateway_may_have_made_is_removed_twice() {
     assert_eq!(lease.removed(at(800)), Removal::Gone);
 
     let mut given_up = intended_one();
-    assert!(!given_up.abandon(&OTHER, at(1)));
-    assert!(given_up.abandon(&OWN, at(1)) && !given_up.abandon(&OWN, at(1)));
+    assert!(!given_up.abandon(&OTHER, false, at(1)));
+    assert!(given_up.abandon(&OWN, false, at(1)) && !given_up.abandon(&OWN, false, at(1)));
     assert_eq!(given_up.take(&OTHER, at(1)), Some(1));
     assert_eq!(given_up.removed(at(2)), Removal::Gone);
 
     // Made, and the answer could not be given.
-    assert!(active().abandon(&OWN, at(INTENT_SECONDS - 1)));
-    assert!(!active().abandon(&OWN, at(INTENT_SECONDS)));
+    assert!(active().abandon(&OWN, false, at(INTENT_SECONDS - 1)));
+    assert!(!active().abandon(&OWN, false, at(INTENT_SECONDS)));
+}
+
+#[test]
+fn what_may_come_late_is_removed_twice_and_at_once_the_first_time() {
+    let mut late = intended_one();
+    assert!(late.abandon(&OWN, true, at(1)));
+    assert!(!late.is_forgettable(), "nobody knows yet whether it comes");
+    late.revoke(at(1));
+    assert_eq!(late.take(&OTHER, at(1)), Some(1));
+    assert_eq!(late.removed(at(2)), Removal::Again);
+    // Nobody makes it shorter: it may still come.
+    late.revoke(at(3));
+    assert_eq!((late.due, late.is_forgettable()), (Some(at(2 + AGAIN_SECONDS)), false));
+    assert_eq!(late.take(&OTHER, at(1 + AGAIN_SECONDS)), None);
+    assert_eq!(late.take(&OTHER, at(2 + AGAIN_SECONDS)), Some(1));
+    assert_eq!(late.removed(at(3 + AGAIN_SECONDS)), Removal::Gone);
+    // What lives has come.
+    let mut lives = active();
+    assert!(lives.abandon(&OWN, true, at(1)) && lives.settled);
+}
+
+#[test]
+fn what_nobody_tried_is_no_attempt() {
+    let (mut lease, mut now) = (active(), at(3_600));
+    for _ in 0..3 * ATTEMPTS_MAX {
+        assert_eq!(lease.take(&OWN, now), Some(1));
+        lease.hand_back("the keys are another cluster's", now);
+        assert!(!lease.is_attempt_of(&OWN, 1));
+        assert_eq!((lease.attempts, lease.last_error.is_empty()), (0, false));
+        assert_eq!(lease.take(&OTHER, now), None);
+        now = now.plus_seconds(HAND_BACK_SECONDS);
+    }
+    assert_eq!(lease.state, LeaseState::Revoking);
 }
 
 #[test]

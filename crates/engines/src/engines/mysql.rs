@@ -19,7 +19,7 @@ use self::fields::{
 };
 use crate::fields::need_type;
 use crate::lint::lint;
-use crate::member::left;
+use crate::member::{left, not_reached};
 use crate::name::need_handle;
 use crate::statements::{Dialect, Hole, Statement, Values, filled, need_name, parse};
 use crate::{BoxFuture, Created, Engine, Kind, Plan, Scene, TargetUse, Way};
@@ -82,6 +82,11 @@ impl Engine for Mysql {
     ) -> BoxFuture<'a, Result<Vec<String>, Fault>> {
         Box::pin(revoked(scene, handle))
     }
+
+    /// By a lock.
+    fn settles(&self) -> bool {
+        true
+    }
 }
 
 fn server(settings: &Settings, target: Option<&TargetUse<'_>>) -> Result<Server, Fault> {
@@ -131,7 +136,7 @@ async fn created(scene: &Scene<'_>, plan: &Plan) -> Result<Created, Fault> {
     let statements = filled(&creation(scene.settings)?, &Values { name, password, user_host })?;
     let undo = filled(&revocation(scene.settings)?, &Values { name, password: None, user_host })?;
     let making = async {
-        let mut session = connect(&server, scene.way).await?;
+        let mut session = connect(&server, scene.way).await.map_err(not_reached)?;
         alone(&mut session, name, scene.way).await?;
         for (number, statement) in (1..).zip(&statements) {
             let Err(error) = session.run(statement.expose()).await else { continue };
@@ -161,7 +166,7 @@ async fn revoked(scene: &Scene<'_>, handle: &str) -> Result<Vec<String>, Fault> 
     let values = Values { name: handle, password: None, user_host };
     let statements = filled(&revocation(scene.settings)?, &values)?;
     let removing = async {
-        let mut session = connect(&server, scene.way).await?;
+        let mut session = connect(&server, scene.way).await.map_err(not_reached)?;
         alone(&mut session, handle, scene.way).await?;
         let mut missing = None;
         for (number, statement) in (1..).zip(&statements) {

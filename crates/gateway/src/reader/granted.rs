@@ -55,6 +55,21 @@ impl Reader {
         let Opened { access_id, sub_claims, .. } = *told;
         Ok(OpenedForUse { items: read.items, account, access_id, sub_claims: sub_claims.0 })
     }
+
+    /// Demands that this gateway has seen nothing newer of what control gave as the newest.
+    ///
+    /// # Errors
+    /// That it has.
+    pub(crate) fn check_newest(&self, opened: &[OpenedItem]) -> Result<(), Fault> {
+        for one in opened {
+            for granted in &one.item.versions {
+                let envelope = Envelope::parse(&granted.ciphertext).map_err(Fault::internal)?;
+                let commitment = envelope.payload_commitment();
+                self.seen.newest(one.item.uid, granted.version, commitment)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Opens what control handed out on nobody's behalf: the items of each group, or why not. Nothing

@@ -33,6 +33,7 @@ const SUITE: &[(&str, Check)] = &[
     ("wrong logins", wrong_logins_add_up),
     ("used proofs", proofs_are_used_once),
     ("due credentials", credential_leases::credentials_are_found_when_they_are_due),
+    ("due secrets", credential_leases::what_is_due_is_found_secret_by_secret),
     ("credentials of an item", credential_leases::all_credentials_of_an_item_end_together),
     ("targets", credential_leases::items_keep_their_targets_and_credentials_their_items),
     ("clusters that go", credential_leases::credentials_outlive_their_cluster),

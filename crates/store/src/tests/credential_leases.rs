@@ -114,6 +114,45 @@ pub(super) fn all_credentials_of_an_item_end_together(store: &Store) {
     assert_eq!(due(store, 0, at(999), 10), [4, 3]);
 }
 
+pub(super) fn what_is_due_is_found_secret_by_secret(store: &Store) {
+    let ids = done(store, |tx| {
+        let target = items::insert(tx, &item("/.targets/one"))?;
+        let new = |path: &str| items::insert(tx, &item(path));
+        let ids = [new("/one")?, new("/two")?, new("/three")?, new("/four")?];
+        item_targets::set(tx, ids[1], Some(target))?;
+        Ok((target, ids))
+    });
+    let (target, [one, two, three, four]) = ids;
+    let many = (0..40).map(|number| lease(number, one, 0, 10 + i64::from(number)));
+    let others = [lease(41, two, 0, 60), lease(42, three, 0, 20), lease(43, four, 7, 5)];
+    add(store, many.chain(others).collect());
+    let seen = |cluster, after, seconds, looked_at| {
+        let (place, now) = ((cluster, ItemId(after)), at(seconds));
+        let found = see(store, |q| credential_leases::secrets_due(q, place, now, looked_at));
+        found.into_iter().map(|one| (one.item, one.target, one.due)).collect::<Vec<_>>()
+    };
+    let (first, second) = ((one, None, at(10)), (two, Some(target), at(60)));
+    let third = (three, None, at(20));
+    assert_eq!(seen(0, 0, 60, 10), [first, second, third]);
+    assert_eq!(seen(0, 0, 20, 10), [first, third], "what is not due yet is left out");
+    assert_eq!((seen(0, one.0, 60, 10), seen(0, 0, 60, 1)), (vec![second, third], vec![first]));
+    assert_eq!((seen(0, three.0, 60, 10), seen(8, 0, 60, 10)), (vec![], vec![]));
+    assert_eq!(seen(7, 0, 60, 10), [(four, None, at(5))]);
+    let last = |cluster| see(store, |q| credential_leases::last_secret(q, cluster));
+    assert_eq!((last(0), last(7), last(8)), (Some(three), Some(four), None));
+    let of = |item, seconds, limit| {
+        let now = at(seconds);
+        let found = see(store, |q| credential_leases::due_of(q, (0, item), now, limit));
+        found.into_iter().map(|found| found.id.0[0]).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        (of(one, 12, 10), of(one, 99, 2), of(four, 99, 9)),
+        (vec![0, 1, 2], vec![0, 1], vec![])
+    );
+    let accounts = see(store, |q| credential_leases::secrets_due(q, (0, ItemId(0)), at(60), 9));
+    assert!(accounts.iter().all(|one| one.account == ACCOUNT));
+}
+
 pub(super) fn items_keep_their_targets_and_credentials_their_items(store: &Store) {
     let (secret, first, second) = done(store, |tx| {
         let secret = items::insert(tx, &item("/dynamic"))?;

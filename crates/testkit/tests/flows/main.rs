@@ -12,6 +12,7 @@ mod log_places;
 mod names;
 mod offline;
 mod own_identity;
+mod removals;
 mod rollback;
 mod slow;
 mod unconfirmed;

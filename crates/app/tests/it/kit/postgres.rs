@@ -125,6 +125,16 @@ impl Postgres {
         let _ = stop.arg("-D").arg(self.data()).args(["-s", "-m", "immediate", "stop"]).output();
     }
 
+    /// From now on it accepts connections and never says anything on them.
+    pub(crate) fn freeze(&self) {
+        done(Command::new("kill").args(["-STOP", self.pid().as_str()]));
+    }
+
+    /// It goes on.
+    pub(crate) fn thaw(&self) {
+        done(Command::new("kill").args(["-CONT", self.pid().as_str()]));
+    }
+
     fn pid(&self) -> String {
         let file = fs::read_to_string(self.data().join("postmaster.pid")).unwrap();
         file.lines().next().unwrap().to_owned()

@@ -12,18 +12,26 @@ async fn another_gateway_neither_activates_nor_abandons_nor_reports() {
     intended.unwrap();
     let activate = LeaseActivate { lease, handle: Some("root".to_owned()), ends: None };
     assert_eq!(kind(world.at(OTHER, "", activate).await), FaultKind::NotFound);
-    world.at(OTHER, "", LeaseAbandon { lease, touched: false }).await.unwrap();
-    world.at(OTHER, "", LeaseAbandon { lease, touched: true }).await.unwrap();
+    world.at(OTHER, "", LeaseAbandon { lease, touched: false, late: false }).await.unwrap();
+    world.at(OTHER, "", LeaseAbandon { lease, touched: true, late: false }).await.unwrap();
     let listed = &world.leases().await[0];
     assert_eq!((listed.state, listed.handle.contains("tmp.")), (LeaseState::Intended, true));
 
     world.ask("", LeaseActivate { lease, handle: None, ends: None }).await.unwrap();
     world.clock.advance_seconds(LIFE);
     let taken = world.take_leases().await;
-    let result = LeaseResult { lease, attempt: taken.work[0].attempt, failed: None };
+    let result =
+        LeaseResult { lease, attempt: taken.work[0].attempt, failed: None, untried: false };
     world.at(OTHER, "", LeaseReport { results: vec![result.clone()] }).await.unwrap();
     assert_eq!(world.leases().await.len(), 1, "it is not the other one's to say");
-    assert!(world.at(OTHER, "", LeaseTake { limit: 10 }).await.unwrap().work.is_empty());
+    assert!(
+        world
+            .at(OTHER, "", LeaseTake { limit: 10, each: 0, room: Vec::new() })
+            .await
+            .unwrap()
+            .work
+            .is_empty()
+    );
     world.ask("", LeaseReport { results: vec![result] }).await.unwrap();
     assert!(world.leases().await.is_empty());
 }
@@ -37,7 +45,8 @@ async fn a_late_report_of_an_old_attempt_changes_nothing() {
     let first = world.take_leases().await;
     world.clock.advance_seconds(work_seconds(1));
     // Nothing was heard of it: another gateway takes over.
-    let second = world.at(OTHER, "", LeaseTake { limit: 10 }).await.unwrap();
+    let second =
+        world.at(OTHER, "", LeaseTake { limit: 10, each: 0, room: Vec::new() }).await.unwrap();
     assert_eq!((first.work[0].attempt, second.work[0].attempt), (1, 2));
     assert_eq!(first.work[0].lease, second.work[0].lease);
     let due = world.take_leases().await.next_due_millis;
@@ -46,7 +55,8 @@ async fn a_late_report_of_an_old_attempt_changes_nothing() {
     let listed = &world.leases().await[0];
     assert_eq!((listed.attempts, listed.last_error.as_str()), (2, ""));
     assert_eq!(world.take_leases().await.next_due_millis, due);
-    let result = LeaseResult { lease: second.work[0].lease, attempt: 2, failed: None };
+    let result =
+        LeaseResult { lease: second.work[0].lease, attempt: 2, failed: None, untried: false };
     let twice = LeaseReport { results: vec![result.clone(), result] };
     world.at(OTHER, "", twice.clone()).await.unwrap();
     world.at(OTHER, "", twice).await.unwrap();
@@ -86,15 +96,24 @@ async fn gateways_of_other_clusters_get_nothing_of_a_clusters_own() {
     let fault = world.at(OTHER, &world.admin, intend).await.unwrap_err();
     assert_eq!(fault.code(), "OtherCluster");
     world.clock.advance_seconds(LIFE);
-    let theirs = world.at(OTHER, "", LeaseTake { limit: 10 }).await.unwrap();
+    let theirs =
+        world.at(OTHER, "", LeaseTake { limit: 10, each: 0, room: Vec::new() }).await.unwrap();
     assert_eq!((theirs.work.len(), theirs.next_due_millis), (0, None));
     let strangers = GatewayIdentity { spki_sha256: [8; 32] };
-    assert!(world.at(strangers, "", LeaseTake { limit: 10 }).await.unwrap().work.is_empty());
+    assert!(
+        world
+            .at(strangers, "", LeaseTake { limit: 10, each: 0, room: Vec::new() })
+            .await
+            .unwrap()
+            .work
+            .is_empty()
+    );
 
     // When the cluster is gone, nothing of it is left behind.
     let gone = keysherd_plane::clusters::ClusterDelete { name: "prod".to_owned(), force: true };
     world.ask(&world.admin, gone).await.unwrap();
-    let taken = world.at(OTHER, "", LeaseTake { limit: 10 }).await.unwrap();
+    let taken =
+        world.at(OTHER, "", LeaseTake { limit: 10, each: 0, room: Vec::new() }).await.unwrap();
     assert_eq!(taken.work.iter().map(|work| work.lease).collect::<Vec<_>>(), [lease]);
     world
         .at(strangers, &world.admin, LeaseList { item: item(SECRET), after: None, limit: 1 })
@@ -132,7 +151,10 @@ async fn what_cannot_be_is_refused_and_changes_nothing() {
         assert_eq!(kind(world.ask(&world.admin, message).await), expected);
     }
     for limit in [0, 257, usize::MAX] {
-        assert_eq!(kind(world.ask("", LeaseTake { limit }).await), FaultKind::BadRequest);
+        assert_eq!(
+            kind(world.ask("", LeaseTake { limit, each: 0, room: Vec::new() }).await),
+            FaultKind::BadRequest
+        );
     }
     assert!(world.leases().await.is_empty());
 
@@ -154,7 +176,7 @@ async fn what_cannot_be_is_refused_and_changes_nothing() {
     let named = LeaseActivate { lease: Uid([6; 16]), handle: handle.clone(), ends: None };
     world.ask("", named).await.unwrap();
     assert_eq!(Some(&world.leases().await[1].handle), handle.as_ref());
-    let result = LeaseResult { lease, attempt: 1, failed: None };
+    let result = LeaseResult { lease, attempt: 1, failed: None, untried: false };
     let many = LeaseReport { results: vec![result; 257] };
     assert_eq!(kind(world.ask("", many).await), FaultKind::BadRequest);
 }

@@ -54,7 +54,10 @@ async fn each_step_takes_its_right() {
         check("open to change", change.map(drop), can_update);
         let (intent, intended) = world.intend(token, ids).await;
         if intended.is_ok() {
-            world.ask("", LeaseAbandon { lease: intent, touched: false }).await.unwrap();
+            world
+                .ask("", LeaseAbandon { lease: intent, touched: false, late: false })
+                .await
+                .unwrap();
         }
         check("intend", intended.map(drop), can_read);
         let list = LeaseList { item: item(SECRET), after: None, limit: 10 };

@@ -80,11 +80,20 @@ async fn whoever_takes_and_dies_is_followed_by_another_one() {
     world.lease(ids).await;
     world.clock.advance_seconds(LIFE);
     assert_eq!(world.take_leases().await.work.len(), 1);
-    assert!(world.at(OTHER, "", LeaseTake { limit: 10 }).await.unwrap().work.is_empty());
+    assert!(
+        world
+            .at(OTHER, "", LeaseTake { limit: 10, each: 0, room: Vec::new() })
+            .await
+            .unwrap()
+            .work
+            .is_empty()
+    );
     world.clock.advance_seconds(work_seconds(1));
-    let taken = world.at(OTHER, "", LeaseTake { limit: 10 }).await.unwrap();
+    let taken =
+        world.at(OTHER, "", LeaseTake { limit: 10, each: 0, room: Vec::new() }).await.unwrap();
     assert_eq!(taken.work.len(), 1);
-    let results = vec![LeaseResult { lease: taken.work[0].lease, attempt: 2, failed: None }];
+    let results =
+        vec![LeaseResult { lease: taken.work[0].lease, attempt: 2, failed: None, untried: false }];
     world.at(OTHER, "", LeaseReport { results }).await.unwrap();
     assert!(world.leases().await.is_empty());
 }
@@ -161,7 +170,10 @@ async fn two_control_planes_over_one_store_hand_out_each_credential_once() {
     let other = world.another_node();
     let ask = async |control: &crate::Control, gateway| {
         let plane = control.plane_for(gateway);
-        plane.ask(world.caller(""), LeaseTake { limit: 4 }).await.unwrap()
+        plane
+            .ask(world.caller(""), LeaseTake { limit: 4, each: 0, room: Vec::new() })
+            .await
+            .unwrap()
     };
     let mut seen = std::collections::BTreeSet::new();
     loop {
