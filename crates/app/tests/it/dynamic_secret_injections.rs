@@ -173,7 +173,7 @@ fn nothing_that_is_said_is_a_statement_on_postgresql() {
         command,
         "creation-statements",
         &secret,
-        &["CREATE ROLE x", "CREATE ROLE \"{{name}}", "DO $$ BEGIN {{password}} END $$", ""],
+        &["CREATE ROLE x", "CREATE ROLE \"{{name}}", "DO $$ BEGIN {{password}} END $$"],
     );
     assert_eq!(database.sql("postgres", "SELECT x FROM t1"), "42", "the table is there");
     let left = "SELECT count(*) FROM pg_roles WHERE rolname NOT LIKE 'pg\\_%'";

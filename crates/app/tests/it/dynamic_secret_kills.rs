@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 use crate::kit::mariadb::{self, MariaDb};
 use crate::kit::postgres::{self, Postgres};
 use crate::kit::redis::{self, Redis};
-use crate::kit::{Ambush, Api, FakeClock, Fate, Point, Server, Site, in_full, rounds, wait_until};
+use crate::kit::{
+    Ambush, Api, Cluster, FakeClock, Fate, Point, Server, Site, in_full, rounds, wait_until,
+};
 
 /// Every point, with everybody who can be killed there.
 const ROUNDS: u64 = 8;
@@ -382,8 +384,7 @@ fn what_is_made_after_it_was_removed_is_removed_again() {
     let before = removed();
     scene.wire.lay("SETUSER", Point::Asked);
     let args = json!({"name": SECRET, "timeout": 1});
-    let said = scene.admin.refused(503, "dynamic-secret-get-value", args);
-    assert!(said.contains("in time") || said.contains("within"), "{said}");
+    scene.admin.refused(503, "dynamic-secret-get-value", args);
     // Whoever asked has looked, and so has who removes what is due: there was nothing.
     wait_until("the first removals", || removed() >= before + 2);
     assert!(redis.users().is_empty());
