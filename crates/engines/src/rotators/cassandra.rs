@@ -11,7 +11,7 @@ use crate::engines::cassandra::late;
 use crate::fields::REMOTE_NONE;
 use crate::member::not_reached;
 use crate::rotator::database::{
-    FIELDS, GIVEN, TARGET_PASSWORD, TYPES, check, in_time, server_for, server_of, taken,
+    FIELDS, GIVEN, TARGET_SETTINGS, TYPES, check, in_time, server_for, server_of, taken,
 };
 use crate::rotator::{Credential, Rotator, RotatorKind, Stage};
 use crate::statements::{Dialect, Values, filled, parse};
@@ -38,7 +38,7 @@ static KIND: RotatorKind = RotatorKind {
     )],
     fields: &FIELDS,
     given: &GIVEN,
-    target_password: TARGET_PASSWORD,
+    target_settings: TARGET_SETTINGS,
     remote: &REMOTE_NONE,
 };
 

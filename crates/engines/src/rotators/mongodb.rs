@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use crate::engines::mongodb::{bounded, late};
 use crate::fields::REMOTE_STAYING;
 use crate::member::not_reached;
-use crate::rotator::database::{FIELDS, GIVEN, TARGET_PASSWORD, TYPES, fits, in_time, taken};
+use crate::rotator::database::{FIELDS, GIVEN, TARGET_SETTINGS, TYPES, fits, in_time, taken};
 use crate::rotator::{Actor, Credential, Rotator, RotatorKind, Stage};
 use crate::{BoxFuture, Settings, Spelling, TargetUse};
 
@@ -38,7 +38,7 @@ static KIND: RotatorKind = RotatorKind {
     )],
     fields: &FIELDS,
     given: &GIVEN,
-    target_password: TARGET_PASSWORD,
+    target_settings: TARGET_SETTINGS,
     remote: &REMOTE_STAYING,
 };
 

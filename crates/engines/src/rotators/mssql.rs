@@ -11,7 +11,7 @@ use crate::engines::mssql::{alone, late};
 use crate::fields::REMOTE_STAYING_SCHEMAS;
 use crate::member::not_reached;
 use crate::rotator::database::{
-    FIELDS, GIVEN, TARGET_PASSWORD, TYPES, check, in_time, server_for, server_of, taken,
+    FIELDS, GIVEN, TARGET_SETTINGS, TYPES, check, in_time, server_for, server_of, taken,
 };
 use crate::rotator::{Actor, Credential, Rotator, RotatorKind, Stage};
 use crate::{BoxFuture, Settings, Spelling, TargetUse};
@@ -40,7 +40,7 @@ static KIND: RotatorKind = RotatorKind {
     )],
     fields: &FIELDS,
     given: &GIVEN,
-    target_password: TARGET_PASSWORD,
+    target_settings: TARGET_SETTINGS,
     remote: &REMOTE_STAYING_SCHEMAS,
 };
 
