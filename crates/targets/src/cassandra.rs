@@ -197,11 +197,11 @@ impl Session {
     }
 }
 
-/// How many rows there are in a result (section 4.2.5.2 of the protocol): in one piece, and of plain
-/// columns.
+/// How many rows there are in a result (section 4.2.5.2 of the protocol): in one piece, and of
+/// plain columns.
 fn rows(body: &[u8]) -> Option<u32> {
     let mut rest = body;
-    let mut number = |rest: &mut &[u8]| {
+    let number = |rest: &mut &[u8]| {
         let (taken, after) = rest.split_first_chunk::<4>()?;
         *rest = after;
         Some(u32::from_be_bytes(*taken))

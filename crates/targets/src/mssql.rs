@@ -105,7 +105,8 @@ pub async fn connect(server: &Server, way: &Way) -> Result<Session, Fault> {
             let fault = error.fault(&what, Some(password.expose().as_str()));
             if error.code == Some(WRONG) { fault.with_code(WRONG_CREDENTIALS) } else { fault }
         };
-        let client = Client::connect(config, stream.compat_write()).await;
+        // A handshake is a large thing to carry around.
+        let client = Box::pin(Client::connect(config, stream.compat_write())).await;
         let client = client.map_err(|error| at_sign_in(StatementError::of(&error)))?;
         let mut session = Session { client };
         // A gateway that is gone must not hold locks for hours.

@@ -162,7 +162,7 @@ async fn revoked(scene: &Scene<'_>, handle: &str) -> Result<Vec<String>, Fault> 
         end_sessions(&mut session, handle).await;
         let missing = removed(&mut session, &statements).await?;
         match (is_there(&mut session, handle).await, missing) {
-            (Some(false), _) | (None, None) => Ok(Vec::new()),
+            (Some(false), _) | (None, None) => Ok(orphaned(&mut session, handle).await),
             (None | Some(true), Some(fault)) => Err(fault),
             (Some(true), None) if is_disabled(&mut session, handle).await => {
                 Ok(vec!["the login is disabled and still there".to_owned()])
@@ -211,15 +211,29 @@ pub(crate) async fn alone(session: &mut Session, handle: &str, way: &Way) -> Res
     }
 }
 
-/// Whether there is a login or a user of this name; `None`: the server does not tell.
+/// Whether there is a login of this name, or a user who signs in to the database without one;
+/// `None`: the server does not tell.
 async fn is_there(session: &mut Session, handle: &str) -> Option<bool> {
     // A handle is plain characters; see `need_handle`.
     let question = format!(
         "SELECT CAST((SELECT COUNT(*) FROM sys.server_principals WHERE name = N'{handle}') + \
-         (SELECT COUNT(*) FROM sys.database_principals WHERE name = N'{handle}') AS varchar(12))"
+         (SELECT COUNT(*) FROM sys.database_principals WHERE name = N'{handle}' \
+         AND authentication_type = 2) AS varchar(12))"
     );
     let answer = session.texts(&question).await.ok()?;
     answer.first().map(|count| count != "0")
+}
+
+/// What is to say of a user in the database whose login is gone.
+async fn orphaned(session: &mut Session, handle: &str) -> Vec<String> {
+    let question = format!(
+        "SELECT CAST(COUNT(*) AS varchar(12)) FROM sys.database_principals WHERE name = N'{handle}'"
+    );
+    let found = session.texts(&question).await.unwrap_or_default();
+    let there = found.first().is_some_and(|count| count != "0");
+    let text = "the database still has a user of this name, who cannot sign in; add DROP USER \
+                [{{name}}] to the revocation statements, before the login is dropped";
+    there.then(|| text.to_owned()).into_iter().collect()
 }
 
 /// Whether the login of this name can sign in no more.

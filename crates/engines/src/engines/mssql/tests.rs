@@ -183,6 +183,45 @@ async fn a_probe_says_where_it_stopped_and_goes_nowhere_else() {
     assert!(fault.public().contains("sends its clients to another one"), "{fault}");
 }
 
+#[tokio::test]
+async fn a_server_that_encrypts_is_believed_by_its_certificate_only() {
+    let (server, authority) = StandIn::encrypted().await;
+    let (_, other) = StandIn::encrypted().await;
+    let db = target_by_name("db").unwrap();
+    let probe = async |more: &[(&'static str, &str)]| {
+        let settings = target_at(&server.port, more);
+        db.probe(&settings, &way()).await
+    };
+    probe(&[("ssl-certificate", &authority)]).await.unwrap();
+    let fault = probe(&[("ssl-certificate", &authority), ("pwd", "wrong")]).await.unwrap_err();
+    assert!(fault.public().contains("18456"), "{fault}");
+    for wrong in [
+        &[("ssl-certificate", other.as_str())][..],
+        &[("ssl-certificate", &authority), ("db-server-name", "db.example")],
+        // This machine's authorities know nothing of it.
+        &[("ssl", "true")],
+    ] {
+        let fault = probe(wrong).await.unwrap_err();
+        assert!(fault.public().contains("TLS fails"), "{fault}");
+        assert!(!format!("{fault:?}").contains("canary"), "{fault:?}");
+    }
+    // Whoever does not want that is not let in, and says no password.
+    assert!(probe(&[]).await.is_err());
+}
+
+#[tokio::test]
+async fn a_user_in_the_database_whose_login_is_gone_is_told_of() {
+    let statements = "CREATE LOGIN [{{name}}] WITH PASSWORD = '{{password}}'; \
+                      CREATE USER [{{name}}] FOR LOGIN [{{name}}]";
+    let server = StandIn::new().await;
+    let stage = Stage::new(&server, &[("mssql-create-statements", statements)]);
+    let plan = stage.plan();
+    stage.create(&plan).await.unwrap();
+    let warnings = stage.revoke(&plan.handle).await.unwrap();
+    assert!(warnings[0].contains("DROP USER"), "{warnings:?}");
+    assert!(!server.has(&plan.handle));
+}
+
 #[test]
 fn settings_that_make_no_sense_are_refused_by_name() {
     let check = |given: &[(&'static str, &str)]| {

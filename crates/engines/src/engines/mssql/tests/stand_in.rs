@@ -1,11 +1,15 @@
 //! A stand-in for SQL Server: the messages of its protocol (MS-TDS), and as much of its language as
 //! logins need.
 
+mod wrapped;
+
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
 
 /// Kinds of messages.
 const LOGIN: u8 = 0x10;
@@ -17,6 +21,8 @@ pub(crate) struct State {
     /// Logins with their passwords.
     pub(crate) logins: BTreeMap<String, String>,
     pub(crate) disabled: Vec<String>,
+    /// Users of the database.
+    pub(crate) users: Vec<String>,
     /// Statements in the order in which they came.
     pub(crate) said: Vec<String>,
     /// Statements that begin so are refused with this number.
@@ -36,6 +42,16 @@ pub(crate) struct StandIn {
 
 impl StandIn {
     pub(crate) async fn new() -> Self {
+        Self::start(None).await
+    }
+
+    /// One that speaks encrypted only, with a certificate of its authority, which comes with it.
+    pub(crate) async fn encrypted() -> (Self, String) {
+        let (acceptor, authority) = wrapped::acceptor();
+        (Self::start(Some(acceptor)).await, authority)
+    }
+
+    async fn start(acceptor: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port().to_string();
         let state = Arc::<Mutex<State>>::default();
@@ -43,7 +59,7 @@ impl StandIn {
         let kept = Arc::clone(&state);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, Arc::clone(&kept)));
+                tokio::spawn(served(stream, acceptor.clone(), Arc::clone(&kept)));
             }
         });
         Self { port, state }
@@ -54,11 +70,41 @@ impl StandIn {
     }
 }
 
-async fn serve(mut stream: TcpStream, state: Arc<Mutex<State>>) -> Option<()> {
+async fn served(
+    mut stream: TcpStream,
+    acceptor: Option<TlsAcceptor>,
+    state: Arc<Mutex<State>>,
+) -> Option<()> {
+    let (kind, _) = message(&mut stream).await?;
+    assert_eq!(kind, PRELOGIN);
+    answer(&mut stream, &prelogin(acceptor.is_some())).await?;
+    match acceptor {
+        None => serve(stream, state).await,
+        Some(acceptor) => {
+            let inside = wrapped::Wrapped::new(stream);
+            let ready = inside.ready();
+            let stream = acceptor.accept(inside).await.ok()?;
+            ready.store(true, Ordering::SeqCst);
+            serve(stream, state).await
+        }
+    }
+}
+
+/// Sends an answer, in one packet.
+async fn answer(stream: &mut (impl AsyncWrite + Unpin), body: &[u8]) -> Option<()> {
+    let length = u16::try_from(body.len() + 8).unwrap().to_be_bytes();
+    let whole = [&[ANSWER, 1][..], &length, &[0, 0, 1, 0], body].concat();
+    stream.write_all(&whole).await.ok()?;
+    stream.flush().await.ok()
+}
+
+async fn serve(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    state: Arc<Mutex<State>>,
+) -> Option<()> {
     loop {
         let (kind, message) = message(&mut stream).await?;
-        let answer = match kind {
-            PRELOGIN => prelogin(),
+        let said = match kind {
             LOGIN => login(&message, &state.lock().unwrap()),
             _ => {
                 let headers = u32::from_le_bytes(message[..4].try_into().unwrap());
@@ -66,14 +112,12 @@ async fn serve(mut stream: TcpStream, state: Arc<Mutex<State>>) -> Option<()> {
                 batch(&text, &mut state.lock().unwrap())?
             }
         };
-        let length = u16::try_from(answer.len() + 8).unwrap().to_be_bytes();
-        let whole = [&[ANSWER, 1][..], &length, &[0, 0, 1, 0], &answer].concat();
-        stream.write_all(&whole).await.ok()?;
+        answer(&mut stream, &said).await?;
     }
 }
 
 /// A message, which may be in several packets.
-async fn message(stream: &mut TcpStream) -> Option<(u8, Vec<u8>)> {
+async fn message(stream: &mut (impl AsyncRead + Unpin)) -> Option<(u8, Vec<u8>)> {
     let mut whole = Vec::new();
     loop {
         let mut head = [0; 8];
@@ -87,10 +131,10 @@ async fn message(stream: &mut TcpStream) -> Option<(u8, Vec<u8>)> {
     }
 }
 
-/// Which version it is, and that it does not encrypt.
-fn prelogin() -> Vec<u8> {
+/// Which version it is, and whether it encrypts: it demands that, or cannot.
+fn prelogin(encrypts: bool) -> Vec<u8> {
     let options = [[0, 0, 11, 0, 6], [1, 0, 17, 0, 1]].concat();
-    [&options[..], &[0xff], &[16, 0, 0, 0, 0, 0], &[2]].concat()
+    [&options[..], &[0xff], &[16, 0, 0, 0, 0, 0], &[if encrypts { 3 } else { 2 }]].concat()
 }
 
 fn login(message: &[u8], state: &State) -> Vec<u8> {
@@ -145,11 +189,16 @@ fn batch(text: &str, state: &mut State) -> Option<Vec<u8>> {
         state.disabled.extend(name);
     } else if text.contains("sys.dm_exec_sessions") {
         return Some(row("57"));
+    } else if text.contains("CREATE USER [") {
+        state.users.extend(between(text, "USER [", "]"));
     } else if text.contains("sys.server_principals") {
         let name = between(text, "name = N'", "'").unwrap();
         let disabled = !text.contains("is_disabled") || state.disabled.contains(&name);
         let there = state.logins.contains_key(&name) && disabled;
         return Some(row(if there { "1" } else { "0" }));
+    } else if text.contains("sys.database_principals") {
+        let name = between(text, "name = N'", "'").unwrap();
+        return Some(row(if state.users.contains(&name) { "1" } else { "0" }));
     } else if text.contains("NONSENSE") {
         return Some([error(102, &format!("Incorrect syntax near '{text}'")), done(2)].concat());
     }
