@@ -32,17 +32,19 @@ struct Manners {
     floods: bool,
 }
 
+/// What a stand-in was asked, with the bytes of the document.
+type Asked = Arc<Mutex<Vec<(String, Vec<u8>)>>>;
+
 struct StandIn {
     place: String,
-    /// What it was asked, with the bytes of the document.
-    asked: Arc<Mutex<Vec<(String, Vec<u8>)>>>,
+    asked: Asked,
 }
 
 impl StandIn {
     async fn new(manners: Manners) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let place = listener.local_addr().unwrap().to_string();
-        let asked = Arc::<Mutex<Vec<(String, Vec<u8>)>>>::default();
+        let asked = Asked::default();
         let kept = Arc::clone(&asked);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -108,11 +110,7 @@ fn said(document: &[u8]) -> String {
     String::from_utf8(document[at + 5..at + 5 + length].to_vec()).unwrap()
 }
 
-async fn serve(
-    mut stream: TcpStream,
-    manners: Manners,
-    asked: Arc<Mutex<Vec<(String, Vec<u8>)>>>,
-) -> Option<()> {
+async fn serve(mut stream: TcpStream, manners: Manners, asked: Asked) -> Option<()> {
     let mut talk = String::new();
     loop {
         let mut head = [0; 21];

@@ -212,14 +212,11 @@ fn changed(text: &str, state: &mut State) -> Vec<u8> {
         let mut taken = String::new();
         let mut chars = rest.char_indices().peekable();
         while let Some((at, c)) = chars.next() {
-            if c != quote {
-                taken.push(c);
-            } else if chars.next_if(|(_, next)| *next == quote).is_some() {
-                taken.push(c);
-            } else {
+            if c == quote && chars.next_if(|(_, next)| *next == quote).is_none() {
                 *rest = &rest[at + c.len_utf8()..];
                 return Some(taken);
             }
+            taken.push(c);
         }
         None
     };
