@@ -114,6 +114,19 @@ impl Drop for Created {
     }
 }
 
+/// A Kubernetes cluster as kubeconfig files name it. Nothing of it is secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterFacts {
+    /// What it is called.
+    pub name: String,
+    /// Its API server.
+    pub endpoint: String,
+    /// The authorities that vouch for it, PEM in base64; empty: those of the machine that asks.
+    pub authority: String,
+    /// Where work is done unless somebody says otherwise.
+    pub namespace: Option<String>,
+}
+
 /// Code of the fault that says: nobody got into the target, so nothing was changed there.
 pub const NOT_REACHED: &str = "TargetNotReached";
 
@@ -157,6 +170,14 @@ pub trait Engine: Send + Sync {
     /// # Errors
     /// [`Fault::bad_request`] for settings that make no sense.
     fn database(&self, _scene: &Scene<'_>) -> Result<Option<String>, Fault> {
+        Ok(None)
+    }
+
+    /// The Kubernetes cluster that credentials are for; `None` for everything else.
+    ///
+    /// # Errors
+    /// [`Fault::bad_request`] for settings that make no sense.
+    fn cluster(&self, _scene: &Scene<'_>) -> Result<Option<ClusterFacts>, Fault> {
         Ok(None)
     }
 

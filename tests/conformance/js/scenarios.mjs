@@ -354,6 +354,7 @@ export const scenarios = {
   ...ofTargetDetails(),
   'target-list': { fields: () => ({}) },
   'dynamic-secret-list': { fields: () => ({}) },
+  'kubeconfig-generate': { fields: () => ({}) },
   'dynamic-secret-tmp-creds-update': {
     fields: async () => ({ ...await credentials(), 'new-ttl-min': 10 }), absent: absentName,
   },

@@ -736,7 +736,7 @@ def names_dynamic_secret():
     return Scenario({"name": dynamic_secret()["name"]}, {"name": absent("dynamic")})
 
 
-@scenario("dynamic-secret-list", "gateway-list-producers")
+@scenario("dynamic-secret-list", "gateway-list-producers", "kubeconfig-generate")
 def list_dynamic_secrets():
     return Scenario({})
 

@@ -5,6 +5,7 @@ mod delete;
 mod details;
 mod get;
 mod get_value;
+mod kubeconfig;
 mod list;
 mod shared;
 mod state;
@@ -30,6 +31,7 @@ pub(super) fn commands() -> Vec<&'static ApiCommand> {
         &tmp_creds_update::COMMAND,
         &tmp_creds_delete::COMMAND,
         &validate::COMMAND,
+        &kubeconfig::COMMAND,
     ];
     keysherd_engines::all()
         .iter()

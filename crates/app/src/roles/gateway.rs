@@ -102,18 +102,9 @@ impl GatewayRole {
         let GatewayParts { plane, clock, rng, .. } = &parts;
         let (plane, clock, rng) = (plane.clone(), clock.clone(), rng.clone());
         let local = Arc::new(ConfigStore::open(&parts.home, rng.clone())?);
+        let (engines, duty) = (way_to_targets(&parts), duty(parts.cluster.as_ref()));
         let copy_key = copy_key(parts.cache_key, parts.cluster.as_ref());
         let (home, lends_identity_to) = (parts.home.clone(), parts.lends_identity_to.clone());
-        let mut engines = way_to_targets(&parts.egress, &clock, &rng);
-        engines.identity = parts.cluster.as_ref().map(|cluster| {
-            let access_id = cluster.settings.access_id.clone();
-            let (clock, rng) = (clock.clone(), rng.clone());
-            let own = ClusterIdentity::new(&parts.instance, access_id, clock, rng);
-            Arc::new(own) as Arc<dyn Identity>
-        });
-        // One on standby takes nothing before it is known whether it was promoted.
-        let on_standby = parts.cluster.as_ref().is_some_and(|cluster| cluster.settings.standby);
-        let duty = Duty::new(!on_standby);
         let gateway = Arc::new(Gateway::start(GatewayConfig {
             plane: parts.plane,
             instance: parts.instance,
@@ -178,11 +169,22 @@ impl GatewayRole {
     }
 }
 
-/// How targets are reached.
-fn way_to_targets(egress: &EgressSettings, clock: &ClockHandle, rng: &RngHandle) -> TargetWay {
-    let mut way = TargetWay::new(clock.clone(), rng.clone(), egress.targets());
+/// How targets are reached, and what webhooks are shown there.
+fn way_to_targets(parts: &GatewayParts) -> TargetWay {
+    let (clock, rng) = (parts.clock.clone(), parts.rng.clone());
+    let mut way = TargetWay::new(clock.clone(), rng.clone(), parts.egress.targets());
     way.endpoints = Endpoints::of(|name| std::env::var(name).ok());
+    way.identity = parts.cluster.as_ref().map(|cluster| {
+        let access_id = cluster.settings.access_id.clone();
+        let own = ClusterIdentity::new(&parts.instance, access_id, clock, rng);
+        Arc::new(own) as Arc<dyn Identity>
+    });
     way
+}
+
+/// One on standby takes nothing before it is known whether it was promoted.
+fn duty(cluster: Option<&ClusterParts>) -> Duty {
+    Duty::new(!cluster.is_some_and(|cluster| cluster.settings.standby))
 }
 
 /// What the copy of reads on disk is sealed under.

@@ -114,6 +114,8 @@ fn records_before_the_result(name: &str) -> usize {
         _ if name.starts_with("target-create-") || is("create-", "-target") => 1,
         _ if name.starts_with("target-update-") => 2,
         _ if is("update-", "-target") || is("update-", "-target-details") => 2,
+        // It opens each of the clusters that were made for the walk.
+        "kubeconfig-generate" => 6,
         // What was made or changed is shown with its settings. Some have no target.
         "dynamic-secret-create-custom" | "gateway-create-producer-custom" => 3,
         "dynamic-secret-update-custom" | "gateway-update-producer-custom" => 4,

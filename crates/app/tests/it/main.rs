@@ -57,6 +57,7 @@ mod items;
 mod kerberos;
 mod keys;
 mod keys_at_rest;
+mod kubeconfig;
 mod kubernetes;
 mod large_answers;
 mod ldap;

@@ -290,6 +290,8 @@ fn is_empty(listing: &Value) -> bool {
         Value::Null => true,
         Value::Array(list) => list.is_empty(),
         Value::String(text) => text.is_empty(),
+        // A kubeconfig file of nothing is one all the same.
+        Value::Object(file) => file.get("clusters") == Some(&json!([])),
         other => *other == json!(false),
     })
 }

@@ -4,6 +4,8 @@
 //! A token of an account that stays is bound to a secret made for it, so that it ends when that is
 //! removed. Everything that is made for one lease has one name, and stands in one namespace.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use keysherd_base::{Fault, SecretString, Timestamp};
 use keysherd_targets::http::{Http, Reply};
 use keysherd_targets::k8s::Cluster;
@@ -20,7 +22,9 @@ use crate::exec;
 use crate::fields::need_type;
 use crate::member::More;
 use crate::name::{marked, need_handle, unmarked, username};
-use crate::{BoxFuture, Created, Engine, Kind, Plan, Scene, Settings, TargetUse, Wish};
+use crate::{
+    BoxFuture, ClusterFacts, Created, Engine, Kind, Plan, Scene, Settings, TargetUse, Wish,
+};
 
 mod fields;
 mod roles;
@@ -68,6 +72,12 @@ impl Engine for K8s {
 
     fn takes_args(&self) -> bool {
         true
+    }
+
+    fn cluster(&self, scene: &Scene<'_>) -> Result<Option<ClusterFacts>, Fault> {
+        let cluster = cluster(scene.settings, scene.target.as_ref())?;
+        let namespace = scene.settings.text(&NAMESPACE).map(str::to_owned);
+        Ok(Some(ClusterFacts { namespace, ..facts(&cluster) }))
     }
 
     fn plan(&self, scene: &Scene<'_>, wish: &Wish<'_>) -> Result<Plan, Fault> {
@@ -169,6 +179,16 @@ struct Session<'a> {
     kind: &'a str,
     namespace: &'a str,
     name: &'a str,
+}
+
+/// What everybody may know of a cluster who gets credentials for it.
+fn facts(cluster: &Cluster) -> ClusterFacts {
+    ClusterFacts {
+        name: cluster.name.clone(),
+        endpoint: cluster.server.url().as_str().trim_end_matches('/').to_owned(),
+        authority: STANDARD.encode(cluster.authority.as_deref().unwrap_or_default()),
+        namespace: None,
+    }
 }
 
 impl<'a> Session<'a> {

@@ -3,7 +3,7 @@
 use keysherd_base::limits::PAGE_LEN;
 use keysherd_base::{Fault, ItemId};
 use keysherd_domain::item::{ItemKind, ItemState};
-use keysherd_plane::items::ItemList;
+use keysherd_plane::items::{ItemList, ItemView};
 use keysherd_wire::{Access, Alias, Answer, Args, Body, Command, Show, Spec};
 use serde::Serialize;
 
@@ -52,7 +52,22 @@ pub(super) static COMMAND: ApiCommand = Command {
 };
 
 async fn run(ctx: Ctx, _args: Args) -> Result<Answer, Fault> {
-    let mut producers = Vec::new();
+    let producers = listed(&ctx).await?.into_iter().map(|view| Producer {
+        id: view.item.id,
+        name: view.item.path.as_str().to_owned(),
+        kind: view.item.engine.map(|facts| facts.engine).unwrap_or_default(),
+        active: view.item.state == ItemState::Enabled,
+        init: true,
+    });
+    Answer::json(&Reply { producers: producers.collect() })
+}
+
+/// The dynamic secrets that the caller may see, at most [`SHOWN_MAX`], by path.
+///
+/// # Errors
+/// Control's refusal.
+pub(super) async fn listed(ctx: &Ctx) -> Result<Vec<ItemView>, Fault> {
+    let mut found = Vec::new();
     let mut after = None;
     loop {
         let list = ItemList {
@@ -67,15 +82,9 @@ async fn run(ctx: Ctx, _args: Args) -> Result<Answer, Fault> {
         };
         let page = ctx.ask(list).await?;
         after = page.items.last().map(|view| view.item.path.as_str().to_owned());
-        producers.extend(page.items.into_iter().map(|view| Producer {
-            id: view.item.id,
-            name: view.item.path.as_str().to_owned(),
-            kind: view.item.engine.map(|facts| facts.engine).unwrap_or_default(),
-            active: view.item.state == ItemState::Enabled,
-            init: true,
-        }));
-        if !page.more || producers.len() >= SHOWN_MAX {
-            return Answer::json(&Reply { producers });
+        found.extend(page.items);
+        if !page.more || found.len() >= SHOWN_MAX {
+            return Ok(found);
         }
     }
 }
