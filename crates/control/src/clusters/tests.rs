@@ -22,6 +22,7 @@ mod leases;
 mod provide;
 mod sealing;
 mod show;
+mod vouching;
 
 const FIRST: GatewayIdentity = GatewayIdentity { spki_sha256: [1; 32] };
 const SECOND: GatewayIdentity = GatewayIdentity { spki_sha256: [2; 32] };
