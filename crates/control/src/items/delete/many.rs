@@ -135,6 +135,12 @@ fn below(
         ))
         .with_code(KEYS_CODE));
     }
+    // Who deletes targets is not told what became of each, so rights to some are not enough.
+    if is_stored_path(folder.as_str()) {
+        for item in &items {
+            who.require(RuleKind::Item, item.path.as_str(), Capability::Delete, now)?;
+        }
+    }
     let mut reply = ItemsDeleteReply { deleted: Vec::new(), failed: BTreeMap::new() };
     for item in items {
         let permitted = who.require(RuleKind::Item, item.path.as_str(), Capability::Delete, now);
