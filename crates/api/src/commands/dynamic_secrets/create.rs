@@ -42,7 +42,8 @@ where
 
 /// What a command of a family does, in a sentence.
 pub(super) fn sentence(verb: &str, what: &str, spelling: &Spelling, current: &Spelling) -> String {
-    match spelling.older {
+    // Some kinds have nothing but an older one.
+    match spelling.older && spelling.name != current.name {
         false => format!("{verb} {what}."),
         true => format!("{verb} {what}; the older spelling of {}.", current.name),
     }
