@@ -117,8 +117,12 @@ fn records_before_the_result(name: &str) -> usize {
         // It opens each of the clusters that were made for the walk.
         "kubeconfig-generate" => 6,
         // What was made or changed is shown with its settings. Some have no target.
-        "dynamic-secret-create-custom" | "gateway-create-producer-custom" => 3,
-        "dynamic-secret-update-custom" | "gateway-update-producer-custom" => 4,
+        "dynamic-secret-create-custom"
+        | "gateway-create-producer-custom"
+        | "gateway-create-producer-chef" => 3,
+        "dynamic-secret-update-custom"
+        | "gateway-update-producer-custom"
+        | "gateway-update-producer-chef" => 4,
         _ if is("dynamic-secret-create-", "") || is("gateway-create-producer-", "") => 4,
         _ if is("dynamic-secret-update-", "") || is("gateway-update-producer-", "") => 5,
         _ if is("rotated-secret-create-", "") || name == "create-rotated-secret" => 2,
