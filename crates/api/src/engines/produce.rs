@@ -67,7 +67,8 @@ pub struct Produced {
 ///
 /// # Errors
 /// Control's refusal; the engine's when the target refuses; [`Fault::unavailable`] when it did not
-/// answer in time; [`FaultKind::RateLimited`] when too many are made on it at this moment. In all of these nothing stays on the target.
+/// answer in time; [`FaultKind::RateLimited`] when too many are made on it at this moment. In all
+/// of these nothing stays on the target.
 pub async fn produce(ctx: &Ctx, item: ItemRef, asked: &Asked) -> Result<Produced, Fault> {
     make(ctx, item, asked, Ending::InTime).await
 }
@@ -119,8 +120,7 @@ pub(super) async fn make_with(
     };
     check_wish(secret.engine, &scene, &wish)?;
     let plan = secret.engine.plan(&scene, &wish)?;
-    let place = on.unwrap_or_else(|| secret.id());
-    let _turn = ctx.services().creations.take(place, secret.path()).await?;
+    let _turn = ctx.services().creations.take(secret.place(), secret.path()).await?;
     let intend = LeaseIntend {
         item: secret.id(),
         target: on,

@@ -250,6 +250,11 @@ impl OpenedSecret {
         self.item.id
     }
 
+    /// The number of its target, or its own where it says itself where its server is.
+    pub(super) fn place(&self) -> ItemId {
+        self.target.as_ref().map_or(self.item.id, |target| target.id)
+    }
+
     /// What its engine works with.
     pub fn scene<'a>(&'a self, way: &'a Way) -> Scene<'a> {
         let target = self.target.as_ref().map(OpenedTarget::in_use);

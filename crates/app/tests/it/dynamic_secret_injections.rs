@@ -220,8 +220,8 @@ fn nothing_that_is_said_is_a_statement_on_mariadb() {
     assert_eq!(database.sql(left), "0");
 }
 
-/// The statement that V2's documentation gives, word for word: MySQL 5.7 and 8 take it. MariaDB does
-/// not, and who is told so is told what it takes.
+/// The statement that V2's documentation gives, word for word: MySQL 5.7 and 8 take it. MariaDB
+/// does not, and who is told so is told what it takes.
 #[test]
 fn the_statement_of_mysql_s_documentation_is_refused_with_what_mariadb_takes() {
     let scene = Scene::start();

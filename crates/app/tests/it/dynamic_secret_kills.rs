@@ -1,5 +1,5 @@
-//! No user that nobody knows of, and none that stays, whoever is killed at whichever point of making
-//! and removing credentials: on PostgreSQL, MariaDB and Redis.
+//! No user that nobody knows of, and none that stays, whoever is killed at whichever point of
+//! making and removing credentials: on PostgreSQL, MariaDB and Redis.
 //!
 //! The wire to the target stops at a named point; then the server (gateway and control), or the
 //! connection, ends, and what was on the wire goes on or does not.

@@ -1,9 +1,9 @@
 //! Whose turn it is: which of the credentials that are due are handed out.
 //!
-//! Accounts take turns, and in each account its targets do: a backlog keeps nobody waiting but those
-//! behind it. Usually all that is due fits into one look. When it does not, secrets are looked at
-//! instead of credentials, from another one on each time, so that however much is due of some, the
-//! others are seen.
+//! Accounts take turns, and in each account its targets do: a backlog keeps nobody waiting but
+//! those behind it. Usually all that is due fits into one look. When it does not, secrets are
+//! looked at instead of credentials, from another one on each time, so that however much is due of
+//! some, the others are seen.
 
 use std::collections::HashMap;
 use std::hash::Hash;
