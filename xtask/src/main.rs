@@ -39,6 +39,7 @@ usage: cargo xtask <task>
   bench [ARGUMENT...]   measure a release build; `bench apart`: five processes beside one;
                           `bench audit`: searches of a long audit log;
                           `bench leases`: very many temporary credentials;
+                          `bench dynamic`: credentials on PostgreSQL beside the same SQL by hand;
                           `bench edge`: gateways that keep reads, control near and far;
                           `bench decide`: policy decisions";
 

@@ -13,6 +13,7 @@ mod console;
 mod cores;
 mod decide;
 mod drive;
+mod dynamic;
 mod echo;
 mod edge;
 mod generator;
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
         Some(("apart", flags)) => in_runtime(apart::run(flags)),
         Some(("audit", flags)) => in_runtime(audit_log::run(flags)),
         Some(("decide", flags)) => decide::run(flags),
+        Some(("dynamic", flags)) => in_runtime(dynamic::run(flags)),
         Some(("edge", flags)) => in_runtime(edge::run(flags)),
         Some(("leases", flags)) => in_runtime(leases::run(flags)),
         Some(("link", flags)) => link::run(flags),

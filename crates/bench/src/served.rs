@@ -75,6 +75,8 @@ impl Served {
         command.args(["server", "--listen", "127.0.0.1:0", "--data-dir"]).arg(start.data_dir);
         // As fast as it can; the row that needs it measures that.
         command.args(["--rewraps-per-second", "100000"]);
+        // A database of the bench is on this machine.
+        command.arg("--allow-local-targets");
         if !start.key_cache {
             command.args(["--key-cache-seconds", "0"]);
         }

@@ -46,6 +46,7 @@ pub(crate) fn command() -> Command {
         .subcommand(crate::apart::command())
         .subcommand(crate::audit_log::command())
         .subcommand(crate::decide::command())
+        .subcommand(crate::dynamic::command())
         .subcommand(crate::echo::command())
         .subcommand(crate::edge::command())
         .subcommand(crate::leases::command())

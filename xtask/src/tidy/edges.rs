@@ -151,8 +151,9 @@ const FENCES: &[Fence] = &[
     },
     Fence {
         crates: &["tokio-postgres"],
-        only_in: &["store", "targets"],
-        why: "PostgreSQL is spoken in store, and in targets on behalf of tenants",
+        only_in: &["store", "targets", "bench"],
+        why: "PostgreSQL is spoken in store, in targets on behalf of tenants, and beside them to \
+              compare",
     },
     Fence {
         crates: &["mysql_async", "redis"],
