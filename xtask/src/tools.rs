@@ -78,6 +78,15 @@ pub(crate) fn need_slapd() -> Result<(), String> {
     need(there, "OpenLDAP with its tools", &["slapd", "ldap-utils"])
 }
 
+/// The server of the SSH tests.
+///
+/// # Errors
+/// Says what to install.
+pub(crate) fn need_sshd() -> Result<(), String> {
+    let there = || Path::new("/usr/sbin/sshd").is_file() && works("ssh", "-V");
+    need(there, "OpenSSH's server and client", &["openssh-server", "openssh-client"])
+}
+
 /// The database of the tests of many control nodes.
 ///
 /// # Errors

@@ -98,6 +98,11 @@ remote! {
     REMOTE_DASHBOARD, text, Text, "secure-access-dashboard-url";
     REMOTE_AWS_ACCOUNT, text, Text, "secure-access-aws-account-id";
     REMOTE_AWS_CLI, flag, Flag, "secure-access-aws-native-cli";
+    REMOTE_EXTERNAL, flag, Flag, "secure-access-allow-external-user";
+    REMOTE_DESKTOP_USER, text, Text, "secure-access-rdp-user";
+    REMOTE_SSH_CREDS, text, Text, "secure-access-ssh-creds";
+    REMOTE_SSH_USER, text, Text, "secure-access-ssh-user";
+    REMOTE_TARGET_TYPE, text, Text, "secure-access-target-type";
 }
 
 /// Remote access to databases with schemas.
@@ -183,6 +188,28 @@ pub(crate) static REMOTE_STAYING_DIRECTORIES: Group = remote(&[
     REMOTE_ENFORCE.spec(),
     REMOTE_HOST.spec(),
     REMOTE_DESKTOP_DOMAIN.spec(),
+    REMOTE_URL.spec(),
+    REMOTE_WEB.spec(),
+    REMOTE_BROWSING.spec(),
+    REMOTE_PROXY.spec(),
+    REMOTE_PROVIDER.spec(),
+    REMOTE_PROVIDER_TYPE.spec(),
+    REMOTE_TARGETS.spec(),
+]);
+
+/// Remote access to machines, by users that stay.
+pub(crate) static REMOTE_STAYING_MACHINES: Group = remote(&[
+    REMOTE_EXTERNAL.spec(),
+    REMOTE_ISSUER_OLD.spec(),
+    REMOTE_ISSUER.spec(),
+    REMOTE_ENABLE.spec(),
+    REMOTE_ENFORCE.spec(),
+    REMOTE_HOST.spec(),
+    REMOTE_DESKTOP_DOMAIN.spec(),
+    REMOTE_DESKTOP_USER.spec(),
+    REMOTE_SSH_CREDS.spec(),
+    REMOTE_SSH_USER.spec(),
+    REMOTE_TARGET_TYPE.spec(),
     REMOTE_URL.spec(),
     REMOTE_WEB.spec(),
     REMOTE_BROWSING.spec(),

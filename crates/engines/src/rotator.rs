@@ -98,6 +98,16 @@ pub trait Rotator: Send + Sync {
     /// [`Fault::bad_request`] names the field.
     fn check(&self, settings: &Settings, target: &TargetUse<'_>) -> Result<Vec<String>, Fault>;
 
+    /// What is remembered of the target from now on: settings beside those that were given, and
+    /// what their author should know of them. Nobody signs in. Asked for once, before credentials
+    /// are tried out for the first time.
+    ///
+    /// # Errors
+    /// A fault that says why it is not known.
+    fn met<'a>(&'a self, _: &'a Stage<'a>) -> BoxFuture<'a, Result<(Args, Vec<String>), Fault>> {
+        Box::pin(std::future::ready(Ok((Args::new(), Vec::new()))))
+    }
+
     /// The credentials that somebody gives when the rotated secret is made: a user and a password,
     /// unless the member says otherwise.
     ///
@@ -170,8 +180,9 @@ pub trait Rotator: Send + Sync {
         self.change(stage, old, new)
     }
 
-    /// Has the target take `old` no more, which it takes beside `current`. Doing it again does no
-    /// harm.
+    /// Has the target take `old` no more where it takes it beside `current`, which it does take:
+    /// what stayed for a while, or what a [`Self::change`] left that nobody heard of again. Doing
+    /// it again does no harm.
     ///
     /// # Errors
     /// A fault that says what failed on the target, by its error code.

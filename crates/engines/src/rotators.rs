@@ -8,6 +8,7 @@ mod mysql;
 mod postgresql;
 mod redis;
 mod redshift;
+mod ssh;
 
 use crate::rotator::Rotator;
 
@@ -20,6 +21,7 @@ static ROTATORS: &[&dyn Rotator] = &[
     &postgresql::MEMBER,
     &redis::MEMBER,
     &redshift::MEMBER,
+    &ssh::MEMBER,
 ];
 
 /// Every rotator.

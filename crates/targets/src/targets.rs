@@ -33,6 +33,7 @@ use crate::{Server, Settings, Target};
 pub use aws::account as aws_account;
 pub use db::{site as mongodb_site, snowflake as snowflake_account};
 pub use ldap::{directory as ldap_directory, is_active_directory as ldap_is_active_directory};
+pub use ssh::{proof as ssh_proof, server as ssh_machine};
 
 static TARGETS: &[&dyn Target] = &[
     &artifactory::ArtifactoryTarget,

@@ -180,11 +180,17 @@ impl Rotation {
     fn with_credentials(&self, new: &Credential) -> Result<SecretBytes, Fault> {
         let member = self.target.member();
         let (mut args, mut members) = (Args::new(), new.members());
+        let mut put = 0;
         for (setting, name) in self.secret.rotator.kind().target_settings {
-            let nothing = || Fault::internal(format!("new credentials have no {name}"));
-            args.put(setting, members.remove(*name).ok_or_else(nothing)?);
+            if let Some(value) = members.remove(*name) {
+                args.put(setting, value);
+                put += 1;
+            }
         }
         wipe(Value::Object(members));
+        if put == 0 {
+            return Err(Fault::internal("new credentials have nothing that a target has"));
+        }
         let value = self.target.settings.to_value();
         let copy = Settings::from_value(&value);
         wipe(value);

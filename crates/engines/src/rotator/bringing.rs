@@ -43,7 +43,7 @@ pub async fn bring_about(
     let Change { old, new, resumed, beside } = *change;
     if resumed {
         match takes(rotator, stage, new).await {
-            Ok(true) => return Brought::Changed(Vec::new()),
+            Ok(true) => return settled(rotator, stage, change).await,
             Ok(false) => {}
             Err(fault) => return Brought::Unknown(fault),
         }
@@ -73,7 +73,7 @@ pub async fn bring_about(
     }
     // It may have been set all the same: answers get lost.
     match takes(rotator, stage, new).await {
-        Ok(true) => Brought::Changed(Vec::new()),
+        Ok(true) => settled(rotator, stage, change).await,
         Ok(false) if fault.kind() != FaultKind::Unavailable => Brought::Unchanged(fault),
         Ok(false) | Err(_) => Brought::Unknown(fault),
     }
@@ -108,6 +108,23 @@ pub async fn remove(
         (Ok(true), Ok(())) => {
             Err(Fault::conflict("the target still lets everybody in with the old credentials"))
         }
+    }
+}
+
+/// What is known when the target takes the new ones, and nobody knows whether what sets them came
+/// to its end.
+async fn settled(rotator: &dyn Rotator, stage: &Stage<'_>, change: &Change<'_>) -> Brought {
+    let Change { old, new, beside, .. } = *change;
+    if beside || old.members() == new.members() {
+        return Brought::Changed(Vec::new());
+    }
+    let Err(fault) = rotator.retire(stage, new, old).await else {
+        return Brought::Changed(Vec::new());
+    };
+    // What is gone cannot be removed.
+    match rotator.signs_in(stage, old).await {
+        Ok(false) => Brought::Changed(Vec::new()),
+        Ok(true) | Err(_) => Brought::Unknown(fault),
     }
 }
 

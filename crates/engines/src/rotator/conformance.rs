@@ -70,6 +70,9 @@ mod tests {
         "uid-token",
     ];
 
+    /// Fields that V2 does not have.
+    const OWN: &[(&str, &str)] = &[("ssh", "host-key")];
+
     #[test]
     fn every_rotator_conforms() {
         assert_eq!(complaints(), Vec::<String>::new());
@@ -83,7 +86,9 @@ mod tests {
             let kind = rotator.kind();
             let groups = [kind.fields, kind.given, kind.remote];
             let own = groups.into_iter().flat_map(|group| group.fields);
-            let ours: BTreeSet<_> = own.map(|field| field.name).collect();
+            let ours = own.map(|field| field.name);
+            let ours: BTreeSet<_> =
+                ours.filter(|name| !OWN.contains(&(kind.name, *name))).collect();
             for spelling in kind.create.iter().chain(kind.update) {
                 let endpoints = described["endpoints"].as_array().unwrap();
                 let path = format!("/{}", spelling.name);

@@ -19,6 +19,11 @@ impl Credential {
         Self(members)
     }
 
+    /// Those with these texts as members.
+    pub(crate) fn of_texts(texts: &[(&str, &str)]) -> Self {
+        Self(texts.iter().map(|(name, text)| ((*name).to_owned(), (*text).into())).collect())
+    }
+
     /// Those with these members, as [`Self::members`] gives them.
     pub fn of_members(members: Map<String, Value>) -> Self {
         Self(members)
@@ -66,7 +71,11 @@ impl Credential {
         self.text(PASSWORD).map(|text| SecretString::new(text.to_owned()))
     }
 
-    fn text(&self, name: &str) -> Result<&str, Fault> {
+    /// A member that is a text.
+    ///
+    /// # Errors
+    /// As [`Self::username`].
+    pub(crate) fn text(&self, name: &str) -> Result<&str, Fault> {
         let text = self.0.get(name).and_then(Value::as_str);
         text.ok_or_else(|| Fault::internal(format!("stored credentials have no {name}")))
     }

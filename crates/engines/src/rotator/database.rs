@@ -15,10 +15,10 @@ use crate::password::Policy;
 use crate::{TargetUse, Way};
 
 /// Whose password it is.
-const ROTATED_USERNAME: Field<Text> =
+pub(crate) const ROTATED_USERNAME: Field<Text> =
     Field::text("rotated-username", "The user whose password is rotated.");
 /// What it is now.
-const ROTATED_PASSWORD: Field<Text> =
+pub(crate) const ROTATED_PASSWORD: Field<Text> =
     Field::text("rotated-password", "That user's password as it is now.").secret();
 
 /// Where a database target has its password.

@@ -1,6 +1,6 @@
 //! Machines that are reached by SSH. Credentials there are not made for a while, but rotated.
 
-use keysherd_base::Fault;
+use keysherd_base::{Fault, SecretString};
 use keysherd_wire::{Field, Group, Text, bad_setting};
 use serde_json::{Map, Value};
 use tokio::io::AsyncReadExt as _;
@@ -8,6 +8,7 @@ use tokio::time::timeout;
 
 use crate::member::content;
 use crate::server::Given;
+use crate::ssh::{Key, Proof};
 use crate::{BoxFuture, Kind, Named, Server, Settings, Spelling, Target, Way};
 
 const HOST: Field<Text> = Field::text("host", "The machine's name or address.");
@@ -88,7 +89,8 @@ impl Target for Ssh {
         ("ssh_target_details", content(&KIND, settings, &names))
     }
 
-    /// Reads the machine's greeting; nobody signs in yet.
+    /// Reads the machine's greeting. Nobody signs in: which host key it has is known where its
+    /// credentials rotate.
     fn probe<'a>(
         &'a self,
         settings: &'a Settings,
@@ -101,7 +103,11 @@ impl Target for Ssh {
     }
 }
 
-fn server(settings: &Settings) -> Result<Server, Fault> {
+/// The machine that these settings of a target name.
+///
+/// # Errors
+/// [`Fault::bad_request`] names the field.
+pub fn server(settings: &Settings) -> Result<Server, Fault> {
     Server::new(Given {
         host: Named::of(settings, &HOST),
         port: Named::of(settings, &PORT).or("22"),
@@ -114,6 +120,18 @@ fn server(settings: &Settings) -> Result<Server, Fault> {
         name: None,
         identity: None,
     })
+}
+
+/// What whom these settings of a target name signs in with: the key, if there is one.
+///
+/// # Errors
+/// [`Fault::bad_request`] names the field.
+pub fn proof(settings: &Settings) -> Result<Proof, Fault> {
+    if settings.text(&KEY).is_none() {
+        return Ok(Proof::Password(settings.secret(&PASSWORD)?));
+    }
+    let passphrase = settings.text(&KEY_PASSWORD).map(|text| SecretString::new(text.to_owned()));
+    Ok(Proof::Key(Key::read(&settings.secret(&KEY)?, passphrase.as_ref())?))
 }
 
 async fn greeted(server: &Server, way: &Way) -> Result<(), Fault> {

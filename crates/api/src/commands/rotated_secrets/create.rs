@@ -146,11 +146,16 @@ impl Wanted {
         let Self { path, shared, terms, target: target_path } = self;
         let of = rotator_type(rotator, args)?;
         terms.check(rotator)?;
-        let settings = rotator.merged(args, Settings::default())?;
-        let warnings = rotator.check(&settings, &target.in_use())?;
+        let mut settings = rotator.merged(args, Settings::default())?;
+        let mut warnings = rotator.check(&settings, &target.in_use())?;
         let actor = shared.actor.unwrap_or(Actor::Owner);
         let credentials = first(rotator, of, &target, args)?;
         if !shared.skip_trial {
+            let way = &ctx.services().engines;
+            let stage = Stage { settings: &settings, target: target.in_use(), actor, way };
+            let (met, said) = rotator.met(&stage).await?;
+            settings = rotator.merged(&met, settings)?;
+            warnings.extend(said);
             let in_use = credentials.as_ref();
             tried(ctx, rotator, (&settings, &target, actor), in_use).await?;
         }

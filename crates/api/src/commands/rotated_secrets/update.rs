@@ -7,7 +7,7 @@ use keysherd_plane::grants::{ItemRef, Purpose, WriteTarget};
 use keysherd_plane::items::{
     ItemDescribe, ItemUpdate, ItemUpdateParts, Made, TargetChoice, ValuePut,
 };
-use keysherd_wire::{Answer, Args, Field, Flag};
+use keysherd_wire::{Answer, Args, Field, Flag, Text, bad_setting};
 
 use super::create::{Named, command, spec, tried};
 use super::shared::{Shared, Terms};
@@ -21,6 +21,10 @@ pub(super) const KEEP_PREVIOUS: Field<Flag> = Field::flag(
     "Keep the version before; without a word as the account says.",
 );
 
+/// V2 demands it of some kinds.
+const SAME_TYPE: Field<Text> =
+    Field::text("rotator-type", "What changes; if it is given, it must be what it was.");
+
 /// The commands of `rotator`.
 pub(super) fn of(rotator: &'static dyn Rotator) -> Vec<&'static ApiCommand> {
     let kind = rotator.kind();
@@ -28,7 +32,9 @@ pub(super) fn of(rotator: &'static dyn Rotator) -> Vec<&'static ApiCommand> {
         let summary =
             format!("Change a rotated secret; what is not given stays. It is for {}.", kind.what);
         let fields =
-            vec![NAME.spec(), NEW_NAME.spec(), ADD_TAG.spec(), RM_TAG.spec(), KEEP_PREVIOUS.spec()];
+            [NAME.spec(), NEW_NAME.spec(), ADD_TAG.spec(), RM_TAG.spec(), KEEP_PREVIOUS.spec()];
+        let same = (kind.types.len() > 1).then_some(SAME_TYPE.spec());
+        let fields = fields.into_iter().chain(same).collect();
         let shown = ("update", "The rotated secret {name} was successfully updated");
         let (name, reply) = ((spelling.name, spelling.success), spelling.reply);
         let spec = spec(rotator, name, (summary, reply), fields, shown);
@@ -66,6 +72,10 @@ pub(super) async fn update(
     let known = view.item.rotation.ok_or_else(|| {
         Fault::internal("control knows nothing of the rotations of a rotated secret")
     })?;
+    if args.get(&SAME_TYPE)?.is_some_and(|given| given != known.rotator_type) {
+        let why = format!("it is {} and cannot be changed", known.rotator_type);
+        return Err(bad_setting(SAME_TYPE.name(), &why));
+    }
     let terms = Terms::read(args, Some(&known))?;
     terms.check(rotator)?;
     old.settings = rotator.merged(args, std::mem::take(&mut old.settings))?;
