@@ -5,7 +5,7 @@ mod aws;
 mod azure;
 pub(crate) mod cassandra;
 mod chef;
-mod custom;
+pub(crate) mod custom;
 mod dockerhub;
 mod eks;
 mod gcp;

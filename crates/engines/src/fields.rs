@@ -219,6 +219,26 @@ pub(crate) static REMOTE_STAYING_MACHINES: Group = remote(&[
     REMOTE_TARGETS.spec(),
 ]);
 
+/// Remote access to whatever a webhook stands for, by users that stay.
+pub(crate) static REMOTE_STAYING_ANYTHING: Group = remote(&[
+    REMOTE_EXTERNAL.spec(),
+    REMOTE_ISSUER_OLD.spec(),
+    REMOTE_ISSUER.spec(),
+    REMOTE_ENABLE.spec(),
+    REMOTE_ENFORCE.spec(),
+    REMOTE_HOST.spec(),
+    REMOTE_DESKTOP_DOMAIN.spec(),
+    REMOTE_DESKTOP_USER.spec(),
+    REMOTE_SSH_USER.spec(),
+    REMOTE_URL.spec(),
+    REMOTE_WEB.spec(),
+    REMOTE_BROWSING.spec(),
+    REMOTE_PROXY.spec(),
+    REMOTE_PROVIDER.spec(),
+    REMOTE_PROVIDER_TYPE.spec(),
+    REMOTE_TARGETS.spec(),
+]);
+
 /// Remote access to AWS.
 pub(crate) static REMOTE_AWS: Group = remote(&[
     REMOTE_ISSUER_OLD.spec(),

@@ -148,6 +148,25 @@ pub trait Rotator: Send + Sync {
         database::next(stage, old)
     }
 
+    /// New credentials that only the target can make, which it takes from now on beside `old`;
+    /// none: [`Self::candidate`] draws them. They are stored right afterwards. If that fails, or
+    /// nobody hears the answer, the target is asked again and makes others.
+    ///
+    /// # Errors
+    /// A fault that says what failed on the target.
+    fn obtained<'a>(
+        &'a self,
+        _: &'a Stage<'a>,
+        _old: &'a Credential,
+    ) -> BoxFuture<'a, Result<Option<Credential>, Fault>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
+
+    /// Whether intervals between two rotations are minutes, not days.
+    fn counts_minutes(&self) -> bool {
+        false
+    }
+
     /// Has the target take `new` in place of `old`, which it takes now; gives what it warned of.
     /// Doing it again with the same `new` does no harm.
     ///

@@ -1,6 +1,7 @@
 //! The members, each in its own file.
 
 mod cassandra;
+mod custom;
 mod ldap;
 mod mongodb;
 mod mssql;
@@ -14,6 +15,7 @@ use crate::rotator::Rotator;
 
 static ROTATORS: &[&dyn Rotator] = &[
     &cassandra::MEMBER,
+    &custom::MEMBER,
     &ldap::MEMBER,
     &mongodb::MEMBER,
     &mssql::MEMBER,

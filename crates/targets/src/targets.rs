@@ -34,6 +34,7 @@ pub use aws::account as aws_account;
 pub use db::{site as mongodb_site, snowflake as snowflake_account};
 pub use ldap::{directory as ldap_directory, is_active_directory as ldap_is_active_directory};
 pub use ssh::{proof as ssh_proof, server as ssh_machine};
+pub use web::webhook;
 
 static TARGETS: &[&dyn Target] = &[
     &artifactory::ArtifactoryTarget,

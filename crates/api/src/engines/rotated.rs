@@ -163,10 +163,10 @@ impl Rotation {
     /// # Errors
     /// [`Fault::bad_request`] for a policy that cannot be; [`Fault::internal`] when the random
     /// source fails.
-    pub fn candidate(&mut self, way: &Way) -> Result<SecretBytes, Fault> {
+    pub async fn candidate(&mut self, way: &Way) -> Result<SecretBytes, Fault> {
         let new = match self.new.take() {
             Some(new) => new,
-            None => self.secret.rotator.candidate(&self.stage(way), &self.old)?,
+            None => self.made(way).await?,
         };
         let plaintext = match self.of_target {
             false => self.secret.plaintext(Some(&new)),
@@ -174,6 +174,15 @@ impl Rotation {
         };
         self.new = Some(new);
         plaintext
+    }
+
+    /// New credentials: the target's own making, or drawn here.
+    async fn made(&self, way: &Way) -> Result<Credential, Fault> {
+        let (rotator, stage) = (self.secret.rotator, self.stage(way));
+        match rotator.obtained(&stage, &self.old).await? {
+            Some(new) => Ok(new),
+            None => rotator.candidate(&stage, &self.old),
+        }
     }
 
     /// The target's value with other credentials.

@@ -230,26 +230,37 @@ async fn called(
     mut body: Map<String, Value>,
 ) -> Result<(Reply, SecretString), Fault> {
     let settings = scene.settings;
-    let voucher = scene.way.voucher.as_ref().ok_or_else(|| {
+    let server = server(settings, field)?;
+    let patience = timeout(settings)?.min(scene.way.timeout);
+    let way = Way { timeout: patience, ..scene.way.clone() };
+    let payload = settings.text(&PAYLOAD).unwrap_or_default();
+    body.insert("payload".to_owned(), payload.into());
+    posted(&server, &way, (what, payload), body).await
+}
+
+/// Sends a body with this payload to a webhook, and who asks; gives what was said of the latter,
+/// too.
+pub(crate) async fn posted(
+    server: &HttpServer,
+    way: &Way,
+    (what, payload): (&str, &str),
+    body: Map<String, Value>,
+) -> Result<(Reply, SecretString), Fault> {
+    let voucher = way.voucher.as_ref().ok_or_else(|| {
         Fault::unavailable(
             "this gateway has no identity that it could show a webhook: only gateways of a cluster \
              call webhooks, which are started with --gateway-access-id",
         )
     })?;
-    let server = server(settings, field)?;
     let mut audience = server.url().clone();
     audience.set_query(None);
     let word = voucher.vouch(audience.as_str())?;
-    let patience = timeout(settings)?.min(scene.way.timeout);
-    let way = Way { timeout: patience, ..scene.way.clone() };
-    let payload = settings.text(&PAYLOAD).unwrap_or_default();
-    body.insert("payload".to_owned(), payload.into());
-    let http = server.open(&way)?;
+    let http = server.open(way)?;
     let call = http.call("POST", &[])?.header(CREDS, word.expose()).json(Value::Object(body));
     let reply = call.send().await?.done(what, &[payload, word.expose()])?;
     Ok((reply, word))
 }
 
-fn misspoken(what: &str, lacks: &str) -> Fault {
+pub(crate) fn misspoken(what: &str, lacks: &str) -> Fault {
     Fault::unavailable(format!("{what} failed: the webhook answers with {lacks}"))
 }

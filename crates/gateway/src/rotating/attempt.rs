@@ -68,7 +68,10 @@ impl<'a> Attempt<'a> {
     }
 
     async fn done(&self) -> Result<Vec<String>, Fault> {
-        let way = Way { timeout: PATIENCE, ..self.way.clone() };
+        let way = match self.work.items.first() {
+            Some(secret) => self.way.about((self.work.account, &secret.path), PATIENCE),
+            None => Way { timeout: PATIENCE, ..self.way.clone() },
+        };
         let Some(write) = self.work.write else {
             if let Err(fault) = self.removed(&way).await {
                 let error = fault.public().to_owned();
@@ -145,7 +148,9 @@ impl<'a> Attempt<'a> {
         let opened = self.opened(&caller).await?;
         let mut rotation = Rotation::of(&self.work, &opened)?;
         if !write.is_stored || write.store_again {
-            let plaintext = rotation.candidate(way)?;
+            // The target may have to make them.
+            self.hold.in_time()?;
+            let plaintext = rotation.candidate(way).await?;
             let value = self.sealed(&caller, write, &plaintext).await?;
             let path = self.work.items.get(write.place).ok_or_else(nothing)?.path.clone();
             let (item, attempt) = (self.work.item, self.work.attempt);

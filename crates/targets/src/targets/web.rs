@@ -5,9 +5,9 @@ use keysherd_wire::{Field, Group, Text, bad_setting};
 use reqwest::Url;
 use serde_json::{Map, Value};
 
-use crate::http::web_url;
+use crate::http::{HttpGiven, HttpServer, web_url};
 use crate::member::content;
-use crate::{BoxFuture, Kind, Settings, Spelling, Target, Way};
+use crate::{BoxFuture, Kind, Named, Settings, Spelling, Target, Way};
 
 const URL: Field<Text> = Field::text("url", "Where it is, such as https://hooks.example.");
 
@@ -75,6 +75,19 @@ impl Target for Web {
             })
         })
     }
+}
+
+/// The webhook at a web target: at its address, or at `path` where that is a server's alone.
+///
+/// # Errors
+/// [`Fault::bad_request`] names the field.
+pub fn webhook(settings: &Settings, path: &str) -> Result<HttpServer, Fault> {
+    let mut url = address(settings)?;
+    if url.path() == "/" {
+        url.set_path(path);
+    }
+    let url = Named::of(settings, &URL).with(Some(url.as_str()));
+    HttpServer::new(HttpGiven { url, authority: None, identity: None })
 }
 
 fn address(settings: &Settings) -> Result<Url, Fault> {

@@ -41,7 +41,9 @@ pub(super) fn of(rotator: &'static dyn Rotator) -> Vec<&'static ApiCommand> {
     let kind = rotator.kind();
     let each = kind.create.iter().map(|spelling| {
         let summary = format!("Make a rotated secret for {}.", kind.what);
-        let fields = vec![NAME.spec(), TARGET_NAME.spec(), ROTATOR_TYPE.spec(), TAGS.spec()];
+        // What has one type only is not asked for it.
+        let of = (kind.types.len() > 1).then_some(ROTATOR_TYPE.spec());
+        let fields = [NAME.spec(), TARGET_NAME.spec(), TAGS.spec()].into_iter().chain(of).collect();
         let shown = ("create", "The rotated secret {name} was successfully created");
         let (name, reply) = ((spelling.name, spelling.success), spelling.reply);
         let spec = spec(rotator, name, (summary, reply), fields, shown);
@@ -143,7 +145,7 @@ impl Wanted {
         args: &Args,
         (rotator, target): (&'static dyn Rotator, OpenedTarget),
     ) -> Result<Answer, Fault> {
-        let Self { path, shared, terms, target: target_path } = self;
+        let Self { path, shared, mut terms, target: target_path } = self;
         let of = rotator_type(rotator, args)?;
         terms.check(rotator)?;
         let mut settings = rotator.merged(args, Settings::default())?;
@@ -213,6 +215,9 @@ async fn stored(
 
 fn rotator_type(rotator: &dyn Rotator, args: &Args) -> Result<&'static RotatorType, Fault> {
     let kind = rotator.kind();
+    if let [only] = kind.types {
+        return Ok(only);
+    }
     let names = || kind.types.iter().map(|known| known.name).collect::<Vec<_>>().join(" or ");
     kind.type_of(&args.need(&ROTATOR_TYPE)?)
         .ok_or_else(|| bad_setting(ROTATOR_TYPE.name(), &format!("it must be {}", names())))

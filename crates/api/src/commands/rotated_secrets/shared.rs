@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use keysherd_base::{Fault, ItemPath};
 use keysherd_domain::rotated_secret::{
-    CheckOut, DAYS_MAX, Grace, Interval, RotationFacts, Schedule,
+    CheckOut, DAYS_MAX, Grace, Interval, MINUTES_MAX, RotationFacts, Schedule,
 };
 use keysherd_engines::rotator::{Actor, Rotator};
 use keysherd_plane::items::{MadeRotated, TargetChoice};
@@ -26,7 +26,8 @@ pub(super) const ACTOR: Field<Text> = Field::text(
 const AUTO_ROTATE: Field<Text> =
     Field::text("auto-rotate", "Whether the credentials change by themselves.");
 const INTERVAL: Field<Text> =
-    Field::text("rotation-interval", "Days between two rotations, 1 to 365.").default("90");
+    Field::text("rotation-interval", "Days between two rotations, 1 to 365; minutes for webhooks.")
+        .default("90");
 const HOUR: Field<Int> =
     Field::int("rotation-hour", "The hour of the day at which they change, 0 to 23 in UTC.")
         .default("14");
@@ -161,6 +162,8 @@ impl Shared {
 /// When credentials change, and who may read them.
 pub(super) struct Terms {
     schedule: Schedule,
+    /// The interval that was given, in what the kind counts.
+    interval: Option<u32>,
     grace: Option<Grace>,
     check_out: Option<CheckOut>,
     after_disconnect: bool,
@@ -176,6 +179,7 @@ impl Terms {
         let after = flag(args, &AFTER_DISCONNECT)?;
         Ok(Self {
             schedule: schedule(args, old)?,
+            interval: interval(args)?,
             grace: grace(args, old)?,
             check_out: check_out(args, old)?,
             after_disconnect: after.unwrap_or(old.is_some_and(|facts| facts.after_disconnect)),
@@ -183,11 +187,20 @@ impl Terms {
         })
     }
 
-    /// Refuses what credentials of a kind cannot have.
+    /// Takes them as terms of a kind, and refuses what its credentials cannot have.
     ///
     /// # Errors
     /// [`Fault::bad_request`] names the field.
-    pub(super) fn check(&self, rotator: &dyn Rotator) -> Result<(), Fault> {
+    pub(super) fn check(&mut self, rotator: &dyn Rotator) -> Result<(), Fault> {
+        if let Some(number) = self.interval {
+            self.schedule.interval = match rotator.counts_minutes() {
+                true => Interval::Minutes(number),
+                false => Interval::Days(number),
+            };
+            if !self.schedule.interval.is_possible() {
+                return Err(bad_setting(INTERVAL.name(), "it must be a number of days, 1 to 365"));
+            }
+        }
         if self.grace.is_none() || rotator.is_graceful() {
             return Ok(());
         }
@@ -203,7 +216,7 @@ impl Terms {
         target: TargetChoice,
         (of_target, by_target): (bool, bool),
     ) -> MadeRotated {
-        let Self { schedule, grace, check_out, after_disconnect, notices } = self;
+        let Self { schedule, grace, check_out, after_disconnect, notices, .. } = self;
         MadeRotated {
             rotator,
             rotator_type,
@@ -226,14 +239,18 @@ fn schedule(args: &Args, old: Option<&RotationFacts>) -> Result<Schedule, Fault>
     if let Some(automatic) = flag(args, &AUTO_ROTATE)? {
         schedule.automatic = automatic;
     }
-    if let Some(text) = given(args, &INTERVAL)? {
-        schedule.interval = Interval::Days(days(INTERVAL.name(), &text)?);
-    }
     if let Some(hour) = args.get(&HOUR)? {
         let hour = u8::try_from(hour).ok().filter(|hour| *hour < 24);
         schedule.hour = hour.ok_or_else(|| bad_setting(HOUR.name(), "it must be 0 to 23"))?;
     }
     Ok(schedule)
+}
+
+fn interval(args: &Args) -> Result<Option<u32>, Fault> {
+    let Some(text) = given(args, &INTERVAL)? else { return Ok(None) };
+    let number = text.trim().parse().ok().filter(|number| (1..=MINUTES_MAX).contains(number));
+    let why = "it must be a number of days, 1 to 365, or of minutes for webhooks, 1 to 525600";
+    number.ok_or_else(|| bad_setting(INTERVAL.name(), why)).map(Some)
 }
 
 fn days(field: &'static str, text: &str) -> Result<u32, Fault> {

@@ -76,7 +76,7 @@ pub(super) async fn update(
         let why = format!("it is {} and cannot be changed", known.rotator_type);
         return Err(bad_setting(SAME_TYPE.name(), &why));
     }
-    let terms = Terms::read(args, Some(&known))?;
+    let mut terms = Terms::read(args, Some(&known))?;
     terms.check(rotator)?;
     old.settings = rotator.merged(args, std::mem::take(&mut old.settings))?;
     let mut warnings = Vec::new();
