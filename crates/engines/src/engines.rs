@@ -1,7 +1,7 @@
 //! The members, each in its own file.
 
 mod artifactory;
-mod aws;
+pub(crate) mod aws;
 mod azure;
 pub(crate) mod cassandra;
 mod chef;

@@ -239,6 +239,15 @@ pub(crate) static REMOTE_STAYING_ANYTHING: Group = remote(&[
     REMOTE_TARGETS.spec(),
 ]);
 
+/// Remote access to AWS, by users that stay.
+pub(crate) static REMOTE_STAYING_AWS: Group = remote(&[
+    REMOTE_ISSUER_OLD.spec(),
+    REMOTE_ISSUER.spec(),
+    REMOTE_AWS_ACCOUNT.spec(),
+    REMOTE_AWS_CLI.spec(),
+    REMOTE_ENABLE.spec(),
+]);
+
 /// Remote access to AWS.
 pub(crate) static REMOTE_AWS: Group = remote(&[
     REMOTE_ISSUER_OLD.spec(),

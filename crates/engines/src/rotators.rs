@@ -1,5 +1,6 @@
 //! The members, each in its own file.
 
+mod aws;
 mod cassandra;
 mod custom;
 mod ldap;
@@ -14,6 +15,7 @@ mod ssh;
 use crate::rotator::Rotator;
 
 static ROTATORS: &[&dyn Rotator] = &[
+    &aws::MEMBER,
     &cassandra::MEMBER,
     &custom::MEMBER,
     &ldap::MEMBER,

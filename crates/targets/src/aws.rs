@@ -44,6 +44,7 @@ pub struct AwsGiven<'a> {
 /// An account at AWS, with what signs requests there.
 pub struct Aws {
     region: String,
+    key_id: String,
     credentials: AwsCredentials,
     secrets: Vec<SecretString>,
     role: Option<String>,
@@ -71,7 +72,13 @@ impl Aws {
             Some(token) => AwsCredentials::of_session(id, &key, token),
         };
         let secrets = [key].into_iter().chain(token).collect();
-        Ok(Self { region, credentials, secrets, role: given.role.map(str::to_owned) })
+        let (key_id, role) = (id.to_owned(), given.role.map(str::to_owned));
+        Ok(Self { region, key_id, credentials, secrets, role })
+    }
+
+    /// The id of the access key that signs, and the key.
+    pub fn into_key(mut self) -> (String, SecretString) {
+        (self.key_id, self.secrets.swap_remove(0))
     }
 
     /// Gets ready to ask, as the role if there is one.

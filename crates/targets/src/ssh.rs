@@ -32,7 +32,7 @@ const QUESTIONS_MAX: usize = 4;
 
 /// A private key with its public one.
 pub struct Key {
-    private: PrivateKey,
+    private: Arc<PrivateKey>,
 }
 
 impl Key {
@@ -42,7 +42,8 @@ impl Key {
     /// [`Fault::internal`], which is a defect.
     pub fn of_seed(seed: &[u8; 32]) -> Result<Self, Fault> {
         let pair = KeypairData::Ed25519(Ed25519Keypair::from_seed(seed));
-        Ok(Self { private: PrivateKey::new(pair, "").map_err(Fault::internal)? })
+        let private = PrivateKey::new(pair, "").map_err(Fault::internal)?;
+        Ok(Self { private: Arc::new(private) })
     }
 
     /// Reads a private key in PEM or OpenSSH's form.
@@ -66,7 +67,7 @@ impl Key {
         let private = with(None).filter(|key| !key.is_encrypted()).or_else(|| with(passphrase));
         let private = private.filter(|key| !key.is_encrypted()).ok_or_else(unread)?;
         let is_served = private.algorithm().is_ed25519() || private.algorithm().is_ecdsa();
-        is_served.then_some(Self { private }).ok_or_else(unread)
+        is_served.then(|| Self { private: Arc::new(private) }).ok_or_else(unread)
     }
 
     /// The private key in OpenSSH's form.
@@ -220,7 +221,7 @@ async fn signed_in(
             }
         }
         Proof::Key(key) => {
-            let key = PrivateKeyWithHashAlg::new(Arc::new(key.private.clone()), None);
+            let key = PrivateKeyWithHashAlg::new(Arc::clone(&key.private), None);
             handle.authenticate_publickey(user, key).await.map_err(lost)?
         }
     };
@@ -247,7 +248,7 @@ async fn signed_in(
 }
 
 fn has(methods: &MethodSet, wanted: MethodKind) -> bool {
-    methods.iter().any(|method| *method == wanted)
+    methods.contains(&wanted)
 }
 
 /// Signs in where the machine asks for a password in its own words.

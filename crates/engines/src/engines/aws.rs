@@ -24,7 +24,7 @@ use crate::{BoxFuture, Created, Engine, Kind, Plan, Scene, Settings, TargetUse, 
 
 mod fields;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 /// How handles of sessions begin. No user's name does.
 const SESSION: &str = "sts.";

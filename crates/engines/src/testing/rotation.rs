@@ -53,6 +53,11 @@ impl Site {
         }
     }
 
+    /// Where AWS is.
+    pub(crate) fn endpoints(&mut self, way: &Way) {
+        self.way.endpoints = way.endpoints.clone();
+    }
+
     /// How long a call may take.
     pub(crate) fn limit(&mut self, timeout: Duration) {
         self.way.timeout = timeout;

@@ -27,13 +27,13 @@ const TRUST: &str = "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Al
     \"Principal\":{\"AWS\":\"*\"},\"Action\":\"sts:AssumeRole\"}]}";
 
 /// A running stand-in. It ends with the process that started it, however that ends.
-struct Running {
+pub(crate) struct Running {
     url: String,
     key: (String, String),
     _keeper: Child,
 }
 
-fn shared() -> &'static Running {
+pub(crate) fn shared() -> &'static Running {
     static SHARED: OnceLock<Running> = OnceLock::new();
     SHARED.get_or_init(|| std::thread::spawn(Running::start).join().unwrap())
 }
@@ -93,12 +93,12 @@ impl Running {
         (part("AccessKeyId"), part("SecretAccessKey"))
     }
 
-    fn way(&self) -> Way {
+    pub(crate) fn way(&self) -> Way {
         let url = Some(self.url.clone());
         Way { endpoints: Endpoints { iam: url.clone(), sts: url, ..Endpoints::default() }, ..way() }
     }
 
-    fn target(&self, more: &[(&'static str, &str)]) -> Settings {
+    pub(crate) fn target(&self, more: &[(&'static str, &str)]) -> Settings {
         let plain = [("access-key-id", self.key.0.as_str()), ("access-key", self.key.1.as_str())];
         target_of("aws", &plain.iter().chain(more).copied().collect::<Vec<_>>())
     }

@@ -109,7 +109,7 @@ impl Running {
 
     /// Gives a user a key beside somebody else's; the file has no line break at its end.
     async fn keyed(&self, user: &str) -> Credential {
-        let key = Key::of_seed(&[user.len() as u8; 32]).unwrap();
+        let key = Key::of_seed(&[u8::try_from(user.len()).unwrap(); 32]).unwrap();
         let (kind, value) = key.public().unwrap();
         let folder = self.home.join(user).join(".ssh");
         let script = format!(
