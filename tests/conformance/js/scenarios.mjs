@@ -297,7 +297,11 @@ const ofAnyKind = async () => {
 const ofRotators = () => Object.fromEntries(Object.keys(rotators).flatMap((kind) => [
   [`rotated-secret-create-${kind}`, { fields: () => rotatedFields(kind), twice: true }],
   [`rotated-secret-update-${kind}`, {
-    fields: async () => ({ name: (await rotatedSecret(kind)).name, 'rotation-interval': '30' }),
+    fields: async () => ({
+      name: (await rotatedSecret(kind)).name, 'rotation-interval': '30',
+      // The SDK demands the type again for this one.
+      ...(kind === 'ssh' ? { 'rotator-type': rotators[kind].fields['rotator-type'] } : {}),
+    }),
     absent: absentName,
   }],
 ]));

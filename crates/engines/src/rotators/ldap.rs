@@ -28,7 +28,8 @@ mod tests;
 
 const USER_DN: Field<Text> = Field::text(
     "user-dn",
-    "Below which entry people are looked for whose plain name is given, such as ou=people,dc=example.",
+    "Below which entry people are looked for whose plain name is given, such as \
+     ou=people,dc=example.",
 );
 const USER_ATTRIBUTE: Field<Text> =
     Field::text("user-attribute", "The attribute that has their plain name.").default("cn");

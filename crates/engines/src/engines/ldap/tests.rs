@@ -71,7 +71,8 @@ impl Running {
                  TLSCertificateKeyFile {at}/key.pem\n\
                  database mdb\nsuffix dc=example\nrootdn cn=root,dc=example\nrootpw {ADMIN}\n\
                  directory {at}/data\n\
-                 access to dn.subtree=\"ou=fixed,ou=people,dc=example\" attrs=userPassword by * auth\n\
+                 access to dn.subtree=\"ou=fixed,ou=people,dc=example\" attrs=userPassword \
+                 by * auth\n\
                  access to attrs=userPassword,unicodePwd by self =xw by * auth\n\
                  access to * by * read\n"
             );
