@@ -24,6 +24,8 @@ fn every(minutes: u32) -> RotationFacts {
         grace: None,
         check_out: None,
         after_disconnect: false,
+        by_target: false,
+        notices: Vec::new(),
     }
 }
 
