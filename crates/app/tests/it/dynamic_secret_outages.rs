@@ -6,15 +6,16 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::kit::postgres::{PASSWORD, Postgres};
-use crate::kit::{Api, FakeClock, Server, Site, in_full, wait_until};
+use crate::kit::{Api, FakeClock, Server, Site, in_full, in_real_time, wait_until};
 
 const STATEMENTS: &str = "CREATE ROLE \"{{name}}\" LOGIN PASSWORD '{{password}}'";
 /// Credentials that end while their target does not answer.
 const ENDING: usize = 60;
-/// The same in full, and for how long it does not answer then.
+/// The same in full.
 const ENDING_IN_FULL: usize = 1_000;
-const OUTAGE_IN_FULL: Duration = Duration::from_secs(600);
-/// How much the clock goes on meanwhile otherwise, in seconds, and by how much at a time.
+/// For how long it does not answer, where time is real.
+const OUTAGE: Duration = Duration::from_secs(600);
+/// How much the clock goes on meanwhile, in seconds, and by how much at a time.
 const OUTAGE_SECONDS: i64 = 600;
 const STEP_SECONDS: i64 = 100;
 /// How long credentials live, in seconds.
@@ -101,7 +102,7 @@ fn what_ends_while_a_target_is_away_is_removed_when_it_is_back() {
     away.freeze();
     let began = Instant::now();
     let mut passed = 0;
-    while passed < OUTAGE_SECONDS || (in_full() && began.elapsed() < OUTAGE_IN_FULL) {
+    while passed < OUTAGE_SECONDS || (in_real_time() && began.elapsed() < OUTAGE) {
         give(&admin, "/dyn/there", CLIENTS);
         if passed < OUTAGE_SECONDS {
             scene.pass(STEP_SECONDS);

@@ -60,7 +60,9 @@ pub(crate) use net::{Net, ROUTER};
 pub(crate) use oidc_provider::OidcProvider;
 pub(crate) use orders::{order, owner_key};
 pub(crate) use patroni::Patroni;
-pub(crate) use poll::{LONG, in_full, next_second, random, rounds, wait_for, wait_until};
+pub(crate) use poll::{
+    LONG, in_full, in_real_time, next_second, random, rounds, wait_for, wait_until,
+};
 pub(crate) use proxy::Proxy;
 pub(crate) use records::{records, records_of};
 pub(crate) use rsyslog::Rsyslog;

@@ -45,6 +45,12 @@ pub(crate) fn rounds(usual: u64) -> u64 {
     given.and_then(|text| text.parse().ok()).unwrap_or(usual)
 }
 
+/// Whether tests of hours and minutes wait for them, instead of moving clocks: where somebody says
+/// how often killing tests kill, who has the time.
+pub(crate) fn in_real_time() -> bool {
+    std::env::var_os("KEYSHERD_TEST_ROUNDS").is_some()
+}
+
 /// Tests that have servers at the same time.
 const TURNS: usize = 3;
 
