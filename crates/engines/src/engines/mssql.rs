@@ -22,7 +22,7 @@ use crate::lint::lint;
 use crate::member::{left, not_reached};
 use crate::name::need_handle;
 use crate::statements::{Dialect, Hole, Statement, Values, filled, need_name, parse};
-use crate::{BoxFuture, Created, Engine, Kind, Plan, Scene, TargetUse, Way, Wish};
+use crate::{BoxFuture, Created, Engine, Kind, Plan, Scene, TargetUse, Way};
 
 mod fields;
 #[cfg(test)]
@@ -60,13 +60,9 @@ impl Engine for Mssql {
         Ok(warnings)
     }
 
-    fn plan(&self, scene: &Scene<'_>, wish: &Wish<'_>) -> Result<Plan, Fault> {
+    fn database(&self, scene: &Scene<'_>) -> Result<Option<String>, Fault> {
         let server = server(scene.settings, scene.target.as_ref())?;
-        let is = |name: &str| server.database().is_some_and(|own| own.eq_ignore_ascii_case(name));
-        if wish.dbname.is_some_and(|name| !name.is_empty() && !is(name)) {
-            return Err(bad_setting("dbname", "this dynamic secret is of another database"));
-        }
-        Plan::of_user(&KIND, scene, wish)
+        Ok(Some(server.database().unwrap_or_default().to_owned()))
     }
 
     fn create<'a>(
