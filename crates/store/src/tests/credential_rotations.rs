@@ -1,7 +1,7 @@
 //! Where rotations stand, and the versions that nobody reads yet.
 
 use keysherd_base::{AccessId, FaultKind, ItemId, Timestamp};
-use keysherd_domain::credential_rotation::{CredentialRotation, Reason};
+use keysherd_domain::credential_rotation::{CredentialRotation, Reason, WORK_SECONDS};
 use keysherd_domain::item::ItemState;
 use keysherd_domain::rotated_secret::{Interval, RotationFacts, Schedule};
 
@@ -63,7 +63,7 @@ pub(super) fn rotations_are_found_when_they_are_due(store: &Store) {
     assert!(done(store, move |tx| credential_rotations::update(tx, ids[1], &written)));
     let read = see(store, |q| credential_rotations::get(q, ids[1])).unwrap();
     assert_eq!((read.rotation, read.cluster, read.account), (changed, 0, ACCOUNT));
-    assert_eq!(next(0), Some(at(35)));
+    assert_eq!(next(0), Some(at(5 + WORK_SECONDS)), "who works on it has its time to go on");
 
     assert!(done(store, move |tx| items::delete(tx, ids[1])));
     assert_eq!(see(store, |q| credential_rotations::get(q, ids[1])), None, "it goes with its item");
