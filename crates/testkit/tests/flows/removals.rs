@@ -85,7 +85,7 @@ async fn settings_that_were_set_back_are_not_used() {
     ended(&rig, item).await;
     let tried = until(&rig, |lease| !lease.last_error.is_empty()).await;
     assert!(!tried.last_error.contains("set the item back"), "{}", tried.last_error);
-    let update = json!({"name": "/dyn", "port": "1", "password": "second"});
+    let update = json!({"name": "/dyn", "port": "1", "password": "second", "skip-dry-run": true});
     rig.call("dynamic-secret-update-redis", update).await.unwrap();
     let old = old.lock().unwrap().take().unwrap();
     hand_out(&rig, move |reply| {
