@@ -29,14 +29,23 @@ export const refused = new Set();
 
 // Command name to method: read from the SDK's own source, so nothing here knows its spelling.
 const methods = new Map();
+// Commands whose body may be left out, to what the SDK calls it then.
+const optional = new Map();
 for (const method of Object.getOwnPropertyNames(Akeyless.V2Api.prototype)) {
   const source = method.endsWith('WithHttpInfo') && Akeyless.V2Api.prototype[method].toString();
   const path = source && /callApi\('\/([^']+)'/.exec(source);
-  if (path) methods.set(path[1].toLowerCase(), method.replace(/WithHttpInfo$/, ''));
+  if (!path) continue;
+  methods.set(path[1].toLowerCase(), method.replace(/WithHttpInfo$/, ''));
+  const body = /postBody\s*=\s*opts\['(\w+)'\]/.exec(source);
+  if (body) optional.set(path[1].toLowerCase(), body[1]);
 }
 
 // Commands that came with a later SDK than this one.
-for (const name of ['auth-method-create-alicloud', 'auth-method-update-alicloud']) {
+// Or which it knows by another name.
+const later = ['auth-method-create-alicloud', 'auth-method-update-alicloud', 'target-create-f5-big-ip',
+  'create-f5-big-ip-target', 'target-update-f5-big-ip', 'update-f5-big-ip-target',
+  'dynamic-secret-update-mongodb'];
+for (const name of later) {
   if (!methods.has(name)) commands.delete(name);
 }
 
@@ -46,8 +55,8 @@ function tokenInHeader(name) {
   return kind.startsWith('list[') || Akeyless[kind] === undefined;
 }
 
-// Fields that are sent although this version does not know them.
-const newer = ['skip-dry-run'];
+// Fields that are sent although this version does not know them, and none what is our own.
+const newer = ['skip-dry-run', 'host-key'];
 
 function body(name, fields) {
   const kind = requests.get(name.toLowerCase());
@@ -79,7 +88,9 @@ export async function call(name, fields, token) {
   client.plugins = [(request) => request.on('response', watch)];
   const api = new Akeyless.V2Api(client);
   try {
-    const argument = body(name, fields);
+    const keyword = optional.get(name.toLowerCase());
+    const whole = body(name, fields);
+    const argument = keyword === undefined ? whole : { [keyword]: whole };
     return await (argument === undefined ? api[methods.get(name.toLowerCase())]()
       : api[methods.get(name.toLowerCase())](argument));
   } finally {

@@ -16,27 +16,31 @@ from world import world
 _METHOD = re.compile(
     r"def (\w+)_with_http_info\(self(?:, (\w+))?, \*\*kwargs\):(.*?)\n\s+'(/[^']+)', '\w+',", re.S
 )
+# A body that may be left out, as the SDK has it.
+_OPTIONAL = re.compile(r":param (\w+) (\w+):\n")
 
 
 def _methods():
-    """Command name to (method, type of its argument or None)."""
+    """Command name to (method, type of its body or None, the body's name where it is optional)."""
     found = {}
     with open(inspect.getsourcefile(akeyless.V2Api), encoding="utf-8") as file:
         source = file.read()
     for match in _METHOD.finditer(source):
         method, argument, text, path = match.groups()
-        kind = None
+        kind = keyword = None
         if argument:
             kind = re.search(rf":param (\S+) {argument}: \(required\)", text).group(1)
-        found[path.lstrip("/").lower()] = (method, kind)
+        elif optional := _OPTIONAL.search(text):
+            kind, keyword = optional.groups()
+        found[path.lstrip("/").lower()] = (method, kind, keyword)
     return found
 
 
 METHODS = _methods()
 
 
-# Fields that are sent by older versions, too, which do not know them.
-NEWER = {"skip-dry-run": "bool"}
+# Fields that are sent by all versions, though not all know them, and none what is our own.
+NEWER = {"skip-dry-run": "bool", "host-key": "str"}
 
 
 def model(kind, fields):
@@ -85,18 +89,19 @@ class Sdk:
 
     def call(self, name, fields):
         """Calls the command with fields by their JSON names; the SDK's own result."""
-        method, kind = METHODS[name.lower()]
+        method, kind, keyword = METHODS[name.lower()]
         call = getattr(self.api, method)
         if kind is None:
             return call()
         if kind.startswith("list["):
             return call([model(kind[len("list["):-1], row) for row in fields])
-        return call(model(kind, fields))
+        body = model(kind, fields)
+        return call(body) if keyword is None else call(**{keyword: body})
 
 
 def sends_token_in_header(name):
     """Whether the SDK's model of the command has no room for a token."""
-    _, kind = METHODS[name.lower()]
+    _, kind, _ = METHODS[name.lower()]
     return kind is None or kind.startswith("list[")
 
 

@@ -8,8 +8,8 @@ from world import world
 FAMILIES = re.compile(
     r"(create|update)-auth-method-|(create|update)-.*-target(-details)?$"
     r"|gateway-(create|update)-producer-(?!tmp-creds)|gateway-delete-producer$")
-# Older spellings of a command with a field that is called something else.
-OTHER_FIELDS = {"get-rotated-secret-value"}
+# Older spellings of a command with a field that is called something else, or another reply.
+OTHER_FIELDS = {"get-rotated-secret-value", "gateway-list-rotated-secrets"}
 
 
 class Description(unittest.TestCase):

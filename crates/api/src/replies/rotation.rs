@@ -37,7 +37,8 @@ pub(super) struct RotatedDetails<'a> {
     grace_rotation_timing: Option<&'static str>,
 }
 
-/// What the model `ItemGeneralInfo` says of who may have it alone, and of who is told when.
+/// What the model `ItemGeneralInfo` says of who may have it alone, and of who is told when. Clients
+/// older than these fields do not meet them where they say nothing.
 #[derive(Default, Serialize)]
 pub(super) struct CheckOutInfo {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -105,10 +106,10 @@ impl CheckOutInfo {
         let pending = view.rotation.as_ref().map(|standing| standing.unlock_pending);
         let out = facts.check_out.as_ref();
         Self {
-            lock_on_read: Some(out.is_some()),
-            lock_ttl: out.map(|out| out.lock_minutes),
-            rotate_on_unlock: Some(out.is_some_and(|out| out.rotate_on_unlock)),
-            pending_rotate_on_unlock: pending,
+            lock_on_read: out.map(|_| true),
+            lock_ttl: out.map(|out| out.lock_minutes).filter(|minutes| *minutes > 0),
+            rotate_on_unlock: out.filter(|out| out.rotate_on_unlock).map(|_| true),
+            pending_rotate_on_unlock: pending.filter(|pending| *pending),
             next_rotation_events: facts
                 .notices
                 .iter()

@@ -8,7 +8,8 @@ use crate::{Kind, Spelling};
 const KEY: Field<Text> = Field::text("api-key", "The API key.").secret();
 const SECRET: Field<Text> = Field::text("secret", "Its secret.").secret();
 const CUSTOMER: Field<Text> =
-    Field::text("customer-id", "The customer, where the key is a reseller's.");
+    Field::text("customer-id", "The customer, where the key is a reseller's.")
+        .documented_as("customer_id");
 const IMAP_HOST: Field<Text> =
     Field::text("imap-fqdn", "The mail server that proofs of domains arrive at.");
 const IMAP_PORT: Field<Text> = Field::text("imap-port", "Its port.").default("993");
