@@ -29,6 +29,8 @@ struct Clients<'a> {
     reads: AtomicUsize,
     logins: AtomicUsize,
     repeated: AtomicUsize,
+    /// Clients that were refused and have not had their answer since.
+    waiting: AtomicUsize,
     lost: Mutex<Vec<String>>,
     /// When writes were acknowledged.
     written: Mutex<Vec<Instant>>,
@@ -43,6 +45,7 @@ impl<'a> Clients<'a> {
             reads: AtomicUsize::new(0),
             logins: AtomicUsize::new(0),
             repeated: AtomicUsize::new(0),
+            waiting: AtomicUsize::new(0),
             lost: Mutex::default(),
             written: Mutex::default(),
             figures: Mutex::default(),
@@ -60,6 +63,7 @@ impl<'a> Clients<'a> {
             return;
         }
         self.repeated.fetch_add(1, Ordering::Relaxed);
+        self.waiting.fetch_add(1, Ordering::SeqCst);
         let failed = Instant::now();
         // What a client does, not a way to wait for something.
         while let Some(rest) = RETRY_AFTER.checked_sub(failed.elapsed()) {
@@ -69,6 +73,7 @@ impl<'a> Clients<'a> {
         if status != 200 {
             self.lost.lock().unwrap().push(format!("{what}: {status} at the second try"));
         }
+        self.waiting.fetch_sub(1, Ordering::SeqCst);
     }
 
     fn read(&self) {
@@ -131,11 +136,13 @@ impl<'a> Clients<'a> {
     fn after(&self, what: &str, do_it: impl FnOnce()) {
         let begin = Instant::now();
         do_it();
-        // Until writes have gone on without a pause for a while, however long that takes.
+        // Until writes have gone on without a pause for a while, however long that takes, and who was
+        // refused has tried again: one loss at a time, so that nobody's second try meets the next.
         loop {
             std::thread::park_timeout(Duration::from_millis(200));
             let quiet = Instant::now().checked_sub(QUIET).unwrap_or(begin);
-            if quiet > begin && self.pause_since(quiet) < QUIET / 4 {
+            let goes_on = quiet > begin && self.pause_since(quiet) < QUIET / 4;
+            if goes_on && self.waiting.load(Ordering::SeqCst) == 0 {
                 break;
             }
             assert!(begin.elapsed() < 3 * PAUSE_MAX, "{what}: writes do not go on");
