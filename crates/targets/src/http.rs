@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use keysherd_base::{Fault, FaultKind, SecretBuffer, SecretBytes, SecretString};
 use keysherd_egress::{ClientIdentity, Target as Place, authority, tls_config};
 use keysherd_wire::{bad_setting, wipe};
@@ -152,6 +154,7 @@ pub struct Http {
 pub struct Call<'h> {
     http: &'h Http,
     request: RequestBuilder,
+    shown: Vec<SecretString>,
 }
 
 /// What a server answered.
@@ -159,6 +162,8 @@ pub struct Reply {
     status: u16,
     body: SecretBytes,
     place: String,
+    /// What the request showed of who signed in, as it was sent: servers repeat what they heard.
+    shown: Vec<SecretString>,
 }
 
 impl Http {
@@ -185,7 +190,7 @@ impl Http {
         let url = below(&self.url, path, query)?;
         let method = Method::from_bytes(method.as_bytes()).map_err(Fault::internal)?;
         let request = self.client.request(method, url).header(ACCEPT, "application/json");
-        Ok(Call { http: self, request })
+        Ok(Call { http: self, request, shown: Vec::new() })
     }
 
     /// The whole address of what is at `path`, for what is signed.
@@ -221,6 +226,8 @@ impl Call<'_> {
     /// Signed in to with a password (RFC 7617).
     #[must_use]
     pub fn basic(mut self, user: &str, password: &SecretString) -> Self {
+        let both = SecretString::new(format!("{user}:{}", password.expose()));
+        self.shown.push(SecretString::new(STANDARD.encode(both.expose())));
         self.request = self.request.basic_auth(user, Some(password.expose()));
         self
     }
@@ -228,6 +235,7 @@ impl Call<'_> {
     /// Signed in to with a token (RFC 6750).
     #[must_use]
     pub fn bearer(mut self, token: &SecretString) -> Self {
+        self.shown.push(SecretString::new(token.expose().clone()));
         self.request = self.request.bearer_auth(token.expose());
         self
     }
@@ -271,7 +279,7 @@ impl Call<'_> {
     /// # Errors
     /// [`Fault::unavailable`] when nothing is, or too much.
     pub async fn send(self) -> Result<Reply, Fault> {
-        let Self { http, request } = self;
+        let Self { http, request, shown } = self;
         let silent = |error: reqwest::Error| http.silent(&error);
         let mut response = request.send().await.map_err(silent)?;
         let status = response.status().as_u16();
@@ -283,7 +291,7 @@ impl Call<'_> {
             }
             body.extend(&chunk);
         }
-        Ok(Reply { status, body: body.finish(), place: http.place.to_string() })
+        Ok(Reply { status, body: body.finish(), place: http.place.to_string(), shown })
     }
 }
 
@@ -361,9 +369,12 @@ impl Reply {
         self.heard(fault, secrets)
     }
 
-    /// The fault with what the server said, for the log, unless something of `secrets` is in it.
+    /// The fault with what the server said, for the log, unless something of `secrets` is in it, or
+    /// of what whoever asked signed in with.
     pub fn heard(&self, fault: Fault, secrets: &[&str]) -> Fault {
-        with_words(fault, &String::from_utf8_lossy(self.body.expose()), secrets.iter().copied())
+        let shown = self.shown.iter().map(|shown| shown.expose().as_str());
+        let secrets = secrets.iter().copied().chain(shown);
+        with_words(fault, &String::from_utf8_lossy(self.body.expose()), secrets)
     }
 }
 

@@ -14,10 +14,13 @@ pub(crate) fn with_words<'a>(
     said: &str,
     secrets: impl IntoIterator<Item = &'a str>,
 ) -> Fault {
-    if secrets.into_iter().any(|secret| has_piece(said, secret)) {
+    // Looking takes a time that both lengths multiply to, and a server says as much as it likes.
+    let end = said.char_indices().nth(WORDS_MAX).map_or(said.len(), |(at, _)| at);
+    let kept = said.get(..end).unwrap_or_default();
+    if secrets.into_iter().any(|secret| has_piece(kept, secret)) {
         return fault;
     }
-    fault.with_private(said.chars().take(WORDS_MAX).collect::<String>())
+    fault.with_private(kept)
 }
 
 fn has_piece(said: &str, secret: &str) -> bool {
@@ -32,6 +35,17 @@ mod tests {
     use super::*;
 
     const SECRET: &str = "kJ8sYw2LqVb7TzRx";
+
+    #[test]
+    fn only_what_is_kept_is_looked_through() {
+        let long = format!("denied {}{SECRET}", "\u{e9}".repeat(WORDS_MAX));
+        let fault = format!("{:?}", with_words(Fault::bad_request("refused"), &long, Some(SECRET)));
+        assert!(fault.contains("denied") && !fault.contains(SECRET), "{fault}");
+        // The last piece that is kept is looked at, too.
+        let edge = format!("{}{SECRET}", "x".repeat(WORDS_MAX - PIECE_BYTES));
+        let fault = format!("{:?}", with_words(Fault::bad_request("refused"), &edge, Some(SECRET)));
+        assert!(!fault.contains("xxx"), "{fault}");
+    }
 
     #[test]
     fn a_secret_is_in_no_log_however_a_server_cuts_it() {

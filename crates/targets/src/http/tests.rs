@@ -1,6 +1,8 @@
 //! Where requests go, and what is an address.
 
 use keysherd_wire::{Field, Text};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 
 use super::*;
 use crate::Settings;
@@ -71,4 +73,36 @@ fn gateways_of_others_do_not_go_into_their_own_networks() {
     let apart = Way { egress: way().egress.elsewhere(), ..way() };
     let fault = server.open(&apart).err().unwrap();
     assert!(fault.public().contains("--allow-local-targets"), "{fault}");
+}
+
+#[tokio::test]
+async fn what_somebody_signs_in_with_is_in_no_log_though_a_server_repeats_it() {
+    // It answers with the request, as some do that were set up to find errors.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut heard = vec![0; 4_096];
+            let length = stream.read(&mut heard).await.unwrap();
+            let head = format!("HTTP/1.1 400 No\r\ncontent-length: {length}\r\n\r\n");
+            stream.write_all(head.as_bytes()).await.unwrap();
+            stream.write_all(&heard[..length]).await.unwrap();
+        }
+    });
+    let mut args = keysherd_wire::Args::new();
+    args.put("url", url.as_str().into());
+    let settings = Settings::merged(FIELDS, &args, Settings::default(), &[]).unwrap();
+    let given = HttpGiven { url: Named::of(&settings, &URL), authority: None, identity: None };
+    let http = HttpServer::new(given).unwrap().open(&way()).unwrap();
+    let secret = SecretString::new("canary-secret".to_owned());
+    let call = |path| http.call("GET", &[path]).unwrap();
+    let basic = call("basic").basic("admin", &secret).send().await.unwrap();
+    let bearer = call("bearer").bearer(&secret).send().await.unwrap();
+    for (reply, shown) in [(basic, "YWRtaW46Y2FuYXJ5LXNlY3JldA"), (bearer, "canary")] {
+        assert!(String::from_utf8_lossy(reply.body()).contains(shown));
+        let fault = format!("{:?}", reply.fault("asking", &[]));
+        assert!(!fault.contains(shown), "{fault}");
+    }
+    let plain = call("plain").send().await.unwrap().fault("asking", &[]);
+    assert!(format!("{plain:?}").contains("GET /plain"), "{plain:?}");
 }
