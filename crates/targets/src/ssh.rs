@@ -5,6 +5,11 @@
 //! signing anybody in. What a command is told that is secret goes to its input, never into the
 //! command, which everybody on the machine can read.
 
+mod sealed;
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use keysherd_base::{Fault, FaultKind, SecretString};
@@ -14,9 +19,8 @@ use russh::keys::ssh_key::LineEnding;
 use russh::keys::ssh_key::private::{Ed25519Keypair, KeypairData};
 use russh::keys::{
     HashAlg, PrivateKey, PrivateKeyWithHashAlg, PublicKey, PublicKeyOrCertificate,
-    decode_secret_key,
 };
-use russh::{ChannelMsg, Disconnect, Error, MethodKind, MethodSet};
+use russh::{ChannelMsg, Disconnect, Error, MethodKind, MethodSet, Preferred, compression};
 use tokio::time::timeout;
 
 use crate::server::{Stream, WRONG_CREDENTIALS};
@@ -25,8 +29,6 @@ use crate::{Server, Way};
 
 /// Longest output of a command that is read, in bytes.
 const OUTPUT_BYTES_MAX: usize = 64 * 1024;
-/// Longest private key that is read, in bytes.
-const KEY_BYTES_MAX: usize = 16 * 1024;
 /// Questions that a machine may ask before it lets somebody in.
 const QUESTIONS_MAX: usize = 4;
 
@@ -54,18 +56,11 @@ impl Key {
         let unread = || {
             Fault::bad_request(
                 "the private key cannot be read: it must be an Ed25519 or ECDSA key in PEM or \
-                 OpenSSH's form, with its passphrase if it has one; RSA keys are not served",
+                 OpenSSH's form, with its passphrase if it has one (of at most 128 rounds; of PEM, \
+                 a million of PBKDF2); RSA keys are not served",
             )
         };
-        let text = text.expose().as_str();
-        if text.len() > KEY_BYTES_MAX {
-            return Err(unread());
-        }
-        let with = |passphrase| decode_secret_key(text, passphrase).ok();
-        let passphrase = passphrase.map(|given| given.expose().as_str());
-        // Keys that rotate have no passphrase any more.
-        let private = with(None).filter(|key| !key.is_encrypted()).or_else(|| with(passphrase));
-        let private = private.filter(|key| !key.is_encrypted()).ok_or_else(unread)?;
+        let private = sealed::opened(text, passphrase).ok_or_else(unread)?;
         let is_served = private.algorithm().is_ed25519() || private.algorithm().is_ecdsa();
         is_served.then(|| Self { private: Arc::new(private) }).ok_or_else(unread)
     }
@@ -172,7 +167,10 @@ async fn opened(
 ) -> Result<Handle<Doorman>, Fault> {
     let tcp = server.tcp(way).await?;
     let stream: Stream = server.encrypt(tcp).await?;
-    let config = Config { inactivity_timeout: Some(way.timeout), ..Config::default() };
+    // What is said is bounded as it comes, so none of it may be more than it looks like.
+    let preferred =
+        Preferred { compression: Cow::Borrowed(&[compression::NONE]), ..Preferred::default() };
+    let config = Config { inactivity_timeout: Some(way.timeout), preferred, ..Config::default() };
     let doorman = Doorman { known: known.to_vec(), met: met.clone() };
     let connected = connect_stream(Arc::new(config), stream, doorman).await;
     connected.map_err(|error| match (&error, met.lock().as_deref()) {
