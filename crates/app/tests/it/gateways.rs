@@ -15,6 +15,7 @@ mod listener;
 mod outage;
 mod regions;
 mod resting;
+mod rotation_kills;
 mod rotations;
 mod skew;
 mod standby;
@@ -23,7 +24,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::kit::{Api, Bootstrap, Cluster, Http, Node, wait_for, wait_until};
+use crate::kit::{Api, Bootstrap, Cluster, ClusterWish as Wish, Http, Node, wait_for, wait_until};
 
 /// The auth method of a cluster.
 struct Identity {
@@ -180,6 +181,8 @@ struct Pair {
     second: Node,
     here: Api,
     there: Api,
+    /// How far clocks are ahead that can be set, in seconds.
+    ahead: i64,
 }
 
 impl Pair {
@@ -206,7 +209,52 @@ impl Pair {
         let Bootstrap { access_id, access_key, .. } = &cluster.bootstrap;
         let there = Api::new(Arc::new(http)).login(access_id, access_key);
         let here = cluster.admin();
-        Self { cluster, second, here, there }
+        Self { cluster, second, here, there, ahead: 0 }
+    }
+
+    /// Two as `wish` says, where every node has a clock that can be set.
+    fn with_clocks(wish: &Wish) -> Self {
+        let mut cluster = Cluster::start_with(wish);
+        let identity = Identity::make(&cluster.admin());
+        identity.give(&mut cluster.gateway, &identity.access_key);
+        let Cluster { site, control, managers, gateway, .. } = &mut cluster;
+        for node in [control].into_iter().chain(managers).chain([gateway]) {
+            node.stop();
+            node.take_clock();
+            node.start(site);
+        }
+        cluster.wait_until_healthy();
+        // What the owner of the tests signs is good for a day.
+        cluster.change_bundle(|bundle| {
+            let key = &mut bundle.permit_keys[0];
+            key.not_after = key.not_after.plus_seconds(365 * 86_400);
+        });
+        let mut second = cluster.stranger("gateway", "gateway-2", &[]);
+        second.take_clock();
+        let second = join(&mut cluster, &identity, second);
+        Self::with(cluster, second)
+    }
+
+    /// Sets all clocks forward, that of control last: then the others are where permits are good.
+    fn pass(&mut self, seconds: i64) {
+        self.ahead += seconds;
+        let Self { cluster, second, ahead, .. } = self;
+        for node in cluster.managers.iter().chain([&cluster.gateway, second, &cluster.control]) {
+            node.set_clock(*ahead);
+        }
+    }
+
+    /// An administrator at one of the gateways, once it lets them in.
+    fn admin_at(&self, node: &Node) -> Api {
+        let http = Http::ahead(&node.address, &node.data.join("tls/ca.pem"), self.ahead);
+        let http = Arc::new(http);
+        let Bootstrap { access_id, access_key, .. } = &self.cluster.bootstrap;
+        wait_until("a gateway that lets somebody in", || {
+            let login = json!({"access-id": access_id, "access-key": access_key});
+            let reply = Api::new(http.clone()).try_call("auth", login);
+            reply.is_ok_and(|reply| reply.is_success())
+        });
+        Api::new(http).login(access_id, access_key)
     }
 
     /// What a configuration of a Kubernetes cluster takes; `secret` is the reviewer's token.

@@ -63,7 +63,7 @@ pub(crate) use patroni::Patroni;
 pub(crate) use poll::{
     LONG, in_full, in_real_time, next_second, random, rounds, wait_for, wait_until,
 };
-pub(crate) use proxy::Proxy;
+pub(crate) use proxy::{Proxy, Way};
 pub(crate) use records::{records, records_of};
 pub(crate) use rsyslog::Rsyslog;
 pub(crate) use run::{Finished, KEYSHERD, finish, keysherd};

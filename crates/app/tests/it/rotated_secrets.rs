@@ -1,7 +1,7 @@
 //! Rotated secrets as people use them, on real servers: passwords that change on the server and in
 //! the store, or in neither, whoever is killed.
 
-mod accounts;
+pub(crate) mod accounts;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};

@@ -47,7 +47,7 @@ impl Issuer {
 
 #[test]
 fn of_two_people_of_one_method_the_one_who_is_meant_configures() {
-    let Pair { mut cluster, second: _second, here, there } = Pair::start();
+    let Pair { mut cluster, second: _second, here, there, .. } = Pair::start();
     let issuer = Issuer::new(&here);
     let alice = issuer.person(&cluster, "alice", "ops");
     let bob = issuer.person(&cluster, "bob", "sales");

@@ -100,7 +100,7 @@ fn a_configuration_goes_to_another_cluster_in_a_file_that_tells_nothing() {
     let needles = configure(&pair);
     let before = parts(&pair.here);
     let files = Files(pair.cluster.gateway.data.clone());
-    let Pair { cluster, second, here, there } = &mut pair;
+    let Pair { cluster, second, here, there, .. } = &mut pair;
     // The private key is where the file will be opened, and nowhere else.
     let (key, theirs) = Files(second.data.clone()).keys(second, "carry.key");
     let public = cluster.gateway.write_secret("carry.pub", &fs::read_to_string(theirs).unwrap());
@@ -243,7 +243,7 @@ fn a_cluster_of_the_same_access_id_is_cloned_without_a_file() {
     let mut pair = Pair::start();
     configure(&pair);
     let before = parts(&pair.here);
-    let Pair { cluster, second, here, there } = &mut pair;
+    let Pair { cluster, second, here, there, .. } = &mut pair;
     second.stop();
     second.replace_arg("prod", "staging");
     second.start(&cluster.site);

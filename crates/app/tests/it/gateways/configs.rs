@@ -61,7 +61,7 @@ fn a_configuration_made_at_one_gateway_is_in_force_at_the_other_and_readable_by_
 
 #[test]
 fn changes_at_two_gateways_at_one_time_lose_nothing() {
-    let Pair { mut cluster, mut second, here, there } = Pair::start();
+    let Pair { mut cluster, mut second, here, there, .. } = Pair::start();
     let method = here.ok("auth-method-create-k8s", json!({"name": "/k8s/prod"}));
     let config = |name: &str| {
         json!({
@@ -120,7 +120,7 @@ fn changes_at_two_gateways_at_one_time_lose_nothing() {
 
 #[test]
 fn what_was_acknowledged_outlives_everybody_who_knew_it() {
-    let Pair { mut cluster, mut second, here, there } = Pair::start();
+    let Pair { mut cluster, mut second, here, there, .. } = Pair::start();
     let made = here.ok("auth-method-create-ldap", json!({"name": "/ldap/people"}));
     let mut config = json!({
         "access-id": made["access_id"], "signing-key-data": made["prv_key"],

@@ -94,7 +94,7 @@ fn what_is_in_force_is_shown_part_by_part_and_never_a_secret() {
 
 #[test]
 fn a_default_key_set_at_one_gateway_protects_what_is_created_at_the_other() {
-    let Pair { mut cluster, second: _second, here, there } = Pair::start();
+    let Pair { mut cluster, second: _second, here, there, .. } = Pair::start();
     here.ok("create-dfc-key", json!({"name": "/keys/gw", "alg": "AES256GCM"}));
     here.ok("create-dfc-key", json!({"name": "/keys/cbc", "alg": "AES256CBC"}));
     assert_eq!(here.ok(DEFAULTS, json!({})), json!({"notify_on_status_change": false}));
@@ -135,7 +135,7 @@ fn here_id(api: &Api) -> Value {
 
 #[test]
 fn two_who_change_the_defaults_at_one_time_lose_nothing_and_logins_may_name_no_method() {
-    let Pair { cluster, second: _second, here, there } = Pair::start();
+    let Pair { cluster, second: _second, here, there, .. } = Pair::start();
     let mut args = own_arguments("saml", "");
     args.insert("name".to_owned(), "/people".into());
     let saml = here.ok("auth-method-create-saml", args.into())["access_id"].take();

@@ -99,7 +99,7 @@ fn gap(seen: &Seen, event: impl FnOnce()) -> Duration {
 
 #[test]
 fn one_gateway_sends_and_another_goes_on_where_it_was_killed_or_slept() {
-    let Pair { mut cluster, mut second, here, there } = Pair::start();
+    let Pair { mut cluster, mut second, here, there, .. } = Pair::start();
     let person = reader(&here, "/log/reader");
     here.ok("gateway-update-log-reader", reading_as(&person));
     let seen = Seen::default();

@@ -59,7 +59,7 @@ impl Due {
 
 #[test]
 fn a_gateway_on_standby_removes_nothing_until_it_is_promoted() {
-    let Pair { mut cluster, mut second, here, there } = Pair::start();
+    let Pair { mut cluster, mut second, here, there, .. } = Pair::start();
     second.stop();
     second.take_args(&["--standby"]);
     second.start(&cluster.site);
@@ -75,7 +75,7 @@ fn a_gateway_on_standby_removes_nothing_until_it_is_promoted() {
 
 #[test]
 fn who_forwards_logs_removes_nothing() {
-    let Pair { mut cluster, mut second, here, there } = Pair::start();
+    let Pair { mut cluster, mut second, here, there, .. } = Pair::start();
     second.stop();
     second.take_args(&["--role", "log-forwarder"]);
     second.start(&cluster.site);

@@ -1,13 +1,11 @@
 //! Rotations by two gateways: whoever dies is followed by the other one, what is stored is what the
 //! database takes whoever is killed, and each date is one rotation.
 
-use std::sync::Arc;
-
 use serde_json::{Value, json};
 
-use super::{Identity, Pair, join};
+use super::Pair;
 use crate::kit::postgres::{PASSWORD, Postgres};
-use crate::kit::{Api, Cluster, Http, Node, in_full, rounds, wait_until};
+use crate::kit::{Api, ClusterWish as Wish, Node, in_full, rounds, wait_until};
 
 const SECRET: &str = "/rot/app";
 const DAY: i64 = 86_400;
@@ -26,7 +24,6 @@ const ROUNDS_IN_FULL: u64 = 12;
 struct Scene {
     pair: Pair,
     database: Postgres,
-    ahead: i64,
 }
 
 impl Scene {
@@ -46,59 +43,16 @@ impl Scene {
         });
         args.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         pair.here.ok("rotated-secret-create-postgresql", args);
-        Self { pair, database, ahead: 0 }
+        Self { pair, database }
     }
 
     /// Every node has a clock that can be set.
     fn with_clocks(more: Value) -> Self {
-        let mut cluster = Cluster::start();
-        let identity = Identity::make(&cluster.admin());
-        identity.give(&mut cluster.gateway, &identity.access_key);
-        let Cluster { site, control, managers, gateway, .. } = &mut cluster;
-        for node in [control].into_iter().chain(managers).chain([gateway]) {
-            node.stop();
-            node.take_clock();
-            node.start(site);
-        }
-        cluster.wait_until_healthy();
-        // What the owner of the tests signs is good for a day.
-        cluster.change_bundle(|bundle| {
-            let key = &mut bundle.permit_keys[0];
-            key.not_after = key.not_after.plus_seconds(365 * DAY);
-        });
-        let mut second = cluster.stranger("gateway", "gateway-2", &[]);
-        second.take_clock();
-        let second = join(&mut cluster, &identity, second);
-        Self::of(Pair::with(cluster, second), more)
-    }
-
-    /// Sets all clocks, that of control last: then the others are where permits are good.
-    fn advance(&mut self, seconds: i64) {
-        self.ahead += seconds;
-        let Pair { cluster, second, .. } = &self.pair;
-        for node in cluster.managers.iter().chain([&cluster.gateway, second, &cluster.control]) {
-            node.set_clock(self.ahead);
-        }
+        Self::of(Pair::with_clocks(&Wish::default()), more)
     }
 
     fn signs_in(&self, password: &str) -> bool {
         self.database.sql_as(("app_user", password), "app", "SELECT 1").is_ok()
-    }
-
-    /// An administrator at one of the gateways, once it lets them in.
-    fn admin_at(&self, node: &Node) -> Api {
-        let cluster = &self.pair.cluster;
-        let http = Arc::new(Http::new(&node.address, &node.data.join("tls/ca.pem")));
-        wait_until("a gateway that lets somebody in", || {
-            let login = json!({
-                "access-id": cluster.bootstrap.access_id,
-                "access-key": cluster.bootstrap.access_key,
-            });
-            let reply = Api::new(http.clone()).try_call("auth", login);
-            reply.is_ok_and(|reply| reply.is_success())
-        });
-        let keys = &cluster.bootstrap;
-        Api::new(http).login(&keys.access_id, &keys.access_key)
     }
 
     fn victim(&mut self, round: u64) -> &mut Node {
@@ -107,7 +61,7 @@ impl Scene {
     }
 
     fn second_admin(&self) -> Api {
-        self.admin_at(&self.pair.second)
+        self.pair.admin_at(&self.pair.second)
     }
 }
 
@@ -162,14 +116,14 @@ fn each_date_is_one_rotation_of_two_gateways_whose_clocks_move() {
     let dates = rounds(if in_full() { DATES_IN_FULL } else { DATES });
     for date in 1..=dates {
         // One date is over then, however late in the day it is.
-        scene.advance(2 * DAY);
+        scene.pair.pass(2 * DAY);
         let admin = scene.second_admin();
         wait_until("a password that has changed", || version(&admin) >= Some(1 + date));
         assert_eq!(version(&admin), Some(1 + date), "once");
         assert!(scene.signs_in(&password(&admin).unwrap()), "date {date}");
         // Back and forth, as clocks are set.
-        scene.advance(-120);
-        scene.advance(120);
+        scene.pair.pass(-120);
+        scene.pair.pass(120);
     }
     let admin = scene.second_admin();
     admin.ok("gateway-rotate-secret", json!({"name": SECRET}));
@@ -196,7 +150,7 @@ fn what_is_stored_signs_in_whether_a_gateway_or_control_is_killed() {
         let Pair { cluster, second, .. } = &mut scene.pair;
         let victim = if round.is_multiple_of(2) { &mut cluster.control } else { second };
         victim.start(&cluster.site);
-        scene.advance(QUIET_SECONDS);
+        scene.pair.pass(QUIET_SECONDS);
         let admin = scene.second_admin();
         wait_until("what is stored to sign in", || {
             password(&admin).is_some_and(|password| scene.signs_in(&password))
@@ -205,7 +159,7 @@ fn what_is_stored_signs_in_whether_a_gateway_or_control_is_killed() {
         assert_ne!(before, after, "round {round}");
         let mut admin = admin;
         wait_until("somebody who can rotate it again", || {
-            scene.advance(10);
+            scene.pair.pass(10);
             admin = scene.second_admin();
             let rotate = admin.try_call("gateway-rotate-secret", json!({"name": SECRET}));
             rotate.is_ok_and(|reply| reply.is_success())

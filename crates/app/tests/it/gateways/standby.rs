@@ -28,7 +28,7 @@ fn has_lease(api: &Api) -> bool {
 
 #[test]
 fn a_gateway_on_standby_follows_and_takes_over_once_it_is_promoted() {
-    let Pair { mut cluster, mut second, here, there } = Pair::start();
+    let Pair { mut cluster, mut second, here, there, .. } = Pair::start();
     // Who was not started for it cannot be put on standby.
     let refused = here.refused(409, "gateway-demote", json!({}));
     assert!(refused.contains("--standby"), "{refused}");
@@ -88,7 +88,7 @@ fn a_gateway_on_standby_follows_and_takes_over_once_it_is_promoted() {
 
 #[test]
 fn gateways_sign_in_with_a_universal_identity_and_rotate_their_own() {
-    let Pair { mut cluster, mut second, here, there } = Pair::start();
+    let Pair { mut cluster, mut second, here, there, .. } = Pair::start();
     let method = json!({
         "name": "/gateways/uid", "ttl": 60, "allowed-client-type": ["gateway-admin"],
     });

@@ -3,6 +3,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
 
@@ -31,6 +32,8 @@ enum Trap {
     #[default]
     None,
     Laid {
+        /// What has to pass before, if anything.
+        after: Option<&'static str>,
         words: &'static str,
         point: Point,
     },
@@ -44,6 +47,8 @@ enum Trap {
 struct Shared {
     trap: Mutex<Trap>,
     changed: Condvar,
+    /// Connections whose near end is there.
+    open: AtomicUsize,
 }
 
 /// The wire. It ends with the process.
@@ -64,6 +69,7 @@ impl Ambush {
             for near in listener.incoming().flatten() {
                 // Who is not there refuses the connection, and so does the wire to it.
                 let Ok(far) = TcpStream::connect(("127.0.0.1", port)) else { continue };
+                serving.open.fetch_add(1, Ordering::SeqCst);
                 join(&serving, near, far);
             }
         });
@@ -72,7 +78,17 @@ impl Ambush {
 
     /// Lies in wait for a question with these words. The first one is stopped, others pass.
     pub(crate) fn lay(&self, words: &'static str, point: Point) {
-        *self.shared.trap() = Trap::Laid { words, point };
+        *self.shared.trap() = Trap::Laid { after: None, words, point };
+    }
+
+    /// The same once a question with the words `after` has passed.
+    pub(crate) fn lay_after(&self, after: &'static str, words: &'static str, point: Point) {
+        *self.shared.trap() = Trap::Laid { after: Some(after), words, point };
+    }
+
+    /// Waits until nobody is connected any more.
+    pub(crate) fn wait_for_silence(&self, what: &str) {
+        wait_until(what, || self.shared.open.load(Ordering::SeqCst) == 0);
     }
 
     /// Waits until somebody is caught.
@@ -95,12 +111,17 @@ impl Shared {
     /// Whether this question is the one that is waited for, and where it is stopped.
     fn springs(&self, question: &[u8]) -> Option<Point> {
         let mut trap = self.trap();
-        let Trap::Laid { words, point } = *trap else { return None };
-        let found = question.windows(words.len()).any(|part| part == words.as_bytes());
-        found.then(|| {
-            *trap = Trap::Caught;
-            point
-        })
+        let Trap::Laid { after, words, point } = *trap else { return None };
+        let wanted = after.unwrap_or(words);
+        if !question.windows(wanted.len()).any(|part| part == wanted.as_bytes()) {
+            return None;
+        }
+        if after.is_some() {
+            *trap = Trap::Laid { after: None, words, point };
+            return None;
+        }
+        *trap = Trap::Caught;
+        Some(point)
     }
 
     /// Says that somebody was caught, and waits until the test lets go.
@@ -138,6 +159,7 @@ fn join(shared: &Arc<Shared>, near: TcpStream, far: TcpStream) {
                 break;
             }
         }
+        questions.open.fetch_sub(1, Ordering::SeqCst);
         let _ = to.shutdown(Shutdown::Write);
     });
     let answers = shared.clone();

@@ -6,9 +6,11 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use keysherd_base::{Clock as _, SystemClock};
+use rustls::time_provider::TimeProvider;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, ServerName};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use serde_json::Value;
 
 /// Longer than anything a healthy server takes, even while the machine is busy.
@@ -19,6 +21,17 @@ pub(crate) struct Http {
     address: SocketAddr,
     tls: Arc<ClientConfig>,
     idle: Mutex<Vec<Connection>>,
+}
+
+/// A clock that is ahead of the machine's, in seconds.
+#[derive(Debug)]
+struct Ahead(i64);
+
+impl TimeProvider for Ahead {
+    fn current_time(&self) -> Option<UnixTime> {
+        let seconds = u64::try_from(SystemClock.now().seconds() + self.0).ok()?;
+        Some(UnixTime::since_unix_epoch(Duration::from_secs(seconds)))
+    }
 }
 
 /// One TLS connection.
@@ -40,12 +53,18 @@ pub(crate) struct Reply {
 impl Http {
     /// A client of `url` that trusts only the certificates in the file `ca`.
     pub(crate) fn new(url: &str, ca: &Path) -> Self {
+        Self::ahead(url, ca, 0)
+    }
+
+    /// The same whose clock is ahead of the machine's, in seconds: certificates that were issued
+    /// meanwhile are good then.
+    pub(crate) fn ahead(url: &str, ca: &Path, seconds: i64) -> Self {
         let mut roots = RootCertStore::empty();
         for certificate in CertificateDer::pem_file_iter(ca).unwrap() {
             roots.add(certificate.unwrap()).unwrap();
         }
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let mut tls = ClientConfig::builder_with_provider(provider)
+        let mut tls = ClientConfig::builder_with_details(provider, Arc::new(Ahead(seconds)))
             .with_protocol_versions(&[&rustls::version::TLS13])
             .unwrap()
             .with_root_certificates(roots)

@@ -1,9 +1,10 @@
-//! A wire between two roles that remembers what went over it, and can be slow or lead to several.
+//! A wire between two roles that remembers what went over it, and can be slow, stop, or lead to
+//! several.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,12 +15,24 @@ pub(crate) struct Proxy {
     shared: Arc<Shared>,
 }
 
+/// Which way something goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// From whoever connected.
+    Questions,
+    /// To whoever connected.
+    Answers,
+}
+
 struct Shared {
     targets: Mutex<Vec<String>>,
     /// Connections so far: they take turns.
     turn: AtomicUsize,
     recorded: Mutex<Vec<u8>>,
     delay_ms: AtomicU64,
+    /// What does not get through.
+    held: Mutex<Option<Way>>,
+    let_go: Condvar,
     ended: AtomicBool,
 }
 
@@ -44,6 +57,8 @@ impl Proxy {
             turn: AtomicUsize::new(0),
             recorded: Mutex::default(),
             delay_ms: AtomicU64::new(0),
+            held: Mutex::default(),
+            let_go: Condvar::new(),
             ended: AtomicBool::new(false),
         });
         let serving = shared.clone();
@@ -82,6 +97,17 @@ impl Proxy {
         let millis = u64::try_from(delay.as_millis()).unwrap();
         self.shared.delay_ms.store(millis, Ordering::Relaxed);
     }
+
+    /// Lets nothing through that goes this way, until [`Self::let_go`].
+    pub(crate) fn hold(&self, way: Way) {
+        *self.shared.held() = Some(way);
+    }
+
+    /// Lets everything through again. What was held is lost, with its connections.
+    pub(crate) fn let_go(&self) {
+        *self.shared.held() = None;
+        self.shared.let_go.notify_all();
+    }
 }
 
 impl Drop for Proxy {
@@ -93,6 +119,20 @@ impl Drop for Proxy {
 }
 
 impl Shared {
+    fn held(&self) -> MutexGuard<'_, Option<Way>> {
+        self.held.lock().unwrap()
+    }
+
+    /// Whether something gets through that goes this way; waits where that is held.
+    fn passes(&self, way: Way) -> bool {
+        let held = self.held();
+        if *held != Some(way) {
+            return true;
+        }
+        drop(self.let_go.wait_while(held, |held| *held == Some(way)).unwrap());
+        false
+    }
+
     /// The next of the targets that is there.
     fn reach(&self) -> Option<TcpStream> {
         let targets = self.targets.lock().unwrap().clone();
@@ -107,18 +147,23 @@ fn join(shared: &Arc<Shared>, near: TcpStream) {
     // Whoever is not there refuses the connection, and so does the wire to it.
     let Some(far) = shared.reach() else { return };
     let halves = |stream: &TcpStream| stream.try_clone().unwrap();
-    pump(shared.clone(), halves(&near), halves(&far), false);
-    pump(shared.clone(), far, near, true);
+    pump(shared.clone(), halves(&near), halves(&far), Way::Questions);
+    pump(shared.clone(), far, near, Way::Answers);
 }
 
 /// Copies from `from` to `to` until the end; answers may be held back.
-fn pump(shared: Arc<Shared>, mut from: TcpStream, mut to: TcpStream, answers: bool) {
+fn pump(shared: Arc<Shared>, mut from: TcpStream, mut to: TcpStream, way: Way) {
     let (sender, receiver) = mpsc::channel::<(Instant, Vec<u8>)>();
+    let wire = shared.clone();
     thread::spawn(move || {
         for (due, piece) in receiver {
             // The wire is slow on purpose: this is what is tested, not a way to wait for something.
             while let Some(rest) = due.checked_duration_since(Instant::now()) {
                 thread::park_timeout(rest);
+            }
+            if !wire.passes(way) {
+                let _ = to.shutdown(Shutdown::Both);
+                break;
             }
             if to.write_all(&piece).is_err() {
                 break;
@@ -130,7 +175,8 @@ fn pump(shared: Arc<Shared>, mut from: TcpStream, mut to: TcpStream, answers: bo
         let mut piece = vec![0; 16 * 1024];
         while let Ok(length @ 1..) = from.read(&mut piece) {
             shared.recorded.lock().unwrap().extend_from_slice(&piece[..length]);
-            let delay = if answers { shared.delay_ms.load(Ordering::Relaxed) } else { 0 };
+            let delay =
+                if way == Way::Answers { shared.delay_ms.load(Ordering::Relaxed) } else { 0 };
             let due = Instant::now() + Duration::from_millis(delay);
             if sender.send((due, piece[..length].to_vec())).is_err() {
                 let _ = from.shutdown(Shutdown::Both);

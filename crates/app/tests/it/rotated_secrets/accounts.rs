@@ -11,11 +11,11 @@ use crate::kit::postgres::{PASSWORD, Postgres};
 use crate::kit::wait_until;
 
 /// The user, and what their password is at first.
-pub(super) const USER: &str = "app_user";
-pub(super) const FIRST: &str = "first-1";
+pub(crate) const USER: &str = "app_user";
+pub(crate) const FIRST: &str = "first-1";
 
 /// A server with that user.
-pub(super) trait Accounts {
+pub(crate) trait Accounts {
     /// The rotator.
     fn kind(&self) -> &'static str;
     /// Its target.
@@ -52,7 +52,7 @@ impl Accounts for Postgres {
 }
 
 /// A PostgreSQL server with the user.
-pub(super) fn postgres() -> Postgres {
+pub(crate) fn postgres() -> Postgres {
     let database = Postgres::start("");
     database.create("app");
     database.sql("app", &format!("CREATE USER {USER} PASSWORD '{FIRST}'"));
@@ -85,10 +85,10 @@ impl Running {
 }
 
 /// A Redis server with the user.
-pub(super) struct Redis(Running);
+pub(crate) struct Redis(Running);
 
 impl Redis {
-    pub(super) fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let running = Running::start(|dir, port| {
             let mut command = Command::new("redis-server");
             command.args(["--bind", "127.0.0.1", "--save", "", "--requirepass", PASSWORD]);
@@ -126,10 +126,10 @@ impl Accounts for Redis {
 }
 
 /// A MariaDB server with the user.
-pub(super) struct MariaDb(Running);
+pub(crate) struct MariaDb(Running);
 
 impl MariaDb {
-    pub(super) fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let running = Running::start(|dir, port| {
             let data = format!("--datadir={}", dir.join("data").display());
             let mut install = Command::new("mariadb-install-db");
