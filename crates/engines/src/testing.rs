@@ -3,16 +3,18 @@
 pub(crate) mod google;
 #[path = "../../app/tests/it/kit/installed.rs"]
 mod installed;
+#[path = "../../app/tests/it/kit/kept.rs"]
+mod kept;
 #[path = "../../app/tests/it/kit/python.rs"]
 pub(crate) mod python;
 pub(crate) mod rotation;
+#[path = "../../app/tests/it/kit/sshd.rs"]
+pub(crate) mod sshd;
 pub(crate) mod stub;
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::net::{Ipv4Addr, TcpListener};
-use std::path::Path;
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -62,6 +64,7 @@ pub(crate) fn target_of(kind: &str, given: &[(&'static str, &str)]) -> Settings 
 }
 
 pub(crate) use self::installed::cache;
+pub(crate) use self::kept::kept;
 
 /// Says, past the capture of a test that passes, that it did not test anything.
 pub(crate) fn not_tested(why: &str) {
@@ -71,19 +74,6 @@ pub(crate) fn not_tested(why: &str) {
 /// A port that nobody has.
 pub(crate) fn free_port() -> u16 {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
-}
-
-/// What runs `program` until this end of its input is closed, then kills it with all that it
-/// started, does `end`, and removes the directory.
-pub(crate) fn kept(dir: &Path, end: &str, program: &str) -> Command {
-    let mut keeper = Command::new("sh");
-    // A session of its own, since a shell without a terminal has no groups of processes.
-    let script = format!(
-        "setsid \"$@\" < /dev/null & cat > /dev/null; kill -9 -$!; wait; {end}; rm -rf \"$0\""
-    );
-    keeper.args(["-c", &script]).arg(dir).arg(program);
-    keeper.stdin(Stdio::piped());
-    keeper
 }
 
 /// Somebody who wants something.

@@ -17,6 +17,7 @@ mod regions;
 mod resting;
 mod rotation_kills;
 mod rotations;
+mod rotators;
 mod skew;
 mod standby;
 

@@ -82,6 +82,8 @@ pub(crate) struct Node {
     net: Option<(Arc<Net>, &'static str)>,
     /// Its clock, where that is not the machine's.
     clock: Option<FakeClock>,
+    /// What else is in its environment.
+    env: Vec<(&'static str, String)>,
 }
 
 /// What is different from the usual.
@@ -304,8 +306,8 @@ impl Node {
         let mut args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
         args.extend(["--owner-key".to_owned(), owner.public().to_string()]);
         let address = "127.0.0.1:0".to_owned();
-        let (process, wire, net, clock) = (None, None, None, None);
-        let node = Self { role, user, data, args, address, process, wire, net, clock };
+        let (process, wire, net, clock, env) = (None, None, None, None, Vec::new());
+        let node = Self { role, user, data, args, address, process, wire, net, clock, env };
         node.own(&node.data);
         node
     }
@@ -377,6 +379,11 @@ impl Node {
         self.args.extend(more.iter().map(|arg| (*arg).to_owned()));
     }
 
+    /// Starts with this in its environment from now on.
+    pub(crate) fn take_env(&mut self, name: &'static str, value: &str) {
+        self.env.push((name, value.to_owned()));
+    }
+
     /// Writes a file into the node's directory that only its user can read.
     pub(crate) fn write_secret(&self, name: &str, text: &str) -> String {
         let file = self.data.join(name);
@@ -403,6 +410,7 @@ impl Node {
         if let Some(clock) = &self.clock {
             command.envs(clock.environment());
         }
+        command.envs(self.env.iter().cloned());
         command
     }
 

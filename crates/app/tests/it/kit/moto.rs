@@ -7,7 +7,7 @@ use std::process::{Child, Command};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::poll::wait_for;
@@ -114,10 +114,22 @@ impl Moto {
         serde_json::from_str(&self.identities("sign")).unwrap()
     }
 
+    /// Whether it takes requests that this key signs.
+    pub(crate) fn takes(&self, id: &str, key: &str) -> bool {
+        let credentials = json!({"user": [id, key, null]});
+        let said = self.identities_of("ask", &credentials.to_string());
+        assert!(["yes", "no"].contains(&said.trim()), "{said}");
+        said.trim() == "yes"
+    }
+
     fn identities(&self, what: &str) -> String {
+        self.identities_of(what, &self.credentials)
+    }
+
+    fn identities_of(&self, what: &str, credentials: &str) -> String {
         let mut command = Command::new(&self.python);
         command.arg(IDENTITIES).args([self.url.as_str(), what]);
-        finish(&mut command, self.credentials.as_bytes()).expect(0).out
+        finish(&mut command, credentials.as_bytes()).expect(0).out
     }
 }
 

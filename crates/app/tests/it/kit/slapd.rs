@@ -50,6 +50,13 @@ impl Slapd {
         });
         slapd
     }
+
+    /// Whether somebody gets in with this password.
+    pub(crate) fn signs_in(&self, name: &str, password: &str) -> bool {
+        let mut ask = Command::new("ldapwhoami");
+        ask.args(["-x", "-H", &self.plain_url, "-D", name, "-w", password]);
+        ask.output().unwrap().status.success()
+    }
 }
 
 impl Drop for Slapd {

@@ -1,91 +1,29 @@
-//! Passwords and keys on a real OpenSSH, with users of its own: what it sees of the machine's files
-//! is a copy.
+//! Passwords and keys on a real OpenSSH, with users of its own.
 
 use std::fs;
-use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use keysherd_base::FaultKind;
-use tempfile::TempDir;
 
 use super::*;
 use crate::NOT_REACHED;
 use crate::rotator::{Brought, Change, bring_about};
 use crate::testing::rotation::{Site, credential};
-use crate::testing::{free_port, kept, target_of};
+use crate::testing::sshd::{FIRST, ROOT, Sshd};
+use crate::testing::target_of;
 
-const ROOT: &str = "root-password";
-/// Who has an account, each with the password `first-1`.
+/// Who has an account, each with the password [`FIRST`].
 const USERS: &str = "app own fixed custom keyed moved beside stranger";
 
-/// A running server. It ends with the process that started it, however that ends.
-struct Running {
-    port: u16,
-    home: std::path::PathBuf,
-    fingerprint: String,
-    _keeper: Child,
+/// The server, which takes root.
+fn shared() -> Option<&'static Sshd> {
+    static SHARED: OnceLock<Option<Sshd>> = OnceLock::new();
+    SHARED.get_or_init(|| Sshd::start(USERS)).as_ref()
 }
 
-/// The server, which takes root; fails in CI without.
-fn shared() -> Option<&'static Running> {
-    static SHARED: OnceLock<Option<Running>> = OnceLock::new();
-    let start = || {
-        let mut may = Command::new("unshare");
-        let may = may.args(["--mount", "--", "sh", "-c", "[ $(id -u) = 0 ]"]).status();
-        if may.is_ok_and(|status| status.success()) {
-            return Some(Running::start());
-        }
-        assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "this takes root");
-        eprintln!("NOT TESTED: users of an OpenSSH server, which takes root");
-        None
-    };
-    SHARED.get_or_init(start).as_ref()
-}
-
-impl Running {
-    fn start() -> Self {
-        let dir = TempDir::with_prefix("keysherd-sshd-").unwrap().keep();
-        let at = dir.display();
-        let port = free_port();
-        let key = dir.join("host_key");
-        let mut keygen = Command::new("ssh-keygen");
-        let made = keygen.args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&key).status();
-        assert!(made.is_ok_and(|s| s.success()), "ssh-keygen is missing: openssh-client");
-        let shown = Command::new("ssh-keygen").arg("-lf").arg(&key).output().unwrap();
-        let shown = String::from_utf8(shown.stdout).unwrap();
-        let fingerprint = shown.split(' ').nth(1).unwrap().to_owned();
-        let config = format!(
-            "Port {port}\nListenAddress 127.0.0.1\nHostKey {at}/host_key\nUsePAM no\n\
-             PidFile none\nPermitRootLogin yes\nPasswordAuthentication yes\nMaxStartups 100\n\
-             MaxAuthTries 3\nAuthorizedKeysFile .ssh/authorized_keys\n"
-        );
-        fs::write(dir.join("sshd_config"), config).unwrap();
-        fs::create_dir(dir.join("home")).unwrap();
-        let sshd = "/usr/sbin/sshd";
-        let there = fs::exists(sshd).unwrap();
-        assert!(there, "OpenSSH is missing; on Debian: apt-get install openssh-server");
-        let script = format!(
-            "set -eu\ncp -a /etc {at}/etc\nmount --bind {at}/etc /etc\n\
-             mount --bind {at}/home /home\nmount -t tmpfs tmpfs /run\nmkdir /run/sshd\n\
-             for user in {USERS}; do\n  useradd -m -s /bin/sh $user\n\
-             echo $user:first-1 | chpasswd\ndone\necho root:{ROOT} | chpasswd\n\
-             exec {sshd} -D -f {at}/sshd_config\n"
-        );
-        let mut keeper = kept(&dir, ":", "unshare");
-        keeper.args(["--mount", "--", "sh", "-c", &script]);
-        let keeper = keeper.stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap();
-        let running = Self { port, home: dir.join("home"), fingerprint, _keeper: keeper };
-        let until = Instant::now() + Duration::from_secs(60);
-        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(Instant::now() < until, "the server does not come up");
-            std::thread::yield_now();
-        }
-        running
-    }
-
+impl Sshd {
     fn target(&self, more: &[(&'static str, &str)]) -> Settings {
         let port = self.port.to_string();
         let plain = [
@@ -132,10 +70,10 @@ fn public(credential: &Credential) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_user_and_the_target_change_passwords() {
     let Some(server) = shared() else { return };
-    let last = server.site(Actor::Owner, &[]).rotates("own", "first-1").await;
+    let last = server.site(Actor::Owner, &[]).rotates("own", FIRST).await;
     let password = last.password().unwrap();
     server.site(Actor::Target, &[]).rotates("own", password.expose()).await;
-    server.site(Actor::Target, &[]).rotates("app", "first-1").await;
+    server.site(Actor::Target, &[]).rotates("app", FIRST).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -144,7 +82,7 @@ async fn a_custom_command_changes_a_password_and_no_value_becomes_a_command() {
     let command = "printf '%s:%s\\n' {{USERNAME}} '{{ NEW_PASSWORD }}' | /usr/sbin/chpasswd";
     let plain = [("rotator-custom-cmd", command), ("use-special-characters", "false")];
     let site = server.site(Actor::Target, &plain);
-    let last = site.rotates("custom", "first-1").await;
+    let last = site.rotates("custom", FIRST).await;
     for hostile in ["a'; touch /home/x; '", "a b", "$(id)", "a\nb", "`id`", "a;b"] {
         let refused = site.change(&last, &credential("custom", hostile)).await.unwrap_err();
         assert_eq!((refused.kind(), refused.code()), (FaultKind::BadRequest, NOT_REACHED));
@@ -198,7 +136,7 @@ async fn who_follows_a_gateway_that_was_not_heard_of_removes_the_old_key() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_unknown_host_key_gets_nothing() {
     let Some(server) = shared() else { return };
-    let old = credential("fixed", "first-1");
+    let old = credential("fixed", FIRST);
     let other = "SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
     let wrong = Site::with(&MEMBER, server.target(&[]), Actor::Owner, &[("host-key", other)]);
     let none = Site::new(&MEMBER, server.target(&[]), Actor::Owner);
@@ -224,11 +162,11 @@ async fn an_unknown_host_key_gets_nothing() {
 async fn who_is_not_there_or_may_not_is_said_so_and_nothing_changes() {
     let Some(server) = shared() else { return };
     let by_root = server.site(Actor::Target, &[]);
-    let nobody = credential("nobody-here", "first-1");
+    let nobody = credential("nobody-here", FIRST);
     let refused = by_root.change(&nobody, &by_root.next(&nobody)).await.unwrap_err();
     assert_eq!(refused.kind(), FaultKind::BadRequest, "{refused}");
     for name in ["-x", "a:b", "a'b", "a/b", "a\nb"] {
-        let old = credential(name, "first-1");
+        let old = credential(name, FIRST);
         let refused = by_root.change(&old, &by_root.next(&old)).await.unwrap_err();
         assert_eq!((refused.kind(), refused.code()), (FaultKind::BadRequest, NOT_REACHED));
     }
@@ -237,15 +175,15 @@ async fn who_is_not_there_or_may_not_is_said_so_and_nothing_changes() {
     let refused = by_owner.change(&wrong, &by_owner.next(&wrong)).await.unwrap_err();
     assert_eq!(refused.code(), NOT_REACHED);
     // What the machine's rules do not allow stays as it was, and no log has it.
-    let old = credential("stranger", "first-1");
+    let old = credential("stranger", FIRST);
     let refused = by_owner.change(&old, &credential("stranger", "x7x")).await.unwrap_err();
     assert!(!format!("{refused:?}").contains("x7x"), "{refused:?}");
     assert!(by_owner.signs_in(&old).await);
     // Who is not root may change nobody else.
-    let poor = [("ssh-username", "stranger"), ("ssh-password", "first-1")];
+    let poor = [("ssh-username", "stranger"), ("ssh-password", FIRST)];
     let known = [("host-key", server.fingerprint.as_str())];
     let poor = Site::with(&MEMBER, server.target(&poor), Actor::Target, &known);
-    let app = credential("fixed", "first-1");
+    let app = credential("fixed", FIRST);
     poor.change(&app, &poor.next(&app)).await.unwrap_err();
     assert!(poor.signs_in(&app).await);
 }

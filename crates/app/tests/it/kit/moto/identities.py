@@ -3,6 +3,7 @@
 `identities.py URL setup` makes a user and a role and prints their credentials; further calls get
 them on standard input. `identities.py URL sign` prints cloud-ids: by the cloud vendor's library, by
 the official cloud-id package, and altered ones whose signatures are nevertheless good.
+`identities.py URL ask` says whether the user's key is taken.
 """
 
 import base64
@@ -40,6 +41,22 @@ def setup(url):
         "user": [key["AccessKeyId"], key["SecretAccessKey"], None],
         "role": [assumed["AccessKeyId"], assumed["SecretAccessKey"], assumed["SessionToken"]],
     }
+
+
+def ask(url, credentials):
+    import boto3
+    from botocore.exceptions import ClientError
+
+    access, secret, _ = credentials["user"]
+    sts = boto3.client("sts", endpoint_url=url, region_name=REGION,
+                       aws_access_key_id=access, aws_secret_access_key=secret)
+    try:
+        sts.get_caller_identity()
+    except ClientError as error:
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] != 403:
+            raise
+        return "no"
+    return "yes"
 
 
 def by_vendor(url, credentials):
@@ -152,5 +169,7 @@ def sign(url, credentials):
 if __name__ == "__main__":
     if sys.argv[2] == "setup":
         print(json.dumps(setup(sys.argv[1])))
+    elif sys.argv[2] == "ask":
+        print(ask(sys.argv[1], json.load(sys.stdin)))
     else:
         print(json.dumps(sign(sys.argv[1], json.load(sys.stdin))))

@@ -1,0 +1,80 @@
+//! OpenSSH's server with users of its own: what it sees of the machine's files is a copy. The tests
+//! of engines use this file, too.
+
+use std::fs;
+use std::io::Write as _;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use super::kept::kept;
+
+const SSHD: &str = "/usr/sbin/sshd";
+/// The password of `root` there.
+pub(crate) const ROOT: &str = "root-password";
+/// The password of all others.
+pub(crate) const FIRST: &str = "first-1";
+
+/// A running server. It ends with the process that started it, however that ends.
+pub(crate) struct Sshd {
+    pub(crate) port: u16,
+    /// Where its users' directories are.
+    pub(crate) home: PathBuf,
+    /// Of its host key.
+    pub(crate) fingerprint: String,
+    _keeper: Child,
+}
+
+impl Sshd {
+    /// One with these users, which takes root; `None`, and said loudly, without. In CI that fails.
+    pub(crate) fn start(users: &str) -> Option<Self> {
+        let mut may = Command::new("unshare");
+        let may = may.args(["--mount", "--", "sh", "-c", "[ $(id -u) = 0 ]"]).status();
+        if !may.is_ok_and(|status| status.success()) {
+            assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "this takes root");
+            let why = "NOT TESTED: users of an OpenSSH server, which takes root";
+            let _ = writeln!(std::io::stderr(), "{why}");
+            return None;
+        }
+        let there = fs::exists(SSHD).unwrap();
+        assert!(there, "OpenSSH is missing; on Debian: apt-get install openssh-server");
+        let dir = TempDir::with_prefix("keysherd-sshd-").unwrap().keep();
+        let at = dir.display();
+        let port =
+            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+        let key = dir.join("host_key");
+        let mut keygen = Command::new("ssh-keygen");
+        let made = keygen.args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&key).status();
+        assert!(made.is_ok_and(|s| s.success()), "ssh-keygen is missing: openssh-client");
+        let shown = Command::new("ssh-keygen").arg("-lf").arg(&key).output().unwrap();
+        let shown = String::from_utf8(shown.stdout).unwrap();
+        let fingerprint = shown.split(' ').nth(1).unwrap().to_owned();
+        let config = format!(
+            "Port {port}\nListenAddress 127.0.0.1\nHostKey {at}/host_key\nUsePAM no\n\
+             PidFile none\nPermitRootLogin yes\nPasswordAuthentication yes\nMaxStartups 100\n\
+             MaxAuthTries 3\nAuthorizedKeysFile .ssh/authorized_keys\n"
+        );
+        fs::write(dir.join("sshd_config"), config).unwrap();
+        fs::create_dir(dir.join("home")).unwrap();
+        let script = format!(
+            "set -eu\ncp -a /etc {at}/etc\nmount --bind {at}/etc /etc\n\
+             mount --bind {at}/home /home\nmount -t tmpfs tmpfs /run\nmkdir /run/sshd\n\
+             for user in {users}; do\n  useradd -m -s /bin/sh $user\n\
+             echo $user:{FIRST} | chpasswd\ndone\necho root:{ROOT} | chpasswd\n\
+             exec {SSHD} -D -f {at}/sshd_config\n"
+        );
+        let mut keeper = kept(&dir, ":", "unshare");
+        keeper.args(["--mount", "--", "sh", "-c", &script]);
+        let keeper = keeper.stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap();
+        let running = Self { port, home: dir.join("home"), fingerprint, _keeper: keeper };
+        let until = Instant::now() + Duration::from_secs(60);
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+            assert!(Instant::now() < until, "the server does not come up");
+            std::thread::yield_now();
+        }
+        Some(running)
+    }
+}
