@@ -22,6 +22,7 @@ mod openai;
 mod ping;
 mod postgresql;
 mod rabbitmq;
+mod rdp;
 pub(crate) mod redis;
 mod redshift;
 mod snowflake;
@@ -51,6 +52,7 @@ static ENGINES: &[&dyn Engine] = &[
     &ping::MEMBER,
     &postgresql::MEMBER,
     &rabbitmq::RabbitMq,
+    &rdp::Rdp,
     &redis::Redis,
     &redshift::MEMBER,
     &snowflake::Snowflake,

@@ -92,6 +92,7 @@ remote! {
     REMOTE_PROVIDER, text, Text, "host-provider";
     REMOTE_PROVIDER_TYPE, text, Text, "ProviderType";
     REMOTE_TARGETS, list, List, "target";
+    REMOTE_PARENT, text, Text, "block-parent-target-access";
     REMOTE_FORWARDING_OLD, flag, Flag, "secure-access-allow-port-forwading";
     REMOTE_FORWARDING, flag, Flag, "secure-access-allow-port-forwarding";
     REMOTE_CLUSTER, text, Text, "secure-access-cluster-endpoint";
@@ -175,6 +176,24 @@ pub(crate) static REMOTE_DIRECTORIES: Group = remote(&[
     REMOTE_HOST.spec(),
     REMOTE_DESKTOP_GATEWAY.spec(),
     REMOTE_DESKTOP_DOMAIN.spec(),
+    REMOTE_PROVIDER.spec(),
+    REMOTE_PROVIDER_TYPE.spec(),
+    REMOTE_TARGETS.spec(),
+]);
+
+/// Remote access to the desktops of machines.
+pub(crate) static REMOTE_DESKTOPS: Group = remote(&[
+    REMOTE_EXTERNAL.spec(),
+    REMOTE_ISSUER_OLD.spec(),
+    REMOTE_ISSUER.spec(),
+    REMOTE_DELAY.spec(),
+    REMOTE_ENABLE.spec(),
+    REMOTE_ENFORCE.spec(),
+    REMOTE_HOST.spec(),
+    REMOTE_DESKTOP_GATEWAY.spec(),
+    REMOTE_DESKTOP_DOMAIN.spec(),
+    REMOTE_DESKTOP_USER.spec(),
+    REMOTE_PARENT.spec(),
     REMOTE_PROVIDER.spec(),
     REMOTE_PROVIDER_TYPE.spec(),
     REMOTE_TARGETS.spec(),

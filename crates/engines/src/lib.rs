@@ -18,6 +18,7 @@ mod engines;
 mod exec;
 mod fields;
 mod google;
+mod host_key;
 mod kind;
 mod lint;
 mod member;
@@ -33,6 +34,7 @@ mod template;
 #[cfg(test)]
 mod testing;
 pub mod vouching;
+mod windows;
 
 pub use conformance::complaints;
 pub use engines::{all, by_name};

@@ -181,6 +181,16 @@ pub trait Engine: Send + Sync {
         Ok(None)
     }
 
+    /// What is remembered of the target from now on: settings beside those that were given, and
+    /// what their author should know of them. Nobody signs in. Asked for before a secret is tried
+    /// out that is made or changed.
+    ///
+    /// # Errors
+    /// A fault that says why it is not known.
+    fn met<'a>(&'a self, _: &'a Scene<'a>) -> BoxFuture<'a, Result<(Args, Vec<String>), Fault>> {
+        Box::pin(std::future::ready(Ok((Args::new(), Vec::new()))))
+    }
+
     /// Draws names and passwords. No IO.
     ///
     /// # Errors

@@ -47,5 +47,5 @@ pub use server::{Given, NOT_ADMITTED, Named, Server, WRONG_CREDENTIALS};
 pub use targets::{
     all, artifactory, aws_account, azure, by_name, by_type, database, dockerhub, eks, gcp, github,
     gitlab, gke, k8s, ldap_directory, ldap_is_active_directory, mongodb_site, openai, ping,
-    rabbitmq, snowflake_account, ssh_machine, ssh_proof, webhook,
+    rabbitmq, snowflake_account, ssh_machine, ssh_proof, webhook, windows_account,
 };

@@ -17,9 +17,7 @@ use russh::client::AuthResult;
 use russh::client::{Config, Handle, Handler, KeyboardInteractiveAuthResponse, connect_stream};
 use russh::keys::ssh_key::LineEnding;
 use russh::keys::ssh_key::private::{Ed25519Keypair, KeypairData};
-use russh::keys::{
-    HashAlg, PrivateKey, PrivateKeyWithHashAlg, PublicKey, PublicKeyOrCertificate,
-};
+use russh::keys::{HashAlg, PrivateKey, PrivateKeyWithHashAlg, PublicKey, PublicKeyOrCertificate};
 use russh::{ChannelMsg, Disconnect, Error, MethodKind, MethodSet, Preferred, compression};
 use tokio::time::timeout;
 

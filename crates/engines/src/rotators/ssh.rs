@@ -8,14 +8,15 @@
 use std::time::Instant;
 
 use keysherd_base::{Fault, SecretString};
-use keysherd_targets::ssh::{Key, Proof, Session, connect, host_key};
+use keysherd_targets::ssh::{Key, Proof, Session, connect};
 use keysherd_targets::{Server, WRONG_CREDENTIALS, ssh_machine, ssh_proof};
 use keysherd_wire::{Args, bad_setting};
 use tokio::time::timeout;
 
-use self::fields::{KEY_DATA, KIND, read_host_keys, remembered};
+use self::fields::{KEY_DATA, KIND};
 use self::script::{Commands, command};
 use crate::fields::need_one_of;
+use crate::host_key::{self, read_host_keys};
 use crate::member::not_reached;
 use crate::password::Policy;
 use crate::rotator::database::{first, in_time};
@@ -54,7 +55,10 @@ impl Rotator for Ssh {
         &'a self,
         stage: &'a Stage<'a>,
     ) -> BoxFuture<'a, Result<(Args, Vec<String>), Fault>> {
-        Box::pin(met(stage))
+        Box::pin(async move {
+            let machine = ssh_machine(stage.target.settings)?;
+            host_key::met(&machine, stage.settings, stage.way).await
+        })
     }
 
     fn first(&self, given: &Args) -> Result<Credential, Fault> {
@@ -185,21 +189,6 @@ fn proof_of(credential: &Credential) -> Result<Proof, Fault> {
         true => Proof::Key(key_of(credential)?),
         false => Proof::Password(credential.password()?),
     })
-}
-
-/// The host key that the machine shows, to be remembered, unless one is known.
-async fn met(stage: &Stage<'_>) -> Result<(Args, Vec<String>), Fault> {
-    if !read_host_keys(stage.settings)?.is_empty() {
-        return Ok((Args::new(), Vec::new()));
-    }
-    let machine = ssh_machine(stage.target.settings)?;
-    let shown = host_key(&machine, stage.way).await?;
-    let warning = format!(
-        "{} shows the host key {shown}, which is believed from now on; compare it on the machine \
-         (ssh-keygen -l), or set host-key",
-        machine.place()
-    );
-    Ok((remembered(&shown), vec![warning]))
 }
 
 async fn opened(stage: &Stage<'_>, who: (&str, &Proof)) -> Result<Session, Fault> {

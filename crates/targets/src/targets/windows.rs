@@ -3,7 +3,7 @@
 use keysherd_wire::{Field, Group, Text};
 
 use crate::kept::{Kept, Probe, need_all, place};
-use crate::{Kind, Spelling};
+use crate::{Kind, Named, Settings, Spelling};
 
 const HOST: Field<Text> = Field::text("hostname", "Its name or address.");
 const PORT: Field<Text> = Field::text("port", "The port of WinRM.").default("5986");
@@ -49,6 +49,11 @@ static KIND: Kind = Kind {
     whereabouts: &["hostname", "port", "certificate", "use-tls"],
     types: &["windows"],
 };
+
+/// The machine of these settings of a target, its administrator and their password.
+pub fn account(settings: &Settings) -> [Named<'_>; 3] {
+    [&HOST, &USER, &PASSWORD].map(|field| Named::of(settings, field))
+}
 
 /// The port of WinRM over TLS.
 const PORT_USUAL: u16 = 5_986;

@@ -3,7 +3,7 @@
 use keysherd_base::{Fault, ItemPath, Uid};
 use keysherd_domain::item::{SecretKind, ValueFormat};
 use keysherd_domain::target::stored_path;
-use keysherd_engines::{Engine, Spelling};
+use keysherd_engines::{Engine, Scene, Spelling, TargetUse};
 use keysherd_plane::grants::{ItemRef, Purpose, WriteTarget};
 use keysherd_plane::items::{ItemDescribe, Made, SecretCreate, TargetChoice};
 use keysherd_wire::{Access, Answer, Args, Body, Command, FieldSpec, Group, Settings, Show, Spec};
@@ -90,9 +90,12 @@ async fn create(
     let shared = Shared::read(engine, args)?;
     let target_path = shared.target.as_ref().map(stored_path).transpose()?;
     let target = opened_target(ctx, target_path.clone()).await?;
-    let settings = engine.merged(args, Settings::default())?;
+    let mut settings = engine.merged(args, Settings::default())?;
     let in_use = target.as_ref().map(OpenedTarget::in_use);
     let mut warnings = engine.check(&settings, in_use.as_ref())?;
+    if !shared.skip_trial {
+        warnings.extend(met(ctx, engine, &mut settings, in_use).await?);
+    }
     let user_ttl_seconds = engine.kind().ttl_seconds(&settings)?;
     let plaintext =
         Sealed::bytes(engine.kind().name, target.as_ref().map(|target| target.uid), &settings)?;
@@ -136,6 +139,21 @@ async fn create(
         warnings.extend(trial(ctx, &path).await?);
     }
     Ok(shown(ctx, spelling, path).await?.with_warnings(warnings))
+}
+
+/// Remembers what is known of the target from now on; gives what to say about it.
+pub(super) async fn met(
+    ctx: &Ctx,
+    engine: &'static dyn Engine,
+    settings: &mut Settings,
+    target: Option<TargetUse<'_>>,
+) -> Result<Vec<String>, Fault> {
+    let scene = Scene { settings, target, way: &ctx.services().engines };
+    let (met, said) = engine.met(&scene).await?;
+    // Who is believed to be there is known now, and was not another one: nothing is forgotten.
+    let old = std::mem::take(settings);
+    *settings = Settings::merged(engine.kind().fields, &met, old, &[])?;
+    Ok(said)
 }
 
 /// The target that is named, for the gateway to use.

@@ -10,7 +10,7 @@ use keysherd_plane::items::{
 };
 use keysherd_wire::{Answer, Args};
 
-use super::create::{command, opened_target, sentence, shown, spec};
+use super::create::{command, met, opened_target, sentence, shown, spec};
 use super::shared::Shared;
 use crate::commands::ApiCommand;
 use crate::crypt::OpenedForUse;
@@ -59,6 +59,7 @@ async fn update(
     let in_use = secret.target.as_ref().map(OpenedTarget::in_use);
     let mut warnings = engine.check(&secret.settings, in_use.as_ref())?;
     if (changed || named.is_some()) && !shared.skip_trial {
+        warnings.extend(met(ctx, engine, &mut secret.settings, in_use).await?);
         let asker = Asker { account, access_id, sub_claims };
         warnings.extend(trial_of_change(ctx, &secret, on, &asker).await?);
     }

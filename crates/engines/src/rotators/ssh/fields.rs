@@ -11,6 +11,7 @@ use crate::fields::{
     PASSWORD_LENGTH, REMOTE_STAYING_MACHINES, USE_CAPITAL_LETTERS, USE_LOWER_LETTERS, USE_NUMBERS,
     USE_SPECIAL_CHARACTERS,
 };
+use crate::host_key::{HOST_KEY, read_host_keys};
 use crate::rotator::database::{ROTATED_PASSWORD, ROTATED_USERNAME};
 use crate::rotator::{RotatorKind, RotatorType};
 use crate::{Settings, Spelling};
@@ -21,11 +22,6 @@ pub(super) const KEY_DATA: Field<Text> = Field::text(
      passphrase; with rotator-type key.",
 )
 .secret();
-const HOST_KEY: Field<Text> = Field::text(
-    "host-key",
-    "Fingerprints of the machine's host keys, such as SHA256:…, with commas between them; none: \
-     the first one that it shows.",
-);
 const ALGORITHM: Field<Text> =
     Field::text("key-algorithm", "What kind of key comes: ED25519.").default("ED25519");
 pub(super) const KEY_PATH: Field<Text> = Field::text(
@@ -42,9 +38,8 @@ pub(super) const CUSTOM: Field<Text> = Field::text(
 const SAME: Field<Text> =
     Field::text("same-password", "Accepted; linked targets are not served yet.").inert();
 
-/// Longest setting, in bytes, and most host keys.
+/// Longest setting, in bytes.
 const BYTES_MAX: usize = 4_096;
-const HOST_KEYS_MAX: usize = 16;
 
 pub(super) static KIND: RotatorKind = RotatorKind {
     name: "ssh",
@@ -105,29 +100,6 @@ pub(super) fn check(settings: &Settings) -> Result<(), Fault> {
         return Err(bad_setting(CUSTOM.name(), "it is over 4096 bytes"));
     }
     parts(template).map(drop)
-}
-
-/// The fingerprints of host keys that are known.
-pub(super) fn read_host_keys(settings: &Settings) -> Result<Vec<String>, Fault> {
-    let Some(text) = settings.text(&HOST_KEY) else { return Ok(Vec::new()) };
-    let keys: Vec<_> = text.split([',', '\n']).map(str::trim).filter(|k| !k.is_empty()).collect();
-    let plain = |c: char| c.is_ascii_alphanumeric() || c == '+' || c == '/';
-    let fits = |key: &&str| {
-        key.strip_prefix("SHA256:").is_some_and(|hash| hash.len() == 43 && hash.chars().all(plain))
-    };
-    if keys.len() > HOST_KEYS_MAX || !keys.iter().all(fits) {
-        let why = "it must be fingerprints such as ssh-keygen -l shows, SHA256: and 43 characters, \
-                   at most 16 with commas between them";
-        return Err(bad_setting(HOST_KEY.name(), why));
-    }
-    Ok(keys.into_iter().map(str::to_owned).collect())
-}
-
-/// The argument that remembers a host key.
-pub(super) fn remembered(fingerprint: &str) -> Args {
-    let mut args = Args::new();
-    args.put(HOST_KEY.name(), fingerprint.into());
-    args
 }
 
 /// Whether somebody makes a rotated secret that is a key.
