@@ -1,4 +1,4 @@
-//! Google's services, asked as a service account.
+//! Google's services, asked as a service account; keys of such accounts.
 
 use keysherd_base::{Fault, SecretString, Timestamp};
 use keysherd_targets::google::{CLOUD, GoogleKey, service};
@@ -9,6 +9,10 @@ use serde_json::{Value, json};
 
 use crate::Way;
 
+/// Where accounts and their keys are.
+pub(crate) const IAM: &str = "iam.googleapis.com";
+/// Longest name of a key, in bytes.
+const KEY_ID_BYTES_MAX: usize = 64;
 /// Who lends tokens of other accounts.
 const CREDENTIALS: &str = "iamcredentials.googleapis.com";
 
@@ -100,6 +104,72 @@ impl<'a> Google<'a> {
             }
         }
     }
+}
+
+impl Google<'_> {
+    /// Makes a key of an account; gives its name, and the key as Google encodes it, which whoever
+    /// asks wipes.
+    ///
+    /// # Errors
+    /// A fault that says why there is none.
+    pub(crate) async fn make_key(
+        &self,
+        account: &str,
+        algorithm: &str,
+    ) -> Result<(String, Value), Fault> {
+        let path = ["v1", "projects", "-", "serviceAccounts", account, "keys"];
+        let body = json!({"keyAlgorithm": algorithm});
+        let reply = self.ask("POST", IAM, &path, body).await?;
+        let mut answer = reply.done("making the key", &self.secrets())?.json()?;
+        let id = key_id(&answer);
+        let encoded = answer["privateKeyData"].take();
+        wipe(answer);
+        match (id, encoded.as_str().is_some_and(|text| !text.is_empty())) {
+            (Some(id), true) => Ok((id, encoded)),
+            _ => {
+                wipe(encoded);
+                Err(Fault::unavailable("Google answers without a key; try again"))
+            }
+        }
+    }
+
+    /// The names of an account's keys, but for those that Google has for itself.
+    ///
+    /// # Errors
+    /// A fault that says why they are not known.
+    pub(crate) async fn keys(&self, account: &str) -> Result<Vec<String>, Fault> {
+        let path = ["v1", "projects", "-", "serviceAccounts", account, "keys"];
+        let reply = self.look(IAM, &path, &[("keyTypes", "USER_MANAGED")]).await?;
+        let answer = reply.done("looking at the account's keys", &self.secrets())?.json()?;
+        let keys = answer["keys"].as_array().map(Vec::as_slice).unwrap_or_default();
+        Ok(keys.iter().filter_map(key_id).collect())
+    }
+
+    /// Removes a key of an account. What is gone already is removed.
+    ///
+    /// # Errors
+    /// A fault that says why it is still there.
+    pub(crate) async fn remove_key(&self, account: &str, id: &str) -> Result<(), Fault> {
+        let path = ["v1", "projects", "-", "serviceAccounts", account, "keys", id];
+        let reply = self.ask("DELETE", IAM, &path, Value::Null).await?;
+        match reply.status() {
+            404 => Ok(()),
+            _ => reply.done("removing the key", &self.secrets()).map(drop),
+        }
+    }
+}
+
+/// What a key is called: the end of its name as Google has it.
+fn key_id(key: &Value) -> Option<String> {
+    let (_, id) = key["name"].as_str()?.rsplit_once("/keys/")?;
+    is_key_id(id).then(|| id.to_owned())
+}
+
+/// Whether a text can be the name of a key.
+pub(crate) fn is_key_id(text: &str) -> bool {
+    !text.is_empty()
+        && text.len() <= KEY_ID_BYTES_MAX
+        && text.bytes().all(|b| b.is_ascii_alphanumeric())
 }
 
 /// A token for scopes with spaces between: of another account, if one is named, or else the key's

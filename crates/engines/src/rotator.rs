@@ -10,6 +10,7 @@ mod bringing;
 mod conformance;
 mod credential;
 pub(crate) mod database;
+pub(crate) mod services;
 
 use keysherd_base::Fault;
 use keysherd_wire::{Args, Group};

@@ -3,6 +3,7 @@
 mod aws;
 mod cassandra;
 mod custom;
+mod gcp;
 mod ldap;
 mod mongodb;
 mod mssql;
@@ -18,6 +19,7 @@ static ROTATORS: &[&dyn Rotator] = &[
     &aws::MEMBER,
     &cassandra::MEMBER,
     &custom::MEMBER,
+    &gcp::MEMBER,
     &ldap::MEMBER,
     &mongodb::MEMBER,
     &mssql::MEMBER,

@@ -20,6 +20,8 @@ const GRANT: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 pub const CLOUD: &str = "https://www.googleapis.com/auth/cloud-platform";
 /// How long a signed text is good for, in seconds.
 const LIFE_SECONDS: i64 = 600;
+/// What settings with keys must be.
+const WANTED: &str = "it must be the JSON of a service account's key, or that in base64";
 /// Longest name of an account, in bytes.
 const NAME_BYTES_MAX: usize = 256;
 
@@ -29,7 +31,8 @@ pub struct GoogleKey {
     pub account: String,
     /// Its project.
     pub project: Option<String>,
-    id: Option<String>,
+    /// The key's own name.
+    pub id: Option<String>,
     signer: JwtSigner,
 }
 
@@ -39,16 +42,31 @@ impl GoogleKey {
     /// # Errors
     /// [`Fault::bad_request`] names the field.
     pub fn by(settings: &Settings, field: &Field<Text>) -> Result<Self, Fault> {
-        let given = settings.need(field)?.trim();
-        let bad = |why: &str| bad_setting(field.name(), why);
-        let want = "it must be the JSON of a service account's key, or that in base64";
+        Self::read(field.name(), &Self::json(field.name(), settings.need(field)?)?)
+    }
+
+    /// The JSON of a key that is given as that, or as that in base64. Whether it is a key,
+    /// [`Self::read`] says.
+    ///
+    /// # Errors
+    /// [`Fault::bad_request`] names the field.
+    pub fn json(field: &str, given: &str) -> Result<SecretString, Fault> {
+        let given = given.trim();
         let text = match given.starts_with('{') {
             true => Some(given.to_owned()),
             false => decoded(given),
         };
-        let text = SecretString::new(text.ok_or_else(|| bad(want))?);
+        text.map(SecretString::new).ok_or_else(|| bad_setting(field, WANTED))
+    }
+
+    /// The key in this JSON, which was given in this field.
+    ///
+    /// # Errors
+    /// [`Fault::bad_request`] names the field.
+    pub fn read(field: &str, text: &SecretString) -> Result<Self, Fault> {
+        let bad = |why: &str| bad_setting(field, why);
         // The error's text could quote a value.
-        let mut parsed: Value = serde_json::from_str(text.expose()).map_err(|_| bad(want))?;
+        let mut parsed: Value = serde_json::from_str(text.expose()).map_err(|_| bad(WANTED))?;
         let mut part = |name: &str| match parsed.get_mut(name).map(Value::take) {
             Some(Value::String(text)) if !text.is_empty() => Some(text),
             _ => None,
@@ -60,7 +78,7 @@ impl GoogleKey {
         let account = account.filter(|account| is_account(account));
         let (Some("service_account"), Some(account), Some(key)) = (kind.as_deref(), account, key)
         else {
-            return Err(bad(want));
+            return Err(bad(WANTED));
         };
         let unusable = |_| bad("its private_key is no RSA private key");
         let signer = JwtSigner::from_rsa_pem(&key).map_err(unusable)?;

@@ -299,8 +299,9 @@ const ofRotators = () => Object.fromEntries(Object.keys(rotators).flatMap((kind)
   [`rotated-secret-update-${kind}`, {
     fields: async () => ({
       name: (await rotatedSecret(kind)).name, 'rotation-interval': '30',
-      // The SDK demands the type again for this one.
-      ...(kind === 'ssh' ? { 'rotator-type': rotators[kind].fields['rotator-type'] } : {}),
+      // The SDK demands the type again for these.
+      ...(['gcp', 'ssh'].includes(kind)
+        ? { 'rotator-type': rotators[kind].fields['rotator-type'] } : {}),
     }),
     absent: absentName,
   }],

@@ -8,7 +8,7 @@
 use keysherd_base::{Fault, SecretString};
 use keysherd_targets::gcp::key as key_of;
 use keysherd_targets::google::{CLOUD, GoogleKey, is_account};
-use keysherd_wire::{bad_setting, wipe};
+use keysherd_wire::bad_setting;
 use serde_json::{Map, Value, json};
 
 use self::fields::{
@@ -16,7 +16,7 @@ use self::fields::{
 };
 use self::policy::Grants;
 use crate::fields::{USER_TTL, need_type};
-use crate::google::{Google, token};
+use crate::google::{Google, IAM, is_key_id, token};
 use crate::member::{More, not_reached};
 use crate::name::{marked, need_handle, unmarked, username};
 use crate::person::person;
@@ -27,8 +27,6 @@ mod policy;
 #[cfg(test)]
 mod tests;
 
-/// Where accounts and their keys are.
-const IAM: &str = "iam.googleapis.com";
 /// Longest life of a token, in seconds; over an hour only where an organization allows it.
 const TOKEN_SECONDS_MAX: i64 = 43_200;
 /// How handles begin: of tokens, of keys before Google named them and afterwards, of accounts, and
@@ -54,7 +52,7 @@ impl Engine for GoogleCloud {
     ) -> Result<Vec<String>, Fault> {
         KIND.check(settings)?;
         let key = own_key(settings, target)?;
-        settings.choice(&ALGORITHM, &ALGORITHMS, ALGORITHMS[0])?;
+        algorithm(settings)?;
         let mut warnings = Vec::new();
         match mode(settings)? {
             MADE => {
@@ -123,6 +121,11 @@ impl Engine for GoogleCloud {
 
 const ALGORITHMS: [&str; 2] = ["KEY_ALG_RSA_2048", "KEY_ALG_RSA_1024"];
 
+/// What keys are.
+fn algorithm(settings: &Settings) -> Result<&'static str, Fault> {
+    settings.choice(&ALGORITHM, &ALGORITHMS, ALGORITHMS[0])
+}
+
 /// What is made by the settings, as handles begin.
 fn mode(settings: &Settings) -> Result<&'static str, Fault> {
     if settings.choice(&ACCESS_TYPE, &["sa", "external"], "sa")? == "external" {
@@ -185,7 +188,7 @@ async fn created(scene: &Scene<'_>, handle: &str, seconds: i64) -> Result<Create
     let made_in = project(settings, &key).map(str::to_owned);
     let google = Google::open(key, CLOUD, None, scene.way).await.map_err(not_reached)?;
     if handle.starts_with(KEYED) {
-        let (id, encoded) = key_made(&google, settings, &account).await?;
+        let (id, encoded) = google.make_key(&account, algorithm(settings)?).await?;
         created.handle = Some(format!("{KEY_ID}{id}.{}", mark(handle)));
         created.value.insert("encoded_key".to_owned(), encoded);
         return Ok(created);
@@ -202,7 +205,7 @@ async fn created(scene: &Scene<'_>, handle: &str, seconds: i64) -> Result<Create
     grants.give(&google, &format!("serviceAccount:{name}"), mark(handle), ends).await?;
     created.value.insert("user".to_owned(), name.as_str().into());
     if settings.choice(&CREDENTIAL, &["token", "key"], "token")? == "key" {
-        let (_, encoded) = key_made(&google, settings, &name).await?;
+        let (_, encoded) = google.make_key(&name, algorithm(settings)?).await?;
         created.value.insert("encoded_key".to_owned(), encoded);
     } else {
         let seconds = seconds.clamp(1, TOKEN_SECONDS_MAX);
@@ -215,34 +218,6 @@ async fn created(scene: &Scene<'_>, handle: &str, seconds: i64) -> Result<Create
 fn put_token(into: &mut Map<String, Value>, lent: &keysherd_targets::Lent) {
     into.insert("token".to_owned(), lent.token.expose().as_str().into());
     into.insert("expire_time".to_owned(), lent.ends.rfc3339().into());
-}
-
-/// Makes a key of an account; gives its id, and the key as Google encodes it.
-async fn key_made(
-    google: &Google<'_>,
-    settings: &Settings,
-    account: &str,
-) -> Result<(String, Value), Fault> {
-    let algorithm = settings.choice(&ALGORITHM, &ALGORITHMS, ALGORITHMS[0])?;
-    let path = ["v1", "projects", "-", "serviceAccounts", account, "keys"];
-    let body = json!({"keyAlgorithm": algorithm});
-    let reply = google.ask("POST", IAM, &path, body).await?;
-    let mut answer = reply.done("making the key", &google.secrets())?.json()?;
-    let id = answer["name"].as_str().and_then(|name| name.rsplit_once("/keys/"));
-    let id = id.map(|(_, id)| id.to_owned()).filter(|id| is_key_id(id));
-    let encoded = answer["privateKeyData"].take();
-    wipe(answer);
-    match (id, encoded.as_str().is_some_and(|text| !text.is_empty())) {
-        (Some(id), true) => Ok((id, encoded)),
-        _ => {
-            wipe(encoded);
-            Err(Fault::unavailable("Google answers without a key; try again"))
-        }
-    }
-}
-
-fn is_key_id(text: &str) -> bool {
-    !text.is_empty() && text.len() <= 64 && text.bytes().all(|b| b.is_ascii_alphanumeric())
 }
 
 /// What an account that is made for a lease is called before the `@`. Google takes 6 to 30 letters,
@@ -291,8 +266,7 @@ async fn removed(scene: &Scene<'_>, handle: &str) -> Result<Vec<String>, Fault> 
     };
     if let Some(id) = unmarked(handle).strip_prefix(KEY_ID).filter(|id| is_key_id(id)) {
         let account = account?;
-        let path = ["v1", "projects", "-", "serviceAccounts", account.as_str(), "keys", id];
-        gone(&path, "removing the key").await?;
+        google.remove_key(&account, id).await?;
     } else if handle.starts_with(MADE) {
         let made_in = made_in?;
         // Whoever signs in as it first.

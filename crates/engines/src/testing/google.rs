@@ -4,6 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock, Mutex};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use keysherd_base::Timestamp;
 use keysherd_crypto::jwt::{Expected, JwtKeys, verify};
 use keysherd_crypto::rsa::RsaPair;
@@ -18,12 +20,7 @@ pub(crate) const KEEPER: &str = "keeper@own-project.iam.gserviceaccount.com";
 /// A key of the keeper as Google hands it out; another one's if it is to be wrong.
 pub(crate) fn key(right: bool) -> String {
     let other = (!right).then(|| RsaPair::generate().unwrap());
-    let private = other.as_ref().unwrap_or(&*PAIR).private_pem.expose();
-    json!({
-        "type": "service_account", "client_email": KEEPER, "private_key_id": "kid-1",
-        "project_id": "own-project", "private_key": private,
-    })
-    .to_string()
+    handed_out(KEEPER, "kid1", other.as_ref().unwrap_or(&*PAIR))
 }
 
 /// What Google has.
@@ -41,6 +38,29 @@ pub(crate) struct World {
     pub(crate) members: BTreeMap<String, Value>,
     /// In whose name, and for what, tokens were asked for.
     pub(crate) claims: Vec<Value>,
+    /// Whether keys that are made sign in, each with its account and its public half. The keeper's
+    /// first key does only where they do not, or it is one of them.
+    pub(crate) real: Option<BTreeMap<String, (String, String)>>,
+    /// How often a key that was made is not known yet.
+    pub(crate) lag: usize,
+    /// Whether answers that have made a key get lost.
+    pub(crate) lost: bool,
+    /// Whether nobody may do anything with keys.
+    pub(crate) denied: bool,
+}
+
+/// The keeper's first key, with its account and its public half.
+pub(crate) fn first() -> (String, (String, String)) {
+    ("kid1".to_owned(), (KEEPER.to_owned(), PAIR.public_pem.clone()))
+}
+
+/// A key as Google hands it out.
+fn handed_out(account: &str, id: &str, pair: &RsaPair) -> String {
+    json!({
+        "type": "service_account", "client_email": account, "private_key_id": id,
+        "project_id": "own-project", "private_key": pair.private_pem.expose(),
+    })
+    .to_string()
 }
 
 /// The stand-in; what it has is the test's to look at.
@@ -85,28 +105,80 @@ impl World {
         let assertion = asked.body.split('&').find_map(|part| part.strip_prefix("assertion="));
         let grant = "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer";
         assert!(asked.body.split('&').any(|part| part == grant), "{}", asked.body);
+        let assertion = assertion.unwrap();
+        let refused = || {
+            let said = json!({"error": "invalid_grant", "error_description": asked.body});
+            (400, said.to_string())
+        };
+        let (account, public) = match &self.real {
+            None => first().1,
+            Some(keys) => {
+                let head = URL_SAFE_NO_PAD.decode(assertion.split('.').next().unwrap()).unwrap();
+                let head: Value = serde_json::from_slice(&head).unwrap();
+                let id = head["kid"].as_str().unwrap();
+                let Some(key) = keys.get(id) else { return refused() };
+                if id != "kid1" && self.lag > 0 {
+                    self.lag -= 1;
+                    return refused();
+                }
+                key.clone()
+            }
+        };
         let expected = Expected {
-            issuers: &[KEEPER],
+            issuers: &[&account],
             audiences: &["https://oauth2.googleapis.com/token"],
             now: Timestamp::from_seconds(1_767_607_872),
             skew_seconds: 0,
         };
-        let keys = JwtKeys::from_public_pem(&PAIR.public_pem).unwrap();
-        match verify(assertion.unwrap(), &keys, &expected) {
+        let keys = JwtKeys::from_public_pem(&public).unwrap();
+        match verify(assertion, &keys, &expected) {
             Ok(claims) => {
                 self.claims.push(Value::Object(claims));
                 let answer = json!({"access_token": "canary-lent", "expires_in": 3599});
                 (200, answer.to_string())
             }
-            Err(_) => {
-                let answer = json!({"error": "invalid_grant", "error_description": asked.body});
-                (400, answer.to_string())
+            Err(_) => refused(),
+        }
+    }
+
+    /// Keys that sign in.
+    fn keys(&mut self, method: &str, account: &str, rest: &[&str]) -> (u16, String) {
+        if self.denied {
+            return (403, json!({"error": {"status": "PERMISSION_DENIED"}}).to_string());
+        }
+        let keys = self.real.as_mut().unwrap();
+        let name = |id: &str| format!("projects/own-project/serviceAccounts/{account}/keys/{id}");
+        match (method, rest) {
+            ("GET", ["keys?keyTypes=USER_MANAGED"]) => {
+                let of = keys.iter().filter(|(_, (of, _))| of == account);
+                let all: Vec<_> = of.map(|(id, _)| json!({"name": name(id)})).collect();
+                (200, json!({"keys": all}).to_string())
             }
+            ("POST", ["keys"]) => {
+                if keys.values().filter(|(of, _)| of == account).count() >= 10 {
+                    return (400, json!({"error": {"status": "FAILED_PRECONDITION"}}).to_string());
+                }
+                self.version += 1;
+                let (pair, id) = (RsaPair::generate().unwrap(), format!("{:040x}", self.version));
+                keys.insert(id.clone(), (account.to_owned(), pair.public_pem.clone()));
+                if std::mem::take(&mut self.lost) {
+                    return (503, String::new());
+                }
+                let text = STANDARD.encode(handed_out(account, &id, &pair));
+                (200, json!({"name": name(&id), "privateKeyData": text}).to_string())
+            }
+            ("DELETE", ["keys", id]) => {
+                (if keys.remove(*id).is_some() { 200 } else { 404 }, "{}".to_owned())
+            }
+            _ => (404, String::new()),
         }
     }
 
     fn iam(&mut self, method: &str, path: &[&str], asked: &Asked) -> (u16, String) {
         match (method, path) {
+            (_, ["-", "serviceAccounts", account, rest @ ..]) if self.real.is_some() => {
+                self.keys(method, account, rest)
+            }
             ("POST", ["-", "serviceAccounts", account, "keys"]) => {
                 let id = format!("{:040x}", self.keys.len());
                 self.keys.insert(id.clone(), (*account).to_owned());
