@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::kit::mounts::not_tested;
-use crate::kit::{Api, Patroni, in_full};
+use crate::kit::{Api, Patroni, in_full, wait_until};
 use crate::many_controls::Two;
 
 /// When a client that was refused tries once more: after this, or as soon as it likes, but never
@@ -134,15 +134,15 @@ impl<'a> Clients<'a> {
     /// Does something to the installation and lets it go on for a while; tells how long nothing was
     /// written.
     fn after(&self, what: &str, do_it: impl FnOnce()) {
+        // One loss at a time: nobody's second try meets the next one.
+        wait_until("a second try", || self.waiting.load(Ordering::SeqCst) == 0);
         let begin = Instant::now();
         do_it();
-        // Until writes have gone on without a pause for a while, however long that takes, and who was
-        // refused has tried again: one loss at a time, so that nobody's second try meets the next.
+        // Until writes have gone on without a pause for a while, however long that takes.
         loop {
             std::thread::park_timeout(Duration::from_millis(200));
             let quiet = Instant::now().checked_sub(QUIET).unwrap_or(begin);
-            let goes_on = quiet > begin && self.pause_since(quiet) < QUIET / 4;
-            if goes_on && self.waiting.load(Ordering::SeqCst) == 0 {
+            if quiet > begin && self.pause_since(quiet) < QUIET / 4 {
                 break;
             }
             assert!(begin.elapsed() < 3 * PAUSE_MAX, "{what}: writes do not go on");

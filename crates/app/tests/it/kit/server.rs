@@ -174,9 +174,19 @@ impl Process {
     }
 }
 
+/// How much is told of what a process said when its test fails, in lines.
+const TOLD_MAX: usize = 15;
+
 impl Drop for Process {
     fn drop(&mut self) {
         self.end();
+        // Its files go with the test's directory.
+        if std::thread::panicking() {
+            let said = fs::read_to_string(&self.err).unwrap_or_default();
+            let from = said.lines().count().saturating_sub(TOLD_MAX);
+            let last: Vec<&str> = said.lines().skip(from).collect();
+            eprintln!("{} said at last:\n{}", self.shown, last.join("\n"));
+        }
     }
 }
 
