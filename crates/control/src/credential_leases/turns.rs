@@ -4,9 +4,12 @@
 //! those behind it. Usually all that is due fits into one look. When it does not, secrets are
 //! looked at instead of credentials, from another one on each time, so that however much is due of
 //! some, the others are seen.
+//!
+//! Who comes first is drawn: a gateway whose places are all taken asks for one credential at a
+//! time, and whoever was due first would get each of them, however slow their targets are.
 
 use std::collections::HashMap;
-use std::hash::Hash;
+use std::hash::{DefaultHasher, Hash, Hasher as _};
 
 use keysherd_base::{AccountId, Fault, ItemId, Timestamp, Uid};
 use keysherd_plane::credential_leases::LeaseTake;
@@ -77,7 +80,7 @@ pub(super) fn choose(
         }
     }
     let kind = |one: &StoredLease| (one.account, one.lease.target.unwrap_or(one.item));
-    let mut chosen = in_turns(found, kind);
+    let mut chosen = in_turns(found, drawn, kind);
     chosen.retain(|one| room.take(one.item, one.lease.target));
     Ok(chosen.into_iter().take(take.limit).map(|one| one.id).collect())
 }
@@ -102,7 +105,7 @@ fn seen_from(
     secrets.sort_by_key(|secret| secret.due);
     let kind = |one: &SecretDue| (one.account, one.target.unwrap_or(one.item));
     let mut found = Vec::new();
-    for secret in in_turns(secrets, kind).into_iter().take(take.limit) {
+    for secret in in_turns(secrets, drawn, kind).into_iter().take(take.limit) {
         let most = room.left(secret.item, secret.target).min(take.limit);
         found.extend(stored::due_of(q, (cluster, secret.item), now, most)?);
     }
@@ -110,20 +113,28 @@ fn seen_from(
 }
 
 /// The same in another order: accounts take turns, in each account its targets do, and what is of
-/// one target stays in its order.
-fn in_turns<T>(all: Vec<T>, kind: impl Fn(&T) -> (AccountId, ItemId)) -> Vec<T> {
-    by_turn(by_turn(all, &kind), |one| kind(one).0)
+/// one target stays in its order. Which account and which target begin follows from what was
+/// `drawn`.
+pub(crate) fn in_turns<T>(
+    all: Vec<T>,
+    drawn: u64,
+    kind: impl Fn(&T) -> (AccountId, ItemId),
+) -> Vec<T> {
+    by_turn(by_turn(all, drawn, &kind), drawn, |one| kind(one).0)
 }
 
 /// The first of every kind, then the second of every kind, and so on.
-fn by_turn<T, K: Eq + Hash>(all: Vec<T>, kind: impl Fn(&T) -> K) -> Vec<T> {
+fn by_turn<T, K: Eq + Hash>(all: Vec<T>, drawn: u64, kind: impl Fn(&T) -> K) -> Vec<T> {
     let mut seen: HashMap<K, usize> = HashMap::new();
     let ranked = all.into_iter().map(|one| {
-        let rank = seen.entry(kind(&one)).or_default();
+        let kind = kind(&one);
+        let mut place = DefaultHasher::new();
+        (drawn, &kind).hash(&mut place);
+        let rank = seen.entry(kind).or_default();
         *rank += 1;
-        (*rank, one)
+        ((*rank, place.finish()), one)
     });
     let mut ranked: Vec<_> = ranked.collect();
-    ranked.sort_by_key(|(rank, _)| *rank);
+    ranked.sort_by_key(|(place, _)| *place);
     ranked.into_iter().map(|(_, one)| one).collect()
 }

@@ -25,6 +25,23 @@ async fn another(world: &World, name: &str) -> (ItemId, ItemId) {
     (world.make(&world.admin, &format!("/team/{name}"), made).await.unwrap().id, id)
 }
 
+/// A credential of another account, which is due a second after those that there are.
+async fn of_another_account(world: &mut World) -> Uid {
+    let mut second = world.another_account("second@example.com").await;
+    let token = world.login(&second.created.admin_access_id, &second.admin_key).await;
+    let token = token.unwrap().token;
+    std::mem::swap(&mut world.first, &mut second);
+    let theirs = world.make(&token, "/b/theirs", dynamic(TargetChoice::Without)).await.unwrap();
+    std::mem::swap(&mut world.first, &mut second);
+    world.clock.advance_seconds(1);
+    let lease = Uid([4; 16]);
+    let handle = "tmp.theirs".to_owned();
+    let intend = LeaseIntend { item: theirs.id, target: None, lease, handle, ttl_seconds: LIFE };
+    world.ask(&token, intend).await.unwrap();
+    world.ask("", LeaseActivate { lease, handle: None, ends: None }).await.unwrap();
+    lease
+}
+
 #[tokio::test]
 async fn a_backlog_of_one_target_keeps_no_other_waiting() {
     let world = World::new().await;
@@ -64,21 +81,27 @@ async fn a_backlog_of_one_account_keeps_no_other_waiting() {
             world.lease(*ids).await;
         }
     }
-    let mut second = world.another_account("second@example.com").await;
-    let token = world.login(&second.created.admin_access_id, &second.admin_key).await;
-    let token = token.unwrap().token;
-    std::mem::swap(&mut world.first, &mut second);
-    let theirs = world.make(&token, "/b/theirs", dynamic(TargetChoice::Without)).await.unwrap();
-    std::mem::swap(&mut world.first, &mut second);
-    world.clock.advance_seconds(1);
-    let lease = Uid([4; 16]);
-    let handle = "tmp.theirs".to_owned();
-    let intend = LeaseIntend { item: theirs.id, target: None, lease, handle, ttl_seconds: LIFE };
-    world.ask(&token, intend).await.unwrap();
-    world.ask("", LeaseActivate { lease, handle: None, ends: None }).await.unwrap();
+    let lease = of_another_account(&mut world).await;
     world.clock.advance_seconds(LIFE);
     let first = taken(&world, take(8, 0, &[])).await;
     assert_eq!((first.len(), first.contains(&lease)), (8, true));
+}
+
+#[tokio::test]
+async fn who_waits_for_one_place_gets_it_though_others_were_due_before() {
+    let mut world = World::new().await;
+    let ids = world.database().await;
+    for _ in 0..BACKLOG / 2 {
+        world.lease(ids).await;
+    }
+    let lease = of_another_account(&mut world).await;
+    world.clock.advance_seconds(LIFE);
+    // As a gateway asks whose places are given back one by one.
+    let mut before = 0;
+    while !taken(&world, take(1, 1, &[])).await.contains(&lease) {
+        before += 1;
+        assert!(before < BACKLOG / 2, "it comes after all that was due before");
+    }
 }
 
 #[tokio::test]
