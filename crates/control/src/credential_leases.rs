@@ -7,7 +7,7 @@
 pub(crate) mod made;
 pub(crate) mod owned;
 pub(crate) mod report;
-mod turns;
+pub(crate) mod turns;
 pub(crate) mod work;
 
 #[cfg(test)]

@@ -115,7 +115,7 @@ fn seen_from(
 /// The same in another order: accounts take turns, in each account its targets do, and what is of
 /// one target stays in its order. Which account and which target begin follows from what was
 /// `drawn`.
-pub(crate) fn in_turns<T>(
+fn in_turns<T>(
     all: Vec<T>,
     drawn: u64,
     kind: impl Fn(&T) -> (AccountId, ItemId),
@@ -123,8 +123,9 @@ pub(crate) fn in_turns<T>(
     by_turn(by_turn(all, drawn, &kind), drawn, |one| kind(one).0)
 }
 
-/// The first of every kind, then the second of every kind, and so on.
-fn by_turn<T, K: Eq + Hash>(all: Vec<T>, drawn: u64, kind: impl Fn(&T) -> K) -> Vec<T> {
+/// The first of every kind, then the second of every kind, and so on; which kind begins follows from
+/// what was `drawn`.
+pub(crate) fn by_turn<T, K: Eq + Hash>(all: Vec<T>, drawn: u64, kind: impl Fn(&T) -> K) -> Vec<T> {
     let mut seen: HashMap<K, usize> = HashMap::new();
     let ranked = all.into_iter().map(|one| {
         let kind = kind(&one);

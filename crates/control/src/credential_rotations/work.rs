@@ -15,11 +15,14 @@ use super::report::{announce_failure, announce_next};
 use super::{facts_of, subject};
 use crate::clusters::served_by;
 use crate::control::Control;
+use crate::credential_leases::turns::by_turn;
 use crate::gateways::GatewayIdentity;
 use crate::items::usable::lock_in_force;
 
 /// When what cannot be done now, or not be recorded, is looked at again, in seconds.
 const POSTPONED_SECONDS: i64 = 900;
+/// Secrets that are looked at to find whose turn it is.
+const LOOKED_AT: usize = 256;
 
 /// Hands out what is due, to be done by `gateway`.
 ///
@@ -44,7 +47,8 @@ pub(crate) async fn take(
         return Ok(RotationTakeReply { next_due_millis, ..RotationTakeReply::default() });
     }
     let (clusters, limit) = (served.clone(), message.salts.len());
-    let choose = move |reader: &Reader| choose(reader, &clusters, limit, now);
+    let drawn = u64::from_be_bytes(control.rng.array()?);
+    let choose = move |reader: &Reader| choose(reader, &clusters, (limit, drawn), now);
     let chosen = control.store.read_blocking(choose).await?;
     let (this, holder) = (control.clone(), *gateway);
     let job = move |tx: &Tx| {
@@ -67,17 +71,20 @@ fn next_due(q: &dyn Query, clusters: &[i64]) -> Result<Option<Timestamp>, Fault>
     Ok(due.into_iter().flatten().min())
 }
 
+/// What is due longest, of each account in its turn: targets that do not answer hold the places of
+/// gateways, and whoever has many of them must not get each place that is given back.
 fn choose(
     q: &dyn Query,
     clusters: &[i64],
-    limit: usize,
+    (limit, drawn): (usize, u64),
     now: Timestamp,
 ) -> Result<Vec<ItemId>, Fault> {
     let mut due = Vec::new();
     for cluster in clusters {
-        due.extend(stored::due(q, *cluster, now, limit)?);
+        due.extend(stored::due(q, *cluster, now, limit.max(LOOKED_AT))?);
     }
     due.sort_by_key(|found| found.rotation.due);
+    let due = by_turn(due, drawn, |found| found.account);
     Ok(due.into_iter().take(limit).map(|found| found.item).collect())
 }
 

@@ -163,3 +163,30 @@ async fn nothing_of_what_may_be_in_force_is_deleted() {
     world.clock.advance_seconds(HOUR);
     assert_eq!(world.nothing_due(GATEWAY).await, None, "it went with its secret");
 }
+
+#[tokio::test]
+async fn many_due_rotations_of_one_account_keep_no_other_waiting() {
+    const MANY: usize = 40;
+
+    let mut world = World::new().await;
+    world.rotating(rotated()).await;
+    for number in 1..MANY {
+        let path = format!("/team/n{number}");
+        world.new_item(&world.admin, &path, made(rotated())).await.unwrap();
+    }
+    let mut second = world.another_account("second@example.com").await;
+    world.clock.advance_seconds(1);
+    let token = world.login(&second.created.admin_access_id, &second.admin_key).await;
+    let token = token.unwrap().token;
+    std::mem::swap(&mut world.first, &mut second);
+    world.new_item(&token, TARGET, db()).await.unwrap();
+    let theirs = world.new_item(&token, SECRET, made(rotated())).await.unwrap().id;
+    std::mem::swap(&mut world.first, &mut second);
+    world.clock.advance_seconds(HOUR);
+    // As a gateway asks that rotates some at one time.
+    let mut before = 0;
+    while world.take_one(GATEWAY).await.work.item != theirs {
+        before += 1;
+        assert!(before < MANY, "it comes after all that was due before");
+    }
+}
