@@ -13,6 +13,9 @@ use crate::server::Stream;
 use crate::words::with_words;
 use crate::{Server, WRONG_CREDENTIALS, Way};
 
+#[cfg(test)]
+mod tests;
+
 /// Operations by their numbers in the protocol (section 2.4).
 const ERROR: u8 = 0;
 const STARTUP: u8 = 1;
@@ -94,6 +97,10 @@ pub async fn connect(nodes: &[Server], way: &Way) -> Result<Session, Fault> {
 
 async fn signed_in(server: &Server, way: &Way) -> Result<Session, Fault> {
     let (user, password) = server.credentials()?;
+    if password.expose().contains('\0') {
+        // It would end there, and what follows would be read as something else.
+        return Err(Fault::bad_request("the password has a zero byte, which no role's has"));
+    }
     let what = format!("signing in to {}", server.place());
     let failed = |error: StatementError| {
         let fault = error.fault(&what, Some(password.expose().as_str()));

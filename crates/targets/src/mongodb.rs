@@ -8,6 +8,8 @@ mod address;
 mod bson;
 mod error;
 mod scram;
+#[cfg(test)]
+mod tests;
 
 use keysherd_base::Fault;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
