@@ -3,6 +3,7 @@
 //! What is written there is never part of a text that a server takes apart: values go as they are,
 //! and a name that becomes part of a distinguished name is escaped (RFC 4514 section 2.4).
 
+mod nested;
 mod starttls;
 
 use std::collections::HashSet;
@@ -20,6 +21,8 @@ use tokio::io::copy_bidirectional;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use self::nested::Nested;
+use crate::heard::Heard;
 use crate::words::with_words;
 use crate::{Given, NOT_ADMITTED, Named, Server, WRONG_CREDENTIALS, Way};
 
@@ -172,17 +175,18 @@ impl Directory {
 
     /// The driver's end of a pair of sockets, and what carries bytes between the other end and the
     /// directory. The driver keeps what a directory says until a message is complete, however long
-    /// that is; what is carried is bounded, and encrypted by what all connections are.
+    /// that is; what is carried is bounded, in depth too, and encrypted as all connections are.
     async fn relayed(&self, way: &Way) -> Result<(UnixStream, Relay), Fault> {
         let mut tcp = self.server.tcp(way).await?;
         if self.starttls {
             starttls::ask(&self.server, &mut tcp).await?;
         }
-        let mut stream = self.server.encrypt(tcp).await.map_err(|fault| {
+        let stream = self.server.encrypt(tcp).await.map_err(|fault| {
             let place = self.server.place();
             let next = "check ldap-ca-cert and the name in the directory's certificate";
             Fault::forbidden(format!("TLS with {place} fails; {next}")).with_private(fault)
         })?;
+        let mut stream = Heard::new(stream, Nested::default());
         let (mut ours, theirs) = tokio::net::UnixStream::pair().map_err(Fault::internal)?;
         let relay = tokio::spawn(async move {
             // Whichever end is closed, or says too much, ends the other.

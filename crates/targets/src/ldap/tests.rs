@@ -47,6 +47,18 @@ async fn a_directory_that_never_stops_is_not_listened_to_for_ever() {
 }
 
 #[tokio::test]
+async fn a_directory_that_nests_without_end_does_not_use_up_a_stack() {
+    let ldap = by_name("ldap").unwrap();
+    let head = |left: u32| [&[0x30, 0x84][..], &(left * 6).to_be_bytes()].concat();
+    let says: Vec<u8> = (0..100_000).rev().flat_map(head).collect();
+    let (url, _) = endless(says.leak()).await;
+    let given =
+        [("ldap-url", url.as_str()), ("bind-dn", "cn=x"), ("bind-dn-password", "canary-word")];
+    let fault = ldap.probe(&settings(ldap, &given), &way()).await.unwrap_err();
+    assert_eq!(fault.kind(), FaultKind::Unavailable, "{fault}");
+}
+
+#[tokio::test]
 async fn nothing_is_said_to_whoever_does_not_go_on_with_tls() {
     for says in [
         b"\x30\x0c\x02\x01\x01\x78\x07\x0a\x01\x34\x04\x00\x04\x00".as_slice(),
