@@ -17,13 +17,7 @@ use russh::client::AuthResult;
 use russh::client::{Config, Handle, Handler, KeyboardInteractiveAuthResponse, connect_stream};
 use russh::keys::ssh_key::LineEnding;
 use russh::keys::ssh_key::private::{Ed25519Keypair, KeypairData};
-<<<<<<< HEAD
 use russh::keys::{HashAlg, PrivateKey, PrivateKeyWithHashAlg, PublicKey, PublicKeyOrCertificate};
-=======
-use russh::keys::{
-    HashAlg, PrivateKey, PrivateKeyWithHashAlg, PublicKey, PublicKeyOrCertificate,
-};
->>>>>>> fdcb17e (Targets: a private key is opened only with as much work as a gateway can afford, and machines may not compress what they say)
 use russh::{ChannelMsg, Disconnect, Error, MethodKind, MethodSet, Preferred, compression};
 use tokio::time::timeout;
 

@@ -115,11 +115,7 @@ fn seen_from(
 /// The same in another order: accounts take turns, in each account its targets do, and what is of
 /// one target stays in its order. Which account and which target begin follows from what was
 /// `drawn`.
-fn in_turns<T>(
-    all: Vec<T>,
-    drawn: u64,
-    kind: impl Fn(&T) -> (AccountId, ItemId),
-) -> Vec<T> {
+fn in_turns<T>(all: Vec<T>, drawn: u64, kind: impl Fn(&T) -> (AccountId, ItemId)) -> Vec<T> {
     by_turn(by_turn(all, drawn, &kind), drawn, |one| kind(one).0)
 }
 

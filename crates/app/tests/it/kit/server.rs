@@ -1,6 +1,7 @@
 //! A server as a process of its own, in a directory of its own.
 
 use std::fs::{self, File};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::Arc;
@@ -99,7 +100,8 @@ impl Site {
         let shown = format!("{command:?}");
         command.stdout(File::create(&out).unwrap()).stderr(File::create(&err).unwrap());
         let child = command.spawn().unwrap_or_else(|error| panic!("{shown}: {error}"));
-        let process = Process { child, out, err, shown };
+        let last = File::open(&err).unwrap();
+        let process = Process { child, out, err, last, shown };
         Starting { process, data: self.data(), ca: None }
     }
 
@@ -126,6 +128,8 @@ pub(crate) struct Process {
     child: Child,
     out: PathBuf,
     err: PathBuf,
+    /// The same, which can be read when the directory is gone.
+    last: File,
     shown: String,
 }
 
@@ -180,12 +184,13 @@ const TOLD_MAX: usize = 15;
 impl Drop for Process {
     fn drop(&mut self) {
         self.end();
-        // Its files go with the test's directory.
         if std::thread::panicking() {
-            let said = fs::read_to_string(&self.err).unwrap_or_default();
+            let mut said = String::new();
+            let _ = self.last.read_to_string(&mut said);
             let from = said.lines().count().saturating_sub(TOLD_MAX);
             let last: Vec<&str> = said.lines().skip(from).collect();
-            eprintln!("{} said at last:\n{}", self.shown, last.join("\n"));
+            let who = self.shown.split("keysherd\" ").last().unwrap_or_default();
+            eprintln!("{who} said at last:\n{}", last.join("\n"));
         }
     }
 }
