@@ -219,6 +219,16 @@ async fn created(scene: &Scene<'_>, handle: &str) -> Result<Created, Fault> {
         let google = opened(scene, GROUP_SCOPES).await.map_err(not_reached)?;
         let role = scene.settings.choice(&GROUP_ROLE, &GROUP_ROLES, GROUP_ROLES[0])?;
         let members = path(&["groups", group(scene.settings)?, "members"]);
+        // An answer that is lost does not say whether they were there before: the lease's end would
+        // take away what they had.
+        let own = [&members[..], &[person]].concat();
+        let looked = google.look(HOST, &own, &[]).await.map_err(not_reached)?;
+        if looked.status() == 200 {
+            return Err(there());
+        } else if looked.status() != 404 {
+            let looked = looked.done("looking for the caller in the group", &google.secrets());
+            return Err(not_reached(looked.err().unwrap_or_else(late)));
+        }
         let body = json!({"email": person, "role": role});
         let reply = google.ask("POST", HOST, &members, body).await?;
         if reply.status() == 409 {

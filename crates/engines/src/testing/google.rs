@@ -34,6 +34,10 @@ pub(crate) struct World {
     pub(crate) version: u64,
     /// How often somebody else writes the policy at the same time.
     pub(crate) others: u64,
+    /// Answers 200 with a policy that is none, as something in between might.
+    pub(crate) no_policy: bool,
+    /// Fails after it was asked to put somebody into a group.
+    pub(crate) fails: bool,
     /// Members of groups, and roles of people.
     pub(crate) members: BTreeMap<String, Value>,
     /// In whose name, and for what, tokens were asked for.
@@ -214,6 +218,9 @@ impl World {
             "own-project:getIamPolicy" => {
                 assert_eq!(asked.json()["options"]["requestedPolicyVersion"], 3);
                 let etag = self.version.to_string();
+                if self.no_policy {
+                    return (200, "{}".to_owned());
+                }
                 if self.others > 0 {
                     self.others -= 1;
                     self.version += 1;
@@ -241,6 +248,10 @@ impl World {
             ("POST", ["groups", group, "members"]) => {
                 let given = asked.json();
                 let key = format!("{group}/{}", given["email"].as_str().unwrap());
+                if self.fails {
+                    self.members.insert(key, given);
+                    return (500, String::new());
+                }
                 if self.members.contains_key(&key) {
                     return (
                         409,
@@ -249,6 +260,10 @@ impl World {
                 }
                 self.members.insert(key, given.clone());
                 (200, given.to_string())
+            }
+            ("GET", ["groups", group, "members", email]) => {
+                let member = self.members.get(&format!("{group}/{email}"));
+                member.map_or(gone, |member| (200, member.to_string()))
             }
             ("DELETE", ["groups", group, "members", email]) => {
                 let removed = self.members.remove(&format!("{group}/{email}"));

@@ -129,12 +129,16 @@ async fn changed(
         let reply = google.ask("POST", PROJECTS, &["v1", "projects", &what], body).await?;
         let reply = reply.done("reading the project's policy", &google.secrets())?;
         let mut policy = reply.json()?;
-        if !policy.is_object() {
-            return Err(Fault::unavailable("Google answers without a policy; try again"));
+        let none = || Fault::unavailable("Google answers without a policy; try again");
+        // What is written replaces everything: it must be known to be what was read. Google marks
+        // an empty policy, too.
+        if policy.get("etag").and_then(Value::as_str).is_none_or(str::is_empty) {
+            return Err(none());
         }
         let mut bindings = match policy["bindings"].take() {
             Value::Array(bindings) => bindings,
-            _ => Vec::new(),
+            Value::Null => Vec::new(),
+            _ => return Err(none()),
         };
         if !change(&mut bindings) {
             return Ok(());

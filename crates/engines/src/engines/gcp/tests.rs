@@ -145,6 +145,15 @@ async fn people_get_roles_for_a_while() {
         assert!(stage.removed(&plan.handle).await.unwrap().is_empty());
         assert!(world.lock().unwrap().bindings.is_empty());
     }
+    // What is no policy is not written back, whatever it would replace.
+    let lasting = json!({"role": "roles/owner", "members": ["user:boss@acme.example"]});
+    world.lock().unwrap().bindings.push(lasting.clone());
+    world.lock().unwrap().no_policy = true;
+    let fault = stage.made(&plan).await.err().unwrap();
+    assert_eq!(fault.kind(), FaultKind::Unavailable, "{fault}");
+    assert!(stage.removed(&plan.handle).await.is_err());
+    assert_eq!(world.lock().unwrap().bindings, [lasting]);
+    world.lock().unwrap().no_policy = false;
     for claims in [&[][..], &[("ext_email", "ann")], &[("ext_email", "a b@acme.example")]] {
         assert_eq!(stage.plan(claims).err().unwrap().kind(), FaultKind::BadRequest);
     }

@@ -83,6 +83,21 @@ async fn people_get_it_for_a_while_and_keep_what_they_had() {
 }
 
 #[tokio::test]
+async fn who_was_there_before_stays_though_nobody_hears_what_came_of_it() {
+    let world = Arc::<Mutex<World>>::default();
+    let stub = stand_in(world.clone()).await;
+    let stage = Stage::new(&stub.url, &IN_GROUP);
+    let plan = stage.plan("ann@acme.example").unwrap();
+    world.lock().unwrap().fails = true;
+    // Only who was not there before may have got in by this; the lease's end looks.
+    let fault = Workspace.create(&stage.scene(), &plan).await.err().unwrap();
+    assert_eq!((fault.kind(), fault.code() == NOT_REACHED), (FaultKind::Unavailable, false));
+    assert_eq!(world.lock().unwrap().members.len(), 1);
+    let fault = Workspace.create(&stage.scene(), &plan).await.err().unwrap();
+    assert_eq!((fault.kind(), fault.code()), (FaultKind::Conflict, NOT_REACHED));
+}
+
+#[tokio::test]
 async fn who_is_not_there_gets_nothing() {
     let stub = stand_in(Arc::default()).await;
     let stage = Stage::new(&stub.url, &IN_ROLE);
