@@ -119,8 +119,8 @@ fn in_turns<T>(all: Vec<T>, drawn: u64, kind: impl Fn(&T) -> (AccountId, ItemId)
     by_turn(by_turn(all, drawn, &kind), drawn, |one| kind(one).0)
 }
 
-/// The first of every kind, then the second of every kind, and so on; which kind begins follows from
-/// what was `drawn`.
+/// The first of every kind, then the second of every kind, and so on; which kind begins follows
+/// from what was `drawn`.
 pub(crate) fn by_turn<T, K: Eq + Hash>(all: Vec<T>, drawn: u64, kind: impl Fn(&T) -> K) -> Vec<T> {
     let mut seen: HashMap<K, usize> = HashMap::new();
     let ranked = all.into_iter().map(|one| {
