@@ -2,6 +2,7 @@
 //! in a thread of its own.
 
 use std::fs;
+use std::io::Read as _;
 use std::net::TcpListener;
 use std::process::Command;
 
@@ -58,6 +59,18 @@ fn a_role_works_in_its_directory_and_on_its_sockets() {
         std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         std::thread::spawn(|| fs::read("/etc/hostname").unwrap()).join().unwrap();
     });
+}
+
+/// Drivers of databases do so where they do not find the system call, as in a static program.
+#[test]
+fn randomness_is_there_by_way_of_files() {
+    let read = inside(|_| {
+        ["/dev/random", "/dev/urandom"].map(|path| {
+            let mut some = [0_u8; 1];
+            fs::File::open(path).and_then(|mut file| file.read_exact(&mut some))
+        })
+    });
+    assert!(read.iter().all(Result::is_ok), "{read:?}");
 }
 
 #[test]

@@ -5,7 +5,10 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use serde_json::json;
+
 use crate::kit::mounts::not_tested;
+use crate::kit::postgres::{PASSWORD, Postgres};
 use crate::kit::{KEYSHERD, Process, Site, finish, project, wait_for};
 
 /// The user of the image.
@@ -168,6 +171,31 @@ fn a_server_runs_in_the_image_as_nobody_on_a_read_only_root() {
     finish(&mut root.keysherd(true, &["health"]), b"").expect(69);
     // All that it left is in its volume.
     assert_eq!(files_below(&root.dir), CONTENT);
+}
+
+/// What drivers of databases need of a machine is in the image, and the sandbox leaves it to them.
+#[test]
+fn a_server_in_the_image_makes_users_on_a_database() {
+    let site = Site::new();
+    let Some(root) = Root::new(&site) else { return };
+    let database = Postgres::start("");
+    let args = ["server", "--listen", "127.0.0.1:0", "--allow-local-targets"];
+    let starting = site.launch(root.keysherd(true, &args)).in_directory(root.data.join("data"));
+    let server = starting.ready();
+    let admin = server.admin();
+    let target = json!({
+        "name": "/db/app", "db-type": "postgres", "host": "127.0.0.1",
+        "port": database.port.to_string(), "user-name": "postgres", "pwd": PASSWORD,
+        "db-name": "postgres",
+    });
+    admin.ok("target-create-db", target);
+    let secret = json!({"name": "/dyn/app", "target-name": "/db/app"});
+    admin.ok("dynamic-secret-create-postgresql", secret);
+    let made = admin.ok("dynamic-secret-get-value", json!({"name": "/dyn/app"}));
+    let text = |field: &str| made[field].as_str().unwrap().to_owned();
+    let (user, password) = (text("user"), text("password"));
+    assert_eq!(database.sql_as((&user, &password), "postgres", "SELECT 1").unwrap(), "1");
+    server.stop();
 }
 
 #[test]
