@@ -86,6 +86,7 @@ remote! {
     REMOTE_URL, text, Text, "secure-access-url";
     REMOTE_BROWSING, flag, Flag, "secure-access-web-browsing";
     REMOTE_PROXY, flag, Flag, "secure-access-web-proxy";
+    REMOTE_ALONE, flag, Flag, "secure-access-disable-concurrent-connections";
     REMOTE_ENFORCE, flag, Flag, "secure-access-enforce-hosts-restriction";
     REMOTE_DESKTOP_GATEWAY, text, Text, "secure-access-rd-gateway-server";
     REMOTE_DESKTOP_DOMAIN, text, Text, "secure-access-rdp-domain";
@@ -159,6 +160,16 @@ pub(crate) static REMOTE_DATABASES: Group = remote(&[
 
 /// Remote access to pages.
 pub(crate) static REMOTE_PAGES: Group = remote(&[
+    REMOTE_ENABLE.spec(),
+    REMOTE_URL.spec(),
+    REMOTE_WEB.spec(),
+    REMOTE_BROWSING.spec(),
+    REMOTE_PROXY.spec(),
+]);
+
+/// Remote access to pages, by users that stay.
+pub(crate) static REMOTE_STAYING_PAGES: Group = remote(&[
+    REMOTE_ALONE.spec(),
     REMOTE_ENABLE.spec(),
     REMOTE_URL.spec(),
     REMOTE_WEB.spec(),

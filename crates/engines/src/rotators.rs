@@ -1,6 +1,7 @@
 //! The members, each in its own file.
 
 mod aws;
+mod azure;
 mod cassandra;
 mod custom;
 mod gcp;
@@ -17,6 +18,7 @@ use crate::rotator::Rotator;
 
 static ROTATORS: &[&dyn Rotator] = &[
     &aws::MEMBER,
+    &azure::MEMBER,
     &cassandra::MEMBER,
     &custom::MEMBER,
     &gcp::MEMBER,

@@ -236,7 +236,7 @@ async fn made(stage: &Stage<'_>, old: &Credential) -> Result<Credential, Fault> 
     let google = asked_for(stage, old).await?;
     if google.keys(account).await?.len() >= KEYS_MAX {
         return Err(Fault::conflict(format!(
-            "the account has {KEYS_MAX} keys, and Google makes no more; remove those at Google that \
+            "the account has {KEYS_MAX} keys, and Google makes no more; remove those there that \
              nobody needs"
         )));
     }

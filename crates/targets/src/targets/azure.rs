@@ -21,10 +21,12 @@ const CONNECTION: Field<Text> =
     Field::text("connection-type", "How the gateway signs in; must be credentials.")
         .default("credentials")
         .choices(&CONNECTIONS);
-const SUBSCRIPTION: Field<Text> = Field::text("subscription-id", "The subscription, for readers.");
+const SUBSCRIPTION: Field<Text> =
+    Field::text("subscription-id", "The subscription with its resources.");
 const RESOURCE_GROUP: Field<Text> =
-    Field::text("resource-group-name", "The resource group, for readers.");
-const RESOURCE: Field<Text> = Field::text("resource-name", "The resource, for readers.");
+    Field::text("resource-group-name", "The resource group of resource-name.");
+const RESOURCE: Field<Text> =
+    Field::text("resource-name", "A resource, such as a storage account.");
 const CLOUD_IDENTITY: Field<Flag> = Field::flag(
     "use-gw-cloud-identity",
     "Whether the gateway's own identity at Azure signs in; must be false.",
@@ -62,14 +64,18 @@ static KIND: Kind = Kind {
     types: &["azure"],
 };
 
-/// The hosts of a cloud's services: who lends tokens, and Graph.
-fn hosts(cloud: &str) -> (&'static str, &'static str) {
+/// The hosts of a cloud's services: who lends tokens, Graph, and what has resources.
+fn hosts(cloud: &str) -> (&'static str, &'static str, &'static str) {
     match cloud {
-        "AzureUSGovernment" => ("login.microsoftonline.us", "graph.microsoft.us"),
-        "AzureChinaCloud" => {
-            ("login.partner.microsoftonline.cn", "microsoftgraph.chinacloudapi.cn")
+        "AzureUSGovernment" => {
+            ("login.microsoftonline.us", "graph.microsoft.us", "management.usgovcloudapi.net")
         }
-        _ => ("login.microsoftonline.com", "graph.microsoft.com"),
+        "AzureChinaCloud" => (
+            "login.partner.microsoftonline.cn",
+            "microsoftgraph.chinacloudapi.cn",
+            "management.chinacloudapi.cn",
+        ),
+        _ => ("login.microsoftonline.com", "graph.microsoft.com", "management.azure.com"),
     }
 }
 
@@ -79,11 +85,15 @@ pub struct Azure {
     pub server: HttpServer,
     /// Graph's own address, whatever leads there.
     pub graph: String,
+    /// What has resources, such as storage accounts.
+    pub resources: HttpServer,
+    /// The application's id.
+    pub client: String,
     /// The application's secret.
     pub secret: SecretString,
     login: HttpServer,
     tenant: String,
-    client: String,
+    resources_url: String,
 }
 
 impl Azure {
@@ -109,14 +119,11 @@ impl Azure {
     ) -> Result<Self, Fault> {
         let named = |field: &Field<Text>, want: &str| {
             let text = settings.need(field)?;
-            let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'.';
-            let fits = text.len() <= 253 && text.bytes().all(plain) && !text.starts_with('.');
-            fits.then(|| text.to_owned()).ok_or_else(|| bad_setting(field.name(), want))
+            is_name(text).then(|| text.to_owned()).ok_or_else(|| bad_setting(field.name(), want))
         };
-        let (client_field, tenant_field) = (client, tenant);
-        let tenant = named(tenant_field, "it is no tenant's id, nor a domain")?;
-        let client = named(client_field, "it is no application's id")?;
-        let (login, graph) = hosts(cloud);
+        let tenant = named(tenant, "it is no tenant's id, nor a domain")?;
+        let client = named(client, NO_APPLICATION)?;
+        let (login, graph, resources) = hosts(cloud);
         let leading = way.and_then(|way| way.endpoints.azure.as_deref());
         let server = |host: &str| {
             let url = at(host, leading);
@@ -124,24 +131,101 @@ impl Azure {
             HttpServer::new(HttpGiven { url, authority: None, identity: None })
         };
         let secret = settings.secret(secret)?;
-        let (server, login) = (server(graph)?, server(login)?);
-        Ok(Self { server, graph: format!("https://{graph}"), secret, login, tenant, client })
+        let resources_url = format!("https://{resources}");
+        let (server, login, resources) = (server(graph)?, server(login)?, server(resources)?);
+        let graph = format!("https://{graph}");
+        Ok(Self { server, graph, resources, client, secret, login, tenant, resources_url })
     }
+
+    /// The same, as the application with this id and this secret.
+    ///
+    /// # Errors
+    /// [`Fault::bad_request`] names the `field` with an id that cannot be one.
+    pub fn signed_in_as(
+        self,
+        field: &str,
+        client: &str,
+        secret: SecretString,
+    ) -> Result<Self, Fault> {
+        let fits = is_name(client).then(|| client.to_owned());
+        let client = fits.ok_or_else(|| bad_setting(field, NO_APPLICATION))?;
+        Ok(Self { client, secret, ..self })
+    }
+
+    /// Asks for a token of somebody who has a password, for Graph, by way of the application.
+    ///
+    /// # Errors
+    /// A fault that says why there is none: of code [`crate::WRONG_CREDENTIALS`] where the password
+    /// is wrong, of [`crate::NOT_ADMITTED`] where it is right and does not do alone.
+    pub async fn lend_to(
+        &self,
+        person: &str,
+        password: &SecretString,
+        way: &Way,
+    ) -> Result<Lent, Fault> {
+        let grant = json!({
+            "grant_type": "password",
+            "username": person,
+            "password": password.expose(),
+        });
+        self.ask(grant, &self.graph, (way, &[password.expose()])).await
+    }
+
+    /// Asks for a token for what has resources.
+    ///
+    /// # Errors
+    /// A fault that says why there is none.
+    pub async fn lend_resources(&self, way: &Way) -> Result<Lent, Fault> {
+        let grant = json!({"grant_type": "client_credentials"});
+        self.ask(grant, &self.resources_url, (way, &[])).await
+    }
+
+    async fn ask(
+        &self,
+        mut form: Value,
+        service: &str,
+        (way, secrets): (&Way, &[&str]),
+    ) -> Result<Lent, Fault> {
+        let http = self.login.open(way)?;
+        form["client_id"] = self.client.as_str().into();
+        form["client_secret"] = self.secret.expose().as_str().into();
+        form["scope"] = format!("{service}/.default").into();
+        let Value::Object(form) = form else { return Err(Fault::internal("no form")) };
+        let path = [self.tenant.as_str(), "oauth2", "v2.0", "token"];
+        let secrets: Vec<_> =
+            secrets.iter().copied().chain([self.secret.expose().as_str()]).collect();
+        ask(&http, &path, form, way, &secrets).await
+    }
+}
+
+const NO_APPLICATION: &str = "it is no application's id";
+
+/// Whether a text can be an id or a domain.
+fn is_name(text: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'.';
+    !text.is_empty() && text.len() <= 253 && text.bytes().all(plain) && !text.starts_with('.')
+}
+
+/// The subscription that these settings of a target name.
+///
+/// # Errors
+/// [`Fault::bad_request`] names the field.
+pub fn subscription(settings: &Settings) -> Result<&str, Fault> {
+    let text = settings.need(&SUBSCRIPTION)?;
+    let bad = || bad_setting(SUBSCRIPTION.name(), "it is no subscription's id");
+    is_name(text).then_some(text).ok_or_else(bad)
+}
+
+/// The resource group and the resource that these settings of a target name, if any.
+pub fn resource(settings: &Settings) -> (Option<&str>, Option<&str>) {
+    (settings.text(&RESOURCE_GROUP), settings.text(&RESOURCE))
 }
 
 impl Lender for Azure {
     fn lend<'a>(&'a self, way: &'a Way) -> BoxFuture<'a, Result<Lent, Fault>> {
         Box::pin(async move {
-            let http = self.login.open(way)?;
-            let form = json!({
-                "grant_type": "client_credentials",
-                "client_id": self.client,
-                "client_secret": self.secret.expose(),
-                "scope": format!("{}/.default", self.graph),
-            });
-            let Value::Object(form) = form else { return Err(Fault::internal("no form")) };
-            let path = [self.tenant.as_str(), "oauth2", "v2.0", "token"];
-            ask(&http, &path, form, way, &[self.secret.expose()]).await
+            let grant = json!({"grant_type": "client_credentials"});
+            self.ask(grant, &self.graph, (way, &[])).await
         })
     }
 }

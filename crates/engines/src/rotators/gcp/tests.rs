@@ -185,10 +185,8 @@ fn a_targets_own_key_and_what_makes_no_sense() {
     let site = Site::new(&MEMBER, target(), Actor::Owner);
     let own = MEMBER.of_target(&site.stage().target).unwrap();
     assert_eq!((own.text(EMAIL).unwrap(), own.text(ID).unwrap()), (KEEPER, "kid1"));
-    for (field, value) in [("password-length", "1")] {
-        let site = Site::with(&MEMBER, target(), Actor::Owner, &[(field, value)]);
-        assert!(site.check().unwrap_err().public().contains(field));
-    }
+    let short = Site::with(&MEMBER, target(), Actor::Owner, &[("password-length", "1")]);
+    assert!(short.check().unwrap_err().public().contains("password-length"));
     let mut given = Args::new();
     let refused = |given: &Args| MEMBER.first(given).err().unwrap();
     assert!(refused(&given).public().contains("gcp-key"));
