@@ -9,9 +9,11 @@ mod ldap;
 mod mongodb;
 mod mssql;
 mod mysql;
+mod openai;
 mod postgresql;
 mod redis;
 mod redshift;
+mod snowflake;
 mod ssh;
 
 use crate::rotator::Rotator;
@@ -26,9 +28,11 @@ static ROTATORS: &[&dyn Rotator] = &[
     &mongodb::MEMBER,
     &mssql::MEMBER,
     &mysql::MEMBER,
+    &openai::MEMBER,
     &postgresql::MEMBER,
     &redis::MEMBER,
     &redshift::MEMBER,
+    &snowflake::MEMBER,
     &ssh::MEMBER,
 ];
 

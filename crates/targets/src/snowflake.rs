@@ -11,7 +11,7 @@ use keysherd_wire::{bad_setting, wipe};
 use serde_json::{Map, Value, json};
 
 use crate::http::{HttpGiven, HttpServer, Reply};
-use crate::{Named, Way};
+use crate::{Named, WRONG_CREDENTIALS, Way};
 
 #[cfg(test)]
 mod tests;
@@ -57,6 +57,9 @@ enum Proof {
     Token(SecretString),
 }
 
+/// The code for tokens that the user's keys did not sign.
+const WRONG: &str = "390144";
+
 /// Words for codes, which are in what is answered.
 const WORDS: &[(&str, FaultKind, &str)] = &[
     ("001003", FaultKind::BadRequest, "it is not written as Snowflake understands it"),
@@ -64,7 +67,7 @@ const WORDS: &[(&str, FaultKind, &str)] = &[
     ("002003", FaultKind::BadRequest, "there is no such thing, or it may not be used"),
     ("003001", FaultKind::Forbidden, "whoever signs in there may not do that"),
     ("003540", FaultKind::BadRequest, "there is no such role, or it may not be granted"),
-    ("390144", FaultKind::Forbidden, "the account, the user or the key is wrong"),
+    (WRONG, FaultKind::Forbidden, "the account, the user or the key is wrong"),
     ("390201", FaultKind::Forbidden, "the user may not use that role"),
 ];
 
@@ -133,6 +136,20 @@ impl Account {
         secrets: &[&str],
         way: &Way,
     ) -> Result<(), Fault> {
+        self.ask(statement, what, secrets, way).await.map(wipe)
+    }
+
+    /// The same; gives what is answered, with rows in `data`.
+    ///
+    /// # Errors
+    /// Those of [`Self::run`].
+    pub async fn ask(
+        &self,
+        statement: &str,
+        what: &str,
+        secrets: &[&str],
+        way: &Way,
+    ) -> Result<Value, Fault> {
         let http = self.server.open(way)?;
         let (token, kind) = self.token(way)?;
         let seconds = way.timeout.as_secs().clamp(1, 600);
@@ -147,7 +164,7 @@ impl Account {
         let reply = call.header("User-Agent", "keysherd/1").json(body).send().await?;
         let secrets: Vec<_> = secrets.iter().copied().chain([token.expose().as_str()]).collect();
         match reply.status() {
-            200 => Ok(()),
+            200 => reply.body_json(),
             202 => Err(Fault::unavailable(format!("{what} takes Snowflake too long; try again"))),
             _ => Err(refused(&reply, what, &secrets)),
         }
@@ -237,7 +254,8 @@ fn refused(reply: &Reply, what: &str, secrets: &[&str]) -> Fault {
         let known = WORDS.iter().find(|(known, ..)| *known == code);
         let (kind, words) = known
             .map_or((FaultKind::BadRequest, "Snowflake refuses it"), |(_, k, words)| (*k, *words));
-        Fault::new(kind, format!("{what} failed with {code}: {words}"))
+        let fault = Fault::new(kind, format!("{what} failed with {code}: {words}"));
+        if code == WRONG { fault.with_code(WRONG_CREDENTIALS) } else { fault }
     });
     wipe(answer);
     // Without a code, by its status.

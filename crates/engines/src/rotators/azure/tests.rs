@@ -221,6 +221,7 @@ async fn azured(actor: Actor) -> Azured {
     let more = [("resource-name", "data")];
     let mut site = Site::with(&MEMBER, target_of("azure", &TARGET), actor, &more);
     site.endpoints(&way);
+    site.limit(Duration::from_secs(5));
     Azured { tenant, site, _stub: stub }
 }
 

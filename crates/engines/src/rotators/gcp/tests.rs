@@ -1,6 +1,7 @@
 //! Against a stand-in for Google's services, which lends tokens for the keys that it has.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use keysherd_base::FaultKind;
 
@@ -28,6 +29,7 @@ async fn google(actor: Actor) -> Google {
     way.endpoints.google = Some(stub.url.clone());
     let mut site = Site::new(&MEMBER, target_of("gcp", &[("gcp-key", &key(true))]), actor);
     site.endpoints(&way);
+    site.limit(Duration::from_secs(5));
     Google { world, site, _stub: stub }
 }
 
@@ -109,7 +111,7 @@ async fn a_key_that_is_not_known_everywhere_is_waited_for() {
     let new = google.next(&old).await.unwrap();
     google.world.lock().unwrap().lag = usize::MAX;
     let mut site = google.site;
-    site.limit(std::time::Duration::from_secs(2));
+    site.limit(Duration::from_secs(2));
     let google = Google { site, ..google };
     let brought = google.brought((&old, &new), false).await;
     let Brought::Unknown(fault) = brought else { panic!("{brought:?}") };

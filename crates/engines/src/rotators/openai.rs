@@ -1,0 +1,321 @@
+//! API keys of administrators of organizations at OpenAI. The tests have a stand-in for the
+//! service.
+//!
+//! Only OpenAI makes keys, and shows each of them once. A new one comes beside the old one, and the
+//! old one is removed when the new one signs in. A key says in its name after which one it came, so
+//! one whose making nobody heard of is found and removed before the next one is made. Where nobody
+//! said which id a key has, it is found by its first and last characters, which OpenAI shows.
+
+use keysherd_base::{Fault, SecretString};
+use keysherd_targets::http::Http;
+use keysherd_targets::openai::{OpenAi, openai};
+use keysherd_wire::{Args, Field, Group, Text, bad_setting, wipe};
+use serde_json::{Value, json};
+
+use crate::fields::{
+    PASSWORD_LENGTH, REMOTE_NONE, USE_CAPITAL_LETTERS, USE_LOWER_LETTERS, USE_NUMBERS,
+    USE_SPECIAL_CHARACTERS, need_one_of,
+};
+use crate::password::Policy;
+use crate::rotator::services::{comes_in, within};
+use crate::rotator::{Actor, Credential, Rotator, RotatorKind, RotatorType, Stage};
+use crate::{BoxFuture, Settings, Spelling, TargetUse};
+
+#[cfg(test)]
+mod tests;
+
+const KEY: Field<Text> =
+    Field::text("api-key", "The API key of an administrator as it is now.").secret();
+const KEY_ID: Field<Text> =
+    Field::text("api-key-id", "That key's id; found by how the key begins and ends otherwise.");
+
+static KIND: RotatorKind = RotatorKind {
+    name: "openai",
+    what: "an organization at OpenAI",
+    targets: &["openai"],
+    types: &[
+        RotatorType { name: "api-key", shown: "api-key-rotator", of_target: false },
+        RotatorType { name: "target", shown: "target-rotator", of_target: true },
+    ],
+    create: &[Spelling::current(
+        "rotated-secret-create-openai",
+        "RotatedSecretCreateOpenAI",
+        "RotatedSecretCreateOutput",
+    )
+    .success(200)],
+    update: &[Spelling::current(
+        "rotated-secret-update-openai",
+        "RotatedSecretUpdateOpenAI",
+        "RotatedSecretUpdateOutput",
+    )],
+    fields: &Group {
+        title: "OpenAI",
+        fields: &[
+            PASSWORD_LENGTH.spec(),
+            USE_CAPITAL_LETTERS.spec(),
+            USE_LOWER_LETTERS.spec(),
+            USE_NUMBERS.spec(),
+            USE_SPECIAL_CHARACTERS.spec(),
+        ],
+    },
+    given: &Group { title: "API key", fields: &[KEY_ID.spec(), KEY.spec()] },
+    target_settings: &[("api-key-id", "username"), ("api-key", "password")],
+    remote: &REMOTE_NONE,
+};
+
+/// Where keys of administrators are.
+const KEYS: [&str; 2] = ["organization", "admin_api_keys"];
+/// How names of keys begin; the id of the key before it follows.
+const NAME: &str = "keysherd after ";
+/// Keys of one page, and the most pages that are looked at.
+const PAGE: &str = "100";
+const PAGES_MAX: usize = 10;
+/// Longest id and longest key, in bytes.
+const ID_BYTES_MAX: usize = 100;
+const KEY_BYTES_MAX: usize = 1_024;
+const OPENAI: &str = "OpenAI";
+
+/// The member.
+pub(super) static MEMBER: AdminKeys = AdminKeys;
+
+pub(super) struct AdminKeys;
+
+impl Rotator for AdminKeys {
+    fn kind(&self) -> &'static RotatorKind {
+        &KIND
+    }
+
+    fn check(&self, settings: &Settings, target: &TargetUse<'_>) -> Result<Vec<String>, Fault> {
+        need_one_of(KIND.targets, target)?;
+        Policy::of(settings)?;
+        Ok(openai(target.settings)?.server.warning().into_iter().collect())
+    }
+
+    fn first(&self, given: &Args) -> Result<Credential, Fault> {
+        let (id, key) = (given.get(&KEY_ID)?, SecretString::new(given.need(&KEY)?));
+        of_key(&id.unwrap_or_default(), &key)
+    }
+
+    fn corrected(&self, given: &Args, old: &Credential) -> Result<Credential, Fault> {
+        let (id, key) = (given.get(&KEY_ID)?, given.secret(&KEY)?);
+        // Another key has another id.
+        let kept = if key.is_some() { "" } else { old.username()? };
+        of_key(id.as_deref().unwrap_or(kept), &key.map_or_else(|| old.password(), Ok)?)
+    }
+
+    fn of_target(&self, target: &TargetUse<'_>) -> Result<Credential, Fault> {
+        let key = openai(target.settings)?.key;
+        of_key(target.settings.text(&KEY_ID).unwrap_or_default(), &key)
+    }
+
+    /// One that OpenAI has not made.
+    fn candidate(&self, stage: &Stage<'_>, old: &Credential) -> Result<Credential, Fault> {
+        let drawn = Policy::of(&Settings::default())?.draw(stage.way.rng.as_ref())?;
+        Ok(Credential::of_user(old.username()?, &drawn))
+    }
+
+    fn obtained<'a>(
+        &'a self,
+        stage: &'a Stage<'a>,
+        old: &'a Credential,
+    ) -> BoxFuture<'a, Result<Option<Credential>, Fault>> {
+        Box::pin(async move { within(stage.way, OPENAI, made(stage, old)).await.map(Some) })
+    }
+
+    fn change<'a>(
+        &'a self,
+        stage: &'a Stage<'a>,
+        old: &'a Credential,
+        new: &'a Credential,
+    ) -> BoxFuture<'a, Result<Vec<String>, Fault>> {
+        Box::pin(async move {
+            within(stage.way, OPENAI, known(stage, old, new)).await?;
+            within(stage.way, OPENAI, removed(stage, new, old)).await.map(|()| Vec::new())
+        })
+    }
+
+    fn retire<'a>(
+        &'a self,
+        stage: &'a Stage<'a>,
+        current: &'a Credential,
+        old: &'a Credential,
+    ) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(async move { within(stage.way, OPENAI, removed(stage, current, old)).await })
+    }
+
+    fn signs_in<'a>(
+        &'a self,
+        stage: &'a Stage<'a>,
+        credential: &'a Credential,
+    ) -> BoxFuture<'a, Result<bool, Fault>> {
+        Box::pin(async move { within(stage.way, OPENAI, is_taken(stage, credential)).await })
+    }
+}
+
+fn of_key(id: &str, key: &SecretString) -> Result<Credential, Fault> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+    if id.len() > ID_BYTES_MAX || !id.bytes().all(plain) {
+        return Err(bad_setting(KEY_ID.name(), "it is no id of a key"));
+    }
+    let text = key.expose();
+    let fits =
+        (1..=KEY_BYTES_MAX).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
+    fits.then(|| Credential::of_user(id, key))
+        .ok_or_else(|| bad_setting(KEY.name(), "it is no key"))
+}
+
+/// The organization, asked with a key.
+struct Asked {
+    http: Http,
+    key: SecretString,
+}
+
+impl Asked {
+    fn by(stage: &Stage<'_>, key: SecretString) -> Result<Self, Fault> {
+        Ok(Self { http: openai(stage.target.settings)?.server.open(stage.way)?, key })
+    }
+
+    /// As who changes this key.
+    fn to_change(stage: &Stage<'_>, key: &Credential) -> Result<Self, Fault> {
+        let OpenAi { key: of_target, .. } = openai(stage.target.settings)?;
+        match stage.actor {
+            Actor::Owner => Self::by(stage, key.password()?),
+            Actor::Target => Self::by(stage, of_target),
+        }
+    }
+
+    async fn keys(&self) -> Result<Vec<Listed>, Fault> {
+        let (mut keys, mut after) = (Vec::new(), String::new());
+        for _ in 0..PAGES_MAX {
+            let mut query = vec![("limit", PAGE)];
+            if !after.is_empty() {
+                query.push(("after", after.as_str()));
+            }
+            let reply = self.http.ask("GET", &KEYS, &query)?.bearer(&self.key).send().await?;
+            let answer = reply.done("looking at the keys", &[self.key.expose()])?.json()?;
+            let data = answer["data"].as_array().map(Vec::as_slice).unwrap_or_default();
+            keys.extend(data.iter().filter_map(Listed::read));
+            let last = answer["last_id"].as_str().filter(|_| answer["has_more"] == true);
+            match last {
+                Some(last) if last != after => last.clone_into(&mut after),
+                _ => return Ok(keys),
+            }
+        }
+        Err(Fault::conflict("the organization has more than 1000 keys; remove some at OpenAI"))
+    }
+
+    async fn remove(&self, id: &str) -> Result<(), Fault> {
+        let path = [KEYS[0], KEYS[1], id];
+        let reply = self.http.call("DELETE", &path)?.bearer(&self.key).send().await?;
+        match reply.status() {
+            404 => Ok(()),
+            _ => reply.done("removing the key", &[self.key.expose()]).map(drop),
+        }
+    }
+}
+
+/// A key as OpenAI shows it.
+struct Listed {
+    id: String,
+    name: String,
+    begins: String,
+    ends: String,
+}
+
+impl Listed {
+    fn read(entry: &Value) -> Option<Self> {
+        let id = entry["id"].as_str().filter(|id| !id.is_empty())?.to_owned();
+        let name = entry["name"].as_str().unwrap_or_default().to_owned();
+        let shown = entry["redacted_value"].as_str().unwrap_or_default();
+        // Stars or dots stand for the middle.
+        let middle = |c: char| c == '*' || c == '.';
+        let begins = shown.split(middle).next().unwrap_or_default().to_owned();
+        let ends = shown.rsplit(middle).next().unwrap_or_default().to_owned();
+        Some(Self { id, name, begins, ends })
+    }
+
+    fn is(&self, key: &str) -> bool {
+        let shown = !self.begins.is_empty() && !self.ends.is_empty();
+        shown && key.starts_with(&self.begins) && key.ends_with(&self.ends)
+    }
+}
+
+/// The id of a key; none: it is not there.
+fn id_of(there: &[Listed], key: &Credential) -> Result<Option<String>, Fault> {
+    let (id, text) = (key.username()?, key.password()?);
+    let is = |entry: &&Listed| if id.is_empty() { entry.is(text.expose()) } else { entry.id == id };
+    let found: Vec<_> = there.iter().filter(is).collect();
+    match found.as_slice() {
+        [] => Ok(None),
+        [one] => Ok(Some(one.id.clone())),
+        _ => Err(Fault::conflict(
+            "two keys begin and end with the same characters, so nobody knows which one this is; \
+             give api-key-id",
+        )),
+    }
+}
+
+async fn is_taken(stage: &Stage<'_>, key: &Credential) -> Result<bool, Fault> {
+    let asked = Asked::by(stage, key.password()?)?;
+    let call = asked.http.ask("GET", &KEYS, &[("limit", "1")])?.bearer(&asked.key);
+    let reply = call.send().await?;
+    match reply.status() {
+        401 => Ok(false),
+        403 => Err(reply.heard(
+            Fault::bad_request("the key is not one of an administrator, so it cannot rotate"),
+            &[asked.key.expose()],
+        )),
+        _ => reply.done("signing in", &[asked.key.expose()]).map(|_| true),
+    }
+}
+
+/// Has OpenAI make a key beside `old`.
+async fn made(stage: &Stage<'_>, old: &Credential) -> Result<Credential, Fault> {
+    let asked = Asked::to_change(stage, old)?;
+    let there = asked.keys().await?;
+    let missing =
+        || Fault::conflict("the key is not among those of the organization's administrators");
+    let before = id_of(&there, old)?.ok_or_else(missing)?;
+    let name = format!("{NAME}{before}");
+    for unheard in there.iter().filter(|entry| entry.name == name && entry.id != before) {
+        asked.remove(&unheard.id).await?;
+    }
+    let call = asked.http.call("POST", &KEYS)?.bearer(&asked.key);
+    let reply = call.json(json!({"name": name})).send().await?;
+    let mut answer = reply.done("making the key", &[asked.key.expose()])?.json()?;
+    let id = answer["id"].as_str().unwrap_or_default().to_owned();
+    let key = match answer["value"].take() {
+        Value::String(text) => SecretString::new(text),
+        _ => SecretString::new(String::new()),
+    };
+    wipe(answer);
+    let made = of_key(&id, &key).ok().filter(|_| !id.is_empty());
+    made.ok_or_else(|| Fault::unavailable("OpenAI answers without a key; try again"))
+}
+
+/// Waits until OpenAI takes a key that it has made.
+async fn known(stage: &Stage<'_>, old: &Credential, new: &Credential) -> Result<(), Fault> {
+    if comes_in(&MEMBER, stage, new).await? {
+        return Ok(());
+    }
+    // What was removed does not come back; what is only not known everywhere yet is there.
+    let there = Asked::to_change(stage, old)?.keys().await?;
+    Err(match id_of(&there, new)? {
+        Some(_) => Fault::unavailable("OpenAI does not know the new key everywhere yet"),
+        None => {
+            Fault::bad_request("OpenAI does not have that key any more, and cannot make it again")
+        }
+    })
+}
+
+/// Removes a key where it still is.
+async fn removed(stage: &Stage<'_>, current: &Credential, old: &Credential) -> Result<(), Fault> {
+    if current.password()?.expose() == old.password()?.expose() {
+        return Ok(());
+    }
+    let asked = Asked::to_change(stage, current)?;
+    match id_of(&asked.keys().await?, old)? {
+        Some(id) => asked.remove(&id).await,
+        None => Ok(()),
+    }
+}
