@@ -41,6 +41,10 @@ pub(crate) const USE_SPECIAL_CHARACTERS: Field<Text> = Field::text(
 )
 .default("false");
 
+/// Whether all hosts of a target get one password.
+pub(crate) const SAME_PASSWORD: Field<Text> =
+    Field::text("same-password", "Accepted; linked targets are not served yet.").inert();
+
 /// Which classes of characters there are, with what V2 shows them as.
 pub(crate) const CLASSES: [(&str, Field<Text>); 4] = [
     ("use_capital_letters", USE_CAPITAL_LETTERS),
@@ -222,6 +226,21 @@ pub(crate) static REMOTE_STAYING_DIRECTORIES: Group = remote(&[
     REMOTE_WEB.spec(),
     REMOTE_BROWSING.spec(),
     REMOTE_PROXY.spec(),
+    REMOTE_PROVIDER.spec(),
+    REMOTE_PROVIDER_TYPE.spec(),
+    REMOTE_TARGETS.spec(),
+]);
+
+/// Remote access to the desktops of machines, by users that stay.
+pub(crate) static REMOTE_STAYING_DESKTOPS: Group = remote(&[
+    REMOTE_EXTERNAL.spec(),
+    REMOTE_ISSUER_OLD.spec(),
+    REMOTE_ISSUER.spec(),
+    REMOTE_ENABLE.spec(),
+    REMOTE_ENFORCE.spec(),
+    REMOTE_HOST.spec(),
+    REMOTE_DESKTOP_DOMAIN.spec(),
+    REMOTE_DESKTOP_USER.spec(),
     REMOTE_PROVIDER.spec(),
     REMOTE_PROVIDER_TYPE.spec(),
     REMOTE_TARGETS.spec(),

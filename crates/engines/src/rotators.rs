@@ -15,6 +15,7 @@ mod redis;
 mod redshift;
 mod snowflake;
 mod ssh;
+mod windows;
 
 use crate::rotator::Rotator;
 
@@ -34,6 +35,7 @@ static ROTATORS: &[&dyn Rotator] = &[
     &redshift::MEMBER,
     &snowflake::MEMBER,
     &ssh::MEMBER,
+    &windows::MEMBER,
 ];
 
 /// Every rotator.

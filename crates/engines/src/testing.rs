@@ -11,6 +11,7 @@ pub(crate) mod rotation;
 #[path = "../../app/tests/it/kit/sshd.rs"]
 pub(crate) mod sshd;
 pub(crate) mod stub;
+pub(crate) mod tls;
 
 use std::collections::BTreeMap;
 use std::io::Write as _;

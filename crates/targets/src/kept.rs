@@ -1,5 +1,5 @@
-//! Targets that are kept for others: what they are called and which settings they have. No engine
-//! works on them yet; they are tried out as far as their service has a simple way.
+//! Targets that are mostly kept for others: what they are called and which settings they have. They
+//! are tried out as far as their service has a simple way.
 
 use keysherd_base::{Fault, SecretString};
 use keysherd_egress::Target as Place;
@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::http::{HttpGiven, HttpServer};
 use crate::member::content;
+use crate::winrm::WindowsMachine;
 use crate::{BoxFuture, Kind, Named, Settings, Target, Way};
 
 /// A target that is kept.
@@ -29,6 +30,8 @@ pub(crate) enum Probe {
     Reach(fn(&Settings) -> Result<Place, Fault>),
     /// Whether a server lets whoever signs in see this.
     See(&'static [&'static str], fn(&Settings) -> Result<Door, Fault>),
+    /// Whether a machine lets whoever signs in have a shell.
+    Shell(fn(&Settings) -> Result<WindowsMachine, Fault>),
 }
 
 /// A server, and what one signs in to it with.
@@ -77,6 +80,10 @@ impl Target for Kept {
             match &self.probe {
                 Probe::Reach(place) => reach(&place(settings)?, way).await,
                 Probe::See(path, door) => see(path, &door(settings)?, way).await,
+                Probe::Shell(machine) => {
+                    machine(settings)?.open(way).await?.close().await;
+                    Ok(())
+                }
             }
         })
     }

@@ -5,9 +5,10 @@
 //! rights on targets and where they are kept are written once, elsewhere.
 //!
 //! Connectors (`aws`, `cassandra`, `http`, `ldap`, `mongodb`, `mssql`, `mysql`, `postgres`,
-//! `redis`, `snowflake`, `ssh`) are here, because what makes temporary credentials (`engines`) goes
-//! the same way as what tries a target out. A connection is encrypted and its server's certificate
-//! checked unless the settings say otherwise; a server that refuses TLS is not talked to without.
+//! `redis`, `snowflake`, `ssh`, `winrm`) are here, because what makes temporary credentials
+//! (`engines`) goes the same way as what tries a target out. A connection is encrypted and its
+//! server's certificate checked unless the settings say otherwise; a server that refuses TLS is not
+//! talked to without.
 
 pub mod aws;
 pub mod cassandra;
@@ -34,6 +35,7 @@ pub mod ssh;
 mod targets;
 #[cfg(test)]
 mod testing;
+pub mod winrm;
 mod words;
 
 pub use conformance::complaints;
@@ -47,5 +49,5 @@ pub use server::{Given, NOT_ADMITTED, Named, Server, WRONG_CREDENTIALS};
 pub use targets::{
     all, artifactory, aws_account, azure, by_name, by_type, database, dockerhub, eks, gcp, github,
     gitlab, gke, k8s, ldap_directory, ldap_is_active_directory, mongodb_site, openai, ping,
-    rabbitmq, snowflake_account, ssh_machine, ssh_proof, webhook, windows_account,
+    rabbitmq, snowflake_account, ssh_machine, ssh_proof, webhook, windows_account, windows_machine,
 };

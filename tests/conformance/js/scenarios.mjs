@@ -300,7 +300,7 @@ const ofRotators = () => Object.fromEntries(Object.keys(rotators).flatMap((kind)
     fields: async () => ({
       name: (await rotatedSecret(kind)).name, 'rotation-interval': '30',
       // The SDK demands the type again for these.
-      ...(['gcp', 'ssh'].includes(kind)
+      ...(['gcp', 'ssh', 'windows'].includes(kind)
         ? { 'rotator-type': rotators[kind].fields['rotator-type'] } : {}),
     }),
     absent: absentName,

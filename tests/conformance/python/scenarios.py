@@ -782,7 +782,7 @@ def rotated_secret(kind="postgresql", **more):
 
 def update_rotated_secret(kind):
     # The SDK demands the type again for these.
-    again = kind in ("gcp", "ssh")
+    again = kind in ("gcp", "ssh", "windows")
     more = {"rotator-type": ROTATORS[kind]["fields"]["rotator-type"]} if again else {}
     return Scenario({"name": rotated_secret(kind)["name"], "rotation-interval": "30", **more},
                     {"name": absent("rotated")})

@@ -3,8 +3,12 @@
 use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{
+    AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader,
+};
+use tokio::net::TcpListener;
+
+use super::tls;
 
 /// What was asked.
 #[derive(Clone, Debug)]
@@ -52,13 +56,37 @@ impl Stub {
         Self { url, asked }
     }
 
+    /// One that encrypts, and the authority that vouches for it.
+    pub(crate) async fn secure(
+        answer: impl Fn(&Asked) -> (u16, String) + Send + Sync + 'static,
+    ) -> (Self, String) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("https://{}", listener.local_addr().unwrap());
+        let asked = Arc::<Mutex<Vec<Asked>>>::default();
+        let (kept, answer) = (asked.clone(), Arc::<Answer>::from(Box::new(answer) as Box<Answer>));
+        let (acceptor, authority) = tls::acceptor(&[&rustls::version::TLS13]);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (kept, answer, acceptor) = (kept.clone(), answer.clone(), acceptor.clone());
+                tokio::spawn(async move {
+                    serve(acceptor.accept(stream).await.ok()?, &kept, answer.as_ref()).await
+                });
+            }
+        });
+        (Self { url, asked }, authority)
+    }
+
     /// Everything that it was asked so far.
     pub(crate) fn asked(&self) -> Vec<Asked> {
         self.asked.lock().unwrap().clone()
     }
 }
 
-async fn serve(stream: TcpStream, kept: &Mutex<Vec<Asked>>, answer: &Answer) -> Option<()> {
+async fn serve(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    kept: &Mutex<Vec<Asked>>,
+    answer: &Answer,
+) -> Option<()> {
     let mut stream = BufReader::new(stream);
     loop {
         let mut head = Vec::new();

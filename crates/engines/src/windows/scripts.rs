@@ -12,6 +12,10 @@ pub(crate) enum Script {
     /// Ends that, unless somebody else was let in as the same user since: sets `password`, which
     /// nobody knows, and lets nobody in.
     Return,
+    /// Sets the password of the user `name` to `new`.
+    Set,
+    /// The same by whom it is of, whose password is `old`.
+    Change,
 }
 
 /// Reads the input. PowerShell itself reads it, and gives it as `$input`.
@@ -92,6 +96,16 @@ if($_.FullyQualifiedErrorId -notmatch '^(MemberNotFound|GroupNotFound)'){throw}}
 }
 ";
 
+const SET: &str = "
+$u=find $d.name
+if(!$u){throw 'NoSuchUser'}
+Set-LocalUser -InputObject $u -Password (ConvertTo-SecureString $d.new -AsPlainText -Force)
+";
+
+const CHANGE: &str = "
+([ADSI]('WinNT://./'+$d.name+',user')).ChangePassword($d.old,$d.new)
+";
+
 impl Script {
     /// Its text.
     pub(super) fn text(self) -> String {
@@ -100,6 +114,8 @@ impl Script {
             Self::Remove => &[REMOVE, LEAVE, "Remove-LocalUser -InputObject $u}"],
             Self::Lend => &[LEND, JOIN],
             Self::Return => &[RETURN, LEAVE, "Set-LocalUser -InputObject $u -Description ''}"],
+            Self::Set => &[SET],
+            Self::Change => &[CHANGE],
         };
         [&[BEGIN], parts, &[END]].concat().concat()
     }
@@ -107,4 +123,5 @@ impl Script {
 
 /// All of them.
 #[cfg(test)]
-pub(super) const ALL: [Script; 4] = [Script::Make, Script::Remove, Script::Lend, Script::Return];
+pub(super) const ALL: [Script; 6] =
+    [Script::Make, Script::Remove, Script::Lend, Script::Return, Script::Set, Script::Change];

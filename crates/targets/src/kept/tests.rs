@@ -168,14 +168,19 @@ async fn servers_are_asked_whether_they_let_in_and_tell_nothing() {
 
 #[tokio::test]
 async fn others_are_reached_and_nobody_signs_in() {
-    let target = by_name("windows").unwrap();
+    let target = by_name("zerossl").unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port().to_string();
-    let given: Vec<_> = WINDOWS.iter().copied().chain([("port", port.as_str())]).collect();
-    let windows = settings(target, &given);
-    target.probe(&windows, &way()).await.unwrap();
+    let given: Vec<_> = ZEROSSL
+        .iter()
+        .copied()
+        .filter(|(name, _)| !name.starts_with("imap-fqdn"))
+        .chain([("imap-fqdn", "127.0.0.1"), ("imap-port", port.as_str())])
+        .collect();
+    let mailbox = settings(target, &given);
+    target.probe(&mailbox, &way()).await.unwrap();
     drop(listener);
-    let fault = target.probe(&windows, &way()).await.unwrap_err();
+    let fault = target.probe(&mailbox, &way()).await.unwrap_err();
     assert_eq!(fault.kind(), FaultKind::Unavailable, "{fault}");
     assert!(!format!("{fault:?}").contains("canary"), "{fault:?}");
 }

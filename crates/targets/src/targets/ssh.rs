@@ -1,4 +1,5 @@
-//! Machines that are reached by SSH. Credentials there are not made for a while, but rotated.
+//! Machines that are reached by SSH. Credentials there are rotated; of Windows machines, local
+//! users are made there for a while.
 
 use keysherd_base::{Fault, SecretString};
 use keysherd_wire::{Field, Group, Text, bad_setting};

@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::script::{check_path, parts};
 use crate::fields::{
-    PASSWORD_LENGTH, REMOTE_STAYING_MACHINES, USE_CAPITAL_LETTERS, USE_LOWER_LETTERS, USE_NUMBERS,
-    USE_SPECIAL_CHARACTERS,
+    PASSWORD_LENGTH, REMOTE_STAYING_MACHINES, SAME_PASSWORD, USE_CAPITAL_LETTERS,
+    USE_LOWER_LETTERS, USE_NUMBERS, USE_SPECIAL_CHARACTERS,
 };
 use crate::host_key::{HOST_KEY, read_host_keys};
 use crate::rotator::database::{ROTATED_PASSWORD, ROTATED_USERNAME};
@@ -35,8 +35,6 @@ pub(super) const CUSTOM: Field<Text> = Field::text(
      {{OLD_PASSWORD}} and {{NEW_PASSWORD}}; programs that it runs with a password as an argument \
      show it to everybody on the machine.",
 );
-const SAME: Field<Text> =
-    Field::text("same-password", "Accepted; linked targets are not served yet.").inert();
 
 /// Longest setting, in bytes.
 const BYTES_MAX: usize = 4_096;
@@ -68,7 +66,7 @@ pub(super) static KIND: RotatorKind = RotatorKind {
             CUSTOM.spec(),
             ALGORITHM.spec(),
             KEY_PATH.spec(),
-            SAME.spec(),
+            SAME_PASSWORD.spec(),
             PASSWORD_LENGTH.spec(),
             USE_CAPITAL_LETTERS.spec(),
             USE_LOWER_LETTERS.spec(),

@@ -6,17 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
-use keysherd_base::{Clock as _, SystemClock};
-use keysherd_crypto::pki::LocalCa;
-use rustls::ServerConfig;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
 use super::PRELOGIN;
-use crate::testing::way;
+use crate::testing::tls;
 
 const HEAD_BYTES: usize = 8;
 
@@ -116,20 +111,6 @@ impl AsyncWrite for Wrapped {
 
 /// What encrypts as 127.0.0.1, and the authority that vouches for it.
 pub(super) fn acceptor() -> (TlsAcceptor, String) {
-    let (rng, now) = (way().rng, SystemClock.now());
-    let (begin, end) = (now.plus_seconds(-60), now.plus_seconds(3_600));
-    let ours = LocalCa::create("an authority", begin, end, rng.as_ref()).unwrap();
-    let issued = ours.issue_server(&["127.0.0.1".to_owned()], begin, end, rng.as_ref()).unwrap();
-    let chain = CertificateDer::pem_slice_iter(issued.cert_pem.as_bytes());
-    let chain = chain.collect::<Result<Vec<_>, _>>().unwrap();
-    let key = PrivateKeyDer::from_pem_slice(issued.key_pem.expose().as_bytes()).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     // What it speaks inside of packets; newer versions would send something after the handshake.
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS12])
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .unwrap();
-    (TlsAcceptor::from(Arc::new(config)), ours.cert_pem().to_owned())
+    tls::acceptor(&[&rustls::version::TLS12])
 }
