@@ -6,12 +6,14 @@
 //! settings which target it means, so control cannot put another one in its place.
 
 mod creations;
+mod linked;
 mod produce;
 mod rotated;
 mod sealed;
 mod trial;
 
 pub use creations::Creations;
+pub use linked::{BroughtMany, LinkedRotation, OpenedRotation};
 pub(crate) use produce::Asker;
 pub use produce::{Asked, Produced, produce};
 pub use rotated::{Leaving, OpenedRotated, Rotation};

@@ -54,6 +54,9 @@ pub struct CredentialRotation {
     pub notices: Vec<Timestamp>,
     /// A rotation out of turn.
     pub asked: Option<Asked>,
+    /// When hosts are tried again that the last rotation did not reach, if there are any.
+    #[serde(default)]
+    pub hosts: Option<Timestamp>,
     /// What is to be removed.
     pub retiring: Option<Retiring>,
     /// Who is at work.
@@ -89,6 +92,7 @@ impl CredentialRotation {
             next: None,
             notices: Vec::new(),
             asked: None,
+            hosts: None,
             retiring: None,
             taken: None,
             candidate: None,
@@ -115,6 +119,7 @@ impl CredentialRotation {
         self.plan(facts, next, now);
         self.tries = 0;
         self.pause_until = None;
+        self.hosts = self.hosts.map(|at| at.min(now));
         self.settle();
     }
 
@@ -188,6 +193,8 @@ impl CredentialRotation {
             // Two generations of old credentials are never there at one time.
             (None, Some(old), _) => Task::Retire(old.version),
             (None, None, Some(asked)) if come(Some(asked.at)) => Task::Change(asked.reason),
+            // A rotation of all hosts is one of those, too.
+            (None, None, _) if come(self.hosts) && !come(self.next) => Task::Change(Reason::Hosts),
             (None, None, _) => Task::Change(Reason::Scheduled),
         };
         Some(self.give(task, gateway, now))
@@ -296,14 +303,20 @@ impl CredentialRotation {
         now: Timestamp,
     ) {
         // What was asked for while this was under way is not done by it, and still asked for.
-        self.taken = None;
+        let task = self.taken.take().map(|taken| taken.task);
         let unheard = self.candidate.take().and_then(|candidate| candidate.unheard);
         let quiet = unheard.map(|since| since.plus_seconds(QUIET_SECONDS));
         self.quiet_until = quiet.max(self.quiet_until).filter(|until| now < *until);
         self.rotated = Some(now);
         self.plan(facts, facts.next(now), now);
         self.retiring = facts.old_until(now).map(|at| Retiring { version: old, at });
-        self.tries = 0;
+        self.tries = match (partly, task) {
+            (None, _) => 0,
+            (Some(_), Some(Task::Change(Reason::Hosts))) => self.tries.saturating_add(1),
+            (Some(_), _) => 1,
+        };
+        // Nobody gives up on hosts: what is stored of one may be what it took before.
+        self.hosts = partly.map(|_| now.plus_seconds(pause_seconds(self.tries)));
         self.pause_until = None;
         self.outcome = if partly.is_some() { Outcome::Partly } else { Outcome::Succeeded };
         self.last_error = shortened(partly.unwrap_or_default());
@@ -331,7 +344,9 @@ impl CredentialRotation {
         let taken = self.taken.take();
         self.asked = self.asked.or(taken.and_then(|taken| taken.asked));
         self.last_error = shortened(error);
-        self.outcome = Outcome::Failed;
+        // The hosts that were reached before have theirs.
+        let of_hosts = taken.is_some_and(|taken| taken.task == Task::Change(Reason::Hosts));
+        self.outcome = if of_hosts { Outcome::Partly } else { Outcome::Failed };
         let over = |since: Timestamp| since.plus_seconds(QUIET_SECONDS) <= now;
         let alone = self.candidate.as_ref().is_some_and(|one| one.unheard.is_none_or(over));
         let dropped = self.candidate.take_if(|_| unchanged && alone);
@@ -348,8 +363,10 @@ impl CredentialRotation {
     fn count_failure(&mut self, facts: &RotationFacts, now: Timestamp) -> bool {
         self.tries = self.tries.saturating_add(1);
         self.pause_until = Some(now.plus_seconds(pause_seconds(self.tries)));
-        let given_up =
-            self.tries >= TRIES_MAX && self.candidate.is_none() && self.retiring.is_none();
+        let given_up = self.tries >= TRIES_MAX
+            && self.candidate.is_none()
+            && self.retiring.is_none()
+            && self.hosts.is_none();
         if given_up {
             self.tries = 0;
             self.asked = self.asked.filter(|asked| now < asked.at);
@@ -374,7 +391,7 @@ impl CredentialRotation {
             false => {
                 let asked = self.asked.map(|asked| asked.at);
                 let retiring = self.retiring.map(|old| old.at);
-                [self.next, asked, retiring].into_iter().flatten().min()
+                [self.next, asked, retiring, self.hosts].into_iter().flatten().min()
             }
         };
         let quiet = self.quiet_until.filter(|_| !begun);

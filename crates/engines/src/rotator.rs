@@ -10,7 +10,9 @@ mod bringing;
 mod conformance;
 mod credential;
 pub(crate) mod database;
+mod hosts;
 pub(crate) mod services;
+mod site;
 
 use keysherd_base::Fault;
 use keysherd_wire::{Args, Group};
@@ -19,6 +21,8 @@ use serde_json::{Map, Value};
 pub use self::bringing::{Brought, Change, bring_about, remove};
 pub use self::conformance::complaints;
 pub use self::credential::Credential;
+pub use self::hosts::Hosts;
+pub use self::site::{Site, Summary, Which};
 use crate::{BoxFuture, Settings, Spelling, TargetUse, Way};
 
 /// What of a target a rotator changes.

@@ -16,8 +16,8 @@ mod tests;
 pub fn check_wish(engine: &dyn Engine, scene: &Scene<'_>, wish: &Wish<'_>) -> Result<(), Fault> {
     let what = engine.kind().what;
     if given(wish.host).is_some() {
-        let why = "it chooses one of several linked targets, which there are not in this version; \
-                   the secret's own target is the only one";
+        let why = "it chooses a host of a linked target, on which no credentials are made; the \
+                   secret's own target is the only one";
         return Err(bad_setting("host", why));
     }
     if !wish.args.is_empty() && !engine.takes_args() {

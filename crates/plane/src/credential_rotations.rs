@@ -75,8 +75,9 @@ pub struct RotationWork {
     pub attempt: u32,
     /// What is to be done.
     pub task: Task,
-    /// The rotated secret, then its target if it has one: each with its newest version first, and
-    /// then with the other versions that the work needs.
+    /// The rotated secret, then its target if it has one, then the target whose credentials that
+    /// one uses if there is one: each with its newest version first, and then with the other
+    /// versions that the work needs.
     pub items: Vec<Arc<GrantedItem>>,
     /// What is known of them without opening, in the same order.
     pub facts: Vec<ItemFacts>,

@@ -52,6 +52,10 @@ pub enum Made {
         kind: String,
         /// The V2 `target_type`.
         type_name: String,
+        /// The target whose credentials it uses, if it uses any. A new one has none unless it is
+        /// named, which takes `read` on it: it can be had sent anywhere then.
+        #[serde(default)]
+        parent: TargetChoice,
     },
     /// A rotated secret, whose value is all its settings, with the credentials where they are not
     /// the target's own.
@@ -86,12 +90,13 @@ pub struct MadeRotated {
     pub notices: Vec<u32>,
 }
 
-/// Which target a dynamic or rotated secret uses.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Which target a dynamic or rotated secret uses, or another target.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TargetChoice {
     /// None: its own settings say all that is needed.
     Without,
     /// The one it has, for changes only. Needs no right to it.
+    #[default]
     Same,
     /// This one. Needs `list` on it.
     Named(ItemPath),
@@ -230,9 +235,12 @@ pub struct ItemView {
     pub versions: Vec<ItemVersion>,
     /// When its value was last used, as far as that is known.
     pub last_used: Option<Timestamp>,
-    /// Of a dynamic or rotated secret its target, of a target the items that use it: those that the
+    /// Of a dynamic or rotated secret its target, of a target the items and targets that use it: those that the
     /// caller may list, at most [`ASSOCIATED_MAX`].
     pub associated: Vec<AssociatedItem>,
+    /// Of a target, the one whose credentials it uses, if the caller may list it.
+    #[serde(default)]
+    pub parent: Option<AssociatedItem>,
     /// Of a rotated secret, how its rotations stand.
     pub rotation: Option<RotationView>,
 }
@@ -267,7 +275,7 @@ pub struct ItemList {
     /// Filter names of item kinds (`static-secret`, `key`, ...); empty: all but targets. `target`
     /// lists targets and nothing else; `folder` is then one of the place where they are stored.
     pub kinds: Vec<String>,
-    /// Sub-types; empty: all.
+    /// Sub-types of static secrets, and types of targets; empty: all.
     pub secret_kinds: Vec<String>,
     /// An exact tag.
     pub tag: Option<String>,

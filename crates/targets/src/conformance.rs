@@ -69,6 +69,9 @@ mod tests {
         "update-version",
         // Of all targets that may have a parent.
         "parent-target-name",
+        // Only of the update commands of linked targets.
+        "add-hosts",
+        "rm-hosts",
         // Only of `update-db-target-details`, which is of a time before they moved.
         "mongo-db-name",
         "mongo-uri",

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use keysherd_base::{ClockHandle, Fault, ItemPath, RngHandle, SecretString, Uid};
 use keysherd_egress::Egress;
-use keysherd_wire::Args;
+use keysherd_wire::{Args, FieldSpec};
 use serde_json::{Map, Value};
 
 use crate::{Endpoints, Kind, Settings};
@@ -98,6 +98,17 @@ pub trait Target: Send + Sync {
         settings: &'a Settings,
         way: &'a Way,
     ) -> BoxFuture<'a, Result<(), Fault>>;
+
+    /// The types of targets that its parent may have, whose credentials it works with; none: it has
+    /// no parent.
+    fn parents(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Fields that only its update commands have, which change settings.
+    fn update_fields(&self) -> &'static [FieldSpec] {
+        &[]
+    }
 
     /// What the arguments make of the settings there were (none: of a new target).
     ///

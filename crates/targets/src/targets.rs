@@ -17,6 +17,7 @@ mod godaddy;
 mod hashi_vault;
 pub mod k8s;
 mod ldap;
+pub mod linked;
 pub mod openai;
 pub mod ping;
 pub mod rabbitmq;
@@ -55,6 +56,7 @@ static TARGETS: &[&dyn Target] = &[
     &hashi_vault::MEMBER,
     &k8s::K8s,
     &ldap::Ldap,
+    &linked::LinkedTarget,
     &openai::OpenAiTarget,
     &ping::PingTarget,
     &rabbitmq::RabbitMq,

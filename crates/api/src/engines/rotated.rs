@@ -42,7 +42,11 @@ impl OpenedRotated {
         Self::of_value(opened, version, value)
     }
 
-    fn of_value(opened: &OpenedItem, version: u32, value: &SecretBytes) -> Result<Self, Fault> {
+    pub(super) fn of_value(
+        opened: &OpenedItem,
+        version: u32,
+        value: &SecretBytes,
+    ) -> Result<Self, Fault> {
         let Unsealed { kind, target, settings, by_target, credentials } = Sealed::read(value)?;
         let rotator = rotators::by_name(&kind).ok_or_else(|| {
             Fault::internal(format!("this gateway has no rotator {kind}; update it"))

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use keysherd_base::{Fault, ItemId, ItemPath, SecretBytes, Uid};
-use keysherd_engines::rotator::Credential;
+use keysherd_engines::rotator::{Actor, Credential, Rotator, Site};
 use keysherd_engines::{Engine, Scene, TargetUse, Way};
 use keysherd_plane::grants::GrantedItem;
 use keysherd_targets::Target;
@@ -13,6 +13,8 @@ use serde_json::{Map, Value};
 
 use crate::crypt::OpenedItem;
 
+/// The type of targets that are hosts with a parent.
+const LINKED: &str = "linked";
 /// Version of the sealed form.
 const FORM: u32 = 1;
 
@@ -22,7 +24,7 @@ pub struct Sealed {
     form: u32,
     /// The engine, or the kind of target.
     kind: String,
-    /// The identity of the target that a secret works on.
+    /// The identity of the target that a secret works on, or whose credentials a target uses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     target: Option<Uid>,
     /// All settings.
@@ -110,6 +112,10 @@ pub struct OpenedTarget {
     pub type_name: &'static str,
     /// Its settings, credentials included.
     pub settings: Settings,
+    /// The identity of the target whose credentials it uses.
+    pub parent_uid: Option<Uid>,
+    /// That target, where it was opened with it.
+    pub parent: Option<Box<Self>>,
 }
 
 impl OpenedTarget {
@@ -129,7 +135,7 @@ impl OpenedTarget {
     /// # Errors
     /// As [`Self::of_one`]; [`Fault::conflict`] when no gateway attested that name.
     pub fn named(opened: &[OpenedItem]) -> Result<Self, Fault> {
-        let target = Self::of_one(opened)?;
+        let target = Self::to_use(opened)?;
         let attested = |one: &OpenedItem| one.values.iter().all(|v| v.name_attested == Some(true));
         if opened.iter().all(attested) {
             return Ok(target);
@@ -140,6 +146,66 @@ impl OpenedTarget {
         ))
     }
 
+    /// The target that was opened to be used, with the one whose credentials it uses.
+    ///
+    /// # Errors
+    /// As [`Self::of_one`]; [`Fault::conflict`] when that one was deleted.
+    pub fn to_use(opened: &[OpenedItem]) -> Result<Self, Fault> {
+        let (mut target, parent) = match opened {
+            [one] => (Self::of(one)?, None),
+            [one, parent] => (Self::of(one)?, Some(Box::new(Self::of(parent)?))),
+            _ => return Err(other()),
+        };
+        match (target.parent_uid, &parent) {
+            (None, None) => {}
+            (Some(meant), Some(parent)) if parent.uid == meant => {}
+            (Some(_), None) => {
+                return Err(Fault::conflict(
+                    "the parent of the linked target was deleted, so there are no credentials for \
+                     its hosts; give it another one",
+                ));
+            }
+            _ => {
+                return Err(Fault::internal(
+                    "the parent that was granted is not the one that the linked target means; \
+                     nothing was done",
+                ));
+            }
+        }
+        target.parent = parent;
+        Ok(target)
+    }
+
+    /// The hosts that it is, as this rotator works on them; `None` for a target that is one place.
+    pub fn site<'a>(
+        &'a self,
+        rotator: &'static dyn Rotator,
+        (settings, actor): (&'a Settings, Actor),
+        way: &'a Way,
+    ) -> Option<Site<'a>> {
+        self.is_linked().then(|| Site {
+            rotator,
+            settings,
+            linked: &self.settings,
+            parent: self.parent.as_ref().map(|parent| &parent.settings),
+            actor,
+            way,
+        })
+    }
+
+    /// Whether it is hosts.
+    pub fn is_linked(&self) -> bool {
+        self.type_name == LINKED
+    }
+
+    /// What is there to sign in to: of a linked target, what its hosts are.
+    pub fn works_as(&self) -> &'static str {
+        match self.type_name {
+            LINKED => keysherd_targets::linked::hosts_type(&self.settings).unwrap_or(LINKED),
+            other => other,
+        }
+    }
+
     pub(super) fn of(opened: &OpenedItem) -> Result<Self, Fault> {
         let (_, value) = value_of(opened)?;
         Self::of_value(opened, value)
@@ -147,13 +213,13 @@ impl OpenedTarget {
 
     /// The target with the settings that some version of it has.
     pub(super) fn of_value(opened: &OpenedItem, value: &SecretBytes) -> Result<Self, Fault> {
-        let Unsealed { kind, settings, .. } = Sealed::read(value)?;
+        let Unsealed { kind, settings, target: parent_uid, .. } = Sealed::read(value)?;
         let member = keysherd_targets::by_name(&kind).ok_or_else(|| {
             Fault::internal(format!("this gateway knows no targets of kind {kind}; update it"))
         })?;
         let type_name = member.type_name(&settings)?;
         let GrantedItem { uid, id, .. } = *opened.item;
-        Ok(Self { member, uid, id, type_name, settings })
+        Ok(Self { member, uid, id, type_name, settings, parent_uid, parent: None })
     }
 
     /// The V2 object that shows it, with its credentials: the object's name, and the object.

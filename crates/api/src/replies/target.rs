@@ -1,5 +1,7 @@
 //! A target as `target-get` and `target-list` show it.
 
+use std::borrow::Cow;
+
 use keysherd_base::{Fault, ItemId, ItemPath};
 use keysherd_domain::item::ItemKind;
 use keysherd_domain::target::shown_path;
@@ -40,7 +42,8 @@ pub(crate) struct TargetReply<'a> {
 struct ItemAssocReply<'a> {
     assoc_id: String,
     item_id: ItemId,
-    item_name: &'a str,
+    /// Of a target that uses this one's credentials, what people call it.
+    item_name: Cow<'a, str>,
     item_type: &'static str,
 }
 
@@ -80,14 +83,21 @@ impl<'a> TargetReply<'a> {
         let uses = view.associated.iter().map(|other| ItemAssocReply {
             assoc_id: assoc_id(other.id, item.id),
             item_id: other.id,
-            item_name: other.path.as_str(),
+            item_name: match other.kind {
+                ItemKind::Target => name_of(&other.path).map_or_else(|_| "".into(), Cow::Owned),
+                _ => other.path.as_str().into(),
+            },
             item_type: other.kind.type_name(),
         });
         Ok(Self {
             target_id: item.id,
             target_name: name_of(&item.path)?,
             target_type: &facts.type_name,
-            parent_target_name: None,
+            parent_target_name: view
+                .parent
+                .as_ref()
+                .map(|parent| name_of(&parent.path))
+                .transpose()?,
             comment: &item.description,
             protection_key_name: view.protection_key_name.as_deref().unwrap_or_default(),
             with_customer_fragment: view.customer_fragment.is_some(),

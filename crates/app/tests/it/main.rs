@@ -62,6 +62,7 @@ mod kubernetes;
 mod large_answers;
 mod ldap;
 mod lenient;
+mod linked_targets;
 mod listener_clients;
 mod listener_tls;
 mod listing;

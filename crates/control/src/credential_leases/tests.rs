@@ -37,7 +37,11 @@ pub(super) fn named(path: &str) -> TargetChoice {
 }
 
 fn db() -> Made {
-    Made::Target { kind: "db".to_owned(), type_name: "postgres".to_owned() }
+    Made::Target {
+        kind: "db".to_owned(),
+        type_name: "postgres".to_owned(),
+        parent: TargetChoice::Without,
+    }
 }
 
 impl World {

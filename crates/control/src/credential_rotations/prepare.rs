@@ -29,7 +29,8 @@ use crate::permits::PermitBatch;
 pub(super) struct Prepared {
     access_id: AccessId,
     attempt: Attempt,
-    /// The rotated secret, then its target: each with the versions that are needed.
+    /// The rotated secret, then its target, then that one's parent if it has one: each with the
+    /// versions that are needed.
     items: Vec<(Item, Vec<ItemVersion>)>,
     write: Option<Place>,
     keys: Vec<RotationKey>,
@@ -60,8 +61,12 @@ pub(super) fn prepare(
     let facts = facts_of(item)?;
     let subject = subject(q, item, facts)?;
     let target = target(q, item)?;
-    let mut items = Vec::with_capacity(2);
-    for one in [Some(item.clone()), target].into_iter().flatten() {
+    let parent = match &target {
+        Some(target) => super::target(q, target)?,
+        None => None,
+    };
+    let mut items = Vec::with_capacity(3);
+    for one in [Some(item.clone()), target, parent].into_iter().flatten() {
         if one.id != item.id {
             check_enabled(&one)?;
         }

@@ -117,10 +117,13 @@ impl Said<'_> {
         let account = account_now(tx, subject.account)?;
         let kept = versions_kept(tx, &subject, check::versions_kept(&subject, &account))?;
         item_versions::prune(tx, subject.id, kept)?;
-        if self.by_itself() {
-            self.event(tx, &found.rotation, action::ROTATED_SECRET_SUCCESS)?;
+        match (self.by_itself(), partly) {
+            (false, _) => Ok(()),
+            (true, None) => self.event(tx, &found.rotation, action::ROTATED_SECRET_SUCCESS),
+            (true, Some(_)) => {
+                announce_failure(tx, self.control, (self.item, &found.rotation), self.now)
+            }
         }
-        Ok(())
     }
 
     fn fail(

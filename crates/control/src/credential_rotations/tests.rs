@@ -52,7 +52,11 @@ fn made(of: MadeRotated) -> Made {
 }
 
 fn db() -> Made {
-    Made::Target { kind: "db".to_owned(), type_name: "postgres".to_owned() }
+    Made::Target {
+        kind: "db".to_owned(),
+        type_name: "postgres".to_owned(),
+        parent: TargetChoice::Without,
+    }
 }
 
 /// A rotation that was taken, with the salt that its new credentials are sealed with.

@@ -83,11 +83,18 @@ impl Batch {
             }
             Purpose::Settings | Purpose::UseTarget | Purpose::Credentials { .. } => None,
         };
+        let parent = match purpose {
+            Purpose::UseTarget => parent_of(control, who, &item.entry.item)?,
+            _ => match &target {
+                Some(target) => parent_of(control, who, &target.entry.item)?,
+                None => None,
+            },
+        };
         if let Purpose::Credentials { version: Some(number) } = purpose {
             let one = target.as_mut().unwrap_or(&mut item);
             one.versions = Versions::Loaded(vec![exactly(control, &one.entry.item, number)?]);
         }
-        let opened: Vec<Readable> = [Some(item), target].into_iter().flatten().collect();
+        let opened: Vec<Readable> = [Some(item), target, parent].into_iter().flatten().collect();
         let sizes = opened.iter().flat_map(Readable::versions).map(|v| v.ciphertext.len());
         let bytes = sizes.sum();
         if bytes > READ_BYTES_MAX {
@@ -165,6 +172,18 @@ fn current(entry: std::sync::Arc<crate::items::cache::CachedItem>) -> Result<Rea
     })?;
     check_version_enabled(&entry.item, newest)?;
     Ok(Readable { entry, versions: Versions::Current })
+}
+
+/// The target whose credentials another one uses, without any right to it: who chose it had one.
+fn parent_of(control: &Control, who: &Principal, target: &Item) -> Result<Option<Readable>, Fault> {
+    let find = |reader: &Reader| {
+        let Some(id) = item_targets::of_item(reader, target.id)? else { return Ok(None) };
+        let parent = stored::by_id(reader, who.account, id)?;
+        parent.map(|parent| with_value(reader, parent)).transpose()
+    };
+    let Some(entry) = control.store.read(find)? else { return Ok(None) };
+    check_enabled(&entry.item)?;
+    current(entry).map(Some)
 }
 
 /// The target that a dynamic secret uses, without any right to it: who chose it had one.

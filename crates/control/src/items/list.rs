@@ -252,9 +252,13 @@ impl Walk<'_> {
         let tagged = m.tag.as_ref().is_none_or(|tag| item.tags.contains(tag));
         let word = item.kind.filter_name();
         let of_kind = m.kinds.is_empty() || m.kinds.iter().any(|kind| kind == word);
+        let sub_kind = match item.kind {
+            ItemKind::StaticSecret => Some(item.secret_kind.name()),
+            ItemKind::Target => item.target.as_ref().map(|facts| facts.type_name.as_str()),
+            _ => None,
+        };
         let of_sub_kind = m.secret_kinds.is_empty()
-            || (item.kind == ItemKind::StaticSecret
-                && m.secret_kinds.iter().any(|kind| kind == item.secret_kind.name()));
+            || m.secret_kinds.iter().any(|kind| Some(kind.as_str()) == sub_kind);
         named && tagged && of_kind && of_sub_kind
     }
 }

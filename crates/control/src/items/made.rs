@@ -4,7 +4,7 @@
 use keysherd_base::{Fault, ItemId, ItemPath, Timestamp};
 use keysherd_domain::engine::{self, EngineFacts, TTL_SECONDS_MAX};
 use keysherd_domain::item::{Item, ItemKind};
-use keysherd_domain::role::Capability;
+use keysherd_domain::role::{Capability, RuleKind};
 use keysherd_domain::target::{self, TargetFacts};
 use keysherd_plane::items::{Made, TargetChoice};
 use keysherd_store::{Query, credential_leases, item_targets, items as stored};
@@ -70,9 +70,12 @@ pub(crate) fn made(
             item.engine = Some(facts(engine, *user_ttl_seconds, cluster, target.is_some())?);
             Ok(target)
         }
-        Made::Target { kind, type_name } => {
+        Made::Target { kind, type_name, parent } => {
             item.target = Some(target_facts(kind, type_name)?);
-            Ok(None)
+            match parent {
+                TargetChoice::Without | TargetChoice::Same => Ok(None),
+                TargetChoice::Named(path) => parent_of(q, who, (item, path), now).map(Some),
+            }
         }
         Made::Rotated(made) => rotated::made(q, (who, gateway), item, made, now),
     }
@@ -106,9 +109,15 @@ pub(crate) fn remade(
             item.engine = Some(facts(engine, *user_ttl_seconds, cluster, needs_target)?);
             Ok(used)
         }
-        (Some(Made::Target { kind, type_name }), _, Some(old)) if *kind == old.kind => {
+        (Some(Made::Target { kind, type_name, parent }), _, Some(old)) if *kind == old.kind => {
             item.target = Some(target_facts(kind, type_name)?);
-            Ok(None)
+            match parent {
+                TargetChoice::Same => Ok(None),
+                TargetChoice::Without => Ok(Some(None)),
+                TargetChoice::Named(path) => {
+                    parent_of(q, who, (item, path), now).map(|parent| Some(Some(parent)))
+                }
+            }
         }
         _ => Err(Fault::bad_request(format!(
             "{} is a {}, whose value is changed by the commands for that",
@@ -170,8 +179,47 @@ pub(crate) fn chosen(
     Ok(found.id)
 }
 
+/// The target that is to be another one's parent. Who says where the parent's credentials go could
+/// have them sent to themselves, so it takes the right to read them.
+fn parent_of(
+    q: &dyn Query,
+    who: &Principal,
+    (item, path): (&Item, &ItemPath),
+    now: Timestamp,
+) -> Result<ItemId, Fault> {
+    let parent = chosen(q, who, path, now)?;
+    if parent == item.id || item_targets::of_item(q, parent)?.is_some() {
+        return Err(Fault::bad_request(format!(
+            "invalid parent: {} has a parent itself, or is the target itself",
+            target::shown(path.as_str()).unwrap_or(path.as_str())
+        )));
+    }
+    who.require(RuleKind::Item, path.as_str(), Capability::Read, now)?;
+    Ok(parent)
+}
+
+/// Demands what it takes to say where the credentials of a target's parent go.
+///
+/// # Errors
+/// [`Fault::unauthorized`] without `read` on the parent.
+pub(crate) fn check_hosts(
+    q: &dyn Query,
+    (who, item): (&Principal, &Item),
+    moved: bool,
+    now: Timestamp,
+) -> Result<(), Fault> {
+    if !moved || item.kind != ItemKind::Target {
+        return Ok(());
+    }
+    let Some(parent) = item_targets::of_item(q, item.id)? else { return Ok(()) };
+    let Some(parent) = stored::by_id(q, who.account, parent)? else { return Ok(()) };
+    who.require(RuleKind::Item, parent.path.as_str(), Capability::Read, now)
+}
+
 /// Targets' items that are looked at, at most: more than an account can have.
 const ITEMS_MAX: usize = 10_000_000;
+/// Temporary credentials that are counted for somebody, at most.
+const LEASES_COUNTED_MAX: usize = 1_000;
 
 /// Refuses to say another place, where `moved` or `used` do so, while temporary credentials are at
 /// the one so far: they would be looked for at the new one, and stay for good.
@@ -209,6 +257,30 @@ pub(crate) fn check_move(
     Ok(())
 }
 
+/// Refuses to delete a target that temporary credentials are on, however much somebody wants it:
+/// nobody could remove them there any more.
+fn check_no_leases(q: &dyn Query, item: &Item) -> Result<(), Fault> {
+    let mut left = 0;
+    for holder in item_targets::of_target(q, item.id, ITEMS_MAX)? {
+        left += credential_leases::count(q, holder, LEASES_COUNTED_MAX - left)?;
+        if left >= LEASES_COUNTED_MAX {
+            break;
+        }
+    }
+    if left == 0 {
+        return Ok(());
+    }
+    let many = if left < LEASES_COUNTED_MAX { "" } else { "at least " };
+    Err(Fault::conflict(format!(
+        "{} has {many}{left} temporary credentials of dynamic secrets, which could not be removed \
+         there without it, force-deletion or not; revoke them first with \
+         dynamic-secret-tmp-creds-delete --revoke-all and wait until they are gone, or have them \
+         forgotten with --soft-delete",
+        item.called()
+    ))
+    .with_code("LeasesLeft"))
+}
+
 /// Refuses to delete what something else still needs: a dynamic secret whose credentials are not
 /// removed, a target that items use, a rotated secret that nobody knows the credentials of. Keys
 /// have rules of their own.
@@ -233,12 +305,13 @@ pub(crate) fn check_unneeded(
         }
         ItemKind::Target if !force && !item_targets::of_target(q, item.id, 1)?.is_empty() => {
             Err(Fault::conflict(format!(
-                "{} is used by items, which would stop working; give them another target, or set \
-                 force-deletion",
+                "{} is used by items or by linked targets, which would stop working; give them \
+                 another target, or set force-deletion",
                 item.called()
             ))
             .with_code("TargetInUse"))
         }
+        ItemKind::Target => check_no_leases(q, item),
         ItemKind::RotatedSecret if !force => rotated::check_still(q, item, now),
         _ => Ok(()),
     }

@@ -133,6 +133,7 @@ fn record(
     }
     let used = made::remade(tx, who, &mut item, message.made.as_ref(), now)?;
     made::check_move(tx, &item, used, message.moved)?;
+    made::check_hosts(tx, (who, &item), message.moved, now)?;
     item.format = message.format.unwrap_or(item.format);
     item.last_version = message.version;
     item.protection_key = protection.item;

@@ -69,6 +69,10 @@ impl<'a> Viewer<'a> {
             },
         };
         let associated = self.associated(&item)?;
+        let parent = match item.kind {
+            ItemKind::Target => self.parent(&item)?,
+            _ => None,
+        };
         let rotation = match item.kind {
             ItemKind::RotatedSecret => credential_rotations::view(self.q, item.id, self.now)?,
             _ => None,
@@ -83,6 +87,7 @@ impl<'a> Viewer<'a> {
             versions: Vec::new(),
             last_used: None,
             associated,
+            parent,
             rotation,
         })
     }
@@ -100,14 +105,25 @@ impl<'a> Viewer<'a> {
         self.associations_left -= ids.len();
         let mut associated = Vec::with_capacity(ids.len());
         for id in ids {
-            let Some(other) = stored::by_id(self.q, self.who.account, id)? else { continue };
-            if self.permissions(&other).is_empty() {
-                continue;
-            }
-            let Item { id, path, kind, engine, target, rotation, .. } = other;
-            associated.push(AssociatedItem { id, path, kind, engine, target, rotation });
+            associated.extend(self.visible(id)?);
         }
         Ok(associated)
+    }
+
+    /// The target whose credentials another one uses, if the caller may list it.
+    fn parent(&self, item: &Item) -> Result<Option<AssociatedItem>, Fault> {
+        match item_targets::of_item(self.q, item.id)? {
+            Some(id) => self.visible(id),
+            None => Ok(None),
+        }
+    }
+
+    fn visible(&self, id: ItemId) -> Result<Option<AssociatedItem>, Fault> {
+        let other = stored::by_id(self.q, self.who.account, id)?;
+        Ok(other.filter(|other| !self.permissions(other).is_empty()).map(|other| {
+            let Item { id, path, kind, engine, target, rotation, .. } = other;
+            AssociatedItem { id, path, kind, engine, target, rotation }
+        }))
     }
 
     fn key(&mut self, id: ItemId) -> Result<KeyFacts, Fault> {

@@ -16,6 +16,8 @@ pub enum Reason {
     Disconnect,
     /// Somebody wants those of an older version again.
     Rollback(u32),
+    /// The rotation before did not reach some hosts of a linked target, which get theirs now.
+    Hosts,
 }
 
 impl Reason {
@@ -27,6 +29,7 @@ impl Reason {
             Self::Unlock => "unlock",
             Self::Disconnect => "disconnect",
             Self::Rollback(_) => "rollback",
+            Self::Hosts => "hosts",
         }
     }
 }

@@ -45,6 +45,60 @@ fn unheard() -> CredentialRotation {
 }
 
 #[test]
+fn hosts_that_were_not_reached_are_tried_again_by_themselves_and_never_given_up() {
+    let mut rotation = new();
+    let took = rotation.take(&facts(), &OWN, at(HOUR)).unwrap();
+    assert_eq!(took.task, Task::Change(Reason::Scheduled));
+    assert!(rotation.keep(2, path()));
+    rotation.promoted(&facts(), 1, Some("b:22: no route"), at(HOUR + 3));
+    assert_eq!(rotation.outcome, Outcome::Partly);
+    let mut due = rotation.due.unwrap();
+    assert_eq!(due, at(HOUR + 3 + 10));
+    // Again and again, at most an hour apart; and no rotation of all hosts is missed for it.
+    let mut all = 0;
+    for version in 3..40 {
+        let attempt = rotation.take(&facts(), &OWN, due).unwrap();
+        if attempt.task == Task::Change(Reason::Scheduled) {
+            all += 1;
+        } else {
+            assert_eq!(attempt.task, Task::Change(Reason::Hosts));
+        }
+        let setback = rotation.failed(&facts(), true, "b:22: no route", due);
+        assert!(!setback.given_up && setback.dropped.is_none(), "{version}");
+        let next = rotation.due.unwrap();
+        assert!(due < next && next <= due.plus_seconds(HOUR));
+        due = next;
+    }
+    assert!(all > 0);
+    // As soon as somebody changes something it is tried at once.
+    rotation.reschedule(&facts(), due.plus_seconds(-60));
+    assert!(rotation.due.unwrap() <= due.plus_seconds(-60));
+    let attempt = rotation.begin(&facts(), Reason::Manual, &OWN, due).unwrap();
+    assert_eq!(attempt.task, Task::Change(Reason::Manual));
+    rotation.keep(2, path());
+    rotation.promoted(&facts(), 1, None, due);
+    assert_eq!((rotation.hosts, rotation.outcome), (None, Outcome::Succeeded));
+    assert_eq!(rotation.due, Some(due.plus_seconds(HOUR)));
+}
+
+#[test]
+fn a_failure_of_hosts_alone_says_that_the_others_have_theirs() {
+    let mut rotation = new();
+    rotation.take(&facts(), &OWN, at(HOUR)).unwrap();
+    rotation.keep(2, path());
+    rotation.promoted(&facts(), 1, Some("b"), at(HOUR));
+    let attempt = rotation.take(&facts(), &OWN, at(HOUR + 10)).unwrap();
+    assert_eq!(attempt.task, Task::Change(Reason::Hosts));
+    rotation.keep(3, path());
+    // Nobody knows: the same are set again.
+    rotation.failed(&facts(), false, "b", at(HOUR + 11));
+    assert_eq!(rotation.outcome, Outcome::Partly);
+    let due = rotation.due.unwrap();
+    let attempt = rotation.take(&facts(), &OTHER, due).unwrap();
+    assert_eq!((attempt.task, attempt.resumes), (Task::Change(Reason::Hosts), Some(3)));
+}
+
+#[test]
 fn a_life_as_it_should_be() {
     let mut rotation = new();
     assert_eq!(rotation.due, Some(at(HOUR)));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keysherd_api::OpenedItem;
-use keysherd_api::engines::{Leaving, Rotation};
+use keysherd_api::engines::{BroughtMany, Leaving, LinkedRotation, OpenedRotation};
 use keysherd_base::{AccountId, Fault};
 use keysherd_domain::item::ValueFormat;
 use keysherd_engines::Way;
@@ -91,7 +91,14 @@ impl<'a> Attempt<'a> {
                 return Err(self.told(result, fault).await);
             }
         };
-        match rotation.bring_about(&way, || self.hold.in_time()).await {
+        let brought = match rotation {
+            OpenedRotation::One(one) => one.bring_about(&way, || self.hold.in_time()).await,
+            OpenedRotation::Many(many) => match self.on_hosts(*many, write, &way).await {
+                Ok(warnings) => return Ok(warnings),
+                Err(brought) => brought,
+            },
+        };
+        match brought {
             Brought::Changed(warnings) => {
                 // What a target warns of is no failure on a part of it.
                 self.report(RotationResult::Changed { partly: None }).await?;
@@ -111,6 +118,31 @@ impl<'a> Attempt<'a> {
                 Err(self.told(RotationResult::Unknown { error }, fault).await)
             }
         }
+    }
+
+    /// Sets what is stored on many hosts. What came of it is stored before anybody reads it; gives
+    /// what is to be reported where no host has changed.
+    async fn on_hosts(
+        &self,
+        mut many: LinkedRotation,
+        write: RotationWrite,
+        way: &Way,
+    ) -> Result<Vec<String>, Brought> {
+        let in_time = || self.hold.in_time();
+        let (partly, mut warnings) = match many.bring_about(way, &in_time).await {
+            BroughtMany::Changed(partly, warnings) => (partly, warnings),
+            BroughtMany::Nothing(brought) => return Err(brought),
+        };
+        let stored = async {
+            let (caller, plaintext) = (self.rotating.caller()?, many.plaintext()?);
+            self.kept(caller, write, &plaintext).await?;
+            self.report(RotationResult::Changed { partly: partly.clone() }).await
+        };
+        stored.await.map_err(Brought::Unknown)?;
+        warnings.extend(
+            partly.map(|partly| format!("not on all hosts, which is tried again: {partly}")),
+        );
+        Ok(warnings)
     }
 
     /// Removes old credentials that stayed for a while.
@@ -141,25 +173,35 @@ impl<'a> Attempt<'a> {
     }
 
     /// Opens what is rotated, and has new credentials stored where they are not yet.
-    async fn prepared(&self, write: RotationWrite, way: &Way) -> Result<Rotation, Fault> {
-        let rotating = self.rotating;
-        let caller = rotating.caller()?;
-        let nothing = || Fault::internal("control handed out nothing to rotate");
+    async fn prepared(&self, write: RotationWrite, way: &Way) -> Result<OpenedRotation, Fault> {
+        let caller = self.rotating.caller()?;
         let opened = self.opened(&caller).await?;
-        let mut rotation = Rotation::of(&self.work, &opened)?;
-        if !write.is_stored || write.store_again {
+        let mut rotation = OpenedRotation::of(&self.work, &opened)?;
+        if !write.is_stored || write.store_again || rotation.stores_again() {
             // The target may have to make them.
             self.hold.in_time()?;
             let plaintext = rotation.candidate(way).await?;
-            let value = self.sealed(&caller, write, &plaintext).await?;
-            let path = self.work.items.get(write.place).ok_or_else(nothing)?.path.clone();
-            let (item, attempt) = (self.work.item, self.work.attempt);
-            let asked = Instant::now();
-            let keep = RotationKeep { item, attempt, path, value };
-            rotating.plane.ask(caller, keep).await?;
-            self.hold.heard(asked);
+            self.kept(caller, write, &plaintext).await?;
         }
         Ok(rotation)
+    }
+
+    /// Has what may be set from now on stored.
+    async fn kept(
+        &self,
+        caller: Caller,
+        write: RotationWrite,
+        plaintext: &keysherd_base::SecretBytes,
+    ) -> Result<(), Fault> {
+        let nothing = || Fault::internal("control handed out nothing to rotate");
+        let value = self.sealed(&caller, write, plaintext).await?;
+        let path = self.work.items.get(write.place).ok_or_else(nothing)?.path.clone();
+        let (item, attempt) = (self.work.item, self.work.attempt);
+        let asked = Instant::now();
+        let keep = RotationKeep { item, attempt, path, value };
+        self.rotating.plane.ask(caller, keep).await?;
+        self.hold.heard(asked);
+        Ok(())
     }
 
     /// Seals new credentials for the place that was granted.

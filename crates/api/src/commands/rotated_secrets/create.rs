@@ -3,7 +3,7 @@
 use keysherd_base::{Fault, ItemPath, Uid};
 use keysherd_domain::item::{SecretKind, ValueFormat};
 use keysherd_domain::target::stored_path;
-use keysherd_engines::rotator::{Actor, Credential, Rotator, RotatorType, Stage};
+use keysherd_engines::rotator::{Actor, Credential, Rotator, RotatorType, Site, Stage};
 use keysherd_plane::grants::{ItemRef, Purpose, WriteTarget};
 use keysherd_plane::items::{Made, SecretCreate, TargetChoice};
 use keysherd_wire::{
@@ -12,7 +12,7 @@ use keysherd_wire::{
 };
 use serde::Serialize;
 
-use super::shared::{GRACEFUL, SESSIONS, SHARED, Shared, Terms};
+use super::shared::{ACTOR, GRACEFUL, SESSIONS, SHARED, Shared, Terms};
 use crate::commands::ApiCommand;
 use crate::commands::items::nothing_yet;
 use crate::ctx::Ctx;
@@ -131,7 +131,7 @@ impl Wanted {
     pub(super) async fn opened_target(&self, ctx: &Ctx) -> Result<OpenedTarget, Fault> {
         let item = ItemRef::Path(self.target.clone());
         let opened = ctx.crypt().open(ctx, item, Purpose::UseTarget).await?;
-        OpenedTarget::of_one(&opened.items)
+        OpenedTarget::to_use(&opened.items)
     }
 
     /// Makes it on its target.
@@ -149,17 +149,27 @@ impl Wanted {
         let of = rotator_type(rotator, args)?;
         terms.check(rotator)?;
         let mut settings = rotator.merged(args, Settings::default())?;
-        let mut warnings = rotator.check(&settings, &target.in_use())?;
         let actor = shared.actor.unwrap_or(Actor::Owner);
-        let credentials = first(rotator, of, &target, args)?;
-        if !shared.skip_trial {
-            let way = &ctx.services().engines;
-            let stage = Stage { settings: &settings, target: target.in_use(), actor, way };
-            let (met, said) = rotator.met(&stage).await?;
-            settings = rotator.merged(&met, settings)?;
+        let mut warnings;
+        let credentials;
+        let way = &ctx.services().engines;
+        if let Some(site) = target.site(rotator, (&settings, actor), way) {
+            let given = first_on(&site, of, args)?;
+            warnings = site.check()?;
+            let (hosts, said) = site.first(&given, !shared.skip_trial).await?;
             warnings.extend(said);
-            let in_use = credentials.as_ref();
-            tried(ctx, rotator, (&settings, &target, actor), in_use).await?;
+            credentials = Some(hosts.stored());
+        } else {
+            warnings = rotator.check(&settings, &target.in_use())?;
+            credentials = first(rotator, of, &target, args)?;
+            if !shared.skip_trial {
+                let stage = Stage { settings: &settings, target: target.in_use(), actor, way };
+                let (met, said) = rotator.met(&stage).await?;
+                settings = rotator.merged(&met, settings)?;
+                warnings.extend(said);
+                let in_use = credentials.as_ref();
+                tried(ctx, rotator, (&settings, &target, actor), in_use).await?;
+            }
         }
         let name = rotator.kind().name;
         let value = (actor == Actor::Target, credentials.as_ref());
@@ -243,6 +253,28 @@ fn first(
         ));
     }
     Ok(Some(given))
+}
+
+/// The credentials to begin with on the hosts of a linked target.
+fn first_on(site: &Site<'_>, of: &RotatorType, args: &Args) -> Result<Credential, Fault> {
+    if of.of_target {
+        let why = "the credentials of a linked target are its parent's; make the rotated secret \
+                   for the parent, or set rotator-type to what rotates a user's";
+        return Err(bad_setting(ROTATOR_TYPE.name(), why));
+    }
+    if site.actor == Actor::Target && site.parent.is_none() {
+        let why = "the linked target has no parent, so only users can change what is theirs: \
+                   use-user-creds";
+        return Err(bad_setting(ACTOR.name(), why));
+    }
+    let given = site.rotator.first(args)?;
+    if site.keeper().is_some_and(|keeper| Some(keeper.as_str()) == given.username().ok()) {
+        return Err(bad_setting(
+            "rotated-username",
+            "this is whom the target signs in, which could not any more afterwards",
+        ));
+    }
+    Ok(given)
 }
 
 /// Tries credentials out; without any, those of the target.

@@ -1,10 +1,12 @@
 //! `rotated-secret-get-value`: the credentials of a rotated secret.
 
 use keysherd_base::{Fault, ItemPath};
+use keysherd_engines::rotator::Hosts;
 use keysherd_plane::credential_rotations::RotatedCheckOut;
 use keysherd_plane::grants::{ItemRef, Purpose};
 use keysherd_wire::{
-    Access, Answer, Args, Body, Command, Field, FieldSpec, Flag, Group, Int, Show, Spec, Text, wipe,
+    Access, Answer, Args, Body, Command, Field, FieldSpec, Flag, Group, Int, Show, Spec, Text,
+    bad_setting, wipe,
 };
 use serde_json::{Map, Value};
 
@@ -16,7 +18,8 @@ use crate::fields::{NAME, SESSION};
 
 const NAMES: Field<Text> = Field::text("names", "Path of the rotated secret.").required();
 const VERSION: Field<Int> = Field::int("version", "A version; none: the newest.");
-const HOST: Field<Text> = Field::text("host", "A host of a linked target.").inert();
+const HOST: Field<Text> =
+    Field::text("host", "A host of a linked target: only its credentials are given.");
 const IGNORE_CACHE: Field<Flag> =
     Field::flag("ignore-cache", "Credentials are never kept by gateways.").inert();
 
@@ -83,8 +86,9 @@ async fn value(ctx: &Ctx, args: &Args, path: ItemPath) -> Result<Answer, Fault> 
         }
         other => other?,
     };
+    let host = args.get(&HOST)?.filter(|host| !host.is_empty());
     let mut reply = Map::new();
-    reply.insert("value".to_owned(), Value::Object(shown(&opened)?));
+    reply.insert("value".to_owned(), Value::Object(shown(&opened, host.as_deref())?));
     let reply = Value::Object(reply);
     let answer = Answer::json(&reply);
     wipe(reply);
@@ -92,15 +96,22 @@ async fn value(ctx: &Ctx, args: &Args, path: ItemPath) -> Result<Answer, Fault> 
 }
 
 /// What V2 has under `value`.
-fn shown(opened: &OpenedForUse) -> Result<Map<String, Value>, Fault> {
+fn shown(opened: &OpenedForUse, host: Option<&str>) -> Result<Map<String, Value>, Fault> {
     match opened.items.as_slice() {
         [secret] => {
             let secret = OpenedRotated::of(secret)?;
             let missing = || Fault::internal("a rotated secret has no credentials");
             let credentials = secret.credentials.as_ref().ok_or_else(missing)?;
+            match (Hosts::read(credentials)?, host) {
+                (Some(hosts), None) => return Ok(hosts.all()),
+                (Some(hosts), Some(host)) => return hosts.of_host(host),
+                (None, Some(_)) => return Err(no_hosts()),
+                (None, None) => {}
+            }
             Ok(secret.rotator.shown(&secret.settings, credentials))
         }
-        [secret, target] => {
+        [_, _] | [_, _, _] if host.is_some() => Err(no_hosts()),
+        [secret, target] | [secret, target, _] => {
             let secret = OpenedRotated::of(secret)?;
             let target = OpenedTarget::of_one(std::slice::from_ref(target))?;
             secret.check_target(&target)?;
@@ -110,4 +121,11 @@ fn shown(opened: &OpenedForUse) -> Result<Map<String, Value>, Fault> {
         }
         _ => Err(Fault::internal("control granted something else than was asked")),
     }
+}
+
+fn no_hosts() -> Fault {
+    bad_setting(
+        HOST.name(),
+        "the target of this secret is no linked one, so there is nothing to choose",
+    )
 }

@@ -182,21 +182,21 @@ async fn make(ctx: &Ctx, mut args: Args) -> Result<Answer, Fault> {
 /// only are named after themselves.
 fn type_in(rotator: &dyn Rotator, name: &str, target: &OpenedTarget) -> Option<&'static str> {
     let kind = rotator.kind();
-    let fits = kind.targets.contains(&target.type_name);
+    let fits = kind.targets.contains(&target.works_as());
     let alone = || kind.types.first().filter(|_| kind.name == name);
     kind.type_of(name).or_else(alone).filter(|_| fits).map(|of| of.name)
 }
 
 fn no_kind(target: &OpenedTarget) -> Fault {
     let of_target = rotators::all().iter().map(|rotator| rotator.kind());
-    let of_target = of_target.filter(|kind| kind.targets.contains(&target.type_name));
+    let of_target = of_target.filter(|kind| kind.targets.contains(&target.works_as()));
     let types: BTreeSet<_> = of_target.flat_map(|kind| kind.types).map(|of| of.name).collect();
     if types.is_empty() {
-        let why = format!("nothing is rotated on targets of type {}", target.type_name);
+        let why = format!("nothing is rotated on targets of type {}", target.works_as());
         return bad_setting(TARGET_NAME.name(), &why);
     }
     let types: Vec<_> = types.into_iter().collect();
-    let on = target.type_name;
+    let on = target.works_as();
     let why = format!("on a target of type {on} it must be {}", types.join(" or "));
     bad_setting(ROTATOR_TYPE.name(), &why)
 }

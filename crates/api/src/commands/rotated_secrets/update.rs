@@ -2,7 +2,7 @@
 
 use keysherd_base::{Fault, ItemPath};
 use keysherd_domain::rotated_secret::RotationFacts;
-use keysherd_engines::rotator::{Actor, Credential, Rotator};
+use keysherd_engines::rotator::{Actor, Credential, Hosts, Rotator};
 use keysherd_plane::grants::{ItemRef, Purpose, WriteTarget};
 use keysherd_plane::items::{
     ItemDescribe, ItemUpdate, ItemUpdateParts, Made, TargetChoice, ValuePut,
@@ -60,7 +60,7 @@ pub(super) async fn update(
     let item = ItemRef::Path(path.clone());
     let opened = ctx.crypt().open(ctx, item.clone(), Purpose::Change).await?;
     let (first, target) = match opened.items.as_slice() {
-        [first, target] => (first, Some(OpenedTarget::of_one(std::slice::from_ref(target))?)),
+        [first, target @ ..] if !target.is_empty() => (first, Some(OpenedTarget::to_use(target)?)),
         [first] => (first, None),
         _ => return Err(Fault::internal("control granted something else than was asked")),
     };
@@ -80,20 +80,32 @@ pub(super) async fn update(
     terms.check(rotator)?;
     old.settings = rotator.merged(args, std::mem::take(&mut old.settings))?;
     let mut warnings = Vec::new();
-    if let Some(target) = &target {
-        old.check_target(target)?;
-        warnings = rotator.check(&old.settings, &target.in_use())?;
-    }
     old.actor = shared.actor.unwrap_or(old.actor);
     let has_new = has_new(rotator, args);
-    let credentials = match has_new {
-        true => Some(corrected(rotator, args, &known, old.credentials.take())?),
-        false => old.credentials.take(),
+    let before = old.credentials.take();
+    let credentials = match target.as_ref() {
+        Some(target) if target.is_linked() => {
+            old.check_target(target)?;
+            let (hosts, said) = on_hosts(ctx, (&old, target), args, (before, &shared)).await?;
+            warnings = said;
+            Some(hosts)
+        }
+        _ => {
+            if let Some(target) = &target {
+                old.check_target(target)?;
+                warnings = rotator.check(&old.settings, &target.in_use())?;
+            }
+            let credentials = match has_new {
+                true => Some(corrected(rotator, args, &known, before)?),
+                false => before,
+            };
+            if let (Some(target), false, true) = (&target, shared.skip_trial, has_new) {
+                let stage = (&old.settings, target, old.actor);
+                tried(ctx, rotator, stage, credentials.as_ref()).await?;
+            }
+            credentials
+        }
     };
-    if let (Some(target), false, true) = (&target, shared.skip_trial, has_new) {
-        let stage = (&old.settings, target, old.actor);
-        tried(ctx, rotator, stage, credentials.as_ref()).await?;
-    }
     let plaintext = old.plaintext(credentials.as_ref())?;
     drop(credentials);
     let write = WriteTarget::NewValue {
@@ -152,6 +164,28 @@ fn corrected(
     }
     let missing = || Fault::internal("a rotated secret has no credentials");
     rotator.corrected(args, &old.ok_or_else(missing)?)
+}
+
+/// The credentials of hosts after somebody may have said what they are now.
+async fn on_hosts(
+    ctx: &Ctx,
+    (secret, target): (&OpenedRotated, &OpenedTarget),
+    args: &Args,
+    (old, shared): (Option<Credential>, &Shared),
+) -> Result<(Credential, Vec<String>), Fault> {
+    let missing = || Fault::internal("a rotated secret of hosts has no credentials");
+    let old = old.ok_or_else(missing)?;
+    let mut hosts = Hosts::read(&old)?.ok_or_else(missing)?;
+    let (rotator, way) = (secret.rotator, &ctx.services().engines);
+    let site = target.site(rotator, (&secret.settings, secret.actor), way).ok_or_else(missing)?;
+    let mut warnings = site.check()?;
+    let given = match has_new(rotator, args) {
+        true => Some(rotator.corrected(args, &hosts.any().ok_or_else(missing)?)?),
+        false => None,
+    };
+    let tried = !shared.skip_trial;
+    warnings.extend(site.corrected(&mut hosts, given.as_ref(), tried).await?);
+    Ok((hosts.stored(), warnings))
 }
 
 fn made(terms: Terms, known: RotationFacts, actor: Actor) -> Made {

@@ -44,8 +44,22 @@ static SHARED: Group = Group {
         ROTATE_ON_UNLOCK.spec(),
     ],
 };
+pub(super) const PARENT: Field<Text> = Field::text(
+    "parent-target-name",
+    "Path of the target whose credentials it uses; takes `read` on that one.",
+);
 static CREATE_FIELDS: [FieldSpec; 1] = [NAME.spec()];
 static UPDATE_FIELDS: [FieldSpec; 3] = [NAME.spec(), NEW_NAME.spec(), KEEP_PREVIOUS.spec()];
+
+/// The fields of a member's command beside its settings.
+fn own_fields(
+    member: &'static dyn Target,
+    own: &[FieldSpec],
+    more: &[FieldSpec],
+) -> &'static [FieldSpec] {
+    let parent = (!member.parents().is_empty()).then_some(PARENT.spec());
+    own.iter().copied().chain(parent).chain(more.iter().copied()).collect::<Vec<_>>().leak()
+}
 
 /// The fields that say something about a target besides its settings.
 pub(super) const DESCRIBED: [&str; 4] =
@@ -89,7 +103,8 @@ pub(super) fn of(member: &'static dyn Target) -> Vec<&'static ApiCommand> {
     let kind = member.kind();
     let create = kind.create.iter().map(|spelling| {
         let summary = sentence(format!("Make a target: {}", kind.what), spelling, &kind.create[0]);
-        let spec = spec(member, spelling, summary, &CREATE_FIELDS, "create", "created");
+        let fields = own_fields(member, &CREATE_FIELDS, &[]);
+        let spec = spec(member, spelling, summary, fields, "create", "created");
         command(spec, move |ctx: Ctx, args: Args| {
             Box::pin(async move {
                 let target_id = stored::create(member, &ctx, &args).await?;
@@ -100,7 +115,8 @@ pub(super) fn of(member: &'static dyn Target) -> Vec<&'static ApiCommand> {
     let update = kind.update.iter().map(|spelling| {
         let what = format!("Change a target: {}; what is not given stays", kind.what);
         let summary = sentence(what, spelling, &kind.update[0]);
-        let spec = spec(member, spelling, summary, &UPDATE_FIELDS, "update", "updated");
+        let fields = own_fields(member, &UPDATE_FIELDS, member.update_fields());
+        let spec = spec(member, spelling, summary, fields, "update", "updated");
         command(spec, move |ctx: Ctx, args: Args| {
             Box::pin(async move {
                 let target_id = stored::update(member, &ctx, &args).await?;

@@ -4,11 +4,14 @@ use keysherd_base::{Fault, ItemPath, Uid};
 use keysherd_domain::item::{SecretKind, ValueFormat};
 use keysherd_domain::target::stored_path;
 use keysherd_plane::grants::{ItemRef, Purpose, WriteTarget};
-use keysherd_plane::items::{ItemUpdate, ItemUpdateParts, Made, SecretCreate, ValuePut};
-use keysherd_targets::{Settings, Target};
-use keysherd_wire::Args;
+use keysherd_plane::items::{
+    ItemUpdate, ItemUpdateParts, Made, SecretCreate, TargetChoice, ValuePut,
+};
+use keysherd_targets::{Settings, Target, linked};
+use keysherd_wire::{Args, bad_setting};
+use serde_json::Value;
 
-use super::family::{DESCRIBED, Shared};
+use super::family::{DESCRIBED, PARENT, Shared};
 use crate::commands::items::nothing_yet;
 use crate::ctx::Ctx;
 use crate::defaults::Defaults;
@@ -23,10 +26,11 @@ pub(super) async fn create(
 ) -> Result<i64, Fault> {
     let path = stored_path(&args.path(&NAME)?)?;
     let shared = Shared::read(args)?;
-    let settings = member.merged(args, Settings::default())?;
+    let parent = Parent::given(member, ctx, args).await?;
+    let settings = parent.settings(member, args, Settings::default())?;
     member.check(&settings)?;
-    let made = made(member, &settings)?;
-    let plaintext = Sealed::bytes(member.kind().name, None, &settings)?;
+    let made = made(member, &settings, parent.choice)?;
+    let plaintext = Sealed::bytes(member.kind().name, parent.uid, &settings)?;
     let cluster_key = match shared.key {
         Some(_) => None,
         None => Defaults::of_cluster(&*ctx.services().configs).await?.key,
@@ -81,11 +85,13 @@ pub(super) async fn update(
     }
     let place = member.kind().whereabouts;
     let before = old.settings.fingerprint(place);
-    let settings = member.merged(args, old.settings)?;
+    let parent = Parent::given(member, ctx, args).await?;
+    let parent_uid = parent.uid.or(old.parent_uid);
+    let settings = parent.settings(member, args, old.settings)?;
     let moved = settings.fingerprint(place) != before;
     member.check(&settings)?;
-    let made = made(member, &settings)?;
-    let plaintext = Sealed::bytes(member.kind().name, None, &settings)?;
+    let made = made(member, &settings, parent.choice)?;
+    let plaintext = Sealed::bytes(member.kind().name, parent_uid, &settings)?;
     let target = WriteTarget::NewValue {
         path: path.clone(),
         protection_key: shared.key.clone(),
@@ -139,7 +145,60 @@ async fn describe(
     Ok(())
 }
 
-fn made(member: &'static dyn Target, settings: &Settings) -> Result<Made, Fault> {
+fn made(
+    member: &'static dyn Target,
+    settings: &Settings,
+    parent: TargetChoice,
+) -> Result<Made, Fault> {
     let type_name = member.type_name(settings)?.to_owned();
-    Ok(Made::Target { kind: member.kind().name.to_owned(), type_name })
+    Ok(Made::Target { kind: member.kind().name.to_owned(), type_name, parent })
+}
+
+/// The target whose credentials one is to use, where somebody names one.
+#[derive(Default)]
+struct Parent {
+    uid: Option<Uid>,
+    type_name: Option<&'static str>,
+    choice: TargetChoice,
+}
+
+impl Parent {
+    async fn given(member: &dyn Target, ctx: &Ctx, args: &Args) -> Result<Self, Fault> {
+        let possible = member.parents();
+        let named = args.get(&PARENT)?.filter(|name| !name.is_empty());
+        if named.is_none() || possible.is_empty() {
+            return Ok(Self::default());
+        }
+        let Some(path) = args.path_opt(&PARENT)? else { return Ok(Self::default()) };
+        let path = stored_path(&path)?;
+        let item = ItemRef::Path(path.clone());
+        // Who says where its credentials go could read them there.
+        let opened = ctx.crypt().open(ctx, item, Purpose::Settings).await?;
+        let target = OpenedTarget::of_one(&opened.items)?;
+        if !possible.contains(&target.type_name) {
+            let want = format!("it must be a target of type {}", possible.join(" or "));
+            return Err(bad_setting(PARENT.name(), &want));
+        }
+        let choice = TargetChoice::Named(path);
+        Ok(Self { uid: Some(target.uid), type_name: Some(target.type_name), choice })
+    }
+
+    /// What the arguments make of the settings there were: hosts are what their parent is.
+    fn settings(&self, member: &dyn Target, args: &Args, old: Settings) -> Result<Settings, Fault> {
+        let Some(type_name) = self.type_name else { return member.merged(args, old) };
+        let (field, value) = linked::of_type(type_name);
+        let given = args.raw(field).and_then(Value::as_str).filter(|given| !given.is_empty());
+        if given.is_some_and(|given| !given.eq_ignore_ascii_case(type_name)) {
+            let want = format!("with this parent it must be {type_name}");
+            return Err(bad_setting(field, &want));
+        }
+        let mut typed = Args::new();
+        typed.put(field, value);
+        for name in args.names().filter(|name| *name != field) {
+            if let Some(value) = args.raw(name) {
+                typed.put(name, value.clone());
+            }
+        }
+        member.merged(&typed, old)
+    }
 }

@@ -302,22 +302,30 @@ async fn what_something_else_needs_is_not_deleted() {
     let ItemsDeleteReply { deleted, failed } = world.ask(&world.admin, below).await.unwrap();
     assert_eq!((deleted.len(), failed.len()), (0, 1), "targets are not among items");
 
-    // Forced, the target goes; the credential stays known, and is told to be without its target.
+    // Not even forced, the target goes: nobody could remove the credential there any more.
     let targets = |force| {
         let below = FolderPath::parse("/.targets").unwrap();
         world.ask(&world.admin, ItemsDelete::Targets { below, force })
     };
-    let ItemsDeleteReply { deleted, failed } = targets(false).await.unwrap();
-    assert_eq!((deleted.len(), failed.len()), (0, 1));
-    let ItemsDeleteReply { deleted, failed } = targets(true).await.unwrap();
-    assert_eq!((deleted.len(), failed.len()), (1, 0));
-    let fault = world.open(&world.admin, SECRET, Purpose::Produce).await.unwrap_err();
-    assert_eq!(fault.kind(), FaultKind::Conflict);
+    for force in [false, true] {
+        let ItemsDeleteReply { deleted, failed } = targets(force).await.unwrap();
+        assert_eq!((deleted.len(), failed.len()), (0, 1));
+    }
+    let second = world.lease(ids).await;
+    let fault = world.ask(&world.admin, delete(TARGET, true)).await.unwrap_err();
+    assert_eq!((fault.kind(), fault.code()), (FaultKind::Conflict, "LeasesLeft"));
+    let said = fault.public();
+    assert!(said.contains(" 2 temporary credentials") && said.contains("revoke-all"), "{said}");
     world.clock.advance_seconds(LIFE);
     let taken = world.take_leases().await;
-    assert_eq!((taken.work[0].lease, taken.opened[0].items.len()), (lease, 1));
+    let (first, items) = (taken.work[0].lease, taken.opened[0].items.len());
+    assert!([lease, second].contains(&first) && items == 2, "with the target");
     world.report(&taken, None).await;
-    world.ask(&world.admin, delete(SECRET, false)).await.unwrap();
+    let token = world.fresh_token().await;
+    world.ask(&token, delete(TARGET, true)).await.unwrap();
+    let fault = world.open(&token, SECRET, Purpose::Produce).await.unwrap_err();
+    assert_eq!(fault.kind(), FaultKind::Conflict);
+    world.ask(&token, delete(SECRET, false)).await.unwrap();
 }
 
 #[tokio::test]
@@ -342,4 +350,40 @@ async fn what_is_disabled_gives_nothing_new_and_ends_all_the_same() {
     let fault = world.open(&world.admin, SECRET, Purpose::Produce).await.unwrap_err();
     assert_eq!((fault.kind(), fault.code()), (FaultKind::Forbidden, "ItemDisabled"));
     assert!(!fault.public().contains("prod"), "the target is not theirs to know: {fault}");
+}
+
+#[tokio::test]
+async fn who_says_where_credentials_go_may_read_them() {
+    let world = World::new().await;
+    let ssh = |type_name: &str, parent| Made::Target {
+        kind: type_name.to_owned(),
+        type_name: type_name.to_owned(),
+        parent,
+    };
+    let (parent, linked) = ("/.targets/ssh/parent", "/.targets/ssh/all");
+    world.make(&world.admin, parent, ssh("ssh", TargetChoice::Without)).await.unwrap();
+    let rule = |path, capabilities| rule(RuleKind::Target, path, capabilities);
+    let lister = world.user("lister", &[rule("/*", "list,create,update")]).await;
+    let theirs = world.make(&lister, linked, ssh("linked", named(parent))).await;
+    assert_eq!(kind(theirs), FaultKind::Unauthorized);
+    world.make(&world.admin, linked, ssh("linked", named(parent))).await.unwrap();
+    // Of a chain nobody would know where it ends.
+    let chain = world.make(&world.admin, "/.targets/ssh/third", ssh("linked", named(linked))).await;
+    assert_eq!(kind(chain), FaultKind::BadRequest);
+    let view = world.ask(&world.admin, describe(linked)).await.unwrap();
+    assert_eq!(view.parent.unwrap().path, item(parent));
+    let view = world.ask(&world.admin, describe(parent)).await.unwrap();
+    assert_eq!((view.associated.len(), view.parent), (1, None));
+    let blind = world.user("blind", &[rule("/ssh/all", "list")]).await;
+    let view = world.ask(&blind, describe(linked)).await.unwrap();
+    assert_eq!(view.parent, None, "only what the caller may list");
+    let fault = world.ask(&world.admin, delete(parent, false)).await.unwrap_err();
+    assert_eq!((fault.kind(), fault.code()), (FaultKind::Conflict, "TargetInUse"));
+    // Whoever uses the hosts gets the parent with them, and nothing of it without.
+    let granted = world.open(&world.admin, linked, Purpose::UseTarget).await.unwrap();
+    let Granted::Read(items) = granted.granted else { panic!("{granted:?}") };
+    assert_eq!(items.len(), 2);
+    world.ask(&world.admin, delete(parent, true)).await.unwrap();
+    let view = world.ask(&world.admin, describe(linked)).await.unwrap();
+    assert_eq!(view.parent, None);
 }

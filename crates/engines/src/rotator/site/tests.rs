@@ -1,0 +1,310 @@
+//! Several hosts, some of which do not answer: what is stored of each is what it takes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+
+use keysherd_base::SecretString;
+
+use super::*;
+use crate::rotator::RotatorKind;
+use crate::testing::{target_of, way};
+
+/// What hosts take, and which of them do not answer, or take no new ones.
+#[derive(Default)]
+struct There {
+    passwords: BTreeMap<String, String>,
+    silent: BTreeSet<String>,
+    stubborn: BTreeSet<String>,
+    /// Those that take new ones and say nothing.
+    dumb: BTreeSet<String>,
+    drawn: usize,
+}
+
+struct Fake(Mutex<There>);
+
+/// The hosts of this test alone.
+fn fake() -> &'static Fake {
+    Box::leak(Box::new(Fake(Mutex::new(There::default()))))
+}
+
+fn host_of(stage: &Stage<'_>) -> String {
+    keysherd_targets::ssh_machine(stage.target.settings).unwrap().place().to_string()
+}
+
+fn credential(password: &str) -> Credential {
+    Credential::of_user("u", &SecretString::new(password.to_owned()))
+}
+
+fn password(credential: &Credential) -> String {
+    credential.password().unwrap().expose().clone()
+}
+
+impl Rotator for Fake {
+    fn kind(&self) -> &'static RotatorKind {
+        crate::rotators::by_name("ssh").unwrap().kind()
+    }
+
+    fn check(&self, _: &Settings, _: &TargetUse<'_>) -> Result<Vec<String>, Fault> {
+        Ok(vec!["the same for all".to_owned()])
+    }
+
+    fn candidate(&self, _: &Stage<'_>, _: &Credential) -> Result<Credential, Fault> {
+        let mut there = self.0.lock().unwrap();
+        there.drawn += 1;
+        Ok(credential(&format!("drawn-{}", there.drawn)))
+    }
+
+    fn change<'a>(
+        &'a self,
+        stage: &'a Stage<'a>,
+        _: &'a Credential,
+        new: &'a Credential,
+    ) -> BoxFuture<'a, Result<Vec<String>, Fault>> {
+        let (host, mut there) = (host_of(stage), self.0.lock().unwrap());
+        let answer = if there.silent.contains(&host) {
+            Err(Fault::unavailable("no route").with_code(crate::NOT_REACHED))
+        } else if there.stubborn.contains(&host) {
+            Err(Fault::forbidden("too simple"))
+        } else {
+            there.passwords.insert(host.clone(), password(new));
+            match there.dumb.contains(&host) {
+                true => Err(Fault::unavailable("no answer")),
+                false => Ok(vec!["warned".to_owned()]),
+            }
+        };
+        Box::pin(std::future::ready(answer))
+    }
+
+    fn signs_in<'a>(
+        &'a self,
+        stage: &'a Stage<'a>,
+        credential: &'a Credential,
+    ) -> BoxFuture<'a, Result<bool, Fault>> {
+        let (host, there) = (host_of(stage), self.0.lock().unwrap());
+        let answer = match there.silent.contains(&host) || there.dumb.contains(&host) {
+            true => Err(Fault::unavailable("no answer")),
+            false => Ok(there.passwords.get(&host) == Some(&password(credential))),
+        };
+        Box::pin(std::future::ready(answer))
+    }
+}
+
+struct Scene {
+    fake: &'static Fake,
+    settings: Settings,
+    linked: Settings,
+    way: Way,
+}
+
+impl Scene {
+    fn new(same: bool) -> Self {
+        let fake = fake();
+        for host in ["a:22", "b:22", "c:23", "d:22"] {
+            fake.0.lock().unwrap().passwords.insert(host.to_owned(), "first".to_owned());
+        }
+        let mut args = Args::new();
+        args.put(SAME.name(), same.to_string().into());
+        let settings = fake.merged(&args, Settings::default()).unwrap();
+        let linked = target_of("linked", &[("hosts", "a,b,c:23")]);
+        Self { fake, settings, linked, way: way() }
+    }
+
+    fn site(&self) -> Site<'_> {
+        let (settings, linked, way) = (&self.settings, &self.linked, &self.way);
+        Site { rotator: self.fake, settings, linked, parent: None, actor: Actor::Owner, way }
+    }
+
+    fn there(&self) -> std::sync::MutexGuard<'_, There> {
+        self.fake.0.lock().unwrap()
+    }
+
+    async fn first(&self) -> Hosts {
+        self.site().first(&credential("first"), true).await.unwrap().0
+    }
+
+    /// Plans and sets, by way of what is stored in between.
+    async fn rotated(&self, hosts: &Hosts, which: &Which<'_>) -> (Hosts, Summary) {
+        let mut hosts = stored(hosts);
+        self.site().plan(&mut hosts, which, (false, false)).await.unwrap();
+        let summary = self.site().bring_about(&mut hosts, &|| Ok(())).await.unwrap();
+        (stored(&hosts), summary)
+    }
+
+    /// What is read of each, where it takes that.
+    fn agree(&self, hosts: &Hosts) -> bool {
+        let there = self.there();
+        hosts.0.iter().all(|(name, host)| {
+            host.current.as_ref().map(password).as_ref() == there.passwords.get(name)
+        })
+    }
+}
+
+fn stored(hosts: &Hosts) -> Hosts {
+    Hosts::read(&hosts.stored()).unwrap().unwrap()
+}
+
+fn current(hosts: &Hosts, name: &str) -> String {
+    password(hosts.0[name].current.as_ref().unwrap())
+}
+
+#[tokio::test]
+async fn every_host_gets_its_own_and_one_that_is_silent_keeps_its_old_one_and_follows() {
+    let scene = Scene::new(false);
+    let first = scene.first().await;
+    assert_eq!(scene.site().check().unwrap(), ["the same for all"]);
+    let (second, summary) = scene.rotated(&first, &Which::All).await;
+    assert_eq!((summary.changed, summary.partly(), summary.unknown), (3, None, false));
+    assert!(scene.agree(&second) && !second.are_behind());
+    let all: BTreeSet<_> = ["a:22", "b:22", "c:23"].map(|name| current(&second, name)).into();
+    assert_eq!(all.len(), 3);
+
+    scene.there().silent.insert("b:22".to_owned());
+    let (third, summary) = scene.rotated(&second, &Which::All).await;
+    assert_eq!((summary.changed, summary.unknown), (2, false));
+    assert_eq!(summary.partly().unwrap(), "b:22: no route");
+    assert_eq!(current(&third, "b:22"), current(&second, "b:22"));
+    assert!(scene.agree(&third) && third.are_behind());
+    let (_, summary) = scene.rotated(&third, &Which::Behind).await;
+    assert_eq!((summary.changed, summary.failed.len()), (0, 1));
+
+    scene.there().silent.clear();
+    let (fourth, summary) = scene.rotated(&third, &Which::Behind).await;
+    assert_eq!((summary.changed, summary.partly()), (1, None));
+    assert!(scene.agree(&fourth) && !fourth.are_behind());
+    assert_eq!(current(&fourth, "a:22"), current(&third, "a:22"), "it was not touched");
+    assert_ne!(current(&fourth, "b:22"), current(&third, "b:22"));
+    // A version that somebody wants again.
+    let (back, _) = scene.rotated(&fourth, &Which::Back(&first)).await;
+    assert!(scene.agree(&back) && current(&back, "a:22") == "first");
+}
+
+#[tokio::test]
+async fn what_may_have_been_set_is_kept_until_somebody_has_found_out() {
+    let scene = Scene::new(false);
+    let first = scene.first().await;
+    scene.there().dumb.insert("b:22".to_owned());
+    let (second, summary) = scene.rotated(&first, &Which::All).await;
+    assert!(summary.unknown && summary.changed == 2);
+    assert_eq!(current(&second, "b:22"), "first", "nobody knows better");
+    let maybe = password(second.0["b:22"].maybe.as_ref().unwrap());
+    assert_eq!(scene.there().passwords["b:22"], maybe);
+    // It is found to be set, and not set once more.
+    scene.there().dumb.clear();
+    scene.there().stubborn.insert("b:22".to_owned());
+    let (third, summary) = scene.rotated(&second, &Which::Behind).await;
+    assert_eq!((summary.changed, current(&third, "b:22")), (1, maybe));
+    assert!(scene.agree(&third) && !third.are_behind());
+}
+
+#[tokio::test]
+async fn whoever_follows_a_gateway_that_ended_finds_out_where_it_stopped() {
+    for reached in [vec![], vec!["a:22"], vec!["a:22", "b:22", "c:23"]] {
+        let scene = Scene::new(false);
+        let mut planned = scene.first().await;
+        scene.site().plan(&mut planned, &Which::All, (false, false)).await.unwrap();
+        let mut found = stored(&planned);
+        for name in &reached {
+            let set = password(found.0[*name].maybe.as_ref().unwrap());
+            scene.there().passwords.insert((*name).to_owned(), set);
+        }
+        let meant: Vec<_> = found.0.values().map(|h| password(h.maybe.as_ref().unwrap())).collect();
+        scene.site().plan(&mut found, &Which::All, (true, false)).await.unwrap();
+        let summary = scene.site().bring_about(&mut found, &|| Ok(())).await.unwrap();
+        assert_eq!((summary.changed, summary.partly()), (3, None), "{reached:?}");
+        assert!(scene.agree(&found) && !found.are_behind());
+        let now: Vec<_> = found.0.values().map(|h| password(h.current.as_ref().unwrap())).collect();
+        assert_eq!(now, meant, "the very same");
+    }
+}
+
+#[tokio::test]
+async fn what_somebody_else_may_still_set_is_not_forgotten() {
+    let scene = Scene::new(false);
+    let mut planned = scene.first().await;
+    scene.site().plan(&mut planned, &Which::All, (false, false)).await.unwrap();
+    let mut found = stored(&planned);
+    scene.there().stubborn.insert("a:22".to_owned());
+    scene.site().plan(&mut found, &Which::All, (true, false)).await.unwrap();
+    let summary = scene.site().bring_about(&mut found, &|| Ok(())).await.unwrap();
+    assert!(summary.unknown && summary.changed == 2);
+    assert!(found.0["a:22"].maybe.is_some() && found.0["a:22"].behind);
+    // Nobody who stood still that long comes back.
+    let mut later = stored(&found);
+    later.0.get_mut("a:22").unwrap().since -= QUIET_SECONDS + 1;
+    let (later, summary) = scene.rotated(&later, &Which::Behind).await;
+    assert!(!summary.unknown && later.0["a:22"].maybe.is_none() && later.0["a:22"].behind);
+    assert!(scene.agree(&later));
+}
+
+#[tokio::test]
+async fn one_password_for_all_reaches_those_that_follow_later() {
+    let scene = Scene::new(true);
+    let first = scene.first().await;
+    scene.there().silent.insert("b:22".to_owned());
+    let (second, _) = scene.rotated(&first, &Which::All).await;
+    assert_eq!(current(&second, "a:22"), current(&second, "c:23"));
+    scene.there().silent.clear();
+    let (third, _) = scene.rotated(&second, &Which::Behind).await;
+    assert_eq!(current(&third, "b:22"), current(&third, "a:22"));
+    assert!(scene.agree(&third) && !third.are_behind());
+    // What was written down for a host earlier is set first, then the one of all.
+    scene.there().dumb.insert("b:22".to_owned());
+    let (fourth, _) = scene.rotated(&third, &Which::All).await;
+    scene.there().dumb.clear();
+    let (fifth, _) = scene.rotated(&fourth, &Which::All).await;
+    assert!(scene.agree(&fifth) && fifth.0["b:22"].behind, "another one than the others");
+    let (sixth, _) = scene.rotated(&fifth, &Which::Behind).await;
+    assert_eq!(current(&sixth, "b:22"), current(&sixth, "c:23"));
+    assert!(scene.agree(&sixth) && !sixth.are_behind());
+}
+
+#[tokio::test]
+async fn hosts_come_and_go_and_nothing_is_read_of_one_that_has_nothing() {
+    let mut scene = Scene::new(false);
+    let first = scene.first().await;
+    scene.linked = target_of("linked", &[("hosts", "b,d")]);
+    scene.there().silent.insert("d:22".to_owned());
+    let (second, summary) = scene.rotated(&first, &Which::All).await;
+    assert_eq!(summary.changed, 1);
+    assert!(second.0["d:22"].current.is_none() && second.of_host("d").is_err());
+    assert_eq!(second.0.len(), 2);
+    scene.there().silent.clear();
+    let (third, _) = scene.rotated(&second, &Which::Behind).await;
+    assert!(scene.agree(&third) && third.of_host("d").is_ok());
+}
+
+#[tokio::test]
+async fn nothing_is_sent_when_the_work_may_be_somebody_elses() {
+    let scene = Scene::new(false);
+    let mut hosts = scene.first().await;
+    scene.site().plan(&mut hosts, &Which::All, (false, false)).await.unwrap();
+    let late = || Err(Fault::unavailable("too late"));
+    let summary = scene.site().bring_about(&mut hosts, &late).await.unwrap();
+    assert_eq!((summary.changed, summary.failed.len(), summary.unknown), (0, 3, false));
+    assert!(scene.agree(&hosts));
+}
+
+#[tokio::test]
+async fn credentials_that_hosts_do_not_take_are_refused_and_silent_hosts_are_told_of() {
+    let scene = Scene::new(false);
+    scene.there().passwords.insert("b:22".to_owned(), "other".to_owned());
+    let fault = scene.site().first(&credential("first"), true).await.err().unwrap();
+    assert!(fault.public().contains("b:22") && !fault.public().contains("a:22"), "{fault}");
+    scene.there().silent.insert("b:22".to_owned());
+    let (_, warnings) = scene.site().first(&credential("first"), true).await.unwrap();
+    assert!(warnings.len() == 1 && warnings[0].contains("b:22"), "{warnings:?}");
+    for host in ["a:22", "c:23"] {
+        scene.there().silent.insert(host.to_owned());
+    }
+    assert!(scene.site().first(&credential("first"), true).await.is_err(), "nobody was asked");
+    // Somebody says what one host has: it is what that host gets, and no other.
+    scene.there().silent.clear();
+    let mut hosts = scene.site().first(&credential("first"), false).await.unwrap().0;
+    let given = credential("other");
+    let warnings = scene.site().corrected(&mut hosts, Some(&given), true).await.unwrap();
+    assert_eq!((current(&hosts, "b:22").as_str(), warnings.len()), ("other", 2));
+    assert!(scene.agree(&hosts));
+    let nobodys = credential("nobody's");
+    assert!(scene.site().corrected(&mut hosts, Some(&nobodys), true).await.is_err());
+    assert!(scene.agree(&hosts));
+}
