@@ -76,8 +76,9 @@ pub struct RotationWork {
     /// What is to be done.
     pub task: Task,
     /// The rotated secret, then its target if it has one, then the target whose credentials that
-    /// one uses if there is one: each with its newest version first, and then with the other
-    /// versions that the work needs.
+    /// one uses if there is one, or the linked targets that use the target's own where those
+    /// change: each with its newest version first, and then with the other versions that the work
+    /// needs.
     pub items: Vec<Arc<GrantedItem>>,
     /// What is known of them without opening, in the same order.
     pub facts: Vec<ItemFacts>,

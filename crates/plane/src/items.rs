@@ -235,8 +235,8 @@ pub struct ItemView {
     pub versions: Vec<ItemVersion>,
     /// When its value was last used, as far as that is known.
     pub last_used: Option<Timestamp>,
-    /// Of a dynamic or rotated secret its target, of a target the items and targets that use it: those that the
-    /// caller may list, at most [`ASSOCIATED_MAX`].
+    /// Of a dynamic or rotated secret its target, of a target the items and targets that use it:
+    /// those that the caller may list, at most [`ASSOCIATED_MAX`].
     pub associated: Vec<AssociatedItem>,
     /// Of a target, the one whose credentials it uses, if the caller may list it.
     #[serde(default)]

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use keysherd_base::{Fault, ItemPath, SecretBytes, Uid};
 use keysherd_engines::rotator::{
-    Actor, Brought, Change, Credential, Rotator, Stage, bring_about, remove,
+    Actor, Brought, Change, Credential, Everywhere, Rotator, Stage, bring_about, remove,
 };
 use keysherd_engines::{TargetUse, Way, rotators};
 use keysherd_plane::credential_rotations::{Reason, RotationWork, Task};
 use keysherd_plane::grants::GrantedItem;
+use keysherd_targets::linked;
 use keysherd_wire::{Args, Settings, wipe};
 use serde_json::Value;
 
@@ -117,6 +118,8 @@ pub struct Rotation {
     resumed: bool,
     /// Whether the old ones stay valid for a while.
     beside: bool,
+    /// The linked targets that use the target's own credentials.
+    children: Vec<OpenedTarget>,
 }
 
 /// Old credentials that stayed valid for a while.
@@ -134,9 +137,13 @@ impl Rotation {
     /// # Errors
     /// [`Fault::internal`] when something else was granted than it needs.
     pub fn of(work: &RotationWork, opened: &[OpenedItem]) -> Result<Self, Fault> {
-        let [first, second] = opened else { return Err(other()) };
+        let [first, second, rest @ ..] = opened else { return Err(other()) };
         let (secret, target) = (OpenedRotated::of(first)?, OpenedTarget::of(second)?);
         secret.check_target(&target)?;
+        let children = rest.iter().map(OpenedTarget::of).collect::<Result<Vec<_>, _>>()?;
+        if !children.iter().all(|child| child.parent_uid == Some(target.uid)) {
+            return Err(other());
+        }
         let Some(write) = work.write else { return Err(other()) };
         let of_target = write.place == 1;
         let stored = if of_target { second.values.get(1) } else { first.values.get(1) };
@@ -155,7 +162,8 @@ impl Rotation {
         let new = stored.map(credential).transpose()?;
         let facts = work.facts.first().and_then(|known| known.rotation.as_ref());
         let beside = facts.is_some_and(|facts| facts.grace.is_some());
-        Ok(Self { secret, target, of_target, old, new, resumed: write.is_stored, beside })
+        let resumed = write.is_stored;
+        Ok(Self { secret, target, of_target, old, new, resumed, beside, children })
     }
 
     fn stage<'a>(&'a self, way: &'a Way) -> Stage<'a> {
@@ -215,13 +223,43 @@ impl Rotation {
     pub async fn bring_about(
         &self,
         way: &Way,
-        in_time: impl FnOnce() -> Result<(), Fault>,
+        in_time: impl Fn() -> Result<(), Fault> + Sync,
     ) -> Brought {
         let Some(new) = &self.new else {
             return Brought::Unchanged(Fault::internal("nothing was stored to be set"));
         };
         let change = Change { old: &self.old, new, resumed: self.resumed, beside: self.beside };
-        bring_about(self.secret.rotator, &self.stage(way), &change, in_time).await
+        if self.children.is_empty() {
+            return bring_about(self.secret.rotator, &self.stage(way), &change, in_time).await;
+        }
+        match self.everywhere(way) {
+            Ok(everywhere) => everywhere.bring_about(&change, &in_time).await,
+            Err(fault) if self.resumed => Brought::Unknown(fault),
+            Err(fault) => Brought::Unchanged(fault),
+        }
+    }
+
+    /// The target itself, and all hosts of the linked targets that use its credentials.
+    fn everywhere<'a>(&'a self, way: &'a Way) -> Result<Everywhere<'a>, Fault> {
+        let (kind, parent) = (self.target.type_name, &self.target.settings);
+        let mut places = vec![linked::itself(kind, parent)?];
+        for child in &self.children {
+            for host in linked::hosts(&child.settings)? {
+                if !places.iter().any(|(name, _)| *name == host.place()) {
+                    places.push((host.place(), linked::alone(&host, kind, Some(parent))?));
+                }
+            }
+        }
+        if places.len() > linked::HOSTS_MAX {
+            return Err(Fault::conflict(format!(
+                "the target and the hosts that use its credentials are {}; {} at most are changed \
+                 in one go",
+                places.len(),
+                linked::HOSTS_MAX
+            )));
+        }
+        let (rotator, settings) = (self.secret.rotator, &self.secret.settings);
+        Ok(Everywhere { rotator, settings, kind, places, way })
     }
 }
 
@@ -231,7 +269,7 @@ impl Leaving {
     /// # Errors
     /// [`Fault::internal`] when something else was granted than it needs.
     pub fn of(work: &RotationWork, opened: &[OpenedItem]) -> Result<Self, Fault> {
-        let [first, second] = opened else { return Err(other()) };
+        let [first, second, ..] = opened else { return Err(other()) };
         let (secret, target) = (OpenedRotated::of(first)?, OpenedTarget::of(second)?);
         secret.check_target(&target)?;
         let Task::Retire(version) = work.task else { return Err(other()) };

@@ -220,6 +220,43 @@ fn a_parent_is_followed_and_not_deleted_from_under_its_hosts() {
 }
 
 #[test]
+fn a_parents_own_password_changes_on_all_hosts_or_on_none() {
+    let Some(mut scene) = Scene::start() else { return };
+    let keys = scene.machines.each_ref().map(Machine::fingerprint).join(",");
+    let own = json!({
+        "name": "/rot/own", "target-name": "/ssh/parent", "rotator-type": "target",
+        "host-key": keys,
+    });
+    scene.admin.ok("rotated-secret-create-ssh", own);
+    let password = |scene: &Scene| {
+        let value = scene.admin.ok("get-rotated-secret-value", json!({"names": "/rot/own"}));
+        value["value"]["target_value"]["password"].as_str().unwrap().to_owned()
+    };
+    let takes = |scene: &Scene, password: &str| {
+        scene.machines.each_ref().map(|one| one.lets_in("root", password))
+    };
+    let rotate =
+        |scene: &Scene| scene.admin.call("gateway-rotate-secret", json!({"name": "/rot/own"}));
+    let done = rotate(&scene);
+    assert!(done.is_success(), "{}", done.text());
+    let second = password(&scene);
+    assert_eq!((takes(&scene, ROOT), takes(&scene, &second)), ([false; 2], [true; 2]));
+    // What works with the parent works on.
+    scene.make(json!({}));
+    // One that cannot be reached keeps all of them from changing.
+    scene.machines[1].stop();
+    let refused = rotate(&scene);
+    assert!(!refused.is_success() && refused.text().contains("or on none"), "{}", refused.text());
+    assert_eq!(password(&scene), second);
+    assert_eq!(takes(&scene, &second), [true, false], "the other one is down");
+    scene.machines[1].up();
+    assert_eq!(takes(&scene, &second), [true; 2]);
+    assert!(rotate(&scene).is_success());
+    let third = password(&scene);
+    assert!(third != second && takes(&scene, &third) == [true; 2]);
+}
+
+#[test]
 fn no_host_is_left_with_a_password_that_does_not_sign_in() {
     let Some(mut scene) = Scene::start() else { return };
     scene.make(json!({}));

@@ -8,11 +8,11 @@ use keysherd_base::{AccessId, AccountId, Fault, RequestId, Timestamp};
 use keysherd_crypto::hash::sha256;
 use keysherd_crypto::permit::{Class, Op, PermitEntry, Subject};
 use keysherd_domain::credential_rotation::{Attempt, CredentialRotation, Reason, Task};
-use keysherd_domain::item::{Item, ItemState, ItemVersion};
+use keysherd_domain::item::{Item, ItemKind, ItemState, ItemVersion};
 use keysherd_plane::credential_rotations::{RotationKey, RotationWork, RotationWrite};
 use keysherd_plane::grants::{GrantedItem, KeyRef, PermitSlot, SignedPermit};
 use keysherd_plane::keys::ManifestGetReply;
-use keysherd_store::{Query, item_versions, keys};
+use keysherd_store::{Query, item_targets, item_versions, items, keys};
 
 use super::{COMMAND, facts_of, subject, target};
 use crate::control::Control;
@@ -24,6 +24,11 @@ use crate::items::sealed::salt_of;
 use crate::items::state::no_such_version;
 use crate::items::usable::check_enabled;
 use crate::permits::PermitBatch;
+
+/// Linked targets of one parent whose hosts change with it, at most.
+const CHILDREN_MAX: usize = 16;
+/// Users of a target that are looked at, at most: more than an account can have.
+const USERS_MAX: usize = 10_000_000;
 
 /// An attempt with all that it needs, before it is permitted.
 pub(super) struct Prepared {
@@ -65,8 +70,13 @@ pub(super) fn prepare(
         Some(target) => super::target(q, target)?,
         None => None,
     };
+    let children = match &target {
+        Some(target) if facts.of_target => children(q, target)?,
+        _ => Vec::new(),
+    };
     let mut items = Vec::with_capacity(3);
-    for one in [Some(item.clone()), target, parent].into_iter().flatten() {
+    let alone = [Some(item.clone()), target, parent].into_iter().flatten();
+    for one in alone.chain(children) {
         if one.id != item.id {
             check_enabled(&one)?;
         }
@@ -104,6 +114,23 @@ pub(super) fn prepare(
     }
     let keys = keys_of(q, &items, write.as_ref())?;
     Ok(Prepared { access_id: rotation.access_id.clone(), attempt, items, write, keys })
+}
+
+/// The linked targets whose hosts take the credentials of `target`, which change there as well.
+fn children(q: &dyn Query, target: &Item) -> Result<Vec<Item>, Fault> {
+    let mut found = Vec::new();
+    for id in item_targets::of_target(q, target.id, USERS_MAX)? {
+        let user = items::by_id(q, target.account, id)?;
+        found.extend(user.filter(|user| user.kind == ItemKind::Target));
+        if found.len() > CHILDREN_MAX {
+            return Err(Fault::conflict(format!(
+                "more than {CHILDREN_MAX} linked targets use the credentials of {}, which cannot \
+                 be changed on the hosts of all of them in one go",
+                target.called()
+            )));
+        }
+    }
+    Ok(found)
 }
 
 /// The keys that wrap the versions, and that will wrap the new one.

@@ -75,6 +75,8 @@ impl Batch {
     ) -> Result<(Granted, Opened), Fault> {
         let mut item = self.openable(control, who, reference, purpose)?;
         let mut target = match purpose {
+            // Whoever changes a target does not work with its parent.
+            _ if item.entry.item.kind == ItemKind::Target => None,
             Purpose::Produce | Purpose::Change => {
                 target_of(control, who, &item.entry.item, purpose)?
             }

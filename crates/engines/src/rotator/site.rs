@@ -450,7 +450,7 @@ fn is_alike(one: &Credential, other: &Credential) -> bool {
 }
 
 /// What comes of all of these, a few of which run at one time.
-async fn all<T>(named: Vec<(String, BoxFuture<'_, T>)>) -> Vec<(String, T)> {
+pub(super) async fn all<T>(named: Vec<(String, BoxFuture<'_, T>)>) -> Vec<(String, T)> {
     let places = Semaphore::new(AT_ONCE);
     let mut running: Vec<_> = named
         .into_iter()

@@ -131,6 +131,22 @@ pub fn alone(host: &Host, kind: &str, parent: Option<&Settings>) -> Result<Setti
     settings
 }
 
+/// What a target that is one place is called as a host, and a copy of its settings.
+///
+/// # Errors
+/// [`Fault::bad_request`] names the field.
+pub fn itself(kind: &str, settings: &Settings) -> Result<(String, Settings), Fault> {
+    let value = settings.to_value();
+    let port = TYPES.iter().find(|(name, _)| *name == kind).map_or("22", |(_, port)| *port);
+    let text = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let (name, given) = (text(if kind == "windows" { "hostname" } else { "host" }), text("port"));
+    let port = if given.is_empty() { port } else { given.as_str() };
+    let place = Host::read(&name, port).map(|host| host.place());
+    let copy = Settings::from_value(&value);
+    wipe(value);
+    Ok((place?, copy?))
+}
+
 fn usual_port(settings: &Settings) -> Result<&'static str, Fault> {
     let kind = hosts_type(settings)?;
     Ok(TYPES.iter().find(|(name, _)| *name == kind).map_or("22", |(_, port)| *port))
@@ -165,6 +181,9 @@ fn changed(mut hosts: Vec<Host>, given: &Args, usual_port: &str) -> Result<Vec<H
         if hosts.len() == before {
             let why = format!("{} is none of its hosts", host.place());
             return Err(bad_setting(RM_HOSTS.name(), &why));
+        }
+        if hosts.is_empty() {
+            return Err(bad_setting(RM_HOSTS.name(), "one host must stay; delete the target"));
         }
     }
     Ok(hosts)

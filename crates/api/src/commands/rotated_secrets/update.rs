@@ -79,33 +79,9 @@ pub(super) async fn update(
     let mut terms = Terms::read(args, Some(&known))?;
     terms.check(rotator)?;
     old.settings = rotator.merged(args, std::mem::take(&mut old.settings))?;
-    let mut warnings = Vec::new();
     old.actor = shared.actor.unwrap_or(old.actor);
-    let has_new = has_new(rotator, args);
-    let before = old.credentials.take();
-    let credentials = match target.as_ref() {
-        Some(target) if target.is_linked() => {
-            old.check_target(target)?;
-            let (hosts, said) = on_hosts(ctx, (&old, target), args, (before, &shared)).await?;
-            warnings = said;
-            Some(hosts)
-        }
-        _ => {
-            if let Some(target) = &target {
-                old.check_target(target)?;
-                warnings = rotator.check(&old.settings, &target.in_use())?;
-            }
-            let credentials = match has_new {
-                true => Some(corrected(rotator, args, &known, before)?),
-                false => before,
-            };
-            if let (Some(target), false, true) = (&target, shared.skip_trial, has_new) {
-                let stage = (&old.settings, target, old.actor);
-                tried(ctx, rotator, stage, credentials.as_ref()).await?;
-            }
-            credentials
-        }
-    };
+    let of = (&mut old, target.as_ref());
+    let (credentials, warnings) = credentials(ctx, of, args, (&known, &shared)).await?;
     let plaintext = old.plaintext(credentials.as_ref())?;
     drop(credentials);
     let write = WriteTarget::NewValue {
@@ -164,6 +140,35 @@ fn corrected(
     }
     let missing = || Fault::internal("a rotated secret has no credentials");
     rotator.corrected(args, &old.ok_or_else(missing)?)
+}
+
+/// The credentials after somebody may have said what they are now, and what their author should
+/// know.
+async fn credentials(
+    ctx: &Ctx,
+    (secret, target): (&mut OpenedRotated, Option<&OpenedTarget>),
+    args: &Args,
+    (known, shared): (&RotationFacts, &Shared),
+) -> Result<(Option<Credential>, Vec<String>), Fault> {
+    let (rotator, before) = (secret.rotator, secret.credentials.take());
+    let mut warnings = Vec::new();
+    if let Some(target) = target {
+        secret.check_target(target)?;
+        if target.is_linked() {
+            let hosts = on_hosts(ctx, (secret, target), args, (before, shared)).await?;
+            return Ok((Some(hosts.0), hosts.1));
+        }
+        warnings = rotator.check(&secret.settings, &target.in_use())?;
+    }
+    if !has_new(rotator, args) {
+        return Ok((before, warnings));
+    }
+    let credentials = corrected(rotator, args, known, before)?;
+    if let (Some(target), false) = (target, shared.skip_trial) {
+        let stage = (&secret.settings, target, secret.actor);
+        tried(ctx, rotator, stage, Some(&credentials)).await?;
+    }
+    Ok((Some(credentials), warnings))
 }
 
 /// The credentials of hosts after somebody may have said what they are now.

@@ -72,7 +72,8 @@ impl Machine {
         let at = self.dir.path().display();
         let script = format!(
             "set -eu\nmount --bind {at}/etc /etc\nmount --bind {at}/home /home\n\
-             mount -t tmpfs tmpfs /run\nmkdir /run/sshd\nexec /usr/sbin/sshd -D -f {at}/sshd_config\n"
+             mount -t tmpfs tmpfs /run\nmkdir /run/sshd\n\
+             exec /usr/sbin/sshd -D -f {at}/sshd_config\n"
         );
         let mut server = Command::new("unshare");
         server.args(["--mount", "--", "sh", "-c", &script]).stdin(Stdio::null());
@@ -100,12 +101,24 @@ impl Machine {
 
     /// Whether the user gets in with this password.
     pub(super) fn signs_in(&self, password: &str) -> bool {
+        self.lets_in(USER, password)
+    }
+
+    /// The fingerprint of its host key.
+    pub(super) fn fingerprint(&self) -> String {
+        let shown = Command::new("ssh-keygen").arg("-lf").arg(self.dir.path().join("key")).output();
+        let shown = String::from_utf8(shown.unwrap().stdout).unwrap();
+        shown.split(' ').nth(1).unwrap().to_owned()
+    }
+
+    /// Whether somebody gets in with this password.
+    pub(super) fn lets_in(&self, user: &str, password: &str) -> bool {
         let mut client = Command::new("sh");
         let ask = format!("chmod 700 {0}/ask; exec ssh \"$@\"", self.dir.path().display());
         client.args(["-c", &ask, "sh", "-p", &self.port.to_string()]);
         client.args(["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"]);
         client.args(["-o", "NumberOfPasswordPrompts=1", "-o", "PubkeyAuthentication=no"]);
-        client.args([&format!("{USER}@127.0.0.1"), "true"]).env("SECRET", password);
+        client.args([&format!("{user}@127.0.0.1"), "true"]).env("SECRET", password);
         client.env("SSH_ASKPASS", self.dir.path().join("ask")).env("SSH_ASKPASS_REQUIRE", "force");
         client.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         client.status().is_ok_and(|status| status.success())

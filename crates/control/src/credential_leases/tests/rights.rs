@@ -383,6 +383,11 @@ async fn who_says_where_credentials_go_may_read_them() {
     let granted = world.open(&world.admin, linked, Purpose::UseTarget).await.unwrap();
     let Granted::Read(items) = granted.granted else { panic!("{granted:?}") };
     assert_eq!(items.len(), 2);
+    for (token, purpose) in [(&lister, Purpose::Change), (&world.admin, Purpose::Settings)] {
+        let granted = world.open(token, linked, purpose).await.unwrap();
+        let Granted::Read(items) = granted.granted else { panic!("{granted:?}") };
+        assert_eq!(items.len(), 1, "nobody changes or reads the parent with it");
+    }
     world.ask(&world.admin, delete(parent, true)).await.unwrap();
     let view = world.ask(&world.admin, describe(linked)).await.unwrap();
     assert_eq!(view.parent, None);

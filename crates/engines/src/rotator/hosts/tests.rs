@@ -1,3 +1,5 @@
+//! What is stored of hosts, and what people read of it.
+
 use keysherd_base::SecretString;
 
 use super::*;
@@ -32,7 +34,8 @@ fn what_is_stored_is_read_again_and_people_read_only_what_is_in_force() {
     let shown = Value::Object(again.all()).to_string();
     assert_eq!(
         shown,
-        r#"{"linked_hosts":{"a:22":{"password":"one","username":"u"},"b:22":{"password":"two","username":"u"}}}"#
+        r#"{"linked_hosts":{"a:22":{"password":"one","username":"u"},"#.to_owned()
+            + r#""b:22":{"password":"two","username":"u"}}}"#
     );
     assert!(Hosts::read(&credential("x")).unwrap().is_none(), "of one place");
 }

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use keysherd_base::SecretString;
 
 use super::*;
-use crate::rotator::RotatorKind;
+use crate::rotator::{Everywhere, RotatorKind};
 use crate::testing::{target_of, way};
 
 /// What hosts take, and which of them do not answer, or take no new ones.
@@ -307,4 +307,57 @@ async fn credentials_that_hosts_do_not_take_are_refused_and_silent_hosts_are_tol
     let nobodys = credential("nobody's");
     assert!(scene.site().corrected(&mut hosts, Some(&nobodys), true).await.is_err());
     assert!(scene.agree(&hosts));
+}
+
+/// Changes one password on all hosts; what is said of it, and what they take then.
+async fn everywhere(scene: &Scene, resumed: bool) -> (Brought, Vec<String>) {
+    let hosts = linked::hosts(&scene.linked).unwrap();
+    let place = |host: &Host| (host.place(), linked::alone(host, "ssh", None).unwrap());
+    let places = hosts.iter().map(place).collect();
+    let (rotator, settings, way) = (scene.fake, &scene.settings, &scene.way);
+    let all = Everywhere { rotator, settings, kind: "ssh", places, way };
+    let (old, new) = (credential("first"), credential("new"));
+    let change = Change { old: &old, new: &new, resumed, beside: false };
+    let brought = all.bring_about(&change, &|| Ok(())).await;
+    let there = scene.there();
+    (brought, ["a:22", "b:22", "c:23"].map(|name| there.passwords[name].clone()).into())
+}
+
+#[tokio::test]
+async fn a_password_of_all_changes_everywhere_or_nowhere() {
+    let (before, after) = (vec!["first"; 3], vec!["new"; 3]);
+    let scene = Scene::new(false);
+    let (brought, taken) = everywhere(&scene, false).await;
+    assert!(matches!(brought, Brought::Changed(said) if said.len() == 3));
+    assert_eq!(taken, after);
+    // One is not there, or has another one: nothing is sent to any.
+    let scene = Scene::new(false);
+    scene.there().silent.insert("b:22".to_owned());
+    let (brought, taken) = everywhere(&scene, false).await;
+    assert!(matches!(&brought, Brought::Unchanged(why) if why.public().contains("b:22")));
+    assert_eq!(taken, before);
+    let scene = Scene::new(false);
+    scene.there().passwords.insert("b:22".to_owned(), "other".to_owned());
+    let (brought, taken) = everywhere(&scene, false).await;
+    assert!(matches!(brought, Brought::Unchanged(_)) && taken == ["first", "other", "first"]);
+    // One refuses the new one: the others get the old one again.
+    let scene = Scene::new(false);
+    scene.there().stubborn.insert("c:23".to_owned());
+    let (brought, taken) = everywhere(&scene, false).await;
+    assert!(matches!(&brought, Brought::Unchanged(why) if why.public().contains("c:23")));
+    assert_eq!(taken, before);
+}
+
+#[tokio::test]
+async fn whoever_follows_brings_all_to_the_new_one_or_back() {
+    let scene = Scene::new(false);
+    scene.there().passwords.insert("a:22".to_owned(), "new".to_owned());
+    let (brought, taken) = everywhere(&scene, true).await;
+    assert!(matches!(brought, Brought::Changed(_)) && taken == ["new"; 3]);
+    // While one does not answer nobody knows of it, and the others take what people read.
+    let scene = Scene::new(false);
+    scene.there().passwords.insert("a:22".to_owned(), "new".to_owned());
+    scene.there().silent.insert("b:22".to_owned());
+    let (brought, taken) = everywhere(&scene, true).await;
+    assert!(matches!(brought, Brought::Unknown(_)) && taken == ["first"; 3]);
 }
