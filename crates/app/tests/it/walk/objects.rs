@@ -33,6 +33,7 @@ const KINDS: &[&str] = &[
     "hashi-vault",
     "k8s",
     "ldap",
+    "linked",
     "openai",
     "ping",
     "rabbitmq",
