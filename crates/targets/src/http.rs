@@ -196,7 +196,7 @@ impl Http {
     /// A request with XML about the server's address itself.
     pub(crate) fn soap(&self) -> Call<'_> {
         let request = self.client.post(self.url.clone()).header(ACCEPT, "application/soap+xml");
-        Call { http: self, request }
+        Call { http: self, request, shown: Vec::new() }
     }
 
     /// The whole address of what is at `path`, for what is signed.

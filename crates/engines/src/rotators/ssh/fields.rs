@@ -35,10 +35,6 @@ pub(super) const CUSTOM: Field<Text> = Field::text(
      {{OLD_PASSWORD}} and {{NEW_PASSWORD}}; programs that it runs with a password as an argument \
      show it to everybody on the machine.",
 );
-const SAME: Field<Text> = Field::text(
-    "same-password",
-    "Whether all hosts of a linked target get one password: true or false.",
-);
 
 /// Longest setting, in bytes.
 const BYTES_MAX: usize = 4_096;
