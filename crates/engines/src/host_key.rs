@@ -16,7 +16,7 @@ pub(crate) const HOST_KEY: Field<Text> = Field::text(
 );
 
 /// Most host keys.
-const HOST_KEYS_MAX: usize = 16;
+const HOST_KEYS_MAX: usize = keysherd_targets::linked::HOSTS_MAX;
 
 /// The fingerprints of host keys that are known.
 ///
@@ -31,7 +31,7 @@ pub(crate) fn read_host_keys(settings: &Settings) -> Result<Vec<String>, Fault> 
     };
     if keys.len() > HOST_KEYS_MAX || !keys.iter().all(fits) {
         let why = "it must be fingerprints such as ssh-keygen -l shows, SHA256: and 43 characters, \
-                   at most 16 with commas between them";
+                   at most 64 with commas between them";
         return Err(bad_setting(HOST_KEY.name(), why));
     }
     Ok(keys.into_iter().map(str::to_owned).collect())
