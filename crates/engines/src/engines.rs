@@ -26,6 +26,7 @@ mod rdp;
 pub(crate) mod redis;
 mod redshift;
 mod snowflake;
+mod venafi;
 
 use crate::Engine;
 
@@ -56,6 +57,7 @@ static ENGINES: &[&dyn Engine] = &[
     &redis::Redis,
     &redshift::MEMBER,
     &snowflake::Snowflake,
+    &venafi::Venafi,
 ];
 
 /// Every member.

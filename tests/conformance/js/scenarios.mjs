@@ -261,7 +261,11 @@ const ofTargetDetails = () => Object.fromEntries(Object.keys(details).map((kind)
   },
 ]));
 // What older commands call them, where that is something else: when made, and when changed.
-const older = { mongodb: ['mongo', 'mongo'], redis: ['Redis', 'redis'] };
+const older = {
+  mongodb: ['mongo', 'mongo'],
+  redis: ['Redis', 'redis'],
+  venafi: ['certificate-automation', 'certificate-automation'],
+};
 const ofEngines = () => Object.fromEntries(Object.keys(engines).flatMap((kind) => {
   const [made, changed] = older[kind] ?? [kind, kind];
   const create = { fields: () => engineFields(kind), twice: true };

@@ -115,6 +115,7 @@ pub(crate) fn engine_of(command: &str) -> Option<String> {
     match kind {
         "tmp-creds" => None,
         "mongo" => Some("mongodb".to_owned()),
+        "certificate-automation" => Some("venafi".to_owned()),
         kind => Some(kind.to_ascii_lowercase()),
     }
 }
