@@ -240,7 +240,7 @@ pub struct ItemView {
     pub associated: Vec<AssociatedItem>,
     /// Of a target, the one whose credentials it uses, if the caller may list it.
     #[serde(default)]
-    pub parent: Option<AssociatedItem>,
+    pub parent: Option<Box<AssociatedItem>>,
     /// Of a rotated secret, how its rotations stand.
     pub rotation: Option<RotationView>,
 }

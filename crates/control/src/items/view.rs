@@ -87,7 +87,7 @@ impl<'a> Viewer<'a> {
             versions: Vec::new(),
             last_used: None,
             associated,
-            parent,
+            parent: parent.map(Box::new),
             rotation,
         })
     }

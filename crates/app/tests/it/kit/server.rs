@@ -14,6 +14,7 @@ use tempfile::TempDir;
 
 use super::api::Api;
 use super::http::Http;
+use super::mounts::tell;
 use super::poll::{Turn, wait_for, wait_until};
 use super::run::{Finished, exit_code, keysherd, run};
 
@@ -190,7 +191,7 @@ impl Drop for Process {
             let from = said.lines().count().saturating_sub(TOLD_MAX);
             let last: Vec<&str> = said.lines().skip(from).collect();
             let who = self.shown.split("keysherd\" ").last().unwrap_or_default();
-            eprintln!("{who} said at last:\n{}", last.join("\n"));
+            tell(&format!("{who} said at last:\n{}", last.join("\n")));
         }
     }
 }

@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
+use crate::kit::mounts::not_tested;
 use crate::kit::pebble::free_port;
 use crate::kit::wait_until;
 
@@ -34,7 +35,7 @@ pub(super) fn possible() -> bool {
     let may = may.is_ok_and(|status| status.success());
     assert!(may || std::env::var_os("CI").is_none_or(|ci| ci != "true"), "this takes root");
     if !may {
-        eprintln!("NOT TESTED: users of OpenSSH servers, which takes root");
+        not_tested("users of OpenSSH servers, which takes root");
     }
     may
 }
