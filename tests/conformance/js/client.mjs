@@ -42,9 +42,15 @@ for (const method of Object.getOwnPropertyNames(Akeyless.V2Api.prototype)) {
 
 // Commands that came with a later SDK than this one.
 // Or which it knows by another name.
-const later = ['auth-method-create-alicloud', 'auth-method-update-alicloud',
-  'target-create-f5-big-ip', 'create-f5-big-ip-target', 'target-update-f5-big-ip', 'update-f5-big-ip-target',
-  'dynamic-secret-update-mongodb'];
+const later = [
+  'auth-method-create-alicloud',
+  'auth-method-update-alicloud',
+  'target-create-f5-big-ip',
+  'create-f5-big-ip-target',
+  'target-update-f5-big-ip',
+  'update-f5-big-ip-target',
+  'dynamic-secret-update-mongodb',
+];
 for (const name of later) {
   if (!methods.has(name)) commands.delete(name);
 }
