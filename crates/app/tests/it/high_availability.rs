@@ -22,6 +22,13 @@ const PAUSE_MAX: Duration = Duration::from_secs(75);
 /// How long all goes well between two losses.
 const QUIET: Duration = Duration::from_secs(20);
 
+/// What was acknowledged.
+struct Written {
+    value: String,
+    /// When, since the clients began.
+    after: Duration,
+}
+
 /// What clients did, at both gateways.
 struct Clients<'a> {
     gateways: [&'a Api; 2],
@@ -32,6 +39,7 @@ struct Clients<'a> {
     /// Clients that were refused and have not had their answer since.
     waiting: AtomicUsize,
     lost: Mutex<Vec<String>>,
+    begun: Instant,
     /// When writes were acknowledged.
     written: Mutex<Vec<Instant>>,
     figures: Mutex<Vec<String>>,
@@ -41,6 +49,7 @@ impl<'a> Clients<'a> {
     fn new(gateways: [&'a Api; 2]) -> Self {
         Self {
             gateways,
+            begun: Instant::now(),
             over: AtomicBool::new(false),
             reads: AtomicUsize::new(0),
             logins: AtomicUsize::new(0),
@@ -98,8 +107,8 @@ impl<'a> Clients<'a> {
         }
     }
 
-    /// Gives what was acknowledged.
-    fn write(&self, place: usize) -> BTreeMap<String, String> {
+    /// Gives what was acknowledged, and when.
+    fn write(&self, place: usize) -> BTreeMap<String, Written> {
         let mut written = BTreeMap::new();
         for number in 0.. {
             if self.is_over() {
@@ -108,7 +117,8 @@ impl<'a> Clients<'a> {
             let (name, value) = (format!("/{place}/{number}"), format!("value {number}"));
             let args = json!({"name": name, "value": value});
             if status(self.gateways[place], "create-secret", &args) == 200 {
-                written.insert(name, value);
+                let after = self.begun.elapsed();
+                written.insert(name, Written { value, after });
                 self.written.lock().unwrap().push(Instant::now());
             } else {
                 std::thread::park_timeout(Duration::from_millis(100));
@@ -148,7 +158,11 @@ impl<'a> Clients<'a> {
             assert!(begin.elapsed() < 3 * PAUSE_MAX, "{what}: writes do not go on");
         }
         let pause = self.pause_since(begin);
-        let figure = format!("{what}: nothing written for {:.1} s", pause.as_secs_f64());
+        let figure = format!(
+            "{what} after {:.1} s: nothing written for {:.1} s",
+            (begin - self.begun).as_secs_f64(),
+            pause.as_secs_f64()
+        );
         self.figures.lock().unwrap().push(figure);
         assert!(pause < PAUSE_MAX, "{what}");
     }
@@ -175,7 +189,7 @@ fn nothing_is_lost_while_each_part_is_lost_in_turn() {
     let (id, key) =
         (two.cluster.bootstrap.access_id.clone(), two.cluster.bootstrap.access_key.clone());
     let clients = Clients::new([&here, &there]);
-    let written: Vec<BTreeMap<String, String>> = std::thread::scope(|scope| {
+    let written: Vec<BTreeMap<String, Written>> = std::thread::scope(|scope| {
         let clients = &clients;
         let readers = [(); 2].map(|()| scope.spawn(|| clients.read()));
         scope.spawn(|| clients.login(&id, &key));
@@ -208,13 +222,20 @@ fn nothing_is_lost_while_each_part_is_lost_in_turn() {
         clients.repeated.load(Ordering::Relaxed),
     );
     assert_eq!(*clients.lost.lock().unwrap(), Vec::<String>::new());
-    let written: Vec<(&String, &String)> = written.iter().flatten().collect();
+    let written: Vec<(&String, &Written)> = written.iter().flatten().collect();
+    let is_there = |(name, written): &(&String, &Written)| {
+        let found = here.try_call("get-secret-value", json!({ "names": [name] })).unwrap();
+        found.json()[name.as_str()] == written.value.as_str()
+    };
+    let mut missing: Vec<&(&String, &Written)> = Vec::new();
     for some in written.chunks(200) {
         let names: Vec<&String> = some.iter().map(|(name, _)| *name).collect();
-        let found = here.ok("get-secret-value", json!({ "names": names }));
-        for (name, value) in some {
-            assert_eq!(found[name.as_str()], value.as_str(), "{name} was acknowledged");
-        }
+        let found = here.try_call("get-secret-value", json!({ "names": names })).unwrap().json();
+        let all = some.iter().all(|(name, written)| found[name.as_str()] == written.value.as_str());
+        missing.extend(some.iter().filter(|one| !all && !is_there(one)));
     }
+    let missing = missing.iter().map(|(name, written)| format!("{name} at {:?}", written.after));
+    let missing: Vec<String> = missing.collect();
+    assert!(missing.is_empty(), "acknowledged, and not there: {missing:?}");
     two.verify(&url);
 }

@@ -11,6 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::mounts::tell;
 use super::poll::{wait_for, wait_until};
 use super::postgres;
 
@@ -190,6 +191,7 @@ impl Patroni {
                 },
                 "parameters": {
                     "unix_socket_directories": dir, "shared_buffers": "32MB",
+                    "log_line_prefix": "%m [%p] ",
                     "password_encryption": "scram-sha-256",
                 },
             },
@@ -202,6 +204,11 @@ impl Patroni {
 
 impl Drop for Patroni {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            // Its logs tell who led when.
+            self.dir.disable_cleanup(true);
+            tell(&format!("the database cluster's files are kept: {}", self.dir.path().display()));
+        }
         for place in 0..self.nodes.len() {
             self.freeze(place, false);
             self.kill(place);
