@@ -240,9 +240,7 @@ impl Bundles {
                 )));
             }
         }
-        let version = manager.accept_bundle(&signed.to_bytes()).await?;
-        tracing::info!(version, "a trust bundle is in force");
-        Ok(())
+        manager.accept_bundle(&signed.to_bytes()).await.map(drop)
     }
 }
 
@@ -257,6 +255,8 @@ async fn obey(manager: Arc<Manager>, remotes: Arc<RemoteManagers>, handle: LinkH
         if versions.changed().await.is_err() {
             return;
         }
+        // Whoever brought it: control, a file, or a gateway.
+        tracing::info!(version = *versions.borrow_and_update(), "a trust bundle is in force");
     }
 }
 

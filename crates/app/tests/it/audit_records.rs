@@ -118,9 +118,13 @@ fn records_before_the_result(name: &str) -> usize {
         "kubeconfig-generate" => 6,
         // What was made or changed is shown with its settings. Some have no target.
         "dynamic-secret-create-custom"
+        | "dynamic-secret-create-venafi"
+        | "gateway-create-producer-certificate-automation"
         | "gateway-create-producer-custom"
         | "gateway-create-producer-chef" => 3,
         "dynamic-secret-update-custom"
+        | "dynamic-secret-update-venafi"
+        | "gateway-update-producer-certificate-automation"
         | "gateway-update-producer-custom"
         | "gateway-update-producer-chef" => 4,
         _ if is("dynamic-secret-create-", "") || is("gateway-create-producer-", "") => 4,

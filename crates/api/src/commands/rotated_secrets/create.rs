@@ -245,7 +245,9 @@ fn first(
     }
     let given = rotator.first(args)?;
     let own = rotator.of_target(&target.in_use());
-    if own.is_ok_and(|own| own.username().ok() == given.username().ok()) {
+    // Secrets of applications may have none.
+    let given_name = given.username().ok().filter(|name| !name.is_empty());
+    if given_name.is_some() && own.is_ok_and(|own| own.username().ok() == given_name) {
         return Err(bad_setting(
             "rotated-username",
             "this is whom the target signs in, which could not any more afterwards; set \
