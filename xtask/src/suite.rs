@@ -111,7 +111,7 @@ fn tools_step(run: &Run) -> Result<Counts, String> {
     tools::need_openssl()?;
     tools::need_chromium()?;
     if run.all {
-        tools::need_etcd()?;
+        tools::need_patroni()?;
     }
     let programs = [kube::PROGRAM, helm::PROGRAM, ferretdb::PROGRAM, pebble::PROGRAM];
     for program in programs.iter().filter(|_| run.all) {

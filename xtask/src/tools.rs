@@ -127,14 +127,13 @@ pub(crate) fn need_rabbitmq() -> Result<(), String> {
     need(there, "RabbitMQ", &["rabbitmq-server"])
 }
 
-/// What a cluster of PostgreSQL servers asks who leads. What watches over them comes from the
-/// registry of Python packages.
+/// What makes a cluster of PostgreSQL servers.
 ///
 /// # Errors
 /// Says what to install.
-pub(crate) fn need_etcd() -> Result<(), String> {
-    let there = || works("etcd", "--version") && works("curl", "--version");
-    need(there, "etcd", &["etcd-server", "curl"])
+pub(crate) fn need_patroni() -> Result<(), String> {
+    let there = || works("patroni", "--version") && works("etcd", "--version");
+    need(there, "Patroni with etcd", &["patroni", "etcd-server", "python3-etcd", "curl"])
 }
 
 /// The KDC of the Kerberos tests, and the client whose tokens they take.

@@ -21,7 +21,8 @@ const NODES: usize = 3;
 
 /// Before 3.0.3, a primary that stood still takes the lead back with etcd's third interface,
 /// whoever has it meanwhile, and what that one acknowledged is gone: the distribution's is older.
-const PACKAGES: &[&str] = &["patroni==4.1.5", "psycopg2-binary==2.9.13", "python-etcd==0.4.5"];
+/// What it needs is the distribution's.
+const VERSION: &str = "4.1.5";
 
 /// The cluster, ended on drop.
 pub(crate) struct Patroni {
@@ -46,7 +47,7 @@ impl Patroni {
         let dir = TempDir::with_prefix("keysherd-patroni-").unwrap();
         let user = postgres::unprivileged();
         own(dir.path(), user);
-        let python = packages(dir.path());
+        let python = patroni(dir.path());
         let ports: Vec<(u16, u16)> = (0..NODES).map(|_| (free_port(), free_port())).collect();
         let etcd = (0..NODES).map(|place| etcd(dir.path(), user, place, &ports)).collect();
         let clients = ports.iter().map(|(client, _)| format!("127.0.0.1:{client}"));
@@ -115,7 +116,8 @@ impl Patroni {
     pub(crate) fn run(&mut self, place: usize) {
         let log = self.dir.path().join(format!("patroni{place}.log"));
         let log = fs::File::options().create(true).append(true).open(log).unwrap();
-        let mut patroni = postgres::command(Path::new("python3"), self.user, self.dir.path());
+        let mut patroni =
+            postgres::command(Path::new("/usr/bin/python3"), self.user, self.dir.path());
         patroni.env("PYTHONPATH", &self.python).args(["-m", "patroni"]);
         patroni.arg(self.file(place)).stdout(log.try_clone().unwrap()).stderr(log);
         // It would take the place of its own.
@@ -228,15 +230,18 @@ impl Drop for Patroni {
     }
 }
 
-/// A copy of the packages where the servers' user may read them.
-fn packages(dir: &Path) -> PathBuf {
-    let installed = python("patroni-4.1.5", PACKAGES);
-    let mut ask = Command::new(installed);
+/// A copy of Patroni where the servers' user may read it.
+fn patroni(dir: &Path) -> PathBuf {
+    let name = format!("patroni-{VERSION}");
+    let mut ask = Command::new(python(&name, &[&format!("patroni=={VERSION}")]));
     let path = ask.args(["-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]);
-    let path = String::from_utf8(path.output().unwrap().stdout).unwrap();
-    let copied = Command::new("cp").arg("-r").arg(path.trim()).arg(dir.join("python")).status();
-    assert!(copied.is_ok_and(|status| status.success()), "{path} cannot be copied");
-    dir.join("python")
+    let path = PathBuf::from(String::from_utf8(path.output().unwrap().stdout).unwrap().trim());
+    let there = dir.join("python");
+    fs::create_dir(&there).unwrap();
+    let mut copy = Command::new("cp");
+    let copied = copy.arg("-r").arg(path.join("patroni")).arg(&there).status();
+    assert!(copied.is_ok_and(|status| status.success()), "{} cannot be copied", path.display());
+    there
 }
 
 fn etcd(dir: &Path, user: Option<(u32, u32)>, place: usize, ports: &[(u16, u16)]) -> Child {
