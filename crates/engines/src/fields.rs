@@ -42,8 +42,10 @@ pub(crate) const USE_SPECIAL_CHARACTERS: Field<Text> = Field::text(
 .default("false");
 
 /// Whether all hosts of a target get one password.
-pub(crate) const SAME_PASSWORD: Field<Text> =
-    Field::text("same-password", "Accepted; linked targets are not served yet.").inert();
+pub(crate) const SAME_PASSWORD: Field<Text> = Field::text(
+    "same-password",
+    "Whether all hosts of a linked target get one password: true or false.",
+);
 
 /// Which classes of characters there are, with what V2 shows them as.
 pub(crate) const CLASSES: [(&str, Field<Text>); 4] = [

@@ -104,7 +104,8 @@ fn passwords_rotate_on_every_host_and_a_host_that_was_down_follows() {
     assert!(rotate(&scene.admin).is_success());
     let second = scene.stored(&scene.admin);
     assert!(second[0] != second[1] && !second.contains(&FIRST.to_owned()));
-    assert!(scene.sign_in(&second) && !scene.machines.iter().any(|one| one.signs_in(FIRST)));
+    assert!(scene.sign_in(&second), "{:?}", status(&scene.admin));
+    assert!(!scene.machines.iter().any(|one| one.signs_in(FIRST)));
     assert_eq!(status(&scene.admin), ("RotationSucceeded".to_owned(), String::new()));
     // One host alone.
     let place = scene.machines[1].place();
@@ -142,7 +143,9 @@ fn passwords_rotate_on_every_host_and_a_host_that_was_down_follows() {
     admin.ok("rotated-secret-update-ssh", same);
     assert!(rotate(&admin).is_success());
     let fifth = scene.stored(&admin);
-    assert!(fifth[0] == fifth[1] && fifth[0] != fourth[0] && scene.sign_in(&fifth));
+    let said = status(&admin);
+    assert!(fifth[0] == fifth[1] && fifth[0] != fourth[0], "{said:?}: {fourth:?}, {fifth:?}");
+    assert!(scene.sign_in(&fifth));
 
     scene.machines.iter_mut().for_each(Machine::stop);
     assert!(!rotate(&admin).is_success());

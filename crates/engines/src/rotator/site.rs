@@ -6,18 +6,17 @@ use std::task::Poll;
 
 use keysherd_base::Fault;
 use keysherd_targets::linked::{self, Host};
-use keysherd_wire::{Args, Field, Text, wipe};
+use keysherd_wire::{Args, wipe};
 use tokio::sync::Semaphore;
 
 use super::hosts::{Hosts, OnHost, copy};
 use super::{Actor, Brought, Change, Credential, Rotator, Stage, bring_about};
+use crate::fields::SAME_PASSWORD;
 use crate::{BoxFuture, Settings, TargetUse, Way};
 
 #[cfg(test)]
 mod tests;
 
-/// Whether all hosts get one password.
-const SAME: Field<Text> = Field::text("same-password", "");
 /// Hosts that are worked on at one time.
 const AT_ONCE: usize = 8;
 /// For how long somebody who was not heard of again may still set what was stored, in seconds from
@@ -333,7 +332,7 @@ impl Site<'_> {
     }
 
     fn is_shared(&self) -> bool {
-        self.settings.text(&SAME).is_some_and(|text| text.eq_ignore_ascii_case("true"))
+        self.settings.text(&SAME_PASSWORD).is_some_and(|text| text.eq_ignore_ascii_case("true"))
     }
 
     /// What all hosts are to get, where that is one password.

@@ -103,7 +103,7 @@ impl Scene {
             fake.0.lock().unwrap().passwords.insert(host.to_owned(), "first".to_owned());
         }
         let mut args = Args::new();
-        args.put(SAME.name(), same.to_string().into());
+        args.put(SAME_PASSWORD.name(), same.to_string().into());
         let settings = fake.merged(&args, Settings::default()).unwrap();
         let linked = target_of("linked", &[("hosts", "a,b,c:23")]);
         Self { fake, settings, linked, way: way() }
