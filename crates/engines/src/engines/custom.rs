@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 
 use crate::arguments::arguments;
 use crate::fields::{KEY_NAME, REMOTE_NONE, USER_TTL};
-use crate::member::More;
+use crate::member::{More, not_reached};
 use crate::{BoxFuture, Created, Engine, Kind, Plan, Scene, Settings, Spelling, TargetUse, Wish};
 
 #[cfg(test)]
@@ -247,10 +247,10 @@ pub(crate) async fn posted(
     body: Map<String, Value>,
 ) -> Result<(Reply, SecretString), Fault> {
     let voucher = way.voucher.as_ref().ok_or_else(|| {
-        Fault::unavailable(
+        not_reached(Fault::unavailable(
             "this gateway has no identity that it could show a webhook: only gateways of a cluster \
              call webhooks, which are started with --gateway-access-id",
-        )
+        ))
     })?;
     let mut audience = server.url().clone();
     audience.set_query(None);
