@@ -7,7 +7,7 @@ use std::time::Duration;
 use keysherd_wire::headers;
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio_rustls::TlsAcceptor;
 
 use crate::{Client, ClientConfig, ClientError, Trust};
@@ -175,9 +175,10 @@ async fn an_answer_that_breaks_off_is_not_sent_again() {
 
 #[tokio::test]
 async fn nobody_there_says_what_to_check() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    drop(listener);
+    // Bound and not listening, so that nobody else gets the port.
+    let nobody = TcpSocket::new_v4().unwrap();
+    nobody.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let url = format!("http://{}", nobody.local_addr().unwrap());
     let error = client(&url, Trust::System).call("x", json!({}), None).await.unwrap_err();
     assert!(matches!(error, ClientError::Connect { .. }), "{error:?}");
     assert!(error.to_string().starts_with(&format!("cannot connect to {url}: ")));
