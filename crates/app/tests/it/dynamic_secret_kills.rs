@@ -4,7 +4,6 @@
 //! The wire to the target stops at a named point; then the server (gateway and control), or the
 //! connection, ends, and what was on the wire goes on or does not.
 
-use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::kit::mariadb::{self, MariaDb};
@@ -94,7 +93,7 @@ impl Home {
 
     fn kill(&mut self, victim: Victim) {
         match (self, victim) {
-            (Self::Alone(_, server, _), Victim::Server) => server.process.signal(Signal::KILL),
+            (Self::Alone(_, server, _), Victim::Server) => server.process.end(),
             (Self::Apart(cluster), Victim::Gateway) => cluster.gateway.kill(),
             (Self::Apart(cluster), Victim::Control) => cluster.control.kill(),
             (_, _) => assert_eq!(victim, Victim::Connection),

@@ -3,7 +3,6 @@
 
 pub(crate) mod accounts;
 
-use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use self::accounts::{Accounts, FIRST, MariaDb, Redis, USER, postgres};
@@ -295,7 +294,7 @@ fn killed_in_between(accounts: &(dyn Accounts + Sync)) {
             scope.spawn(rotate);
             // In the middle of this one, or of one that comes right after it.
             wait_until("a password to be set", || !accounts.signs_in(&before));
-            server.process.signal(Signal::KILL);
+            server.process.end();
         });
         ahead += QUIET_SECONDS;
         server = started(&site, &clock);

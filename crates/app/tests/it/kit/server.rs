@@ -172,7 +172,8 @@ impl Process {
         self.end();
     }
 
-    fn end(&mut self) {
+    /// Ends it without warning and waits until it is gone, and what it held with it.
+    pub(crate) fn end(&mut self) {
         // It may have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
