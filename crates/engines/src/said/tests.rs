@@ -12,7 +12,7 @@ fn is_about(fault: &Fault, field: &str) {
 }
 
 #[test]
-fn hosts_are_of_linked_targets_which_nobody_has() {
+fn hosts_are_of_linked_targets_where_nothing_is_made() {
     let (way, none, caller) = (way(), Settings::default(), Caller::with(&[]));
     let scene = Scene { settings: &none, target: None, way: &way };
     for engine in crate::all() {

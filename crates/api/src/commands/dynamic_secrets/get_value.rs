@@ -17,7 +17,7 @@ use crate::fields::{NAME, SESSION};
 const ARGS: Field<List> =
     Field::list("args", "What the secret wants to know: texts key=value, or JSON objects.");
 const HOST: Field<Text> =
-    Field::text("host", "A host of a linked target; refused, as there are none.");
+    Field::text("host", "A host of a linked target; refused, as no credentials are made there.");
 const TARGET: Field<Text> = Field::text("target", "A linked target.").inert();
 const DBNAME: Field<Text> =
     Field::text("dbname", "The database; any other than that of the secret is refused.");
