@@ -11,13 +11,14 @@ use std::time::Duration;
 use keysherd_base::limits::CLAIM_VALUE_BYTES_MAX;
 use keysherd_base::{AccessId, Fault, SecretString};
 use keysherd_domain::claims::SubClaims;
-use ldap3::{Ldap, LdapConnAsync, LdapError, Scope, SearchEntry, SearchOptions};
+use ldap3::{Ldap, LdapError, Scope, SearchEntry, SearchOptions};
 
-use crate::outward::ANSWER_PATIENCE;
+use crate::outward::{ANSWER_PATIENCE, Outward};
 use crate::{Desk, Entrant, VALUES_MAX, folded};
 
 mod config;
 mod read;
+mod session;
 
 pub use config::Directory;
 
@@ -88,8 +89,9 @@ pub(crate) async fn login(
     directory: &Directory,
     claimant: &Claimant<'_>,
     desk: &dyn Desk,
+    outward: &Outward,
 ) -> Result<Person, Fault> {
-    asked(directory, Question::Claimant(claimant, desk)).await
+    asked(directory, Question::Claimant(claimant, desk), outward).await
 }
 
 /// Who `username` is, of whom is known already that it is them. The entry must have that very
@@ -98,29 +100,30 @@ pub(crate) async fn login(
 /// # Errors
 /// [`Fault::unauthorized`] when the directory has nobody of that name, [`Fault::unavailable`] when
 /// it cannot be asked.
-pub(crate) async fn lookup(directory: &Directory, username: &str) -> Result<Person, Fault> {
-    asked(directory, Question::Known(username)).await
+pub(crate) async fn lookup(
+    directory: &Directory,
+    username: &str,
+    outward: &Outward,
+) -> Result<Person, Fault> {
+    asked(directory, Question::Known(username), outward).await
 }
 
-async fn asked(directory: &Directory, question: Question<'_>) -> Result<Person, Fault> {
+async fn asked(
+    directory: &Directory,
+    question: Question<'_>,
+    outward: &Outward,
+) -> Result<Person, Fault> {
     let asking = async {
-        let settings = directory.settings()?;
-        let connecting = LdapConnAsync::with_settings(settings, &directory.url);
-        let (connection, mut ldap) = connecting.await.map_err(|error| unreachable(&error))?;
-        let driving = tokio::spawn(async move {
-            if let Err(error) = connection.drive().await {
-                tracing::debug!(%error, "a connection to a directory ended");
-            }
-        });
+        let mut session = session::open(directory, outward.egress()).await?;
+        let ldap = &mut session.ldap;
         let person = match question {
             Question::Claimant(claimant, desk) => {
-                authenticate(directory, claimant, desk, &mut ldap).await
+                authenticate(directory, claimant, desk, ldap).await
             }
-            Question::Known(username) => describe(directory, username, &mut ldap).await,
+            Question::Known(username) => describe(directory, username, ldap).await,
         };
         // What is said at the end does not matter any more.
-        let _ended = within(ldap.unbind()).await;
-        driving.abort();
+        let _ended = within(session.ldap.unbind()).await;
         person
     };
     tokio::time::timeout(LOGIN_PATIENCE, asking).await.map_err(|_| too_slow())?
@@ -329,12 +332,12 @@ async fn within<T>(asking: impl Future<Output = Result<T, LdapError>>) -> Result
     answered.map_err(|error| unreachable(&error))
 }
 
-fn unreachable(error: &LdapError) -> Fault {
+fn unreachable(error: &dyn std::fmt::Display) -> Fault {
     Fault::unavailable(
         "the directory does not answer; check ldap-url and ldap-ca-cert in the gateway's \
          configuration, and try again",
     )
-    .with_private(format!("{error:?}"))
+    .with_private(format!("{error}"))
 }
 
 fn too_slow() -> Fault {

@@ -66,7 +66,7 @@ impl std::fmt::Debug for Outward {
 }
 
 impl Outward {
-    /// Nobody is asked yet; HTTP leaves by `egress`.
+    /// Nobody is asked yet; what is asked leaves by `egress`.
     pub fn new(egress: &Egress) -> Self {
         Self {
             egress: egress.clone(),
@@ -74,6 +74,11 @@ impl Outward {
             accounts: Mutex::default(),
             clients: Mutex::default(),
         }
+    }
+
+    /// How connections that are not HTTP leave.
+    pub(crate) fn egress(&self) -> &Egress {
+        &self.egress
     }
 
     /// A turn to ask somebody whom `account` has configured.

@@ -2,7 +2,6 @@
 
 use keysherd_base::SecretString;
 use keysherd_egress::Target;
-use reqwest::Url;
 
 use crate::directory::Directory;
 use crate::methods::k8s::{K8S_CONFIG, K8sConfig};
@@ -36,7 +35,6 @@ fn api_server(config: &K8sConfig) -> Option<(Target, &'static str)> {
 }
 
 fn of_directory(directory: &Directory) -> Option<(Target, &'static str)> {
-    let url = Url::parse(&directory.url).ok()?;
-    let (port, protocol) = if url.scheme() == "ldaps" { (636, "ldaps") } else { (389, "ldap") };
-    Some((Target::new(url.host_str()?, url.port().unwrap_or(port)), protocol))
+    let (place, asks) = directory.place()?;
+    Some((place, if asks { "ldap" } else { "ldaps" }))
 }

@@ -4,11 +4,15 @@
 //! Everything that leaves over TCP with TLS inside (links between roles, identity providers, log
 //! targets over HTTPS) asks an [`Egress`]. A proxy is asked with CONNECT only, so it carries TLS
 //! whose keys or certificates the two ends check: it learns names, sizes and times.
+//!
+//! Drivers of protocols do not bound what they are told; [`heard`] and [`ldap`] do.
 
 mod bypass;
 mod connect;
 mod egress;
+pub mod heard;
 mod http;
+pub mod ldap;
 mod proxy;
 mod public;
 #[cfg(test)]

@@ -3,26 +3,21 @@
 //! What is written there is never part of a text that a server takes apart: values go as they are,
 //! and a name that becomes part of a distinguished name is escaped (RFC 4514 section 2.4).
 
-mod nested;
-mod starttls;
-
 use std::collections::HashSet;
 use std::future::Future;
 use std::os::unix::net::UnixStream;
 
 use keysherd_base::{Fault, FaultKind, Secret, SecretString};
 use keysherd_egress::ClientIdentity;
+use keysherd_egress::ldap::{HERE, NoTls, Relay, ask_for_tls};
 use keysherd_wire::{Field, Settings, Text, bad_setting};
 use ldap3::exop::PasswordModify;
 use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError, LdapResult, Mod, Scope};
 use ldap3::{SearchEntry, StdStream};
 use reqwest::Url;
-use tokio::io::copy_bidirectional;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use self::nested::Nested;
-use crate::heard::Heard;
 use crate::words::with_words;
 use crate::{Given, NOT_ADMITTED, Named, Server, WRONG_CREDENTIALS, Way};
 
@@ -173,26 +168,24 @@ impl Directory {
         timeout(way.timeout, connecting).await.map_err(|_| self.server.late())?
     }
 
-    /// The driver's end of a pair of sockets, and what carries bytes between the other end and the
-    /// directory. The driver keeps what a directory says until a message is complete, however long
-    /// that is; what is carried is bounded, in depth too, and encrypted as all connections are.
+    /// The driver's end of a connection, and what stands between it and the directory.
     async fn relayed(&self, way: &Way) -> Result<(UnixStream, Relay), Fault> {
         let mut tcp = self.server.tcp(way).await?;
         if self.starttls {
-            starttls::ask(&self.server, &mut tcp).await?;
+            ask_for_tls(&mut tcp).await.map_err(|why| {
+                let text = format!("{} {why}", self.server.place());
+                match why {
+                    NoTls::Lost(_) => Fault::unavailable(text),
+                    NoTls::NotLdap | NoTls::Refused(_) => Fault::forbidden(text),
+                }
+            })?;
         }
         let stream = self.server.encrypt(tcp).await.map_err(|fault| {
             let place = self.server.place();
             let next = "check ldap-ca-cert and the name in the directory's certificate";
             Fault::forbidden(format!("TLS with {place} fails; {next}")).with_private(fault)
         })?;
-        let mut stream = Heard::new(stream, Nested::default());
-        let (mut ours, theirs) = tokio::net::UnixStream::pair().map_err(Fault::internal)?;
-        let relay = tokio::spawn(async move {
-            // Whichever end is closed, or says too much, ends the other.
-            let _ = copy_bidirectional(&mut stream, &mut ours).await;
-        });
-        Ok((theirs.into_std().map_err(Fault::internal)?, Relay(relay)))
+        Relay::new(stream).map_err(Fault::internal)
     }
 
     fn unspoken(&self, error: &LdapError) -> Fault {
@@ -221,18 +214,6 @@ fn known_refusal(result: &LdapResult) -> Option<&'static str> {
         false => (!said(LOCKED)).then_some(WRONG_CREDENTIALS),
     }
 }
-
-/// What carries bytes between a driver and a directory.
-struct Relay(JoinHandle<()>);
-
-impl Drop for Relay {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-/// The address by which the driver knows a socket that it is given.
-const HERE: &str = "ldapi:///";
 
 /// A text that must be there, on one line.
 fn need_line(given: Named<'_>) -> Result<&str, Fault> {

@@ -16,7 +16,6 @@ pub mod cluster;
 mod conformance;
 mod endpoints;
 pub mod google;
-mod heard;
 pub mod http;
 mod kept;
 mod kind;

@@ -5,12 +5,12 @@
 
 use futures_core::Stream as _;
 use keysherd_base::{Fault, FaultKind};
+use keysherd_egress::heard::{Bound, Heard};
 use tiberius::error::Error;
 use tiberius::{AuthMethod, Client, Config, EncryptionLevel, QueryItem, Row};
 use tokio::time::timeout;
 use tokio_util::compat::{Compat, TokioAsyncWriteCompatExt as _};
 
-use crate::heard::{Bound, Heard};
 use crate::server::Stream;
 use crate::words::with_words;
 use crate::{Server, WRONG_CREDENTIALS, Way};
@@ -99,7 +99,7 @@ pub async fn connect(server: &Server, way: &Way) -> Result<Session, Fault> {
         }
         let tcp = server.tcp(way).await?;
         // The driver encrypts by itself, inside of its own messages.
-        let stream: Stream = Box::new(Heard::new(tcp, Bound::new()));
+        let stream: Stream = Box::new(Heard::new(tcp, Bound::default()));
         let what = format!("signing in to {}", server.place());
         let at_sign_in = |error: StatementError| {
             let fault = error.fault(&what, Some(password.expose().as_str()));

@@ -18,9 +18,9 @@ use tokio_postgres::{Client, Config, NoTls};
 
 use self::guard::Guard;
 use self::notices::Notices;
-use crate::heard::Heard;
 use crate::server::Stream;
 use crate::{Server, Way};
+use keysherd_egress::heard::Heard;
 
 pub use errors::{CONTENDED, SqlError};
 

@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use crate::Way;
-use crate::heard::{Bound, Heard};
+use keysherd_egress::heard::{Bound, Heard};
 
 /// Code of the fault that says: the server does not take this user with this password.
 pub const WRONG_CREDENTIALS: &str = "WrongCredentials";
@@ -310,7 +310,7 @@ impl Server {
 
     /// Encrypts a connection whose server has agreed to that.
     pub(crate) async fn encrypt(&self, tcp: TcpStream) -> Result<Stream, Fault> {
-        let Some(tls) = &self.tls else { return Ok(Box::new(Heard::new(tcp, Bound::new()))) };
+        let Some(tls) = &self.tls else { return Ok(Box::new(Heard::new(tcp, Bound::default()))) };
         let connector = TlsConnector::from(Arc::clone(&tls.config));
         let stream = connector.connect(tls.name.clone(), tcp).await.map_err(|error| {
             Fault::forbidden(format!(
@@ -318,7 +318,7 @@ impl Server {
                 self.place
             ))
         })?;
-        Ok(Box::new(Heard::new(stream, Bound::new())))
+        Ok(Box::new(Heard::new(stream, Bound::default())))
     }
 
     /// That it did not answer in time.

@@ -3,14 +3,12 @@
 use std::sync::Arc;
 
 use keysherd_base::{Fault, Secret};
-use ldap3::{LdapConnSettings, ldap_escape};
+use keysherd_egress::{Target, tls_config};
+use ldap3::ldap_escape;
 use reqwest::Url;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use serde::{Deserialize, Serialize};
-
-use crate::outward::ANSWER_PATIENCE;
 
 /// Stands for the name of the user in `user-dn` and `group-filter`.
 const USERNAME: &str = "{{.Username}}";
@@ -54,14 +52,7 @@ impl Directory {
         let bad = |field: &str, want: &str| {
             Err(Fault::bad_request(format!("invalid value of '{field}': {want}")))
         };
-        let url = Url::parse(&self.url).ok().filter(|url| {
-            matches!(url.scheme(), "ldap" | "ldaps")
-                && url.host_str().is_some_and(|host| !host.is_empty())
-                && matches!(url.path(), "" | "/")
-                && url.username().is_empty()
-                && url.query().is_none()
-        });
-        if url.is_none() {
+        if self.place().is_none() {
             return bad("ldap-url", "it must be such as ldaps://directory.example:636");
         }
         let plain = |text: &str| {
@@ -83,7 +74,8 @@ impl Directory {
         if ldap3::parse_filter(self.groups_of("name", "cn=name")).is_err() {
             return bad("group-filter", "it must be a filter, such as (member={{.UserDN}})");
         }
-        self.settings().map(drop)
+        // Those of this machine are not a matter of the configuration.
+        self.ca.as_ref().map_or(Ok(()), |_| self.tls().map(drop))
     }
 
     /// The user's distinguished name, where it follows from the name.
@@ -111,32 +103,28 @@ impl Directory {
         parts.collect::<Vec<_>>().join(&dn)
     }
 
-    /// How to connect: always with TLS, and with certificates that were verified.
+    /// The directory's place, and whether it is asked to go on with TLS there (StartTLS) instead of
+    /// spoken to in TLS from the beginning; `None` for an address that is none.
+    pub(crate) fn place(&self) -> Option<(Target, bool)> {
+        let url = Url::parse(&self.url).ok().filter(|url| {
+            matches!(url.path(), "" | "/") && url.username().is_empty() && url.query().is_none()
+        })?;
+        let (port, asks) = match url.scheme() {
+            "ldap" => (389, true),
+            "ldaps" => (636, false),
+            _ => return None,
+        };
+        let place = Target::new(url.host_str()?, url.port().unwrap_or(port));
+        ServerName::try_from(place.host()).ok()?;
+        Some((place, asks))
+    }
+
+    /// What connections are encrypted with: always with certificates that were verified.
     ///
     /// # Errors
     /// [`Fault::bad_request`] when the CA certificate cannot be read.
-    pub(super) fn settings(&self) -> Result<LdapConnSettings, Fault> {
-        let settings = LdapConnSettings::new()
-            .set_conn_timeout(ANSWER_PATIENCE)
-            .set_starttls(self.url.to_ascii_lowercase().starts_with("ldap:"));
-        let Some(ca) = &self.ca else { return Ok(settings) };
-        let bad = || {
-            Fault::bad_request("invalid value of 'ldap-ca-cert': it must be a certificate in PEM")
-        };
-        let mut roots = RootCertStore::empty();
-        for certificate in CertificateDer::pem_slice_iter(ca.as_bytes()) {
-            roots.add(certificate.map_err(|_| bad())?).map_err(|_| bad())?;
-        }
-        if roots.is_empty() {
-            return Err(bad());
-        }
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let tls = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(Fault::internal)?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Ok(settings.set_config(Arc::new(tls)))
+    pub(super) fn tls(&self) -> Result<Arc<ClientConfig>, Fault> {
+        tls_config("ldap-ca-cert", self.ca.as_deref(), None)
     }
 }
 
@@ -196,11 +184,12 @@ mod tests {
     #[test]
     fn only_configurations_that_end_in_verified_tls_are_taken() {
         assert!(directory().check().is_ok());
-        let changes: [fn(&mut Directory); 9] = [
+        let changes: [fn(&mut Directory); 10] = [
             |c| c.url = "http://127.0.0.1".to_owned(),
             |c| c.url = "ldapi:///var/run/ldapi".to_owned(),
             |c| c.url = "ldaps://".to_owned(),
             |c| c.url = "ldaps://h/dc=x?uid".to_owned(),
+            |c| c.url = "ldaps://no host".to_owned(),
             |c| c.user_attribute = "uid=*)(x".to_owned(),
             |c| c.user_dn = String::new(),
             |c| c.bind_dn = Some("cn=searcher".to_owned()),

@@ -300,7 +300,7 @@ async fn identity(
     let mut claims = SubClaims::default();
     if let Some(known) = &config.directory {
         let _turn = outward.turn(account).await?;
-        directory::lookup(known, &accepted.client).await?.claim(&mut claims);
+        directory::lookup(known, &accepted.client, outward).await?.claim(&mut claims);
     }
     claims.set(PRINCIPAL, principal.clone());
     claims.set("realm", accepted.realm);

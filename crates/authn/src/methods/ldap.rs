@@ -180,7 +180,7 @@ async fn prove(given: &Args, desk: &dyn Desk) -> Result<String, Fault> {
     })?;
     let claimant = Claimant { access_id: &access_id, name: username, password: &password };
     let turn = outward.turn(desk.account(LDAP_CONFIG, &access_id)).await?;
-    let person = directory::login(&config.directory, &claimant, desk).await?;
+    let person = directory::login(&config.directory, &claimant, desk, outward).await?;
     drop(turn);
     let key = Secret::new(config.signing_key.clone());
     assertion::sign(&KIND, &access_id, identity(person), &key, u32::MAX, desk)

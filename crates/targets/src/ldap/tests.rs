@@ -42,7 +42,7 @@ async fn a_directory_that_never_stops_is_not_listened_to_for_ever() {
         assert!(!format!("{fault:?}").contains("canary"), "{fault:?}");
         // What the bound lets through, and what is in the buffers of the machine.
         let taken = taken.load(Ordering::SeqCst);
-        assert!(taken < 4 * crate::heard::SAID_BYTES_MAX, "{taken}");
+        assert!(taken < 4 * keysherd_egress::heard::SAID_BYTES_MAX, "{taken}");
     }
 }
 

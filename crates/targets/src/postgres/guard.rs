@@ -7,7 +7,7 @@
 
 use std::io;
 
-use crate::heard::Listener;
+use keysherd_egress::heard::Listener;
 
 /// Letter, length, number.
 const HEAD_BYTES: usize = 9;

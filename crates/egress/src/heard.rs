@@ -1,5 +1,5 @@
-//! A connection whose server is listened to before its driver hears it. Whoever makes a target
-//! chooses the server, and drivers keep what it says until it has said it.
+//! A connection whose server is listened to before its driver hears it. Whoever makes a target or
+//! a configuration chooses the server, and drivers keep what it says until it has said it.
 
 use std::io;
 use std::pin::Pin;
@@ -8,10 +8,10 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// What a server says in one session at most, in bytes.
-pub(crate) const SAID_BYTES_MAX: usize = 4 << 20;
+pub const SAID_BYTES_MAX: usize = 4 << 20;
 
 /// Who listens.
-pub(crate) trait Listener: Send + Unpin {
+pub trait Listener: Send + Unpin {
     /// Hears what comes, in whatever pieces.
     ///
     /// # Errors
@@ -20,24 +20,25 @@ pub(crate) trait Listener: Send + Unpin {
 }
 
 /// A stream that somebody listens to.
-pub(crate) struct Heard<S, L> {
+pub struct Heard<S, L> {
     stream: S,
     listener: L,
 }
 
 impl<S, L: Listener> Heard<S, L> {
-    pub(crate) fn new(stream: S, listener: L) -> Self {
+    /// `listener` hears first what comes from `stream`.
+    pub fn new(stream: S, listener: L) -> Self {
         Self { stream, listener }
     }
 }
 
-/// Hears so much and no more.
-pub(crate) struct Bound {
+/// Hears [`SAID_BYTES_MAX`] and no more.
+pub struct Bound {
     left: usize,
 }
 
-impl Bound {
-    pub(crate) fn new() -> Self {
+impl Default for Bound {
+    fn default() -> Self {
         Self { left: SAID_BYTES_MAX }
     }
 }
@@ -97,7 +98,7 @@ mod tests {
         let (near, mut far) = tokio::io::duplex(64 * 1024);
         let talker = tokio::spawn(async move { while far.write_all(&[7; 4_096]).await.is_ok() {} });
         let mut heard = Vec::new();
-        let error = Heard::new(near, Bound::new()).read_to_end(&mut heard).await.unwrap_err();
+        let error = Heard::new(near, Bound::default()).read_to_end(&mut heard).await.unwrap_err();
         assert_eq!(error.to_string(), "the server says too much");
         assert!(heard.len() <= SAID_BYTES_MAX, "{}", heard.len());
         talker.await.unwrap();
