@@ -3,14 +3,14 @@
 //! A user is made in one transaction, so a failure leaves nothing behind. The transaction holds a
 //! lock whose number comes from the user's name, and removing takes the same one: whoever removes a
 //! user whose making was never confirmed waits for what is still under way, instead of finding
-//! nothing and leaving a user that appears a moment later.
+//! nothing and leaving a user that appears a moment later. A user that keeps its removal waiting is
+//! disabled, and its sessions are ended.
 
 use std::slice;
 use std::time::Duration;
 
 use keysherd_base::Fault;
-use keysherd_crypto::hash::sha256;
-use keysherd_targets::postgres::{CONTENDED, Family, Session, connect};
+use keysherd_targets::postgres::{CONTENDED, Family, HELD, Session, connect};
 use keysherd_targets::{Given, Named, Server, database};
 use keysherd_wire::{Field, Flag, Text, bad_setting};
 use serde_json::Map;
@@ -23,9 +23,12 @@ use crate::name::need_handle;
 use crate::statements::{Dialect, Hole, Statement, Values, filled, need_name, parse};
 use crate::{BoxFuture, Created, Engine, Kind, Plan, Scene, Settings, TargetUse, Way};
 
+use self::turns::{Timed, Turn, begin};
+
 pub(crate) mod rotator;
 #[cfg(test)]
 pub(crate) mod tests;
+mod turns;
 
 /// Longest name of a user, in bytes (PostgreSQL's NAMEDATALEN without its end).
 pub(crate) const NAME_BYTES_MAX: usize = 63;
@@ -34,8 +37,11 @@ const NOT_PERMITTED: &str = "42501";
 
 /// Pauses, in milliseconds, before what others were in the way of is tried again: rights on one
 /// table are a row that only one transaction changes at a time, and the server does not wait for
-/// its turn.
+/// its turn. From the first time on, others of ours are not beside it any more.
 const PAUSES: [u64; 7] = [5, 10, 20, 40, 80, 160, 320];
+
+/// What lets a user sign in no more.
+const DISABLE: &str = "ALTER ROLE {{name}} NOLOGIN";
 
 /// A member.
 pub(crate) struct PostgresLike {
@@ -121,9 +127,10 @@ impl PostgresLike {
     }
 
     async fn created(&self, scene: &Scene<'_>, plan: &Plan) -> Result<Created, Fault> {
-        let mut pauses = PAUSES.iter();
+        let (mut pauses, mut turn) = (PAUSES.iter(), Turn::Beside);
         loop {
-            let outcome = self.created_once(scene, plan).await;
+            let outcome = self.created_once(scene, plan, turn).await;
+            turn = Turn::Alone;
             if !is_next_turn(&outcome, &mut pauses).await {
                 return outcome;
             }
@@ -131,16 +138,28 @@ impl PostgresLike {
     }
 
     async fn revoked(&self, scene: &Scene<'_>, handle: &str) -> Result<Vec<String>, Fault> {
-        let mut pauses = PAUSES.iter();
+        let (mut pauses, mut turn, mut disabled) = (PAUSES.iter(), Turn::Beside, false);
         loop {
-            let outcome = self.revoked_once(scene, handle).await;
+            let outcome = self.revoked_once(scene, handle, turn).await;
+            turn = Turn::Alone;
+            if !disabled && outcome.as_ref().is_err_and(|fault| fault.code() == HELD) {
+                // By the user itself, if need be for ever.
+                disabled = true;
+                self.disable(scene, handle).await?;
+                continue;
+            }
             if !is_next_turn(&outcome, &mut pauses).await {
                 return outcome;
             }
         }
     }
 
-    async fn created_once(&self, scene: &Scene<'_>, plan: &Plan) -> Result<Created, Fault> {
+    async fn created_once(
+        &self,
+        scene: &Scene<'_>,
+        plan: &Plan,
+        turn: Turn,
+    ) -> Result<Created, Fault> {
         need_handle(&plan.handle)?;
         let server = self.server(scene.settings, scene.target.as_ref())?;
         let values = Values {
@@ -149,9 +168,9 @@ impl PostgresLike {
             user_host: server.credentials()?.0,
         };
         let filled = filled(&self.creation(scene.settings)?, &values)?;
-        let secret = plan.password.expose().as_str();
+        let (secret, whole) = (plan.password.expose().as_str(), scene.way.timeout);
         let warnings = within(scene.way, &server, self.family, async |session| {
-            begin(self.family, session, &plan.handle).await?;
+            begin(&self.timed(session, whole, whole), &plan.handle, turn).await?;
             for (number, statement) in (1..).zip(&filled) {
                 let what = format!("creation statement {number}");
                 let done = session.run(statement.expose()).await;
@@ -167,14 +186,43 @@ impl PostgresLike {
         Ok(Created { value, handle: None, ends: None, warnings })
     }
 
-    async fn revoked_once(&self, scene: &Scene<'_>, handle: &str) -> Result<Vec<String>, Fault> {
+    /// Lets a user sign in no more, and ends its sessions, as far as the target's user may. What it
+    /// does not see to shows when removing fails again.
+    async fn disable(&self, scene: &Scene<'_>, handle: &str) -> Result<(), Fault> {
+        let server = self.server(scene.settings, scene.target.as_ref())?;
+        let values = Values { name: handle, password: None, user_host: "" };
+        let disabling = filled(&parse("revocation-statement", DISABLE, self.dialect())?, &values)?;
+        let ended = within(scene.way, &server, self.family, async |session| {
+            for statement in &disabling {
+                let _ = session.run(statement.expose()).await;
+            }
+            if let Some(id) = self.id_of(session, handle).await? {
+                end_sessions(session, id).await;
+            }
+            Ok(())
+        });
+        ended.await.map(drop)
+    }
+
+    fn timed<'a>(&self, session: &'a Session, whole: Duration, each_lock: Duration) -> Timed<'a> {
+        Timed { session, family: self.family, whole, each_lock }
+    }
+
+    async fn revoked_once(
+        &self,
+        scene: &Scene<'_>,
+        handle: &str,
+        turn: Turn,
+    ) -> Result<Vec<String>, Fault> {
         need_handle(handle)?;
         let server = self.server(scene.settings, scene.target.as_ref())?;
         let values = Values { name: handle, password: None, user_host: server.credentials()?.0 };
         let filled = filled(&self.revocation(scene.settings)?, &values)?;
         let (mut still_there, mut signs_in) = (false, false);
+        let whole = scene.way.timeout;
         let mut warnings = within(scene.way, &server, self.family, async |session| {
-            begin(self.family, session, handle).await?;
+            // There has to be time for another attempt.
+            begin(&self.timed(session, whole, whole / 4), handle, turn).await?;
             let mut id = None;
             if self.is_there(session, handle).await? {
                 id = self.id_of(session, handle).await?;
@@ -244,20 +292,6 @@ async fn end_sessions(session: &Session, id: u32) {
     let question =
         format!("select pg_terminate_backend(pid) from pg_stat_activity where usesysid = {id}");
     drop(session.run(&question).await);
-}
-
-/// Begins what is done with one user; nobody else does anything with it until the end.
-async fn begin(family: Family, session: &Session, handle: &str) -> Result<(), Fault> {
-    let begun = session.run("BEGIN").await;
-    begun.map_err(|error| error.fault("beginning", None))?;
-    if family == Family::Redshift {
-        // It has no such locks.
-        return Ok(());
-    }
-    let [a, b, c, d, e, f, g, h, ..] = sha256(&[b"keysherd user ", handle.as_bytes()]);
-    let number = i64::from_be_bytes([a, b, c, d, e, f, g, h]);
-    let locked = session.run(&format!("select pg_advisory_xact_lock({number})")).await;
-    locked.map_err(|error| error.fault("waiting for others that do the same", None))
 }
 
 /// Whether it is to be done again because others were in the way; waits a little then.

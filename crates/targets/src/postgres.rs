@@ -22,7 +22,7 @@ use crate::server::Stream;
 use crate::{Server, Way};
 use keysherd_egress::heard::Heard;
 
-pub use errors::{CONTENDED, SqlError};
+pub use errors::{CONTENDED, HELD, SqlError};
 
 /// The message that asks a server for TLS ("SSLRequest" in its protocol): length and code.
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
@@ -141,6 +141,14 @@ impl Session {
     pub async fn run(&self, statement: &str) -> Result<(), SqlError> {
         let done = self.client.execute_typed(statement, &[]).await;
         done.map(drop).map_err(|error| SqlError::of(&error))
+    }
+
+    /// Runs several of our own statements in one round trip. The first that fails is the last.
+    ///
+    /// # Errors
+    /// [`SqlError`].
+    pub async fn run_all(&self, statements: &str) -> Result<(), SqlError> {
+        self.client.batch_execute(statements).await.map_err(|error| SqlError::of(&error))
     }
 
     /// Runs a question that is answered with true or false in its only row, about `text`.

@@ -197,17 +197,44 @@ async fn revoked(scene: &Scene<'_>, handle: &str) -> Result<Vec<String>, Fault> 
 }
 
 /// Waits until nobody else does anything with this user. The lock ends with the session.
+///
+/// Whoever signs in there can take such a lock, the user itself included. So a session that has it
+/// and does not end is ended: of another gateway's work nothing more follows then.
 pub(crate) async fn alone(session: &mut Session, handle: &str, way: &Way) -> Result<(), Fault> {
     let hash = sha256(&[b"keysherd user ", handle.as_bytes()]);
-    let seconds = way.timeout.as_secs().clamp(1, 600);
-    let question = format!("select get_lock('keysherd {}', {seconds})", hex::encode(&hash[..16]));
-    let locked = session.texts(&question).await;
+    let name = format!("'keysherd {}'", hex::encode(&hash[..16]));
+    if locked(session, &name, way).await? {
+        return Ok(());
+    }
+    let holder = session.texts(&format!("select is_used_lock({name})")).await.unwrap_or_default();
+    let holder = holder.first().and_then(|id| id.parse::<u64>().ok());
+    if let Some(id) = holder {
+        // Who may not do that sees below whose it is.
+        let _ = session.run(&format!("KILL {id}")).await;
+    }
+    if locked(session, &name, way).await? {
+        return Ok(());
+    }
+    let ours = format!(
+        "select count(*) from information_schema.processlist \
+         where id = is_used_lock({name}) and user = substring_index(user(), '@', 1)"
+    );
+    let ours = session.texts(&ours).await;
+    let ours = ours.map_err(|error| error.fault("waiting for others that do the same", None))?;
+    match ours.first().is_none_or(|count| count != "0") {
+        true => Err(Fault::unavailable("somebody else is busy with this user; try again")),
+        // Gateways have it as whoever signs in here. Anybody else only keeps it from them.
+        false => Ok(()),
+    }
+}
+
+/// Whether the lock was given within a sixth of the time.
+async fn locked(session: &mut Session, name: &str, way: &Way) -> Result<bool, Fault> {
+    let seconds = (way.timeout.as_secs() / 6).clamp(1, 100);
+    let locked = session.texts(&format!("select get_lock({name}, {seconds})")).await;
     let locked =
         locked.map_err(|error| error.fault("waiting for others that do the same", None))?;
-    match locked.first().map(String::as_str) {
-        Some("1") => Ok(()),
-        _ => Err(Fault::unavailable("somebody else is busy with this user; try again")),
-    }
+    Ok(locked.first().is_some_and(|answer| answer == "1"))
 }
 
 /// Whether there is a user of this name; `None`: the server does not tell.

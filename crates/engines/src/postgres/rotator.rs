@@ -9,7 +9,8 @@ use keysherd_base::Fault;
 use keysherd_targets::database;
 use keysherd_targets::postgres::{Family, connect};
 
-use super::{begin, within};
+use super::turns::{Timed, Turn, begin};
+use super::within;
 use crate::member::not_reached;
 use crate::rotator::database::{check, in_time, server_for, server_of, taken};
 use crate::rotator::{Credential, Rotator, RotatorKind, Stage};
@@ -47,7 +48,9 @@ impl PostgresRotator {
         };
         let statements = filled(&parse("rotated-username", CHANGE, dialect)?, &values)?;
         within(stage.way, &server, self.family, async |session| {
-            begin(self.family, session, name).await.map_err(not_reached)?;
+            let (family, whole) = (self.family, stage.way.timeout);
+            let timed = Timed { session, family, whole, each_lock: whole };
+            begin(&timed, name, Turn::Beside).await.map_err(not_reached)?;
             for statement in &statements {
                 in_time(begun, stage.way).map_err(not_reached)?;
                 let done = session.run(statement.expose()).await;

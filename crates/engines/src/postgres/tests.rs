@@ -17,6 +17,7 @@ mod server;
 
 use self::server::{PASSWORD, Postgres, shared};
 
+mod blocked;
 mod faults;
 mod redshift;
 mod rights;
@@ -218,7 +219,9 @@ async fn what_the_server_only_warns_of_is_said() {
 async fn removing_waits_for_a_making_that_is_still_under_way() {
     let site = Site::new("engines_race");
     let slow = "CREATE USER \"{{name}}\" PASSWORD '{{password}}'; select pg_sleep(1.5)";
-    let stage = Stage::new(&[("creation-statements", slow)], site.target());
+    let mut stage = Stage::new(&[("creation-statements", slow)], site.target());
+    // A sixth of it is what removing waits before it ends whoever is in its way.
+    stage.way.timeout = Duration::from_secs(60);
     let plan = stage.plan();
     let (made, removed) = tokio::join!(stage.create(&plan), async {
         let waiting = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(1.5)%' \
@@ -245,7 +248,7 @@ async fn many_at_one_time_are_not_in_each_others_way() {
     let stage = Stage::new(&[("creation-statements", statements)], site.target());
     let stage = Arc::new(stage);
     let mut running = JoinSet::new();
-    for _ in 0..16 {
+    for _ in 0..48 {
         let stage = stage.clone();
         running.spawn(async move {
             let plan = stage.plan();

@@ -24,6 +24,10 @@ pub const CONTENDED: &str = "TargetContended";
 /// The server's codes for that: transactions that were given up for others (class 40), and
 /// `tuple concurrently updated`, which is an internal error to PostgreSQL.
 const CONTENTION: [&str; 2] = ["40", "XX000"];
+/// Code of the fault that says: somebody has a lock that it needs, and keeps it.
+pub const HELD: &str = "TargetHeld";
+/// The server's code for that.
+const LOCK_NOT_AVAILABLE: &str = "55P03";
 
 /// Words for codes, the longest prefix that fits first.
 const WORDS: &[(&str, FaultKind, &str)] = &[
@@ -41,7 +45,7 @@ const WORDS: &[(&str, FaultKind, &str)] = &[
     ("42", FaultKind::BadRequest, "it names or does something that the server does not allow"),
     ("53300", FaultKind::Unavailable, "the server has too many connections"),
     ("53", FaultKind::Unavailable, "the server is out of something it needs"),
-    ("55P03", FaultKind::Unavailable, "somebody else holds what it needs; try again"),
+    (LOCK_NOT_AVAILABLE, FaultKind::Unavailable, "somebody else holds what it needs; try again"),
     ("55006", FaultKind::Unavailable, "the user is in use"),
     ("57014", FaultKind::Unavailable, "it took too long and was canceled"),
     ("57", FaultKind::Unavailable, "the server is starting or stopping"),
@@ -69,6 +73,11 @@ impl SqlError {
         self.code.as_deref()
     }
 
+    /// Whether somebody has a lock that it needs.
+    pub fn is_held(&self) -> bool {
+        self.code() == Some(LOCK_NOT_AVAILABLE)
+    }
+
     /// As a fault of `what` was being done. `secret` is kept out of the log, too.
     pub fn fault(&self, what: &str, secret: Option<&str>) -> Fault {
         let (kind, words) = self.words();
@@ -78,8 +87,11 @@ impl SqlError {
         };
         let fault = with_words(Fault::new(kind, public), &self.text, secret);
         let code = self.code.as_deref().unwrap_or_default();
-        let contended = CONTENTION.iter().any(|class| code.starts_with(class));
-        if contended { fault.with_code(CONTENDED) } else { fault }
+        match CONTENTION.iter().any(|class| code.starts_with(class)) {
+            true => fault.with_code(CONTENDED),
+            false if self.is_held() => fault.with_code(HELD),
+            false => fault,
+        }
     }
 
     /// As a fault of signing in.

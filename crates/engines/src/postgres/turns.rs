@@ -1,0 +1,123 @@
+//! Whose turn it is: transactions that do something with users, and what others may do about that.
+//!
+//! Two locks of the server's are taken, in this order, and end with the transaction. One is
+//! everybody's: work that found others in its way is done again with nobody beside it, as rights on
+//! one table are a row that only one transaction changes at a time and for which the server has
+//! nobody wait. The other one is the user's: whoever removes a user whose making was never confirmed
+//! waits for what is still under way.
+//!
+//! Whoever signs in to the database can take such locks, a user that is to be removed included. So
+//! neither is waited for long: the first is done without, and sessions that have the second are
+//! ended. Ended work of another gateway is undone as a whole.
+
+use std::time::Duration;
+
+use keysherd_base::Fault;
+use keysherd_crypto::hash::sha256;
+use keysherd_targets::postgres::{Family, Session, SqlError};
+
+/// The number of everybody's lock: `keysherd`, in ASCII.
+const EVERYBODY: i64 = 0x6b65_7973_6865_7264;
+/// The part of its time in which a transaction waits for everybody's lock.
+const TURN_PART: u32 = 16;
+/// The part in which it waits for its user's lock, before and after it ends who has that.
+const USER_PART: u32 = 6;
+
+/// Whether others may work beside it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// All those who have not been in each other's way yet.
+    Beside,
+    /// Nobody: somebody was in the way before.
+    Alone,
+}
+
+/// A session, and how long it has.
+pub(crate) struct Timed<'a> {
+    /// The session.
+    pub(crate) session: &'a Session,
+    /// What it speaks.
+    pub(crate) family: Family,
+    /// Everything together.
+    pub(crate) whole: Duration,
+    /// Each lock that its statements need.
+    pub(crate) each_lock: Duration,
+}
+
+/// Begins a transaction about one user; nobody else does anything with it until the end.
+///
+/// # Errors
+/// Those of the session; [`Fault::unavailable`] when another gateway does something with this user,
+/// and does not end.
+pub(crate) async fn begin(timed: &Timed<'_>, name: &str, turn: Turn) -> Result<(), Fault> {
+    let Timed { session, family, whole, .. } = *timed;
+    let failed = |error: SqlError| error.fault("beginning", None);
+    if family == Family::Redshift {
+        // It has no such locks.
+        return session.run("BEGIN").await.map_err(failed);
+    }
+    let lock = match turn {
+        Turn::Beside => "pg_advisory_xact_lock_shared",
+        Turn::Alone => "pg_advisory_xact_lock",
+    };
+    session.run("BEGIN ISOLATION LEVEL READ COMMITTED").await.map_err(failed)?;
+    let patience = whole / TURN_PART;
+    locked(timed, &format!("{lock}({EVERYBODY})"), patience).await.map_err(failed)?;
+    claim(timed, name).await
+}
+
+/// Takes the lock of a user.
+async fn claim(timed: &Timed<'_>, name: &str) -> Result<(), Fault> {
+    let (session, patience) = (timed.session, timed.whole / USER_PART);
+    let failed = |error: SqlError| error.fault("waiting for others that do the same", None);
+    let [a, b, c, d, e, f, g, h, ..] = sha256(&[b"keysherd user ", name.as_bytes()]);
+    let lock = format!("pg_advisory_xact_lock({})", i64::from_be_bytes([a, b, c, d, e, f, g, h]));
+    let (high, low) = (u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h]));
+    let holders = format!(
+        "pg_locks l JOIN pg_stat_activity a USING (pid) WHERE l.locktype = 'advisory' \
+         AND l.granted AND l.classid = {high} AND l.objid = {low} AND l.objsubid = 1 \
+         AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
+         AND pid <> pg_backend_pid()"
+    );
+    if locked(timed, &lock, patience).await.map_err(failed)? {
+        return Ok(());
+    }
+    let end = format!("SELECT pg_terminate_backend(pid) FROM {holders}");
+    attempt(session, &end).await.map_err(failed)?;
+    if locked(timed, &lock, patience).await.map_err(failed)? {
+        return Ok(());
+    }
+    let ours = format!("SELECT EXISTS (SELECT 1 FROM {holders} AND a.usename = $1)");
+    let own = session.text("SELECT current_user || $1", "").await.map_err(failed)?;
+    match session.is_true(&ours, own.as_deref().unwrap_or_default()).await.map_err(failed)? {
+        true => Err(Fault::unavailable("somebody else is busy with this user; try again")),
+        // Gateways have it as whoever signs in here. Anybody else only keeps it from them.
+        false => Ok(()),
+    }
+}
+
+/// Whether a lock was given within so long; the transaction goes on either way.
+async fn locked(timed: &Timed<'_>, lock: &str, patience: Duration) -> Result<bool, SqlError> {
+    let [patience, after] = [patience, timed.each_lock].map(|time| time.as_millis().max(1));
+    let asking = format!(
+        "SAVEPOINT waiting; SET LOCAL lock_timeout = {patience}; SELECT {lock}; \
+         SET LOCAL lock_timeout = {after}; RELEASE SAVEPOINT waiting"
+    );
+    match timed.session.run_all(&asking).await {
+        Ok(()) => Ok(true),
+        Err(error) if error.is_held() => {
+            timed.session.run("ROLLBACK TO SAVEPOINT waiting").await?;
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Does what may be refused; the transaction goes on either way.
+async fn attempt(session: &Session, statement: &str) -> Result<(), SqlError> {
+    session.run("SAVEPOINT trying").await?;
+    if session.run(statement).await.is_err() {
+        session.run("ROLLBACK TO SAVEPOINT trying").await?;
+    }
+    Ok(())
+}
