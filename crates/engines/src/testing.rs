@@ -5,6 +5,8 @@ pub(crate) mod google;
 mod installed;
 #[path = "../../app/tests/it/kit/kept.rs"]
 mod kept;
+#[path = "../../app/tests/it/kit/mysql.rs"]
+pub(crate) mod mysql;
 #[path = "../../app/tests/it/kit/python.rs"]
 pub(crate) mod python;
 pub(crate) mod rotation;

@@ -6,7 +6,7 @@ use mysql_async::{Conn, DriverError, Error, IoError, OptsBuilder, Row, SslOpts};
 use tokio::time::timeout;
 
 use crate::words::with_words;
-use crate::{Server, WRONG_CREDENTIALS, Way};
+use crate::{NOT_ADMITTED, Server, WRONG_CREDENTIALS, Way};
 
 /// Rows of an answer, and bytes of a piece of one, at most.
 const ROWS_MAX: usize = 1_024;
@@ -52,8 +52,20 @@ const WORDS: &[(u16, FaultKind, &str)] = &[
     (1524, FaultKind::BadRequest, "the server has no such way to sign in; take IDENTIFIED BY"),
     (1698, FaultKind::Forbidden, "this user does not sign in with a password"),
     (1819, FaultKind::BadRequest, "the password does not fit the server's policy"),
-    (3118, FaultKind::Forbidden, "the user is locked"),
+    (LOCKED, FaultKind::Forbidden, "the user is locked"),
+    (EXPIRED, FaultKind::Forbidden, "the password has expired; change it on the server"),
+    (3638, FaultKind::BadRequest, "the server's history of passwords has that one"),
+    (NEEDS_OLD, FaultKind::BadRequest, "the server wants the old password, too"),
+    (3955, FaultKind::Forbidden, "the server lets nobody in under this name for a while"),
+    (LOCKED_MARIADB, FaultKind::Forbidden, "the user is locked"),
 ];
+
+/// What servers say to who gives the right password and may not sign in all the same.
+const EXPIRED: u16 = 1862;
+const LOCKED: u16 = 3118;
+const LOCKED_MARIADB: u16 = 4151;
+/// What MySQL says of a new password, for a user who has to say the old one with it.
+pub const NEEDS_OLD: u16 = 3892;
 
 /// Signs in to a server.
 ///
@@ -87,6 +99,7 @@ pub async fn connect(server: &Server, way: &Way) -> Result<Session, Fault> {
             let fault = error.fault(&what, Some(password.expose().as_str()));
             match error.code() {
                 Some(1045) => fault.with_code(WRONG_CREDENTIALS),
+                Some(EXPIRED | LOCKED | LOCKED_MARIADB) => fault.with_code(NOT_ADMITTED),
                 _ => fault,
             }
         };
@@ -178,6 +191,12 @@ impl StatementError {
             }
             Error::Driver(DriverError::CleartextPluginDisabled) => {
                 refused = Some("the server wants the password itself, which it does not get");
+            }
+            Error::Driver(DriverError::UnknownAuthPlugin { .. }) => {
+                refused = Some(
+                    "the user signs in there in a way that gateways do not know; give it \
+                     caching_sha2_password",
+                );
             }
             Error::Io(error) if is_about_tls(error) => {
                 refused = Some("TLS fails; check ssl-certificate and the name in its certificate");

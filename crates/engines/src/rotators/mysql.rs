@@ -5,9 +5,9 @@
 
 use std::time::Instant;
 
-use keysherd_base::Fault;
+use keysherd_base::{Fault, SecretString};
 use keysherd_targets::database;
-use keysherd_targets::mysql::connect;
+use keysherd_targets::mysql::{NEEDS_OLD, connect};
 use tokio::time::timeout;
 
 use crate::engines::mysql::{alone, late};
@@ -125,7 +125,13 @@ async fn changed(
         };
         in_time(begun, stage.way).map_err(not_reached)?;
         for statement in &statements {
-            let done = session.run(statement.expose()).await;
+            let mut done = session.run(statement.expose()).await;
+            if stage.actor == Actor::Owner
+                && done.as_ref().is_err_and(|error| error.code() == Some(NEEDS_OLD))
+            {
+                let both = replacing(statement, &old.password()?).map_err(not_reached)?;
+                done = session.run(both.expose()).await;
+            }
             done.map_err(|error| error.fault("changing the password", secret))?;
         }
         let warnings = session.warnings();
@@ -133,6 +139,23 @@ async fn changed(
         Ok(warnings)
     };
     timeout(stage.way.timeout, changing).await.map_err(|_| late(&server))?
+}
+
+/// The statement with the old password said, too. Older servers cannot read that, so it is said
+/// when a server wants it.
+fn replacing(statement: &SecretString, old: &SecretString) -> Result<SecretString, Fault> {
+    let values = Values { name: "", password: Some(old), user_host: "" };
+    let end = parse("rotated-password", " REPLACE {{password}}", Dialect::Mysql)?;
+    let end = filled(&end, &values)?;
+    let parts = || std::iter::once(statement).chain(&end).map(|part| part.expose().as_str());
+    let room = parts().map(|part| part.len() + 1).sum();
+    // In one piece from the beginning: a text that grows leaves copies behind.
+    let mut both = SecretString::new(String::with_capacity(room));
+    for part in parts() {
+        both.expose_mut().push_str(part);
+        both.expose_mut().push(' ');
+    }
+    Ok(both)
 }
 
 /// The hosts that a user may come from, as they can stand in a statement.
