@@ -3,7 +3,7 @@
 //! Two locks of the server's are taken, in this order, and end with the transaction. One is
 //! everybody's: work that found others in its way is done again with nobody beside it, as rights on
 //! one table are a row that only one transaction changes at a time and for which the server has
-//! nobody wait. The other one is the user's: whoever removes a user whose making was never confirmed
+//! nobody wait. The other one is the user's: whoever removes a user whose making was not confirmed
 //! waits for what is still under way.
 //!
 //! Whoever signs in to the database can take such locks, a user that is to be removed included. So

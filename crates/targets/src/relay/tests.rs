@@ -5,12 +5,12 @@ use std::process::{Command, Stdio};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 
 use super::*;
-use crate::heard::{Bound, Heard, SAID_BYTES_MAX};
+use keysherd_egress::heard::{Bound, Heard, SAID_BYTES_MAX};
 
 /// A relay, and the server behind it.
 async fn relay() -> (Relay, DuplexStream) {
     let (near, far) = duplex(64 * 1024);
-    let relay = Relay::to(Box::new(Heard::new(near, Bound::new()))).await.unwrap();
+    let relay = Relay::to(Box::new(Heard::new(near, Bound::default()))).await.unwrap();
     (relay, far)
 }
 

@@ -1,0 +1,38 @@
+//! Users, and others who may sign in, that want to keep a user from being removed.
+
+use super::*;
+
+/// What takes the lock by which removing waits for making, until the session ends.
+fn taking(handle: &str) -> String {
+    let hash = sha256(&[b"keysherd user ", handle.as_bytes()]);
+    format!("select get_lock('keysherd {}', 5)", hex::encode(&hash[..16]))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_user_that_takes_the_lock_is_removed_all_the_same() {
+    for server in servers() {
+        // One who may end sessions of others, and one who may not.
+        let plain = "maker_without_much";
+        server.sql(&format!(
+            "CREATE USER {plain}@'%' IDENTIFIED BY 'maker-password'; \
+             GRANT CREATE USER ON *.* TO {plain}@'%'; \
+             GRANT SELECT ON mysql.* TO {plain}@'%'; \
+             GRANT SELECT ON app.* TO {plain}@'%' WITH GRANT OPTION"
+        ));
+        let maker = [("user-name", plain), ("pwd", "maker-password")];
+        for (target, all_end) in [(server.target(&[]), true), (server.target(&maker), false)] {
+            let mut stage = Stage::new(&[("mysql-screation-statements", NARROW)], target);
+            stage.way.timeout = Duration::from_secs(12);
+            let plan = stage.plan();
+            let password = password_of(&stage.create(&plan).await.unwrap());
+            let mut session = server.sign_in(&plan.handle, &password).await.unwrap();
+            assert_eq!(session.texts(&taking(&plan.handle)).await.unwrap(), ["1"]);
+            let warnings = stage.revoke(&plan.handle).await.unwrap();
+            assert_eq!(warnings.is_empty(), all_end, "{warnings:?}");
+            assert!(!server.has(&plan.handle));
+            assert!(!server.may(&plan.handle, &password, "SELECT 1").await);
+            assert_eq!(session.run("SELECT 1").await.is_err(), all_end);
+        }
+        server.sql(&format!("DROP USER {plain}@'%'"));
+    }
+}
