@@ -38,10 +38,12 @@ impl Everywhere<'_> {
     ) -> Brought {
         let Change { old, new, resumed, .. } = *change;
         if let Some(fault) = self.unready(old, resumed.then_some(new)).await {
-            return match resumed {
-                true => self.back(change, in_time, fault).await,
-                false => Brought::Unchanged(fault),
-            };
+            if !resumed {
+                return Brought::Unchanged(fault);
+            }
+            // What somebody else has sent may still come.
+            self.back(change, in_time).await;
+            return Brought::Unknown(fault);
         }
         let each = self.places.iter().map(|(name, target)| -> (String, BoxFuture<'_, _>) {
             let changing = async move {
@@ -50,18 +52,25 @@ impl Everywhere<'_> {
             };
             (name.clone(), Box::pin(changing))
         });
-        let (mut said, mut failed) = (Vec::new(), Vec::new());
+        let (mut said, mut failed, mut comes_late) = (Vec::new(), Vec::new(), false);
         for (name, brought) in all(each.collect()).await {
             match brought {
                 Brought::Changed(warnings) => {
                     said.extend(warnings.iter().map(|text| format!("{name}: {text}")));
                 }
-                Brought::Unchanged(fault) | Brought::Unknown(fault) => failed.push((name, fault)),
+                Brought::Unchanged(fault) => failed.push((name, fault)),
+                Brought::Unknown(fault) => {
+                    comes_late = true;
+                    failed.push((name, fault));
+                }
             }
         }
-        match joined(failed) {
-            None => Brought::Changed(said),
-            Some(fault) => self.back(change, in_time, fault).await,
+        let Some(fault) = joined(failed) else { return Brought::Changed(said) };
+        // A place that takes the old ones now may take what was sent to it later, so nobody may
+        // forget the new ones.
+        match self.back(change, in_time).await && !comes_late {
+            true => Brought::Unchanged(fault),
+            false => Brought::Unknown(fault),
         }
     }
 
@@ -93,13 +102,12 @@ impl Everywhere<'_> {
         )
     }
 
-    /// Has every place take the old ones again; gives what is known then.
+    /// Has every place take the old ones again; gives whether all do now.
     async fn back(
         &self,
         change: &Change<'_>,
         in_time: &(dyn Fn() -> Result<(), Fault> + Sync),
-        fault: Fault,
-    ) -> Brought {
+    ) -> bool {
         let Change { old, new, .. } = *change;
         let each = self.places.iter().map(|(name, target)| -> (String, BoxFuture<'_, _>) {
             let changing = async move {
@@ -115,10 +123,7 @@ impl Everywhere<'_> {
             };
             (name.clone(), Box::pin(changing))
         });
-        match all(each.collect()).await.into_iter().all(|(_, done)| done.is_ok()) {
-            true => Brought::Unchanged(fault),
-            false => Brought::Unknown(fault),
-        }
+        all(each.collect()).await.into_iter().all(|(_, done)| done.is_ok())
     }
 }
 

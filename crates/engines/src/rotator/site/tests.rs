@@ -17,6 +17,8 @@ struct There {
     stubborn: BTreeSet<String>,
     /// Those that take new ones and say nothing.
     dumb: BTreeSet<String>,
+    /// Those that say nothing of new ones, and take them later.
+    late: BTreeSet<String>,
     drawn: usize,
 }
 
@@ -65,6 +67,8 @@ impl Rotator for Fake {
             Err(Fault::unavailable("no route").with_code(crate::NOT_REACHED))
         } else if there.stubborn.contains(&host) {
             Err(Fault::forbidden("too simple"))
+        } else if there.late.contains(&host) {
+            Err(Fault::unavailable("no answer"))
         } else {
             there.passwords.insert(host.clone(), password(new));
             match there.dumb.contains(&host) {
@@ -360,4 +364,21 @@ async fn whoever_follows_brings_all_to_the_new_one_or_back() {
     scene.there().silent.insert("b:22".to_owned());
     let (brought, taken) = everywhere(&scene, true).await;
     assert!(matches!(brought, Brought::Unknown(_)) && taken == ["first"; 3]);
+}
+
+#[tokio::test]
+async fn what_one_may_still_take_later_is_not_forgotten_although_all_take_the_old_one() {
+    let scene = Scene::new(false);
+    scene.there().late.insert("b:22".to_owned());
+    let (brought, taken) = everywhere(&scene, false).await;
+    assert!(matches!(&brought, Brought::Unknown(why) if why.public().contains("b:22")));
+    assert_eq!(taken, ["first"; 3]);
+    // It comes; whoever follows finds it and brings the others along.
+    {
+        let mut there = scene.there();
+        there.late.clear();
+        there.passwords.insert("b:22".to_owned(), "new".to_owned());
+    }
+    let (brought, taken) = everywhere(&scene, true).await;
+    assert!(matches!(brought, Brought::Changed(_)) && taken == ["new"; 3]);
 }
