@@ -147,8 +147,26 @@ pub(super) async fn removed(
         return Ok(());
     }
     let graph = Graph::open(stage, super::application(stage, current)?).await?;
-    match id_of(&listed(&graph, old).await?, old)? {
+    match left(listed(&graph, old).await?, current, old)? {
         Some(id) => discard(&graph, old, &id).await,
         None => Ok(()),
     }
+}
+
+/// The id of the `old` secret, where it still is among these. How it begins may be how somebody
+/// else's begins, too, so what the `current` one came after goes before that; and the current one
+/// is never the old one.
+fn left(
+    there: Vec<Listed>,
+    current: &Credential,
+    old: &Credential,
+) -> Result<Option<String>, Fault> {
+    let now = id_of(&there, current).ok().flatten().unwrap_or_default();
+    let (now, others): (Vec<_>, Vec<_>) = there.into_iter().partition(|entry| entry.id == now);
+    let before = now.first().and_then(|entry| entry.label.strip_prefix(LABEL));
+    let Some(before) = before.filter(|_| old.username().is_ok_and(str::is_empty)) else {
+        return id_of(&others, old);
+    };
+    let others: Vec<_> = others.into_iter().filter(|entry| entry.id == before).collect();
+    id_of(&others, old)
 }

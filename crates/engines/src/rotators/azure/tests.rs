@@ -305,6 +305,28 @@ async fn secrets_that_nobody_heard_of_go_and_those_of_others_stay() {
 }
 
 #[tokio::test]
+async fn a_secret_that_begins_like_one_that_is_gone_stays() {
+    let azured = azured(Actor::Target).await;
+    let old = secret("", "old~canary-secret");
+    let new = azured.next(&old).await.unwrap();
+    let theirs = ("old~canary-theirs".to_owned(), String::new());
+    {
+        let mut tenant = azured.tenant.lock().unwrap();
+        tenant.secrets.remove(&id(0));
+        tenant.secrets.insert(id(901), theirs);
+    }
+    let all = [id(1), id(900), id(901)];
+    // Nor is the current one ever what is removed, whoever made it.
+    let given = secret("", "oth~canary-others");
+    for (current, gone) in
+        [(&new, old), (&new, secret("", "001~gone")), (&given, secret("", "oth~gone"))]
+    {
+        remove(&MEMBER, &azured.site.stage(), (current, &gone), || Ok(())).await.unwrap();
+        assert_eq!(azured.ids(), all);
+    }
+}
+
+#[tokio::test]
 async fn a_secret_that_is_not_known_everywhere_is_waited_for() {
     let mut azured = azured(Actor::Target).await;
     azured.tenant.lock().unwrap().secrets.remove(&id(900));
