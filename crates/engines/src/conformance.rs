@@ -56,6 +56,8 @@ fn about(engine: &dyn Engine) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use keysherd_wire::Args;
+
     use super::*;
 
     /// Fields of commands that belong to all dynamic secrets, and are no settings of an engine.
@@ -117,6 +119,35 @@ mod tests {
                 let left: BTreeSet<_> = theirs.difference(&common).copied().collect();
                 assert_eq!(left, ours, "{path}");
             }
+        }
+    }
+
+    #[test]
+    fn what_was_made_is_found_where_it_was_made() {
+        // Control lets nothing change that leads elsewhere while there are credentials.
+        for (name, setting) in [
+            ("gitlab", "gitlab-access-type"),
+            ("gitlab", "group-name"),
+            ("gitlab", "installation-organization"),
+            ("google-workspace", "group-email"),
+            ("ldap", "external-username"),
+            ("ldap", "group-dn"),
+            ("ldap", "user-attribute"),
+            ("ldap", "user-dn"),
+            ("mongodb", "mongodb-default-auth-db"),
+            ("openai", "project-id"),
+            ("venafi", "venafi-zone"),
+        ] {
+            let engine = crate::by_name(name).unwrap();
+            let made = |value: &str, old| {
+                let mut args = Args::new();
+                args.put(setting, value.into());
+                engine.merged(&args, old).unwrap()
+            };
+            let place = |settings: &Settings| settings.fingerprint(engine.kind().whereabouts);
+            let old = made("one", Settings::default());
+            let before = place(&old);
+            assert_ne!(place(&made("two", old)), before, "{name}: {setting}");
         }
     }
 

@@ -81,7 +81,14 @@ static KIND: Kind = Kind {
     ttl: TTL,
     ttl_default: "60m",
     key: KEY_NONE,
-    whereabouts: &["gitlab-url", "gitlab-certificate"],
+    // Tokens are looked for where they were made.
+    whereabouts: &[
+        "gitlab-url",
+        "gitlab-certificate",
+        "gitlab-access-type",
+        "installation-organization",
+        "group-name",
+    ],
     details: &[
         ("gitlab_access_type", "gitlab-access-type"),
         ("gitlab_project_name", "installation-organization"),

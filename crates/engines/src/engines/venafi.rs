@@ -203,6 +203,7 @@ fn is_host(name: &str) -> bool {
             && label.len() <= 63
             && label.bytes().all(plain)
             && !label.starts_with('-')
+            && !label.ends_with('-')
     };
     name.len() <= HOST_BYTES_MAX && name.split('.').all(is_label)
 }

@@ -111,7 +111,8 @@ pub(super) static KIND: Kind = Kind {
     ttl: TTL,
     ttl_default: "2160h",
     key: KEY_NAME,
-    whereabouts: &["venafi-baseurl"],
+    // Certificates are objects of the zone.
+    whereabouts: &["venafi-baseurl", "venafi-zone"],
     details: &[
         ("venafi_base_url", "venafi-baseurl"),
         ("venafi_zone", "venafi-zone"),

@@ -138,6 +138,8 @@ pub(super) const WHEREABOUTS: &[&str] = &[
     "db-type",
     "host",
     "mongodb-atlas",
+    // Users are of the database that they were made in.
+    "mongodb-default-auth-db",
     "mongodb-uri-options",
     "port",
     "snowflake-account",
