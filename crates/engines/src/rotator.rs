@@ -12,6 +12,7 @@ mod credential;
 pub(crate) mod database;
 mod everywhere;
 mod hosts;
+pub(crate) mod labels;
 pub(crate) mod services;
 mod site;
 

@@ -17,6 +17,7 @@ use crate::fields::{
     USE_SPECIAL_CHARACTERS, need_one_of,
 };
 use crate::password::Policy;
+use crate::rotator::labels::{Listed, There, label};
 use crate::rotator::services::{comes_in, within};
 use crate::rotator::{Actor, Credential, Rotator, RotatorKind, RotatorType, Stage};
 use crate::{BoxFuture, Settings, Spelling, TargetUse};
@@ -65,8 +66,6 @@ static KIND: RotatorKind = RotatorKind {
 
 /// Where keys of administrators are.
 const KEYS: [&str; 2] = ["organization", "admin_api_keys"];
-/// How names of keys begin; the id of the key before it follows.
-const NAME: &str = "keysherd after ";
 /// Keys of one page, and the most pages that are looked at.
 const PAGE: &str = "100";
 const PAGES_MAX: usize = 10;
@@ -184,8 +183,8 @@ impl Asked {
         }
     }
 
-    async fn keys(&self) -> Result<Vec<Listed>, Fault> {
-        let (mut keys, mut after) = (Vec::new(), String::new());
+    async fn keys(&self) -> Result<There, Fault> {
+        let (mut all, mut after) = (Vec::new(), String::new());
         for _ in 0..PAGES_MAX {
             let mut query = vec![("limit", PAGE)];
             if !after.is_empty() {
@@ -194,11 +193,11 @@ impl Asked {
             let reply = self.http.ask("GET", &KEYS, &query)?.bearer(&self.key).send().await?;
             let answer = reply.done("looking at the keys", &[self.key.expose()])?.json()?;
             let data = answer["data"].as_array().map(Vec::as_slice).unwrap_or_default();
-            keys.extend(data.iter().filter_map(Listed::read));
+            all.extend(data.iter().filter_map(listed));
             let last = answer["last_id"].as_str().filter(|_| answer["has_more"] == true);
             match last {
                 Some(last) if last != after => last.clone_into(&mut after),
-                _ => return Ok(keys),
+                _ => return Ok(There { all, field: KEY_ID.name() }),
             }
         }
         Err(Fault::conflict("the organization has more than 1000 keys; remove some at OpenAI"))
@@ -215,44 +214,17 @@ impl Asked {
 }
 
 /// A key as OpenAI shows it.
-struct Listed {
-    id: String,
-    name: String,
-    begins: String,
-    ends: String,
-}
-
-impl Listed {
-    fn read(entry: &Value) -> Option<Self> {
-        let id = entry["id"].as_str().filter(|id| !id.is_empty())?.to_owned();
-        let name = entry["name"].as_str().unwrap_or_default().to_owned();
-        let shown = entry["redacted_value"].as_str().unwrap_or_default();
-        // Stars or dots stand for the middle.
-        let middle = |c: char| c == '*' || c == '.';
-        let begins = shown.split(middle).next().unwrap_or_default().to_owned();
-        let ends = shown.rsplit(middle).next().unwrap_or_default().to_owned();
-        Some(Self { id, name, begins, ends })
-    }
-
-    fn is(&self, key: &str) -> bool {
-        let shown = !self.begins.is_empty() && !self.ends.is_empty();
-        shown && key.starts_with(&self.begins) && key.ends_with(&self.ends)
-    }
-}
-
-/// The id of a key; none: it is not there.
-fn id_of(there: &[Listed], key: &Credential) -> Result<Option<String>, Fault> {
-    let (id, text) = (key.username()?, key.password()?);
-    let is = |entry: &&Listed| if id.is_empty() { entry.is(text.expose()) } else { entry.id == id };
-    let found: Vec<_> = there.iter().filter(is).collect();
-    match found.as_slice() {
-        [] => Ok(None),
-        [one] => Ok(Some(one.id.clone())),
-        _ => Err(Fault::conflict(
-            "two keys begin and end with the same characters, so nobody knows which one this is; \
-             give api-key-id",
-        )),
-    }
+fn listed(entry: &Value) -> Option<Listed> {
+    let id = entry["id"].as_str().filter(|id| !id.is_empty())?.to_owned();
+    let label = entry["name"].as_str().unwrap_or_default().to_owned();
+    let shown = entry["redacted_value"].as_str().unwrap_or_default();
+    // Stars or dots stand for the middle.
+    let middle = |c: char| c == '*' || c == '.';
+    let begins = shown.split(middle).next().unwrap_or_default();
+    let ends = shown.rsplit(middle).next().unwrap_or_default();
+    // Half of it says too little.
+    let begins = if ends.is_empty() { "" } else { begins }.to_owned();
+    Some(Listed { id, label, begins, ends: ends.to_owned() })
 }
 
 async fn is_taken(stage: &Stage<'_>, key: &Credential) -> Result<bool, Fault> {
@@ -275,13 +247,12 @@ async fn made(stage: &Stage<'_>, old: &Credential) -> Result<Credential, Fault> 
     let there = asked.keys().await?;
     let missing =
         || Fault::conflict("the key is not among those of the organization's administrators");
-    let before = id_of(&there, old)?.ok_or_else(missing)?;
-    let name = format!("{NAME}{before}");
-    for unheard in there.iter().filter(|entry| entry.name == name && entry.id != before) {
-        asked.remove(&unheard.id).await?;
+    let before = there.find(old)?.ok_or_else(missing)?;
+    for unheard in there.after(before) {
+        asked.remove(unheard).await?;
     }
     let call = asked.http.call("POST", &KEYS)?.bearer(&asked.key);
-    let reply = call.json(json!({"name": name})).send().await?;
+    let reply = call.json(json!({"name": label(before)})).send().await?;
     let mut answer = reply.done("making the key", &[asked.key.expose()])?.json()?;
     let id = answer["id"].as_str().unwrap_or_default().to_owned();
     let key = match answer["value"].take() {
@@ -300,7 +271,7 @@ async fn known(stage: &Stage<'_>, old: &Credential, new: &Credential) -> Result<
     }
     // What was removed does not come back; what is only not known everywhere yet is there.
     let there = Asked::to_change(stage, old)?.keys().await?;
-    Err(match id_of(&there, new)? {
+    Err(match there.find(new)? {
         Some(_) => Fault::unavailable("OpenAI does not know the new key everywhere yet"),
         None => {
             Fault::bad_request("OpenAI does not have that key any more, and cannot make it again")
@@ -314,8 +285,8 @@ async fn removed(stage: &Stage<'_>, current: &Credential, old: &Credential) -> R
         return Ok(());
     }
     let asked = Asked::to_change(stage, current)?;
-    match id_of(&asked.keys().await?, old)? {
-        Some(id) => asked.remove(&id).await,
+    match asked.keys().await?.find_old(current, old)? {
+        Some(id) => asked.remove(id).await,
         None => Ok(()),
     }
 }

@@ -13,19 +13,11 @@ use serde_json::{Value, json};
 use super::fields::{API_ID, API_KEY, APPLICATION};
 use super::{APPLICATION_ID, Graph, SECRET, USERNAME};
 use crate::rotator::database::taken;
+use crate::rotator::labels::{Listed, There, label};
 use crate::rotator::{Credential, Stage};
 
-/// How labels begin; the id of the secret before it follows.
-const LABEL: &str = "keysherd after ";
 /// Longest secret of an application, in bytes.
 const SECRET_BYTES_MAX: usize = 1_024;
-
-/// A secret as Azure shows it.
-struct Listed {
-    id: String,
-    label: String,
-    hint: String,
-}
 
 pub(super) fn of_secret(
     (id, secret): (&str, &str),
@@ -59,7 +51,7 @@ fn place(secret: &Credential) -> Result<String, Fault> {
     Ok(format!("applications(appId='{}')", secret.text(APPLICATION_ID)?))
 }
 
-async fn listed(graph: &Graph<'_>, secret: &Credential) -> Result<Vec<Listed>, Fault> {
+async fn listed(graph: &Graph<'_>, secret: &Credential) -> Result<There, Fault> {
     let reply = graph.ask("GET", &["v1.0", &place(secret)?], Value::Null).await?;
     let secrets = [graph.lent.token.expose().as_str()];
     let answer = reply.done("looking at the application's secrets", &secrets)?.json()?;
@@ -68,28 +60,11 @@ async fn listed(graph: &Graph<'_>, secret: &Credential) -> Result<Vec<Listed>, F
     let read = |entry: &Value| Listed {
         id: text(entry, "keyId"),
         label: text(entry, "displayName"),
-        hint: text(entry, "hint"),
+        begins: text(entry, "hint"),
+        ends: String::new(),
     };
-    Ok(entries.iter().map(read).filter(|entry| !entry.id.is_empty()).collect())
-}
-
-/// The id of a secret; none: it is not there.
-fn id_of(there: &[Listed], secret: &Credential) -> Result<Option<String>, Fault> {
-    let id = secret.username()?;
-    if !id.is_empty() {
-        return Ok(there.iter().find(|entry| entry.id == id).map(|entry| entry.id.clone()));
-    }
-    let text = secret.password()?;
-    let is = |entry: &&Listed| !entry.hint.is_empty() && text.expose().starts_with(&entry.hint);
-    let found: Vec<_> = there.iter().filter(is).collect();
-    match found.as_slice() {
-        [] => Ok(None),
-        [one] => Ok(Some(one.id.clone())),
-        _ => Err(Fault::conflict(
-            "two of the application's secrets begin with the same characters, so nobody knows \
-             which one this is; remove the other one at Azure, or give api-id",
-        )),
-    }
+    let all = entries.iter().map(read).filter(|entry| !entry.id.is_empty()).collect();
+    Ok(There { all, field: API_ID.name() })
 }
 
 async fn discard(graph: &Graph<'_>, secret: &Credential, id: &str) -> Result<(), Fault> {
@@ -104,13 +79,12 @@ pub(super) async fn made(stage: &Stage<'_>, old: &Credential) -> Result<Credenti
     let there = listed(&graph, old).await?;
     let missing =
         || Fault::conflict("the secret is not among those of the application; give api-id");
-    let before = id_of(&there, old)?.ok_or_else(missing)?;
-    let label = format!("{LABEL}{before}");
-    for unheard in there.iter().filter(|entry| entry.label == label && entry.id != before) {
-        discard(&graph, old, &unheard.id).await?;
+    let before = there.find(old)?.ok_or_else(missing)?;
+    for unheard in there.after(before) {
+        discard(&graph, old, unheard).await?;
     }
     let path = ["v1.0", &place(old)?, "addPassword"];
-    let wish = json!({"passwordCredential": {"displayName": label}});
+    let wish = json!({"passwordCredential": {"displayName": label(before)}});
     let reply = graph.ask("POST", &path, wish).await?;
     let secrets = [graph.lent.token.expose().as_str()];
     let mut answer = reply.done("making the secret", &secrets)?.json()?;
@@ -134,7 +108,7 @@ pub(super) async fn is_there(
     new: &Credential,
 ) -> Result<bool, Fault> {
     let graph = Graph::open(stage, super::application(stage, old)?).await?;
-    Ok(id_of(&listed(&graph, new).await?, new)?.is_some())
+    Ok(listed(&graph, new).await?.find(new)?.is_some())
 }
 
 /// Removes a secret where it still is.
@@ -147,26 +121,8 @@ pub(super) async fn removed(
         return Ok(());
     }
     let graph = Graph::open(stage, super::application(stage, current)?).await?;
-    match left(listed(&graph, old).await?, current, old)? {
-        Some(id) => discard(&graph, old, &id).await,
+    match listed(&graph, old).await?.find_old(current, old)? {
+        Some(id) => discard(&graph, old, id).await,
         None => Ok(()),
     }
-}
-
-/// The id of the `old` secret, where it still is among these. How it begins may be how somebody
-/// else's begins, too, so what the `current` one came after goes before that; and the current one
-/// is never the old one.
-fn left(
-    there: Vec<Listed>,
-    current: &Credential,
-    old: &Credential,
-) -> Result<Option<String>, Fault> {
-    let now = id_of(&there, current).ok().flatten().unwrap_or_default();
-    let (now, others): (Vec<_>, Vec<_>) = there.into_iter().partition(|entry| entry.id == now);
-    let before = now.first().and_then(|entry| entry.label.strip_prefix(LABEL));
-    let Some(before) = before.filter(|_| old.username().is_ok_and(str::is_empty)) else {
-        return id_of(&others, old);
-    };
-    let others: Vec<_> = others.into_iter().filter(|entry| entry.id == before).collect();
-    id_of(&others, old)
 }
