@@ -226,7 +226,9 @@ async fn created(scene: &Scene<'_>, plan: &Plan) -> Result<Created, Fault> {
     let made = async {
         let reply = plot.ask(&http, "request", body).await?;
         reply.done("asking for the certificate", &secrets)?;
-        chain(&plot, &http, scene.settings, &plan.handle).await
+        let chain = chain(&plot, &http, scene.settings, &plan.handle).await?;
+        let other = || Fault::conflict("the service answers with a certificate of another key");
+        is_of(&chain, &request.der).then_some(chain).ok_or_else(other)
     };
     let chain = match made.await {
         Ok(chain) => chain,
@@ -270,10 +272,17 @@ async fn chain(
         let bytes = STANDARD.decode(data).ok().filter(|bytes| bytes.len() <= CHAIN_BYTES_MAX);
         let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
         wipe(answer);
-        let text = text.filter(|text| text.contains("-----BEGIN CERTIFICATE-----"));
         let ill = || Fault::unavailable("the service answers with no certificate");
         return text.ok_or_else(ill);
     }
+}
+
+/// Whether a certificate of the chain is of the key that was asked for, which the request has in it
+/// as certificates do.
+fn is_of(chain: &str, request: &[u8]) -> bool {
+    let keys = pki::certificates_of_pem(chain).unwrap_or_default();
+    let has = |key: &[u8]| request.windows(key.len()).any(|part| part == key);
+    keys.iter().filter_map(|der| pki::certificate_spki(der)).any(has)
 }
 
 async fn revoked(scene: &Scene<'_>, handle: &str) -> Result<Vec<String>, Fault> {

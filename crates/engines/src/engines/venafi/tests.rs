@@ -12,13 +12,60 @@ use crate::testing::stub::{Asked, Stub};
 use crate::testing::{Caller, way};
 
 const TOKEN: &str = "canary-token";
-const CHAIN: &str = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
 
-/// Objects by name, each with how often it was asked for; none: it is revoked.
-type Objects = Arc<Mutex<BTreeMap<String, Option<usize>>>>;
+/// Objects by name, each with how often it was asked for and its certificate; none: it is revoked.
+type Objects = Arc<Mutex<BTreeMap<String, Option<(usize, String)>>>>;
+
+/// One value of DER, such as 0x30 for a sequence.
+fn der(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let content = parts.concat();
+    let length = u16::try_from(content.len()).unwrap().to_be_bytes();
+    [&[tag, 0x82], &length[..], &content].concat()
+}
+
+/// The values in one, with their tags.
+fn parts(bytes: &[u8]) -> Vec<&[u8]> {
+    let inner = |bytes: &[u8]| match bytes[1] {
+        length @ 0..=0x7f => (2, usize::from(length)),
+        0x81 => (3, usize::from(bytes[2])),
+        _ => (4, usize::from(u16::from_be_bytes([bytes[2], bytes[3]]))),
+    };
+    let (begin, length) = inner(bytes);
+    let (mut rest, mut found) = (&bytes[begin..begin + length], Vec::new());
+    while !rest.is_empty() {
+        let (begin, length) = inner(rest);
+        let (one, after) = rest.split_at(begin + length);
+        found.push(one);
+        rest = after;
+    }
+    found
+}
+
+/// A certificate of the key in a request, which nobody has signed.
+fn certificate(request: &str) -> String {
+    let lines: String = request.lines().filter(|line| !line.starts_with('-')).collect();
+    let request = STANDARD.decode(lines).unwrap();
+    let key = parts(parts(&request)[0])[2];
+    let (number, name) = (der(2, &[&[1]]), der(0x30, &[]));
+    let algorithm = der(0x30, &[&der(6, &[&[0x2a, 3]])]);
+    let time = der(0x17, &[b"260105101112Z"]);
+    let validity = der(0x30, &[&time, &time]);
+    let version = der(0xa0, &[&der(2, &[&[2]])]);
+    let signed = der(0x30, &[&version, &number, &algorithm, &name, &validity, &name, key]);
+    let whole = der(0x30, &[&signed, &algorithm, &der(3, &[&[0, 1]])]);
+    pem(&whole).replace("CERTIFICATE REQUEST", "CERTIFICATE")
+}
+
+/// What the service does.
+#[derive(Clone, Copy, PartialEq)]
+enum Does {
+    Well,
+    Refuses,
+    AnotherKey,
+}
 
 /// The service: certificates are there when they are asked for the second time.
-async fn service(objects: &Objects, refuses: bool) -> Stub {
+async fn service(objects: &Objects, does: Does) -> Stub {
     let objects = Arc::clone(objects);
     Stub::new(move |asked: &Asked| {
         if asked.header("authorization") != Some(&format!("Bearer {TOKEN}")) {
@@ -29,22 +76,27 @@ async fn service(objects: &Objects, refuses: bool) -> Stub {
         let dn = body["CertificateDN"].as_str().unwrap_or_default().to_owned();
         match asked.line.as_str() {
             "POST /vedsdk/certificates/request" => {
-                if refuses {
+                if does == Does::Refuses {
                     return error(&format!("the policy refuses it for {TOKEN}"));
                 }
                 assert!(body["PKCS10"].as_str().unwrap().starts_with("-----BEGIN CERTIFICATE REQ"));
                 let object = body["ObjectName"].as_str().unwrap();
                 let dn = format!("{}\\{object}", body["PolicyDN"].as_str().unwrap());
-                objects.insert(dn.clone(), Some(0));
+                let other = pem(&pki::request(&["apps.example".to_owned()]).unwrap().der);
+                let certificate = certificate(match does {
+                    Does::AnotherKey => &other,
+                    _ => body["PKCS10"].as_str().unwrap(),
+                });
+                objects.insert(dn.clone(), Some((0, certificate)));
                 (200, json!({"CertificateDN": dn}).to_string())
             }
             "POST /vedsdk/certificates/retrieve" => match objects.get_mut(&dn) {
-                Some(Some(0)) => {
-                    objects.insert(dn, Some(1));
+                Some(Some((times, _))) if *times == 0 => {
+                    *times = 1;
                     (202, json!({"Stage": 500, "Status": "Post CSR"}).to_string())
                 }
-                Some(Some(_)) => {
-                    (200, json!({"CertificateData": STANDARD.encode(CHAIN)}).to_string())
+                Some(Some((_, certificate))) => {
+                    (200, json!({"CertificateData": STANDARD.encode(certificate)}).to_string())
                 }
                 _ => error("it does not exist"),
             },
@@ -87,20 +139,18 @@ fn planned(settings: &Settings, args: &[&str]) -> Result<Plan, Fault> {
 #[tokio::test]
 async fn a_certificate_is_made_waited_for_and_revoked_as_often_as_asked() {
     let objects = Objects::default();
-    let stub = service(&objects, false).await;
+    let stub = service(&objects, Does::Well).await;
     let settings = made_settings(&stub.url, &[("root-first-in-chain", true.into())]);
     assert!(Venafi.check(&settings, None).unwrap().is_empty());
     let plan = planned(&settings, &["common_name=APPS.example"]).unwrap();
     let way = way();
     let scene = Scene { settings: &settings, target: None, way: &way };
     let value = Venafi.create(&scene, &plan).await.unwrap().take_value();
-    assert_eq!(
-        (&value["common_name"], &value["certificate"]),
-        (&json!("apps.example"), &json!(CHAIN))
-    );
+    assert_eq!(value["common_name"], "apps.example");
     assert!(value["private_key"].as_str().unwrap().contains("PRIVATE KEY"));
     let object = format!("\\VED\\Policy\\Certificates\\Apps\\{}", plan.handle);
-    assert_eq!(objects.lock().unwrap()[&object], Some(1));
+    let made = objects.lock().unwrap()[&object].clone().unwrap();
+    assert_eq!((made.0, value["certificate"].as_str()), (1, Some(made.1.as_str())));
     let asked = stub.asked();
     let request = asked[0].json();
     // 2026-01-05T10:11:12Z and an hour.
@@ -120,7 +170,7 @@ async fn a_certificate_is_made_waited_for_and_revoked_as_often_as_asked() {
 #[tokio::test]
 async fn what_is_refused_says_no_secret() {
     let objects = Objects::default();
-    let (stub, way) = (service(&objects, true).await, way());
+    let (stub, way) = (service(&objects, Does::Refuses).await, way());
     let wrong = [("venafi-access-token", "canary-other".into())];
     for (more, said) in [(vec![], "asking for the certificate"), (wrong.to_vec(), "401")] {
         let settings = made_settings(&stub.url, &more);
@@ -132,6 +182,29 @@ async fn what_is_refused_says_no_secret() {
         assert!(!format!("{fault:?}").contains("canary"), "{fault:?}");
     }
     assert!(objects.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_certificate_of_another_key_is_revoked_and_not_given() {
+    let objects = Objects::default();
+    let (stub, way) = (service(&objects, Does::AnotherKey).await, way());
+    let settings = made_settings(&stub.url, &[]);
+    let scene = Scene { settings: &settings, target: None, way: &way };
+    let plan = planned(&settings, &["common_name=apps.example"]).unwrap();
+    let fault = Venafi.create(&scene, &plan).await.err().unwrap();
+    assert!(fault.public().contains("another key"), "{fault}");
+    let ended: Vec<_> = objects.lock().unwrap().values().cloned().collect();
+    assert_eq!(ended, [None]);
+}
+
+#[test]
+fn a_certificate_of_another_key_is_none() {
+    let made = |name: &str| pki::request(&[name.to_owned()]).unwrap().der;
+    let (ours, theirs) = (made("apps.example"), made("apps.example"));
+    let (our, their) = (certificate(&pem(&ours)), certificate(&pem(&theirs)));
+    assert!(is_of(&our, &ours) && is_of(&format!("{their}{our}"), &ours));
+    assert!(!is_of(&their, &ours) && !is_of("", &ours));
+    assert!(!is_of(&our.replace("CERTIFICATE", "PRIVATE KEY"), &ours));
 }
 
 #[test]
