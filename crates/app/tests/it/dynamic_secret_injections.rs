@@ -1,12 +1,14 @@
 //! What people say about themselves and their secrets, and what would be something else in a
-//! statement: names, templates, claims, statements and passwords, on PostgreSQL and MariaDB.
+//! statement: names, templates, claims, statements and passwords, on PostgreSQL, MariaDB
+//! and MySQL.
 
 use keysherd_base::{Clock, SystemClock};
 use serde_json::{Value, json};
 
 use crate::issued_tokens::provider::Provider;
 use crate::issued_tokens::tokens::{TokenKey, key_set};
-use crate::kit::mariadb::{self, MariaDb};
+use crate::kit::mysql::Product;
+use crate::kit::mysql_server::{self, MySql};
 use crate::kit::postgres::Postgres;
 use crate::kit::{Api, Server, Site};
 
@@ -181,9 +183,14 @@ fn nothing_that_is_said_is_a_statement_on_postgresql() {
 }
 
 #[test]
-fn nothing_that_is_said_is_a_statement_on_mariadb() {
+fn nothing_that_is_said_is_a_statement_on_mariadb_or_mysql() {
+    for product in Product::all() {
+        said_to(&MySql::start(*product));
+    }
+}
+
+fn said_to(database: &MySql) {
     let scene = Scene::start();
-    let database = MariaDb::start();
     let password = "p'w\"\\;$$ {{name}} --#`";
     let quoted = password.replace('\\', "\\\\").replace('\'', "''");
     database.sql(&format!(
@@ -220,50 +227,60 @@ fn nothing_that_is_said_is_a_statement_on_mariadb() {
     assert_eq!(database.sql(left), "0");
 }
 
-/// The statement that V2's documentation gives, word for word: MySQL 5.7 and 8 take it. MariaDB
-/// does not, and who is told so is told what it takes.
+/// The statement that V2's documentation gives, word for word: MySQL 8 takes it. MariaDB does not,
+/// and who is told so is told what it takes.
 #[test]
-fn the_statement_of_mysql_s_documentation_is_refused_with_what_mariadb_takes() {
+fn the_statement_of_mysql_s_documentation_works_there_and_is_explained_on_mariadb() {
+    for product in Product::all() {
+        documented(&MySql::start(*product), *product);
+    }
+}
+
+fn documented(database: &MySql, product: Product) {
     let scene = Scene::start();
-    let database = MariaDb::start();
-    let (user, password) = mariadb::ADMIN;
-    let port = database.port.to_string();
+    let (user, password) = mysql_server::ADMIN;
     scene.target(
-        "/db/maria",
+        "/db/target",
         json!({
-            "db-type": "mysql", "port": port, "user-name": user, "pwd": password, "db-name": "app",
+            "db-type": "mysql", "port": database.port.to_string(), "user-name": user,
+            "pwd": password, "db-name": "app",
         }),
     );
     let documented = "CREATE USER '{{name}}'@'%' IDENTIFIED WITH mysql_native_password BY \
                       '{{password}}' PASSWORD EXPIRE INTERVAL 30 DAY;\
                       GRANT SELECT ON *.* TO '{{name}}'@'%';";
-    let mut args = json!({
-        "name": "/dyn/documented", "target-name": "/db/maria",
-        "mysql-screation-statements": documented,
-    });
     let command = "dynamic-secret-create-mysql";
-    let reply = scene.admin.call(command, args.clone());
-    let said = reply.text();
-    assert!((400..500).contains(&reply.status), "{} {said}", reply.status);
-    for words in ["creation statement 1", "1064", "MariaDB", "IDENTIFIED BY '{{password}}'", "VIA"]
-    {
-        assert!(said.contains(words), "{words}: {said}");
+    let args = |name: &str, statements: &str| {
+        json!({
+            "name": name, "target-name": "/db/target", "mysql-screation-statements": statements,
+        })
+    };
+    let with = "IDENTIFIED WITH mysql_native_password BY '{{password}}'";
+    let mut forms = vec!["IDENTIFIED BY '{{password}}'"];
+    if product == Product::MySql {
+        forms.push(with);
+    } else {
+        forms.push("IDENTIFIED VIA mysql_native_password USING PASSWORD('{{password}}')");
+        let reply = scene.admin.call(command, args("/dyn/documented", documented));
+        let said = reply.text();
+        assert!((400..500).contains(&reply.status), "{} {said}", reply.status);
+        for words in
+            ["creation statement 1", "1064", "MariaDB", "IDENTIFIED BY '{{password}}'", "VIA"]
+        {
+            assert!(said.contains(words), "{words}: {said}");
+        }
+        scene.admin.refused(404, "describe-item", json!({"name": "/dyn/documented"}));
     }
-    scene.admin.refused(404, "describe-item", json!({"name": "/dyn/documented"}));
-    // In the forms that it names, it works.
-    for (name, form) in [
-        ("/dyn/by", "IDENTIFIED BY '{{password}}'"),
-        ("/dyn/via", "IDENTIFIED VIA mysql_native_password USING PASSWORD('{{password}}')"),
-    ] {
-        let with = "IDENTIFIED WITH mysql_native_password BY '{{password}}'";
-        args["name"] = name.into();
-        args["mysql-screation-statements"] = documented.replace(with, form).into();
-        scene.admin.ok(command, args.clone());
+    for (number, form) in forms.into_iter().enumerate() {
+        let name = format!("/dyn/{number}");
+        scene.admin.ok(command, args(&name, &documented.replace(with, form)));
         let credentials = scene.admin.ok("dynamic-secret-get-value", json!({"name": name}));
         let text = |field: &str| credentials[field].as_str().unwrap();
         let who = (text("user"), text("password"));
         assert_eq!(database.sql_as(who, "SELECT x FROM app.t1").unwrap(), "42");
+        assert!(database.sql_as(who, "INSERT INTO app.t1 VALUES (1)").is_err());
         let all = json!({"name": name, "revoke-all": true});
         scene.admin.ok("dynamic-secret-tmp-creds-delete", all);
+        assert!(database.sql_as(who, "SELECT 1").is_err());
     }
 }

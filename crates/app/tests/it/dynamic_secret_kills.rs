@@ -1,12 +1,14 @@
 //! No user that nobody knows of, and none that stays, whoever is killed at whichever point of
-//! making and removing credentials: on PostgreSQL, MariaDB and Redis.
+//! making and removing credentials: on PostgreSQL, MariaDB, MySQL and
+//! Redis.
 //!
 //! The wire to the target stops at a named point; then the server (gateway and control), or the
 //! connection, ends, and what was on the wire goes on or does not.
 
 use serde_json::{Value, json};
 
-use crate::kit::mariadb::{self, MariaDb};
+use crate::kit::mysql::Product;
+use crate::kit::mysql_server::{self, MySql};
 use crate::kit::postgres::{self, Postgres};
 use crate::kit::redis::{self, Redis};
 use crate::kit::{
@@ -157,9 +159,9 @@ impl Target for Postgres {
     }
 }
 
-impl Target for MariaDb {
+impl Target for MySql {
     fn arguments(&self) -> (Value, &'static str, Value) {
-        let (user, password) = mariadb::ADMIN;
+        let (user, password) = mysql_server::ADMIN;
         let target =
             json!({"db-type": "mysql", "user-name": user, "pwd": password, "db-name": "app"});
         let statements = "CREATE USER '{{name}}'@'%' IDENTIFIED BY '{{password}}'; \
@@ -356,7 +358,14 @@ fn no_user_stays_on_postgresql_whoever_is_killed_where() {
 
 #[test]
 fn no_user_stays_on_mariadb_whoever_is_killed_where() {
-    no_user_stays(Home::alone(), &MariaDb::start());
+    no_user_stays(Home::alone(), &MySql::start(Product::MariaDb));
+}
+
+#[test]
+fn no_user_stays_on_mysql_whoever_is_killed_where() {
+    if Product::all().contains(&Product::MySql) {
+        no_user_stays(Home::alone(), &MySql::start(Product::MySql));
+    }
 }
 
 #[test]

@@ -5,7 +5,8 @@ pub(crate) mod accounts;
 
 use serde_json::{Value, json};
 
-use self::accounts::{Accounts, FIRST, MariaDb, Redis, USER, postgres};
+use self::accounts::{Accounts, FIRST, Redis, USER, mysql, postgres};
+use crate::kit::mysql::Product;
 use crate::kit::postgres::{PASSWORD, Postgres};
 use crate::kit::{Api, FakeClock, Server, Site, in_full, rounds, wait_until};
 
@@ -258,8 +259,10 @@ fn no_account_is_left_with_a_password_that_does_not_sign_in() {
 }
 
 #[test]
-fn nor_is_one_of_mariadb() {
-    killed_in_between(&MariaDb::start());
+fn nor_is_one_of_mariadb_or_mysql() {
+    for product in Product::all() {
+        killed_in_between(&mysql(*product));
+    }
 }
 
 #[test]

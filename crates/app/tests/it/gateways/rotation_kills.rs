@@ -10,10 +10,11 @@ use std::thread;
 use serde_json::{Value, json};
 
 use super::Pair;
+use crate::kit::mysql::Product;
 use crate::kit::{
     Ambush, Api, Cluster, ClusterWish as Wish, Fate, Point, Proxy, Way, in_full, rounds, wait_until,
 };
-use crate::rotated_secrets::accounts::{Accounts, FIRST, MariaDb, Redis, USER, postgres};
+use crate::rotated_secrets::accounts::{Accounts, FIRST, Redis, USER, mysql, postgres};
 
 /// Every point, each with somebody else on each kind of target.
 const ROUNDS: u64 = 5;
@@ -246,7 +247,7 @@ fn only_what_is_stored_signs_in_on_postgresql_whoever_is_killed_where() {
 
 #[test]
 fn only_what_is_stored_signs_in_on_mariadb_whoever_is_killed_where() {
-    only_what_is_stored_signs_in(&MariaDb::start(), 1);
+    only_what_is_stored_signs_in(&mysql(Product::MariaDb), 1);
 }
 
 #[test]

@@ -7,6 +7,8 @@ use std::process::{Child, Command, Stdio};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::kit::mysql::Product;
+use crate::kit::mysql_server::{self, MySql};
 use crate::kit::postgres::{PASSWORD, Postgres};
 use crate::kit::wait_until;
 
@@ -62,7 +64,7 @@ pub(crate) fn postgres() -> Postgres {
 /// A process that ends with this value, in a directory of its own.
 struct Running {
     child: Child,
-    dir: TempDir,
+    _dir: TempDir,
     port: u16,
 }
 
@@ -80,7 +82,7 @@ impl Running {
         let mut command = command(dir.path(), port);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.spawn().expect("the server is missing");
-        Self { child, dir, port }
+        Self { child, _dir: dir, port }
     }
 }
 
@@ -125,56 +127,27 @@ impl Accounts for Redis {
     }
 }
 
-/// A MariaDB server with the user.
-pub(crate) struct MariaDb(Running);
-
-impl MariaDb {
-    pub(crate) fn start() -> Self {
-        let running = Running::start(|dir, port| {
-            let data = format!("--datadir={}", dir.join("data").display());
-            let mut install = Command::new("mariadb-install-db");
-            install.args(["--no-defaults", "--auth-root-authentication-method=normal"]);
-            install.args(["--skip-test-db", "--user=root", &data]);
-            let made = install.output().expect("MariaDB is missing");
-            assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-            let socket = format!("--socket={}", dir.join("socket").display());
-            let mut command = Command::new("mariadbd");
-            command.args(["--no-defaults", "--user=root", "--bind-address=127.0.0.1"]);
-            command.args([data, socket, format!("--port={port}")]);
-            command
-        });
-        let database = Self(running);
-        let socket = format!("--socket={}", database.0.dir.path().join("socket").display());
-        let by_root = |statement: &str| {
-            let mut client = Command::new("mariadb");
-            client.args(["--no-defaults", "--user=root", &socket, "-e", statement]);
-            client.output().unwrap().status.success()
-        };
-        wait_until("MariaDB to be there", || by_root("SELECT 1"));
-        assert!(by_root(&format!(
-            "CREATE USER admin@'%' IDENTIFIED BY '{PASSWORD}'; \
-             GRANT ALL ON *.* TO admin@'%' WITH GRANT OPTION; CREATE DATABASE app; \
-             CREATE USER {USER}@'%' IDENTIFIED BY '{FIRST}'"
-        )));
-        database
-    }
+/// A server of MySQL's protocol with the user.
+pub(crate) fn mysql(product: Product) -> MySql {
+    let database = MySql::start(product);
+    database.sql(&format!("CREATE USER {USER}@'%' IDENTIFIED BY '{FIRST}'"));
+    database
 }
 
-impl Accounts for MariaDb {
+impl Accounts for MySql {
     fn kind(&self) -> &'static str {
         "mysql"
     }
 
     fn target(&self) -> Value {
-        let mut target = target("mysql", self.0.port, Some("admin"));
+        let (user, password) = mysql_server::ADMIN;
+        let mut target = target("mysql", self.port, Some(user));
+        target["pwd"] = password.into();
         target["db-name"] = "app".into();
         target
     }
 
     fn signs_in(&self, password: &str) -> bool {
-        let mut client = Command::new("mariadb");
-        client.args(["--no-defaults", "--protocol=tcp", "--host=127.0.0.1", "--user", USER]);
-        client.args([format!("--port={}", self.0.port), format!("--password={password}")]);
-        client.args(["-e", "SELECT 1"]).output().unwrap().status.success()
+        self.sql_as((USER, password), "SELECT 1").is_ok()
     }
 }

@@ -1,45 +1,38 @@
-//! MariaDB in a directory of its own.
+//! A server of MySQL's protocol in a directory of its own, with two tables.
 
 use std::fs;
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
 use super::loopback::free_port;
+use super::mysql::Product;
 use super::poll::wait_until;
 
 /// The user that makes others, and its password.
 pub(crate) const ADMIN: (&str, &str) = ("keeper", "mariadb-password");
 
 /// A running server; ended on drop. What it has is not durable.
-pub(crate) struct MariaDb {
+pub(crate) struct MySql {
     pub(crate) port: u16,
     socket: String,
     child: Child,
     _dir: TempDir,
 }
 
-impl MariaDb {
+impl MySql {
     /// A server with a database `app`, which has the tables `t1` and `t2`.
-    pub(crate) fn start() -> Self {
-        let dir = TempDir::with_prefix("keysherd-mariadb-").unwrap();
-        let data = format!("--datadir={}", dir.path().join("data").display());
-        let mut install = Command::new("mariadb-install-db");
-        install.args(["--no-defaults", "--auth-root-authentication-method=normal"]);
-        install.args(["--skip-test-db", &data]).args(as_root());
-        done(&mut install);
+    pub(crate) fn start(product: Product) -> Self {
+        let dir = TempDir::with_prefix("keysherd-mysql-").unwrap();
         let port = free_port();
-        let socket = dir.path().join("socket").display().to_string();
-        let mut server = Command::new(program());
-        server.args(["--no-defaults", &data, "--bind-address=127.0.0.1"]);
-        server.args(["--innodb-flush-log-at-trx-commit=0"]);
-        server.args([format!("--port={port}"), format!("--socket={socket}")]).args(as_root());
+        let words = product.prepared(dir.path(), port);
+        let mut server = Command::new(&words[0]);
         let log = fs::File::create(dir.path().join("log")).unwrap();
-        server.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        server.args(&words[1..]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         let child = server.spawn().unwrap();
+        let socket = dir.path().join("socket").display().to_string();
         let server = Self { port, socket, child, _dir: dir };
-        wait_until("MariaDB to answer", || {
+        wait_until("the server to answer", || {
             server.client("SELECT 1").output().unwrap().status.success()
         });
         let (user, password) = ADMIN;
@@ -80,24 +73,12 @@ impl MariaDb {
     }
 }
 
-impl Drop for MariaDb {
+impl Drop for MySql {
     fn drop(&mut self) {
         // It may have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-fn program() -> &'static str {
-    let there = ["/usr/sbin/mariadbd", "/usr/libexec/mariadbd", "/usr/bin/mariadbd"];
-    let found = there.into_iter().find(|path| Path::new(path).is_file());
-    found.expect("MariaDB is missing; on Debian: apt-get install mariadb-server")
-}
-
-/// It refuses to run as root without being told.
-fn as_root() -> &'static [&'static str] {
-    let me = Command::new("id").arg("-u").output().unwrap().stdout;
-    if me == b"0\n" { &["--user=root"] } else { &[] }
 }
 
 fn done(command: &mut Command) -> String {
