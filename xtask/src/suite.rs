@@ -99,6 +99,7 @@ fn tools_step(run: &Run) -> Result<Counts, String> {
     tools::need_softhsm()?;
     tools::need_xmlsec()?;
     tools::need_slapd()?;
+    tools::need_samba()?;
     tools::need_sshd()?;
     tools::need_postgres()?;
     tools::need_mariadb()?;

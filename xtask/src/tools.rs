@@ -78,6 +78,18 @@ pub(crate) fn need_slapd() -> Result<(), String> {
     need(there, "OpenLDAP with its tools", &["slapd", "ldap-utils"])
 }
 
+/// The domain controller of the tests of Active Directory.
+///
+/// # Errors
+/// Says what to install.
+pub(crate) fn need_samba() -> Result<(), String> {
+    let there = || {
+        let setup = Path::new("/usr/share/samba/setup/provision.ldif").is_file();
+        setup && Path::new("/usr/sbin/samba").is_file() && works("samba-tool", "--version")
+    };
+    need(there, "Samba as a domain controller", &["samba-ad-dc", "samba-ad-provision"])
+}
+
 /// The server of the SSH tests.
 ///
 /// # Errors

@@ -33,8 +33,13 @@ pub mod code {
     pub const NO_SUCH_OBJECT: u32 = 32;
     /// The name or the password is wrong.
     pub const INVALID_CREDENTIALS: u32 = 49;
+    /// The directory does not want to: among others, what Active Directory says of somebody who is
+    /// to leave a group that they are not in.
+    pub const UNWILLING: u32 = 53;
     /// The entry would not be one of its class, such as a group without members.
     pub const CLASS_VIOLATION: u32 = 65;
+    /// There is such an entry already; Active Directory says so of members of groups, too.
+    pub const ENTRY_EXISTS: u32 = 68;
 }
 
 /// Words for result codes.

@@ -130,7 +130,9 @@ impl<'a> Plot<'a> {
     }
 
     fn dn_of(&self, name: &str) -> String {
-        format!("{}={},{}", self.attribute, dn_escape(name), self.base)
+        // Active Directory names users by nothing else.
+        let attribute = if self.windows { "cn" } else { self.attribute };
+        format!("{attribute}={},{}", dn_escape(name), self.base)
     }
 }
 
@@ -311,7 +313,7 @@ async fn join(session: &mut Session, group: &str, dn: &str, name: &str) -> Resul
         .await?
         .ok_or_else(|| bad_setting(GROUP_DN.name(), "the directory has no such group"))?;
     match session.set_value(group, attribute, value, true).await {
-        Err(refusal) if refusal.code == code::VALUE_EXISTS => Ok(()),
+        Err(refusal) if matches!(refusal.code, code::VALUE_EXISTS | code::ENTRY_EXISTS) => Ok(()),
         done => Ok(done?),
     }
 }
@@ -329,6 +331,10 @@ async fn part(
         Ok(()) => Ok(Vec::new()),
         Err(refusal) => match refusal.code {
             code::NO_SUCH_ATTRIBUTE | code::NO_SUCH_OBJECT => Ok(Vec::new()),
+            // Not in it, or kept in it: only a look tells.
+            code::UNWILLING if session.find(group, attribute, value).await?.is_empty() => {
+                Ok(Vec::new())
+            }
             code::CLASS_VIOLATION => Ok(vec![format!(
                 "{name} is the last member of the group, which cannot be without one; the entry's \
                  name stays in it"

@@ -1,5 +1,8 @@
 //! Entries in a real OpenLDAP: made, signed in with, in their group, and removed.
 
+mod active_directory;
+mod samba;
+
 use std::fs;
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -10,6 +13,7 @@ use keysherd_crypto::pki::LocalCa;
 use keysherd_targets::by_name as target_by_name;
 use tempfile::TempDir;
 
+pub(crate) use self::samba::{Domain, USERS, domain};
 use super::*;
 use crate::Way;
 use crate::testing::{Caller, free_port, kept, settings, target_of, way};

@@ -1,6 +1,8 @@
 //! Passwords of entries in a real OpenLDAP, and how Active Directory is told of one.
 
-use keysherd_base::FaultKind;
+mod active_directory;
+
+use keysherd_base::{FaultKind, Secret};
 use keysherd_targets::ldap::dn_escape;
 
 use super::*;
