@@ -10,6 +10,8 @@ const data = JSON.parse(readFileSync(process.env.KEYSHERD_MODELS, 'utf8'));
 export const requests = new Map(
   data.endpoints.map(({ path, request }) => [path.slice(1).toLowerCase(), request]),
 );
+// What this SDK calls, and the described one does by another name.
+requests.set('dynamic-secret-update-mongo', requests.get('dynamic-secret-update-mongodb'));
 
 const PRIMITIVES = {
   str: (value) => typeof value === 'string',

@@ -273,6 +273,8 @@ const ofEngines = () => Object.fromEntries(Object.keys(engines).flatMap((kind) =
   return [
     [`dynamic-secret-create-${kind}`, create], [`gateway-create-producer-${made}`, create],
     [`dynamic-secret-update-${kind}`, update], [`gateway-update-producer-${changed}`, update],
+    // As this SDK calls it.
+    ...(kind === 'mongodb' ? [['dynamic-secret-update-mongo', update]] : []),
   ];
 }));
 // Somebody whose password rotates; who is really there is one that a dynamic secret has made.
@@ -349,6 +351,13 @@ export const scenarios = {
   'update-rotated-secret': {
     fields: async () => ({
       name: (await rotatedSecret('postgresql')).name, 'rotation-interval': '30',
+    }),
+    absent: absentName,
+  },
+  'gateway-update-item': {
+    fields: async () => ({
+      name: (await rotatedSecret('postgresql')).name, 'rotation-interval': '30',
+      type: 'rotated-secret',
     }),
     absent: absentName,
   },

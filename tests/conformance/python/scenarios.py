@@ -815,6 +815,12 @@ def update_any_rotated_secret():
     return update_rotated_secret("postgresql")
 
 
+@scenario("gateway-update-item", with_absent=True)
+def update_item_on_gateway():
+    found = update_rotated_secret("postgresql")
+    return Scenario({**found.fields, "type": "rotated-secret"}, {"name": absent("rotated")})
+
+
 @scenario("rotated-secret-get-value", "rotated-secret-delete", with_absent=True)
 def names_rotated_secret():
     return Scenario({"name": rotated_secret()["name"]}, {"name": absent("rotated")})

@@ -130,7 +130,8 @@ fn records_before_the_result(name: &str) -> usize {
         _ if is("dynamic-secret-create-", "") || is("gateway-create-producer-", "") => 4,
         _ if is("dynamic-secret-update-", "") || is("gateway-update-producer-", "") => 5,
         _ if is("rotated-secret-create-", "") || name == "create-rotated-secret" => 2,
-        _ if is("rotated-secret-update-", "") || name == "update-rotated-secret" => 3,
+        _ if is("rotated-secret-update-", "") => 3,
+        "update-rotated-secret" | "gateway-update-item" => 3,
         _ => 0,
     }
 }

@@ -167,6 +167,42 @@ fn passwords_rotate_by_themselves_and_the_targets_own_reaches_everybody() {
     assert!(scene.signs_in(&text("user"), &text("password")));
 }
 
+/// The spelling that says of what type the item is.
+fn changes_as_an_item(admin: &Api, name: &str) {
+    let change = |of: &str, more: Value| {
+        let mut args = json!({
+            "name": name, "type": of, "rotator-creds-type": "use-target-creds",
+            // As official clients send what nobody gave.
+            "rotation-hour": 0, "new-metadata": "default_metadata",
+        });
+        args.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        args
+    };
+    let shown = || {
+        let item = admin.ok("describe-item", json!({ "name": name }));
+        let hour = &item["item_general_info"]["rotated_secret_details"]["rotation_hour"];
+        (item["rotation_interval"].clone(), hour.clone(), item["item_metadata"].clone())
+    };
+    let more = json!({"rotation-interval": "5", "rotation-hour": 3});
+    let reply = admin.ok("gateway-update-item", change("rotated-secret", more));
+    assert_eq!(reply, json!({ "name": name }));
+    let before = (json!(5), json!(3), json!("changed"));
+    assert_eq!(shown(), before);
+    admin.ok("gateway-update-item", change("ROTATED_SECRET", json!({})));
+    assert_eq!(shown(), before, "what was not given stays");
+    for of in ["dynamic-secret", "classic-key", "secret", "rotated"] {
+        let wrong = change(of, json!({"rotation-interval": "9"}));
+        let said = admin.refused(400, "gateway-update-item", wrong);
+        assert!(said.contains("type") && said.contains("rotated-secret"), "{said}");
+    }
+    let key = json!({"name": "/keys/other", "alg": "AES256GCM"});
+    admin.ok("create-dfc-key", key);
+    let mut wrong = change("rotated-secret", json!({}));
+    wrong["name"] = "/keys/other".into();
+    admin.refused(400, "gateway-update-item", wrong);
+    assert_eq!(shown(), before);
+}
+
 #[test]
 fn one_command_makes_and_changes_those_of_all_kinds() {
     let scene = Scene::start();
@@ -208,6 +244,7 @@ fn one_command_makes_and_changes_those_of_all_kinds() {
     let shown = scene.admin.ok("describe-item", json!({"name": "/rot/two"}));
     assert_eq!((&shown["rotation_interval"], &shown["auto_rotate"]), (&json!(7), &json!(true)));
     assert_eq!(shown["item_metadata"], "changed");
+    changes_as_an_item(&scene.admin, "/rot/two");
     // What no kind can do on that target is refused, and nothing is made.
     let ldap = older("/rot/none", at, json!({"rotator-type": "ldap"}));
     let said = scene.admin.refused(400, "create-rotated-secret", ldap);

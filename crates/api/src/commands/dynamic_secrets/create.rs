@@ -43,10 +43,11 @@ where
 /// What a command of a family does, in a sentence.
 pub(super) fn sentence(verb: &str, what: &str, spelling: &Spelling, current: &Spelling) -> String {
     // Some kinds have nothing but an older one.
-    match spelling.older && spelling.name != current.name {
-        false => format!("{verb} {what}."),
-        true => format!("{verb} {what}; the older spelling of {}.", current.name),
+    if spelling.name == current.name {
+        return format!("{verb} {what}.");
     }
+    let which = if spelling.older { "the older" } else { "another" };
+    format!("{verb} {what}; {which} spelling of {}.", current.name)
 }
 
 /// The specification of a command of a family.

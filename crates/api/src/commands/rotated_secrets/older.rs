@@ -1,5 +1,5 @@
-//! `create-rotated-secret` and `update-rotated-secret`: the older spelling, with one flat body for
-//! all kinds. Which one is meant follows from the target, or from the secret.
+//! `create-rotated-secret`, `update-rotated-secret` and `gateway-update-item`: older spellings, with
+//! one flat body for all kinds. Which one is meant follows from the target, or from the secret.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use keysherd_wire::{
 use serde_json::Value;
 
 use super::create::{ROTATOR_TYPE, TARGET_NAME, Wanted, command};
-use super::shared::{ACTOR, GRACEFUL, SESSIONS, SHARED};
+use super::shared::{ACTOR, GRACEFUL, HOUR, SESSIONS, SHARED};
 use super::update::{KEEP_PREVIOUS, update};
 use crate::commands::ApiCommand;
 use crate::ctx::Ctx;
@@ -33,7 +33,16 @@ const SSH_USERNAME: Field<Text> =
     Field::text("ssh-username", "An older name of rotated-username, for SSH servers.");
 const SSH_PASSWORD: Field<Text> =
     Field::text("ssh-password", "An older name of rotated-password, for SSH servers.").secret();
+const APP_ID: Field<Text> = Field::text("app-id", "An older name of application-id.");
+/// What `gateway-update-item` changes.
+const ITEM_TYPE: Field<Text> = Field::text(
+    "type",
+    "What the item is: rotated-secret; items of other types have update commands of their own.",
+)
+.required();
+const ROTATED: &str = "rotated-secret";
 /// What they stand for.
+const APPLICATION: &str = "application-id";
 const USERNAME: &str = "rotated-username";
 const PASSWORD: &str = "rotated-password";
 
@@ -90,18 +99,25 @@ static OF_KINDS: &[FieldSpec] = &[
 ];
 
 /// The commands.
-pub(super) fn commands() -> [&'static ApiCommand; 2] {
+pub(super) fn commands() -> [&'static ApiCommand; 3] {
     let own = [NAME, TARGET_NAME, ROTATOR_TYPE, METADATA].map(|field| field.spec());
     let own = [&own[..], &[TAGS.spec()]].concat();
     let shown = ("create", "The rotated secret {name} was successfully created");
     let summary = "Make a rotated secret of the kind that its target takes.";
-    let create = spec("create-rotated-secret", (summary, "CreateRotatedSecretOutput"), own, shown);
+    let name = ("create-rotated-secret", 200);
+    let create = spec(name, (summary, "CreateRotatedSecretOutput"), own, shown);
     let own = [NAME, NEW_NAME, NEW_METADATA].map(|field| field.spec());
     let more = [ADD_TAG.spec(), RM_TAG.spec(), KEEP_PREVIOUS.spec(), NEW_VERSION.spec()];
     let own = [&own[..], &more].concat();
     let shown = ("update", "The rotated secret {name} was successfully updated");
     let summary = "Change a rotated secret of any kind; what is not given stays.";
-    let change = spec("update-rotated-secret", (summary, "UpdateRotatedSecretOutput"), own, shown);
+    let name = ("update-rotated-secret", 200);
+    let change = spec(name, (summary, "UpdateRotatedSecretOutput"), own.clone(), shown);
+    let own = [&own[..], &[ITEM_TYPE.spec(), APP_ID.spec()]].concat();
+    let summary = "Change a rotated secret of any kind; what is not given stays, also the hour \
+                   where rotation-hour is 0, which official clients send when nobody gave it.";
+    let name = ("gateway-update-item", 201);
+    let item = spec(name, (summary, "GatewayUpdateItemOutput"), own, shown);
     [
         command(create, |ctx: Ctx, args: Args| {
             Box::pin(async move { make(&ctx, translated(args, &METADATA)?).await })
@@ -109,11 +125,29 @@ pub(super) fn commands() -> [&'static ApiCommand; 2] {
         command(change, |ctx: Ctx, args: Args| {
             Box::pin(async move { update(None, &ctx, &translated(args, &NEW_METADATA)?).await })
         }),
+        command(item, |ctx: Ctx, args: Args| {
+            Box::pin(async move { update(None, &ctx, &of_item(args)?).await })
+        }),
     ]
 }
 
+/// The arguments of `gateway-update-item` under the names that the current spelling has for them.
+fn of_item(args: Args) -> Result<Args, Fault> {
+    let of = args.need(&ITEM_TYPE)?.replace('_', "-");
+    if !of.eq_ignore_ascii_case(ROTATED) {
+        let why = "it must be rotated-secret; items of other types have update commands of their \
+                   own, such as update-item and dynamic-secret-update-*";
+        return Err(bad_setting(ITEM_TYPE.name(), why));
+    }
+    let mut args = translated(args, &NEW_METADATA)?;
+    if args.get(&HOUR)? == Some(0) {
+        args.put(HOUR.name(), Value::Null);
+    }
+    Ok(args)
+}
+
 fn spec(
-    name: &'static str,
+    (name, success): (&'static str, u16),
     (summary, reply): (&'static str, &'static str),
     own: Vec<FieldSpec>,
     (capability, show): (&'static str, &'static str),
@@ -138,7 +172,7 @@ fn spec(
     Spec {
         name,
         aliases: &[],
-        success: 200,
+        success,
         summary,
         groups: &GROUPS,
         fields: fields.leak(),
@@ -157,6 +191,7 @@ fn translated(mut args: Args, description: &Field<Text>) -> Result<Args, Fault> 
         (description, DESCRIPTION.name(), false),
         (&SSH_USERNAME, USERNAME, false),
         (&SSH_PASSWORD, PASSWORD, false),
+        (&APP_ID, APPLICATION, false),
     ] {
         let Some(given) = args.get(older)? else { continue };
         let is_given = |value: &Value| !value.is_null() && value != "";

@@ -28,7 +28,7 @@ const AUTO_ROTATE: Field<Text> =
 const INTERVAL: Field<Text> =
     Field::text("rotation-interval", "Days between two rotations, 1 to 365; minutes for webhooks.")
         .default("90");
-const HOUR: Field<Int> =
+pub(super) const HOUR: Field<Int> =
     Field::int("rotation-hour", "The hour of the day at which they change, 0 to 23 in UTC.")
         .default("14");
 const LOCK_ON_READ: Field<Text> = Field::text(

@@ -140,6 +140,7 @@ fn of_engines(spec: &Spec, name: &str, field: &str, objects: &Objects) -> Value 
         ("Dynamic secrets", "tmp-creds-id") => json!(objects.leases[name]),
         ("Dynamic secrets", "new-ttl-min") => json!(10),
         ("Rotated secrets", "name" | "names") => json!(format!("/walk/{name}/rotated")),
+        ("Rotated secrets", "type") => json!("rotated-secret"),
         ("Rotated secrets", "target-name") => json!(format!("/walk/{name}/target")),
         _ => none(spec, field),
     }

@@ -152,7 +152,8 @@ pub(crate) fn engine(kind: &str) -> OfEngine {
 pub(crate) fn rotator_of(command: &str) -> Option<&str> {
     let prefixes = ["rotated-secret-create-", "rotated-secret-update-"];
     // One command for all kinds.
-    let any = command.ends_with("ate-rotated-secret").then_some("postgresql");
+    let any = command.ends_with("ate-rotated-secret") || command == "gateway-update-item";
+    let any = any.then_some("postgresql");
     prefixes.iter().find_map(|prefix| command.strip_prefix(prefix)).or(any)
 }
 

@@ -78,6 +78,12 @@ pub(super) static KIND: Kind = Kind {
             "DynamicSecretUpdateMongoDb",
             "DynamicSecretUpdateOutput",
         ),
+        // As official clients up to 5.0.23 for JavaScript call it.
+        Spelling::current(
+            "dynamic-secret-update-mongo",
+            "DynamicSecretUpdateMongoDb",
+            "DynamicSecretUpdateOutput",
+        ),
         Spelling::older(
             "gateway-update-producer-mongo",
             "GatewayUpdateProducerMongo",
