@@ -127,6 +127,10 @@ pub const UPDATE_ACCOUNT_SETTINGS: &str = "update_account_settings";
 pub const LOCK_ITEM: &str = "lock_item";
 /// Ours: an item was unlocked.
 pub const UNLOCK_ITEM: &str = "unlock_item";
+/// Ours: an item was associated with a target.
+pub const CREATE_TARGET_ASSOC: &str = "create_assoc_target_item";
+/// Ours: such an association was deleted.
+pub const DELETE_TARGET_ASSOC: &str = "delete_assoc_target_item";
 /// Ours: a folder was created.
 pub const CREATE_FOLDER: &str = "create_folder";
 /// Ours: a folder was read.

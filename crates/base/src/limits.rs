@@ -39,6 +39,8 @@ pub const VERSIONS_PER_READ_MAX: u32 = 20;
 pub const RULES_PER_ROLE_MAX: usize = 10_000;
 /// Associations of one role or one auth method.
 pub const ASSOCS_MAX: usize = 10_000;
+/// Targets that one item is associated with, and items with one target: all are shown with each.
+pub const TARGET_ASSOCS_MAX: usize = 500;
 /// Longest kind of client that a request may claim; the known ones have 15 bytes at most.
 pub const CLIENT_KIND_BYTES_MAX: usize = 64;
 /// Most addresses of one `X-Forwarded-For` that are looked at; no chain of proxies is that long.

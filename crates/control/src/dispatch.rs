@@ -136,6 +136,12 @@ async fn items(c: &Control, at: At<'_>, by: &Caller, q: ItemRequest) -> Result<I
         Q::ObjectsMove(m) => A::ObjectsMove(items::moves::relocate(c, by, m).await?),
         Q::ItemStateSet(m) => A::ItemStateSet(items::state::set(c, by, m).await?),
         Q::ItemLockSet(m) => A::ItemLockSet(items::lock::lock(c, by, m).await?),
+        Q::TargetAssocCreate(m) => {
+            A::TargetAssocCreate(items::target_assocs::create(c, by, m).await?)
+        }
+        Q::TargetAssocDelete(m) => {
+            A::TargetAssocDelete(items::target_assocs::delete(c, by, m).await?)
+        }
         Q::ItemUnlock(m) => A::ItemUnlock(items::lock::unlock(c, by, m).await?),
         Q::FolderCreate(m) => A::FolderCreate(folders::create(c, by, m).await?),
         Q::FolderGet(m) => A::FolderGet(folders::get(c, by, m).await?),

@@ -16,6 +16,7 @@ pub(crate) mod moves;
 pub(crate) mod protection;
 pub(crate) mod sealed;
 pub(crate) mod state;
+pub(crate) mod target_assocs;
 pub(crate) mod update;
 pub(crate) mod usable;
 pub(crate) mod value;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use keysherd_base::{FolderPath, ItemId, ItemPath, Timestamp, Uid};
+use keysherd_base::{AssocId, FolderPath, ItemId, ItemPath, Timestamp, Uid};
 use keysherd_domain::engine::EngineFacts;
 use keysherd_domain::folder::Folder;
 use keysherd_domain::item::{
@@ -235,8 +235,9 @@ pub struct ItemView {
     pub versions: Vec<ItemVersion>,
     /// When its value was last used, as far as that is known.
     pub last_used: Option<Timestamp>,
-    /// Of a dynamic or rotated secret its target, of a target the items and targets that use it:
-    /// those that the caller may list, at most [`ASSOCIATED_MAX`].
+    /// Of a dynamic or rotated secret its target, of a target the items and targets that use it;
+    /// of both what is associated for remote access. Those that the caller may list, at most
+    /// [`ASSOCIATED_MAX`].
     pub associated: Vec<AssociatedItem>,
     /// Of a target, the one whose credentials it uses, if the caller may list it.
     #[serde(default)]
@@ -263,6 +264,9 @@ pub struct AssociatedItem {
     pub target: Option<TargetFacts>,
     /// What is known of a rotated secret.
     pub rotation: Option<RotationFacts>,
+    /// Of an association for remote access its id; none where one uses the other.
+    #[serde(default)]
+    pub assoc: Option<AssocId>,
 }
 
 /// Lists items the caller may see.

@@ -40,6 +40,7 @@ pub mod roles;
 pub mod rotation;
 pub mod second_factor;
 pub mod setup;
+pub mod target_assocs;
 pub mod uid;
 
 use std::future::Future;

@@ -8,7 +8,8 @@ use crate::warned::Warned;
 use crate::{
     accounts, admission, advice, alerts, audit_log, auth, auth_methods, browser, cache, challenges,
     clusters, configs, confirm, credential_leases, credential_rotations, explain, gateway_access,
-    grants, groups, items, keys, merge, refresh, roles, rotation, second_factor, setup, uid,
+    grants, groups, items, keys, merge, refresh, roles, rotation, second_factor, setup,
+    target_assocs, uid,
 };
 
 /// A message that can be asked, with the type of its reply.
@@ -181,6 +182,9 @@ messages! {
         ObjectsMove: items::ObjectsMove => items::ObjectsMoveReply;
         ItemStateSet: items::ItemStateSet => Done;
         ItemLockSet: items::ItemLockSet => Done;
+        TargetAssocCreate: target_assocs::TargetAssocCreate
+            => target_assocs::TargetAssocCreateReply;
+        TargetAssocDelete: target_assocs::TargetAssocDelete => Done;
         ItemUnlock: items::ItemUnlock => Done;
         FolderCreate: items::FolderCreate => items::FolderView;
         FolderGet: items::FolderGet => items::FolderView;

@@ -36,6 +36,7 @@ pub mod meta;
 pub mod revoked_tokens;
 pub mod roles;
 pub mod second_factors;
+pub mod target_assocs;
 pub mod uid_tokens;
 pub mod used_proofs;
 

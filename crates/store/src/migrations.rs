@@ -54,6 +54,7 @@ const MIGRATIONS: &[Migration] = &[
     expand(19, include_str!("../migrations/0019_credential_leases.sql")),
     expand(20, include_str!("../migrations/0020_credential_rotations.sql")),
     expand(23, include_str!("../migrations/0023_credential_leases_by_secret.sql")),
+    expand(24, include_str!("../migrations/0024_target_assocs.sql")),
 ];
 
 /// The newest migration before the rule: programs that know less go on with no newer schema.

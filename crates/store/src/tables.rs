@@ -283,6 +283,12 @@ pub const TABLES: &[Table] = &[
         200,
         &[("item", Int), ("account", Blob), ("cluster", Int), ("due", Int), ("body", Text)],
     ),
+    table(
+        "target_assocs",
+        1,
+        1_000,
+        &[("id", Text), ("account", Blob), ("item", Int), ("target", Int), ("created", Int)],
+    ),
     // No table: the greatest number that a table ever gave, so that none is given twice.
     table(NUMBERS, 1, 100, &[("name", Text), ("last", Int)]),
 ];

@@ -315,6 +315,10 @@ const ofRotators = () => Object.fromEntries(Object.keys(rotators).flatMap((kind)
 const namesRotatedSecret = {
   fields: async () => ({ name: (await rotatedSecret('postgresql')).name }), absent: absentName,
 };
+const hostOfItem = async () => ({
+  name: await secret(), 'target-name': (await target('web')).name,
+});
+const remoteHost = async () => ({ ...await hostOfItem(), 'sra-association': true });
 const namesTarget = {
   fields: async () => ({ name: (await target('db')).name }), absent: absentName,
 };
@@ -352,6 +356,15 @@ export const scenarios = {
     fields: async () => ({
       name: (await rotatedSecret('postgresql')).name, 'rotation-interval': '30',
     }),
+    absent: absentName,
+  },
+  'assoc-target-item': { fields: remoteHost, absent: absentName, twice: true },
+  'delete-assoc-target-item': {
+    fields: async () => {
+      const fields = await remoteHost();
+      await act('assoc-target-item', fields);
+      return { name: fields.name, 'target-name': fields['target-name'] };
+    },
     absent: absentName,
   },
   'gateway-update-item': {

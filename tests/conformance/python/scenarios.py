@@ -688,6 +688,22 @@ def names_target():
     return Scenario({"name": target()["name"]}, {"name": absent("target")})
 
 
+def host_of_item():
+    return {"name": secret(), "target-name": target("web")["name"]}
+
+
+@scenario("assoc-target-item", with_absent=True, twice=True)
+def associate_target():
+    return Scenario({**host_of_item(), "sra-association": True}, {"name": absent("secret")})
+
+
+@scenario("delete-assoc-target-item", with_absent=True)
+def dissociate_target():
+    fields = host_of_item()
+    do("assoc-target-item", **fields, **{"sra-association": True})
+    return Scenario(fields, {"name": absent("secret")})
+
+
 @scenario("delete-targets")
 def delete_targets():
     top = world().name("folder")

@@ -1,5 +1,6 @@
 //! Items: static secrets and what all items have in common.
 
+mod assoc_target_item;
 mod create_secret;
 mod delete_item;
 mod delete_items;
@@ -24,6 +25,8 @@ pub(super) use value::{max_versions, nothing_yet};
 
 /// The commands, by name.
 pub(super) static COMMANDS: &[&ApiCommand] = &[
+    &assoc_target_item::CREATE,
+    &assoc_target_item::DELETE,
     &create_secret::COMMAND,
     &delete_item::COMMAND,
     &delete_items::COMMAND,

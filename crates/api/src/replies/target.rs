@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use keysherd_base::{Fault, ItemId, ItemPath};
 use keysherd_domain::item::ItemKind;
 use keysherd_domain::target::shown_path;
-use keysherd_plane::items::ItemView;
+use keysherd_plane::items::{AssociatedItem, ItemView};
 use serde::Serialize;
 
 use super::LastUsed;
@@ -45,6 +45,21 @@ struct ItemAssocReply<'a> {
     /// Of a target that uses this one's credentials, what people call it.
     item_name: Cow<'a, str>,
     item_type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attributes: Option<Attributes>,
+}
+
+/// What is said of an association for remote access; those of what uses a target have nothing.
+#[derive(Serialize)]
+struct Attributes {
+    #[serde(rename = "sra-association")]
+    remote: &'static str,
+}
+
+impl Attributes {
+    fn of(other: &AssociatedItem) -> Option<Self> {
+        other.assoc.as_ref().map(|_| Self { remote: "true" })
+    }
 }
 
 /// The model `ItemTargetAssociation`.
@@ -56,6 +71,8 @@ pub(crate) struct TargetAssocReply<'a> {
     target_name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     target_type: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attributes: Option<Attributes>,
 }
 
 impl<'a> TargetAssocReply<'a> {
@@ -63,10 +80,11 @@ impl<'a> TargetAssocReply<'a> {
     pub(crate) fn all(view: &'a ItemView) -> Vec<Self> {
         let targets = view.associated.iter().filter(|other| other.kind == ItemKind::Target);
         let shown = targets.map(|target| Self {
-            assoc_id: assoc_id(view.item.id, target.id),
+            assoc_id: assoc_id(target, view.item.id, target.id),
             target_id: target.id,
             target_name: name_of(&target.path).ok(),
             target_type: target.target.as_ref().map(|facts| facts.type_name.as_str()),
+            attributes: Attributes::of(target),
         });
         shown.collect()
     }
@@ -81,13 +99,14 @@ impl<'a> TargetReply<'a> {
         let item = &view.item;
         let facts = item.target.as_ref().ok_or_else(not_a_target)?;
         let uses = view.associated.iter().map(|other| ItemAssocReply {
-            assoc_id: assoc_id(other.id, item.id),
+            assoc_id: assoc_id(other, other.id, item.id),
             item_id: other.id,
             item_name: match other.kind {
                 ItemKind::Target => name_of(&other.path).map_or_else(|_| "".into(), Cow::Owned),
                 _ => other.path.as_str().into(),
             },
             item_type: other.kind.type_name(),
+            attributes: Attributes::of(other),
         });
         Ok(Self {
             target_id: item.id,
@@ -123,9 +142,12 @@ pub(crate) fn name_of(path: &ItemPath) -> Result<String, Fault> {
     shown_path(path).map(|path| path.as_str().to_owned()).ok_or_else(not_a_target)
 }
 
-/// The id of the association of an item with a target: there is one at most.
-fn assoc_id(item: ItemId, target: ItemId) -> String {
-    format!("ta-{}-{}", item.0, target.0)
+/// The id of the association with `other`; where an item uses a target there is one at most.
+fn assoc_id(other: &AssociatedItem, item: ItemId, target: ItemId) -> String {
+    match &other.assoc {
+        Some(id) => id.to_string(),
+        None => format!("ta-{}-{}", item.0, target.0),
+    }
 }
 
 fn not_a_target() -> Fault {

@@ -91,6 +91,7 @@ mod secrets;
 mod stolen;
 mod stopping;
 mod tampering;
+mod target_assocs;
 mod target_places;
 mod universal_identity;
 mod walk;

@@ -48,6 +48,8 @@ const USES: &[(Capability, &[&str])] = &[
             action::LOCK_ITEM,
             action::UNLOCK_ITEM,
             action::ROTATE_ITEM,
+            action::CREATE_TARGET_ASSOC,
+            action::DELETE_TARGET_ASSOC,
             action::EXTEND_CREDENTIAL,
             action::REVOKE_CREDENTIALS,
         ],

@@ -19,6 +19,7 @@ use crate::testing::{GATEWAY, World, item, kind};
 
 mod attacks;
 mod kept;
+mod remote_targets;
 mod rights;
 mod turns;
 mod work;

@@ -7,7 +7,7 @@ use keysherd_domain::item::{Item, ItemKind};
 use keysherd_domain::role::{Capability, RuleKind};
 use keysherd_domain::target::{self, TargetFacts};
 use keysherd_plane::items::{Made, TargetChoice};
-use keysherd_store::{Query, credential_leases, item_targets, items as stored};
+use keysherd_store::{Query, credential_leases, item_targets, items as stored, target_assocs};
 
 use super::permitted;
 use super::usable::check_enabled;
@@ -302,6 +302,14 @@ pub(crate) fn check_unneeded(
                 item.called()
             ))
             .with_code("LeasesLeft"))
+        }
+        ItemKind::Target if !force && !target_assocs::of_target(q, item.id, 1)?.is_empty() => {
+            Err(Fault::conflict(format!(
+                "{} is associated with items for remote access; delete the associations with \
+                 delete-assoc-target-item, or set force-deletion",
+                item.called()
+            ))
+            .with_code("TargetInUse"))
         }
         ItemKind::Target if !force && !item_targets::of_target(q, item.id, 1)?.is_empty() => {
             Err(Fault::conflict(format!(

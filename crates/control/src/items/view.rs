@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 
-use keysherd_base::{AccountId, Fault, ItemId, Timestamp, Uid};
+use keysherd_base::{AccountId, AssocId, Fault, ItemId, Timestamp, Uid};
 use keysherd_domain::account::Account;
 use keysherd_domain::item::{Item, ItemKind};
 use keysherd_domain::role::{Capabilities, Capability, RuleKind};
 use keysherd_plane::items::{ASSOCIATED_MAX, AssociatedItem, ItemView};
-use keysherd_store::{Query, item_targets, items as stored};
+use keysherd_store::target_assocs::TargetAssoc;
+use keysherd_store::{Query, item_targets, items as stored, target_assocs};
 
 use super::account_now;
 use crate::credential_rotations;
@@ -22,6 +23,9 @@ pub(crate) struct Viewer<'a> {
     keys: HashMap<ItemId, KeyFacts>,
     /// Associations that are still looked at.
     associations_left: usize,
+    /// Whether anything is associated for remote access: in most accounts nothing is, and then no
+    /// item is looked up there.
+    remote: bool,
 }
 
 /// Associations that are looked at for one listing; those of what comes later are left out.
@@ -43,7 +47,8 @@ impl<'a> Viewer<'a> {
     pub(crate) fn new(q: &'a dyn Query, who: &'a Principal, now: Timestamp) -> Result<Self, Fault> {
         let account = account_now(q, who.account)?;
         let associations_left = ASSOCIATIONS_MAX;
-        Ok(Self { q, who, now, account, keys: HashMap::new(), associations_left })
+        let remote = target_assocs::any(q, who.account)?;
+        Ok(Self { q, who, now, account, keys: HashMap::new(), associations_left, remote })
     }
 
     /// The rights of the caller on an item, empty when they may not see it.
@@ -102,12 +107,33 @@ impl<'a> Viewer<'a> {
             ItemKind::Target => item_targets::of_target(self.q, item.id, most)?,
             ItemKind::StaticSecret | ItemKind::Key(_) => Vec::new(),
         };
-        self.associations_left -= ids.len();
-        let mut associated = Vec::with_capacity(ids.len());
+        let remote = self.for_remote_access(item, most - ids.len())?;
+        self.associations_left -= ids.len() + remote.len();
+        let mut associated = Vec::with_capacity(ids.len() + remote.len());
         for id in ids {
             associated.extend(self.visible(id)?);
         }
+        for (id, assoc) in remote {
+            let other = self.visible(id)?;
+            associated.extend(other.map(|other| AssociatedItem { assoc: Some(assoc), ..other }));
+        }
         Ok(associated)
+    }
+
+    /// What is associated for remote access, with the ids of the associations.
+    fn for_remote_access(&self, item: &Item, most: usize) -> Result<Vec<(ItemId, AssocId)>, Fault> {
+        if !self.remote {
+            return Ok(Vec::new());
+        }
+        let found = match item.kind {
+            ItemKind::Target => target_assocs::of_target(self.q, item.id, most)?,
+            _ => target_assocs::of_item(self.q, item.id, most)?,
+        };
+        let other = |assoc: &TargetAssoc| match item.kind {
+            ItemKind::Target => assoc.item,
+            _ => assoc.target,
+        };
+        Ok(found.into_iter().map(|assoc| (other(&assoc), assoc.id)).collect())
     }
 
     /// The target whose credentials another one uses, if the caller may list it.
@@ -122,7 +148,7 @@ impl<'a> Viewer<'a> {
         let other = stored::by_id(self.q, self.who.account, id)?;
         Ok(other.filter(|other| !self.permissions(other).is_empty()).map(|other| {
             let Item { id, path, kind, engine, target, rotation, .. } = other;
-            AssociatedItem { id, path, kind, engine, target, rotation }
+            AssociatedItem { id, path, kind, engine, target, rotation, assoc: None }
         }))
     }
 

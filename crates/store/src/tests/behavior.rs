@@ -32,6 +32,7 @@ const SUITE: &[(&str, Check)] = &[
     ("meta", counters_count),
     ("wrong logins", wrong_logins_add_up),
     ("used proofs", proofs_are_used_once),
+    ("associations with targets", credential_leases::associations_end_with_what_they_join),
     ("due credentials", credential_leases::credentials_are_found_when_they_are_due),
     ("due secrets", credential_leases::what_is_due_is_found_secret_by_secret),
     ("credentials of an item", credential_leases::all_credentials_of_an_item_end_together),

@@ -34,6 +34,7 @@ const NOT_FOLLOWED: &[&str] = &[
     "used_proofs",
     // Read from the store at each use.
     "item_targets",
+    "target_assocs",
     "credential_leases",
     "credential_rotations",
     "audit",

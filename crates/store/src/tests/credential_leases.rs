@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use keysherd_base::{AccessId, FaultKind, ItemId, Timestamp, Uid};
+use keysherd_base::{AccessId, AssocId, FaultKind, ItemId, Timestamp, Uid};
 use keysherd_domain::cluster::Cluster;
 use keysherd_domain::credential_lease::{CredentialLease, Intent, LeaseState};
 
 use super::fixture::*;
 use crate::credential_leases::{self, StoredLease};
+use crate::target_assocs::{self, TargetAssoc};
 use crate::{Store, clusters, item_targets, items};
 
 fn lease(number: u8, item: ItemId, cluster: i64, ttl_seconds: i64) -> StoredLease {
@@ -183,6 +184,49 @@ pub(super) fn items_keep_their_targets_and_credentials_their_items(store: &Store
     assert!(done(store, |tx| credential_leases::delete(tx, Uid([1; 16]))));
     assert!(done(store, move |tx| items::delete(tx, secret)));
     assert_eq!(users(first), []);
+}
+
+pub(super) fn associations_end_with_what_they_join(store: &Store) {
+    let [secret, other, first, second] = done(store, |tx| {
+        let new = |path: &str| items::insert(tx, &item(path));
+        Ok([new("/secret")?, new("/other")?, new("/.targets/one")?, new("/.targets/two")?])
+    });
+    let one = |id: &str, item, target, seconds| TargetAssoc {
+        id: AssocId(id.into()),
+        item,
+        target,
+        created: at(seconds),
+    };
+    let put = |assoc: &TargetAssoc| {
+        let assoc = assoc.clone();
+        change(store, move |tx| target_assocs::insert(tx, ACCOUNT, &assoc))
+    };
+    assert!(!see(store, |q| target_assocs::any(q, ACCOUNT)));
+    let all = [one("b", secret, first, 1), one("a", secret, second, 2), one("c", other, first, 3)];
+    all.iter().for_each(|assoc| put(assoc).unwrap());
+    for again in [one("d", secret, first, 4), one("a", other, second, 4)] {
+        assert_eq!(put(&again).unwrap_err().kind(), FaultKind::Conflict);
+    }
+    let to_nobody = put(&one("e", secret, ItemId(i64::MAX), 1));
+    assert_eq!(to_nobody.unwrap_err().kind(), FaultKind::Internal);
+    assert!(see(store, |q| target_assocs::any(q, ACCOUNT)));
+    assert!(!see(store, |q| target_assocs::any(q, OTHER)));
+    let of_item = |item, limit| see(store, |q| target_assocs::of_item(q, item, limit));
+    let of_target = |target| see(store, |q| target_assocs::of_target(q, target, 9));
+    assert_eq!(of_item(secret, 9), all[..2]);
+    assert_eq!(of_item(secret, 1), all[..1]);
+    assert_eq!(of_target(first), [all[0].clone(), all[2].clone()]);
+    let gone = |account, id: &str| {
+        let id = AssocId(id.into());
+        done(store, move |tx| target_assocs::delete(tx, account, &id))
+    };
+    assert_eq!((gone(OTHER, "a"), gone(ACCOUNT, "a"), gone(ACCOUNT, "a")), (false, true, false));
+    assert_eq!(of_target(second), []);
+    assert!(done(store, move |tx| items::delete(tx, secret)));
+    assert_eq!((of_item(secret, 9), of_target(first)), (vec![], vec![all[2].clone()]));
+    assert!(done(store, move |tx| items::delete(tx, first)));
+    assert_eq!(of_item(other, 9), []);
+    assert!(!see(store, |q| target_assocs::any(q, ACCOUNT)));
 }
 
 pub(super) fn credentials_outlive_their_cluster(store: &Store) {

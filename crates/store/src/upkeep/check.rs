@@ -43,6 +43,11 @@ const CONTRADICTIONS: &[(&str, &str)] = &[
         "items use a target of another account",
     ),
     (
+        "SELECT COUNT(*) FROM target_assocs a JOIN items i ON i.id = a.item \
+         JOIN items o ON o.id = a.target WHERE i.account <> a.account OR o.account <> a.account",
+        "associations join an item and a target of different accounts",
+    ),
+    (
         "SELECT COUNT(*) FROM credential_leases c JOIN items i ON i.id = c.item \
          WHERE i.account <> c.account",
         "temporary credentials are of an item of another account",

@@ -1,5 +1,5 @@
-//! `create-rotated-secret`, `update-rotated-secret` and `gateway-update-item`: older spellings, with
-//! one flat body for all kinds. Which one is meant follows from the target, or from the secret.
+//! `create-rotated-secret`, `update-rotated-secret` and `gateway-update-item`: older spellings,
+//! with one flat body for all kinds. Which one is meant follows from the target or the secret.
 
 use std::collections::BTreeSet;
 

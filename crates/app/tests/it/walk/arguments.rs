@@ -49,6 +49,8 @@ fn optional(command: &str) -> &'static [&'static str] {
     match command {
         "create-secret" | "update-secret-val" => &["value"],
         "delete-items" => &["path"],
+        "assoc-target-item" => &["sra-association"],
+        "delete-assoc-target-item" => &["target-name"],
         "describe-item" => &["name"],
         "reencrypt" => &["names"],
         "encrypt" | "decrypt" => &["key-name"],
@@ -80,6 +82,8 @@ fn value(spec: &Spec, name: &str, field: &str, objects: &Objects) -> Value {
         ("Items" | "Keys" | "Auth methods" | "Roles", "name") if creates => at("new"),
         ("Folders", "name") if creates => at("new-folder"),
         ("Items", "name") => at("secret"),
+        ("Items", "target-name") => at("to"),
+        ("Items", "sra-association") => json!(true),
         ("Items", "names") => json!([at("secret")]),
         ("Items", "path") => at(""),
         ("Items", "value") => json!("a new value"),

@@ -120,6 +120,15 @@ impl Objects {
                     admin.ok("create-secret", args);
                     admin.add_version(&path, &format!("{marker} again"));
                 }
+                if name.ends_with("assoc-target-item") {
+                    make_target(admin, described(at("to")), "web", None);
+                }
+                if name == "delete-assoc-target-item" {
+                    let (item, target) = (at("secret"), at("to"));
+                    let args =
+                        json!({"name": item, "target-name": target, "sra-association": true});
+                    admin.ok("assoc-target-item", args);
+                }
             }
             "Targets" => {
                 let kind = KINDS.iter().filter(|kind| name.contains(*kind));

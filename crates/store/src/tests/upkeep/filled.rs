@@ -145,4 +145,6 @@ fn fill_the_rest(tx: &Tx, ci: i64, cluster: i64) {
     raw(tx, "credential_leases", lease);
     let rotation = vec![number(1), account(), number(cluster), number(9), body()];
     raw(tx, "credential_rotations", rotation);
+    let assoc = vec![text("ass-2"), account(), number(1), number(2), number(4)];
+    raw(tx, "target_assocs", assoc);
 }
