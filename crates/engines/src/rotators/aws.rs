@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use keysherd_base::{Fault, SecretString};
-use keysherd_targets::aws::{Aws, Refusal, Session, value, values, within};
+use keysherd_targets::aws::{Aws, Refusal, Session, value, values};
 use keysherd_targets::{aws_account, by_name as target_by_name};
 use keysherd_wire::{Args, Field, Group, Text};
 use tokio::time::sleep;
@@ -18,8 +18,9 @@ use crate::fields::{
     USE_SPECIAL_CHARACTERS, need_one_of,
 };
 use crate::password::Policy;
-use crate::rotator::{Actor, Credential, Rotator, RotatorKind, RotatorType, Stage};
-use crate::{BoxFuture, Settings, Spelling, TargetUse};
+use crate::rotator::services::{AtService, ServiceRotator};
+use crate::rotator::{Actor, Credential, RotatorKind, RotatorType, Stage};
+use crate::{Settings, Spelling, TargetUse};
 
 #[cfg(test)]
 mod tests;
@@ -75,11 +76,14 @@ const KEYS_MAX: usize = 2;
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// The member.
-pub(super) static MEMBER: AwsKeys = AwsKeys;
+pub(super) static MEMBER: ServiceRotator<AwsKeys> = ServiceRotator(AwsKeys);
 
 pub(super) struct AwsKeys;
 
-impl Rotator for AwsKeys {
+impl AtService for AwsKeys {
+    const WHO: &'static str = "AWS";
+    const IS_GRACEFUL: bool = true;
+
     fn kind(&self) -> &'static RotatorKind {
         &KIND
     }
@@ -114,63 +118,75 @@ impl Rotator for AwsKeys {
         Ok(Credential::of_user(old.username()?, &drawn))
     }
 
-    fn obtained<'a>(
-        &'a self,
-        stage: &'a Stage<'a>,
-        old: &'a Credential,
-    ) -> BoxFuture<'a, Result<Option<Credential>, Fault>> {
-        Box::pin(async move { within(stage.way, made(stage, old)).await.map(Some) })
+    /// Has AWS make a key for whom `old` belongs to.
+    async fn made(&self, stage: &Stage<'_>, old: &Credential) -> Result<Option<Credential>, Fault> {
+        let user = user_of(stage, old).await?;
+        let named = ("UserName", user.as_str());
+        let account = account_for(stage, old)?;
+        let session = account.open(stage.way).await?;
+        let keys = keys_of(&session, named).await?;
+        if keys.len() >= KEYS_MAX {
+            for other in keys.iter().filter(|id| old.username().ok() != Some(id.as_str())) {
+                discard(&session, named, other).await?;
+            }
+        }
+        let answer = session.identity("CreateAccessKey", &[named], "making an access key").await?;
+        let part = |name: &str| {
+            let found = value(answer.expose(), name).filter(|text| !text.is_empty());
+            found.ok_or_else(|| Fault::unavailable("AWS answers without an access key; try again"))
+        };
+        let secret = SecretString::new(part("SecretAccessKey")?);
+        Ok(Some(Credential::of_user(&part("AccessKeyId")?, &secret)))
     }
 
-    fn change<'a>(
-        &'a self,
-        stage: &'a Stage<'a>,
-        old: &'a Credential,
-        new: &'a Credential,
-    ) -> BoxFuture<'a, Result<Vec<String>, Fault>> {
-        Box::pin(async move {
-            within(stage.way, known(stage, old, new)).await?;
-            within(stage.way, removed(stage, new, old)).await.map(|()| Vec::new())
-        })
+    /// Waits until AWS takes a key that it has made.
+    async fn added(
+        &self,
+        stage: &Stage<'_>,
+        old: &Credential,
+        new: &Credential,
+    ) -> Result<(), Fault> {
+        let account = account_of(stage.settings, new)?;
+        let session = account.open(stage.way).await?;
+        if is_taken(&session).await? {
+            return Ok(());
+        }
+        // What was removed does not come back; what is only not known everywhere yet is there.
+        let user = user_of(stage, old).await?;
+        let asking = account_for(stage, old)?;
+        let asking = asking.open(stage.way).await?;
+        let keys = keys_of(&asking, ("UserName", &user)).await?;
+        if !keys.iter().any(|id| new.username().ok() == Some(id.as_str())) {
+            return Err(no_more());
+        }
+        while !is_taken(&session).await? {
+            sleep(PAUSE).await;
+        }
+        Ok(())
     }
 
-    fn is_graceful(&self) -> bool {
-        true
+    /// Removes a key.
+    async fn removed(
+        &self,
+        stage: &Stage<'_>,
+        current: &Credential,
+        old: &Credential,
+    ) -> Result<(), Fault> {
+        let id = old.username()?;
+        if id == current.username()? {
+            return Ok(());
+        }
+        let user = user_of(stage, current).await?;
+        let account = account_for(stage, current)?;
+        let session = account.open(stage.way).await?;
+        let parameters = [("UserName", user.as_str()), ("AccessKeyId", id)];
+        let what = "removing the old access key";
+        session.identity("DeleteAccessKey", &parameters, what).await.map(drop).or_else(gone)
     }
 
-    fn add<'a>(
-        &'a self,
-        stage: &'a Stage<'a>,
-        old: &'a Credential,
-        new: &'a Credential,
-    ) -> BoxFuture<'a, Result<Vec<String>, Fault>> {
-        Box::pin(
-            async move { within(stage.way, known(stage, old, new)).await.map(|()| Vec::new()) },
-        )
-    }
-
-    fn retire<'a>(
-        &'a self,
-        stage: &'a Stage<'a>,
-        current: &'a Credential,
-        old: &'a Credential,
-    ) -> BoxFuture<'a, Result<(), Fault>> {
-        Box::pin(async move { within(stage.way, removed(stage, current, old)).await })
-    }
-
-    fn signs_in<'a>(
-        &'a self,
-        stage: &'a Stage<'a>,
-        credential: &'a Credential,
-    ) -> BoxFuture<'a, Result<bool, Fault>> {
-        Box::pin(async move {
-            within(stage.way, async {
-                let account = account_of(stage.settings, credential)?;
-                let session = account.open(stage.way).await?;
-                is_taken(&session).await
-            })
-            .await
-        })
+    async fn is_taken(&self, stage: &Stage<'_>, key: &Credential) -> Result<bool, Fault> {
+        let account = account_of(stage.settings, key)?;
+        is_taken(&account.open(stage.way).await?).await
     }
 }
 
@@ -214,26 +230,6 @@ async fn user_of(stage: &Stage<'_>, key: &Credential) -> Result<String, Fault> {
     user.ok_or_else(|| Fault::bad_request("the access key is not a user's, so it cannot rotate"))
 }
 
-/// Has AWS make a key for whom `old` belongs to.
-async fn made(stage: &Stage<'_>, old: &Credential) -> Result<Credential, Fault> {
-    let user = user_of(stage, old).await?;
-    let named = ("UserName", user.as_str());
-    let account = account_for(stage, old)?;
-    let session = account.open(stage.way).await?;
-    let keys = keys_of(&session, named).await?;
-    if keys.len() >= KEYS_MAX {
-        for other in keys.iter().filter(|id| old.username().ok() != Some(id.as_str())) {
-            discard(&session, named, other).await?;
-        }
-    }
-    let answer = session.identity("CreateAccessKey", &[named], "making an access key").await?;
-    let part = |name: &str| {
-        let found = value(answer.expose(), name).filter(|text| !text.is_empty());
-        found.ok_or_else(|| Fault::unavailable("AWS answers without an access key; try again"))
-    };
-    Ok(Credential::of_user(&part("AccessKeyId")?, &SecretString::new(part("SecretAccessKey")?)))
-}
-
 /// Removes a second key that nobody has ever used.
 async fn discard(session: &Session<'_>, user: (&str, &str), id: &str) -> Result<(), Fault> {
     let parameters = [("AccessKeyId", id)];
@@ -264,41 +260,6 @@ async fn keys_of(session: &Session<'_>, user: (&str, &str)) -> Result<Vec<String
     Ok(values(keys.expose(), "AccessKeyId"))
 }
 
-/// Waits until AWS takes a key that it has made.
-async fn known(stage: &Stage<'_>, old: &Credential, new: &Credential) -> Result<(), Fault> {
-    let account = account_of(stage.settings, new)?;
-    let session = account.open(stage.way).await?;
-    if is_taken(&session).await? {
-        return Ok(());
-    }
-    // What was removed does not come back; what is only not known everywhere yet is there.
-    let user = user_of(stage, old).await?;
-    let asking = account_for(stage, old)?;
-    let asking = asking.open(stage.way).await?;
-    let keys = keys_of(&asking, ("UserName", &user)).await?;
-    if !keys.iter().any(|id| new.username().ok() == Some(id.as_str())) {
-        return Err(no_more());
-    }
-    while !is_taken(&session).await? {
-        sleep(PAUSE).await;
-    }
-    Ok(())
-}
-
 fn no_more() -> Fault {
     Fault::bad_request("AWS does not have that access key any more, and cannot make it again")
-}
-
-/// Removes a key.
-async fn removed(stage: &Stage<'_>, current: &Credential, old: &Credential) -> Result<(), Fault> {
-    let id = old.username()?;
-    if id == current.username()? {
-        return Ok(());
-    }
-    let user = user_of(stage, current).await?;
-    let account = account_for(stage, current)?;
-    let session = account.open(stage.way).await?;
-    let parameters = [("UserName", user.as_str()), ("AccessKeyId", id)];
-    let what = "removing the old access key";
-    session.identity("DeleteAccessKey", &parameters, what).await.map(drop).or_else(gone)
 }

@@ -15,9 +15,9 @@ use serde_json::{Map, Value};
 use self::fields::{API_ID, API_KEY, APPLICATION, KEY_NAME, KIND, PASSWORD, USER};
 use crate::fields::need_one_of;
 use crate::password::Policy;
-use crate::rotator::services::{comes_in, within};
-use crate::rotator::{Actor, Credential, Rotator, RotatorKind, Stage};
-use crate::{BoxFuture, Settings, TargetUse};
+use crate::rotator::services::{AtService, ServiceRotator, comes_in};
+use crate::rotator::{Actor, Credential, RotatorKind, Stage};
+use crate::{Settings, TargetUse};
 
 mod fields;
 mod people;
@@ -27,7 +27,7 @@ mod storage;
 mod tests;
 
 /// The member.
-pub(super) static MEMBER: AzureCredentials = AzureCredentials;
+pub(super) static MEMBER: ServiceRotator<AzureCredentials> = ServiceRotator(AzureCredentials);
 
 pub(super) struct AzureCredentials;
 
@@ -36,7 +36,6 @@ const USERNAME: &str = "username";
 const SECRET: &str = "password";
 const APPLICATION_ID: &str = "application_id";
 const IS_STORAGE: &str = "storage_account_key_name";
-const AZURE: &str = "Azure";
 
 /// What a credential is of.
 #[derive(Clone, Copy)]
@@ -54,7 +53,10 @@ fn of(credential: &Credential) -> Of {
     }
 }
 
-impl Rotator for AzureCredentials {
+impl AtService for AzureCredentials {
+    const WHO: &'static str = "Azure";
+    const IS_GRACEFUL: bool = true;
+
     fn kind(&self) -> &'static RotatorKind {
         &KIND
     }
@@ -130,101 +132,58 @@ impl Rotator for AzureCredentials {
         members
     }
 
-    fn obtained<'a>(
-        &'a self,
-        stage: &'a Stage<'a>,
-        old: &'a Credential,
-    ) -> BoxFuture<'a, Result<Option<Credential>, Fault>> {
-        Box::pin(async move {
-            match of(old) {
-                Of::Application => {
-                    within(stage.way, AZURE, secrets::made(stage, old)).await.map(Some)
-                }
-                Of::Storage => within(stage.way, AZURE, storage::made(stage, old)).await.map(Some),
-                Of::Person => Ok(None),
-            }
+    async fn made(&self, stage: &Stage<'_>, old: &Credential) -> Result<Option<Credential>, Fault> {
+        match of(old) {
+            Of::Application => secrets::made(stage, old).await.map(Some),
+            Of::Storage => storage::made(stage, old).await.map(Some),
+            Of::Person => Ok(None),
+        }
+    }
+
+    async fn added(
+        &self,
+        stage: &Stage<'_>,
+        old: &Credential,
+        new: &Credential,
+    ) -> Result<(), Fault> {
+        if matches!(of(new), Of::Person) {
+            people::set(stage, old, new).await?;
+        }
+        if comes_in(&MEMBER, stage, new).await? {
+            return Ok(());
+        }
+        let is_there = match of(new) {
+            Of::Application => secrets::is_there(stage, old, new).await?,
+            Of::Storage => false,
+            Of::Person => true,
+        };
+        Err(match is_there {
+            true => Fault::unavailable("Azure does not know the new one everywhere yet"),
+            false => Fault::bad_request(
+                "Azure does not have that secret or key any more, and cannot make it again",
+            ),
         })
     }
 
-    fn change<'a>(
-        &'a self,
-        stage: &'a Stage<'a>,
-        old: &'a Credential,
-        new: &'a Credential,
-    ) -> BoxFuture<'a, Result<Vec<String>, Fault>> {
-        Box::pin(async move {
-            let warnings = self.add(stage, old, new).await?;
-            self.retire(stage, new, old).await.map(|()| warnings)
-        })
+    async fn removed(
+        &self,
+        stage: &Stage<'_>,
+        current: &Credential,
+        old: &Credential,
+    ) -> Result<(), Fault> {
+        match of(old) {
+            Of::Application => secrets::removed(stage, current, old).await,
+            Of::Storage => storage::removed(stage, current, old).await,
+            Of::Person => Ok(()),
+        }
     }
 
-    fn is_graceful(&self) -> bool {
-        true
-    }
-
-    fn add<'a>(
-        &'a self,
-        stage: &'a Stage<'a>,
-        old: &'a Credential,
-        new: &'a Credential,
-    ) -> BoxFuture<'a, Result<Vec<String>, Fault>> {
-        Box::pin(async move {
-            let adding = async {
-                if matches!(of(new), Of::Person) {
-                    people::set(stage, old, new).await?;
-                }
-                if comes_in(&MEMBER, stage, new).await? {
-                    return Ok(Vec::new());
-                }
-                let is_there = match of(new) {
-                    Of::Application => secrets::is_there(stage, old, new).await?,
-                    Of::Storage => false,
-                    Of::Person => true,
-                };
-                Err(match is_there {
-                    true => Fault::unavailable("Azure does not know the new one everywhere yet"),
-                    false => Fault::bad_request(
-                        "Azure does not have that secret or key any more, and cannot make it again",
-                    ),
-                })
-            };
-            within(stage.way, AZURE, adding).await
-        })
-    }
-
-    fn retire<'a>(
-        &'a self,
-        stage: &'a Stage<'a>,
-        current: &'a Credential,
-        old: &'a Credential,
-    ) -> BoxFuture<'a, Result<(), Fault>> {
-        Box::pin(async move {
-            match of(old) {
-                Of::Application => {
-                    within(stage.way, AZURE, secrets::removed(stage, current, old)).await
-                }
-                Of::Storage => {
-                    within(stage.way, AZURE, storage::removed(stage, current, old)).await
-                }
-                Of::Person => Ok(()),
-            }
-        })
-    }
-
-    fn signs_in<'a>(
-        &'a self,
-        stage: &'a Stage<'a>,
-        credential: &'a Credential,
-    ) -> BoxFuture<'a, Result<bool, Fault>> {
-        Box::pin(async move {
-            match of(credential) {
-                Of::Application => {
-                    within(stage.way, AZURE, secrets::is_taken(stage, credential)).await
-                }
-                Of::Storage => within(stage.way, AZURE, storage::is_taken(stage, credential)).await,
-                Of::Person => within(stage.way, AZURE, people::is_taken(stage, credential)).await,
-            }
-        })
+    async fn is_taken(&self, stage: &Stage<'_>, credential: &Credential) -> Result<bool, Fault> {
+        match of(credential) {
+            Of::Application => secrets::is_taken(stage, credential).await,
+            Of::Storage => storage::is_taken(stage, credential).await,
+            Of::Person => people::is_taken(stage, credential).await,
+        }
     }
 }
 

@@ -22,9 +22,9 @@ use crate::fields::{
 use crate::google::{Google, is_key_id};
 use crate::password::Policy;
 use crate::rotator::database::taken;
-use crate::rotator::services::{comes_in, within};
-use crate::rotator::{Actor, Credential, Rotator, RotatorKind, RotatorType, Stage};
-use crate::{BoxFuture, Settings, Spelling, TargetUse};
+use crate::rotator::services::{AtService, ServiceRotator, comes_in};
+use crate::rotator::{Actor, Credential, RotatorKind, RotatorType, Stage};
+use crate::{Settings, Spelling, TargetUse};
 
 #[cfg(test)]
 mod tests;
@@ -86,14 +86,16 @@ const ID: &str = "service_account_key_id";
 const ALGORITHM: &str = "KEY_ALG_RSA_2048";
 /// Keys of one account.
 const KEYS_MAX: usize = 10;
-const GOOGLE: &str = "Google";
 
 /// The member.
-pub(super) static MEMBER: AccountKeys = AccountKeys;
+pub(super) static MEMBER: ServiceRotator<AccountKeys> = ServiceRotator(AccountKeys);
 
 pub(super) struct AccountKeys;
 
-impl Rotator for AccountKeys {
+impl AtService for AccountKeys {
+    const WHO: &'static str = "Google";
+    const IS_GRACEFUL: bool = true;
+
     fn kind(&self) -> &'static RotatorKind {
         &KIND
     }
@@ -140,55 +142,68 @@ impl Rotator for AccountKeys {
         of_json(KEY.name(), &text)
     }
 
-    fn obtained<'a>(
-        &'a self,
-        stage: &'a Stage<'a>,
-        old: &'a Credential,
-    ) -> BoxFuture<'a, Result<Option<Credential>, Fault>> {
-        Box::pin(async move { within(stage.way, GOOGLE, made(stage, old)).await.map(Some) })
-    }
-
-    fn change<'a>(
-        &'a self,
-        stage: &'a Stage<'a>,
-        old: &'a Credential,
-        new: &'a Credential,
-    ) -> BoxFuture<'a, Result<Vec<String>, Fault>> {
-        Box::pin(async move {
-            within(stage.way, GOOGLE, known(stage, old, new)).await?;
-            within(stage.way, GOOGLE, removed(stage, new, old)).await.map(|()| Vec::new())
+    /// Has Google make a key of the account of `old`.
+    async fn made(&self, stage: &Stage<'_>, old: &Credential) -> Result<Option<Credential>, Fault> {
+        let account = old.text(EMAIL)?;
+        let google = asked_for(stage, old).await?;
+        if google.keys(account).await?.len() >= KEYS_MAX {
+            return Err(Fault::conflict(format!(
+                "the account has {KEYS_MAX} keys, and Google makes no more; remove those there \
+                 that nobody needs"
+            )));
+        }
+        let (id, encoded) = google.make_key(account, ALGORITHM).await?;
+        let text = encoded.as_str().unwrap_or_default();
+        let made = GoogleKey::json("", text).and_then(|json| of_json("", &json));
+        wipe(encoded);
+        let made = made.ok().filter(|made| {
+            made.text(EMAIL).is_ok_and(|email| email == account)
+                && made.text(ID).is_ok_and(|it| it == id)
+        });
+        made.map(Some).ok_or_else(|| {
+            Fault::unavailable("Google answers without a key of the account; try again")
         })
     }
 
-    fn is_graceful(&self) -> bool {
-        true
+    /// Waits until Google takes a key that it has made.
+    async fn added(
+        &self,
+        stage: &Stage<'_>,
+        old: &Credential,
+        new: &Credential,
+    ) -> Result<(), Fault> {
+        if comes_in(&MEMBER, stage, new).await? {
+            return Ok(());
+        }
+        // What was removed does not come back; what is only not known everywhere yet is there.
+        let keys = asked_for(stage, old).await?.keys(new.text(EMAIL)?).await?;
+        let id = new.text(ID)?;
+        match keys.iter().any(|there| there == id) {
+            true => Err(Fault::unavailable("Google does not know the new key everywhere yet")),
+            false => Err(Fault::bad_request(
+                "Google does not have that key any more, and cannot make it again",
+            )),
+        }
     }
 
-    fn add<'a>(
-        &'a self,
-        stage: &'a Stage<'a>,
-        old: &'a Credential,
-        new: &'a Credential,
-    ) -> BoxFuture<'a, Result<Vec<String>, Fault>> {
-        let adding = async move { within(stage.way, GOOGLE, known(stage, old, new)).await };
-        Box::pin(async move { adding.await.map(|()| Vec::new()) })
+    /// Removes a key.
+    async fn removed(
+        &self,
+        stage: &Stage<'_>,
+        current: &Credential,
+        old: &Credential,
+    ) -> Result<(), Fault> {
+        let id = old.text(ID)?;
+        if id == current.text(ID)? {
+            return Ok(());
+        }
+        asked_for(stage, current).await?.remove_key(old.text(EMAIL)?, id).await
     }
 
-    fn retire<'a>(
-        &'a self,
-        stage: &'a Stage<'a>,
-        current: &'a Credential,
-        old: &'a Credential,
-    ) -> BoxFuture<'a, Result<(), Fault>> {
-        Box::pin(async move { within(stage.way, GOOGLE, removed(stage, current, old)).await })
-    }
-
-    fn signs_in<'a>(
-        &'a self,
-        stage: &'a Stage<'a>,
-        credential: &'a Credential,
-    ) -> BoxFuture<'a, Result<bool, Fault>> {
-        Box::pin(async move { within(stage.way, GOOGLE, is_taken(stage, credential)).await })
+    /// Whether Google lends tokens for a key.
+    async fn is_taken(&self, stage: &Stage<'_>, key: &Credential) -> Result<bool, Fault> {
+        let account = key_of(key)?.lender(CLOUD, None, Some(stage.way))?;
+        taken(account.lend(stage.way).await)
     }
 }
 
@@ -222,56 +237,4 @@ async fn asked_for<'a>(stage: &Stage<'a>, key: &Credential) -> Result<Google<'a>
         Actor::Target => target_key(stage.target.settings)?,
     };
     Google::open(key, CLOUD, None, stage.way).await
-}
-
-/// Whether Google lends tokens for a key.
-async fn is_taken(stage: &Stage<'_>, key: &Credential) -> Result<bool, Fault> {
-    let account = key_of(key)?.lender(CLOUD, None, Some(stage.way))?;
-    taken(account.lend(stage.way).await)
-}
-
-/// Has Google make a key of the account of `old`.
-async fn made(stage: &Stage<'_>, old: &Credential) -> Result<Credential, Fault> {
-    let account = old.text(EMAIL)?;
-    let google = asked_for(stage, old).await?;
-    if google.keys(account).await?.len() >= KEYS_MAX {
-        return Err(Fault::conflict(format!(
-            "the account has {KEYS_MAX} keys, and Google makes no more; remove those there that \
-             nobody needs"
-        )));
-    }
-    let (id, encoded) = google.make_key(account, ALGORITHM).await?;
-    let text = encoded.as_str().unwrap_or_default();
-    let made = GoogleKey::json("", text).and_then(|json| of_json("", &json));
-    wipe(encoded);
-    let made = made.ok().filter(|made| {
-        made.text(EMAIL).is_ok_and(|email| email == account)
-            && made.text(ID).is_ok_and(|it| it == id)
-    });
-    made.ok_or_else(|| Fault::unavailable("Google answers without a key of the account; try again"))
-}
-
-/// Waits until Google takes a key that it has made.
-async fn known(stage: &Stage<'_>, old: &Credential, new: &Credential) -> Result<(), Fault> {
-    if comes_in(&MEMBER, stage, new).await? {
-        return Ok(());
-    }
-    // What was removed does not come back; what is only not known everywhere yet is there.
-    let keys = asked_for(stage, old).await?.keys(new.text(EMAIL)?).await?;
-    let id = new.text(ID)?;
-    match keys.iter().any(|there| there == id) {
-        true => Err(Fault::unavailable("Google does not know the new key everywhere yet")),
-        false => Err(Fault::bad_request(
-            "Google does not have that key any more, and cannot make it again",
-        )),
-    }
-}
-
-/// Removes a key.
-async fn removed(stage: &Stage<'_>, current: &Credential, old: &Credential) -> Result<(), Fault> {
-    let id = old.text(ID)?;
-    if id == current.text(ID)? {
-        return Ok(());
-    }
-    asked_for(stage, current).await?.remove_key(old.text(EMAIL)?, id).await
 }

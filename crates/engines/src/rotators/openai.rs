@@ -18,9 +18,9 @@ use crate::fields::{
 };
 use crate::password::Policy;
 use crate::rotator::labels::{Listed, There, label};
-use crate::rotator::services::{comes_in, within};
-use crate::rotator::{Actor, Credential, Rotator, RotatorKind, RotatorType, Stage};
-use crate::{BoxFuture, Settings, Spelling, TargetUse};
+use crate::rotator::services::{AtService, ServiceRotator, comes_in};
+use crate::rotator::{Actor, Credential, RotatorKind, RotatorType, Stage};
+use crate::{Settings, Spelling, TargetUse};
 
 #[cfg(test)]
 mod tests;
@@ -72,14 +72,16 @@ const PAGES_MAX: usize = 10;
 /// Longest id and longest key, in bytes.
 const ID_BYTES_MAX: usize = 100;
 const KEY_BYTES_MAX: usize = 1_024;
-const OPENAI: &str = "OpenAI";
 
 /// The member.
-pub(super) static MEMBER: AdminKeys = AdminKeys;
+pub(super) static MEMBER: ServiceRotator<AdminKeys> = ServiceRotator(AdminKeys);
 
 pub(super) struct AdminKeys;
 
-impl Rotator for AdminKeys {
+impl AtService for AdminKeys {
+    const WHO: &'static str = "OpenAI";
+    const IS_GRACEFUL: bool = false;
+
     fn kind(&self) -> &'static RotatorKind {
         &KIND
     }
@@ -113,41 +115,78 @@ impl Rotator for AdminKeys {
         Ok(Credential::of_user(old.username()?, &drawn))
     }
 
-    fn obtained<'a>(
-        &'a self,
-        stage: &'a Stage<'a>,
-        old: &'a Credential,
-    ) -> BoxFuture<'a, Result<Option<Credential>, Fault>> {
-        Box::pin(async move { within(stage.way, OPENAI, made(stage, old)).await.map(Some) })
+    /// Has OpenAI make a key beside `old`.
+    async fn made(&self, stage: &Stage<'_>, old: &Credential) -> Result<Option<Credential>, Fault> {
+        let asked = Asked::to_change(stage, old)?;
+        let there = asked.keys().await?;
+        let missing =
+            || Fault::conflict("the key is not among those of the organization's administrators");
+        let before = there.find(old)?.ok_or_else(missing)?;
+        for unheard in there.after(before) {
+            asked.remove(unheard).await?;
+        }
+        let call = asked.http.call("POST", &KEYS)?.bearer(&asked.key);
+        let reply = call.json(json!({"name": label(before)})).send().await?;
+        let mut answer = reply.done("making the key", &[asked.key.expose()])?.json()?;
+        let id = answer["id"].as_str().unwrap_or_default().to_owned();
+        let key = match answer["value"].take() {
+            Value::String(text) => SecretString::new(text),
+            _ => SecretString::new(String::new()),
+        };
+        wipe(answer);
+        let made = of_key(&id, &key).ok().filter(|_| !id.is_empty());
+        made.map(Some).ok_or_else(|| Fault::unavailable("OpenAI answers without a key; try again"))
     }
 
-    fn change<'a>(
-        &'a self,
-        stage: &'a Stage<'a>,
-        old: &'a Credential,
-        new: &'a Credential,
-    ) -> BoxFuture<'a, Result<Vec<String>, Fault>> {
-        Box::pin(async move {
-            within(stage.way, OPENAI, known(stage, old, new)).await?;
-            within(stage.way, OPENAI, removed(stage, new, old)).await.map(|()| Vec::new())
+    /// Waits until OpenAI takes a key that it has made.
+    async fn added(
+        &self,
+        stage: &Stage<'_>,
+        old: &Credential,
+        new: &Credential,
+    ) -> Result<(), Fault> {
+        if comes_in(&MEMBER, stage, new).await? {
+            return Ok(());
+        }
+        // What was removed does not come back; what is only not known everywhere yet is there.
+        let there = Asked::to_change(stage, old)?.keys().await?;
+        Err(match there.find(new)? {
+            Some(_) => Fault::unavailable("OpenAI does not know the new key everywhere yet"),
+            None => Fault::bad_request(
+                "OpenAI does not have that key any more, and cannot make it again",
+            ),
         })
     }
 
-    fn retire<'a>(
-        &'a self,
-        stage: &'a Stage<'a>,
-        current: &'a Credential,
-        old: &'a Credential,
-    ) -> BoxFuture<'a, Result<(), Fault>> {
-        Box::pin(async move { within(stage.way, OPENAI, removed(stage, current, old)).await })
+    /// Removes a key where it still is.
+    async fn removed(
+        &self,
+        stage: &Stage<'_>,
+        current: &Credential,
+        old: &Credential,
+    ) -> Result<(), Fault> {
+        if current.password()?.expose() == old.password()?.expose() {
+            return Ok(());
+        }
+        let asked = Asked::to_change(stage, current)?;
+        match asked.keys().await?.find_old(current, old)? {
+            Some(id) => asked.remove(id).await,
+            None => Ok(()),
+        }
     }
 
-    fn signs_in<'a>(
-        &'a self,
-        stage: &'a Stage<'a>,
-        credential: &'a Credential,
-    ) -> BoxFuture<'a, Result<bool, Fault>> {
-        Box::pin(async move { within(stage.way, OPENAI, is_taken(stage, credential)).await })
+    async fn is_taken(&self, stage: &Stage<'_>, key: &Credential) -> Result<bool, Fault> {
+        let asked = Asked::by(stage, key.password()?)?;
+        let call = asked.http.ask("GET", &KEYS, &[("limit", "1")])?.bearer(&asked.key);
+        let reply = call.send().await?;
+        match reply.status() {
+            401 => Ok(false),
+            403 => Err(reply.heard(
+                Fault::bad_request("the key is not one of an administrator, so it cannot rotate"),
+                &[asked.key.expose()],
+            )),
+            _ => reply.done("signing in", &[asked.key.expose()]).map(|_| true),
+        }
     }
 }
 
@@ -225,68 +264,4 @@ fn listed(entry: &Value) -> Option<Listed> {
     // Half of it says too little.
     let begins = if ends.is_empty() { "" } else { begins }.to_owned();
     Some(Listed { id, label, begins, ends: ends.to_owned() })
-}
-
-async fn is_taken(stage: &Stage<'_>, key: &Credential) -> Result<bool, Fault> {
-    let asked = Asked::by(stage, key.password()?)?;
-    let call = asked.http.ask("GET", &KEYS, &[("limit", "1")])?.bearer(&asked.key);
-    let reply = call.send().await?;
-    match reply.status() {
-        401 => Ok(false),
-        403 => Err(reply.heard(
-            Fault::bad_request("the key is not one of an administrator, so it cannot rotate"),
-            &[asked.key.expose()],
-        )),
-        _ => reply.done("signing in", &[asked.key.expose()]).map(|_| true),
-    }
-}
-
-/// Has OpenAI make a key beside `old`.
-async fn made(stage: &Stage<'_>, old: &Credential) -> Result<Credential, Fault> {
-    let asked = Asked::to_change(stage, old)?;
-    let there = asked.keys().await?;
-    let missing =
-        || Fault::conflict("the key is not among those of the organization's administrators");
-    let before = there.find(old)?.ok_or_else(missing)?;
-    for unheard in there.after(before) {
-        asked.remove(unheard).await?;
-    }
-    let call = asked.http.call("POST", &KEYS)?.bearer(&asked.key);
-    let reply = call.json(json!({"name": label(before)})).send().await?;
-    let mut answer = reply.done("making the key", &[asked.key.expose()])?.json()?;
-    let id = answer["id"].as_str().unwrap_or_default().to_owned();
-    let key = match answer["value"].take() {
-        Value::String(text) => SecretString::new(text),
-        _ => SecretString::new(String::new()),
-    };
-    wipe(answer);
-    let made = of_key(&id, &key).ok().filter(|_| !id.is_empty());
-    made.ok_or_else(|| Fault::unavailable("OpenAI answers without a key; try again"))
-}
-
-/// Waits until OpenAI takes a key that it has made.
-async fn known(stage: &Stage<'_>, old: &Credential, new: &Credential) -> Result<(), Fault> {
-    if comes_in(&MEMBER, stage, new).await? {
-        return Ok(());
-    }
-    // What was removed does not come back; what is only not known everywhere yet is there.
-    let there = Asked::to_change(stage, old)?.keys().await?;
-    Err(match there.find(new)? {
-        Some(_) => Fault::unavailable("OpenAI does not know the new key everywhere yet"),
-        None => {
-            Fault::bad_request("OpenAI does not have that key any more, and cannot make it again")
-        }
-    })
-}
-
-/// Removes a key where it still is.
-async fn removed(stage: &Stage<'_>, current: &Credential, old: &Credential) -> Result<(), Fault> {
-    if current.password()?.expose() == old.password()?.expose() {
-        return Ok(());
-    }
-    let asked = Asked::to_change(stage, current)?;
-    match asked.keys().await?.find_old(current, old)? {
-        Some(id) => asked.remove(id).await,
-        None => Ok(()),
-    }
 }

@@ -20,9 +20,9 @@ use crate::fields::{
 };
 use crate::password::Policy;
 use crate::rotator::database::{ROTATED_PASSWORD, ROTATED_USERNAME, taken};
-use crate::rotator::services::{comes_in, within};
-use crate::rotator::{Actor, Credential, Rotator, RotatorKind, RotatorType, Stage};
-use crate::{BoxFuture, Settings, Spelling, TargetUse};
+use crate::rotator::services::{AtService, ServiceRotator, comes_in};
+use crate::rotator::{Actor, Credential, RotatorKind, RotatorType, Stage};
+use crate::{Settings, Spelling, TargetUse};
 
 #[cfg(test)]
 mod tests;
@@ -81,14 +81,16 @@ const PRIVATE: &str = "private_key";
 /// A user's places for keys, each with the property that shows its key's fingerprint.
 const PLACES: [(&str, &str); 2] =
     [("RSA_PUBLIC_KEY", "RSA_PUBLIC_KEY_FP"), ("RSA_PUBLIC_KEY_2", "RSA_PUBLIC_KEY_2_FP")];
-const SNOWFLAKE: &str = "Snowflake";
 
 /// The member.
-pub(super) static MEMBER: SnowflakeKeys = SnowflakeKeys;
+pub(super) static MEMBER: ServiceRotator<SnowflakeKeys> = ServiceRotator(SnowflakeKeys);
 
 pub(super) struct SnowflakeKeys;
 
-impl Rotator for SnowflakeKeys {
+impl AtService for SnowflakeKeys {
+    const WHO: &'static str = "Snowflake";
+    const IS_GRACEFUL: bool = false;
+
     fn kind(&self) -> &'static RotatorKind {
         &KIND
     }
@@ -125,36 +127,61 @@ impl Rotator for SnowflakeKeys {
         of_key(KEY.name(), old.username()?, &pair.private_pem)
     }
 
-    fn change<'a>(
-        &'a self,
-        stage: &'a Stage<'a>,
-        old: &'a Credential,
-        new: &'a Credential,
-    ) -> BoxFuture<'a, Result<Vec<String>, Fault>> {
-        Box::pin(async move {
-            within(stage.way, SNOWFLAKE, added(stage, old, new)).await?;
-            within(stage.way, SNOWFLAKE, removed(stage, new, old)).await.map(|()| Vec::new())
-        })
+    /// Has the user take a new key beside the old one, and tries it out.
+    async fn added(
+        &self,
+        stage: &Stage<'_>,
+        old: &Credential,
+        new: &Credential,
+    ) -> Result<(), Fault> {
+        let account = account_for(stage, old)?;
+        let there = prints(&account, stage, old).await.map_err(crate::member::not_reached)?;
+        let (public, print) = public(new)?;
+        if !there.contains(&print) {
+            let place = there.iter().position(String::is_empty);
+            let taken = || {
+                Fault::conflict(
+                    "the user has another public key beside the one that rotates, and no room \
+                     for a third; remove it at Snowflake when nobody needs it",
+                )
+            };
+            let (property, _) =
+                PLACES[place.ok_or_else(taken).map_err(crate::member::not_reached)?];
+            let user = quoted(new)?;
+            let statement = format!("ALTER USER {user} SET {property} = '{public}'");
+            account.run(&statement, "setting the key", &[], stage.way).await?;
+        }
+        match comes_in(&MEMBER, stage, new).await? {
+            true => Ok(()),
+            false => Err(Fault::unavailable("Snowflake does not take the new key yet")),
+        }
     }
 
-    fn retire<'a>(
-        &'a self,
-        stage: &'a Stage<'a>,
-        current: &'a Credential,
-        old: &'a Credential,
-    ) -> BoxFuture<'a, Result<(), Fault>> {
-        Box::pin(async move { within(stage.way, SNOWFLAKE, removed(stage, current, old)).await })
+    /// Takes the old key out where it still is.
+    async fn removed(
+        &self,
+        stage: &Stage<'_>,
+        current: &Credential,
+        old: &Credential,
+    ) -> Result<(), Fault> {
+        let ((_, print), (_, now)) = (public(old)?, public(current)?);
+        if print == now {
+            return Ok(());
+        }
+        let account = account_for(stage, current)?;
+        let there = prints(&account, stage, old).await?;
+        let user = quoted(old)?;
+        for ((property, _), shown) in PLACES.iter().zip(there) {
+            if shown == print {
+                let statement = format!("ALTER USER {user} UNSET {property}");
+                account.run(&statement, "removing the old key", &[], stage.way).await?;
+            }
+        }
+        Ok(())
     }
 
-    fn signs_in<'a>(
-        &'a self,
-        stage: &'a Stage<'a>,
-        credential: &'a Credential,
-    ) -> BoxFuture<'a, Result<bool, Fault>> {
-        Box::pin(async move {
-            let probing = async { taken(signed_in_as(stage, credential)?.probe(stage.way).await) };
-            within(stage.way, SNOWFLAKE, probing).await
-        })
+    async fn is_taken(&self, stage: &Stage<'_>, key: &Credential) -> Result<bool, Fault> {
+        taken(signed_in_as(stage, key)?.probe(stage.way).await)
     }
 }
 
@@ -229,46 +256,4 @@ async fn prints(
         row[1].as_str().filter(|print| *print != "null").map(str::to_owned)
     };
     Ok(PLACES.map(|(_, property)| shown(property).unwrap_or_default()))
-}
-
-/// Has the user take a new key beside the old one, and tries it out.
-async fn added(stage: &Stage<'_>, old: &Credential, new: &Credential) -> Result<(), Fault> {
-    let account = account_for(stage, old)?;
-    let there = prints(&account, stage, old).await.map_err(crate::member::not_reached)?;
-    let (public, print) = public(new)?;
-    if !there.contains(&print) {
-        let place = there.iter().position(String::is_empty);
-        let taken = || {
-            Fault::conflict(
-                "the user has another public key beside the one that rotates, and no room for a \
-                 third; remove it at Snowflake when nobody needs it",
-            )
-        };
-        let (property, _) = PLACES[place.ok_or_else(taken).map_err(crate::member::not_reached)?];
-        let user = quoted(new)?;
-        let statement = format!("ALTER USER {user} SET {property} = '{public}'");
-        account.run(&statement, "setting the key", &[], stage.way).await?;
-    }
-    match comes_in(&MEMBER, stage, new).await? {
-        true => Ok(()),
-        false => Err(Fault::unavailable("Snowflake does not take the new key yet")),
-    }
-}
-
-/// Takes the old key out where it still is.
-async fn removed(stage: &Stage<'_>, current: &Credential, old: &Credential) -> Result<(), Fault> {
-    let ((_, print), (_, now)) = (public(old)?, public(current)?);
-    if print == now {
-        return Ok(());
-    }
-    let account = account_for(stage, current)?;
-    let there = prints(&account, stage, old).await?;
-    let user = quoted(old)?;
-    for ((property, _), shown) in PLACES.iter().zip(there) {
-        if shown == print {
-            let statement = format!("ALTER USER {user} UNSET {property}");
-            account.run(&statement, "removing the old key", &[], stage.way).await?;
-        }
-    }
-    Ok(())
 }

@@ -4,7 +4,7 @@ use keysherd_base::FaultKind;
 
 use super::*;
 use crate::engines::aws::tests::shared;
-use crate::rotator::{Brought, Change, bring_about};
+use crate::rotator::{Brought, Change, Rotator as _, bring_about};
 use crate::testing::rotation::{Site, credential};
 
 const ALLOW_ALL: &str = "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\

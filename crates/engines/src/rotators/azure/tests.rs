@@ -11,7 +11,7 @@ use keysherd_base::FaultKind;
 use serde_json::json;
 
 use super::*;
-use crate::rotator::{Brought, Change, bring_about, remove};
+use crate::rotator::{Brought, Change, Rotator as _, bring_about, remove};
 use crate::testing::rotation::{Site, credential};
 use crate::testing::stub::{Asked, Stub};
 use crate::testing::{target_of, way};

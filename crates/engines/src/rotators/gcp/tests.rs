@@ -6,7 +6,7 @@ use std::time::Duration;
 use keysherd_base::FaultKind;
 
 use super::*;
-use crate::rotator::{Brought, Change, bring_about, remove};
+use crate::rotator::{Brought, Change, Rotator as _, bring_about, remove};
 use crate::testing::google::{KEEPER, World, first, google as stand_in, key};
 use crate::testing::rotation::Site;
 use crate::testing::stub::Stub;
@@ -44,7 +44,7 @@ impl Google {
         let keeper = self.own();
         let members = [(ENCODED, keeper.text(ENCODED).unwrap()), (EMAIL, APP), (ID, "none")];
         let stage = Stage { actor: Actor::Target, ..self.site.stage() };
-        made(&stage, &Credential::of_texts(&members)).await.unwrap()
+        MEMBER.obtained(&stage, &Credential::of_texts(&members)).await.unwrap().unwrap()
     }
 
     async fn next(&self, old: &Credential) -> Result<Credential, Fault> {

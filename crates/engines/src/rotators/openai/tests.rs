@@ -8,7 +8,7 @@ use std::time::Duration;
 use keysherd_base::FaultKind;
 
 use super::*;
-use crate::rotator::{Brought, Change, bring_about};
+use crate::rotator::{Brought, Change, Rotator as _, bring_about};
 use crate::testing::rotation::{Site, credential};
 use crate::testing::stub::{Asked as Question, Stub};
 use crate::testing::target_of;

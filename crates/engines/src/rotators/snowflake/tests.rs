@@ -9,7 +9,7 @@ use keysherd_crypto::jwt::{Expected, JwtKeys, verify};
 use serde_json::json;
 
 use super::*;
-use crate::rotator::{Brought, Change, bring_about};
+use crate::rotator::{Brought, Change, Rotator as _, bring_about};
 use crate::testing::rotation::Site;
 use crate::testing::stub::{Asked, Stub};
 use crate::testing::{target, way};
