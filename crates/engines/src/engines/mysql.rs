@@ -32,8 +32,6 @@ pub(crate) mod tests;
 const GONE: [u16; 4] = [1141, 1147, 1269, 1396];
 /// What they say of a statement that they cannot read.
 const UNREADABLE: u16 = 1064;
-/// Answered in place of sessions by whoever may not see those of others.
-const BLIND: &str = "blind";
 /// Most sessions of a user that are ended.
 const SESSIONS_MAX: usize = 100;
 
@@ -262,20 +260,8 @@ async fn is_locked(session: &mut Session, handle: &str) -> bool {
 
 /// Ends what the user still does: a server goes on with the sessions of a user that is gone.
 async fn end_sessions(session: &mut Session, handle: &str) -> Vec<String> {
-    let question = format!(
-        "select cast(id as char) from information_schema.processlist where user = '{handle}' \
-         union all select '{BLIND}' from dual where not exists \
-         (select 1 from information_schema.user_privileges where privilege_type = 'PROCESS' and \
-         replace(grantee, '''', '') = current_user())"
-    );
-    let ids = session.texts(&question).await.unwrap_or_else(|_| vec![BLIND.to_owned()]);
-    if ids.iter().any(|id| id == BLIND) {
-        return vec![
-            "sessions that the user has go on until they end; the user of the target needs the \
-             privilege PROCESS to see them"
-                .to_owned(),
-        ];
-    }
+    let question = format!("select id from information_schema.processlist where user = '{handle}'");
+    let ids = session.texts(&question).await.unwrap_or_default();
     let mut left = 0;
     for id in ids.iter().filter_map(|id| id.parse::<u64>().ok()).take(SESSIONS_MAX) {
         // One that has ended meanwhile is no failure (1094).
@@ -283,12 +269,33 @@ async fn end_sessions(session: &mut Session, handle: &str) -> Vec<String> {
         left += usize::from(ended.is_err_and(|error| error.code() != Some(1094)));
     }
     match left {
+        0 if ids.is_empty() && sees_no_others(session).await => vec![
+            "sessions that the user may have go on until they end; to see them, the user of the \
+             target needs the privilege PROCESS, and to end them CONNECTION_ADMIN (CONNECTION \
+             ADMIN on MariaDB)"
+                .to_owned(),
+        ],
         0 => Vec::new(),
         left => vec![format!(
             "{left} sessions of the user go on until they end; the user of the target needs the \
              privilege to end them (CONNECTION_ADMIN, or CONNECTION ADMIN on MariaDB)"
         )],
     }
+}
+
+/// Whether the server hides the sessions of others from whoever is signed in, as far as is known:
+/// roles may bring the privilege as well.
+async fn sees_no_others(session: &mut Session) -> bool {
+    let host = "substring_index(current_user(), '@', -1)";
+    let user =
+        format!("left(current_user(), char_length(current_user()) - char_length({host}) - 1)");
+    let question = format!(
+        "select count(*) from information_schema.user_privileges where privilege_type = 'PROCESS' \
+         and grantee = concat('''', {user}, '''@''', {host}, '''') \
+         union all select coalesce(nullif(current_role(), 'NONE'), '')"
+    );
+    let answer = session.texts(&question).await.unwrap_or_default();
+    matches!(answer.as_slice(), [count, role] if count == "0" && role.is_empty())
 }
 
 fn not_made(

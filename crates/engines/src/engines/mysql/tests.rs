@@ -313,3 +313,37 @@ async fn a_revocation_that_leaves_somebody_who_can_sign_in_has_failed() {
         server.sql(&format!("DROP USER '{}'@'10.%'", plan.handle));
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_makes_users_needs_little_and_what_it_cannot_end_is_said() {
+    for server in servers() {
+        server.sql(
+            "CREATE USER 'little@work'@'%' IDENTIFIED BY 'little-1'; \
+             GRANT CREATE USER ON *.* TO 'little@work'@'%'; \
+             GRANT SELECT ON app.orders TO 'little@work'@'%' WITH GRANT OPTION",
+        );
+        let who = [("user-name", "little@work"), ("pwd", "little-1")];
+        let stage = Stage::new(&[("mysql-screation-statements", NARROW)], server.target(&who));
+        let removed = async || {
+            let plan = stage.plan();
+            let password = password_of(&stage.create(&plan).await.unwrap());
+            let mut session = server.sign_in(&plan.handle, &password).await.unwrap();
+            let warned = stage.revoke(&plan.handle).await.unwrap().join("; ");
+            assert!(!server.has(&plan.handle));
+            assert!(!server.may(&plan.handle, &password, "SELECT 1").await);
+            (warned, session.run("SELECT 1").await.is_ok())
+        };
+        // A server goes on with the sessions of a user that is gone, and shows them to nobody else.
+        let (warned, goes_on) = removed().await;
+        assert!(warned.contains("PROCESS") && goes_on, "{warned}");
+        server.sql("GRANT PROCESS ON *.* TO 'little@work'@'%'");
+        let (warned, goes_on) = removed().await;
+        assert!(warned.contains("1 sessions") && goes_on, "{warned}");
+        let end = match server.product {
+            Product::MariaDb => "CONNECTION ADMIN",
+            Product::MySql => "CONNECTION_ADMIN",
+        };
+        server.sql(&format!("GRANT {end} ON *.* TO 'little@work'@'%'"));
+        assert_eq!(removed().await, (String::new(), false));
+    }
+}
