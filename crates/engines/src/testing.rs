@@ -10,6 +10,8 @@ pub(crate) mod mysql;
 #[path = "../../app/tests/it/kit/python.rs"]
 pub(crate) mod python;
 pub(crate) mod rotation;
+#[path = "../../app/tests/it/kit/samba.rs"]
+pub(crate) mod samba;
 #[path = "../../app/tests/it/kit/sshd.rs"]
 pub(crate) mod sshd;
 pub(crate) mod stub;

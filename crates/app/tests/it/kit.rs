@@ -38,6 +38,7 @@ mod records;
 pub(crate) mod redis;
 mod rsyslog;
 mod run;
+pub(crate) mod samba;
 pub(crate) mod saml;
 mod server;
 mod slapd;

@@ -1,7 +1,14 @@
 //! People of a directory, a real OpenLDAP: the gateway binds as them and tells control who it was.
 
+use std::fs;
+use std::process::Command;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+use crate::kit::mounts::not_tested;
+use crate::kit::samba::{ADMIN, Samba, USERS};
 use crate::kit::{Api, Server, Site, Slapd};
 
 const ENTRIES: &str = "\
@@ -16,7 +23,7 @@ dn: cn=ops,ou=groups,dc=example\nobjectClass: groupOfNames\ncn: ops\n\
 member: uid=alice,ou=people,dc=example\n";
 
 struct Setting {
-    _site: Site,
+    site: Site,
     server: Server,
     admin: Api,
     directory: Slapd,
@@ -33,7 +40,7 @@ impl Setting {
         let made = admin.ok("auth-method-create-ldap", json!({"name": "/ldap/people"}));
         let text = |name: &str| made[name].as_str().unwrap().to_owned();
         let (access_id, signing_key) = (text("access_id"), text("prv_key"));
-        let setting = Self { _site: site, server, admin, directory, access_id, signing_key };
+        let setting = Self { site, server, admin, directory, access_id, signing_key };
         setting.configure(&setting.directory.tls_url);
         setting
     }
@@ -227,6 +234,87 @@ fn guesses_at_one_time_are_no_more_than_guesses_in_a_row() {
     assert_eq!(tried, 5, "{statuses:?}");
     assert!(statuses.iter().all(|status| [401, 429].contains(status)), "{statuses:?}");
     setting.server.nobody().refused(429, "auth", setting.login("alice", "alice-password"));
+}
+
+/// Makes people and groups there. What is left of an account that is off, or must change its
+/// password, is their password.
+fn populate(domain: &Samba, site: &Site) {
+    let quoted: Vec<u8> =
+        "\"Right-password-1\"".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let password = STANDARD.encode(quoted);
+    let person = |name: &str, more: &str| {
+        format!(
+            "dn: cn=The {name},{USERS}\nobjectClass: user\nsAMAccountName: {name}\n\
+             userPrincipalName: {name}@corp.example\nunicodePwd:: {password}\n\
+             userAccountControl: 512\n{more}\n"
+        )
+    };
+    let change = |name: &str, what: &str| {
+        let of = format!("dn: cn=The {name},{USERS}\nchangetype: modify\n");
+        let (attribute, _) = what.split_once(':').unwrap();
+        format!("{of}replace: {attribute}\n{what}\n\n")
+    };
+    let entries = person("Alice", "")
+        + &person("off", "")
+        + &person("must", "")
+        + &person("over", "accountExpires: 116444736000000000\n")
+        + &format!("dn: cn=ops,{USERS}\nobjectClass: group\nmember: cn=The Alice,{USERS}\n\n")
+        + &format!("dn: cn=others,{USERS}\nobjectClass: group\nmember: cn=The off,{USERS}\n\n")
+        + &change("off", "userAccountControl: 514")
+        + &change("must", "pwdLastSet: 0");
+    fs::write(site.path("entries.ldif"), entries).unwrap();
+    fs::write(site.path("domain.pem"), &domain.authority).unwrap();
+    let mut add = Command::new("ldapmodify");
+    add.args(["-a", "-x", "-D", ADMIN.0, "-w", ADMIN.1, "-H"]);
+    add.arg(format!("ldaps://{}", domain.address)).arg("-f").arg(site.path("entries.ldif"));
+    let added = add.env("LDAPTLS_CACERT", site.path("domain.pem")).output().unwrap();
+    assert!(added.status.success(), "{}", String::from_utf8_lossy(&added.stderr));
+}
+
+#[test]
+fn people_of_an_active_directory_sign_in() {
+    let setting = Setting::new();
+    let domain = match Samba::start() {
+        Ok(domain) => domain,
+        Err(why) => return not_tested(why),
+    };
+    populate(&domain, &setting.site);
+    let config = |scheme: &str, more: Value| {
+        let mut config = setting.config(&format!("{scheme}://{}", domain.address));
+        let own = json!({
+            "ldap-ca-cert": domain.authority, "bind-dn": ADMIN.0, "bind-dn-password": ADMIN.1,
+            "user-dn": "dc=corp,dc=example", "user-attribute": "sAMAccountName",
+            "group-dn": "dc=corp,dc=example",
+        });
+        for (name, value) in own.as_object().unwrap().iter().chain(more.as_object().unwrap()) {
+            config[name] = value.clone();
+        }
+        setting.admin.ok("gateway-update-ldap-auth-config", config);
+    };
+    for scheme in ["ldaps", "ldap"] {
+        config(scheme, json!({}));
+        for name in ["Alice", "alice", " ALICE "] {
+            let claims = setting.claims(name, "Right-password-1");
+            assert_eq!(claims["users"], json!(["alice"]), "{claims}");
+            assert_eq!(claims["groups"], json!(["ops"]), "{claims}");
+            let dn = claims["dn"][0].as_str().unwrap().to_lowercase();
+            assert_eq!(dn, format!("cn=the alice,{USERS}").to_lowercase());
+        }
+    }
+    for (name, password) in [
+        ("alice", "wrong"),
+        ("off", "Right-password-1"),
+        ("over", "Right-password-1"),
+        ("must", "Right-password-1"),
+        ("ali*", "Right-password-1"),
+    ] {
+        setting.server.nobody().refused(401, "auth", setting.login(name, password));
+    }
+    // By the whole name.
+    config("ldaps", json!({"user-attribute": "userPrincipalName"}));
+    let claims = setting.claims("Alice@corp.example", "Right-password-1");
+    assert_eq!(claims["users"], json!(["alice@corp.example"]), "{claims}");
+    assert_eq!(claims["groups"], json!(["ops"]), "{claims}");
 }
 
 fn user_of(record: &Value) -> &str {

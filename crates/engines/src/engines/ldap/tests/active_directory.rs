@@ -89,6 +89,8 @@ async fn people_of_the_domain_are_in_a_group_for_a_while() {
     let group = domain.entry("helpers", None).await;
     let alice = domain.entry("alice", Some("Alice-password-1")).await;
     let given = [
+        // The whole domain, which answers with referrals, too.
+        ("user-dn", "dc=corp,dc=example"),
         ("user-attribute", "sAMAccountName"),
         ("external-username", "true"),
         ("group-dn", group.as_str()),
