@@ -20,8 +20,8 @@ use crate::postgres::Family;
 use crate::server::{Given, Named};
 use crate::snowflake::Account;
 use crate::{
-    BoxFuture, Kind, Server, Settings, Spelling, Target, Way, cassandra, mongodb, mssql, mysql,
-    postgres, redis, snowflake,
+    BoxFuture, Kind, Server, Settings, Spelling, Target, Way, cassandra, hanadb, mongodb, mssql,
+    mysql, postgres, redis, snowflake,
 };
 
 static KIND: Kind = Kind {
@@ -122,6 +122,7 @@ impl Target for Db {
                 "cassandra" => {
                     return cassandra::connect(&[server(settings)?], way).await.map(drop);
                 }
+                "hanadb" => return hanadb::connect(&server(settings)?, way).await.map(drop),
                 "mongodb" => return mongodb::connect(&site(settings)?, way).await.map(drop),
                 "mssql" => return mssql::connect(&server(settings)?, way).await.map(drop),
                 "redis" => return redis::connect(&server(settings)?, way).await.map(drop),
