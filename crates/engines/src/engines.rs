@@ -13,6 +13,7 @@ mod github;
 mod gitlab;
 mod gke;
 mod google_workspace;
+pub(crate) mod hanadb;
 mod k8s;
 pub(crate) mod ldap;
 pub(crate) mod mongodb;
@@ -44,6 +45,7 @@ static ENGINES: &[&dyn Engine] = &[
     &gitlab::MEMBER,
     &gke::GkeTokens,
     &google_workspace::Workspace,
+    &hanadb::Hanadb,
     &k8s::K8s,
     &ldap::Ldap,
     &mongodb::Mongodb,

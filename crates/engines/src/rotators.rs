@@ -5,6 +5,7 @@ mod azure;
 mod cassandra;
 mod custom;
 mod gcp;
+mod hanadb;
 mod ldap;
 mod mongodb;
 mod mssql;
@@ -25,6 +26,7 @@ static ROTATORS: &[&dyn Rotator] = &[
     &cassandra::MEMBER,
     &custom::MEMBER,
     &gcp::MEMBER,
+    &hanadb::MEMBER,
     &ldap::MEMBER,
     &mongodb::MEMBER,
     &mssql::MEMBER,

@@ -32,6 +32,8 @@ pub(crate) enum Dialect {
     Mssql,
     /// Standard strings, dollar quotes without names, comments that begin with two slashes.
     Cassandra,
+    /// Standard strings; passwords are written as names are.
+    Hana,
 }
 
 /// What fills a hole.
@@ -167,6 +169,7 @@ fn fill(
             text.push_str(value);
             return Ok(());
         }
+        (Position::Bare, Hole::Password, Dialect::Hana) => '"',
         (Position::Bare, Hole::Password, _) => '\'',
         (Position::Bare, _, Dialect::Mysql) => '`',
         (Position::Bare, _, Dialect::Mssql) => ']',
@@ -373,7 +376,7 @@ impl Reader<'_> {
     fn escapes_strings(&self) -> bool {
         match self.dialect {
             Dialect::Redshift | Dialect::Mysql => true,
-            Dialect::Mssql | Dialect::Cassandra => false,
+            Dialect::Mssql | Dialect::Cassandra | Dialect::Hana => false,
             Dialect::Postgres => {
                 let before = self.code.strip_suffix(['e', 'E']);
                 before.is_some_and(|before| !before.ends_with(is_word))
@@ -417,7 +420,8 @@ impl Reader<'_> {
             self.inside = if depth == 1 { Inside::Code } else { Inside::Block(depth - 1) };
             return 2;
         }
-        if rest.starts_with("/*") && !matches!(self.dialect, Dialect::Mysql | Dialect::Cassandra) {
+        let nests = matches!(self.dialect, Dialect::Postgres | Dialect::Redshift | Dialect::Mssql);
+        if nests && rest.starts_with("/*") {
             self.written.push_str("/*");
             self.inside = Inside::Block(depth + 1);
             return 2;

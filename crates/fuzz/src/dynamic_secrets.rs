@@ -26,6 +26,8 @@ const STATEMENTS: &[(&str, &str)] = &[
     ("mssql", "mssql-create-statements"),
     ("mssql", "mssql-revocation-statements"),
     ("cassandra", "cassandra-creation-statements"),
+    ("hanadb", "hanadb-create-statements"),
+    ("hanadb", "hanadb-revocation-statements"),
     ("mongodb", "mongodb-roles"),
 ];
 
@@ -56,6 +58,8 @@ pub fn statements(data: &[u8]) {
             ("cassandra-hosts", "a"),
             ("cassandra-username", "a"),
             ("cassandra-password", "b"),
+            ("hanadb-username", "a"),
+            ("hanadb-password", "b"),
             ("mongodb-server-uri", "mongodb://a:b@c"),
         ];
         let Some(settings) = settings(engine, &given) else { continue };

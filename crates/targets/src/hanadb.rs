@@ -33,7 +33,7 @@ const CONNECT_OPTIONS: u8 = 42;
 const FETCH_SIZE: u8 = 45;
 const WHERE_TO: u8 = 67;
 /// What is said first: version 4.20, protocol 4.1, and that numbers are little-endian.
-const HELLO: [u8; 14] = [0xff, 0xff, 0xff, 0xff, 4, 0, 20, 4, 0, 1, 0, 1, 1, 1];
+const HELLO: [u8; 14] = [0xff, 0xff, 0xff, 0xff, 4, 20, 0, 4, 1, 0, 0, 1, 1, 1];
 /// How long the answer to that is, in bytes.
 const HELLO_BACK_BYTES: usize = 8;
 /// Rows of an answer at most.

@@ -36,6 +36,7 @@ fn targets_are_not_on_the_machine_of_their_gateway() {
             ("mongodb", "mongodb"),
             ("mssql", "mssql"),
             ("cassandra", "cassandra"),
+            ("hanadb", "hanadb"),
         ] {
             let target = format!("/db/{db_type}/{number}");
             let args = json!({

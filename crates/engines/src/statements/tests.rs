@@ -83,7 +83,8 @@ fn read(text: &str, dialect: Dialect) -> (usize, Vec<String>) {
 
 #[test]
 fn nothing_ends_a_quote_that_was_not_written_there() {
-    for dialect in [Dialect::Postgres, Dialect::Redshift, Dialect::Mysql, Dialect::Mssql] {
+    let all = [Dialect::Postgres, Dialect::Redshift, Dialect::Mysql, Dialect::Mssql, Dialect::Hana];
+    for dialect in all {
         for text in [
             "CREATE USER \"{{name}}\" WITH PASSWORD '{{password}}'",
             "CREATE USER {{name}} IDENTIFIED BY {{password}}",
@@ -178,6 +179,10 @@ fn statements_are_divided_outside_of_quotes_before_anything_is_filled_in() {
         ("a # ; b", Dialect::Postgres, 2),
         ("a /* ; /* ; */ ; */; b", Dialect::Postgres, 2),
         ("a /* ; /* ; */; b", Dialect::Mysql, 2),
+        ("a '\\'; b", Dialect::Hana, 2),
+        ("a \";\" ';' b; c", Dialect::Hana, 2),
+        ("a /* ; /* ; */; b -- ;", Dialect::Hana, 2),
+        ("a [; `;` $$; # c", Dialect::Hana, 4),
         ("-- only a comment\n; a", Dialect::Postgres, 1),
         ("a '{{name}};{{password}}'; b {{userHost}}", Dialect::Postgres, 2),
     ] {
@@ -226,6 +231,9 @@ fn holes_are_filled_as_their_place_wants() {
         ("a {{name}} b", Dialect::Postgres, "a \"n\"\"'m\" b"),
         ("a {{userHost}}", Dialect::Postgres, "a \"Admin\""),
         ("a {{password}}", Dialect::Postgres, "a 'p''w'"),
+        // HANA's passwords are written as its names are.
+        ("a {{name}} {{password}}", Dialect::Hana, "a \"n\"\"'m\" \"p'w\""),
+        ("a '{{password}}'", Dialect::Hana, "a 'p''w'"),
         ("a {{name}}@'%'", Dialect::Mysql, "a `n\"'m`@'%'"),
         ("a '{{name}}'", Dialect::Mysql, "a 'n\"''m'"),
         ("a \"{{name}}\"", Dialect::Mysql, "a \"n\"\"'m\""),
