@@ -4,11 +4,11 @@
 //! which settings it has, how V2 shows them, and how to find out whether they work. Commands, the
 //! rights on targets and where they are kept are written once, elsewhere.
 //!
-//! Connectors (`aws`, `cassandra`, `hanadb`, `http`, `ldap`, `mongodb`, `mssql`, `mysql`, `postgres`,
-//! `redis`, `snowflake`, `ssh`, `winrm`) are here, because what makes temporary credentials
-//! (`engines`) goes the same way as what tries a target out. A connection is encrypted and its
-//! server's certificate checked unless the settings say otherwise; a server that refuses TLS is not
-//! talked to without.
+//! Connectors (`aws`, `cassandra`, `hanadb`, `http`, `ldap`, `mongodb`, `mssql`, `mysql`,
+//! `postgres`, `redis`, `snowflake`, `ssh`, `winrm`) are here, because what makes temporary
+//! credentials (`engines`) goes the same way as what tries a target out. A connection is encrypted
+//! and its server's certificate checked unless the settings say otherwise; a server that refuses
+//! TLS is not talked to without.
 
 pub mod aws;
 pub mod cassandra;

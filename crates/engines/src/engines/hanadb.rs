@@ -1,8 +1,8 @@
 //! Users of SAP HANA.
 //!
-//! Statements about users cannot be taken back together there, so what a failed creation has made is
-//! removed by the revocation statements at once, and again when the lease is. A user whom something
-//! keeps from going, such as tables of its own, cannot sign in any more.
+//! Statements about users cannot be taken back together there, so what a failed creation has made
+//! is removed by the revocation statements at once, and again when the lease is. A user whom
+//! something keeps from going, such as tables of its own, cannot sign in any more.
 
 use keysherd_base::Fault;
 use keysherd_targets::hanadb::{Session, account_name, connect};

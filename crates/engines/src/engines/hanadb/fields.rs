@@ -10,8 +10,8 @@ use crate::{Kind, Spelling};
 
 pub(super) const CREATION_STATEMENTS: Field<Text> = Field::text(
     "hanadb-create-statements",
-    "Statements that make a user, divided by ;, with {{name}} and {{password}}; without them it may \
-     do what everybody may.",
+    "Statements that make a user, divided by ;, with {{name}} and {{password}}; without them it \
+     may do what everybody may.",
 );
 pub(super) const REVOCATION_STATEMENTS: Field<Text> = Field::text(
     "hanadb-revocation-statements",
