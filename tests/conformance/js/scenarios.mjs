@@ -262,6 +262,7 @@ const ofTargetDetails = () => Object.fromEntries(Object.keys(details).map((kind)
 ]));
 // What older commands call them, where that is something else: when made, and when changed.
 const older = {
+  hanadb: ['hanadb', 'hana'],
   mongodb: ['mongo', 'mongo'],
   redis: ['Redis', 'redis'],
   venafi: ['certificate-automation', 'certificate-automation'],

@@ -733,7 +733,8 @@ def update_dynamic_secret(kind):
 
 
 # What older commands call them, where that is something else: when made, and when changed.
-OLDER = {"mongodb": ("mongo", "mongo"), "redis": ("Redis", "redis"),
+OLDER = {"hanadb": ("hanadb", "hana"), "mongodb": ("mongo", "mongo"),
+         "redis": ("Redis", "redis"),
          "venafi": ("certificate-automation", "certificate-automation")}
 
 

@@ -114,6 +114,7 @@ pub(crate) fn engine_of(command: &str) -> Option<String> {
     let kind = prefixes.iter().find_map(|prefix| command.strip_prefix(prefix))?;
     match kind {
         "tmp-creds" => None,
+        "hana" => Some("hanadb".to_owned()),
         "mongo" => Some("mongodb".to_owned()),
         "certificate-automation" => Some("venafi".to_owned()),
         kind => Some(kind.to_ascii_lowercase()),
