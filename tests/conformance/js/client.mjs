@@ -49,6 +49,7 @@ const later = [
   'create-f5-big-ip-target',
   'target-update-f5-big-ip',
   'update-f5-big-ip-target',
+  'dynamic-secret-update-hanadb',
   'dynamic-secret-update-mongodb',
 ];
 for (const name of later) {
