@@ -29,8 +29,6 @@ pub mod mysql;
 mod pem;
 pub mod postgres;
 pub mod redis;
-#[cfg_attr(not(test), expect(dead_code, reason = "drivers that connect by themselves follow"))]
-mod relay;
 mod server;
 pub mod snowflake;
 pub mod ssh;
