@@ -201,22 +201,35 @@ impl Directory {
     }
 }
 
-/// What Active Directory adds to its refusal where the password is right: a time or a machine that
-/// is not allowed, a password or an account that has expired, an account that is off, a password
-/// that must be another one.
-const RIGHT_PASSWORD: &[&str] = &["530", "531", "532", "533", "701", "773"];
-/// What it adds where the account is locked, whatever the password.
-const LOCKED: &str = "775";
+/// What Active Directory adds to its refusal of an account, whether the password was right, and
+/// words for it. Of a locked account nobody is told.
+const ACCOUNTS: &[(&str, bool, &str)] = &[
+    ("530", true, "this account may not sign in at this time"),
+    ("531", true, "this account may not sign in from here"),
+    ("532", true, "the account's password has expired"),
+    ("533", true, "this account is turned off"),
+    ("701", true, "this account has expired"),
+    ("773", true, "the account's password must be changed before it signs in"),
+    ("775", false, "this account is locked"),
+];
+
+/// What a refusal to sign in says of the account beside its result code.
+fn account(result: &LdapResult) -> Option<(bool, &'static str)> {
+    let said = |data: &str| result.text.contains(&format!(" data {data},"));
+    let known = ACCOUNTS.iter().find(|(data, ..)| said(data));
+    known
+        .filter(|_| result.rc == code::INVALID_CREDENTIALS)
+        .map(|(_, right, words)| (*right, *words))
+}
 
 /// The code of the fault for a refusal to sign in that says something of the password.
 fn known_refusal(result: &LdapResult) -> Option<&'static str> {
     if result.rc != code::INVALID_CREDENTIALS {
         return None;
     }
-    let said = |data: &str| result.text.contains(&format!(" data {data},"));
-    match RIGHT_PASSWORD.iter().any(|data| said(data)) {
-        true => Some(NOT_ADMITTED),
-        false => (!said(LOCKED)).then_some(WRONG_CREDENTIALS),
+    match account(result) {
+        Some((right, _)) => right.then_some(NOT_ADMITTED),
+        None => Some(WRONG_CREDENTIALS),
     }
 }
 
@@ -439,6 +452,7 @@ impl Session {
         let known = WORDS.iter().find(|(known, ..)| *known == code);
         let unknown = (FaultKind::BadRequest, "the directory refuses it");
         let (kind, words) = known.map_or(unknown, |(_, kind, words)| (*kind, *words));
+        let words = account(result).map_or(words, |(_, words)| words);
         let place = &self.place;
         let fault = Fault::new(kind, format!("{what} failed at {place} with {code}: {words}"));
         Refusal { code, fault: with_words(fault, &result.text, secrets.iter().copied()) }

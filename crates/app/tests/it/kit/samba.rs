@@ -21,6 +21,8 @@ const SAMBA: &str = "/usr/sbin/samba";
 /// Who may do everything there, and the password.
 pub(crate) const ADMIN: (&str, &str) =
     ("cn=Administrator,cn=Users,dc=corp,dc=example", "Admin-Password-1");
+/// Wrong passwords after which an account is locked.
+const GUESSES: u32 = 10;
 /// Where people and groups are.
 pub(crate) const USERS: &str = "cn=Users,dc=corp,dc=example";
 
@@ -92,8 +94,9 @@ fn provision(dir: &Path, address: Ipv4Addr) {
     provision.args(["--server-role=dc", "--dns-backend=NONE"]);
     step(provision.arg(format!("--adminpass={}", ADMIN.1)));
     let mut rules = tool();
-    // As it is made, nobody changes their own password twice a day.
-    rules.args(["passwordsettings", "set", "--min-pwd-age=0", "-H"]);
+    // As it is made, nobody changes their own password twice a day, and everybody may guess.
+    rules.args(["passwordsettings", "set", "--min-pwd-age=0"]);
+    rules.arg(format!("--account-lockout-threshold={GUESSES}")).arg("-H");
     step(rules.arg(dir.join("data/private/sam.ldb")));
 }
 

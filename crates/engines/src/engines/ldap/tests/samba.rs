@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+use keysherd_base::Fault;
 use keysherd_targets::ldap::Session;
 use keysherd_targets::{by_name as target_by_name, ldap_directory};
 use keysherd_wire::Settings;
@@ -40,9 +41,13 @@ impl Domain {
         format!("ldap://{}", self.0.address)
     }
 
-    pub(crate) async fn signs_in(&self, name: &str, password: &str) -> bool {
+    pub(crate) async fn sign_in(&self, name: &str, password: &str) -> Result<(), Fault> {
         let as_user = self.target(&[("bind-dn", name), ("bind-dn-password", password)]);
-        target_by_name("ldap").unwrap().probe(&as_user, &way()).await.is_ok()
+        target_by_name("ldap").unwrap().probe(&as_user, &way()).await
+    }
+
+    pub(crate) async fn signs_in(&self, name: &str, password: &str) -> bool {
+        self.sign_in(name, password).await.is_ok()
     }
 
     /// The administrator's session.

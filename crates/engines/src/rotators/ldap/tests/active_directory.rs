@@ -1,5 +1,7 @@
 //! Passwords in the Active Directory of a real domain controller, which is Samba's.
 
+use keysherd_targets::WRONG_CREDENTIALS;
+
 use super::*;
 use crate::engines::ldap::tests::{Domain, USERS, domain};
 
@@ -81,17 +83,29 @@ async fn who_may_not_or_is_not_there_is_said_so_and_nothing_changes() {
 async fn a_right_password_is_known_of_who_may_not_sign_in() {
     let Some(domain) = domain() else { return };
     let site = site(domain, Actor::Target);
-    for (name, attribute, value) in [
-        ("disabled", "userAccountControl", "514"),
-        ("over", "accountExpires", "116444736000000000"),
-        ("must", "pwdLastSet", "0"),
+    for (name, attribute, value, words) in [
+        ("disabled", "userAccountControl", "514", "turned off"),
+        ("over", "accountExpires", "116444736000000000", "account has expired"),
+        ("must", "pwdLastSet", "0", "must be changed"),
     ] {
         let dn = domain.entry(name, Some(FIRST)).await;
         let value = Secret::new(value.as_bytes().to_vec());
         let mut session = domain.session().await;
         session.replace_secret(&dn, attribute, None, &value).await.unwrap();
-        assert!(!domain.signs_in(&dn, FIRST).await, "{name}");
+        let fault = domain.sign_in(&dn, FIRST).await.unwrap_err();
+        assert!(fault.public().contains(words), "{name}: {fault}");
         assert!(site.signs_in(&credential(name, FIRST)).await, "{name}");
         assert!(!site.signs_in(&credential(name, "Wrong-password-1")).await, "{name}");
+    } // Of a locked account nobody is told whether the password is right.
+    let dn = domain.entry("locked", Some(FIRST)).await;
+    let mut guesses = 0;
+    while domain.sign_in(&dn, "Wrong-password-1").await.unwrap_err().code() == WRONG_CREDENTIALS {
+        guesses += 1;
+        assert!(guesses < 50, "it is never locked");
+    }
+    for password in [FIRST, "Wrong-password-1"] {
+        let said = site.rotator.signs_in(&site.stage(), &credential("locked", password)).await;
+        let fault = said.unwrap_err();
+        assert!(fault.public().contains("this account is locked"), "{fault}");
     }
 }
