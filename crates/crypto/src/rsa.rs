@@ -1,4 +1,7 @@
-//! RSA key pairs that this program makes: for auth methods whose gateway signs what it has checked.
+//! RSA key pairs that this program makes, for auth methods whose gateway signs what it has checked
+//! and for machines; and those that it is given.
+
+mod numbers;
 
 use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der, PublicKeyX509Der};
 use aws_lc_rs::rsa::KeyPair;
@@ -11,6 +14,8 @@ use zeroize::Zeroizing;
 
 /// Characters of base64 in a line of PEM (RFC 7468 section 2).
 const LINE_CHARS: usize = 64;
+
+pub use numbers::{RsaKey, RsaNumbers};
 
 /// How long a key is.
 pub use aws_lc_rs::rsa::KeySize;

@@ -5,6 +5,7 @@
 //! signing anybody in. What a command is told that is secret goes to its input, never into the
 //! command, which everybody on the machine can read.
 
+mod key;
 mod sealed;
 #[cfg(test)]
 mod tests;
@@ -15,12 +16,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use keysherd_base::{Fault, FaultKind, SecretString};
 use russh::client::AuthResult;
 use russh::client::{Config, Handle, Handler, KeyboardInteractiveAuthResponse, connect_stream};
-use russh::keys::ssh_key::LineEnding;
-use russh::keys::ssh_key::private::{Ed25519Keypair, KeypairData};
-use russh::keys::{HashAlg, PrivateKey, PrivateKeyWithHashAlg, PublicKey, PublicKeyOrCertificate};
+use russh::keys::{HashAlg, PrivateKeyWithHashAlg, PublicKeyOrCertificate};
 use russh::{ChannelMsg, Disconnect, Error, MethodKind, MethodSet, Preferred, compression};
 use tokio::time::timeout;
 
+pub use self::key::{Key, KeyKind};
+use self::key::{RsaSigner, Unsigned};
 use crate::server::{Stream, WRONG_CREDENTIALS};
 use crate::words::with_words;
 use crate::{Server, Way};
@@ -29,63 +30,6 @@ use crate::{Server, Way};
 const OUTPUT_BYTES_MAX: usize = 64 * 1024;
 /// Questions that a machine may ask before it lets somebody in.
 const QUESTIONS_MAX: usize = 4;
-
-/// A private key with its public one.
-pub struct Key {
-    private: Arc<PrivateKey>,
-}
-
-impl Key {
-    /// Makes an Ed25519 key of this seed.
-    ///
-    /// # Errors
-    /// [`Fault::internal`], which is a defect.
-    pub fn of_seed(seed: &[u8; 32]) -> Result<Self, Fault> {
-        let pair = KeypairData::Ed25519(Ed25519Keypair::from_seed(seed));
-        let private = PrivateKey::new(pair, "").map_err(Fault::internal)?;
-        Ok(Self { private: Arc::new(private) })
-    }
-
-    /// Reads a private key in PEM or OpenSSH's form.
-    ///
-    /// # Errors
-    /// [`Fault::bad_request`] that says nothing of the key.
-    pub fn read(text: &SecretString, passphrase: Option<&SecretString>) -> Result<Self, Fault> {
-        let unread = || {
-            Fault::bad_request(
-                "the private key cannot be read: it must be an Ed25519 or ECDSA key in PEM or \
-                 OpenSSH's form, with its passphrase if it has one (of at most 128 rounds; of PEM, \
-                 a million of PBKDF2); RSA keys are not served",
-            )
-        };
-        let private = sealed::opened(text, passphrase).ok_or_else(unread)?;
-        let is_served = private.algorithm().is_ed25519() || private.algorithm().is_ecdsa();
-        is_served.then(|| Self { private: Arc::new(private) }).ok_or_else(unread)
-    }
-
-    /// The private key in OpenSSH's form.
-    ///
-    /// # Errors
-    /// [`Fault::internal`], which is a defect.
-    pub fn private(&self) -> Result<SecretString, Fault> {
-        let text = self.private.to_openssh(LineEnding::LF).map_err(Fault::internal)?;
-        Ok(SecretString::new(text.to_string()))
-    }
-
-    /// The public key as lines of `authorized_keys` have it: its type and its value in base64.
-    ///
-    /// # Errors
-    /// [`Fault::internal`], which is a defect.
-    pub fn public(&self) -> Result<(String, String), Fault> {
-        let line = PublicKey::new(self.private.public_key().key_data().clone(), "");
-        let line = line.to_openssh().map_err(Fault::internal)?;
-        let mut parts = line.split_ascii_whitespace();
-        match (parts.next(), parts.next()) {
-            (Some(kind), Some(value)) => Ok((kind.to_owned(), value.to_owned())),
-            _ => Err(Fault::internal("a public key has no type or no value")),
-        }
-    }
-}
 
 /// What somebody signs in with.
 pub enum Proof {
@@ -216,10 +160,20 @@ async fn signed_in(
                 _ => answer,
             }
         }
-        Proof::Key(key) => {
-            let key = PrivateKeyWithHashAlg::new(Arc::clone(&key.private), None);
-            handle.authenticate_publickey(user, key).await.map_err(lost)?
-        }
+        Proof::Key(key) => match key.signer() {
+            Some((mut signer, public)) => {
+                let hash = Some(RsaSigner::HASH);
+                let asking = handle.authenticate_publickey_with(user, public, hash, &mut signer);
+                asking.await.map_err(|unsigned| match unsigned {
+                    Unsigned::Lost => unspoken(server),
+                    Unsigned::Defect => Fault::internal("an RSA key does not sign"),
+                })?
+            }
+            None => {
+                let key = PrivateKeyWithHashAlg::new(key.plain(), None);
+                handle.authenticate_publickey(user, key).await.map_err(lost)?
+            }
+        },
     };
     let place = server.place();
     let AuthResult::Failure { remaining_methods, partial_success } = answer else { return Ok(()) };

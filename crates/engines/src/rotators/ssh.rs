@@ -103,7 +103,11 @@ impl Rotator for Ssh {
         if !is_key(old) {
             return crate::rotator::database::next(stage, old);
         }
-        of_key(old.username()?, &Key::of_seed(&stage.way.rng.array()?)?)
+        let kind = match fields::new_kind(stage.settings)? {
+            Some(kind) => kind,
+            None => key_of(old)?.kind(),
+        };
+        of_key(old.username()?, &Key::fresh(kind, stage.way.rng.as_ref())?)
     }
 
     fn change<'a>(

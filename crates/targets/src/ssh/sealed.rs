@@ -48,15 +48,26 @@ pub(super) fn opened(text: &SecretString, passphrase: Option<&SecretString>) -> 
         };
     }
     // Written again, so that what is read is what was looked at.
-    let body = SecretString::new(STANDARD.encode(bytes.expose()));
-    let same = format!("{BEGIN}PRIVATE KEY-----\n{}\n{END}PRIVATE KEY-----\n", body.expose());
-    let same = SecretString::new(same);
+    let same = written(&bytes);
     let plain = decode_secret_key(same.expose(), None).ok();
     let opened = || {
         let passphrase = passphrase.filter(|_| is_bearable(bytes.expose()))?;
         decode_secret_key(same.expose(), Some(passphrase)).ok()
     };
     plain.or_else(opened).filter(|key| !key.is_encrypted())
+}
+
+/// A key in DER as PEM.
+pub(super) fn written(der: &SecretBytes) -> SecretString {
+    let body = SecretString::new(STANDARD.encode(der.expose()));
+    let text = format!("{BEGIN}PRIVATE KEY-----\n{}\n{END}PRIVATE KEY-----\n", body.expose());
+    SecretString::new(text)
+}
+
+/// What is in PEM that has no passphrase.
+pub(super) fn in_pem(text: &SecretString) -> Option<SecretBytes> {
+    let (kind, bytes) = contents(text.expose())?;
+    matches!(kind, "PRIVATE KEY" | "RSA PRIVATE KEY").then_some(bytes)
 }
 
 /// What a text says it is, and its bytes.

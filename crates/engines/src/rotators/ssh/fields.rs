@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use keysherd_base::{Fault, SecretString};
+use keysherd_targets::ssh::KeyKind;
 use keysherd_wire::{Args, Field, Group, Text, bad_setting, wipe};
 use serde_json::Value;
 
@@ -22,8 +23,11 @@ pub(super) const KEY_DATA: Field<Text> = Field::text(
      passphrase; with rotator-type key.",
 )
 .secret();
-const ALGORITHM: Field<Text> =
-    Field::text("key-algorithm", "What kind of key comes: ED25519.").default("ED25519");
+const ALGORITHM: Field<Text> = Field::text(
+    "key-algorithm",
+    "What kind of key comes: ED25519, ECDSA256, ECDSA384, ECDSA521, RSA2048, RSA3072 or RSA4096; \
+     without, the kind of the key that goes.",
+);
 pub(super) const KEY_PATH: Field<Text> = Field::text(
     "public-key-remote-path",
     "Where the user's public keys are, absolute or below ~/.",
@@ -86,18 +90,22 @@ pub(super) static KIND: RotatorKind = RotatorKind {
 pub(super) fn check(settings: &Settings) -> Result<(), Fault> {
     read_host_keys(settings)?;
     check_path(settings)?;
-    let algorithm = settings.text(&ALGORITHM).unwrap_or("ED25519");
-    if !algorithm.eq_ignore_ascii_case("ED25519") {
-        return Err(bad_setting(
-            ALGORITHM.name(),
-            "it must be ED25519, which is all that is served",
-        ));
-    }
+    new_kind(settings)?;
     let Some(template) = settings.text(&CUSTOM) else { return Ok(()) };
     if template.len() > BYTES_MAX {
         return Err(bad_setting(CUSTOM.name(), "it is over 4096 bytes"));
     }
     parts(template).map(drop)
+}
+
+/// What kind of key comes; none: the kind of the one that goes.
+pub(super) fn new_kind(settings: &Settings) -> Result<Option<KeyKind>, Fault> {
+    let Some(name) = settings.text(&ALGORITHM).filter(|name| !name.is_empty()) else {
+        return Ok(None);
+    };
+    let names = || KeyKind::ALL.map(|(name, _)| name).join(", ");
+    let unknown = || bad_setting(ALGORITHM.name(), &format!("it must be one of {}", names()));
+    KeyKind::by_name(name).ok_or_else(unknown).map(Some)
 }
 
 /// Whether somebody makes a rotated secret that is a key.

@@ -1,11 +1,14 @@
 //! Passwords and keys on a real OpenSSH, with users of its own.
 
 use std::fs;
+use std::path::Path;
+use std::process::Command;
 use std::sync::OnceLock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use keysherd_base::FaultKind;
+use keysherd_targets::ssh::KeyKind;
 
 use super::*;
 use crate::NOT_REACHED;
@@ -15,7 +18,7 @@ use crate::testing::sshd::{FIRST, ROOT, Sshd};
 use crate::testing::target_of;
 
 /// Who has an account, each with the password [`FIRST`].
-const USERS: &str = "app own fixed custom keyed moved beside stranger";
+const USERS: &str = "app own fixed custom keyed moved beside stranger kinds";
 
 /// The server, which takes root.
 fn shared() -> Option<&'static Sshd> {
@@ -112,6 +115,87 @@ async fn keys_change_and_what_else_is_in_the_file_stays() {
             old = new;
         }
     }
+}
+
+/// Keys as `ssh-keygen` and openssl write them, in OpenSSH's form and in both of PEM.
+fn of_other_programs(home: &Path) -> Vec<(KeyKind, String)> {
+    let run = |program: &str, args: &[&str]| {
+        let ended = Command::new(program).args(args).current_dir(home).output().unwrap();
+        assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    };
+    let (mut keys, kinds) = (Vec::new(), ["rsa 3072", "rsa 4096", "ecdsa 256", "ecdsa 384"]);
+    for (number, of) in kinds.into_iter().enumerate() {
+        let (kind, bits) = of.split_once(' ').unwrap();
+        let file = format!("made-{number}");
+        run("ssh-keygen", &["-q", "-t", kind, "-b", bits, "-N", "", "-f", &file]);
+        keys.push(file.clone());
+        if number == 0 {
+            // The form that keys had before OpenSSH's own.
+            run("cp", &["-p", &file, "made-pem"]);
+            run("ssh-keygen", &["-q", "-p", "-m", "PEM", "-N", "", "-f", "made-pem"]);
+            run("cp", &["-p", &file, "made-pkcs8"]);
+            run("ssh-keygen", &["-q", "-p", "-m", "PKCS8", "-N", "", "-f", "made-pkcs8"]);
+            keys.extend(["made-pem".to_owned(), "made-pkcs8".to_owned()]);
+        }
+    }
+    let kinds = [
+        KeyKind::Rsa3072,
+        KeyKind::Rsa3072,
+        KeyKind::Rsa3072,
+        KeyKind::Rsa4096,
+        KeyKind::EcdsaP256,
+        KeyKind::EcdsaP384,
+    ];
+    let read = |file: &String| fs::read_to_string(home.join(file)).unwrap();
+    kinds.into_iter().zip(keys.iter().map(read)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_of_all_kinds_sign_in_and_give_way_to_their_like() {
+    let Some(server) = shared() else { return };
+    let folder = server.home.join("made");
+    fs::create_dir(&folder).unwrap();
+    let site = server.site(Actor::Target, &[]);
+    let mut old = server.keyed("kinds").await;
+    for (kind, text) in of_other_programs(&folder) {
+        let key = Key::read(&SecretString::new(text), None).unwrap();
+        assert_eq!(key.kind(), kind);
+        let given = of_key("kinds", &key).unwrap();
+        site.change(&old, &given).await.unwrap();
+        assert!(site.signs_in(&given).await && !site.signs_in(&old).await, "{kind:?}");
+        // A target that has such a key signs in with it, too.
+        let private = key.private().unwrap();
+        let port = server.port.to_string();
+        let target = target_of(
+            "ssh",
+            &[
+                ("host", "127.0.0.1"),
+                ("port", &port),
+                ("ssh-username", "kinds"),
+                ("private-key", private.expose()),
+            ],
+        );
+        let known = [("host-key", server.fingerprint.as_str())];
+        let own = Site::with(&MEMBER, target, Actor::Target, &known);
+        let mut session = signed_in(&own.stage(), &given).await.unwrap();
+        let asked = session.run("id -un", &SecretString::new(String::new())).await.unwrap();
+        assert_eq!(asked.done("asking", &[]).unwrap().trim(), "kinds");
+        // And its like comes when it rotates.
+        let next = site.next(&given);
+        assert_eq!(key_of(&next).unwrap().kind(), kind);
+        site.change(&given, &next).await.unwrap();
+        assert!(site.signs_in(&next).await && !site.signs_in(&given).await, "{kind:?}");
+        old = next;
+    }
+    for (name, kind) in KeyKind::ALL {
+        let site = server.site(Actor::Owner, &[("key-algorithm", name)]);
+        let next = site.next(&old);
+        assert_eq!(key_of(&next).unwrap().kind(), kind);
+        site.change(&old, &next).await.unwrap();
+        assert!(site.signs_in(&next).await && !site.signs_in(&old).await, "{name}");
+        old = next;
+    }
+    assert_eq!(server.keys("kinds").lines().count(), 2, "the stranger's key stays");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -241,7 +325,8 @@ fn settings_that_make_no_sense_are_refused_by_name() {
     for (field, value) in [
         ("host-key", "MD5:aa:bb"),
         ("host-key", "SHA256:short"),
-        ("key-algorithm", "RSA2048"),
+        ("key-algorithm", "RSA1024"),
+        ("key-algorithm", "DSA"),
         ("public-key-remote-path", "~/.ssh/$(id)"),
         ("public-key-remote-path", "/etc/keys/"),
         ("public-key-remote-path", "~/"),
@@ -256,6 +341,7 @@ fn settings_that_make_no_sense_are_refused_by_name() {
     for (field, value) in [
         ("host-key", ""),
         ("key-algorithm", "ed25519"),
+        ("key-algorithm", "RSA4096"),
         ("public-key-remote-path", "/etc/ssh/keys/%u.app"),
         ("rotator-custom-cmd", "echo '{{USERNAME}}:{{NEW_PASSWORD}}' | chpasswd"),
     ] {

@@ -71,7 +71,7 @@ fn a_key_that_takes_more_than_a_gateway_has_is_not_opened() {
     // As many rounds as there can be: years.
     let rounds = |rounds: u32| {
         let kdf = Kdf::Bcrypt { salt: vec![7; 16], rounds: 1 };
-        let key = &Key::of_seed(&[7; 32]).unwrap().private;
+        let key = &Key::of_seed(&[7; 32]).unwrap().plain();
         let sealed = key.encrypt_with(Cipher::Aes256Ctr, kdf, 7, PASSPHRASE).unwrap();
         let mut bytes = sealed.to_bytes().unwrap().to_vec();
         let place = bytes.windows(16).position(|salt| salt == [7; 16]).unwrap() + 16;
