@@ -23,6 +23,7 @@ mod client;
 mod client_key;
 mod inspect;
 mod names;
+mod requested;
 
 #[cfg(test)]
 mod tests;
@@ -36,6 +37,7 @@ pub use inspect::{
     certificate_validity_der,
 };
 pub use names::{ClientNames, serial_of_text};
+pub use requested::{Requested, requested};
 
 /// Most names of one certificate.
 pub const NAMES_MAX: usize = 100;

@@ -2,14 +2,15 @@
 //! for the service.
 //!
 //! A certificate is an object of the lease's name in the zone, so it is found and revoked by that
-//! name, whoever heard of it. Its key is made here and kept by nobody.
+//! name, whoever heard of it. Its key is made here and kept by nobody, or is its caller's, who
+//! brings a request.
 
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use keysherd_base::{Fault, SecretString};
-use keysherd_crypto::pki;
+use keysherd_crypto::pki::{self, Requested};
 use keysherd_targets::Named;
 use keysherd_targets::http::{Http, HttpGiven, HttpServer, Reply};
 use keysherd_wire::{bad_setting, wipe};
@@ -32,6 +33,8 @@ mod tests;
 
 /// The argument that says whom a certificate is for.
 const COMMON_NAME: &str = "common_name";
+/// The argument that is a request whose key the caller has.
+const CSR: &str = "csr";
 /// Where all zones are.
 const POLICY: &str = "\\VED\\Policy\\";
 /// Most domains, and the longest name of a host in bytes (RFC 1035 section 2.3.4).
@@ -71,22 +74,29 @@ impl Engine for Venafi {
 
     fn plan(&self, scene: &Scene<'_>, wish: &Wish<'_>) -> Result<Plan, Fault> {
         let plot = Plot::of(scene.settings)?;
-        let given = known_arguments(wish.args, &[COMMON_NAME])?;
-        let name = match given.get(COMMON_NAME).and_then(Value::as_str) {
-            Some(name) => name.to_ascii_lowercase(),
+        let given = known_arguments(wish.args, &[COMMON_NAME, CSR])?;
+        let text = |name: &str| given.get(name).and_then(Value::as_str);
+        let request = text(CSR).map(|text| plot.brought(text)).transpose()?;
+        let name = match (text(COMMON_NAME), &request) {
+            (Some(name), _) => name.to_ascii_lowercase(),
+            (None, Some(request)) => request.names.first().cloned().unwrap_or_default(),
             // Nobody asks when a secret is tried out.
-            None if wish.is_trial => plot.domains[0].clone(),
-            None => {
-                let want = "say whom the certificate is for: common_name=host.example";
+            (None, None) if wish.is_trial => plot.domains[0].clone(),
+            (None, None) => {
+                let want = "say whom the certificate is for: common_name=host.example, or csr=";
                 return Err(bad_setting("args", want));
             }
         };
         plot.need_allowed(&name)?;
+        if request.as_ref().is_some_and(|request| !request.names.contains(&name)) {
+            return Err(bad_setting("args", "common_name is not one of the names of csr"));
+        }
         let ends = scene.way.clock.now().plus_seconds(wish.ttl_seconds);
-        let more = Map::from_iter([
+        let mut more = Map::from_iter([
             (COMMON_NAME.to_owned(), name.into()),
             ("ends".to_owned(), ends.rfc3339().into()),
         ]);
+        more.extend(request.map(|request| (CSR.to_owned(), pem(&request.der).into())));
         Ok(Plan {
             handle: username(scene.settings, wish, scene.way, KIND.name_bytes_max)?,
             password: SecretString::new(String::new()),
@@ -170,8 +180,20 @@ impl Plot {
         };
         match is_host(name) && self.domains.iter().any(|domain| below(domain)) {
             true => Ok(()),
-            false => Err(bad_setting("args", "common_name is not in allowed-domains")),
+            false => Err(bad_setting(
+                "args",
+                "common_name, or a name that csr asks for, is not in allowed-domains",
+            )),
         }
+    }
+
+    /// A request that a caller brings, in PEM or that in base64, for allowed names only.
+    fn brought(&self, text: &str) -> Result<Requested, Fault> {
+        let coded = || String::from_utf8(STANDARD.decode(text.trim()).ok()?).ok();
+        let decoded = if text.contains("-----BEGIN ") { None } else { coded() };
+        let request = pki::requested(decoded.as_deref().unwrap_or(text))
+            .map_err(|why| bad_setting("args", &format!("the request in csr {why}")))?;
+        request.names.iter().try_for_each(|name| self.need_allowed(name)).map(|()| request)
     }
 
     /// The name of an object of the zone.
@@ -213,12 +235,19 @@ async fn created(scene: &Scene<'_>, plan: &Plan) -> Result<Created, Fault> {
     let plot = Plot::of(scene.settings)?;
     let text = |name: &str| plan.more.0.get(name).and_then(Value::as_str).unwrap_or_default();
     let name = text(COMMON_NAME).to_owned();
-    let request = pki::request(std::slice::from_ref(&name)).map_err(Fault::internal)?;
+    // What a caller brings has a key that nobody else knows.
+    let (request, key) = match text(CSR) {
+        "" => {
+            let made = pki::request(std::slice::from_ref(&name)).map_err(Fault::internal)?;
+            (pem(&made.der), Some(made.key_pem))
+        }
+        brought => (brought.to_owned(), None),
+    };
     let http = plot.server.open(scene.way).map_err(not_reached)?;
     let body = json!({
         "PolicyDN": plot.zone,
         "ObjectName": plan.handle,
-        "PKCS10": pem(&request.der),
+        "PKCS10": request,
         "DisableAutomaticRenewal": true,
         "CASpecificAttributes": [{"Name": "Specific End Date", "Value": text("ends")}],
     });
@@ -241,7 +270,7 @@ async fn created(scene: &Scene<'_>, plan: &Plan) -> Result<Created, Fault> {
     let mut value = Map::new();
     value.insert(COMMON_NAME.to_owned(), name.into());
     value.insert("certificate".to_owned(), chain.into());
-    value.insert("private_key".to_owned(), request.key_pem.expose().as_str().into());
+    value.extend(key.map(|key| ("private_key".to_owned(), key.expose().as_str().into())));
     Ok(Created { value, handle: None, ends: None, warnings: Vec::new() })
 }
 

@@ -168,6 +168,41 @@ async fn a_certificate_is_made_waited_for_and_revoked_as_often_as_asked() {
 }
 
 #[tokio::test]
+async fn who_brings_a_request_has_the_key() {
+    let objects = Objects::default();
+    let (stub, way) = (service(&objects, false).await, way());
+    let settings = made_settings(&stub.url, &[]);
+    let scene = Scene { settings: &settings, target: None, way: &way };
+    let names = |of: &[&str]| of.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let of = |of: &[&str]| pem(&pki::request(&names(of)).unwrap().der);
+    let request = of(&["apps.example", "other.example"]);
+    for csr in [request.clone(), STANDARD.encode(&request)] {
+        let plan = planned(&settings, &[&format!("csr={csr}")]).unwrap();
+        let value = Venafi.create(&scene, &plan).await.unwrap().take_value();
+        assert_eq!(value["common_name"], "apps.example");
+        assert_eq!(value["certificate"], CHAIN);
+        assert!(!value.contains_key("private_key"), "{value:?}");
+        let sent = stub.asked().into_iter().rev().find(|asked| asked.line.ends_with("/request"));
+        let sent = sent.unwrap().json()["PKCS10"].as_str().unwrap().replace('\n', "");
+        assert_eq!(sent, request.replace('\n', ""));
+        Venafi.revoke(&scene, &plan.handle).await.unwrap();
+    }
+    let csr = format!("csr={request}");
+    planned(&settings, &[&csr, "common_name=Other.example"]).unwrap();
+    for (args, why) in [
+        (vec![csr.clone(), "common_name=evil.example".to_owned()], "allowed-domains"),
+        (vec![format!("csr={}", of(&["apps.example"])), "common_name=other.example".into()], "csr"),
+        (vec![format!("csr={}", of(&["apps.example", "evil.example"]))], "allowed-domains"),
+        (vec!["csr=canary".to_owned()], "PEM"),
+    ] {
+        let args: Vec<_> = args.iter().map(String::as_str).collect();
+        let fault = planned(&settings, &args).err().unwrap();
+        assert_eq!(fault.kind(), FaultKind::BadRequest);
+        assert!(fault.public().contains(why) && !fault.public().contains("canary"), "{fault}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_refused_says_no_secret() {
     let objects = Objects::default();
     let (stub, way) = (service(&objects, Does::Refuses).await, way());
