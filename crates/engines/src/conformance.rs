@@ -130,29 +130,40 @@ mod tests {
     #[test]
     fn what_was_made_is_found_where_it_was_made() {
         // Control lets nothing change that leads elsewhere while there are credentials.
-        for (name, setting) in [
-            ("gitlab", "gitlab-access-type"),
-            ("gitlab", "group-name"),
-            ("gitlab", "installation-organization"),
-            ("google-workspace", "group-email"),
-            ("ldap", "external-username"),
-            ("ldap", "group-dn"),
-            ("ldap", "user-attribute"),
-            ("ldap", "user-dn"),
-            ("mongodb", "mongodb-default-auth-db"),
-            ("openai", "project-id"),
-            ("venafi", "venafi-zone"),
+        let made = |engine: &dyn Engine, given: &[(&'static str, &str)], old| {
+            let mut args = Args::new();
+            given.iter().for_each(|(name, value)| args.put(name, (*value).into()));
+            engine.merged(&args, old).unwrap()
+        };
+        for (name, first, setting, stays) in [
+            ("gcp", ("access-type", "external"), "role-binding", false),
+            ("gcp", ("service-account-type", "dynamic"), "role-names", false),
+            ("gcp", ("gcp-cred-type", "key"), "role-names", true),
+            ("gitlab", ("group-name", "g"), "gitlab-access-type", false),
+            ("gitlab", ("group-name", "g"), "group-name", false),
+            ("gitlab", ("group-name", "g"), "installation-organization", false),
+            ("google-workspace", ("role-name", "r"), "group-email", false),
+            ("ldap", ("external-username", "true"), "group-dn", false),
+            ("ldap", ("external-username", "true"), "external-username", false),
+            ("ldap", ("user-dn", "d"), "group-dn", true),
+            ("ldap", ("user-dn", "d"), "user-attribute", false),
+            ("ldap", ("user-dn", "d"), "user-dn", false),
+            ("mongodb", ("mongodb-name", "d"), "mongodb-default-auth-db", false),
+            ("mongodb", ("mongodb-name", "d"), "mongodb-name", true),
+            ("openai", ("project-id", "p"), "project-id", false),
+            ("rdp", ("fixed-user-only", "true"), "fixed-user-only", false),
+            ("rdp", ("fixed-user-only", "true"), "rdp-user-groups", false),
+            ("rdp", ("rdp-user-groups", "g"), "rdp-user-groups", true),
+            ("venafi", ("venafi-zone", "z"), "venafi-zone", false),
         ] {
             let engine = crate::by_name(name).unwrap();
-            let made = |value: &str, old| {
-                let mut args = Args::new();
-                args.put(setting, value.into());
-                engine.merged(&args, old).unwrap()
-            };
-            let place = |settings: &Settings| settings.fingerprint(engine.kind().whereabouts);
-            let old = made("one", Settings::default());
-            let before = place(&old);
-            assert_ne!(place(&made("two", old)), before, "{name}: {setting}");
+            let old = made(engine, &[first], Settings::default());
+            let place = [engine.kind().whereabouts, engine.found_by(&old)].concat();
+            let known = |place: &&str| engine.kind().fields.fields.iter().any(|f| f.name == *place);
+            assert!(place.iter().all(known), "{name}: {place:?}");
+            let before = old.fingerprint(&place);
+            let now = made(engine, &[(setting, "another")], old);
+            assert_eq!(now.fingerprint(&place) == before, stays, "{name}: {setting}");
         }
     }
 

@@ -35,9 +35,9 @@ pub struct Kind {
     /// The field with the name of the protection key; V2 spells it in two ways. An inert one stands
     /// for none.
     pub key: Field<Text>,
-    /// The settings that say where it works, who is believed to be there, and where what was made
-    /// is found again: when one of them changes, secrets that are not given again are forgotten.
-    /// None changes while there are credentials.
+    /// The settings that say where it works and who is believed to be there: when one of them
+    /// changes, secrets that are not given again are forgotten. None changes while there are
+    /// credentials.
     pub whereabouts: &'static [&'static str],
     /// Fields of V2's `DSProducerDetails` with the settings that they show. No secrets.
     pub details: &'static [(&'static str, &'static str)],

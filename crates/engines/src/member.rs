@@ -159,6 +159,12 @@ pub trait Engine: Send + Sync {
         target: Option<&TargetUse<'_>>,
     ) -> Result<Vec<String>, Fault>;
 
+    /// The settings, beside those that say where it works, by which what these settings make is
+    /// found again to be removed. None of them changes while there are credentials.
+    fn found_by(&self, _: &Settings) -> &'static [&'static str] {
+        &[]
+    }
+
     /// Whether callers may say something about what they want ([`Wish::args`]).
     fn takes_args(&self) -> bool {
         false

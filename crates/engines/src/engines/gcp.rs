@@ -71,6 +71,14 @@ impl Engine for GoogleCloud {
         Ok(warnings)
     }
 
+    /// Roles are taken back in the projects that they were given in.
+    fn found_by(&self, settings: &Settings) -> &'static [&'static str] {
+        match mode(settings) {
+            Ok(PERSON | MADE) => &["role-binding", "role-names"],
+            _ => &[],
+        }
+    }
+
     fn plan(&self, scene: &Scene<'_>, wish: &Wish<'_>) -> Result<Plan, Fault> {
         let settings = scene.settings;
         let mode = mode(settings)?;

@@ -58,6 +58,14 @@ impl Engine for Ldap {
         Ok(plot.directory.server().warning().into_iter().collect())
     }
 
+    /// Entries are removed where they were made, and people leave the group that they came into.
+    fn found_by(&self, settings: &Settings) -> &'static [&'static str] {
+        match settings.text(&EXTERNAL) {
+            Some("true") => &["user-dn", "user-attribute", "external-username", "group-dn"],
+            _ => &["user-dn", "user-attribute", "external-username"],
+        }
+    }
+
     fn plan(&self, scene: &Scene<'_>, wish: &Wish<'_>) -> Result<Plan, Fault> {
         let plot = Plot::of(scene.settings, scene.target.as_ref())?;
         let mut plan = Plan {

@@ -57,6 +57,11 @@ impl Engine for Mongodb {
         Ok(warnings)
     }
 
+    /// Users are of the database that they were made in.
+    fn found_by(&self, _: &Settings) -> &'static [&'static str] {
+        &["mongodb-default-auth-db"]
+    }
+
     fn create<'a>(
         &'a self,
         scene: &'a Scene<'a>,

@@ -63,6 +63,14 @@ impl Engine for Rdp {
         Ok(wide.map(|_| "users may do everything on the machine".to_owned()).into_iter().collect())
     }
 
+    /// People who were lent leave the groups that they came into.
+    fn found_by(&self, settings: &Settings) -> &'static [&'static str] {
+        match settings.text(&FIXED) {
+            Some("true") => &["fixed-user-only", "rdp-user-groups"],
+            _ => &[],
+        }
+    }
+
     fn met<'a>(
         &'a self,
         scene: &'a Scene<'a>,

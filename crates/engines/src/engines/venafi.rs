@@ -68,6 +68,11 @@ impl Engine for Venafi {
         Ok(plot.server.warning().into_iter().collect())
     }
 
+    /// Certificates are objects of the zone.
+    fn found_by(&self, _: &Settings) -> &'static [&'static str] {
+        &["venafi-zone"]
+    }
+
     fn takes_args(&self) -> bool {
         true
     }

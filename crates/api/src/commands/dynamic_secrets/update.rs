@@ -8,7 +8,7 @@ use keysherd_plane::grants::{ItemRef, Purpose, WriteTarget};
 use keysherd_plane::items::{
     ItemDescribe, ItemUpdate, ItemUpdateParts, Made, TargetChoice, ValuePut,
 };
-use keysherd_wire::{Answer, Args};
+use keysherd_wire::{Answer, Args, Settings};
 
 use super::create::{command, met, opened_target, sentence, shown, spec};
 use super::shared::Shared;
@@ -55,7 +55,7 @@ async fn update(
         secret.target_uid = secret.target.as_ref().map(|target| target.uid);
         named = Some(path);
     }
-    let Merged { moved, changed } = merge(engine, args, &mut secret)?;
+    let Merged { moved, changed } = merge(engine, args, &mut secret.settings)?;
     let in_use = secret.target.as_ref().map(OpenedTarget::in_use);
     let mut warnings = engine.check(&secret.settings, in_use.as_ref())?;
     if (changed || named.is_some()) && !shared.skip_trial {
@@ -110,23 +110,23 @@ fn of_this_kind(engine: &dyn Engine, secret: &OpenedSecret) -> Result<(), Fault>
 
 /// What became of settings.
 struct Merged {
-    /// Whether they lead elsewhere.
+    /// Whether they lead elsewhere: what was made would not be found there.
     moved: bool,
     /// Whether they are others at all.
     changed: bool,
 }
 
 /// Changes the settings as the arguments say.
-fn merge(engine: &dyn Engine, args: &Args, secret: &mut OpenedSecret) -> Result<Merged, Fault> {
+fn merge(engine: &dyn Engine, args: &Args, settings: &mut Settings) -> Result<Merged, Fault> {
     let kind = engine.kind();
     let every: Vec<&str> = kind.fields.fields.iter().map(|field| field.name).collect();
-    let old = std::mem::take(&mut secret.settings);
-    let before = (old.fingerprint(kind.whereabouts), old.fingerprint(&every));
-    secret.settings = engine.merged(args, old)?;
-    let now = &secret.settings;
+    let old = std::mem::take(settings);
+    let place = [kind.whereabouts, engine.found_by(&old)].concat();
+    let before = (old.fingerprint(&place), old.fingerprint(&every));
+    *settings = engine.merged(args, old)?;
     Ok(Merged {
-        moved: now.fingerprint(kind.whereabouts) != before.0,
-        changed: now.fingerprint(&every) != before.1,
+        moved: settings.fingerprint(&place) != before.0,
+        changed: settings.fingerprint(&every) != before.1,
     })
 }
 
@@ -173,4 +173,32 @@ async fn describe(
     };
     ctx.ask(ItemUpdate { path, parts }).await?;
     Ok(now)
+}
+
+#[cfg(test)]
+mod tests {
+    use keysherd_engines::by_name;
+
+    use super::*;
+
+    #[test]
+    fn what_was_made_would_not_be_found_elsewhere() {
+        for (engine, setting, moves) in [
+            ("ldap", "ldap-url", true),
+            ("ldap", "user-dn", true),
+            ("ldap", "token-expiration", false),
+            ("venafi", "venafi-zone", true),
+            ("venafi", "user-ttl", false),
+        ] {
+            let engine = by_name(engine).unwrap();
+            let mut settings = Settings::default();
+            for (value, changes) in [("one", true), ("another", true), ("another", false)] {
+                let mut args = Args::new();
+                args.put(setting, value.into());
+                let merged = merge(engine, &args, &mut settings).unwrap();
+                let want = (changes, changes && moves);
+                assert_eq!((merged.changed, merged.moved), want, "{setting}: {value}");
+            }
+        }
+    }
 }

@@ -98,15 +98,7 @@ pub(super) static KIND: Kind = Kind {
     ttl: USER_TTL,
     ttl_default: "60m",
     key: KEY_NAME,
-    // Entries are removed, and people leave a group, where they were found before.
-    whereabouts: &[
-        "ldap-url",
-        "ldap-ca-cert",
-        "user-dn",
-        "user-attribute",
-        "group-dn",
-        "external-username",
-    ],
+    whereabouts: &["ldap-url", "ldap-ca-cert"],
     details: &[
         ("ldap_url", "ldap-url"),
         ("ldap_bind_dn", "bind-dn"),

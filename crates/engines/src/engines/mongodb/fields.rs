@@ -127,8 +127,6 @@ pub(super) static KIND: Kind = Kind {
         "mongodb-host-port",
         "mongodb-uri-options",
         "mongodb-atlas-project-id",
-        // Users are of the database that they were made in.
-        "mongodb-default-auth-db",
     ],
     details: &[
         ("mongodb_roles", "mongodb-roles"),

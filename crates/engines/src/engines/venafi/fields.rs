@@ -111,8 +111,7 @@ pub(super) static KIND: Kind = Kind {
     ttl: TTL,
     ttl_default: "2160h",
     key: KEY_NAME,
-    // Certificates are objects of the zone.
-    whereabouts: &["venafi-baseurl", "venafi-zone"],
+    whereabouts: &["venafi-baseurl"],
     details: &[
         ("venafi_base_url", "venafi-baseurl"),
         ("venafi_zone", "venafi-zone"),

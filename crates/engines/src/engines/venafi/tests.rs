@@ -293,11 +293,8 @@ fn settings_that_make_no_sense_are_refused_by_name() {
     let whole = made_settings("https://t.example", &[("venafi-zone", "\\VED\\Policy\\A".into())]);
     assert_eq!(Plot::of(&whole).unwrap().zone, "\\VED\\Policy\\A");
     // Whoever may say where it works must not learn the token.
-    for (setting, value) in [("venafi-baseurl", "https://evil.example"), ("venafi-zone", "B")] {
-        let mut moved = Args::new();
-        moved.put(setting, value.into());
-        let moved = Venafi.merged(&moved, Settings::from_value(&whole.to_value()).unwrap());
-        let fault = Venafi.check(&moved.unwrap(), None).unwrap_err();
-        assert!(fault.public().contains("venafi-access-token"), "{fault}");
-    }
+    let mut moved = Args::new();
+    moved.put("venafi-baseurl", "https://evil.example".into());
+    let moved = Venafi.merged(&moved, whole).unwrap();
+    assert!(Venafi.check(&moved, None).unwrap_err().public().contains("venafi-access-token"));
 }
