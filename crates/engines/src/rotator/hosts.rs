@@ -44,6 +44,13 @@ pub(super) struct OnHost {
     pub(super) before: i64,
 }
 
+impl OnHost {
+    /// Whether a rotation did not reach it: one that was only met has nothing yet, either.
+    pub(super) fn is_behind(&self) -> bool {
+        self.behind || self.maybe.is_some() || self.current.is_none()
+    }
+}
+
 pub(super) fn copy(credential: &Credential) -> Credential {
     Credential::of_members(credential.members())
 }
@@ -147,7 +154,7 @@ impl Hosts {
 
     /// Whether a rotation did not reach some of them.
     pub fn are_behind(&self) -> bool {
-        self.0.values().any(|host| host.behind || host.maybe.is_some())
+        self.0.values().any(OnHost::is_behind)
     }
 
     /// Those of some host: whose user is that of all of them.

@@ -304,7 +304,7 @@ impl Site<'_> {
             host.before = host.since;
             host.at_work = match (resumed, which) {
                 (true, _) => host.maybe.is_some(),
-                (false, Which::Behind) => host.behind || host.maybe.is_some(),
+                (false, Which::Behind) => host.is_behind(),
                 (false, Which::All) => true,
                 (false, Which::Back(older)) => older.0.contains_key(&place.name),
             };

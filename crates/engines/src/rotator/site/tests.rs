@@ -19,6 +19,8 @@ struct There {
     dumb: BTreeSet<String>,
     /// Those that say nothing of new ones, and take them later.
     late: BTreeSet<String>,
+    /// Whether something is remembered of them.
+    memorable: bool,
     drawn: usize,
 }
 
@@ -48,6 +50,14 @@ impl Rotator for Fake {
 
     fn check(&self, _: &Settings, _: &TargetUse<'_>) -> Result<Vec<String>, Fault> {
         Ok(vec!["the same for all".to_owned()])
+    }
+
+    fn met<'a>(&'a self, _: &'a Stage<'a>) -> BoxFuture<'a, Result<(Args, Vec<String>), Fault>> {
+        let mut args = Args::new();
+        if self.0.lock().unwrap().memorable {
+            args.put("host-key", "SHA256:x".into());
+        }
+        Box::pin(std::future::ready(Ok((args, Vec::new()))))
     }
 
     fn candidate(&self, _: &Stage<'_>, _: &Credential) -> Result<Credential, Fault> {
@@ -275,6 +285,21 @@ async fn hosts_come_and_go_and_nothing_is_read_of_one_that_has_nothing() {
     scene.there().silent.clear();
     let (third, _) = scene.rotated(&second, &Which::Behind).await;
     assert!(scene.agree(&third) && third.of_host("d").is_ok());
+}
+
+#[tokio::test]
+async fn a_host_that_was_only_met_follows() {
+    let mut scene = Scene::new(false);
+    let mut hosts = scene.first().await;
+    scene.linked = target_of("linked", &[("hosts", "a,b,c:23,d")]);
+    scene.there().memorable = true;
+    assert!(scene.site().corrected(&mut hosts, None, true).await.unwrap().is_empty());
+    let met = stored(&hosts);
+    assert!(met.are_behind() && met.of_host("d").is_err());
+    let (followed, summary) = scene.rotated(&met, &Which::Behind).await;
+    assert_eq!((summary.changed, summary.partly()), (1, None));
+    assert!(scene.agree(&followed) && !followed.are_behind() && followed.of_host("d").is_ok());
+    assert_eq!(current(&followed, "a:22"), "first", "it was not touched");
 }
 
 #[tokio::test]
