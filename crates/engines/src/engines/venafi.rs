@@ -244,15 +244,15 @@ async fn created(scene: &Scene<'_>, plan: &Plan) -> Result<Created, Fault> {
     let (request, key) = match text(CSR) {
         "" => {
             let made = pki::request(std::slice::from_ref(&name)).map_err(Fault::internal)?;
-            (pem(&made.der), Some(made.key_pem))
+            (made.der, Some(made.key_pem))
         }
-        brought => (brought.to_owned(), None),
+        brought => (pki::requested(brought).map_err(Fault::internal)?.der, None),
     };
     let http = plot.server.open(scene.way).map_err(not_reached)?;
     let body = json!({
         "PolicyDN": plot.zone,
         "ObjectName": plan.handle,
-        "PKCS10": request,
+        "PKCS10": pem(&request),
         "DisableAutomaticRenewal": true,
         "CASpecificAttributes": [{"Name": "Specific End Date", "Value": text("ends")}],
     });
@@ -262,7 +262,7 @@ async fn created(scene: &Scene<'_>, plan: &Plan) -> Result<Created, Fault> {
         reply.done("asking for the certificate", &secrets)?;
         let chain = chain(&plot, &http, scene.settings, &plan.handle).await?;
         let other = || Fault::conflict("the service answers with a certificate of another key");
-        is_of(&chain, &request.der).then_some(chain).ok_or_else(other)
+        is_of(&chain, &request).then_some(chain).ok_or_else(other)
     };
     let chain = match made.await {
         Ok(chain) => chain,
