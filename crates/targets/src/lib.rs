@@ -50,4 +50,5 @@ pub use targets::{
     all, artifactory, aws_account, azure, by_name, by_type, database, dockerhub, eks, gcp, github,
     gitlab, gke, k8s, ldap_directory, ldap_is_active_directory, linked, mongodb_site, openai, ping,
     rabbitmq, snowflake_account, ssh_machine, ssh_proof, webhook, windows_account, windows_machine,
+    windows_machine_alone,
 };

@@ -36,7 +36,9 @@ pub use db::{site as mongodb_site, snowflake as snowflake_account};
 pub use ldap::{directory as ldap_directory, is_active_directory as ldap_is_active_directory};
 pub use ssh::{proof as ssh_proof, server as ssh_machine};
 pub use web::webhook;
-pub use windows::{account as windows_account, machine as windows_machine};
+pub use windows::{
+    account as windows_account, machine as windows_machine, machine_alone as windows_machine_alone,
+};
 
 static TARGETS: &[&dyn Target] = &[
     &artifactory::ArtifactoryTarget,

@@ -7,9 +7,9 @@
 use std::time::Instant;
 
 use keysherd_base::{Fault, SecretString};
-use keysherd_targets::windows_machine;
 use keysherd_targets::winrm::WindowsMachine;
-use keysherd_wire::{Args, Group};
+use keysherd_targets::{windows_machine, windows_machine_alone};
+use keysherd_wire::{Args, Field, Group, Text};
 use serde_json::json;
 use tokio::time::timeout;
 
@@ -61,6 +61,9 @@ static KIND: RotatorKind = RotatorKind {
     remote: &REMOTE_STAYING_DESKTOPS,
 };
 
+/// Whom a target signs in.
+const ADMINISTRATOR: Field<Text> = Field::text("username", "Who administers it.");
+
 /// The member.
 pub(super) static MEMBER: Windows = Windows;
 
@@ -74,7 +77,11 @@ impl Rotator for Windows {
     fn check(&self, settings: &Settings, target: &TargetUse<'_>) -> Result<Vec<String>, Fault> {
         need_one_of(KIND.targets, target)?;
         Policy::of(settings)?;
-        windows_machine(target.settings)?;
+        // Hosts that only belong together have nobody whom the target signs in.
+        match target.settings.text(&ADMINISTRATOR) {
+            Some(_) => windows_machine(target.settings)?,
+            None => windows_machine_alone(target.settings)?,
+        };
         Ok(Vec::new())
     }
 
@@ -134,7 +141,7 @@ fn named(credential: Credential) -> Result<Credential, Fault> {
 fn machine_of(stage: &Stage<'_>, credential: &Credential) -> Result<WindowsMachine, Fault> {
     let (user, password) = (credential.username()?, credential.password()?);
     need_user(ROTATED_USERNAME.name(), user)?;
-    Ok(windows_machine(stage.target.settings)?.signed_in_as(user, &password))
+    Ok(windows_machine_alone(stage.target.settings)?.signed_in_as(user, &password))
 }
 
 async fn changed(

@@ -1,6 +1,6 @@
 //! Windows machines that are administered over WinRM.
 
-use keysherd_base::Fault;
+use keysherd_base::{Fault, SecretString};
 use keysherd_wire::{Field, Group, Text, bad_setting};
 
 use crate::http::{HttpGiven, HttpServer};
@@ -67,6 +67,19 @@ pub fn account(settings: &Settings) -> [Named<'_>; 3] {
 /// # Errors
 /// [`Fault::bad_request`] names the field, also of what this version does not do.
 pub fn machine(settings: &Settings) -> Result<WindowsMachine, Fault> {
+    let user = settings.need(&USER)?.to_owned();
+    if user.contains(|c: char| c == ':' || c.is_control()) {
+        return Err(bad_setting(USER.name(), "it is no name of a user"));
+    }
+    let password = settings.secret(&PASSWORD)?;
+    Ok(WindowsMachine { user, password, ..machine_alone(settings)? })
+}
+
+/// The same, for somebody else to sign in to: a host need have nobody of its own.
+///
+/// # Errors
+/// As [`machine`].
+pub fn machine_alone(settings: &Settings) -> Result<WindowsMachine, Fault> {
     if settings.choice(&TLS, &["true", "false"], "true")? == "false" {
         let why = "it must be true: passwords go to machines over encrypted connections only";
         return Err(bad_setting(TLS.name(), why));
@@ -84,11 +97,8 @@ pub fn machine(settings: &Settings) -> Result<WindowsMachine, Fault> {
         authority: Some(Named::of(settings, &CERTIFICATE)),
         identity: None,
     })?;
-    let user = settings.need(&USER)?.to_owned();
-    if user.contains(|c: char| c == ':' || c.is_control()) {
-        return Err(bad_setting(USER.name(), "it is no name of a user"));
-    }
-    Ok(WindowsMachine { server, user, password: settings.secret(&PASSWORD)? })
+    let nobody = SecretString::new(String::new());
+    Ok(WindowsMachine { server, user: String::new(), password: nobody })
 }
 
 /// The port of WinRM over TLS.

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use keysherd_base::FaultKind;
-use keysherd_targets::by_name as target_by_name;
+use keysherd_targets::{by_name as target_by_name, linked};
 
 use super::stand_in::{Ill, Machine};
 use super::*;
 use crate::NOT_REACHED;
+use crate::rotator::{Brought, Change, Everywhere};
 use crate::testing::rotation::{Site, credential};
 use crate::testing::{target_of, way};
 use crate::windows::stand_in::script_of;
@@ -51,6 +52,113 @@ async fn a_user_and_the_target_change_passwords() {
             assert!(!asked.body.contains(secret) && !asked.line.contains(secret));
         }
     }
+}
+
+#[tokio::test]
+async fn hosts_of_a_linked_target_change_passwords_each_by_itself() {
+    let machines = [Machine::start(Ill::No).await, Machine::start(Ill::No).await];
+    let port = |machine: &Machine| machine.stub.url.rsplit(':').next().unwrap().to_owned();
+    let places = machines.iter().map(|machine| format!("127.0.0.1:{}", port(machine)));
+    let places: Vec<_> = places.collect();
+    let hosts = places.join(",");
+    let linked = target_of("linked", &[("hosts", &hosts), ("type", "windows")]);
+    // What the parent says besides is true of each host: here who vouches for them.
+    let vouch = format!("{}{}", machines[0].authority, machines[1].authority);
+    let parent = target(&machines[0], &[("certificate", &vouch)]);
+    let (settings, way) = (Settings::default(), way());
+    let linked_site = |actor| crate::rotator::Site {
+        rotator: &MEMBER,
+        settings: &settings,
+        linked: &linked,
+        parent: Some(&parent),
+        actor,
+        way: &way,
+    };
+    let given = |password: &str| Credential::of_user("app", &SecretString::new(password.into()));
+    for actor in [Actor::Target, Actor::Owner] {
+        let site = linked_site(actor);
+        assert!(site.check().unwrap().is_empty());
+        assert_eq!(site.keeper().unwrap(), "Administrator");
+        for machine in &machines {
+            let mut users = machine.users.lock().unwrap();
+            users.insert("app".to_owned(), "first-1".to_owned());
+        }
+        let (mut hosts, _) = site.first(&given("first-1"), true).await.unwrap();
+        let refused = site.first(&given("wrong-1"), true).await.err().unwrap();
+        assert!(refused.public().contains(&places[1]), "{refused}");
+        // One whose password somebody changed keeps what it has, and is said so.
+        let by_hand = "changed-by-hand".to_owned();
+        if actor == Actor::Owner {
+            machines[1].users.lock().unwrap().insert("app".to_owned(), by_hand.clone());
+        }
+        site.plan(&mut hosts, &crate::rotator::Which::All, (false, false)).await.unwrap();
+        let summary = site.bring_about(&mut hosts, &|| Ok(())).await.unwrap();
+        let of = |machine: &Machine| machine.users.lock().unwrap()["app"].clone();
+        let now = [of(&machines[0]), of(&machines[1])];
+        let read = |place: &str| hosts.of_host(place).unwrap()["password"].clone();
+        assert_eq!(read(&places[0]), now[0]);
+        assert!(now[0] != "first-1" && now[0] != now[1]);
+        match actor {
+            Actor::Target => {
+                assert_eq!((summary.changed, summary.partly()), (2, None));
+                assert_eq!(read(&places[1]), now[1]);
+            }
+            Actor::Owner => {
+                assert_eq!((summary.changed, summary.failed.len()), (1, 1));
+                assert!(summary.partly().unwrap().contains(&places[1]));
+                assert_eq!(now[1], by_hand);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_parents_own_password_changes_on_all_hosts_or_on_none() {
+    let machines = [Machine::start(Ill::No).await, Machine::start(Ill::No).await];
+    let places = machines.iter().map(|machine| {
+        let target = target(machine, &[]);
+        let (name, settings) = linked::itself("windows", &target).unwrap();
+        assert!(name.starts_with("127.0.0.1:"));
+        (name, settings)
+    });
+    let (settings, way) = (Settings::default(), way());
+    let (rotator, places) = (&MEMBER, places.collect());
+    let all = Everywhere { rotator, settings: &settings, kind: "windows", places, way: &way };
+    let own =
+        |password: &str| Credential::of_user("Administrator", &SecretString::new(password.into()));
+    let (old, new, newer) = (own(ADMIN), own("admin-new-2"), own("admin-new-3"));
+    let now = || {
+        let of = |machine: &Machine| machine.users.lock().unwrap()["Administrator"].clone();
+        [of(&machines[0]), of(&machines[1])]
+    };
+    let change = Change { old: &old, new: &new, resumed: false, beside: false };
+    match all.bring_about(&change, &|| Ok(())).await {
+        Brought::Changed(said) => assert!(said.is_empty(), "{said:?}"),
+        Brought::Unchanged(fault) | Brought::Unknown(fault) => panic!("{fault}"),
+    }
+    assert_eq!(now(), ["admin-new-2", "admin-new-2"]);
+    // One host takes another password, so nothing is sent to either.
+    let other = "changed-by-hand".to_owned();
+    machines[1].users.lock().unwrap().insert("Administrator".to_owned(), other.clone());
+    let change = Change { old: &new, new: &newer, resumed: false, beside: false };
+    assert!(matches!(all.bring_about(&change, &|| Ok(())).await, Brought::Unchanged(_)));
+    assert_eq!(now(), ["admin-new-2".to_owned(), other]);
+}
+
+#[test]
+fn hosts_without_a_parent_have_nobody_of_their_own() {
+    let linked = target_of("linked", &[("hosts", "w1.example,w2.example"), ("type", "windows")]);
+    let (settings, way) = (Settings::default(), way());
+    let site = crate::rotator::Site {
+        rotator: &MEMBER,
+        settings: &settings,
+        linked: &linked,
+        parent: None,
+        actor: Actor::Owner,
+        way: &way,
+    };
+    assert!(site.check().unwrap().is_empty());
+    assert_eq!(site.keeper(), None);
 }
 
 #[tokio::test]
