@@ -12,6 +12,7 @@ use russh::keys::ssh_key::public::RsaPublicKey;
 use russh::keys::ssh_key::{EcdsaCurve, LineEnding, Mpint};
 use russh::keys::{Algorithm, HashAlg, PrivateKey, PublicKey, decode_secret_key};
 use russh::{SendError, Signer};
+use tokio::runtime::{Handle, RuntimeFlavor};
 
 use super::sealed;
 
@@ -61,6 +62,15 @@ impl KeyKind {
     }
 }
 
+/// Works for a while without keeping other tasks of this thread from going on.
+fn beside<T>(work: impl FnOnce() -> T) -> T {
+    let flavor = Handle::try_current().map(|handle| handle.runtime_flavor());
+    match flavor {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
+        _ => work(),
+    }
+}
+
 /// A private key with its public one.
 pub struct Key {
     private: Arc<PrivateKey>,
@@ -76,7 +86,7 @@ impl Key {
     /// [`Fault::internal`] when a random source fails.
     pub fn fresh(kind: KeyKind, rng: &dyn Rng) -> Result<Self, Fault> {
         let rsa = |size| {
-            let rsa = RsaKey::generate(size).map_err(Fault::internal)?;
+            let rsa = beside(|| RsaKey::generate(size)).map_err(Fault::internal)?;
             Self::of_rsa(rsa).ok_or_else(unwritten)
         };
         match kind {
