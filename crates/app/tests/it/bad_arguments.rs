@@ -54,6 +54,9 @@ fn bad_paths_are_400_with_the_rule_they_break() {
             args["desired-state"] = json!("Enabled");
             args["new-ttl-min"] = json!(10);
             args["tmp-creds-id"] = json!("0".repeat(32));
+            if spec.name == "gateway-update-item" {
+                args["type"] = json!("rotated-secret");
+            }
             for (field, value) in kind_of(&spec.name).into_iter().flat_map(|k| own_arguments(k, ""))
             {
                 args[field] = value;
