@@ -69,7 +69,8 @@ impl At {
 /// the last question of who signs in.
 fn words(kind: &str) -> [&'static str; 3] {
     match kind {
-        "postgresql" => ["ALTER ROLE", "COMMIT", "c=biws"],
+        // With what ends it on the wire: isolation levels begin with the same word.
+        "postgresql" => ["ALTER ROLE", "COMMIT\0", "c=biws"],
         "mysql" => ["ALTER USER", "ALTER USER", USER],
         _ => ["SETUSER", "SETUSER", "AUTH"],
     }
