@@ -7,6 +7,7 @@
 
 mod key;
 mod sealed;
+mod short;
 #[cfg(test)]
 mod tests;
 

@@ -9,6 +9,8 @@ use keysherd_base::{SecretBytes, SecretString};
 use russh::keys::ssh_key::Kdf;
 use russh::keys::{PrivateKey, decode_secret_key};
 
+use super::short;
+
 #[cfg(test)]
 mod tests;
 
@@ -38,11 +40,14 @@ pub(super) fn opened(text: &SecretString, passphrase: Option<&SecretString>) -> 
     let (kind, bytes) = contents(text.expose())?;
     let passphrase = passphrase.map(|given| given.expose().as_str());
     if kind == OPENSSH {
-        let key = PrivateKey::from_bytes(bytes.expose()).ok()?;
+        let Ok(key) = PrivateKey::from_bytes(bytes.expose()) else {
+            return short::plain(bytes.expose());
+        };
         return match (key.is_encrypted(), key.kdf()) {
             (false, _) => Some(key),
             (true, Kdf::Bcrypt { rounds, .. }) if *rounds <= BCRYPT_ROUNDS_MAX => {
-                key.decrypt(passphrase?).ok()
+                let passphrase = passphrase?;
+                key.decrypt(passphrase).ok().or_else(|| short::encrypted(&key, passphrase))
             }
             (true, _) => None,
         };

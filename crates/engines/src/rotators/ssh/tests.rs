@@ -127,17 +127,7 @@ fn of_other_programs(home: &Path) -> Vec<(KeyKind, String)> {
     for (number, of) in kinds.into_iter().enumerate() {
         let (kind, bits) = of.split_once(' ').unwrap();
         let file = format!("made-{number}");
-        let make = || run("ssh-keygen", &["-q", "-t", kind, "-b", bits, "-N", "", "-f", &file]);
-        make();
-        // One of 256 of P-256 has a number that the library does not read; docs say so.
-        for _ in 0..4 {
-            let text = fs::read_to_string(home.join(&file)).unwrap();
-            if Key::read(&SecretString::new(text), None).is_ok() {
-                break;
-            }
-            fs::remove_file(home.join(&file)).unwrap();
-            make();
-        }
+        run("ssh-keygen", &["-q", "-t", kind, "-b", bits, "-N", "", "-f", &file]);
         keys.push(file.clone());
         if number == 0 {
             // The form that keys had before OpenSSH's own.

@@ -1,6 +1,6 @@
 //! Keys of `ssh-keygen -a 16` and `openssl pkcs8 -topk8`, and keys that would take a machine down.
 
-use russh::keys::ssh_key::Cipher;
+use russh::keys::ssh_key::{Cipher, HashAlg, LineEnding};
 
 use super::*;
 use crate::ssh::Key;
@@ -21,6 +21,31 @@ DAYIKoZIhvcNAgkFADAdBglghkgBZQMEASoEEDid1pCEFtk2l51fcFw+uowEQG1s
 YXlBPu6Rqp8lEJBDsS0IQezvPAzMI0RwJ9bM1EYKPvsOZzxQOBo7WLkqNywIqpkO
 c208Mh+uksY5vDSyZK4=
 -----END ENCRYPTED PRIVATE KEY-----
+";
+/// A key whose number has a zero at its beginning, which OpenSSH does not write; and the same one
+/// with a passphrase.
+const SHORT: &str = "-----BEGIN OPENSSH PRIVATE KEY-----
+b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAaAAAABNlY2RzYS
+1zaGEyLW5pc3RwMjU2AAAACG5pc3RwMjU2AAAAQQRYe80ZQQVhKJR73ucdNGysZZgAWc0A
+EsMZSQSDQOUROuLlqtD/YTI1ZTGw5XajemqIocVQ7znJzXUIXaQ/K2KGAAAAqFUna79VJ2
+u/AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBFh7zRlBBWEolHve
+5x00bKxlmABZzQASwxlJBINA5RE64uWq0P9hMjVlMbDldqN6aoihxVDvOcnNdQhdpD8rYo
+YAAAAfROg4/Dn4tUkKl4qdO4SVvhDlijD86I4FzHTJ8RZV9wAAAAthIHNob3J0IG9uZQEC
+AwQFBg==
+-----END OPENSSH PRIVATE KEY-----
+";
+const SHORT_PUBLIC: &str = "ecdsa-sha2-nistp256 \
+    AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBFh7zRlBBWEolHve5x00bKxlmABZzQASwxlJBIN\
+    A5RE64uWq0P9hMjVlMbDldqN6aoihxVDvOcnNdQhdpD8rYoY= a short one";
+const SHORT_SEALED: &str = "-----BEGIN OPENSSH PRIVATE KEY-----
+b3BlbnNzaC1rZXktdjEAAAAACmFlczI1Ni1jdHIAAAAGYmNyeXB0AAAAGAAAABA7EW785+
+awPss9/fQIYP9iAAAAEAAAAAEAAABoAAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlz
+dHAyNTYAAABBBFh7zRlBBWEolHve5x00bKxlmABZzQASwxlJBINA5RE64uWq0P9hMjVlMb
+DldqN6aoihxVDvOcnNdQhdpD8rYoYAAACwnc6ShNvhqSoEuV0XcFDmf3W3aCIpdwHXPSz5
+Bghu/YVp+OnLQX3vuj8xT2nWTlkH0vnoVz/OyDwWkCzSqxt8rpZ9M4Mqg2jvihRDzS4BfL
+A+oLFa6I0SOOBbjo1tdT1LMvRj3p7Dxy/GLHmPLSDtQEYxlerKuHTpXWf5JBur8v2NkeBT
+ZA9fZ3/kMFzK9NzL7JgA1BFTI+K5avCYphwOJB1b2IxDDCUNceNz/Jx3lqs=
+-----END OPENSSH PRIVATE KEY-----
 ";
 
 fn secret(text: &str) -> SecretString {
@@ -67,6 +92,22 @@ fn keys_are_opened_by_their_passphrase_and_by_no_other() {
 }
 
 #[test]
+fn numbers_that_begin_with_zero_are_keys_too() {
+    let plain = opened(&secret(SHORT), None).unwrap();
+    for key in [&plain, &opened(&secret(SHORT_SEALED), Some(&secret(PASSPHRASE))).unwrap()] {
+        let public = key.public_key();
+        assert_eq!(public.to_openssh().unwrap(), SHORT_PUBLIC);
+        let signed = key.sign("test", HashAlg::Sha512, b"said").unwrap();
+        assert!(public.verify("test", b"said", &signed).is_ok());
+        assert!(public.verify("test", b"unsaid", &signed).is_err());
+    }
+    assert!(!is_read(SHORT_SEALED, Some("canary")) && !is_read(SHORT_SEALED, None));
+    // What the library writes, with all zeros, is read as others are.
+    let written = plain.to_openssh(LineEnding::LF).unwrap();
+    assert!(*written != *SHORT && PrivateKey::from_openssh(&*written).is_ok());
+}
+
+#[test]
 fn a_key_that_takes_more_than_a_gateway_has_is_not_opened() {
     // As many rounds as there can be: years.
     let rounds = |rounds: u32| {
@@ -105,7 +146,7 @@ fn a_key_that_takes_more_than_a_gateway_has_is_not_opened() {
 
 #[test]
 fn what_is_cut_or_changed_is_no_key_and_harms_nobody() {
-    for text in [OF_OPENSSH, OF_OPENSSL] {
+    for text in [OF_OPENSSH, OF_OPENSSL, SHORT_SEALED] {
         let (kind, bytes) = contents(text).unwrap();
         for end in 0..bytes.expose().len() {
             assert!(!is_read(&pem(kind, &bytes.expose()[..end]), None), "{end}");
