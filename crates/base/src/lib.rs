@@ -20,5 +20,5 @@ pub use ids::{AccessId, AccountId, AssocId, BadId, DisplayId, ItemId, KeyId, Req
 pub use network::client_network;
 pub use path::{BadPath, FolderPath, ItemPath};
 pub use rng::{Rng, RngFailed, RngHandle};
-pub use secret::{Secret, SecretBuffer, SecretBytes, SecretString};
+pub use secret::{Secret, SecretBuffer, SecretBytes, SecretString, Wiped};
 pub use uid_token_id::{UID_TREE_LEVELS_MAX, UidTokenId};

@@ -47,6 +47,24 @@ impl<T: Zeroize> From<T> for Secret<T> {
     }
 }
 
+impl From<SecretString> for SecretBytes {
+    /// The same memory, not a copy.
+    fn from(mut text: SecretString) -> Self {
+        Self::new(std::mem::take(text.expose_mut()).into_bytes())
+    }
+}
+
+/// Secret bytes for whoever keeps them until they are sent, such as `bytes::Bytes::from_owner`:
+/// read without a copy, and wiped when they are let go.
+#[derive(Debug)]
+pub struct Wiped(pub SecretBytes);
+
+impl AsRef<[u8]> for Wiped {
+    fn as_ref(&self) -> &[u8] {
+        self.0.expose()
+    }
+}
+
 /// Secret bytes that are still being written. Where they outgrow their memory they move, and what
 /// they leave is wiped; a plain vector would leave copies behind.
 #[derive(Debug)]
@@ -107,6 +125,15 @@ mod tests {
         let secret = SecretString::new("canary-value".to_owned());
         assert_eq!(format!("{secret:?}"), "[secret]");
         assert_eq!(format!("{:?}", Some(&secret)), "Some([secret])");
+    }
+
+    #[test]
+    fn a_text_becomes_bytes_without_a_copy() {
+        let text = SecretString::new("canary-value".to_owned());
+        let place = text.expose().as_ptr();
+        let sent = Wiped(text.into());
+        assert_eq!((sent.as_ref(), sent.as_ref().as_ptr()), (b"canary-value".as_slice(), place));
+        assert_eq!(format!("{sent:?}"), "Wiped([secret])");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::io;
 
 use bytes::Bytes;
 use keysherd_base::limits::ANSWER_BYTES_MAX;
-use keysherd_base::{Secret, SecretBytes};
+use keysherd_base::{Secret, SecretBytes, Wiped};
 use keysherd_wire::{headers, wipe};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Url, redirect};
@@ -227,15 +227,6 @@ fn place_token(
         }
         (Value::Object(_) | Value::Array(_), None) => Ok((body, None)),
         _ => Err(ClientError::BadBody),
-    }
-}
-
-/// Bytes that are wiped when the last reader is done.
-struct Wiped(SecretBytes);
-
-impl AsRef<[u8]> for Wiped {
-    fn as_ref(&self) -> &[u8] {
-        self.0.expose()
     }
 }
 

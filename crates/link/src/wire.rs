@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::Full;
-use keysherd_base::{Fault, SecretBytes, Timestamp};
+use keysherd_base::{Fault, SecretBytes, Timestamp, Wiped};
 
 use crate::error::LinkError;
 use crate::plane::codec;
@@ -20,15 +20,6 @@ const CLOCK: HeaderName = HeaderName::from_static("keysherd-clock");
 const FAULT: HeaderValue = HeaderValue::from_static("application/x-keysherd-fault");
 /// Largest encoded fault: public text and code.
 pub(crate) const FAULT_BYTES_MAX: usize = 64 * 1024;
-
-/// Secret bytes in the shape that the HTTP library takes; wiped when it lets them go.
-struct Wiped(SecretBytes);
-
-impl AsRef<[u8]> for Wiped {
-    fn as_ref(&self) -> &[u8] {
-        self.0.expose()
-    }
-}
 
 /// The bytes, without a copy. Wiped when the last clone is dropped.
 pub(crate) fn body(bytes: SecretBytes) -> Bytes {

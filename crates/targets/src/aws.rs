@@ -258,7 +258,7 @@ impl Session<'_> {
         let unsigned = Unsigned { method: "POST", url: url.as_str(), headers: &headers, body };
         let now = self.way.clock.now();
         let signed = self.credentials.sign(&unsigned, region, service, now).map_err(plain)?;
-        let mut call = http.call("POST", &[]).map_err(plain)?.body(FORM, body.to_vec());
+        let mut call = http.call("POST", &[]).map_err(plain)?.body(FORM, form.into());
         for (name, value) in &signed {
             call = call.header(name, value);
         }

@@ -8,7 +8,8 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use keysherd_base::{Fault, FaultKind, SecretBuffer, SecretBytes, SecretString};
+use bytes::Bytes;
+use keysherd_base::{Fault, FaultKind, SecretBuffer, SecretBytes, SecretString, Wiped};
 use keysherd_egress::{ClientIdentity, Target as Place, authority, tls_config};
 use keysherd_wire::{bad_setting, wipe};
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
@@ -261,7 +262,7 @@ impl Call<'_> {
         let _ = serde_json::to_writer(&mut text, &body);
         wipe(body);
         let text = text.finish();
-        self.body("application/json", text.expose().clone())
+        self.body("application/json", text)
     }
 
     /// With a form of those members that are texts. It is wiped.
@@ -270,12 +271,13 @@ impl Call<'_> {
         let text =
             form(members.iter().filter_map(|(name, value)| Some((&**name, value.as_str()?))));
         wipe(Value::Object(members));
-        self.body(FORM, text.expose().clone().into_bytes())
+        self.body(FORM, text.into())
     }
 
-    /// With another body.
+    /// With another body, which is wiped when it was sent.
     #[must_use]
-    pub fn body(mut self, kind: &str, body: Vec<u8>) -> Self {
+    pub fn body(mut self, kind: &str, body: SecretBytes) -> Self {
+        let body = Bytes::from_owner(Wiped(body));
         self.request = self.request.header(CONTENT_TYPE, kind).body(body);
         self
     }

@@ -190,8 +190,7 @@ impl Shell {
         Box::pin(async move {
             let text = envelope(&self.url, wish, &self.way)?;
             let call = self.http.soap().basic(&self.user, &self.password);
-            let body = text.expose().clone().into_bytes();
-            let reply = call.body("application/soap+xml;charset=UTF-8", body).send().await?;
+            let reply = call.body("application/soap+xml;charset=UTF-8", text.into()).send().await?;
             self.understood(&reply)
         })
     }

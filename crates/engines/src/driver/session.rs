@@ -100,8 +100,8 @@ impl<'a> Session<'a> {
         for (name, value) in &headers {
             call = call.header(name, value);
         }
-        let body = bytes.expose().clone();
-        Ok(if body.is_empty() { call } else { call.body("application/json", body) })
+        let is_empty = bytes.expose().is_empty();
+        Ok(if is_empty { call } else { call.body("application/json", bytes) })
     }
 
     /// What is kept out of the log.

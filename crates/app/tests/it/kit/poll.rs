@@ -8,16 +8,21 @@ use keysherd_base::{Clock, SystemClock};
 /// Long enough for anything that happens at all, even on a machine that does other work.
 pub(crate) const LONG: Duration = Duration::from_secs(90);
 
+/// Shortest and longest time between two looks.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(250));
+
 /// Looks until `look` finds something.
 pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + LONG;
     loop {
+        let begun = Instant::now();
         if let Some(found) = look() {
             return found;
         }
         assert!(Instant::now() < deadline, "waited {LONG:?} in vain for {what}");
-        // Between two looks the machine is left to whoever is waited for.
-        std::thread::park_timeout(Duration::from_millis(1));
+        // Between two looks the machine is left to whoever is waited for: some looks are processes
+        // and sessions of their own.
+        std::thread::park_timeout((begun.elapsed() * 4).clamp(PAUSES.0, PAUSES.1));
     }
 }
 
