@@ -138,6 +138,9 @@ fn tidy_step(_: &Run) -> Result<Counts, String> {
 
 fn cargo_test(run: &Run) -> Result<Counts, String> {
     let mut command = in_project(&["test", "--workspace", "--no-fail-fast"]);
+    // Many tests wait for servers, or for something to end.
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    command.env("RUST_TEST_THREADS", (cores * 2).to_string());
     if run.all {
         // Tests that have a short form and one of minutes take the long one.
         command.env("KEYSHERD_TEST_ALL", "1");

@@ -7,7 +7,7 @@
 //! disabled, and its sessions are ended.
 
 use std::slice;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use keysherd_base::Fault;
 use keysherd_targets::postgres::{CONTENDED, Family, HELD, Session, connect};
@@ -21,10 +21,12 @@ use crate::lint::{lint, lint_removal};
 use crate::member::{left, not_reached};
 use crate::name::need_handle;
 use crate::statements::{Dialect, Hole, Statement, Values, filled, need_name, parse};
-use crate::{BoxFuture, Created, Engine, Kind, Plan, Scene, Settings, TargetUse, Way};
+use crate::{BoxFuture, Created, Engine, Kind, NOT_REACHED, Plan, Scene, Settings, TargetUse, Way};
 
-use self::turns::{Timed, Turn, begin};
+use self::disabling::{end_sessions, has_sessions};
+use self::turns::{Timed, Turn, attempt, begin};
 
+mod disabling;
 pub(crate) mod rotator;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -40,8 +42,12 @@ const NOT_PERMITTED: &str = "42501";
 /// its turn. From the first time on, others of ours are not beside it any more.
 const PAUSES: [u64; 7] = [5, 10, 20, 40, 80, 160, 320];
 
-/// What lets a user sign in no more.
-const DISABLE: &str = "ALTER ROLE {{name}} NOLOGIN";
+/// Of the time there is, the part that removing has; the rest is for disabling, and for removing
+/// once more where at least that part is left.
+const REMOVING: (u32, u32) = (3, 4);
+const ONCE_MORE_PART: u32 = 5;
+/// The part of the time in which removing waits for a lock of one statement.
+const LOCK_PART: u32 = 8;
 
 /// A member.
 pub(crate) struct PostgresLike {
@@ -138,20 +144,31 @@ impl PostgresLike {
     }
 
     async fn revoked(&self, scene: &Scene<'_>, handle: &str) -> Result<Vec<String>, Fault> {
-        let (mut pauses, mut turn, mut disabled) = (PAUSES.iter(), Turn::Beside, false);
-        loop {
-            let outcome = self.revoked_once(scene, handle, turn).await;
+        let (begun, whole) = (Instant::now(), scene.way.timeout);
+        let (mut pauses, mut turn) = (PAUSES.iter(), Turn::Beside);
+        let failed = loop {
+            let limit = (whole * REMOVING.0 / REMOVING.1).saturating_sub(begun.elapsed());
+            let outcome = self.revoked_once(scene, handle, (turn, limit)).await;
             turn = Turn::Alone;
-            if !disabled && outcome.as_ref().is_err_and(|fault| fault.code() == HELD) {
-                // By the user itself, if need be for ever.
-                disabled = true;
-                self.disable(scene, handle).await?;
+            if is_next_turn(&outcome, &mut pauses).await {
                 continue;
             }
-            if !is_next_turn(&outcome, &mut pauses).await {
-                return outcome;
+            match outcome {
+                Err(fault) if fault.code() != NOT_REACHED => break fault,
+                done => return done,
+            }
+        };
+        // What keeps it there may be its own doing, and stay for ever.
+        let is_disabled = self.disable(scene, handle).await.unwrap_or(false);
+        let left = whole.saturating_sub(begun.elapsed());
+        let was_in_the_way = [HELD, CONTENDED].contains(&failed.code());
+        if was_in_the_way && left >= whole / ONCE_MORE_PART {
+            let once_more = self.revoked_once(scene, handle, (turn, left)).await;
+            if once_more.is_ok() {
+                return once_more;
             }
         }
+        Err(if is_disabled { disabled(&failed) } else { failed })
     }
 
     async fn created_once(
@@ -169,7 +186,7 @@ impl PostgresLike {
         };
         let filled = filled(&self.creation(scene.settings)?, &values)?;
         let (secret, whole) = (plan.password.expose().as_str(), scene.way.timeout);
-        let warnings = within(scene.way, &server, self.family, async |session| {
+        let warnings = within(scene.way, whole, &server, self.family, async |session| {
             begin(&self.timed(session, whole, whole), &plan.handle, turn).await?;
             for (number, statement) in (1..).zip(&filled) {
                 let what = format!("creation statement {number}");
@@ -186,24 +203,6 @@ impl PostgresLike {
         Ok(Created { value, handle: None, ends: None, warnings })
     }
 
-    /// Lets a user sign in no more, and ends its sessions, as far as the target's user may. What it
-    /// does not see to shows when removing fails again.
-    async fn disable(&self, scene: &Scene<'_>, handle: &str) -> Result<(), Fault> {
-        let server = self.server(scene.settings, scene.target.as_ref())?;
-        let values = Values { name: handle, password: None, user_host: "" };
-        let disabling = filled(&parse("revocation-statement", DISABLE, self.dialect())?, &values)?;
-        let ended = within(scene.way, &server, self.family, async |session| {
-            for statement in &disabling {
-                let _ = session.run(statement.expose()).await;
-            }
-            if let Some(id) = self.id_of(session, handle).await? {
-                end_sessions(session, id).await;
-            }
-            Ok(())
-        });
-        ended.await.map(drop)
-    }
-
     fn timed<'a>(&self, session: &'a Session, whole: Duration, each_lock: Duration) -> Timed<'a> {
         Timed { session, family: self.family, whole, each_lock }
     }
@@ -212,20 +211,25 @@ impl PostgresLike {
         &self,
         scene: &Scene<'_>,
         handle: &str,
-        turn: Turn,
+        (turn, limit): (Turn, Duration),
     ) -> Result<Vec<String>, Fault> {
         need_handle(handle)?;
         let server = self.server(scene.settings, scene.target.as_ref())?;
         let values = Values { name: handle, password: None, user_host: server.credentials()?.0 };
         let filled = filled(&self.revocation(scene.settings)?, &values)?;
-        let (mut still_there, mut signs_in) = (false, false);
+        let (mut still_there, mut signs_in, mut goes_on) = (false, false, false);
         let whole = scene.way.timeout;
-        let mut warnings = within(scene.way, &server, self.family, async |session| {
-            // There has to be time for another attempt.
-            begin(&self.timed(session, whole, whole / 4), handle, turn).await?;
-            let mut id = None;
-            if self.is_there(session, handle).await? {
-                id = self.id_of(session, handle).await?;
+        let mut warnings = within(scene.way, limit, &server, self.family, async |session| {
+            // There has to be time for disabling the user.
+            begin(&self.timed(session, whole / 2, whole / LOCK_PART), handle, turn).await?;
+            let id = self.id_of(session, handle).await?;
+            if let Some(id) = id {
+                let ends_sessions =
+                    filled.iter().any(|text| text.expose().contains("pg_terminate_backend"));
+                if self.family == Family::Postgres && !ends_sessions {
+                    // Who is no superuser may not do that any more when the user is gone.
+                    attempt(session, async || end_sessions(session, self.family, id).await).await?;
+                }
                 for (number, statement) in (1..).zip(&filled) {
                     let done = session.run(statement.expose()).await;
                     done.map_err(|error| not_removed(number, &error))?;
@@ -235,12 +239,20 @@ impl PostgresLike {
             }
             let committed = session.run("COMMIT").await;
             committed.map_err(|error| error.fault("removing the user", None))?;
-            if let Some(id) = id.filter(|_| !still_there && self.family == Family::Postgres) {
-                end_sessions(session, id).await;
+            if let Some(id) = id.filter(|_| !signs_in && self.family == Family::Postgres) {
+                goes_on = !end_sessions(session, self.family, id).await
+                    && has_sessions(session, id).await;
             }
             Ok(())
         })
         .await?;
+        if goes_on {
+            warnings.push(
+                "sessions of the user go on until they end: the target's user may not end them \
+                 when the user is gone"
+                    .to_owned(),
+            );
+        }
         match (still_there, signs_in) {
             (_, true) => return Err(left()),
             (true, false) => warnings.push("the user is disabled and still there".to_owned()),
@@ -252,7 +264,10 @@ impl PostgresLike {
     /// The number of a user, by which its sessions are known when its name is gone.
     async fn id_of(&self, session: &Session, handle: &str) -> Result<Option<u32>, Fault> {
         let question = match self.family {
-            Family::Postgres => "select oid::text from pg_roles where rolname = $1",
+            Family::Postgres => {
+                "SELECT oid::pg_catalog.text FROM pg_catalog.pg_roles \
+                 WHERE rolname OPERATOR(pg_catalog.=) $1::pg_catalog.name"
+            }
             Family::Redshift => "select usesysid::text from pg_user where usename = $1",
         };
         let answer = session.text(question, handle).await;
@@ -264,8 +279,10 @@ impl PostgresLike {
     async fn signs_in(&self, session: &Session, handle: &str) -> Result<bool, Fault> {
         let question = match self.family {
             Family::Postgres => {
-                "select exists (select 1 from pg_roles where rolname = $1 and rolcanlogin \
-                 and (rolvaliduntil is null or rolvaliduntil > now()))"
+                "SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_roles \
+                 WHERE rolname OPERATOR(pg_catalog.=) $1::pg_catalog.name AND rolcanlogin \
+                 AND (rolvaliduntil IS NULL \
+                      OR rolvaliduntil OPERATOR(pg_catalog.>) pg_catalog.now()))"
             }
             Family::Redshift => {
                 "select count(*) > 0 from pg_user where usename = $1 \
@@ -278,20 +295,15 @@ impl PostgresLike {
 
     async fn is_there(&self, session: &Session, handle: &str) -> Result<bool, Fault> {
         let question = match self.family {
-            Family::Postgres => "select exists (select 1 from pg_roles where rolname = $1)",
+            Family::Postgres => {
+                "SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_roles \
+                 WHERE rolname OPERATOR(pg_catalog.=) $1::pg_catalog.name)"
+            }
             Family::Redshift => "select count(*) > 0 from pg_user where usename = $1",
         };
         let answer = session.is_true(question, handle).await;
         answer.map_err(|error| error.fault("looking for the user", None))
     }
-}
-
-/// Ends the sessions of a user that is gone: one that signed in while it was being removed goes on
-/// otherwise. Who may not do that has removed the user all the same.
-async fn end_sessions(session: &Session, id: u32) {
-    let question =
-        format!("select pg_terminate_backend(pid) from pg_stat_activity where usesysid = {id}");
-    drop(session.run(&question).await);
 }
 
 /// Whether it is to be done again because others were in the way; waits a little then.
@@ -304,10 +316,11 @@ async fn is_next_turn<T>(outcome: &Result<T, Fault>, pauses: &mut slice::Iter<'_
     pause.is_some()
 }
 
-/// Does something in one session, within the time there is; gives what the server warned of. What
+/// Does something in one session, within `limit`; gives what the server warned of. What
 /// was not committed is undone.
 async fn within(
     way: &Way,
+    limit: Duration,
     server: &Server,
     family: Family,
     act: impl AsyncFnOnce(&Session) -> Result<(), Fault>,
@@ -329,7 +342,17 @@ async fn within(
         session.close().await;
         outcome.map(|()| warnings)
     };
-    timeout(way.timeout, whole).await.map_err(|_| late())?
+    timeout(limit, whole).await.map_err(|_| late())?
+}
+
+/// Why a user is still there that can do nothing any more.
+fn disabled(fault: &Fault) -> Fault {
+    let text = format!("{}; the user is disabled", fault.public());
+    let said = Fault::new(fault.kind(), text);
+    match fault.private() {
+        Some(private) => said.with_private(private),
+        None => said,
+    }
 }
 
 fn not_removed(number: i32, error: &keysherd_targets::postgres::SqlError) -> Fault {

@@ -47,7 +47,7 @@ impl PostgresRotator {
             Family::Redshift => Dialect::Redshift,
         };
         let statements = filled(&parse("rotated-username", CHANGE, dialect)?, &values)?;
-        within(stage.way, &server, self.family, async |session| {
+        within(stage.way, stage.way.timeout, &server, self.family, async |session| {
             let (family, whole) = (self.family, stage.way.timeout);
             let timed = Timed { session, family, whole, each_lock: whole };
             begin(&timed, name, Turn::Beside).await.map_err(not_reached)?;

@@ -57,8 +57,8 @@ pub(crate) async fn begin(timed: &Timed<'_>, name: &str, turn: Turn) -> Result<(
         return session.run("BEGIN").await.map_err(failed);
     }
     let lock = match turn {
-        Turn::Beside => "pg_advisory_xact_lock_shared",
-        Turn::Alone => "pg_advisory_xact_lock",
+        Turn::Beside => "pg_catalog.pg_advisory_xact_lock_shared",
+        Turn::Alone => "pg_catalog.pg_advisory_xact_lock",
     };
     session.run("BEGIN ISOLATION LEVEL READ COMMITTED").await.map_err(failed)?;
     let patience = whole / TURN_PART;
@@ -71,25 +71,34 @@ async fn claim(timed: &Timed<'_>, name: &str) -> Result<(), Fault> {
     let (session, patience) = (timed.session, timed.whole / USER_PART);
     let failed = |error: SqlError| error.fault("waiting for others that do the same", None);
     let [a, b, c, d, e, f, g, h, ..] = sha256(&[b"keysherd user ", name.as_bytes()]);
-    let lock = format!("pg_advisory_xact_lock({})", i64::from_be_bytes([a, b, c, d, e, f, g, h]));
+    let lock = format!(
+        "pg_catalog.pg_advisory_xact_lock({})",
+        i64::from_be_bytes([a, b, c, d, e, f, g, h])
+    );
     let (high, low) = (u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h]));
     let holders = format!(
-        "pg_locks l JOIN pg_stat_activity a USING (pid) WHERE l.locktype = 'advisory' \
-         AND l.granted AND l.classid = {high} AND l.objid = {low} AND l.objsubid = 1 \
-         AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
-         AND pid <> pg_backend_pid()"
+        "pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a \
+         ON l.pid OPERATOR(pg_catalog.=) a.pid \
+         WHERE l.locktype OPERATOR(pg_catalog.=) 'advisory'::pg_catalog.text AND l.granted \
+         AND l.classid OPERATOR(pg_catalog.=) '{high}'::pg_catalog.oid \
+         AND l.objid OPERATOR(pg_catalog.=) '{low}'::pg_catalog.oid \
+         AND l.objsubid OPERATOR(pg_catalog.=) '1'::pg_catalog.int2 \
+         AND l.database OPERATOR(pg_catalog.=) (SELECT oid FROM pg_catalog.pg_database \
+         WHERE datname OPERATOR(pg_catalog.=) pg_catalog.current_database()) \
+         AND l.pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid()"
     );
     if locked(timed, &lock, patience).await.map_err(failed)? {
         return Ok(());
     }
-    let end = format!("SELECT pg_terminate_backend(pid) FROM {holders}");
-    attempt(session, &end).await.map_err(failed)?;
+    let end = format!("SELECT pg_catalog.pg_terminate_backend(l.pid) FROM {holders}");
+    attempt(session, async || session.run(&end).await.is_ok()).await?;
     if locked(timed, &lock, patience).await.map_err(failed)? {
         return Ok(());
     }
-    let ours = format!("SELECT EXISTS (SELECT 1 FROM {holders} AND a.usename = $1)");
-    let own = session.text("SELECT current_user || $1", "").await.map_err(failed)?;
-    match session.is_true(&ours, own.as_deref().unwrap_or_default()).await.map_err(failed)? {
+    let ours = format!(
+        "SELECT EXISTS (SELECT 1 FROM {holders} AND a.usename OPERATOR(pg_catalog.=) current_user)"
+    );
+    match session.is_true(&ours, "").await.map_err(failed)? {
         true => Err(Fault::unavailable("somebody else is busy with this user; try again")),
         // Gateways have it as whoever signs in here. Anybody else only keeps it from them.
         false => Ok(()),
@@ -106,18 +115,30 @@ async fn locked(timed: &Timed<'_>, lock: &str, patience: Duration) -> Result<boo
     match timed.session.run_all(&asking).await {
         Ok(()) => Ok(true),
         Err(error) if error.is_held() => {
-            timed.session.run("ROLLBACK TO SAVEPOINT waiting").await?;
+            // That took the limit back, too.
+            let going_on = format!(
+                "ROLLBACK TO SAVEPOINT waiting; SET LOCAL lock_timeout = {after}; \
+                 RELEASE SAVEPOINT waiting"
+            );
+            timed.session.run_all(&going_on).await?;
             Ok(false)
         }
         Err(error) => Err(error),
     }
 }
 
-/// Does what may be refused; the transaction goes on either way.
-async fn attempt(session: &Session, statement: &str) -> Result<(), SqlError> {
-    session.run("SAVEPOINT trying").await?;
-    if session.run(statement).await.is_err() {
-        session.run("ROLLBACK TO SAVEPOINT trying").await?;
+/// Does what may be refused, and says whether it was done; the transaction goes on either way.
+///
+/// # Errors
+/// Those of the session.
+pub(super) async fn attempt(
+    session: &Session,
+    trying: impl AsyncFnOnce() -> bool,
+) -> Result<(), Fault> {
+    let failed = |error: SqlError| error.fault("ending sessions", None);
+    session.run("SAVEPOINT trying").await.map_err(failed)?;
+    if !trying().await {
+        session.run("ROLLBACK TO SAVEPOINT trying").await.map_err(failed)?;
     }
     Ok(())
 }

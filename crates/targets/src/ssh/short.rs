@@ -15,6 +15,8 @@ const MAGIC: &[u8] = b"openssh-key-v1\0";
 const KIND: &[u8] = b"ecdsa-sha2-nistp256";
 const CURVE: &[u8] = b"nistp256";
 const NUMBER_BYTES: usize = 32;
+/// As many as a block of any cipher has.
+const PADDING_BYTES_MAX: usize = 16;
 
 /// A key in OpenSSH's form without a passphrase, the only one in it.
 pub(super) fn plain(bytes: &[u8]) -> Option<PrivateKey> {
@@ -54,7 +56,8 @@ fn of_section(known: &KeyData, mut rest: &[u8]) -> Option<PrivateKey> {
     let public = EcdsaPublicKey::from_sec1_bytes(string(&mut rest)?).ok()?;
     let short = string(&mut rest)?;
     let comment = Comment::from(string(&mut rest)?);
-    let is_padding = rest.iter().zip(1_u8..).all(|(is, wanted)| *is == wanted);
+    let is_padding = rest.len() <= PADDING_BYTES_MAX
+        && rest.iter().zip(1_u8..).all(|(is, wanted)| *is == wanted);
     if !is_padding || *known != KeyData::Ecdsa(public) || short.len() >= NUMBER_BYTES {
         return None;
     }

@@ -25,7 +25,9 @@ pub(crate) struct Postgres {
 /// The server that tests share which do not do anything to it. What it has is not durable.
 pub(crate) fn shared() -> &'static Postgres {
     static SHARED: OnceLock<Postgres> = OnceLock::new();
-    SHARED.get_or_init(|| Postgres::start("-c fsync=off -c max_connections=300"))
+    SHARED.get_or_init(|| {
+        Postgres::start("-c fsync=off -c max_connections=300 -c max_prepared_transactions=8")
+    })
 }
 
 impl Postgres {
