@@ -180,16 +180,23 @@ fn changes_as_an_item(admin: &Api, name: &str) {
     };
     let shown = || {
         let item = admin.ok("describe-item", json!({ "name": name }));
-        let hour = &item["item_general_info"]["rotated_secret_details"]["rotation_hour"];
-        (item["rotation_interval"].clone(), hour.clone(), item["item_metadata"].clone())
+        let details = &item["item_general_info"]["rotated_secret_details"];
+        let [hour, by] = ["rotation_hour", "rotator_creds_type"].map(|name| details[name].clone());
+        (item["rotation_interval"].clone(), hour, by, item["item_metadata"].clone())
     };
     let more = json!({"rotation-interval": "5", "rotation-hour": 3});
     let reply = admin.ok("gateway-update-item", change("rotated-secret", more));
     assert_eq!(reply, json!({ "name": name }));
-    let before = (json!(5), json!(3), json!("changed"));
+    let before = (json!(5), json!(3), json!("use-target-creds"), json!("changed"));
     assert_eq!(shown(), before);
     admin.ok("gateway-update-item", change("ROTATED_SECRET", json!({})));
     assert_eq!(shown(), before, "what was not given stays");
+    let unsaid = json!({"rotator-creds-type": "use-self-creds"});
+    admin.ok("gateway-update-item", change("rotated-secret", unsaid.clone()));
+    let mut unsaid = unsaid;
+    unsaid["name"] = name.into();
+    admin.ok("update-rotated-secret", unsaid);
+    assert_eq!(shown(), before, "who changes it stays, too");
     for of in ["dynamic-secret", "classic-key", "secret", "rotated"] {
         let wrong = change(of, json!({"rotation-interval": "9"}));
         let said = admin.refused(400, "gateway-update-item", wrong);

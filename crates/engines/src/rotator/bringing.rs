@@ -38,12 +38,12 @@ pub async fn bring_about(
     rotator: &dyn Rotator,
     stage: &Stage<'_>,
     change: &Change<'_>,
-    in_time: impl FnOnce() -> Result<(), Fault>,
+    in_time: impl Fn() -> Result<(), Fault>,
 ) -> Brought {
     let Change { old, new, resumed, beside } = *change;
     if resumed {
         match takes(rotator, stage, new).await {
-            Ok(true) => return settled(rotator, stage, change).await,
+            Ok(true) => return settled(rotator, stage, change, in_time).await,
             Ok(false) => {}
             Err(fault) => return Brought::Unknown(fault),
         }
@@ -73,7 +73,7 @@ pub async fn bring_about(
     }
     // It may have been set all the same: answers get lost.
     match takes(rotator, stage, new).await {
-        Ok(true) => settled(rotator, stage, change).await,
+        Ok(true) => settled(rotator, stage, change, in_time).await,
         Ok(false) if fault.kind() != FaultKind::Unavailable => Brought::Unchanged(fault),
         Ok(false) | Err(_) => Brought::Unknown(fault),
     }
@@ -113,10 +113,19 @@ pub async fn remove(
 
 /// What is known when the target takes the new ones, and nobody knows whether what sets them came
 /// to its end.
-async fn settled(rotator: &dyn Rotator, stage: &Stage<'_>, change: &Change<'_>) -> Brought {
+async fn settled(
+    rotator: &dyn Rotator,
+    stage: &Stage<'_>,
+    change: &Change<'_>,
+    in_time: impl Fn() -> Result<(), Fault>,
+) -> Brought {
     let Change { old, new, beside, .. } = *change;
     if beside || old.members() == new.members() {
         return Brought::Changed(Vec::new());
+    }
+    // Somebody else may have gone on from here, and made other credentials in the old ones' place.
+    if let Err(late) = in_time() {
+        return Brought::Unknown(late);
     }
     let Err(fault) = rotator.retire(stage, new, old).await else {
         return Brought::Changed(Vec::new());

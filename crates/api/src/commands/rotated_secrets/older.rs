@@ -98,6 +98,9 @@ static OF_KINDS: &[FieldSpec] = &[
     text("user-dn"),
 ];
 
+/// What the older name of who changes credentials has where nobody gave it.
+const SELF: &str = "use-self-creds";
+
 /// The commands.
 pub(super) fn commands() -> [&'static ApiCommand; 3] {
     let own = [NAME, TARGET_NAME, ROTATOR_TYPE, METADATA].map(|field| field.spec());
@@ -110,12 +113,15 @@ pub(super) fn commands() -> [&'static ApiCommand; 3] {
     let more = [ADD_TAG.spec(), RM_TAG.spec(), KEEP_PREVIOUS.spec(), NEW_VERSION.spec()];
     let own = [&own[..], &more].concat();
     let shown = ("update", "The rotated secret {name} was successfully updated");
-    let summary = "Change a rotated secret of any kind; what is not given stays.";
+    let summary = "Change a rotated secret of any kind; what is not given stays, also who changes \
+                   it where rotator-creds-type is use-self-creds, which official clients send when \
+                   nobody gave it (authentication-credentials says it).";
     let name = ("update-rotated-secret", 200);
     let change = spec(name, (summary, "UpdateRotatedSecretOutput"), own.clone(), shown);
     let own = [&own[..], &[ITEM_TYPE.spec(), APP_ID.spec()]].concat();
     let summary = "Change a rotated secret of any kind; what is not given stays, also the hour \
-                   where rotation-hour is 0, which official clients send when nobody gave it.";
+                   where rotation-hour is 0, and who changes it where rotator-creds-type is \
+                   use-self-creds, which official clients send when nobody gave them.";
     let name = ("gateway-update-item", 201);
     let item = spec(name, (summary, "GatewayUpdateItemOutput"), own, shown);
     [
@@ -123,12 +129,20 @@ pub(super) fn commands() -> [&'static ApiCommand; 3] {
             Box::pin(async move { make(&ctx, translated(args, &METADATA)?).await })
         }),
         command(change, |ctx: Ctx, args: Args| {
-            Box::pin(async move { update(None, &ctx, &translated(args, &NEW_METADATA)?).await })
+            Box::pin(async move { update(None, &ctx, &changed(args)?).await })
         }),
         command(item, |ctx: Ctx, args: Args| {
             Box::pin(async move { update(None, &ctx, &of_item(args)?).await })
         }),
     ]
+}
+
+/// The arguments of an update under the names that the current spelling has for them.
+fn changed(mut args: Args) -> Result<Args, Fault> {
+    if args.get(&CREDS_TYPE)?.as_deref() == Some(SELF) {
+        args.put(CREDS_TYPE.name(), Value::Null);
+    }
+    translated(args, &NEW_METADATA)
 }
 
 /// The arguments of `gateway-update-item` under the names that the current spelling has for them.
@@ -139,7 +153,7 @@ fn of_item(args: Args) -> Result<Args, Fault> {
                    own, such as update-item and dynamic-secret-update-*";
         return Err(bad_setting(ITEM_TYPE.name(), why));
     }
-    let mut args = translated(args, &NEW_METADATA)?;
+    let mut args = changed(args)?;
     if args.get(&HOUR)? == Some(0) {
         args.put(HOUR.name(), Value::Null);
     }

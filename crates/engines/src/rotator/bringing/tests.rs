@@ -39,6 +39,7 @@ struct Fake {
     setting: Setting,
     trying: Trying,
     set: Mutex<usize>,
+    retired: Mutex<usize>,
 }
 
 fn credential(password: &str) -> Credential {
@@ -89,6 +90,16 @@ impl Rotator for Fake {
         Box::pin(std::future::ready(answer))
     }
 
+    fn retire<'a>(
+        &'a self,
+        _: &'a Stage<'a>,
+        _: &'a Credential,
+        _: &'a Credential,
+    ) -> BoxFuture<'a, Result<(), Fault>> {
+        *self.retired.lock().unwrap() += 1;
+        Box::pin(std::future::ready(Ok(())))
+    }
+
     fn signs_in<'a>(
         &'a self,
         _: &'a Stage<'a>,
@@ -111,7 +122,7 @@ async fn tried(
     in_time: bool,
 ) -> (&'static str, String, usize) {
     let password = Mutex::new(there.to_owned());
-    let fake = Fake { password, setting, trying, set: Mutex::new(0) };
+    let fake = Fake { password, setting, trying, set: Mutex::new(0), retired: Mutex::new(0) };
     let (settings, way) = (Settings::default(), way());
     let target = TargetUse { type_name: "postgres", settings: &settings };
     let stage = Stage { settings: &settings, target, actor: Actor::Owner, way: &way };
@@ -128,6 +139,10 @@ async fn tried(
     };
     let has = fake.password.lock().unwrap().clone();
     let set = *fake.set.lock().unwrap();
+    let retired = *fake.retired.lock().unwrap();
+    assert!(in_time || retired == 0, "what is old may be somebody else's new one by now");
+    let is_found = resumed && there == "new" && trying == Trying::Honest;
+    assert!(!is_found || retired == usize::from(in_time), "{setting:?}");
     (said, has, set)
 }
 
