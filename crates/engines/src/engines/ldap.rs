@@ -4,6 +4,8 @@
 //! An entry is made first, gets its password from the directory itself (so that it is kept as the
 //! directory keeps passwords), and a place in the group last. Removing goes the other way.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use keysherd_base::{Fault, Secret, SecretString};
 use keysherd_targets::ldap::{
     Directory, DirectoryGiven, Session, code, dn_escape, need_dn, within,
@@ -17,7 +19,7 @@ use self::fields::{
     USER_DN,
 };
 use crate::fields::need_type;
-use crate::member::More;
+use crate::member::{More, not_reached};
 use crate::name::{marked, need_handle, unmarked, username};
 use crate::password::Policy;
 use crate::person::person;
@@ -158,16 +160,25 @@ pub(crate) fn attribute_of(settings: &Settings) -> Result<&str, Fault> {
 async fn created(scene: &Scene<'_>, plan: &Plan) -> Result<Created, Fault> {
     need_handle(&plan.handle)?;
     let plot = Plot::of(scene.settings, scene.target.as_ref())?;
+    // Whether the directory was asked to change anything: if not, there is nothing to take back.
+    let asked = AtomicBool::new(false);
     let making = async {
         let mut session = plot.directory.connect(scene.way).await?;
         let done = match plot.external {
-            true => admit(&plot, &mut session, &plan.handle).await,
-            false => enter(&plot, &mut session, plan).await,
+            true => admit(&plot, &mut session, &plan.handle, &asked).await,
+            false => {
+                asked.store(true, Ordering::Relaxed);
+                enter(&plot, &mut session, plan).await
+            }
         };
         session.close().await;
         done
     };
-    within(&plot.directory, scene.way, making).await?;
+    let made = within(&plot.directory, scene.way, making).await;
+    made.map_err(|fault| match asked.load(Ordering::Relaxed) {
+        true => fault,
+        false => not_reached(fault),
+    })?;
     let mut value = Map::new();
     let user = match plot.external {
         true => person_of(&plan.handle),
@@ -227,7 +238,11 @@ async fn enter(plot: &Plot<'_>, session: &mut Session, plan: &Plan) -> Result<()
             session.set_password(&dn, &plan.password).await?;
         }
         match plot.group {
-            Some(group) => join(session, group, &dn, name).await,
+            // Who is in it already is this very entry.
+            Some(group) => {
+                let (attribute, value) = member(session, group, &dn, name).await?;
+                join(session, group, attribute, value).await.map(|_| ())
+            }
             None => Ok(()),
         }
     };
@@ -252,7 +267,7 @@ fn with_name<'a>(
 async fn leave(plot: &Plot<'_>, session: &mut Session, handle: &str) -> Result<Vec<String>, Fault> {
     let dn = plot.dn_of(handle);
     let warnings = match plot.group {
-        Some(group) => part(session, group, &dn, handle).await?,
+        Some(group) => forget(session, group, &dn, handle).await?,
         None => Vec::new(),
     };
     match session.delete(&dn).await {
@@ -261,25 +276,74 @@ async fn leave(plot: &Plot<'_>, session: &mut Session, handle: &str) -> Result<V
     }
 }
 
-/// Puts somebody who has an entry into the group.
-async fn admit(plot: &Plot<'_>, session: &mut Session, handle: &str) -> Result<(), Fault> {
-    let name = person_of(handle);
-    let dn = entry_of(plot, session, name).await?.ok_or_else(|| {
-        Fault::bad_request("the directory has no entry, or several, of the caller's name")
-    })?;
-    join(session, plot.group.unwrap_or_default(), &dn, name).await
+/// Takes the name of a removed entry out of a group. A group that is gone has none.
+async fn forget(
+    session: &mut Session,
+    group: &str,
+    dn: &str,
+    name: &str,
+) -> Result<Vec<String>, Fault> {
+    if session.read(group, "objectClass").await?.is_none() {
+        return Ok(Vec::new());
+    }
+    let (attribute, value) = member(session, group, dn, name).await?;
+    Ok(match part(session, group, attribute, value).await? {
+        Parted::Out | Parted::Unseen => Vec::new(),
+        Parted::Last => vec![format!(
+            "{name} is the last member of the group, which cannot be without one; the entry's \
+             name stays in it"
+        )],
+    })
 }
 
-/// Takes them out of it again. Who has no entry any more is in no group that counts.
+/// Puts somebody who has an entry into the group, where they are not: at its end the lease would
+/// take away what they had, or what another lease gave them.
+async fn admit(
+    plot: &Plot<'_>,
+    session: &mut Session,
+    handle: &str,
+    asked: &AtomicBool,
+) -> Result<(), Fault> {
+    let there = || not_reached(Fault::conflict("the caller has it already, and keeps it"));
+    let (name, group) = (person_of(handle), plot.group.unwrap_or_default());
+    let found = entries_of(plot, session, name).await?;
+    let [dn] = found.as_slice() else {
+        let none = "the directory has no entry, or several, of the caller's name";
+        return Err(Fault::bad_request(none));
+    };
+    let (attribute, value) = member(session, group, dn, name).await?;
+    // An answer that is lost does not say whether they were there before.
+    if !session.find(group, attribute, value).await?.is_empty() {
+        return Err(there());
+    }
+    asked.store(true, Ordering::Relaxed);
+    join(session, group, attribute, value).await?.then_some(()).ok_or_else(there)
+}
+
+/// Takes them out of it again. Whoever is not found by the name any more, or is not alone with it,
+/// may be in the group all the same: that is no end.
 async fn dismiss(
     plot: &Plot<'_>,
     session: &mut Session,
     handle: &str,
 ) -> Result<Vec<String>, Fault> {
-    let name = person_of(handle);
-    match entry_of(plot, session, name).await? {
-        Some(dn) => part(session, plot.group.unwrap_or_default(), &dn, name).await,
-        None => Ok(Vec::new()),
+    let (name, group) = (person_of(handle), plot.group.unwrap_or_default());
+    let found = entries_of(plot, session, name).await?;
+    let dn = found.first().filter(|_| found.len() == 1).map_or("", String::as_str);
+    let (attribute, value) = member(session, group, dn, name).await?;
+    if value.is_empty() {
+        return Err(Fault::conflict(format!(
+            "the directory has no entry, or several, of {name}, who may still be in the group; \
+             look who is in it, and delete the credential again, or with --soft-delete"
+        )));
+    }
+    match part(session, group, attribute, value).await? {
+        Parted::Out => Ok(Vec::new()),
+        Parted::Unseen => Err(no_group()),
+        Parted::Last => Err(Fault::conflict(format!(
+            "{name} is the last member of the group, which cannot be without one; put another \
+             into it"
+        ))),
     }
 }
 
@@ -288,16 +352,16 @@ fn person_of(handle: &str) -> &str {
     unmarked(handle).strip_prefix(PLACE).unwrap_or_default()
 }
 
-async fn entry_of(
+/// The names of the entries of somebody; at most two.
+async fn entries_of(
     plot: &Plot<'_>,
     session: &mut Session,
     name: &str,
-) -> Result<Option<String>, Fault> {
+) -> Result<Vec<String>, Fault> {
     if name.is_empty() {
         return Err(Fault::internal("a lease has a handle that no plan made"));
     }
-    let mut found = session.find(plot.base, plot.attribute, name).await?;
-    Ok(found.pop().filter(|_| found.is_empty()))
+    session.find(plot.base, plot.attribute, name).await
 }
 
 /// What a group calls its members, and how it calls this one.
@@ -306,49 +370,63 @@ async fn member<'a>(
     group: &str,
     dn: &'a str,
     name: &'a str,
-) -> Result<Option<(&'static str, &'a str)>, Fault> {
-    let Some(classes) = session.read(group, "objectClass").await? else { return Ok(None) };
+) -> Result<(&'static str, &'a str), Fault> {
+    let classes = session.read(group, "objectClass").await?.ok_or_else(no_group)?;
     let is = |wanted: &str| classes.iter().any(|class| class.eq_ignore_ascii_case(wanted));
-    Ok(Some(match (is("posixGroup") && !is("groupOfNames"), is("groupOfUniqueNames")) {
+    Ok(match (is("posixGroup") && !is("groupOfNames"), is("groupOfUniqueNames")) {
         (true, _) => ("memberUid", name),
         (_, true) => ("uniqueMember", dn),
         _ => ("member", dn),
-    }))
+    })
 }
 
-async fn join(session: &mut Session, group: &str, dn: &str, name: &str) -> Result<(), Fault> {
-    let (attribute, value) = member(session, group, dn, name)
-        .await?
-        .ok_or_else(|| bad_setting(GROUP_DN.name(), "the directory has no such group"))?;
+fn no_group() -> Fault {
+    bad_setting(GROUP_DN.name(), "the directory has no such group, or does not show it")
+}
+
+/// Whether they came into it; otherwise they were there.
+async fn join(
+    session: &mut Session,
+    group: &str,
+    attribute: &str,
+    value: &str,
+) -> Result<bool, Fault> {
     match session.set_value(group, attribute, value, true).await {
-        Err(refusal) if matches!(refusal.code, code::VALUE_EXISTS | code::ENTRY_EXISTS) => Ok(()),
-        done => Ok(done?),
+        Err(refusal) if matches!(refusal.code, code::VALUE_EXISTS | code::ENTRY_EXISTS) => {
+            Ok(false)
+        }
+        done => Ok(done.map(|()| true)?),
     }
+}
+
+/// Where somebody is who was to leave a group.
+enum Parted {
+    /// Not in it.
+    Out,
+    /// There is no such group, or whoever signs in may not see it.
+    Unseen,
+    /// Still in it, as it cannot be without members.
+    Last,
 }
 
 async fn part(
     session: &mut Session,
     group: &str,
-    dn: &str,
-    name: &str,
-) -> Result<Vec<String>, Fault> {
-    let Some((attribute, value)) = member(session, group, dn, name).await? else {
-        return Ok(Vec::new());
+    attribute: &str,
+    value: &str,
+) -> Result<Parted, Fault> {
+    let Err(refusal) = session.set_value(group, attribute, value, false).await else {
+        return Ok(Parted::Out);
     };
-    match session.set_value(group, attribute, value, false).await {
-        Ok(()) => Ok(Vec::new()),
-        Err(refusal) => match refusal.code {
-            code::NO_SUCH_ATTRIBUTE | code::NO_SUCH_OBJECT => Ok(Vec::new()),
-            // Not in it, or kept in it: only a look tells.
-            code::UNWILLING if session.find(group, attribute, value).await?.is_empty() => {
-                Ok(Vec::new())
-            }
-            code::CLASS_VIOLATION => Ok(vec![format!(
-                "{name} is the last member of the group, which cannot be without one; the entry's \
-                 name stays in it"
-            )]),
-            _ => Err(refusal.fault),
-        },
+    match refusal.code {
+        code::NO_SUCH_ATTRIBUTE => Ok(Parted::Out),
+        // Not in it, or kept in it: only a look tells.
+        code::UNWILLING if session.find(group, attribute, value).await?.is_empty() => {
+            Ok(Parted::Out)
+        }
+        code::NO_SUCH_OBJECT => Ok(Parted::Unseen),
+        code::CLASS_VIOLATION => Ok(Parted::Last),
+        _ => Err(refusal.fault),
     }
 }
 

@@ -101,18 +101,36 @@ async fn people_of_the_domain_are_in_a_group_for_a_while() {
         Ldap.plan(&stage.scene(), &claims.wish()).unwrap(),
         Ldap.plan(&stage.scene(), &claims.wish()).unwrap(),
     );
-    // Who is there already is there.
-    for plan in [&first, &second] {
-        let made = Ldap.create(&stage.scene(), plan).await.unwrap();
-        assert_eq!(made.value["user"], "alice");
+    let is_in = async || {
         let members = domain.read(&group, "member").await.unwrap();
-        assert_eq!(members.len(), 1);
-        assert!(members[0].eq_ignore_ascii_case(&alice), "{members:?}");
+        assert!(members.iter().all(|member| member.eq_ignore_ascii_case(&alice)), "{members:?}");
+        !members.is_empty()
+    };
+    let refused = async |plan: &Plan| {
+        let fault = Ldap.create(&stage.scene(), plan).await.err().unwrap();
+        assert_eq!((fault.kind(), fault.code()), (FaultKind::Conflict, NOT_REACHED), "{fault}");
+    };
+    let made = Ldap.create(&stage.scene(), &first).await.unwrap();
+    assert_eq!(made.value["user"], "alice");
+    assert!(is_in().await);
+    // Who is there already has it of another lease, whose end is the place's.
+    refused(&second).await;
+    for _ in 0..2 {
+        assert!(Ldap.revoke(&stage.scene(), &first.handle).await.unwrap().is_empty());
+        assert!(!is_in().await);
     }
-    for plan in [&first, &second] {
-        assert!(Ldap.revoke(&stage.scene(), &plan.handle).await.unwrap().is_empty());
-        assert!(domain.read(&group, "member").await.unwrap().is_empty());
-    }
+    // Or for good.
+    let mut session = domain.session().await;
+    session.set_value(&group, "member", &alice, true).await.unwrap();
+    refused(&second).await;
+    assert!(is_in().await);
+    // What the domain says when there was no look.
+    assert!(!join(&mut session, &group, "member", &alice).await.unwrap());
+    session.set_value(&group, "member", &alice, false).await.unwrap();
+    Ldap.create(&stage.scene(), &second).await.unwrap();
+    assert!(is_in().await);
+    assert!(Ldap.revoke(&stage.scene(), &second.handle).await.unwrap().is_empty());
+    assert!(!is_in().await);
     assert!(domain.signs_in(&alice, "Alice-password-1").await);
 }
 
