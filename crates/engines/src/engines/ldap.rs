@@ -2,7 +2,7 @@
 //! people who have an entry already, a place in a group for a while.
 //!
 //! An entry is made first, gets its password from the directory itself (so that it is kept as the
-//! directory keeps passwords), and a place in the group last. Removing goes the other way.
+//! directory keeps passwords), and a place in the group last. Removing begins with the entry, too.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -263,17 +263,19 @@ fn with_name<'a>(
     }
 }
 
-/// Removes an entry, and its name from the group, which not every directory does by itself.
+/// Removes an entry, and its name from the group, which not every directory does by itself. The
+/// entry goes first: whatever the group says, nobody signs in with it any more.
 async fn leave(plot: &Plot<'_>, session: &mut Session, handle: &str) -> Result<Vec<String>, Fault> {
     let dn = plot.dn_of(handle);
-    let warnings = match plot.group {
-        Some(group) => forget(session, group, &dn, handle).await?,
-        None => Vec::new(),
+    let deleted = match session.delete(&dn).await {
+        Err(refusal) if refusal.code == code::NO_SUCH_OBJECT => Ok(()),
+        done => done.map_err(Fault::from),
     };
-    match session.delete(&dn).await {
-        Err(refusal) if refusal.code == code::NO_SUCH_OBJECT => Ok(warnings),
-        done => Ok(done.map(|()| warnings)?),
-    }
+    let forgotten = match plot.group {
+        Some(group) => forget(session, group, &dn, handle).await,
+        None => Ok(Vec::new()),
+    };
+    deleted.and(forgotten)
 }
 
 /// Takes the name of a removed entry out of a group. A group that is gone has none.

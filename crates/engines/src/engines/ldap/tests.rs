@@ -20,6 +20,8 @@ use crate::testing::{Caller, free_port, kept, settings, target_of, way};
 use crate::{NOT_REACHED, Way};
 
 const ADMIN: &str = "admin-password";
+/// Who may write entries, and no group.
+const MAKER: &str = "cn=maker,ou=people,dc=example";
 const HOSTILE_GROUP: &str = r"cn=a\2Cb\2B\22c\5C*\28,dc=example";
 const ENTRIES: &str = "\
 dn: dc=example\nobjectClass: dcObject\nobjectClass: organization\no: x\n
@@ -79,6 +81,8 @@ impl Running {
                  access to dn.subtree=\"ou=fixed,ou=people,dc=example\" attrs=userPassword \
                  by * auth\n\
                  access to attrs=userPassword,unicodePwd by self =xw by * auth\n\
+                 access to dn.subtree=\"ou=temporary,dc=example\" \
+                 by dn.exact=\"{MAKER}\" write by * read\n\
                  access to * by * read\n"
             );
         fs::write(file("slapd.conf"), config).unwrap();
@@ -232,6 +236,29 @@ async fn a_failed_creation_leaves_nobody_behind() {
     for handle in ["", "alice", "alice,dc=example", "x\n.aaaaaaaaaaaaaaaa"] {
         assert!(Ldap.revoke(&able.scene(), handle).await.is_err(), "{handle}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_entry_goes_whatever_its_group_says() {
+    let directory = shared();
+    directory.person(MAKER, &[], "Maker-password-1").await;
+    let as_maker = [("bind-dn", MAKER), ("bind-dn-password", "Maker-password-1")];
+    let group = [("group-dn", "cn=dbas,dc=example")];
+    let able = Stage::new(&group);
+    let poor = Stage { target: directory.target(&as_maker), ..Stage::new(&group) };
+    let plan = able.plan();
+    let made = Ldap.create(&able.scene(), &plan).await.unwrap();
+    let dn = format!("cn={},ou=temporary,dc=example", plan.handle);
+    assert!(directory.signs_in(&dn, &password_of(&made)).await);
+    let fault = Ldap.revoke(&poor.scene(), &plan.handle).await.unwrap_err();
+    assert_eq!(fault.kind(), FaultKind::Forbidden, "{fault}");
+    assert!(fault.public().contains("the group"), "{fault}");
+    assert_eq!(directory.read(&dn, "cn").await, None);
+    // The next try has the group before it only.
+    let members = async || directory.read("cn=dbas,dc=example", "member").await.unwrap();
+    assert!(members().await.contains(&dn));
+    assert!(Ldap.revoke(&able.scene(), &plan.handle).await.unwrap().is_empty());
+    assert!(!members().await.contains(&dn));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
