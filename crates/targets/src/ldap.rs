@@ -13,7 +13,7 @@ use keysherd_egress::ldap::{HERE, NoTls, Relay, ask_for_tls};
 use keysherd_wire::{Field, Settings, Text, bad_setting};
 use ldap3::exop::PasswordModify;
 use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError, LdapResult, Mod, Scope};
-use ldap3::{SearchEntry, StdStream};
+use ldap3::{ResultEntry, SearchEntry, StdStream};
 use reqwest::Url;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -25,6 +25,8 @@ pub use ldap3::dn_escape;
 
 /// Result codes (RFC 4511 section 4.1.9) that callers ask about.
 pub mod code {
+    /// There are more entries than it shows at once.
+    pub const TOO_MANY: u32 = 4;
     /// The entry does not have that value.
     pub const NO_SUCH_ATTRIBUTE: u32 = 16;
     /// The entry has that value already.
@@ -44,6 +46,7 @@ pub mod code {
 
 /// Words for result codes.
 const WORDS: &[(u32, FaultKind, &str)] = &[
+    (4, FaultKind::Forbidden, "whoever signs in there may not see two entries at once"),
     (7, FaultKind::Forbidden, "the directory does not take passwords this way"),
     (8, FaultKind::Forbidden, "the directory wants a stronger way to sign in, such as TLS"),
     (13, FaultKind::Forbidden, "the directory wants TLS; give an address that begins with ldaps"),
@@ -62,6 +65,8 @@ const WORDS: &[(u32, FaultKind, &str)] = &[
     (68, FaultKind::Conflict, "there is such an entry already"),
 ];
 
+/// Entries that are asked for: one, and whether there is another.
+const ENTRIES: usize = 2;
 /// Longest distinguished name or value of a setting that is looked at, in bytes.
 const NAME_BYTES_MAX: usize = 1_024;
 
@@ -402,7 +407,7 @@ impl Session {
     ) -> Result<Vec<String>, Fault> {
         let filter = format!("({attribute}={})", ldap3::ldap_escape(value));
         let found = self.search(base, Scope::Subtree, &filter, attribute).await?;
-        Ok(found.into_iter().map(|(dn, _)| dn).take(2).collect())
+        Ok(found.into_iter().map(|(dn, _)| dn).take(ENTRIES).collect())
     }
 
     async fn search(
@@ -412,20 +417,26 @@ impl Session {
         filter: &str,
         attribute: &str,
     ) -> Result<Attributes, Fault> {
-        self.ldap.with_search_options(ldap3::SearchOptions::new().sizelimit(2));
+        let most = i32::try_from(ENTRIES).unwrap_or(i32::MAX);
+        self.ldap.with_search_options(ldap3::SearchOptions::new().sizelimit(most));
         let answer = self.ldap.search(base, scope, filter, [attribute]).await;
         let ldap3::SearchResult(entries, result) =
             answer.map_err(|error| self.lost("searching", &error).fault)?;
-        if !matches!(result.rc, 0 | 4 | code::NO_SUCH_OBJECT) {
-            return Err(self.refused(&result, "searching", &[]).fault);
+        let there = |entry: &ResultEntry| !entry.is_ref() && !entry.is_intermediate();
+        let entries: Vec<_> = entries.into_iter().filter(there).collect();
+        match result.rc {
+            0 | code::NO_SUCH_OBJECT => {}
+            // There are more than two, as is to be known. Where a limit of its own is lower, it
+            // hides whether there is another.
+            code::TOO_MANY if entries.len() >= ENTRIES => {}
+            _ => return Err(self.refused(&result, "searching", &[]).fault),
         }
-        let entries = entries.into_iter().filter(|e| !e.is_ref() && !e.is_intermediate());
         let entry = |entry| {
             let SearchEntry { dn, attrs, .. } = SearchEntry::construct(entry);
             let named = attrs.into_iter().filter(|(name, _)| name.eq_ignore_ascii_case(attribute));
             (dn, named.flat_map(|(_, values)| values).collect())
         };
-        Ok(entries.map(entry).collect())
+        Ok(entries.into_iter().map(entry).collect())
     }
 
     /// Says goodbye, so that the directory does not have to notice.

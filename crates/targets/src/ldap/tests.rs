@@ -102,3 +102,62 @@ fn plain(url: &(&str, &str), dn: &(&str, &str), password: &(&str, &str)) -> Dire
     })
     .unwrap()
 }
+
+/// What a message has: its number, and what it says.
+fn message(number: u8, kind: u8, content: &[u8]) -> Vec<u8> {
+    element(0x30, &[&[0x02, 0x01, number], element(kind, content).as_slice()].concat())
+}
+
+fn element(kind: u8, content: &[u8]) -> Vec<u8> {
+    [&[kind, 0x81, u8::try_from(content.len()).unwrap()], content].concat()
+}
+
+/// That something ended with this code.
+fn ended(code: u8) -> Vec<u8> {
+    vec![0x0a, 0x01, code, 0x04, 0x00, 0x04, 0x00]
+}
+
+/// A directory that lets everybody in, and answers so to the question after it.
+async fn talking(says: Vec<u8>) -> Directory {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("ldap://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut asked = [0; 4096];
+        for says in [message(1, 0x61, &ended(0)), says] {
+            let _ = stream.read(&mut asked).await;
+            let _ = stream.write_all(&says).await;
+        }
+        while stream.read(&mut asked).await.is_ok_and(|count| count > 0) {}
+    });
+    plain(&("", &url), &("", "cn=x"), &("", "canary-word"))
+}
+
+/// An entry of that name, with one attribute.
+fn entry(name: &str) -> Vec<u8> {
+    let values = element(0x31, &element(0x04, b"alice"));
+    let attribute = element(0x30, &[element(0x04, b"uid"), values].concat());
+    let attributes = element(0x30, &attribute);
+    message(2, 0x64, &[element(0x04, name.as_bytes()), attributes].concat())
+}
+
+#[tokio::test]
+async fn a_limit_of_the_directory_does_not_make_one_of_two() {
+    let (one, two) = (entry("cn=a"), [entry("cn=a"), entry("cn=b")].concat());
+    for (entries, code, found) in [
+        (Vec::new(), 0, Some(0)),
+        (one.clone(), 0, Some(1)),
+        (two.clone(), 4, Some(2)),
+        (one, 4, None),
+        (Vec::new(), 4, None),
+        (two, 11, None),
+    ] {
+        let directory = talking([entries, message(2, 0x65, &ended(code))].concat()).await;
+        let mut session = directory.connect(&way()).await.unwrap();
+        let outcome = session.find("dc=example", "uid", "alice").await;
+        assert_eq!(outcome.as_ref().ok().map(Vec::len), found, "{outcome:?}");
+        if let Err(fault) = outcome {
+            assert!(fault.public().contains(&format!("with {code}")), "{fault}");
+        }
+    }
+}
