@@ -4,6 +4,7 @@ use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::prelude::FromDer as _;
 use x509_parser::public_key::PublicKey;
+use x509_parser::x509::X509Name;
 
 use super::NAMES_MAX;
 
@@ -16,6 +17,11 @@ const CURVE_BITS_MIN: usize = 256;
 /// The attributes that ask for extensions: everybody's (RFC 2985), and Microsoft's.
 const EXTENSIONS: [&str; 2] = ["1.2.840.113549.1.9.14", "1.3.6.1.4.1.311.2.1.14"];
 
+/// The common name: what a subject may have.
+const COMMON_NAME: &str = "2.5.4.3";
+/// The attribute that has a password to revoke the certificate by (RFC 2985): it asks for nothing.
+const CHALLENGE: &str = "1.2.840.113549.1.9.7";
+
 /// What a request asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Requested {
@@ -27,7 +33,8 @@ pub struct Requested {
 }
 
 /// Reads a request in PEM that is signed with its own key and asks for nothing but a certificate
-/// of one who is no authority, for names of hosts.
+/// of one who is no authority, for names of hosts. Its subject is a common name or nothing: what
+/// else is in one, such as an organization, may give rights to whoever has the certificate.
 ///
 /// # Errors
 /// What is wrong with it, to follow "the request".
@@ -59,27 +66,8 @@ pub fn requested(pem: &str) -> Result<Requested, &'static str> {
         Ok(_) => {}
         Err(_) => return Err("has a key that cannot be read"),
     }
-    let common = info.subject.iter_common_name().map(|name| name.as_str());
-    let mut names: Vec<String> = common
-        .map(|name| name.map(str::to_ascii_lowercase).map_err(|_| "has a name that is no text"))
-        .collect::<Result<_, _>>()?;
-    if names.len() > 1 {
-        return Err("has more than one common name");
-    }
-    let asking = info.iter_attributes().filter(|attribute| {
-        let id = attribute.oid.to_id_string();
-        EXTENSIONS.contains(&id.as_str())
-    });
-    let asking: Vec<_> = asking.collect();
-    // An authority may look at another one than is looked at here.
-    let in_one_way = match asking.as_slice() {
-        [] => true,
-        [one] => is_one_set(one.value) && request.requested_extensions().is_some(),
-        _ => false,
-    };
-    if !in_one_way {
-        return Err("asks for extensions in more than one way");
-    }
+    let mut names = common_name(&info.subject)?;
+    check_attributes(&request)?;
     for extension in request.requested_extensions().into_iter().flatten() {
         names.extend(names_in(extension)?);
     }
@@ -90,6 +78,55 @@ pub fn requested(pem: &str) -> Result<Requested, &'static str> {
         1..=NAMES_MAX => Ok(Requested { names, der }),
         _ => Err("has more than 100 names"),
     }
+}
+
+/// The common name of a subject, in small letters; empty: it has none.
+fn common_name(subject: &X509Name<'_>) -> Result<Vec<String>, &'static str> {
+    let mut names = Vec::new();
+    for part in subject.iter_rdn() {
+        let mut values = part.iter();
+        let (Some(value), None) = (values.next(), values.next()) else {
+            return Err("has a part of its subject that is not one value");
+        };
+        match value.attr_type().to_id_string().as_str() {
+            COMMON_NAME => {}
+            "2.5.4.10" => return Err("has an organization (O) in its subject; only CN may be"),
+            "2.5.4.11" => return Err("has a unit (OU) in its subject; only CN may be"),
+            "2.5.4.5" => return Err("has a serialNumber in its subject; only CN may be"),
+            "1.2.840.113549.1.9.1" => {
+                return Err("has an emailAddress in its subject; only CN may be");
+            }
+            "0.9.2342.19200300.100.1.1" => return Err("has a UID in its subject; only CN may be"),
+            "0.9.2342.19200300.100.1.25" => return Err("has a DC in its subject; only CN may be"),
+            _ => return Err("has more in its subject than a common name (CN)"),
+        }
+        let name = value.as_str().map_err(|_| "has a name that is no text")?;
+        names.push(name.to_ascii_lowercase());
+    }
+    match names.len() {
+        0 | 1 => Ok(names),
+        _ => Err("has more than one common name"),
+    }
+}
+
+/// Refuses attributes that ask for something else than extensions, or for those in a way that an
+/// authority may read otherwise than it is read here.
+fn check_attributes(request: &X509CertificationRequest<'_>) -> Result<(), &'static str> {
+    let mut asking = Vec::new();
+    for attribute in request.certification_request_info.iter_attributes() {
+        let id = attribute.oid.to_id_string();
+        match id.as_str() {
+            id if EXTENSIONS.contains(&id) => asking.push(attribute),
+            CHALLENGE => {}
+            _ => return Err("has an attribute that asks for something else than extensions"),
+        }
+    }
+    let in_one_way = match asking.as_slice() {
+        [] => true,
+        [one] => is_one_set(one.value) && request.requested_extensions().is_some(),
+        _ => false,
+    };
+    in_one_way.then_some(()).ok_or("asks for extensions in more than one way")
 }
 
 /// Whether what was read of an attribute is all there is in it (X.690 section 8.1).
@@ -192,16 +229,60 @@ mod tests {
     }
 
     #[test]
+    fn a_subject_is_a_common_name_or_nothing() {
+        let mail = DnType::CustomDnType(vec![1, 2, 840, 113_549, 1, 9, 1]);
+        let uid = DnType::CustomDnType(vec![0, 9, 2_342, 19_200_300, 100, 1, 1]);
+        let second = DnType::CustomDnType(vec![2, 5, 4, 3]);
+        for (of, value, why) in [
+            (DnType::OrganizationName, "system:masters", "(O)"),
+            (DnType::OrganizationalUnitName, "Admins", "(OU)"),
+            (mail, "cfo@example.com", "emailAddress"),
+            (uid, "root", "UID"),
+            (DnType::CountryName, "CH", "(CN)"),
+            (second, "b.example", "more than one common name"),
+        ] {
+            for with_common in [true, false] {
+                let pem = made(&["a.example"], |params| {
+                    if with_common {
+                        params.distinguished_name.push(DnType::CommonName, "a.example");
+                    }
+                    params.distinguished_name.push(of.clone(), value);
+                });
+                let said = requested(&pem);
+                let one_name = !with_common && why.contains("than one");
+                assert_eq!(said.is_ok(), one_name, "{said:?}");
+                assert!(one_name || said.unwrap_err().contains(why), "{why}");
+            }
+        }
+        // Two values in one part of it: a set of two.
+        let mut both = Vec::new();
+        for (letter, text) in [(3, b"a.exampl"), (10, b"system:m")] {
+            both.extend([0x30, 0x0f, 0x06, 0x03, 0x55, 0x04, letter, 0x0c, 0x08]);
+            both.extend(text);
+        }
+        let part = [&[0x30, 0x24, 0x31, 0x22][..], &both].concat();
+        let (_, name) = X509Name::from_der(&part).unwrap();
+        assert_eq!(name.iter_attributes().count(), 2);
+        assert_eq!(common_name(&name), Err("has a part of its subject that is not one value"));
+    }
+
+    #[test]
     fn extensions_are_asked_for_in_one_way() {
         // Nothing (a set of an empty list) in each of the two attributes.
         let empty = [0x31, 0x02, 0x30, 0x00];
         const OURS: &[u64] = &[1, 2, 840, 113_549, 1, 9, 14];
         const MICROSOFTS: &[u64] = &[1, 3, 6, 1, 4, 1, 311, 2, 1, 14];
         const PASSWORD: &[u64] = &[1, 2, 840, 113_549, 1, 9, 7];
+        // A name and a value for Microsoft's authority, and what anybody made up.
+        const PAIR: &[u64] = &[1, 3, 6, 1, 4, 1, 311, 13, 2, 1];
+        const OTHER: &[u64] = &[1, 2, 3, 4];
+        let pair = [0x31, 0x0a, 0x30, 0x08, 0x1e, 0x02, 0, b'S', 0x1e, 0x02, 0, b'A'];
         for (oid, values, fits) in [
             (OURS, &empty[..], false),
             (MICROSOFTS, &empty[..], false),
             (PASSWORD, &[0x31, 0x03, 0x0c, 0x01, b'p'][..], true),
+            (PAIR, &pair[..], false),
+            (OTHER, &[0x31, 0x03, 0x0c, 0x01, b'p'][..], false),
         ] {
             let names = vec!["a.example".to_owned()];
             let params = CertificateParams::new(names).unwrap();
