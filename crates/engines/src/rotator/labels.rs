@@ -45,13 +45,23 @@ impl There {
     /// The id of one; `None`: it is not there.
     ///
     /// # Errors
-    /// [`Fault::conflict`] where nobody said which id it has, and several look like it.
+    /// [`Fault::conflict`] where nobody said which id it has, and several look like it, or where the
+    /// id that somebody said is that of one that looks otherwise.
     pub(crate) fn find(&self, credential: &Credential) -> Result<Option<&str>, Fault> {
         let id = credential.username()?;
-        if !id.is_empty() {
-            return Ok(self.all.iter().map(|one| one.id.as_str()).find(|known| *known == id));
+        if id.is_empty() {
+            return self.like(credential, |_| true);
         }
-        self.like(credential, |_| true)
+        let Some(one) = self.all.iter().find(|known| known.id == id) else { return Ok(None) };
+        // Somebody else's would be removed otherwise.
+        if !one.begins.is_empty() && !one.is(credential.password()?.expose()) {
+            return Err(Fault::conflict(format!(
+                "{} is the id of another one: what is shown of that one does not fit; give the id \
+                 of this one",
+                self.field
+            )));
+        }
+        Ok(Some(&one.id))
     }
 
     /// The ids of those that came after the one with this id.
@@ -72,7 +82,11 @@ impl There {
         current: &Credential,
         old: &Credential,
     ) -> Result<Option<&str>, Fault> {
-        let now = self.find(current).ok().flatten().unwrap_or_default();
+        let now = match current.username()? {
+            "" => self.find(current).ok().flatten(),
+            _ => self.find(current)?,
+        };
+        let now = now.unwrap_or_default();
         if !old.username()?.is_empty() {
             return Ok(self.find(old)?.filter(|id| *id != now));
         }

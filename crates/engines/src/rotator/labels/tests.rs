@@ -26,7 +26,13 @@ fn one_is_found_by_its_id_or_else_by_what_is_shown_of_it() {
         one("d", "keysherd after a", "sk-2", "abc"),
         one("e", "keysherd after e", "sk-1", "xyz"),
     ]);
-    assert_eq!(there.find(&credential("b", "anything")).unwrap(), Some("b"));
+    assert_eq!(there.find(&credential("b", "sk-2 xyz")).unwrap(), Some("b"));
+    assert_eq!(there.find(&credential("c", "anything")).unwrap(), Some("c"), "nothing is shown");
+    for text in ["anything", "sk-2 abc", "sk-1 xyz", ""] {
+        let fault = there.find(&credential("b", text)).unwrap_err();
+        assert_eq!(fault.kind(), FaultKind::Conflict, "{text}");
+        assert!(fault.public().contains("api-id") && !fault.public().contains("sk-"), "{fault}");
+    }
     assert_eq!(there.find(&credential("f", "sk-1 xyz")).unwrap(), None);
     assert_eq!(there.find(&credential("", "sk-2 abc")).unwrap(), Some("d"));
     assert_eq!(there.find(&credential("", "other")).unwrap(), None, "nothing shown is no match");
@@ -55,5 +61,14 @@ fn what_looks_like_the_old_one_is_not_taken_for_it() {
     let given = credential("x", "old other");
     assert_eq!(there(listed()).find_old(&given, &old).unwrap(), None, "not the current one");
     assert_eq!(there(listed()).find_old(&given, &new).unwrap(), Some("b"));
-    assert_eq!(there(listed()).find_old(&credential("b", ""), &new).unwrap(), None);
+    assert_eq!(there(listed()).find_old(&new, &new).unwrap(), None);
+    // The id of either is that of another one.
+    for (current, old) in [
+        (credential("b", ""), &new),
+        (credential("x", "new one"), &old),
+        (credential("b", "new one"), &credential("x", "else")),
+    ] {
+        let fault = there(listed()).find_old(&current, old).unwrap_err();
+        assert!(fault.public().contains("api-id"), "{fault}");
+    }
 }

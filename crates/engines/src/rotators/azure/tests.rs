@@ -327,6 +327,25 @@ async fn a_secret_that_begins_like_one_that_is_gone_stays() {
 }
 
 #[tokio::test]
+async fn an_id_of_somebody_elses_secret_is_not_believed() {
+    for actor in [Actor::Owner, Actor::Target] {
+        let azured = azured(actor).await;
+        let all = azured.ids();
+        let wrong = secret(&id(900), "old~canary-secret");
+        let fault = azured.next(&wrong).await.err().unwrap();
+        assert_eq!(fault.kind(), FaultKind::Conflict, "{fault}");
+        assert!(fault.public().contains("api-id"), "{fault}");
+        assert_eq!((azured.ids(), azured.tenant.lock().unwrap().made), (all, 0));
+        let new = azured.next(&secret("", "old~canary-secret")).await.unwrap();
+        let all = azured.ids();
+        let stage = azured.site.stage();
+        let fault = remove(&MEMBER, &stage, (&new, &wrong), || Ok(())).await.unwrap_err();
+        assert!(fault.public().contains("api-id"), "{fault}");
+        assert_eq!(azured.ids(), all);
+    }
+}
+
+#[tokio::test]
 async fn a_secret_that_is_not_known_everywhere_is_waited_for() {
     let mut azured = azured(Actor::Target).await;
     azured.tenant.lock().unwrap().secrets.remove(&id(900));

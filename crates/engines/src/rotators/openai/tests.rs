@@ -175,6 +175,20 @@ async fn keys_that_nobody_heard_of_go_and_late_ones_are_waited_for() {
 }
 
 #[tokio::test]
+async fn an_id_of_somebody_elses_key_is_not_believed() {
+    let openai = openaied(Actor::Target).await;
+    let wrong = credential("key_", FIRST);
+    let fault = openai.next(&wrong).await.err().unwrap();
+    assert_eq!(fault.kind(), FaultKind::Conflict, "{fault}");
+    assert!(fault.public().contains("api-key-id"), "{fault}");
+    assert_eq!(openai.ids(), ["key_", "key_000"]);
+    let new = openai.next(&credential("key_000", FIRST)).await.unwrap();
+    let brought = openai.brought((&wrong, &new), false).await;
+    assert!(!matches!(brought, Brought::Changed(_)), "{brought:?}");
+    assert_eq!(openai.ids(), ["key_", "key_000", "key_001"]);
+}
+
+#[tokio::test]
 async fn a_targets_own_key_and_what_makes_no_sense() {
     let site = openaied(Actor::Owner).await.site;
     let own = MEMBER.of_target(&site.stage().target).unwrap();
