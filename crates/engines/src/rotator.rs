@@ -147,6 +147,12 @@ pub trait Rotator: Send + Sync {
         database::of_target(target)
     }
 
+    /// Whether `given` are of whom the target signs in, however they are written: as far as that
+    /// can be said without IO. They are the target's to rotate.
+    fn is_keepers(&self, target: &TargetUse<'_>, given: &Credential) -> bool {
+        is_same_user(self.of_target(target).ok().as_ref(), given, str::eq)
+    }
+
     /// New credentials in place of `old`: the same user with another password, unless the member
     /// says otherwise. No IO.
     ///
@@ -239,4 +245,16 @@ pub trait Rotator: Send + Sync {
     fn merged(&self, given: &Args, old: Settings) -> Result<Settings, Fault> {
         Settings::merged(self.kind().fields, given, old, &[])
     }
+}
+
+/// Whether the target's own credentials are of the same user as those that are given, by how
+/// names are compared.
+pub(crate) fn is_same_user(
+    own: Option<&Credential>,
+    given: &Credential,
+    is_same: impl Fn(&str, &str) -> bool,
+) -> bool {
+    let names = own.map(Credential::username).zip(Some(given.username()));
+    // Secrets of applications may have none.
+    matches!(names, Some((Ok(own), Ok(given))) if !given.is_empty() && is_same(own, given))
 }

@@ -133,6 +133,19 @@ fn a_password_rotates_by_hand_and_comes_back() {
     });
     let said = scene.admin.refused(400, "rotated-secret-create-postgresql", admin);
     assert!(said.contains("rotator-type"), "{said}");
+    // Nor does another one become it, with whatever command.
+    for command in
+        ["rotated-secret-update-postgresql", "update-rotated-secret", "gateway-update-item"]
+    {
+        let mut becomes = json!({
+            "name": "/rot/app", "rotated-username": "postgres", "rotated-password": PASSWORD,
+        });
+        if command == "gateway-update-item" {
+            becomes["type"] = "rotated-secret".into();
+        }
+        let said = scene.admin.refused(400, command, becomes);
+        assert!(said.contains("rotated-username"), "{command}: {said}");
+    }
     scene.server.stop();
     scene.site.audit(&["verify"]).expect(0);
 }

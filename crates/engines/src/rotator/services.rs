@@ -7,7 +7,7 @@ use keysherd_wire::Args;
 use serde_json::{Map, Value};
 use tokio::time::{sleep, timeout};
 
-use super::{Credential, Rotator, RotatorKind, Stage};
+use super::{Credential, Rotator, RotatorKind, Stage, is_same_user};
 use crate::{BoxFuture, Settings, TargetUse, Way};
 
 /// How long is waited until new credentials are tried again: services take a while to know them
@@ -66,6 +66,10 @@ pub(crate) trait AtService: Send + Sync {
     fn corrected(&self, given: &Args, old: &Credential) -> Result<Credential, Fault>;
 
     fn of_target(&self, target: &TargetUse<'_>) -> Result<Credential, Fault>;
+
+    fn is_keepers(&self, target: &TargetUse<'_>, given: &Credential) -> bool {
+        is_same_user(self.of_target(target).ok().as_ref(), given, str::eq)
+    }
 
     fn candidate(&self, stage: &Stage<'_>, old: &Credential) -> Result<Credential, Fault>;
 
@@ -128,6 +132,10 @@ impl<T: AtService> Rotator for ServiceRotator<T> {
 
     fn of_target(&self, target: &TargetUse<'_>) -> Result<Credential, Fault> {
         self.0.of_target(target)
+    }
+
+    fn is_keepers(&self, target: &TargetUse<'_>, given: &Credential) -> bool {
+        self.0.is_keepers(target, given)
     }
 
     fn candidate(&self, stage: &Stage<'_>, old: &Credential) -> Result<Credential, Fault> {

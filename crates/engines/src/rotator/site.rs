@@ -136,11 +136,10 @@ impl Site<'_> {
         Ok(warnings)
     }
 
-    /// Whom the target signs in on its hosts.
-    pub fn keeper(&self) -> Option<String> {
-        let places = self.places(&Hosts(BTreeMap::new())).ok()?;
-        let own = self.rotator.of_target(&places.first()?.stage(self).target).ok()?;
-        own.username().ok().map(str::to_owned)
+    /// Whether these are of whom the target signs in on its hosts: see [`Rotator::is_keepers`].
+    pub fn is_keepers(&self, given: &Credential) -> bool {
+        let places = self.places(&Hosts(BTreeMap::new())).unwrap_or_default();
+        places.iter().any(|place| self.rotator.is_keepers(&place.stage(self).target, given))
     }
 
     /// The credentials to begin with: those that are `given`, on every host, tried out there if

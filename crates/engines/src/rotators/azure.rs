@@ -118,6 +118,13 @@ impl AtService for AzureCredentials {
         secrets::of_secret(("", secret.expose()), &client)
     }
 
+    /// Any secret of the target's own application: which one it is, the text need not say.
+    fn is_keepers(&self, target: &TargetUse<'_>, given: &Credential) -> bool {
+        let own = azure(target.settings, None).map(|azure| azure.client);
+        let application = given.text(APPLICATION_ID);
+        matches!((own, application), (Ok(own), Ok(given)) if own.eq_ignore_ascii_case(given))
+    }
+
     /// Of an application and of a storage account one that Azure has not made.
     fn candidate(&self, stage: &Stage<'_>, old: &Credential) -> Result<Credential, Fault> {
         let drawn = Policy::of(stage.settings)?.draw(stage.way.rng.as_ref())?;

@@ -128,6 +128,16 @@ impl AtService for AccountKeys {
         of_json(KEY.name(), &text)
     }
 
+    /// The same key of the same account.
+    fn is_keepers(&self, target: &TargetUse<'_>, given: &Credential) -> bool {
+        let Ok(own) = self.of_target(target) else { return false };
+        let is_same = |name: &str| {
+            let texts = (own.text(name), given.text(name));
+            matches!(texts, (Ok(own), Ok(given)) if own.eq_ignore_ascii_case(given))
+        };
+        is_same(EMAIL) && is_same(ID)
+    }
+
     /// One of the same account that Google does not know.
     fn candidate(&self, _: &Stage<'_>, old: &Credential) -> Result<Credential, Fault> {
         let pair = RsaPair::generate().map_err(Fault::internal)?;

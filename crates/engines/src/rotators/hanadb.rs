@@ -13,7 +13,7 @@ use crate::member::not_reached;
 use crate::rotator::database::{
     FIELDS, GIVEN, TARGET_SETTINGS, TYPES, check, in_time, server_for, server_of, taken,
 };
-use crate::rotator::{Actor, Credential, Rotator, RotatorKind, Stage};
+use crate::rotator::{Actor, Credential, Rotator, RotatorKind, Stage, is_same_user};
 use crate::statements::{Dialect, Values, filled, parse};
 use crate::{BoxFuture, Settings, Spelling, TargetUse};
 
@@ -60,6 +60,11 @@ impl Rotator for Hanadb {
         let warnings = check(&KIND, settings, target)?;
         database(target.settings)?.credentials()?;
         Ok(warnings)
+    }
+
+    fn is_keepers(&self, target: &TargetUse<'_>, given: &Credential) -> bool {
+        let is_same = |own: &str, given: &str| account_name(own) == account_name(given);
+        is_same_user(self.of_target(target).ok().as_ref(), given, is_same)
     }
 
     fn change<'a>(

@@ -12,6 +12,7 @@ use keysherd_targets::{ldap_directory, ldap_is_active_directory};
 use keysherd_wire::{Field, Group, Text, bad_setting};
 use serde_json::{Map, Value, json};
 
+use self::spelling::{is_dn, may_be_same};
 use crate::engines::ldap::{attribute_of, windows_password};
 use crate::fields::{
     PASSWORD_LENGTH, REMOTE_STAYING_DIRECTORIES, USE_CAPITAL_LETTERS, USE_LOWER_LETTERS,
@@ -20,9 +21,10 @@ use crate::fields::{
 use crate::member::not_reached;
 use crate::password::Policy;
 use crate::rotator::database::{GIVEN, in_time, taken};
-use crate::rotator::{Actor, Credential, Rotator, RotatorKind, RotatorType, Stage};
+use crate::rotator::{Actor, Credential, Rotator, RotatorKind, RotatorType, Stage, is_same_user};
 use crate::{BoxFuture, Settings, Spelling, TargetUse};
 
+mod spelling;
 #[cfg(test)]
 mod tests;
 
@@ -99,6 +101,15 @@ impl Rotator for Ldap {
         Ok(Credential::of_user(directory.bind_dn(), password))
     }
 
+    /// As far as names say. Whom a plain name is, only the directory knows: see [`Plot::dn_of`].
+    fn is_keepers(&self, target: &TargetUse<'_>, given: &Credential) -> bool {
+        let windows = ldap_is_active_directory(target.settings).unwrap_or(false);
+        let own = ldap_directory(target.settings);
+        let own = own.map(|own| Credential::of_texts(&[("username", own.bind_dn())]));
+        let is_same = |own: &str, given: &str| may_be_same(own, given, windows);
+        is_same_user(own.ok().as_ref(), given, is_same)
+    }
+
     fn shown(&self, settings: &Settings, credential: &Credential) -> Map<String, Value> {
         let text = |field| settings.text(field).unwrap_or_default();
         let attribute = settings.text(&USER_ATTRIBUTE).unwrap_or("cn");
@@ -169,19 +180,13 @@ impl<'a> Plot<'a> {
             Fault::bad_request("below user-dn there is no entry, or several, of that name")
         })?;
         let of_target = self.directory.bind_dn();
-        if dn.eq_ignore_ascii_case(of_target) && name != of_target {
+        if may_be_same(&dn, of_target, self.windows) && name != of_target {
             let why = "this is whom the target signs in, which could not any more afterwards; \
                        set rotator-type to target";
             return Err(bad_setting("rotated-username", why));
         }
         Ok(dn)
     }
-}
-
-/// Whether a name is a distinguished one: begins with an attribute's name or number, and `=`.
-fn is_dn(name: &str) -> bool {
-    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
-    name.split_once('=').is_some_and(|(begin, _)| !begin.is_empty() && begin.chars().all(plain))
 }
 
 async fn changed(

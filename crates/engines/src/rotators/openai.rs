@@ -19,7 +19,7 @@ use crate::fields::{
 use crate::password::Policy;
 use crate::rotator::labels::{Listed, There, label};
 use crate::rotator::services::{AtService, ServiceRotator, comes_in};
-use crate::rotator::{Actor, Credential, RotatorKind, RotatorType, Stage};
+use crate::rotator::{Actor, Credential, RotatorKind, RotatorType, Stage, is_same_user};
 use crate::{Settings, Spelling, TargetUse};
 
 #[cfg(test)]
@@ -107,6 +107,14 @@ impl AtService for AdminKeys {
     fn of_target(&self, target: &TargetUse<'_>) -> Result<Credential, Fault> {
         let key = openai(target.settings)?.key;
         of_key(target.settings.text(&KEY_ID).unwrap_or_default(), &key)
+    }
+
+    /// The same key, or one with the same id.
+    fn is_keepers(&self, target: &TargetUse<'_>, given: &Credential) -> bool {
+        let Ok(own) = self.of_target(target) else { return false };
+        let texts = (own.password(), given.password());
+        let is_text = matches!(texts, (Ok(own), Ok(given)) if own.expose() == given.expose());
+        is_text || is_same_user(Some(&own), given, str::eq)
     }
 
     /// One that OpenAI has not made.

@@ -122,6 +122,13 @@ impl AtService for SnowflakeKeys {
         of_key(TARGET_KEY.name(), target.settings.need(&TARGET_USER)?, &key)
     }
 
+    /// Names are in capitals where tokens and statements have them.
+    fn is_keepers(&self, target: &TargetUse<'_>, given: &Credential) -> bool {
+        // The target's user may sign in otherwise than with a key.
+        let own = target.settings.text(&TARGET_USER).map(str::to_uppercase);
+        own.is_some_and(|own| given.username().is_ok_and(|given| given.to_uppercase() == own))
+    }
+
     fn candidate(&self, _: &Stage<'_>, old: &Credential) -> Result<Credential, Fault> {
         let pair = RsaPair::generate().map_err(Fault::internal)?;
         of_key(KEY.name(), old.username()?, &pair.private_pem)

@@ -244,17 +244,24 @@ fn first(
         return Ok(None);
     }
     let given = rotator.first(args)?;
-    let own = rotator.of_target(&target.in_use());
-    // Secrets of applications may have none.
-    let given_name = given.username().ok().filter(|name| !name.is_empty());
-    if given_name.is_some() && own.is_ok_and(|own| own.username().ok() == given_name) {
-        return Err(bad_setting(
-            "rotated-username",
-            "this is whom the target signs in, which could not any more afterwards; set \
-             rotator-type to target",
-        ));
-    }
+    need_others(rotator, rotator.is_keepers(&target.in_use(), &given))?;
     Ok(Some(given))
+}
+
+/// Refuses credentials that are the target's own.
+pub(super) fn need_others(rotator: &dyn Rotator, is_keepers: bool) -> Result<(), Fault> {
+    if !is_keepers {
+        return Ok(());
+    }
+    // What says whose they are: a user, else an application, else what is asked for first.
+    let fields = rotator.kind().given.fields;
+    let named = |name: &str| fields.iter().find(|field| field.name == name);
+    let field = named("rotated-username").or_else(|| named("application-id")).or(fields.first());
+    Err(bad_setting(
+        field.map_or("rotated-username", |field| field.name),
+        "this is whom the target signs in, which could not any more afterwards; only a rotated \
+         secret of the target's own, of rotator-type target, can change it",
+    ))
 }
 
 /// The credentials to begin with on the hosts of a linked target.
@@ -270,12 +277,7 @@ fn first_on(site: &Site<'_>, of: &RotatorType, args: &Args) -> Result<Credential
         return Err(bad_setting(ACTOR.name(), why));
     }
     let given = site.rotator.first(args)?;
-    if site.keeper().is_some_and(|keeper| Some(keeper.as_str()) == given.username().ok()) {
-        return Err(bad_setting(
-            "rotated-username",
-            "this is whom the target signs in, which could not any more afterwards",
-        ));
-    }
+    need_others(site.rotator, site.is_keepers(&given))?;
     Ok(given)
 }
 
@@ -306,4 +308,24 @@ pub(super) async fn tried(
         "the target does not let anybody in with these credentials, so they could not be rotated; \
          check them, or set skip-dry-run",
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use keysherd_base::FaultKind;
+
+    use super::need_others;
+
+    #[test]
+    fn the_targets_own_are_refused_by_a_field_of_their_kind() {
+        for rotator in keysherd_engines::rotators::all() {
+            need_others(*rotator, false).unwrap();
+            let kind = rotator.kind();
+            let fault = need_others(*rotator, true).unwrap_err();
+            assert_eq!(fault.kind(), FaultKind::BadRequest);
+            let said = fault.public();
+            assert!(kind.given.fields.iter().any(|field| said.contains(field.name)), "{said}");
+            assert!(said.contains("rotator-type"), "{said}");
+        }
+    }
 }

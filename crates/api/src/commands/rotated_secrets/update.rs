@@ -9,7 +9,7 @@ use keysherd_plane::items::{
 };
 use keysherd_wire::{Answer, Args, Field, Flag, Text, bad_setting};
 
-use super::create::{Named, command, spec, tried};
+use super::create::{Named, command, need_others, spec, tried};
 use super::shared::{Shared, Terms};
 use crate::commands::ApiCommand;
 use crate::ctx::Ctx;
@@ -164,6 +164,9 @@ async fn credentials(
         return Ok((before, warnings));
     }
     let credentials = corrected(rotator, args, known, before)?;
+    if let Some(target) = target {
+        need_others(rotator, rotator.is_keepers(&target.in_use(), &credentials))?;
+    }
     if let (Some(target), false) = (target, shared.skip_trial) {
         let stage = (&secret.settings, target, secret.actor);
         tried(ctx, rotator, stage, Some(&credentials)).await?;
@@ -188,6 +191,9 @@ async fn on_hosts(
         true => Some(rotator.corrected(args, &hosts.any().ok_or_else(missing)?)?),
         false => None,
     };
+    if let Some(given) = &given {
+        need_others(rotator, site.is_keepers(given))?;
+    }
     let tried = !shared.skip_trial;
     warnings.extend(site.corrected(&mut hosts, given.as_ref(), tried).await?);
     Ok((hosts.stored(), warnings))

@@ -460,6 +460,14 @@ fn what_makes_no_sense_is_refused_by_name() {
     let own = MEMBER.of_target(&site.stage().target).unwrap();
     assert_eq!(own.text(APPLICATION_ID).unwrap(), KEEPER);
     assert_eq!(own.password().unwrap().expose(), "canary-keeper");
+    let target = site.stage().target;
+    let of = |application: &str| secrets::of_secret(("", "any"), application).unwrap();
+    let odd = KEEPER.replace('1', "a").to_uppercase();
+    let lettered = target_of("azure", &[TARGET[0], ("client-id", &odd.to_lowercase()), TARGET[2]]);
+    let lettered = TargetUse { type_name: "azure", settings: &lettered };
+    assert!(MEMBER.is_keepers(&target, &of(KEEPER)) && !MEMBER.is_keepers(&target, &of(APP)));
+    assert!(MEMBER.is_keepers(&lettered, &of(&odd)));
+    assert!(!MEMBER.is_keepers(&target, &credential(ANN, "canary-keeper")));
     let old = secret(&id(0), "old~canary-secret");
     let mut args = Args::new();
     args.put("api-key", "another".into());

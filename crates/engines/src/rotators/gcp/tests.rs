@@ -211,4 +211,12 @@ fn a_targets_own_key_and_what_makes_no_sense() {
     given.put("gcp-service-account-email", KEEPER.into());
     assert_eq!(MEMBER.first(&given).unwrap().members(), own.members());
     assert_eq!(MEMBER.corrected(&Args::new(), &first).unwrap().members(), own.members());
+    let target = target();
+    let target = TargetUse { type_name: "gcp", settings: &target };
+    assert!(MEMBER.is_keepers(&target, &first));
+    for (name, other) in [(EMAIL, APP), (ID, "0123")] {
+        let mut members = first.members();
+        members.insert(name.to_owned(), other.into());
+        assert!(!MEMBER.is_keepers(&target, &Credential::of_members(members)), "{name}");
+    }
 }

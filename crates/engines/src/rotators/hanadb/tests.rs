@@ -25,6 +25,20 @@ async fn the_target_and_the_user_change_a_password() {
 }
 
 #[tokio::test]
+async fn the_targets_own_account_is_known_in_every_spelling() {
+    let server = StandIn::new().await;
+    let site = Site::new(&MEMBER, target_at(&server.port, &[]), Actor::Target);
+    let is_keepers =
+        |name: &str| MEMBER.is_keepers(&site.stage().target, &credential(name, "any-1"));
+    for name in ["keeper", "KEEPER", "Keeper", "\"KEEPER\""] {
+        assert!(is_keepers(name), "{name}");
+    }
+    for name in ["\"keeper\"", "KEEPER2", "", "app"] {
+        assert!(!is_keepers(name), "{name}");
+    }
+}
+
+#[tokio::test]
 async fn the_target_changes_its_own_password() {
     let server = StandIn::new().await;
     let site = Site::new(&MEMBER, target_at(&server.port, &[]), Actor::Target);

@@ -9,6 +9,7 @@ use super::*;
 use crate::NOT_REACHED;
 use crate::engines::ldap::tests::shared;
 use crate::testing::rotation::{Site, credential};
+use crate::testing::target_of;
 
 const PEOPLE: (&str, &str) = ("user-dn", "ou=people,dc=example");
 
@@ -46,6 +47,33 @@ async fn somebody_changes_their_own_password() {
     let last = site(Actor::Owner, &[]).rotates(&dn("own"), "first-1").await;
     let by_uid = site(Actor::Owner, &[("user-attribute", "uid")]);
     by_uid.rotates("own-uid", last.password().unwrap().expose()).await;
+}
+
+#[test]
+fn whom_the_target_signs_in_is_known_in_other_spellings() {
+    let target = |name: &str, windows: bool| {
+        let kind = if windows { "activedirectory" } else { "openldap" };
+        target_of(
+            "ldap",
+            &[
+                ("server-type", kind),
+                ("ldap-url", "ldaps://directory.example"),
+                ("bind-dn", name),
+                ("bind-dn-password", "x"),
+            ],
+        )
+    };
+    for (own, given, windows, is) in [
+        ("cn=keeper,dc=example", "CN=Keeper, DC=example", false, true),
+        ("cn=keeper,dc=example", "cn=app,dc=example", false, false),
+        ("CORP\\svc", "svc@corp.example", true, true),
+        ("CORP\\svc", "CORP\\app", true, false),
+        ("cn=svc,dc=corp", "", true, false),
+    ] {
+        let settings = target(own, windows);
+        let target = TargetUse { type_name: "ldap", settings: &settings };
+        assert_eq!(MEMBER.is_keepers(&target, &credential(given, "x")), is, "{own} {given}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -193,6 +193,21 @@ async fn a_targets_own_key_and_what_makes_no_sense() {
     let site = openaied(Actor::Owner).await.site;
     let own = MEMBER.of_target(&site.stage().target).unwrap();
     assert_eq!(own.members(), credential("", KEEPER).members());
+    let url = site.target.text(&Field::text("openai-url", "")).unwrap();
+    let with_id = [("api-key", KEEPER), ("api-key-id", "key_9"), ("openai-url", url)];
+    let with_id = target_of("openai", &with_id);
+    let with_id = TargetUse { type_name: "openai", settings: &with_id };
+    for (id, key, by_text, by_id) in [
+        ("", KEEPER, true, true),
+        ("key_000", KEEPER, true, true),
+        ("key_9", FIRST, false, true),
+        ("", FIRST, false, false),
+    ] {
+        let given = credential(id, key);
+        let is = (MEMBER.is_keepers(&site.stage().target, &given), by_text);
+        assert_eq!(is.0, is.1, "{id}");
+        assert_eq!(MEMBER.is_keepers(&with_id, &given), by_id, "{id}");
+    }
     let refused = |given: &[(&'static str, &str)]| {
         let mut args = Args::new();
         given.iter().for_each(|(name, value)| args.put(name, (*value).into()));

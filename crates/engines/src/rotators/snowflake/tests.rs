@@ -201,6 +201,14 @@ async fn a_targets_own_key_and_what_makes_no_sense() {
     ]);
     let site = Site::with(&MEMBER, with_token, Actor::Owner, &[("rotation-statement", "x")]);
     assert!(site.check().unwrap_err().public().contains("rotation-statement"));
+    // Signed in with a key or a token, it is the same user.
+    for site in [&snowed.site, &site] {
+        let user = own.username().unwrap();
+        for (name, is) in [(user, true), (&user.to_uppercase(), true), ("app", false)] {
+            let given = Credential::of_texts(&[(USERNAME, name), (PRIVATE, "other")]);
+            assert_eq!(MEMBER.is_keepers(&site.stage().target, &given), is, "{name}");
+        }
+    }
     let missing = MEMBER.of_target(&site.stage().target).err().unwrap();
     assert!(missing.public().contains("snowflake-api-private-key"), "{missing}");
     let refused = |given: &[(&'static str, &str)]| {
