@@ -11,7 +11,8 @@ use std::time::Duration;
 use keysherd_base::limits::CLAIM_VALUE_BYTES_MAX;
 use keysherd_base::{AccessId, Fault, SecretString};
 use keysherd_domain::claims::SubClaims;
-use ldap3::{Ldap, LdapError, Scope, SearchEntry, SearchOptions};
+use keysherd_egress::ldap::sensible;
+use ldap3::{Ldap, LdapError, LdapResult, Scope, SearchEntry, SearchOptions};
 
 use crate::outward::{ANSWER_PATIENCE, Outward};
 use crate::{Desk, Entrant, VALUES_MAX, folded};
@@ -305,8 +306,13 @@ async fn search(
 ) -> Result<Vec<SearchEntry>, Fault> {
     let seconds = i32::try_from(ANSWER_PATIENCE.as_secs()).unwrap_or(i32::MAX);
     ldap.with_search_options(SearchOptions::new().sizelimit(most).timelimit(seconds));
-    let found = within(ldap.search(base, scope, filter, attributes)).await?;
-    let ldap3::SearchResult(entries, result) = found;
+    let searching = async {
+        let found = ldap.search(base, scope, filter, attributes).await?;
+        let entries =
+            found.0.into_iter().filter(|entry| !entry.is_ref() && !entry.is_intermediate());
+        Ok((entries.map(SearchEntry::construct).collect(), found.1))
+    };
+    let (entries, result): (_, LdapResult) = within(searching).await?;
     match result.rc {
         // No such object: nobody is there.
         0 | SIZE_LIMIT_EXCEEDED | 32 => {}
@@ -317,8 +323,7 @@ async fn search(
             .with_private(format!("a search gave result {rc}")));
         }
     }
-    let entries = entries.into_iter().filter(|entry| !entry.is_ref() && !entry.is_intermediate());
-    Ok(entries.map(SearchEntry::construct).collect())
+    Ok(entries)
 }
 
 /// The values of an attribute, whose names have no letter case.
@@ -328,7 +333,8 @@ fn values(entry: &SearchEntry, attribute: &str) -> Vec<String> {
 }
 
 async fn within<T>(asking: impl Future<Output = Result<T, LdapError>>) -> Result<T, Fault> {
-    let answered = tokio::time::timeout(ANSWER_PATIENCE, asking).await.map_err(|_| too_slow())?;
+    let answered = tokio::time::timeout(ANSWER_PATIENCE, sensible(asking)).await;
+    let answered = answered.map_err(|_| too_slow())?;
     answered.map_err(|error| unreachable(&error))
 }
 

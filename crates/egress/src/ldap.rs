@@ -6,6 +6,7 @@
 //! a pair of sockets, and what is carried to it is looked at first.
 
 mod nested;
+mod odd;
 mod starttls;
 
 use std::io;
@@ -17,6 +18,7 @@ use tokio::task::JoinHandle;
 use self::nested::Nested;
 use crate::heard::{Bound, Heard};
 
+pub use odd::sensible;
 pub use starttls::{NoTls, ask_for_tls};
 
 /// The address by which drivers know a socket that they are given.

@@ -9,11 +9,11 @@ use std::os::unix::net::UnixStream;
 
 use keysherd_base::{Fault, FaultKind, Secret, SecretString};
 use keysherd_egress::ClientIdentity;
-use keysherd_egress::ldap::{HERE, NoTls, Relay, ask_for_tls};
+use keysherd_egress::ldap::{HERE, NoTls, Relay, ask_for_tls, sensible};
 use keysherd_wire::{Field, Settings, Text, bad_setting};
 use ldap3::exop::PasswordModify;
 use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError, LdapResult, Mod, Scope};
-use ldap3::{ResultEntry, SearchEntry, StdStream};
+use ldap3::{SearchEntry, StdStream};
 use reqwest::Url;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -167,7 +167,7 @@ impl Directory {
             let place = self.server.place().to_string();
             let mut session = Session { ldap, driver, _relay: relay, place };
             let secret = password.expose();
-            let bound = session.ldap.simple_bind(&self.bind_dn, secret).await;
+            let bound = sensible(session.ldap.simple_bind(&self.bind_dn, secret)).await;
             let known = bound.as_ref().ok().and_then(known_refusal);
             session.done(bound, "signing in", &[secret]).map_err(|refusal| match known {
                 Some(code) => refusal.fault.with_code(code),
@@ -302,7 +302,7 @@ impl Session {
         let attributes = attributes.iter().map(|(name, values)| {
             (name.as_bytes(), values.iter().copied().collect::<HashSet<_>>())
         });
-        let added = self.ldap.add(dn, attributes.collect()).await;
+        let added = sensible(self.ldap.add(dn, attributes.collect())).await;
         self.done(added, "adding the entry", secrets)
     }
 
@@ -311,7 +311,7 @@ impl Session {
     /// # Errors
     /// [`Refusal`].
     pub async fn delete(&mut self, dn: &str) -> Result<(), Refusal> {
-        let deleted = self.ldap.delete(dn).await;
+        let deleted = sensible(self.ldap.delete(dn)).await;
         self.done(deleted, "removing the entry", &[])
     }
 
@@ -331,7 +331,7 @@ impl Session {
             true => Mod::Add(attribute, values),
             false => Mod::Delete(attribute, values),
         };
-        let changed = self.ldap.modify(dn, vec![change]).await;
+        let changed = sensible(self.ldap.modify(dn, vec![change])).await;
         let what = if is_there { "adding to the group" } else { "removing from the group" };
         self.done(changed, what, &[])
     }
@@ -343,7 +343,7 @@ impl Session {
     pub async fn set_password(&mut self, dn: &str, password: &SecretString) -> Result<(), Refusal> {
         let secret = password.expose().as_str();
         let request = PasswordModify { user_id: Some(dn), old_pass: None, new_pass: Some(secret) };
-        let changed = self.ldap.extended(request).await.map(|answer| answer.1);
+        let changed = sensible(self.ldap.extended(request)).await.map(|answer| answer.1);
         self.done(changed, "setting the password", &[secret])
     }
 
@@ -360,7 +360,7 @@ impl Session {
         let (before, after) = (old.expose().as_str(), new.expose().as_str());
         let request =
             PasswordModify { user_id: Some(dn), old_pass: Some(before), new_pass: Some(after) };
-        let changed = self.ldap.extended(request).await.map(|answer| answer.1);
+        let changed = sensible(self.ldap.extended(request)).await.map(|answer| answer.1);
         self.done(changed, "changing the password", &[before, after])
     }
 
@@ -382,7 +382,7 @@ impl Session {
             None => vec![Mod::Replace(name(), value(new))],
             Some(old) => vec![Mod::Delete(name(), value(old)), Mod::Add(name(), value(new))],
         };
-        let changed = self.ldap.modify(dn, changes).await;
+        let changed = sensible(self.ldap.modify(dn, changes)).await;
         self.done(changed, "changing the password", &[])
     }
 
@@ -419,11 +419,13 @@ impl Session {
     ) -> Result<Attributes, Fault> {
         let most = i32::try_from(ENTRIES).unwrap_or(i32::MAX);
         self.ldap.with_search_options(ldap3::SearchOptions::new().sizelimit(most));
-        let answer = self.ldap.search(base, scope, filter, [attribute]).await;
-        let ldap3::SearchResult(entries, result) =
-            answer.map_err(|error| self.lost("searching", &error).fault)?;
-        let there = |entry: &ResultEntry| !entry.is_ref() && !entry.is_intermediate();
-        let entries: Vec<_> = entries.into_iter().filter(there).collect();
+        let asking = async {
+            let found = self.ldap.search(base, scope, filter, [attribute]).await?;
+            let entries = found.0.into_iter().filter(|e| !e.is_ref() && !e.is_intermediate());
+            Ok((entries.map(SearchEntry::construct).collect::<Vec<_>>(), found.1))
+        };
+        let answer: Result<_, LdapError> = sensible(asking).await;
+        let (entries, result) = answer.map_err(|error| self.lost("searching", &error).fault)?;
         match result.rc {
             0 | code::NO_SUCH_OBJECT => {}
             // There are more than two, as is to be known. Where a limit of its own is lower, it
@@ -431,8 +433,7 @@ impl Session {
             code::TOO_MANY if entries.len() >= ENTRIES => {}
             _ => return Err(self.refused(&result, "searching", &[]).fault),
         }
-        let entry = |entry| {
-            let SearchEntry { dn, attrs, .. } = SearchEntry::construct(entry);
+        let entry = |SearchEntry { dn, attrs, .. }| {
             let named = attrs.into_iter().filter(|(name, _)| name.eq_ignore_ascii_case(attribute));
             (dn, named.flat_map(|(_, values)| values).collect())
         };

@@ -161,3 +161,63 @@ async fn a_limit_of_the_directory_does_not_make_one_of_two() {
         }
     }
 }
+
+/// What a search is answered with, and is no entry.
+fn odd_entries() -> Vec<Vec<u8>> {
+    let (name, attributes) = (element(0x04, b"cn=a"), element(0x30, b""));
+    let with = |attribute: &[u8]| [name.clone(), element(0x30, attribute)].concat();
+    let value = |kind, values: &[u8]| {
+        with(&element(0x30, &[element(0x04, b"uid"), element(kind, values)].concat()))
+    };
+    let mut odd = vec![
+        // Nothing at all, no name, names that are none, and no attributes.
+        Vec::new(),
+        attributes.clone(),
+        [element(0x30, b""), attributes.clone()].concat(),
+        [element(0x04, b"cn=canary\xff"), attributes].concat(),
+        name.clone(),
+        [name.clone(), element(0x04, b"")].concat(),
+        // Attributes without a name or values, or with others than those.
+        with(&element(0x04, b"uid")),
+        with(&element(0x30, b"")),
+        with(&element(0x30, &element(0x04, b"uid"))),
+        with(&element(0x30, &[element(0x04, b"\xff"), element(0x31, b"")].concat())),
+        value(0x04, b"alice"),
+        value(0x31, &element(0x30, b"")),
+    ];
+    odd = odd.into_iter().map(|content| message(2, 0x64, &content)).collect();
+    odd.push(message(2, 0x44, b"cn=a"));
+    odd
+}
+
+#[tokio::test]
+async fn an_entry_that_is_none_is_an_error_and_no_panic() {
+    for says in odd_entries() {
+        let shown = format!("{says:02x?}");
+        let directory = talking([says, message(2, 0x65, &ended(0))].concat()).await;
+        let mut session = directory.connect(&way()).await.unwrap();
+        let fault = session.find("dc=example", "uid", "alice").await.expect_err(&shown);
+        assert_eq!(fault.kind(), FaultKind::Unavailable, "{shown}: {fault}");
+        assert!(!format!("{fault:?}").contains("canary"), "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_result_that_is_none_is_an_error_and_no_panic() {
+    for content in [
+        Vec::new(),
+        vec![0x0a, 0x01, 0x00],
+        vec![0x0a, 0x01, 0x00, 0x04, 0x00],
+        vec![0x04, 0x01, 0x00, 0x04, 0x00, 0x04, 0x00],
+        vec![0x0a, 0x01, 0x00, 0x04, 0x01, 0xff, 0x04, 0x00],
+        vec![0x0a, 0x01, 0x00, 0x04, 0x00, 0x30, 0x00],
+    ] {
+        let mut session = talking(message(2, 0x69, &content)).await.connect(&way()).await.unwrap();
+        let refusal = session.delete("cn=a").await.expect_err(&format!("{content:02x?}"));
+        assert_eq!(refusal.fault.kind(), FaultKind::Unavailable, "{}", refusal.fault);
+        let directory = talking(message(2, 0x65, &content)).await;
+        let mut session = directory.connect(&way()).await.unwrap();
+        let fault = session.find("dc=example", "uid", "alice").await.unwrap_err();
+        assert_eq!(fault.kind(), FaultKind::Unavailable, "{fault}");
+    }
+}

@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
-use crate::directory::{bind_user, lookup};
+use crate::directory::{bind_user, find, lookup};
 use crate::outward::Outward;
 
 /// The request for TLS has so many bytes.
@@ -118,5 +118,42 @@ async fn who_is_on_the_way_says_nothing_that_is_heard() {
         // Nothing, or what TLS begins with: a record of a handshake or an alert.
         assert!(heard.is_empty() || matches!(heard[..2], [0x15 | 0x16, 3]), "{heard:?}");
         assert!(!heard.windows(5).any(|piece| piece == b"alice"), "{heard:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_none_is_an_error_and_no_panic() {
+    // A result of a sign-in without anything in it; and entries without anything, and of a name
+    // that is none.
+    let done = b"\x30\x0c\x02\x01\x01\x65\x07\x0a\x01\x00\x04\x00\x04\x00".as_slice();
+    let bound = b"\x30\x05\x02\x01\x01\x61\x00".as_slice();
+    let empty = b"\x30\x05\x02\x01\x01\x64\x00".as_slice();
+    let name = b"\x30\x0a\x02\x01\x01\x64\x05\x04\x01\xff\x30\x00".as_slice();
+    for (signs_in, says) in
+        [(true, vec![bound]), (false, vec![empty, done]), (false, vec![name, done])]
+    {
+        let (ca, acceptor) = tls();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let directory = directory("ldaps", &listener, ca);
+        let says = says.concat();
+        let odd = tokio::spawn(async move {
+            let (tcp, _) = listener.accept().await.unwrap();
+            let mut stream = acceptor.accept(tcp).await.unwrap();
+            let mut asked = [0; 4096];
+            let _ = stream.read(&mut asked).await;
+            let _ = stream.write_all(&says).await;
+            let _ = stream.flush().await;
+            while stream.read(&mut asked).await.is_ok_and(|count| count > 0) {}
+        });
+        let mut session = open(&directory, &Egress::default()).await.unwrap();
+        let password = Secret::new("canary-word".to_owned());
+        let fault = match signs_in {
+            true => bind_user("uid=a", &password, &mut session.ldap).await.unwrap_err(),
+            false => find(&directory, "alice", &mut session.ldap).await.err().unwrap(),
+        };
+        assert_eq!(fault.kind(), FaultKind::Unavailable, "{fault}");
+        assert!(format!("{fault:?}").contains("not as answers are"), "{fault:?}");
+        drop(session);
+        odd.await.unwrap();
     }
 }
