@@ -6,8 +6,9 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt;
 
 /// What is logged unless told otherwise. The TLS library warns about every client that names an IP
-/// address in its handshake, which is common and harmless.
-const DEFAULT_FILTER: &str = "info,rustls=error";
+/// address in its handshake, which is common and harmless. LDAP's driver warns with all of each
+/// answer that nobody waits for: a directory would fill the log, and people's names get into it.
+const DEFAULT_FILTER: &str = "info,rustls=error,ldap3=error";
 
 /// Starts logging. Secrets never get here: they have no `Debug` and no `Display`.
 pub(crate) fn start(json: bool) {
