@@ -91,7 +91,7 @@ impl<'a> Google<'a> {
         let body = json!({"scope": scopes, "lifetime": format!("{seconds}s")});
         let reply = self.ask("POST", CREDENTIALS, &path, body).await?;
         let mut answer = reply.done("lending the account's token", &self.secrets())?.json()?;
-        let token = answer["accessToken"].take();
+        let token = answer.get_mut("accessToken").map(Value::take).unwrap_or_default();
         let ends = answer["expireTime"].as_str().and_then(Timestamp::parse_rfc3339);
         wipe(answer);
         match (token, ends) {
@@ -122,7 +122,7 @@ impl Google<'_> {
         let reply = self.ask("POST", IAM, &path, body).await?;
         let mut answer = reply.done("making the key", &self.secrets())?.json()?;
         let id = key_id(&answer);
-        let encoded = answer["privateKeyData"].take();
+        let encoded = answer.get_mut("privateKeyData").map(Value::take).unwrap_or_default();
         wipe(answer);
         match (id, encoded.as_str().is_some_and(|text| !text.is_empty())) {
             (Some(id), true) => Ok((id, encoded)),

@@ -275,7 +275,7 @@ impl<'a> Session<'a> {
         let body =
             json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec});
         let mut answer = self.make(&path, body, "making the token").await?.json()?;
-        let status = answer["status"].take();
+        let status = answer.get_mut("status").map(Value::take).unwrap_or_default();
         wipe(answer);
         let (token, ends) = (&status["token"], &status["expirationTimestamp"]);
         let ends_at = ends.as_str().and_then(Timestamp::parse_rfc3339);

@@ -137,8 +137,8 @@ impl AtService for AdminKeys {
         let reply = call.json(json!({"name": label(before)})).send().await?;
         let mut answer = reply.done("making the key", &[asked.key.expose()])?.json()?;
         let id = answer["id"].as_str().unwrap_or_default().to_owned();
-        let key = match answer["value"].take() {
-            Value::String(text) => SecretString::new(text),
+        let key = match answer.get_mut("value").map(Value::take) {
+            Some(Value::String(text)) => SecretString::new(text),
             _ => SecretString::new(String::new()),
         };
         wipe(answer);

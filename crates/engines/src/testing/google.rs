@@ -36,6 +36,8 @@ pub(crate) struct World {
     pub(crate) others: u64,
     /// Answers 200 with a policy that is none, as something in between might.
     pub(crate) no_policy: bool,
+    /// What is answered to everything but the asking for tokens of its own.
+    pub(crate) odd: Option<&'static str>,
     /// Fails after it was asked to put somebody into a group.
     pub(crate) fails: bool,
     /// Members of groups, and roles of people.
@@ -77,6 +79,9 @@ pub(crate) async fn google(world: Arc<Mutex<World>>) -> Stub {
             return world.token(asked);
         }
         assert_eq!(asked.header("authorization"), Some("Bearer canary-lent"));
+        if let Some(odd) = world.odd {
+            return (200, odd.to_owned());
+        }
         match path.as_slice() {
             ["iamcredentials.googleapis.com", "v1", "projects", "-", "serviceAccounts", what] => {
                 let account = what.strip_suffix(":generateAccessToken").unwrap();

@@ -89,8 +89,8 @@ pub(super) async fn made(stage: &Stage<'_>, old: &Credential) -> Result<Credenti
     let secrets = [graph.lent.token.expose().as_str()];
     let mut answer = reply.done("making the secret", &secrets)?.json()?;
     let id = answer["keyId"].as_str().unwrap_or_default().to_owned();
-    let text = match answer["secretText"].take() {
-        Value::String(text) => SecretString::new(text),
+    let text = match answer.get_mut("secretText").map(Value::take) {
+        Some(Value::String(text)) => SecretString::new(text),
         _ => SecretString::new(String::new()),
     };
     wipe(answer);

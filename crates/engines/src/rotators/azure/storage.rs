@@ -73,9 +73,9 @@ async fn asked(stage: &Stage<'_>, what: &str, body: Value) -> Result<Value, Faul
 
 /// One of the keys in an answer, which is wiped.
 fn key_in(mut answer: Value, name: &str) -> Result<SecretString, Fault> {
-    let keys = answer["keys"].as_array_mut().map(Vec::as_mut_slice).unwrap_or_default();
-    let found = keys.iter_mut().find(|key| key["keyName"] == name);
-    let value = found.map(|key| key["value"].take());
+    let keys = answer.get_mut("keys").and_then(Value::as_array_mut);
+    let found = keys.and_then(|keys| keys.iter_mut().find(|key| key["keyName"] == name));
+    let value = found.and_then(|key| key.get_mut("value")).map(Value::take);
     wipe(answer);
     match value {
         Some(Value::String(text)) => Ok(SecretString::new(text)),

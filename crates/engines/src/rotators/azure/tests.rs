@@ -30,6 +30,8 @@ struct Tenant {
     keys: [String; 2],
     /// How often what was made is not known yet.
     lag: usize,
+    /// What is answered instead, in place of what was asked for.
+    odd: Option<&'static str>,
     /// Whether the next answer that has made something gets lost.
     lost: bool,
     made: usize,
@@ -187,6 +189,7 @@ async fn azured(actor: Actor) -> Azured {
         second_factor: false,
         keys: ["canaryone==".to_owned(), "canarytwo==".to_owned()],
         lag: 0,
+        odd: None,
         lost: false,
         made: 0,
     }));
@@ -199,6 +202,7 @@ async fn azured(actor: Actor) -> Azured {
             ["login.microsoftonline.com", "acme.example", "oauth2", "v2.0", "token"] => {
                 tenant.token(asked)
             }
+            _ if tenant.odd.is_some() && method == "POST" => (200, tenant.odd.unwrap().to_owned()),
             ["graph.microsoft.com", "v1.0", rest @ ..] => tenant.graph(method, rest, asked),
             [
                 "management.azure.com",
@@ -426,6 +430,19 @@ async fn the_keys_of_a_storage_account_take_turns() {
     }
     let shown = MEMBER.shown(azured.site.stage().settings, &old);
     assert_eq!(shown.keys().collect::<Vec<_>>(), ["password", "username"]);
+}
+
+#[tokio::test]
+async fn an_answer_of_another_shape_is_no_secret() {
+    let azured = azured(Actor::Target).await;
+    let key = storage::of_key("key1", "canaryone==").unwrap();
+    for odd in ["[]", "\"a\"", "7", "null", "{\"keys\": [[], 7]}", "{\"keyId\": \"a\"}"] {
+        azured.tenant.lock().unwrap().odd = Some(odd);
+        for old in [&secret("", "old~canary-secret"), &key] {
+            let fault = azured.next(old).await.err().unwrap();
+            assert_eq!(fault.kind(), FaultKind::Unavailable, "{odd}: {fault}");
+        }
+    }
 }
 
 #[test]

@@ -181,6 +181,22 @@ async fn no_room_no_right_and_answers_that_get_lost() {
     }
 }
 
+#[tokio::test]
+async fn an_answer_of_another_shape_is_no_key() {
+    let google = google(Actor::Target).await;
+    let old = google.first().await;
+    let stage = google.site.stage();
+    let key = target_key(stage.target.settings).unwrap();
+    let asked = crate::google::Google::open(key, CLOUD, None, stage.way).await.unwrap();
+    for odd in ["[]", "\"a\"", "7", "null", "{\"privateKeyData\": {}, \"accessToken\": []}"] {
+        google.world.lock().unwrap().odd = Some(odd);
+        let fault = google.next(&old).await.err().unwrap();
+        assert_eq!(fault.kind(), FaultKind::Unavailable, "{odd}: {fault}");
+        let fault = asked.token_of(APP, CLOUD, 60).await.err().unwrap();
+        assert_eq!(fault.kind(), FaultKind::Unavailable, "{odd}: {fault}");
+    }
+}
+
 #[test]
 fn a_targets_own_key_and_what_makes_no_sense() {
     let target = || target_of("gcp", &[("gcp-key", &key(true))]);

@@ -24,6 +24,8 @@ struct Organization {
     made: usize,
     /// How often the newest key is not known yet.
     lag: usize,
+    /// What is answered in place of a key that was to be made.
+    odd: Option<&'static str>,
     /// Whether the next answer that has made a key gets lost.
     lost: bool,
 }
@@ -59,6 +61,7 @@ impl Organization {
                 let more = rest.len() > 2;
                 (200, json!({"data": data, "has_more": more, "last_id": last}).to_string())
             }
+            ("POST", "") if self.odd.is_some() => (200, self.odd.unwrap().to_owned()),
             ("POST", "") => {
                 self.made += 1;
                 let (id, text) =
@@ -171,6 +174,16 @@ async fn keys_that_nobody_heard_of_go_and_late_ones_are_waited_for() {
     assert_eq!(not_admin.kind(), FaultKind::BadRequest, "{not_admin}");
     for fault in [lost, late, unclear, missing, not_admin] {
         assert!(!format!("{fault:?}").contains("canary"), "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_of_another_shape_is_no_key() {
+    let openai = openaied(Actor::Target).await;
+    for odd in ["[]", "\"a\"", "7", "null", "{\"id\": \"a\", \"value\": []}"] {
+        openai.organization.lock().unwrap().odd = Some(odd);
+        let fault = openai.next(&credential("key_000", FIRST)).await.err().unwrap();
+        assert_eq!(fault.kind(), FaultKind::Unavailable, "{odd}: {fault}");
     }
 }
 
