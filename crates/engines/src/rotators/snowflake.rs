@@ -13,6 +13,7 @@ use keysherd_crypto::rsa::{RsaPair, public_der};
 use keysherd_targets::snowflake::Account;
 use keysherd_targets::{by_name as target_by_name, snowflake_account};
 use keysherd_wire::{Args, Field, Group, Text, bad_setting, wipe};
+use serde_json::Value;
 
 use crate::fields::{
     PASSWORD_LENGTH, REMOTE_NONE, USE_CAPITAL_LETTERS, USE_LOWER_LETTERS, USE_NUMBERS,
@@ -260,7 +261,19 @@ async fn prints(
     let rows = answer["data"].as_array().map(Vec::as_slice).unwrap_or_default();
     let shown = |property: &str| {
         let row = rows.iter().find(|row| row[0].as_str() == Some(property))?;
-        row[1].as_str().filter(|print| *print != "null").map(str::to_owned)
+        match &row[1] {
+            Value::Null => Some(String::new()),
+            Value::String(print) if print == "null" => Some(String::new()),
+            Value::String(print) => Some(print.clone()),
+            _ => None,
+        }
     };
-    Ok(PLACES.map(|(_, property)| shown(property).unwrap_or_default()))
+    // A place that is not shown is not free: what is in it would be lost.
+    match PLACES.map(|(_, property)| shown(property)) {
+        [Some(first), Some(second)] => Ok([first, second]),
+        _ => Err(Fault::conflict(
+            "Snowflake does not show the user's keys to who changes them; DESCRIBE USER has to \
+             have RSA_PUBLIC_KEY_FP and RSA_PUBLIC_KEY_2_FP",
+        )),
+    }
 }

@@ -18,6 +18,8 @@ use crate::testing::{target, way};
 #[derive(Default)]
 struct World {
     users: BTreeMap<String, [String; 2]>,
+    /// Rows of DESCRIBE USER that are not shown.
+    hidden: &'static [&'static str],
     /// Whether the next answer to a change gets lost.
     lost: bool,
     /// Whether nobody may change anything.
@@ -78,6 +80,7 @@ impl World {
             ["DESCRIBE", "USER", _] => {
                 rows.push(json!(["NAME", user, "null", ""]));
                 let shown = PLACES.iter().zip(keys.iter());
+                let shown = shown.filter(|((_, name), _)| !self.hidden.contains(name));
                 rows.extend(shown.map(|((_, name), key)| json!([name, print(key), "null", ""])));
             }
             ["ALTER", "USER", _, "SET", name, "=", key] => {
@@ -185,6 +188,25 @@ async fn keys_of_others_stay_and_who_stops_in_between_is_followed() {
     let Brought::Unchanged(wrong) = brought else { panic!("{brought:?}") };
     for fault in [full, denied, wrong] {
         assert!(!format!("{fault:?}").contains("PRIVATE"), "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_place_that_is_not_shown_is_not_free() {
+    let snowed = snowed(Actor::Target).await;
+    let (old, new) = (&snowed.first, snowed.site.next(&snowed.first));
+    let before = snowed.world.lock().unwrap().users["APP"].clone();
+    let stage = snowed.site.stage();
+    for hidden in
+        [&["RSA_PUBLIC_KEY_FP"][..], &["RSA_PUBLIC_KEY_2_FP"], &[PLACES[0].1, PLACES[1].1]]
+    {
+        snowed.world.lock().unwrap().hidden = hidden;
+        let brought = snowed.brought((old, &new), false).await;
+        let Brought::Unchanged(fault) = brought else { panic!("{brought:?}") };
+        assert!(fault.public().contains("DESCRIBE USER"), "{fault}");
+        // Nor is the old key gone because nobody sees it.
+        assert!(MEMBER.retire(&stage, &new, old).await.is_err());
+        assert_eq!(snowed.world.lock().unwrap().users["APP"], before);
     }
 }
 
