@@ -62,11 +62,17 @@ enum Does {
     Well,
     Refuses,
     AnotherKey,
+    /// Answers so when it is to revoke, and does not.
+    Leaves(&'static str),
 }
 
 /// The service: certificates are there when they are asked for the second time.
 async fn service(objects: &Objects, does: Does) -> Stub {
     let objects = Arc::clone(objects);
+    let leaves = match does {
+        Does::Leaves(said) => Some(said),
+        _ => None,
+    };
     Stub::new(move |asked: &Asked| {
         if asked.header("authorization") != Some(&format!("Bearer {TOKEN}")) {
             return (401, "{}".into());
@@ -101,6 +107,7 @@ async fn service(objects: &Objects, does: Does) -> Stub {
                 _ => error("it does not exist"),
             },
             "POST /vedsdk/certificates/revoke" => match objects.get_mut(&dn) {
+                Some(Some(_)) if leaves.is_some() => (200, leaves.unwrap_or_default().to_owned()),
                 None => error(&format!("Certificate {dn} does not exist")),
                 Some(None) => error("It is already revoked"),
                 Some(object) => {
@@ -165,6 +172,30 @@ async fn a_certificate_is_made_waited_for_and_revoked_as_often_as_asked() {
     Venafi.revoke(&scene, "tmp.abcdefghijklmnop").await.unwrap();
     let refused = Venafi.revoke(&scene, "..\\Other").await.unwrap_err();
     assert_eq!(refused.kind(), FaultKind::Internal);
+}
+
+#[tokio::test]
+async fn a_certificate_has_not_ended_before_the_service_says_so() {
+    for said in [
+        "",
+        "<html>sign in</html>",
+        "[]",
+        "{}",
+        "{\"Error\": \"no right\"}",
+        "{\"Requested\": true}",
+        "{\"Success\": \"true\"}",
+        "{\"Success\": false}",
+    ] {
+        let objects = Objects::default();
+        let (stub, way) = (service(&objects, Does::Leaves(said)).await, way());
+        let settings = made_settings(&stub.url, &[]);
+        let scene = Scene { settings: &settings, target: None, way: &way };
+        let plan = planned(&settings, &["common_name=apps.example"]).unwrap();
+        Venafi.create(&scene, &plan).await.unwrap();
+        let fault = Venafi.revoke(&scene, &plan.handle).await.unwrap_err();
+        assert_eq!(fault.kind(), FaultKind::Conflict, "{said}: {fault}");
+        assert!(objects.lock().unwrap().values().all(Option::is_some), "{said}");
+    }
 }
 
 #[tokio::test]
