@@ -17,6 +17,7 @@ use self::fields::{
     CREATION, CREATION_STATEMENTS, DB_NAME, DB_SERVER_CERTIFICATES, DB_SERVER_NAME, HOST, KIND,
     PASSWORD, PORT, REVOCATION, REVOCATION_STATEMENTS, SSL, SSL_CERTIFICATE, USERNAME,
 };
+use self::sessions::end_sessions;
 use crate::fields::need_type;
 use crate::lint::lint;
 use crate::member::{left, not_reached};
@@ -25,6 +26,7 @@ use crate::statements::{Dialect, Hole, Statement, Values, filled, need_name, par
 use crate::{BoxFuture, Created, Engine, Kind, Plan, Scene, TargetUse, Way};
 
 mod fields;
+mod sessions;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -32,8 +34,6 @@ pub(crate) mod tests;
 const GONE: [u16; 4] = [1141, 1147, 1269, 1396];
 /// What they say of a statement that they cannot read.
 const UNREADABLE: u16 = 1064;
-/// Most sessions of a user that are ended.
-const SESSIONS_MAX: usize = 100;
 
 /// The member.
 pub(super) struct Mysql;
@@ -189,7 +189,7 @@ async fn revoked(scene: &Scene<'_>, handle: &str) -> Result<Vec<String>, Fault> 
             }
             (Some(true), None) => return Err(left()),
         }
-        warnings.extend(end_sessions(&mut session, handle).await);
+        warnings.extend(end_sessions(&mut session, handle).await?);
         session.close().await;
         Ok(warnings)
     };
@@ -256,46 +256,6 @@ async fn is_locked(session: &mut Session, handle: &str) -> bool {
     };
     let answer = session.texts(&format!("{open} and user = '{handle}'")).await;
     answer.is_ok_and(|answer| answer.first().is_some_and(|count| count == "0"))
-}
-
-/// Ends what the user still does: a server goes on with the sessions of a user that is gone.
-async fn end_sessions(session: &mut Session, handle: &str) -> Vec<String> {
-    let question = format!("select id from information_schema.processlist where user = '{handle}'");
-    let ids = session.texts(&question).await.unwrap_or_default();
-    let mut left = 0;
-    for id in ids.iter().filter_map(|id| id.parse::<u64>().ok()).take(SESSIONS_MAX) {
-        // One that has ended meanwhile is no failure (1094).
-        let ended = session.run(&format!("KILL {id}")).await;
-        left += usize::from(ended.is_err_and(|error| error.code() != Some(1094)));
-    }
-    match left {
-        0 if ids.is_empty() && sees_no_others(session).await => vec![
-            "sessions that the user may have go on until they end; to see them, the user of the \
-             target needs the privilege PROCESS, and to end them CONNECTION_ADMIN (CONNECTION \
-             ADMIN on MariaDB)"
-                .to_owned(),
-        ],
-        0 => Vec::new(),
-        left => vec![format!(
-            "{left} sessions of the user go on until they end; the user of the target needs the \
-             privilege to end them (CONNECTION_ADMIN, or CONNECTION ADMIN on MariaDB)"
-        )],
-    }
-}
-
-/// Whether the server hides the sessions of others from whoever is signed in, as far as is known:
-/// roles may bring the privilege as well.
-async fn sees_no_others(session: &mut Session) -> bool {
-    let host = "substring_index(current_user(), '@', -1)";
-    let user =
-        format!("left(current_user(), char_length(current_user()) - char_length({host}) - 1)");
-    let question = format!(
-        "select count(*) from information_schema.user_privileges where privilege_type = 'PROCESS' \
-         and grantee = concat('''', {user}, '''@''', {host}, '''') \
-         union all select coalesce(nullif(current_role(), 'NONE'), '')"
-    );
-    let answer = session.texts(&question).await.unwrap_or_default();
-    matches!(answer.as_slice(), [count, role] if count == "0" && role.is_empty())
 }
 
 fn not_made(

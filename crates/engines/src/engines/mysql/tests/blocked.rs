@@ -1,5 +1,6 @@
 //! Users, and others who may sign in, that want to keep a user from being removed.
 
+use super::super::sessions::SESSIONS_MAX;
 use super::*;
 
 /// What takes the lock by which removing waits for making, until the session ends.
@@ -34,5 +35,23 @@ async fn a_user_that_takes_the_lock_is_removed_all_the_same() {
             assert_eq!(session.run("SELECT 1").await.is_err(), all_end);
         }
         server.sql(&format!("DROP USER {plain}@'%'"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn however_many_sessions_a_user_has_none_is_left() {
+    for server in servers() {
+        server.sql("SET GLOBAL max_connections = 400");
+        let stage = Stage::new(&[("mysql-screation-statements", NARROW)], server.target(&[]));
+        let plan = stage.plan();
+        let password = password_of(&stage.create(&plan).await.unwrap());
+        let mut sessions = Vec::new();
+        for _ in 0..SESSIONS_MAX + 5 {
+            sessions.push(server.sign_in(&plan.handle, &password).await.unwrap());
+        }
+        assert_eq!(stage.revoke(&plan.handle).await.unwrap(), Vec::<String>::new());
+        for session in &mut sessions {
+            assert!(session.run("SELECT 1").await.is_err());
+        }
     }
 }
