@@ -13,7 +13,7 @@ use crate::member::not_reached;
 use crate::rotator::database::{
     FIELDS, GIVEN, TARGET_SETTINGS, TYPES, check, in_time, server_for, server_of, taken,
 };
-use crate::rotator::{Actor, Credential, Rotator, RotatorKind, Stage};
+use crate::rotator::{Actor, Credential, Rotator, RotatorKind, Stage, is_same_user};
 use crate::{BoxFuture, Settings, Spelling, TargetUse};
 
 #[cfg(test)]
@@ -60,6 +60,13 @@ impl Rotator for Mssql {
         server.credentials()?;
         server.tls_given()?;
         Ok(warnings)
+    }
+
+    /// Names are the same in capitals and in small letters, where a server's collation does not say otherwise.
+    fn is_keepers(&self, target: &TargetUse<'_>, given: &Credential) -> bool {
+        is_same_user(self.of_target(target).ok().as_ref(), given, |own, given| {
+            own.to_lowercase() == given.to_lowercase()
+        })
     }
 
     fn change<'a>(

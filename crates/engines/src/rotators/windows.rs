@@ -20,7 +20,7 @@ use crate::fields::{
 use crate::member::not_reached;
 use crate::password::Policy;
 use crate::rotator::database::{self, GIVEN, ROTATED_USERNAME, TYPES, in_time, taken};
-use crate::rotator::{Actor, Credential, Rotator, RotatorKind, Stage};
+use crate::rotator::{Actor, Credential, Rotator, RotatorKind, Stage, is_same_user};
 use crate::windows::{Script, input, need_user};
 use crate::{BoxFuture, Settings, Spelling, TargetUse};
 
@@ -96,6 +96,13 @@ impl Rotator for Windows {
     fn of_target(&self, target: &TargetUse<'_>) -> Result<Credential, Fault> {
         let machine = windows_machine(target.settings)?;
         Ok(Credential::of_user(machine.user(), machine.password()))
+    }
+
+    /// Names are the same in capitals and in small letters.
+    fn is_keepers(&self, target: &TargetUse<'_>, given: &Credential) -> bool {
+        is_same_user(self.of_target(target).ok().as_ref(), given, |own, given| {
+            own.to_lowercase() == given.to_lowercase()
+        })
     }
 
     fn change<'a>(

@@ -320,3 +320,15 @@ fn targets_that_make_no_sense_are_refused_by_name() {
     let short = Site::with(&MEMBER, target, Actor::Owner, &[("password-length", "1")]);
     assert!(short.check().unwrap_err().public().contains("password-length"));
 }
+
+#[test]
+fn the_targets_own_user_is_known_in_capitals_too() {
+    let plain = [("hostname", "w.example"), ("username", "Keeper"), ("password", "x")];
+    let site = Site::new(&MEMBER, target_of("windows", &plain), Actor::Target);
+    let is_keepers = |name: &str| {
+        let given = Credential::of_user(name, &SecretString::new("any".to_owned()));
+        MEMBER.is_keepers(&site.stage().target, &given)
+    };
+    assert!(is_keepers("Keeper") && is_keepers("KEEPER") && is_keepers("keeper"));
+    assert!(!is_keepers("keeper2") && !is_keepers(""));
+}
