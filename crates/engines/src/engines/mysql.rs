@@ -17,7 +17,7 @@ use self::fields::{
     CREATION, CREATION_STATEMENTS, DB_NAME, DB_SERVER_CERTIFICATES, DB_SERVER_NAME, HOST, KIND,
     PASSWORD, PORT, REVOCATION, REVOCATION_STATEMENTS, SSL, SSL_CERTIFICATE, USERNAME,
 };
-use self::sessions::end_sessions;
+use self::sessions::{end_sessions, shut_out};
 use crate::fields::need_type;
 use crate::lint::lint;
 use crate::member::{left, not_reached};
@@ -26,7 +26,7 @@ use crate::statements::{Dialect, Hole, Statement, Values, filled, need_name, par
 use crate::{BoxFuture, Created, Engine, Kind, Plan, Scene, TargetUse, Way};
 
 mod fields;
-mod sessions;
+pub(crate) mod sessions;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -168,32 +168,47 @@ async fn revoked(scene: &Scene<'_>, handle: &str) -> Result<Vec<String>, Fault> 
     let removing = async {
         let mut session = connect(&server, scene.way).await.map_err(not_reached)?;
         alone(&mut session, handle, scene.way).await?;
-        let mut missing = None;
-        for (number, statement) in (1..).zip(&statements) {
-            let Err(error) = session.run(statement.expose()).await else { continue };
-            let fault = error.fault(&format!("revocation statement {number}"), None);
-            match error.code() {
-                // Gone already, or half gone; whether it is shows below.
-                Some(code) if GONE.contains(&code) => missing = Some(fault),
-                _ => return Err(fault),
+        let warnings = match removed(&mut session, handle, &statements).await {
+            Ok(mut warnings) => {
+                warnings.extend(end_sessions(&mut session, handle).await?);
+                warnings
             }
-        }
-        let mut warnings = session.warnings();
-        match (is_there(&mut session, handle).await, missing) {
-            (Some(false), _) => {}
-            (None | Some(true), Some(fault)) => return Err(fault),
-            // Who may not look has to believe the statements.
-            (None, None) => {}
-            (Some(true), None) if is_locked(&mut session, handle).await => {
-                warnings.push("the user is locked and still there".to_owned());
-            }
-            (Some(true), None) => return Err(left()),
-        }
-        warnings.extend(end_sessions(&mut session, handle).await?);
+            Err(fault) => return Err(shut_out(&mut session, handle, fault).await),
+        };
         session.close().await;
         Ok(warnings)
     };
     timeout(scene.way.timeout, removing).await.map_err(|_| late(&server))?
+}
+
+/// Runs the revocation statements, and looks whether the user can sign in no more.
+async fn removed(
+    session: &mut Session,
+    handle: &str,
+    statements: &[SecretString],
+) -> Result<Vec<String>, Fault> {
+    let mut missing = None;
+    for (number, statement) in (1..).zip(statements) {
+        let Err(error) = session.run(statement.expose()).await else { continue };
+        let fault = error.fault(&format!("revocation statement {number}"), None);
+        match error.code() {
+            // Gone already, or half gone; whether it is shows below.
+            Some(code) if GONE.contains(&code) => missing = Some(fault),
+            _ => return Err(fault),
+        }
+    }
+    let mut warnings = session.warnings();
+    match (is_there(session, handle).await, missing) {
+        (Some(false), _) => {}
+        (None | Some(true), Some(fault)) => return Err(fault),
+        // Who may not look has to believe the statements.
+        (None, None) => {}
+        (Some(true), None) if is_locked(session, handle).await => {
+            warnings.push("the user is locked and still there".to_owned());
+        }
+        (Some(true), None) => return Err(left()),
+    }
+    Ok(warnings)
 }
 
 /// Waits until nobody else does anything with this user. The lock ends with the session.

@@ -10,6 +10,7 @@ use keysherd_targets::database;
 use keysherd_targets::mysql::{NEEDS_OLD, connect};
 use tokio::time::timeout;
 
+use crate::engines::mysql::sessions::is_plain_host;
 use crate::engines::mysql::{alone, late};
 use crate::fields::REMOTE_STAYING;
 use crate::member::not_reached;
@@ -160,12 +161,10 @@ fn replacing(statement: &SecretString, old: &SecretString) -> Result<SecretStrin
 
 /// The hosts that a user may come from, as they can stand in a statement.
 fn known(hosts: &[String]) -> Result<&[String], Fault> {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || ".%:_-/".contains(c);
     if hosts.is_empty() {
         return Err(not_reached(Fault::bad_request("there is no such user on the server")));
     }
-    let fits = |host: &String| host.len() <= 255 && host.chars().all(is_plain);
-    if hosts.len() > HOSTS_MAX || !hosts.iter().all(fits) {
+    if hosts.len() > HOSTS_MAX || !hosts.iter().all(|host| is_plain_host(host)) {
         let text = "the user may come from more than 64 hosts, or from one with an unusual name";
         return Err(not_reached(Fault::bad_request(text)));
     }

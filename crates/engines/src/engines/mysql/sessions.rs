@@ -61,6 +61,41 @@ pub(super) async fn end_sessions(
     Err(Fault::unavailable("the user has more sessions than can be ended at once; try again"))
 }
 
+/// Keeps out whom the statements did not remove: locks the user wherever it comes from, and ends
+/// its sessions, as far as whoever is signed in may do that. Gives the failure, and says what was
+/// done.
+pub(super) async fn shut_out(session: &mut Session, handle: &str, fault: Fault) -> Fault {
+    // A handle is plain characters; see `need_handle`.
+    let question =
+        format!("select host from mysql.user where user = '{handle}' limit {SESSIONS_MAX}");
+    let hosts = session.texts(&question).await.ok();
+    let mut is_locked = hosts.as_ref().is_some_and(|hosts| !hosts.is_empty());
+    // Who may not look tries the host that most users have.
+    for host in hosts.unwrap_or_else(|| vec!["%".to_owned()]) {
+        let lock = format!("ALTER USER '{handle}'@'{host}' ACCOUNT LOCK");
+        is_locked &= is_plain_host(&host) && session.run(&lock).await.is_ok();
+    }
+    let ended = end_sessions(session, handle).await;
+    if !is_locked {
+        return fault;
+    }
+    let sessions = match ended {
+        Ok(warnings) if warnings.is_empty() => " and its sessions are ended",
+        _ => ", but sessions of it may go on",
+    };
+    let public = format!("{}; meanwhile the user is locked{sessions}", fault.public());
+    let said = Fault::new(fault.kind(), public);
+    match fault.private() {
+        Some(private) => said.with_private(private),
+        None => said,
+    }
+}
+
+/// Whether a host that a user comes from can stand in a statement, between quotes.
+pub(crate) fn is_plain_host(host: &str) -> bool {
+    host.len() <= 255 && host.chars().all(|c| c.is_ascii_alphanumeric() || ".%:_-/".contains(c))
+}
+
 const UNSEEN: &str = "sessions that the user may have go on until they end; to see them, the user of the target \
      needs the privilege PROCESS, and to end them CONNECTION_ADMIN (CONNECTION ADMIN on MariaDB)";
 

@@ -55,3 +55,34 @@ async fn however_many_sessions_a_user_has_none_is_left() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_not_removed_is_kept_out_all_the_same() {
+    for server in servers() {
+        let fails = "SELECT 1 FROM app.nosuch WHERE '{{name}}' = ''; DROP USER '{{name}}'@'%'";
+        let given =
+            [("mysql-screation-statements", NARROW), ("mysql-revocation-statements", fails)];
+        let stage = Stage::new(&given, server.target(&[]));
+        let plan = stage.plan();
+        let password = password_of(&stage.create(&plan).await.unwrap());
+        server.sql(&format!("CREATE USER '{}'@'10.1.%' IDENTIFIED BY 'other-1'", plan.handle));
+        let mut session = server.sign_in(&plan.handle, &password).await.unwrap();
+        for _ in 0..2 {
+            let fault = stage.revoke(&plan.handle).await.unwrap_err();
+            for part in ["revocation statement 1", "1146", "user is locked and its sessions"] {
+                assert!(fault.public().contains(part), "{part}: {fault}");
+            }
+        }
+        assert!(session.run("SELECT 1").await.is_err());
+        assert!(server.sign_in(&plan.handle, &password).await.is_err());
+        let locked = match server.product {
+            Product::MariaDb => {
+                "SELECT count(*) FROM mysql.global_priv \
+                 WHERE json_value(priv, '$.account_locked') IN ('1', 'true')"
+            }
+            Product::MySql => "SELECT count(*) FROM mysql.user WHERE account_locked = 'Y'",
+        };
+        assert_eq!(server.sql(&format!("{locked} AND user = '{}'", plan.handle)), "2");
+        server.sql(&format!("DROP USER '{0}'@'%', '{0}'@'10.1.%'", plan.handle));
+    }
+}
