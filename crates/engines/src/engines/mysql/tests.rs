@@ -184,7 +184,11 @@ async fn mysql_s_own_way_to_sign_in_works_over_tls_and_without() {
             assert_eq!(refused.err().unwrap().code(), WRONG_CREDENTIALS);
             assert!(stage.revoke(&plan.handle).await.unwrap().is_empty());
             let gone = connect(&database(&server.by_tls(&who)).unwrap(), &way()).await;
-            assert_eq!(gone.err().unwrap().code(), WRONG_CREDENTIALS);
+            let gone = gone.err().unwrap();
+            // MySQL answers whom it does not know in a way that it draws, `sha256_password` or one
+            // of those that are spoken.
+            let unspoken = gone.public().contains("in a way that gateways do not know");
+            assert!(gone.code() == WRONG_CREDENTIALS || unspoken, "{gone:?}");
         }
     }
 }
