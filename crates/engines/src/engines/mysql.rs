@@ -17,7 +17,7 @@ use self::fields::{
     CREATION, CREATION_STATEMENTS, DB_NAME, DB_SERVER_CERTIFICATES, DB_SERVER_NAME, HOST, KIND,
     PASSWORD, PORT, REVOCATION, REVOCATION_STATEMENTS, SSL, SSL_CERTIFICATE, USERNAME,
 };
-use self::sessions::{end_sessions, shut_out};
+use self::sessions::{OWN_NAME, end_sessions, shut_out};
 use crate::fields::need_type;
 use crate::lint::lint;
 use crate::member::{left, not_reached};
@@ -232,7 +232,7 @@ pub(crate) async fn alone(session: &mut Session, handle: &str, way: &Way) -> Res
     }
     let ours = format!(
         "select count(*) from information_schema.processlist \
-         where id = is_used_lock({name}) and user = substring_index(user(), '@', 1)"
+         where id = is_used_lock({name}) and user = {OWN_NAME}"
     );
     let ours = session.texts(&ours).await;
     let ours = ours.map_err(|error| error.fault("waiting for others that do the same", None))?;

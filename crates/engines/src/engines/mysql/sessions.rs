@@ -13,6 +13,10 @@ const ROUNDS_MAX: usize = 256;
 const NO_SESSION: u16 = 1094;
 const DENIED: [u16; 2] = [1095, 1227];
 
+/// Under which name somebody is signed in. A name may have an `@`, a host has none.
+pub(super) const OWN_NAME: &str =
+    "left(user(), char_length(user()) - char_length(substring_index(user(), '@', -1)) - 1)";
+
 /// Ends what the user still does, and says what cannot be seen or ended by whoever is signed in.
 ///
 /// # Errors

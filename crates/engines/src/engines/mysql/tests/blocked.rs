@@ -1,6 +1,6 @@
 //! Users, and others who may sign in, that want to keep a user from being removed.
 
-use super::super::sessions::SESSIONS_MAX;
+use super::super::sessions::{OWN_NAME, SESSIONS_MAX};
 use super::*;
 
 /// What takes the lock by which removing waits for making, until the session ends.
@@ -84,5 +84,23 @@ async fn who_is_not_removed_is_kept_out_all_the_same() {
         };
         assert_eq!(server.sql(&format!("{locked} AND user = '{}'", plan.handle)), "2");
         server.sql(&format!("DROP USER '{0}'@'%', '{0}'@'10.1.%'", plan.handle));
+    }
+}
+
+/// By it a session that has the lock is known as a gateway's.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sessions_of_a_name_with_an_at_sign_are_known_as_one_s_own() {
+    for server in servers() {
+        for name in ["owner@work", "owner@at@work", "owner_plain"] {
+            server.sql(&format!(
+                "CREATE USER '{name}'@'%' IDENTIFIED BY 'own-1'; GRANT SELECT ON app.* TO '{name}'@'%'"
+            ));
+            let mut session = server.sign_in(name, "own-1").await.unwrap();
+            let found = format!(
+                "SELECT {OWN_NAME} UNION ALL SELECT count(*) FROM information_schema.processlist \
+                 WHERE id = connection_id() AND user = {OWN_NAME}"
+            );
+            assert_eq!(session.texts(&found).await.unwrap(), [name, "1"]);
+        }
     }
 }
