@@ -211,8 +211,8 @@ impl StatementError {
         self.code
     }
 
-    /// As a fault of `what` was being done. `secret` is kept out of the log, too.
-    pub fn fault(&self, what: &str, secret: Option<&str>) -> Fault {
+    /// As a fault of `what` was being done. The `secrets` are kept out of the log, too.
+    pub fn fault<'a>(&self, what: &str, secrets: impl IntoIterator<Item = &'a str>) -> Fault {
         let (kind, public) = match (self.code, self.refused) {
             (Some(code), _) => {
                 let known = WORDS.iter().find(|(known, ..)| *known == code);
@@ -228,7 +228,7 @@ impl StatementError {
                 (FaultKind::Unavailable, format!("{what} failed: {words}"))
             }
         };
-        with_words(Fault::new(kind, public), &self.text, secret)
+        with_words(Fault::new(kind, public), &self.text, secrets)
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use keysherd_base::{Fault, SecretString};
 use keysherd_targets::database;
-use keysherd_targets::mysql::{NEEDS_OLD, connect};
+use keysherd_targets::mysql::{NEEDS_OLD, StatementError, connect};
 use tokio::time::timeout;
 
 use crate::engines::mysql::sessions::is_plain_host;
@@ -95,7 +95,6 @@ async fn changed(
     let (name, password) = (new.username()?, new.password()?);
     let values = Values { name, password: Some(&password), user_host: "" };
     let fill = |text: &str| filled(&parse("rotated-username", text, Dialect::Mysql)?, &values);
-    let secret = Some(password.expose().as_str());
     let changing = async {
         let mut session = connect(&server, stage.way).await.map_err(not_reached)?;
         // A gateway that stands still loses its turn with its session.
@@ -109,9 +108,8 @@ async fn changed(
                 let mut hosts = Vec::new();
                 for question in &question {
                     let found = session.texts(question.expose()).await;
-                    let fault = |e: keysherd_targets::mysql::StatementError| {
-                        not_reached(e.fault("looking for the user", None))
-                    };
+                    let fault =
+                        |e: StatementError| not_reached(e.fault("looking for the user", None));
                     hosts.extend(found.map_err(fault)?);
                 }
                 let mut statements = Vec::with_capacity(hosts.len());
@@ -133,13 +131,21 @@ async fn changed(
                 let both = replacing(statement, &old.password()?).map_err(not_reached)?;
                 done = session.run(both.expose()).await;
             }
-            done.map_err(|error| error.fault("changing the password", secret))?;
+            done.map_err(|error| not_changed(&error, old, &password))?;
         }
         let warnings = session.warnings();
         session.close().await;
         Ok(warnings)
     };
     timeout(stage.way.timeout, changing).await.map_err(|_| late(&server))?
+}
+
+/// Servers quote statements, and one with the old password is sent where they want it: both are
+/// kept out of the log.
+fn not_changed(error: &StatementError, old: &Credential, new: &SecretString) -> Fault {
+    let old = old.password().ok();
+    let secrets = old.iter().chain([new]).map(|secret| secret.expose().as_str());
+    error.fault("changing the password", secrets)
 }
 
 /// The statement with the old password said, too. Older servers cannot read that, so it is said

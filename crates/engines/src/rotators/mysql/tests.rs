@@ -73,6 +73,30 @@ async fn who_has_to_say_the_old_password_says_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_statement_that_a_server_quotes_tells_neither_password() {
+    for server in servers() {
+        server.sql(
+            "CREATE USER quoted@'%' IDENTIFIED BY 'Former7Word'; GRANT SELECT ON app.* TO quoted@'%'",
+        );
+        let mut session = server.sign_in("quoted", "Former7Word").await.unwrap();
+        let (old, new) =
+            (credential("quoted", "Former7Word"), SecretString::new("Newer8Text".to_owned()));
+        for (unreadable, quoted) in [
+            ("ALTER USER CURRENT_USER() IDENTIFIED BY 'Newer8Text' NO 'Former7Word'", "Former7"),
+            ("ALTER USER CURRENT_USER() NO 'Newer8Text' REPLACE 'Former7Word'", "Newer8"),
+        ] {
+            let error = session.run(unreadable).await.unwrap_err();
+            let plain = format!("{:?}", error.fault("this", None));
+            assert!(plain.contains(quoted), "the server does not quote it: {plain}");
+            let fault = not_changed(&error, &old, &new);
+            assert!(fault.public().contains("1064"), "{fault}");
+            let said = format!("{fault:?}");
+            assert!(!said.contains("Former7") && !said.contains("Newer8"), "{said}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_right_password_is_known_of_who_may_not_sign_in() {
     for server in servers() {
         server.sql(
