@@ -76,6 +76,29 @@ fn password(api: &Api, name: &str) -> String {
     value["value"]["password"].as_str().unwrap().to_owned()
 }
 
+/// No other rotated secret has whom the target signs in, with whatever command.
+fn the_targets_own_are_refused(admin: &Api) {
+    let own = json!({
+        "name": "/rot/admin", "target-name": "/db/app", "rotator-type": "password",
+        "rotated-username": "postgres", "rotated-password": PASSWORD,
+    });
+    let said = admin.refused(400, "rotated-secret-create-postgresql", own);
+    assert!(said.contains("rotator-type"), "{said}");
+    // Nor does another one become it.
+    for command in
+        ["rotated-secret-update-postgresql", "update-rotated-secret", "gateway-update-item"]
+    {
+        let mut becomes = json!({
+            "name": "/rot/app", "rotated-username": "postgres", "rotated-password": PASSWORD,
+        });
+        if command == "gateway-update-item" {
+            becomes["type"] = "rotated-secret".into();
+        }
+        let said = admin.refused(400, command, becomes);
+        assert!(said.contains("rotated-username"), "{command}: {said}");
+    }
+}
+
 #[test]
 fn a_password_rotates_by_hand_and_comes_back() {
     let scene = Scene::start();
@@ -127,25 +150,7 @@ fn a_password_rotates_by_hand_and_comes_back() {
         "rotated-username": "app_user", "rotated-password": "wrong",
     });
     scene.admin.refused(400, "rotated-secret-create-postgresql", wrong);
-    let admin = json!({
-        "name": "/rot/admin", "target-name": "/db/app", "rotator-type": "password",
-        "rotated-username": "postgres", "rotated-password": PASSWORD,
-    });
-    let said = scene.admin.refused(400, "rotated-secret-create-postgresql", admin);
-    assert!(said.contains("rotator-type"), "{said}");
-    // Nor does another one become it, with whatever command.
-    for command in
-        ["rotated-secret-update-postgresql", "update-rotated-secret", "gateway-update-item"]
-    {
-        let mut becomes = json!({
-            "name": "/rot/app", "rotated-username": "postgres", "rotated-password": PASSWORD,
-        });
-        if command == "gateway-update-item" {
-            becomes["type"] = "rotated-secret".into();
-        }
-        let said = scene.admin.refused(400, command, becomes);
-        assert!(said.contains("rotated-username"), "{command}: {said}");
-    }
+    the_targets_own_are_refused(&scene.admin);
     scene.server.stop();
     scene.site.audit(&["verify"]).expect(0);
 }

@@ -45,8 +45,8 @@ impl There {
     /// The id of one; `None`: it is not there.
     ///
     /// # Errors
-    /// [`Fault::conflict`] where nobody said which id it has, and several look like it, or where the
-    /// id that somebody said is that of one that looks otherwise.
+    /// [`Fault::conflict`] where nobody said which id it has, and several look like it, or where
+    /// the id that somebody said is that of one that looks otherwise.
     pub(crate) fn find(&self, credential: &Credential) -> Result<Option<&str>, Fault> {
         let id = credential.username()?;
         if id.is_empty() {

@@ -7,8 +7,8 @@ pub(super) fn is_dn(name: &str) -> bool {
     begin.is_some_and(|begin| !begin.is_empty() && begin.chars().all(plain))
 }
 
-/// Whether two names are of one person, as far as the names say. In a domain (`windows`) a name such
-/// as `DOMAIN\user` or `user@domain` is taken for the entry that is named like that user.
+/// Whether two names are of one person, as far as the names say. In a domain (`windows`) a name
+/// such as `DOMAIN\user` or `user@domain` is taken for the entry that is named like that user.
 pub(super) fn may_be_same(one: &str, other: &str, windows: bool) -> bool {
     if one.trim().eq_ignore_ascii_case(other.trim()) {
         return true;
