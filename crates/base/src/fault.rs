@@ -165,6 +165,13 @@ impl Fault {
         self
     }
 
+    /// The same fault with more for the caller, behind what it says already.
+    #[must_use]
+    pub fn with_more(mut self, more: &str) -> Self {
+        self.public = format!("{}; {more}", self.public).into();
+        self
+    }
+
     /// The same fault with a text for the server's own log.
     #[must_use]
     pub fn with_private(mut self, private: impl fmt::Display) -> Self {

@@ -168,7 +168,7 @@ impl PostgresLike {
                 return once_more;
             }
         }
-        Err(if is_disabled { disabled(&failed) } else { failed })
+        Err(if is_disabled { failed.with_more("the user is disabled") } else { failed })
     }
 
     async fn created_once(
@@ -343,16 +343,6 @@ async fn within(
         outcome.map(|()| warnings)
     };
     timeout(limit, whole).await.map_err(|_| late())?
-}
-
-/// Why a user is still there that can do nothing any more.
-fn disabled(fault: &Fault) -> Fault {
-    let text = format!("{}; the user is disabled", fault.public());
-    let said = Fault::new(fault.kind(), text);
-    match fault.private() {
-        Some(private) => said.with_private(private),
-        None => said,
-    }
 }
 
 fn not_removed(number: i32, error: &keysherd_targets::postgres::SqlError) -> Fault {

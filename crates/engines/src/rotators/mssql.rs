@@ -62,7 +62,7 @@ impl Rotator for Mssql {
         Ok(warnings)
     }
 
-    /// Names are the same in capitals and in small letters, where a server's collation does not say otherwise.
+    /// Names are the same in capitals and in small letters, where collations do not say otherwise.
     fn is_keepers(&self, target: &TargetUse<'_>, given: &Credential) -> bool {
         is_same_user(self.of_target(target).ok().as_ref(), given, |own, given| {
             own.to_lowercase() == given.to_lowercase()

@@ -87,12 +87,7 @@ pub(super) async fn shut_out(session: &mut Session, handle: &str, fault: Fault) 
         Ok(warnings) if warnings.is_empty() => " and its sessions are ended",
         _ => ", but sessions of it may go on",
     };
-    let public = format!("{}; meanwhile the user is locked{sessions}", fault.public());
-    let said = Fault::new(fault.kind(), public);
-    match fault.private() {
-        Some(private) => said.with_private(private),
-        None => said,
-    }
+    fault.with_more(&format!("meanwhile the user is locked{sessions}"))
 }
 
 /// Whether a host that a user comes from can stand in a statement, between quotes.
@@ -100,8 +95,9 @@ pub(crate) fn is_plain_host(host: &str) -> bool {
     host.len() <= 255 && host.chars().all(|c| c.is_ascii_alphanumeric() || ".%:_-/".contains(c))
 }
 
-const UNSEEN: &str = "sessions that the user may have go on until they end; to see them, the user of the target \
-     needs the privilege PROCESS, and to end them CONNECTION_ADMIN (CONNECTION ADMIN on MariaDB)";
+const UNSEEN: &str = "sessions that the user may have go on until they end; to see them, the user \
+                      of the target needs the privilege PROCESS, and to end them CONNECTION_ADMIN \
+                      (CONNECTION ADMIN on MariaDB)";
 
 fn not_ended(denied: usize) -> Vec<String> {
     let text = || {

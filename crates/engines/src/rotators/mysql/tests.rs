@@ -76,7 +76,8 @@ async fn who_has_to_say_the_old_password_says_it() {
 async fn a_statement_that_a_server_quotes_tells_neither_password() {
     for server in servers() {
         server.sql(
-            "CREATE USER quoted@'%' IDENTIFIED BY 'Former7Word'; GRANT SELECT ON app.* TO quoted@'%'",
+            "CREATE USER quoted@'%' IDENTIFIED BY 'Former7Word'; \
+             GRANT SELECT ON app.* TO quoted@'%'",
         );
         let mut session = server.sign_in("quoted", "Former7Word").await.unwrap();
         let (old, new) =

@@ -93,7 +93,8 @@ async fn sessions_of_a_name_with_an_at_sign_are_known_as_one_s_own() {
     for server in servers() {
         for name in ["owner@work", "owner@at@work", "owner_plain"] {
             server.sql(&format!(
-                "CREATE USER '{name}'@'%' IDENTIFIED BY 'own-1'; GRANT SELECT ON app.* TO '{name}'@'%'"
+                "CREATE USER '{name}'@'%' IDENTIFIED BY 'own-1'; \
+                 GRANT SELECT ON app.* TO '{name}'@'%'"
             ));
             let mut session = server.sign_in(name, "own-1").await.unwrap();
             let found = format!(
