@@ -1,12 +1,20 @@
 //! Sessions on servers that speak MySQL's protocol: MySQL and MariaDB.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use keysherd_base::{Fault, FaultKind};
 use mysql_async::prelude::Queryable as _;
 use mysql_async::{Conn, DriverError, Error, IoError, OptsBuilder, Row, SslOpts};
 use tokio::time::timeout;
 
+use self::relay::Relay;
 use crate::words::with_words;
 use crate::{NOT_ADMITTED, Server, WRONG_CREDENTIALS, Way};
+
+mod packets;
+mod relay;
+#[cfg(test)]
+mod tests;
 
 /// Rows of an answer, and bytes of a piece of one, at most.
 const ROWS_MAX: usize = 1_024;
@@ -20,6 +28,8 @@ pub struct Session {
     connection: Conn,
     warnings: Vec<String>,
     mariadb: bool,
+    /// What carries it: ends after it.
+    _relay: Relay,
 }
 
 /// What went wrong with a statement.
@@ -74,18 +84,19 @@ pub const NEEDS_OLD: u16 = 3892;
 pub async fn connect(server: &Server, way: &Way) -> Result<Session, Fault> {
     let connecting = async {
         let (user, password) = server.credentials()?;
-        let addresses = server.addresses(way).await?;
-        let ssl = server.tls_parts()?.map(|(authority, name)| {
+        server.tls_given()?;
+        let relay = Relay::new(server, way).await?;
+        let ssl = relay.authority().map(|authority| {
             SslOpts::default()
                 .with_root_certs(vec![authority.as_bytes().to_vec().into()])
                 .with_disable_built_in_roots(true)
-                .with_danger_tls_hostname_override(Some(name))
+                .with_danger_tls_hostname_override(Some(relay::NAME))
         });
         let place = server.place();
         let options = OptsBuilder::default()
             .ip_or_hostname(place.host())
-            .tcp_port(place.port())
-            .resolved_ips(Some(addresses))
+            .tcp_port(relay.port())
+            .resolved_ips(Some(vec![IpAddr::V4(Ipv4Addr::LOCALHOST)]))
             .user(Some(user))
             .pass(Some(password.expose()))
             .db_name(server.database())
@@ -103,9 +114,11 @@ pub async fn connect(server: &Server, way: &Way) -> Result<Session, Fault> {
                 _ => fault,
             }
         };
-        let connection =
-            Conn::new(options).await.map_err(|e| at_sign_in(StatementError::of(&e)))?;
-        let mut session = Session { connection, warnings: Vec::new(), mariadb: false };
+        let connection = Conn::new(options).await.map_err(|error| {
+            relay.fault().unwrap_or_else(|| at_sign_in(StatementError::of(&error)))
+        })?;
+        let warnings = Vec::new();
+        let mut session = Session { connection, warnings, mariadb: false, _relay: relay };
         let version = session.texts("select version()").await.map_err(at_sign_in)?;
         session.mariadb = version.iter().any(|version| version.contains("MariaDB"));
         let seconds = way.timeout.as_secs().clamp(1, 600);

@@ -74,10 +74,7 @@ pub async fn connect(server: &Server, family: Family, way: &Way) -> Result<Sessi
         }
         // Encrypted already, where it has to be; the driver only sees bytes.
         let stream = server.encrypt(tcp).await?;
-        let stream: Stream = match server.is_encrypted() {
-            true => stream,
-            false => Box::new(Heard::new(stream, Guard::default())),
-        };
+        let stream: Stream = Box::new(Heard::new(stream, Guard::new(server.is_encrypted())));
         let (client, mut connection) = config
             .connect_raw(stream, NoTls)
             .await

@@ -249,34 +249,11 @@ impl Server {
         dialed.map_err(|error| self.unreached(&error))
     }
 
-    /// The addresses, for drivers that connect by themselves, which they do past any proxy.
-    pub(crate) async fn addresses(&self, way: &Way) -> Result<Vec<IpAddr>, Fault> {
-        self.admit(way)?;
-        let found = way.egress.addresses(&self.place, way.timeout).await;
-        let found = found.map_err(|error| self.unreached(&error))?;
-        Ok(found.into_iter().map(|address| address.ip()).collect())
-    }
-
-    /// The authorities in PEM and the name to expect, for drivers that encrypt by themselves; none:
-    /// connections are not encrypted.
+    /// The authorities in PEM and the name to expect, for servers that are shown no certificates;
+    /// without authorities, those of this machine. None: connections are not encrypted.
     ///
     /// # Errors
-    /// [`Fault::bad_request`] for what such drivers cannot do.
-    pub fn tls_parts(&self) -> Result<Option<(&str, String)>, Fault> {
-        let Some((authority, name)) = self.tls_given()? else { return Ok(None) };
-        let authority = authority.ok_or_else(|| {
-            Fault::bad_request(
-                "servers of this type are encrypted with by certificates that ssl-certificate \
-                 vouches for; give it, or set ssl=false where the network is yours alone",
-            )
-        })?;
-        Ok(Some((authority, name)))
-    }
-
-    /// The same for drivers that know this machine's authorities, too: none were given then.
-    ///
-    /// # Errors
-    /// [`Fault::bad_request`] for what such drivers cannot do.
+    /// [`Fault::bad_request`] where one is to be shown.
     pub fn tls_given(&self) -> Result<Option<(Option<&str>, String)>, Fault> {
         let Some(tls) = &self.tls else { return Ok(None) };
         if tls.identified {
@@ -310,20 +287,43 @@ impl Server {
 
     /// Encrypts a connection whose server has agreed to that.
     pub(crate) async fn encrypt(&self, tcp: TcpStream) -> Result<Stream, Fault> {
-        let Some(tls) = &self.tls else { return Ok(Box::new(Heard::new(tcp, Bound::default()))) };
-        let connector = TlsConnector::from(Arc::clone(&tls.config));
-        let stream = connector.connect(tls.name.clone(), tcp).await.map_err(|error| {
+        match self.encryption() {
+            Some(encryption) => encryption.around(tcp).await,
+            None => Ok(Box::new(Heard::new(tcp, Bound::default()))),
+        }
+    }
+
+    /// How connections are encrypted, where they are.
+    pub(crate) fn encryption(&self) -> Option<Encryption> {
+        let tls = self.tls.as_ref()?;
+        let (config, name) = (Arc::clone(&tls.config), tls.name.clone());
+        Some(Encryption { config, name, place: self.place.clone() })
+    }
+
+    /// That it did not answer in time.
+    pub(crate) fn late(&self) -> Fault {
+        Fault::unavailable(format!("{} does not answer in time; try again later", self.place))
+    }
+}
+
+/// How connections to a server are encrypted.
+pub(crate) struct Encryption {
+    config: Arc<ClientConfig>,
+    name: ServerName<'static>,
+    place: Place,
+}
+
+impl Encryption {
+    /// Encrypts a connection whose server has agreed to that.
+    pub(crate) async fn around(self, tcp: TcpStream) -> Result<Stream, Fault> {
+        let connector = TlsConnector::from(self.config);
+        let stream = connector.connect(self.name, tcp).await.map_err(|error| {
             Fault::forbidden(format!(
                 "TLS with {} fails: {error}; check ssl-certificate and the name in its certificate",
                 self.place
             ))
         })?;
         Ok(Box::new(Heard::new(stream, Bound::default())))
-    }
-
-    /// That it did not answer in time.
-    pub(crate) fn late(&self) -> Fault {
-        Fault::unavailable(format!("{} does not answer in time; try again later", self.place))
     }
 }
 

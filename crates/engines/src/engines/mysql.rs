@@ -50,7 +50,7 @@ impl Engine for Mysql {
     ) -> Result<Vec<String>, Fault> {
         let server = server(settings, target)?;
         server.credentials()?;
-        server.tls_parts()?;
+        server.tls_given()?;
         let creation = creation(settings)?;
         revocation(settings)?;
         KIND.check(settings)?;

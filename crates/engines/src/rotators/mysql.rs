@@ -63,7 +63,7 @@ impl Rotator for Mysql {
         let warnings = check(&KIND, settings, target)?;
         let server = database(target.settings)?;
         server.credentials()?;
-        server.tls_parts()?;
+        server.tls_given()?;
         Ok(warnings)
     }
 
