@@ -144,6 +144,7 @@ impl PostgresLike {
     }
 
     async fn revoked(&self, scene: &Scene<'_>, handle: &str) -> Result<Vec<String>, Fault> {
+        need_handle(handle)?;
         let (begun, whole) = (Instant::now(), scene.way.timeout);
         let (mut pauses, mut turn) = (PAUSES.iter(), Turn::Beside);
         let failed = loop {

@@ -14,6 +14,7 @@ use keysherd_targets::postgres::{Family, Session};
 
 use super::{PostgresLike, within};
 use crate::Scene;
+use crate::name::need_handle;
 use crate::statements::{Values, filled, parse};
 
 /// The part of its time that disabling has, and the part of it in which it waits for a lock.
@@ -29,6 +30,8 @@ impl PostgresLike {
     /// # Errors
     /// Where the server cannot be asked.
     pub(super) async fn disable(&self, scene: &Scene<'_>, handle: &str) -> Result<bool, Fault> {
+        // Nobody but whom a lease made.
+        need_handle(handle)?;
         let server = self.server(scene.settings, scene.target.as_ref())?;
         let values = Values { name: handle, password: None, user_host: "" };
         let disabling = match self.family {
