@@ -9,6 +9,7 @@ mod console;
 mod counts;
 mod dist;
 mod docs;
+mod failures;
 mod ferretdb;
 mod go;
 mod helm;

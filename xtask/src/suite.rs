@@ -9,10 +9,12 @@ use std::time::{Duration, Instant};
 use crate::console::{complain, say};
 use crate::counts::Counts;
 use crate::product::cargo;
-use crate::{census, conformance, dist, ferretdb, helm, kube, pebble, process, root, tidy, tools};
+use crate::{
+    census, conformance, dist, failures, ferretdb, helm, kube, pebble, process, root, tidy, tools,
+};
 
 /// What a step ran with, and what it found.
-type Step = fn(&Run) -> Result<Counts, String>;
+type Step = fn(&mut Run) -> Result<Counts, String>;
 
 /// The steps by name, in order.
 const STEPS: &[(&str, Step)] = &[
@@ -33,6 +35,8 @@ struct Run {
     all: bool,
     /// What the working tree was like at the start; `None` without git.
     tree: Option<String>,
+    /// What the tests that failed said, for the end of the log.
+    failures: Vec<String>,
 }
 
 /// `cargo xtask test [--all]`.
@@ -45,14 +49,14 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
         [flag] if flag == "--all" => true,
         _ => return Err("usage: cargo xtask test [--all]".to_owned()),
     };
-    let run = Run { all, tree: working_tree() };
+    let mut run = Run { all, tree: working_tree(), failures: Vec::new() };
     let mut total = Counts::default();
     let mut report = Vec::new();
     let mut failed = None;
     for (name, step) in STEPS {
         say(&format!("\n== {name}"));
         let begin = Instant::now();
-        let counts = step(&run).unwrap_or_else(|error| {
+        let counts = step(&mut run).unwrap_or_else(|error| {
             complain(&error);
             Counts::one(false)
         });
@@ -65,6 +69,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     }
     say(&format!("\n{}", report.join("\n")));
     if let Some(name) = failed {
+        run.failures.iter().for_each(|line| say(line));
         say(&format!("stopped: {name} failed"));
     } else {
         if !kube::PROGRAM.is_built() {
@@ -91,7 +96,7 @@ fn line(name: &str, counts: Counts, took: Duration) -> String {
     format!("{mark} {name:<12} {:>7.1} s  {counts}", took.as_secs_f64())
 }
 
-fn tools_step(run: &Run) -> Result<Counts, String> {
+fn tools_step(run: &mut Run) -> Result<Counts, String> {
     tools::need_rust_components()?;
     tools::need_c_compiler()?;
     tools::need_python()?;
@@ -124,19 +129,19 @@ fn tools_step(run: &Run) -> Result<Counts, String> {
     Ok(Counts::one(true))
 }
 
-fn format(_: &Run) -> Result<Counts, String> {
+fn format(_: &mut Run) -> Result<Counts, String> {
     one(in_project(&["fmt", "--all", "--check"]))
 }
 
-fn clippy(_: &Run) -> Result<Counts, String> {
+fn clippy(_: &mut Run) -> Result<Counts, String> {
     one(in_project(&["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]))
 }
 
-fn tidy_step(_: &Run) -> Result<Counts, String> {
+fn tidy_step(_: &mut Run) -> Result<Counts, String> {
     tidy::run(&[]).map(|()| Counts::one(true))
 }
 
-fn cargo_test(run: &Run) -> Result<Counts, String> {
+fn cargo_test(run: &mut Run) -> Result<Counts, String> {
     let mut command = in_project(&["test", "--workspace", "--no-fail-fast"]);
     // Many tests wait for servers, or for something to end.
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -149,21 +154,22 @@ fn cargo_test(run: &Run) -> Result<Counts, String> {
     }
     let finished = process::watch(&mut command)?;
     let mut counts = Counts::of_cargo(&finished.text);
+    run.failures = failures::of_cargo(&finished.text);
     if !finished.success && counts.failed == 0 {
         counts.failed = 1;
     }
     Ok(counts)
 }
 
-fn conformance_step(_: &Run) -> Result<Counts, String> {
+fn conformance_step(_: &mut Run) -> Result<Counts, String> {
     conformance::count(&[])
 }
 
-fn census_step(_: &Run) -> Result<Counts, String> {
+fn census_step(_: &mut Run) -> Result<Counts, String> {
     census::run().map(|()| Counts::one(true))
 }
 
-fn cargo_deny(run: &Run) -> Result<Counts, String> {
+fn cargo_deny(run: &mut Run) -> Result<Counts, String> {
     let Some(deny) = tools::cargo_deny(run.all)? else {
         say("not checked: cargo-deny is not here; cargo xtask test --all builds it");
         return Ok(Counts::default());
@@ -198,7 +204,7 @@ fn advisories_are_here() -> bool {
 }
 
 /// The steps above must leave no file behind and change none.
-fn clean_tree(run: &Run) -> Result<Counts, String> {
+fn clean_tree(run: &mut Run) -> Result<Counts, String> {
     if run.tree.is_none() {
         say("not checked: this is not a git working tree");
         return Ok(Counts::default());
