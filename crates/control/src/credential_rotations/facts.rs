@@ -14,7 +14,7 @@ use keysherd_store::{Query, credential_rotations as stored, item_targets, items}
 use crate::clusters::access::cluster_of;
 use crate::gateways::GatewayIdentity;
 use crate::items::account_now;
-use crate::items::made::{check_name, chosen};
+use crate::items::made::{check_name, check_used, chosen};
 use crate::session::Principal;
 
 /// Items of one target that are looked at.
@@ -50,7 +50,8 @@ pub(crate) fn made(
 /// be another one than before.
 ///
 /// # Errors
-/// As [`made`]; [`Fault::bad_request`] when it would become something else.
+/// As [`made`], where the target's user does it from now on; [`Fault::bad_request`] when it would
+/// become something else.
 pub(crate) fn remade(
     q: &dyn Query,
     who: &Principal,
@@ -70,7 +71,12 @@ pub(crate) fn remade(
     })?;
     let cluster = old.cluster;
     let target = match &made.target {
-        TargetChoice::Same => None,
+        TargetChoice::Same => {
+            if made.by_target {
+                check_used(q, who, item, now)?;
+            }
+            None
+        }
         TargetChoice::Named(path) if !made.of_target => Some(chosen(q, who, path, now)?),
         TargetChoice::Named(path) => {
             let same = item_targets::of_item(q, item.id)? == Some(chosen(q, who, path, now)?);

@@ -17,6 +17,7 @@ use crate::clusters::serves;
 use crate::control::Control;
 use crate::credential_rotations::owned::check_checked_out;
 use crate::items::describe::ref_param;
+use crate::items::made::check_used;
 use crate::items::usable::{Use, check_enabled, check_unlocked, check_version_enabled};
 use crate::session::Principal;
 
@@ -138,6 +139,11 @@ impl Batch {
             Purpose::Change => {
                 check_enabled(item)?;
                 check_unlocked(item, who, Use::Update, self.now)?;
+                // Gateways try new settings out with what the target's user may, before control
+                // hears of them.
+                if is_done_by_target(item) {
+                    control.store.read(|reader| check_used(reader, who, item, self.now))?;
+                }
             }
             Purpose::Produce | Purpose::UseTarget | Purpose::Credentials { .. } => {
                 check_enabled(item)?;
@@ -157,6 +163,11 @@ impl Batch {
 /// Whether the credentials of a rotated secret are those of its target.
 fn of_target(item: &Item) -> bool {
     item.rotation.as_ref().is_some_and(|facts| facts.of_target)
+}
+
+/// Whether the user of its target does what an item is for.
+fn is_done_by_target(item: &Item) -> bool {
+    item.engine.is_some() || item.rotation.as_ref().is_some_and(|facts| facts.by_target)
 }
 
 /// What is known of an item without opening it.

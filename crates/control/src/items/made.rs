@@ -102,7 +102,10 @@ pub(crate) fn remade(
             let (cluster, needed) = (old.cluster, old.needs_target);
             let used = match target {
                 TargetChoice::Without => Some(None),
-                TargetChoice::Same => None,
+                TargetChoice::Same => {
+                    check_used(q, who, item, now)?;
+                    None
+                }
                 TargetChoice::Named(path) => Some(Some(chosen(q, who, path, now)?)),
             };
             let needs_target = used.map_or(needed, |target| target.is_some());
@@ -177,6 +180,30 @@ pub(crate) fn chosen(
         permitted(who, path, Capability::List, now, || stored::by_path(q, who.account, path))?;
     check_enabled(&found)?;
     Ok(found.id)
+}
+
+/// Demands what it takes to say anew what an item does on the target that it has: the same as to
+/// choose that target, as its user does it.
+///
+/// # Errors
+/// [`Fault::unauthorized`] without `list` on the target.
+pub(crate) fn check_used(
+    q: &dyn Query,
+    who: &Principal,
+    item: &Item,
+    now: Timestamp,
+) -> Result<(), Fault> {
+    let Some(target) = item_targets::of_item(q, item.id)? else { return Ok(()) };
+    let Some(target) = stored::by_id(q, who.account, target)? else { return Ok(()) };
+    let listed = who.require(RuleKind::Item, target.path.as_str(), Capability::List, now);
+    // Who may not list it is not told its name.
+    listed.map_err(|_| {
+        Fault::unauthorized(format!(
+            "what {} does on its target takes list on that target to be changed; ask for a rule \
+             for it, or have somebody change it who has one",
+            item.called()
+        ))
+    })
 }
 
 /// The target that is to be another one's parent. Who says where the parent's credentials go could

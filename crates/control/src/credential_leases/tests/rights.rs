@@ -29,7 +29,8 @@ async fn each_step_takes_its_right() {
     let lists = world.user("lists", &[may("list")]).await;
     let reads = world.user("reads", &[may("read,list")]).await;
     let only_reads = world.user("only-reads", &[may("read")]).await;
-    let updates = world.user("updates", &[may("update")]).await;
+    let listed = rule(RuleKind::Target, "/db/prod", "list");
+    let updates = world.user("updates", &[may("update"), listed]).await;
     // Rights on targets are no rights on the dynamic secrets that use them.
     let of_targets = rule(RuleKind::Target, "/*", "read,list,update,create,delete");
     let targets = world.user("targets", &[of_targets]).await;
@@ -391,4 +392,33 @@ async fn who_says_where_credentials_go_may_read_them() {
     world.ask(&world.admin, delete(parent, true)).await.unwrap();
     let view = world.ask(&world.admin, describe(linked)).await.unwrap();
     assert_eq!(view.parent, None);
+}
+
+#[tokio::test]
+async fn who_may_not_list_the_target_changes_nothing_that_its_user_does() {
+    let world = World::new().await;
+    world.database().await;
+    world.make(&world.admin, "/.targets/web/x", db()).await.unwrap();
+    let items = rule(RuleKind::Item, "/team/*", "update,list");
+    let of_target = |path: &str| rule(RuleKind::Target, path, "list");
+    let lists = world.user("lists", &[items.clone(), of_target("/db/*")]).await;
+    let other = world.user("other", &[items.clone(), of_target("/web/*")]).await;
+    let none = world.user("none", &[items]).await;
+    let put = async |token: &str, target: TargetChoice| {
+        let new = crate::items::testing::new_value(SECRET, None, None);
+        let place = world.place(token, new).await.unwrap();
+        world.record_as(token, SECRET, &place, Some(dynamic(target))).await
+    };
+    for token in [&other, &none] {
+        // Gateways open it first, and try out with the target what they are given.
+        let opened = world.open(token, SECRET, Purpose::Change).await.unwrap_err();
+        let recorded = put(token, TargetChoice::Same).await.unwrap_err();
+        for refused in [opened, recorded] {
+            assert_eq!(refused.kind(), FaultKind::Unauthorized);
+            assert!(refused.public().contains("takes list on that target"), "{refused}");
+            assert!(!refused.public().contains("prod"), "{refused}");
+        }
+    }
+    world.open(&lists, SECRET, Purpose::Change).await.unwrap();
+    put(&lists, TargetChoice::Same).await.unwrap();
 }

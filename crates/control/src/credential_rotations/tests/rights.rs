@@ -1,6 +1,7 @@
 //! Who may do what about rotated secrets, and who may not.
 
 use keysherd_domain::role::RuleKind;
+use keysherd_plane::grants::Purpose;
 use keysherd_plane::items::ItemUpdateParts;
 
 use super::*;
@@ -90,6 +91,32 @@ async fn a_targets_own_credentials_take_read_and_update_on_it() {
     let work = world.begin(&all, Reason::Manual).await.unwrap();
     world.finish(&work).await;
     assert_eq!(world.versions(TARGET).await, [2, 1]);
+}
+
+#[tokio::test]
+async fn what_the_targets_user_does_takes_list_on_it_to_be_changed() {
+    let world = World::new().await;
+    world.rotating(rotated()).await;
+    let items = rule(RuleKind::Item, "/team/*", "update");
+    let lists = rule(RuleKind::Target, "/db/prod", "list");
+    let lists = world.user("lists", &[items.clone(), lists]).await;
+    let none = world.user("none", &[items]).await;
+    let same = |by_target| MadeRotated { target: TargetChoice::Same, by_target, ..rotated() };
+    let refused = |outcome: Result<(), Fault>| {
+        let fault = outcome.unwrap_err();
+        assert_eq!(fault.kind(), FaultKind::Unauthorized);
+        assert!(fault.public().contains("takes list on that target"), "{fault}");
+        assert!(!fault.public().contains("prod"), "{fault}");
+    };
+    world.record_made(&none, same(false)).await.unwrap();
+    refused(world.record_made(&none, same(true)).await.map(drop));
+    world.record_made(&lists, same(true)).await.unwrap();
+    // From here on the target's user does it, whoever says anything about it.
+    refused(world.record_made(&none, same(true)).await.map(drop));
+    refused(world.open(&none, SECRET, Purpose::Change).await.map(drop));
+    world.open(&lists, SECRET, Purpose::Change).await.unwrap();
+    world.record_made(&lists, same(false)).await.unwrap();
+    world.open(&none, SECRET, Purpose::Change).await.unwrap();
 }
 
 #[tokio::test]
