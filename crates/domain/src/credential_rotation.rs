@@ -17,7 +17,7 @@ use keysherd_base::{AccessId, ItemPath, Timestamp};
 use serde::{Deserialize, Serialize};
 
 pub use self::parts::{
-    Asked, Attempt, Busy, Candidate, Outcome, Reason, Retiring, Setback, Taken, Task,
+    Asked, Attempt, Busy, Candidate, Failure, Outcome, Reason, Retiring, Setback, Taken, Task,
 };
 use crate::rotated_secret::RotationFacts;
 
@@ -38,6 +38,9 @@ pub const QUIET_SECONDS: i64 = 900;
 /// Failures in a row before nobody tries any more until the next date. A candidate is never given
 /// up.
 pub const TRIES_MAX: u32 = 8;
+/// As many of them as are left when a target refuses whom was to be signed in there: servers lock
+/// accounts after a few of these, most for less than the longest pause.
+const REFUSALS_MAX: u32 = 3;
 /// Longest pause between two attempts, in seconds.
 const PAUSE_SECONDS_MAX: i64 = 3_600;
 
@@ -332,12 +335,11 @@ impl CredentialRotation {
         self.settle();
     }
 
-    /// Says that the work came to nothing, and why. `unchanged`: the target is known to take the
-    /// old credentials, and not the candidate.
+    /// Says that the work came to nothing, and why.
     pub fn failed(
         &mut self,
         facts: &RotationFacts,
-        unchanged: bool,
+        failure: Failure,
         error: &str,
         now: Timestamp,
     ) -> Setback {
@@ -349,12 +351,19 @@ impl CredentialRotation {
         self.outcome = if of_hosts { Outcome::Partly } else { Outcome::Failed };
         let over = |since: Timestamp| since.plus_seconds(QUIET_SECONDS) <= now;
         let alone = self.candidate.as_ref().is_some_and(|one| one.unheard.is_none_or(over));
-        let dropped = self.candidate.take_if(|_| unchanged && alone);
-        if let (Some(candidate), Some(taken), false) = (&mut self.candidate, taken, unchanged) {
+        let is_known = failure != Failure::Unknown;
+        let dropped = self.candidate.take_if(|_| is_known && alone);
+        if let (Some(candidate), Some(taken), false) = (&mut self.candidate, taken, is_known) {
             // What it sent may still be on its way.
             candidate.unheard = Some(taken.since);
         }
+        if failure == Failure::Refused {
+            self.tries = self.tries.max(TRIES_MAX - REFUSALS_MAX);
+        }
         let given_up = self.count_failure(facts, now);
+        if failure == Failure::Refused {
+            self.pause_until = Some(now.plus_seconds(PAUSE_SECONDS_MAX));
+        }
         self.settle();
         Setback { dropped: dropped.map(|candidate| candidate.version), given_up }
     }

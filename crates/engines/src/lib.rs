@@ -41,6 +41,9 @@ pub use engines::{all, by_name};
 pub use fields::password_policy;
 pub use keysherd_targets::{BoxFuture, Endpoints, Identity, Settings, Spelling, Voucher, Way};
 pub use kind::{Kind, details};
-pub use member::{ClusterFacts, Created, Engine, NOT_REACHED, Plan, Scene, TargetUse, Wish};
+pub use member::{
+    ClusterFacts, Created, Engine, NOT_LET_IN, NOT_REACHED, Plan, Scene, TargetUse, Wish,
+    is_untouched,
+};
 pub use name::is_handle;
 pub use said::check_wish;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use keysherd_base::{Fault, ItemPath, SecretString, Timestamp, Uid};
+use keysherd_targets::WRONG_CREDENTIALS;
 use keysherd_wire::{Args, wipe};
 use serde_json::{Map, Value};
 
@@ -130,9 +131,22 @@ pub struct ClusterFacts {
 /// Code of the fault that says: nobody got into the target, so nothing was changed there.
 pub const NOT_REACHED: &str = "TargetNotReached";
 
-/// The same fault, saying so.
+/// Code of the fault that says the same, as the target refuses whom was to be signed in there.
+/// Servers count such tries, and lock accounts for them.
+pub const NOT_LET_IN: &str = "TargetRefusesCredentials";
+
+/// The same fault, saying that nothing was changed.
 pub(crate) fn not_reached(fault: Fault) -> Fault {
-    fault.with_code(NOT_REACHED)
+    let code = match fault.code() {
+        WRONG_CREDENTIALS | NOT_LET_IN => NOT_LET_IN,
+        _ => NOT_REACHED,
+    };
+    fault.with_code(code)
+}
+
+/// Whether a fault says that nothing was changed on the target.
+pub fn is_untouched(fault: &Fault) -> bool {
+    [NOT_REACHED, NOT_LET_IN].contains(&fault.code())
 }
 
 /// That statements leave whom they were to remove.

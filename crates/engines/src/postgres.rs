@@ -18,10 +18,10 @@ use tokio::time::timeout;
 
 use crate::fields::need_type;
 use crate::lint::{lint, lint_removal};
-use crate::member::{left, not_reached};
+use crate::member::{is_untouched, left, not_reached};
 use crate::name::need_handle;
 use crate::statements::{Dialect, Hole, Statement, Values, filled, need_name, parse};
-use crate::{BoxFuture, Created, Engine, Kind, NOT_REACHED, Plan, Scene, Settings, TargetUse, Way};
+use crate::{BoxFuture, Created, Engine, Kind, Plan, Scene, Settings, TargetUse, Way};
 
 use self::disabling::{end_sessions, has_sessions};
 use self::turns::{Timed, Turn, attempt, begin};
@@ -155,7 +155,7 @@ impl PostgresLike {
                 continue;
             }
             match outcome {
-                Err(fault) if fault.code() != NOT_REACHED => break fault,
+                Err(fault) if !is_untouched(&fault) => break fault,
                 done => return done,
             }
         };

@@ -186,7 +186,7 @@ pub trait Rotator: Send + Sync {
     ///
     /// # Errors
     /// A fault that says what failed on the target, by its error code; of code
-    /// [`crate::NOT_REACHED`] where nothing was changed for certain.
+    /// [`crate::NOT_REACHED`] or [`crate::NOT_LET_IN`] where nothing was changed for certain.
     fn change<'a>(
         &'a self,
         stage: &'a Stage<'a>,

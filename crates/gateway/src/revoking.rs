@@ -14,7 +14,7 @@ use keysherd_api::OpenedItem;
 use keysherd_api::engines::OpenedSecret;
 use keysherd_base::{Fault, FaultKind, RngHandle, Uid};
 use keysherd_domain::credential_lease::work_seconds;
-use keysherd_engines::{NOT_REACHED, Way};
+use keysherd_engines::{Way, is_untouched};
 use keysherd_plane::credential_leases::{
     LeaseMeans, LeaseReport, LeaseResult, LeaseTake, LeaseTakeReply, LeaseWork,
 };
@@ -299,7 +299,7 @@ impl Worker {
 fn became(removed: &Result<(), Fault>) -> Became {
     match removed {
         Err(fault) if fault.kind() != FaultKind::Unavailable => Became::Answered,
-        Err(fault) if fault.code() == NOT_REACHED => Became::NotReached,
+        Err(fault) if is_untouched(fault) => Became::NotReached,
         Err(_) => Became::Late,
         Ok(()) => Became::Answered,
     }

@@ -174,6 +174,12 @@ pub enum RotationResult {
     },
     /// The credentials of an older version are gone.
     Retired,
+    /// Nothing has changed: the target refuses whom was to be signed in there for it, so somebody
+    /// else has changed what it takes. It is not tried again soon, as accounts are locked for that.
+    Refused {
+        /// What it said. Nothing secret.
+        error: String,
+    },
 }
 
 /// Locks a rotated secret for its caller before they read it, where it is set up so. Needs `read`.

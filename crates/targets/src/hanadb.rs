@@ -31,6 +31,7 @@ const CLIENT_CONTEXT: u8 = 29;
 const AUTHENTICATION: u8 = 33;
 const CONNECT_OPTIONS: u8 = 42;
 const FETCH_SIZE: u8 = 45;
+const METADATA: u8 = 48;
 const WHERE_TO: u8 = 67;
 /// What is said first: version 4.20, protocol 4.1, and that numbers are little-endian.
 const HELLO: [u8; 14] = [0xff, 0xff, 0xff, 0xff, 4, 20, 0, 4, 1, 0, 0, 1, 1, 1];
@@ -119,7 +120,8 @@ async fn signed_in(server: &Server, way: &Way) -> Result<Session, Fault> {
     if let Some(database) = server.database() {
         session.need_database(database).await.map_err(failed)?;
     }
-    session.sign_in(&account_name(user), password, way).await?.map_err(failed)?;
+    let scram = Scram::begin(&way.rng, server.is_overheard()).map_err(Fault::internal)?;
+    session.sign_in(&account_name(user), password, &scram).await.map_err(failed)?;
     Ok(session)
 }
 
@@ -147,16 +149,6 @@ impl Session {
         &mut self,
         user: &str,
         password: &SecretString,
-        way: &Way,
-    ) -> Result<Result<(), StatementError>, Fault> {
-        let scram = Scram::begin(&way.rng).map_err(Fault::internal)?;
-        Ok(self.proven(user, password, &scram).await)
-    }
-
-    async fn proven(
-        &mut self,
-        user: &str,
-        password: &SecretString,
         scram: &Scram,
     ) -> Result<(), StatementError> {
         let mut context = Vec::new();
@@ -172,7 +164,10 @@ impl Session {
         let challenge = reply.part(AUTHENTICATION).ok_or_else(StatementError::strange)?;
         let answer = scram.answer(&challenge.bytes, password);
         let answer = answer.ok_or_else(|| {
-            StatementError::refused("the server does not say what signing in by password demands")
+            StatementError::refused(
+                "the server does not say what signing in by password demands, or wants it done in \
+                 a way by which it proves nothing, which takes ssl",
+            )
         })?;
         let answering = fields(&[name.expose(), answer.method(), answer.proof()])?;
         let mut wishes = Vec::new();
@@ -210,8 +205,13 @@ impl Session {
     pub async fn texts(&mut self, question: &str) -> Result<Vec<String>, StatementError> {
         let rows = ROWS_MAX.to_le_bytes();
         let reply = self.asked(question, &[(FETCH_SIZE, 1, &rows)]).await?;
-        let part = reply.part(RESULT_SET).filter(|part| part.count <= ROWS_MAX as usize);
-        part.and_then(texts).ok_or_else(StatementError::strange)
+        match (reply.part(RESULT_SET), reply.part(METADATA)) {
+            (Some(part), _) if part.count <= ROWS_MAX as usize => texts(part),
+            // Columns, and no rows.
+            (None, Some(_)) => Some(Vec::new()),
+            _ => None,
+        }
+        .ok_or_else(StatementError::strange)
     }
 
     async fn asked(

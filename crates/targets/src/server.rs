@@ -225,13 +225,18 @@ impl Server {
 
     /// What whoever set this up should know about the way there.
     pub fn warning(&self) -> Option<String> {
-        (self.tls.is_none() && !is_here(self.place.host())).then(|| {
+        self.is_overheard().then(|| {
             format!(
                 "connections to {} are not encrypted, so its network reads the credentials that \
                  are made; set ssl",
                 self.place
             )
         })
+    }
+
+    /// Whether somebody on the way may listen and answer.
+    pub(crate) fn is_overheard(&self) -> bool {
+        self.tls.is_none() && !is_here(self.place.host())
     }
 
     /// Whether connections are encrypted.

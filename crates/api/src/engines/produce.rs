@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use keysherd_base::{AccessId, Fault, FaultKind, ItemId, Timestamp, Uid};
-use keysherd_engines::{Created, NOT_REACHED, Plan, Wish, check_wish};
+use keysherd_engines::{Created, Plan, Wish, check_wish, is_untouched};
 use keysherd_plane::credential_leases::{LeaseAbandon, LeaseActivate, LeaseIntend};
 use keysherd_plane::grants::{ItemRef, Purpose};
 use serde_json::{Map, Value};
@@ -225,7 +225,7 @@ impl Making<'_> {
             Ok(Err(fault)) => fault,
             Err(_) => silent(secret, patience),
         };
-        if fault.code() == NOT_REACHED {
+        if is_untouched(&fault) {
             self.abandon(Left::Nothing).await;
             return Err(fault);
         }

@@ -108,7 +108,12 @@ impl World {
         self.ask("", LeaseReport { results: results.collect() }).await.unwrap();
     }
 
-    pub(crate) async fn open(&self, token: &str, path: &str, purpose: Purpose) -> Result<GrantedTo, Fault> {
+    pub(crate) async fn open(
+        &self,
+        token: &str,
+        path: &str,
+        purpose: Purpose,
+    ) -> Result<GrantedTo, Fault> {
         let wish = Wish::Open { item: ItemRef::Path(item(path)), purpose };
         let reply = self.wishes(vec![(token, wish)], true).await;
         reply.outcomes.into_iter().next().unwrap()

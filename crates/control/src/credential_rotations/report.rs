@@ -2,7 +2,7 @@
 
 use keysherd_audit::{Param, action};
 use keysherd_base::{Fault, Timestamp};
-use keysherd_domain::credential_rotation::{Attempt, CredentialRotation, Reason, Task};
+use keysherd_domain::credential_rotation::{Attempt, CredentialRotation, Failure, Reason, Task};
 use keysherd_domain::item::Item;
 use keysherd_plane::Done;
 use keysherd_plane::credential_rotations::{RotationReport, RotationResult};
@@ -70,8 +70,9 @@ impl Said<'_> {
                 found.rotation.retired();
                 Ok(())
             }
-            RotationResult::Unchanged { error } => self.fail(tx, found, true, &error),
-            RotationResult::Unknown { error } => self.fail(tx, found, false, &error),
+            RotationResult::Unchanged { error } => self.fail(tx, found, Failure::Unchanged, &error),
+            RotationResult::Refused { error } => self.fail(tx, found, Failure::Refused, &error),
+            RotationResult::Unknown { error } => self.fail(tx, found, Failure::Unknown, &error),
             RotationResult::Changed { .. } | RotationResult::Retired => {
                 Err(Fault::bad_request("that is not what the rotation was about"))
             }
@@ -130,11 +131,11 @@ impl Said<'_> {
         &self,
         tx: &Tx,
         found: &mut StoredRotation,
-        unchanged: bool,
+        failure: Failure,
         error: &str,
     ) -> Result<(), Fault> {
         let facts = facts_of(self.item)?;
-        let setback = found.rotation.failed(facts, unchanged, error, self.now);
+        let setback = found.rotation.failed(facts, failure, error, self.now);
         if setback.dropped.is_some() {
             item_versions::drop_candidate(tx, subject(tx, self.item, facts)?.id)?;
         }

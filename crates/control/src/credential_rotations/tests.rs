@@ -182,6 +182,10 @@ fn unchanged(error: &str) -> RotationResult {
     RotationResult::Unchanged { error: error.to_owned() }
 }
 
+fn refused(error: &str) -> RotationResult {
+    RotationResult::Refused { error: error.to_owned() }
+}
+
 fn unknown(error: &str) -> RotationResult {
     RotationResult::Unknown { error: error.to_owned() }
 }

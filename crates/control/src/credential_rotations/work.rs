@@ -5,6 +5,7 @@
 //! that ends in between costs nothing but that while.
 
 use keysherd_base::{Fault, ItemId, Timestamp};
+use keysherd_domain::credential_rotation::Failure;
 use keysherd_domain::item::{Item, ItemState};
 use keysherd_plane::credential_rotations::{ROTATION_BATCH_MAX, RotationTake, RotationTakeReply};
 use keysherd_store::credential_rotations::{self as stored, StoredRotation};
@@ -133,7 +134,7 @@ fn take_one(
         }
         Err(fault) => {
             // Nothing was handed out, so nothing changes; but what an earlier one did is not known.
-            found.rotation.failed(&facts, false, fault.public(), now);
+            found.rotation.failed(&facts, Failure::Unknown, fault.public(), now);
             announce_failure(tx, control, (&item, &found.rotation), now)?;
             stored::update(tx, id, &found.rotation)?;
             Ok(None)

@@ -48,6 +48,17 @@ pub enum Outcome {
     Failed,
 }
 
+/// What is known of the target after an attempt that came to nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// It does not take the candidate, as nothing was changed.
+    Unchanged,
+    /// The same, and it does not let in whoever was to change it.
+    Refused,
+    /// Nothing.
+    Unknown,
+}
+
 /// What is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Task {

@@ -63,7 +63,7 @@ fn hosts_that_were_not_reached_are_tried_again_by_themselves_and_never_given_up(
         } else {
             assert_eq!(attempt.task, Task::Change(Reason::Hosts));
         }
-        let setback = rotation.failed(&facts(), true, "b:22: no route", due);
+        let setback = rotation.failed(&facts(), Failure::Unchanged, "b:22: no route", due);
         assert!(!setback.given_up && setback.dropped.is_none(), "{version}");
         let next = rotation.due.unwrap();
         assert!(due < next && next <= due.plus_seconds(HOUR));
@@ -91,7 +91,7 @@ fn a_failure_of_hosts_alone_says_that_the_others_have_theirs() {
     assert_eq!(attempt.task, Task::Change(Reason::Hosts));
     rotation.keep(3, path());
     // Nobody knows: the same are set again.
-    rotation.failed(&facts(), false, "b", at(HOUR + 11));
+    rotation.failed(&facts(), Failure::Unknown, "b", at(HOUR + 11));
     assert_eq!(rotation.outcome, Outcome::Partly);
     let due = rotation.due.unwrap();
     let attempt = rotation.take(&facts(), &OTHER, due).unwrap();
@@ -141,7 +141,7 @@ fn a_candidate_is_dropped_only_when_nobody_can_set_it_any_more() {
     let mut refused = new();
     refused.take(&facts(), &OWN, at(HOUR)).unwrap();
     assert!(refused.keep(2, path()));
-    let setback = refused.failed(&facts(), true, "too simple", at(HOUR + 1));
+    let setback = refused.failed(&facts(), Failure::Unchanged, "too simple", at(HOUR + 1));
     assert_eq!(setback, Setback { dropped: Some(2), given_up: false });
     assert_eq!((refused.outcome, &*refused.last_error), (Outcome::Failed, "too simple"));
     assert_eq!(refused.due, Some(at(HOUR + 11)), "later");
@@ -149,18 +149,18 @@ fn a_candidate_is_dropped_only_when_nobody_can_set_it_any_more() {
     let mut unknown = new();
     unknown.take(&facts(), &OWN, at(HOUR)).unwrap();
     unknown.keep(2, path());
-    assert_eq!(unknown.failed(&facts(), false, "no answer", at(HOUR + 1)).dropped, None);
+    assert_eq!(unknown.failed(&facts(), Failure::Unknown, "no answer", at(HOUR + 1)).dropped, None);
     assert_eq!(unknown.take(&facts(), &OTHER, at(HOUR + 11)).unwrap().resumes, Some(2));
-    let refused = unknown.failed(&facts(), true, "refused", at(HOUR + 12));
+    let refused = unknown.failed(&facts(), Failure::Unchanged, "refused", at(HOUR + 12));
     assert_eq!(refused.dropped, None, "what was sent before may still be on its way");
 
     let mut frozen = unheard();
     let mut now = HOUR + WORK_SECONDS;
     frozen.take(&facts(), &OTHER, at(now)).unwrap();
-    assert_eq!(frozen.failed(&facts(), true, "refused", at(now + 1)).dropped, None);
+    assert_eq!(frozen.failed(&facts(), Failure::Unchanged, "refused", at(now + 1)).dropped, None);
     now = HOUR + QUIET_SECONDS;
     assert_eq!(frozen.take(&facts(), &OTHER, at(now)).unwrap().resumes, Some(2));
-    assert_eq!(frozen.failed(&facts(), true, "refused", at(now)).dropped, Some(2));
+    assert_eq!(frozen.failed(&facts(), Failure::Unchanged, "refused", at(now)).dropped, Some(2));
 }
 
 #[test]
@@ -170,7 +170,7 @@ fn failures_come_later_and_later_and_end_for_this_date() {
     let mut pauses = Vec::new();
     for attempt in 1..=TRIES_MAX {
         assert_eq!(rotation.take(&facts(), &OWN, now).unwrap().number, attempt);
-        let setback = rotation.failed(&facts(), true, &"e".repeat(999), now);
+        let setback = rotation.failed(&facts(), Failure::Unchanged, &"e".repeat(999), now);
         assert_eq!(setback.given_up, attempt == TRIES_MAX);
         let due = rotation.due.unwrap();
         pauses.push(due.millis_since(now) / 1_000);
@@ -179,6 +179,27 @@ fn failures_come_later_and_later_and_end_for_this_date() {
     assert_eq!(pauses, [10, 20, 40, 80, 160, 320, 640, HOUR]);
     assert_eq!(rotation.last_error.len(), ERROR_BYTES_MAX);
     assert_eq!(rotation.take(&facts(), &OWN, now).unwrap().task, Task::Change(Reason::Scheduled));
+}
+
+#[test]
+fn whom_the_target_refuses_is_not_tried_until_the_account_is_locked() {
+    let mut rotation = new();
+    let mut now = at(HOUR);
+    let mut refused = |rotation: &mut CredentialRotation| {
+        rotation.take(&facts(), &OWN, now).unwrap();
+        let setback = rotation.failed(&facts(), Failure::Refused, "wrong password", now);
+        let pause = rotation.due.unwrap().millis_since(now) / 1_000;
+        now = rotation.due.unwrap();
+        (pause, setback.given_up)
+    };
+    assert_eq!(refused(&mut rotation), (HOUR, false));
+    assert_eq!(refused(&mut rotation), (HOUR, false));
+    assert!(refused(&mut rotation).1, "until somebody puts it right, or the next date");
+    // By hand it is tried at once, and what was put right counts from the beginning.
+    rotation.begin(&facts(), Reason::Manual, &OWN, now.plus_seconds(-9)).unwrap();
+    rotation.failed(&facts(), Failure::Refused, "wrong password", now);
+    rotation.reschedule(&facts(), now);
+    assert_eq!((rotation.tries, rotation.pause_until), (0, None));
 }
 
 #[test]
@@ -200,7 +221,7 @@ fn a_candidate_is_never_given_up() {
     for _ in 0..100 {
         let attempt = rotation.take(&facts(), &OTHER, now).unwrap();
         assert_eq!(attempt.resumes, Some(2));
-        let setback = rotation.failed(&facts(), false, "no answer", now);
+        let setback = rotation.failed(&facts(), Failure::Unknown, "no answer", now);
         assert_eq!(setback, Setback { dropped: None, given_up: false });
         let due = rotation.due.unwrap();
         assert!(due.millis_since(now) <= PAUSE_SECONDS_MAX * 1_000);
@@ -223,7 +244,7 @@ fn by_hand_means_now_and_not_while_somebody_is_at_it() {
     let busy = rotation.begin(&facts(), Reason::Manual, &OTHER, at(6));
     assert_eq!(busy, Err(Busy::Working(at(5 + WORK_SECONDS))));
     // What fails by hand is not tried again by itself.
-    rotation.failed(&facts(), true, "no", at(7));
+    rotation.failed(&facts(), Failure::Unchanged, "no", at(7));
     assert_eq!(rotation.due, Some(at(HOUR)));
     let attempt = rotation.begin(&facts(), Reason::Rollback(1), &OTHER, at(8)).unwrap();
     assert_eq!((attempt.number, attempt.task), (2, Task::Change(Reason::Rollback(1))));
@@ -265,7 +286,7 @@ fn what_is_asked_for_meanwhile_is_done_afterwards() {
     assert_eq!(attempt.number, 2);
     // What fails is still asked for.
     rotation.take(&facts(), &OWN, at(23)).unwrap();
-    rotation.failed(&facts(), true, "no", at(24));
+    rotation.failed(&facts(), Failure::Unchanged, "no", at(24));
     assert_eq!(rotation.asked.unwrap().reason, Reason::Unlock);
 }
 
@@ -284,7 +305,7 @@ fn old_credentials_go_in_time_and_before_newer_ones_come() {
     let first = rotation.begin(&facts, Reason::Manual, &OWN, at(60)).unwrap();
     assert_eq!(first.task, Task::Retire(1));
     assert!(!rotation.keep(3, path()), "that is other work");
-    rotation.failed(&facts, true, "busy", at(61));
+    rotation.failed(&facts, Failure::Unchanged, "busy", at(61));
     assert_eq!(rotation.retiring.unwrap().version, 1, "they are still there");
     let again = rotation.take(&facts, &OTHER, at(1 + 2 * 24 * HOUR)).unwrap();
     assert_eq!(again.task, Task::Retire(1));

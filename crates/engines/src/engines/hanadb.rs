@@ -28,8 +28,9 @@ pub(crate) mod tests;
 
 /// What servers say when a user is not there.
 const GONE: i32 = 332;
-/// Most sessions of a user that are ended.
+/// Sessions that are asked for at once, and how often that is asked at most.
 const SESSIONS_MAX: usize = 100;
+const ROUNDS_MAX: usize = 256;
 
 /// The member.
 pub(super) struct Hanadb;
@@ -172,7 +173,7 @@ async fn revoked(scene: &Scene<'_>, handle: &str) -> Result<Vec<String>, Fault> 
     let statements = filled(&revocation(scene.settings)?, &values)?;
     let removing = async {
         let mut session = connect(&server, scene.way).await?;
-        lock_out(&mut session, &name).await;
+        let mut warnings = lock_out(&mut session, &name).await;
         let mut missing = None;
         for (number, statement) in (1..).zip(&statements) {
             let Err(error) = session.run(statement.expose()).await else { continue };
@@ -184,11 +185,14 @@ async fn revoked(scene: &Scene<'_>, handle: &str) -> Result<Vec<String>, Fault> 
             }
         }
         match (is_there(&mut session, &name, "").await, missing) {
-            (Some(false), _) | (None, None) => Ok(Vec::new()),
+            (Some(false), _) | (None, None) => Ok(warnings),
             (None | Some(true), Some(fault)) => Err(fault),
             (Some(true), None) => {
                 match is_there(&mut session, &name, " AND USER_DEACTIVATED = 'TRUE'").await {
-                    Some(true) => Ok(vec!["the user is deactivated and still there".to_owned()]),
+                    Some(true) => {
+                        warnings.push("the user is deactivated and still there".to_owned());
+                        Ok(warnings)
+                    }
                     _ => Err(left()),
                 }
             }
@@ -206,18 +210,56 @@ async fn is_there(session: &mut Session, name: &str, holds: &str) -> Option<bool
     answer.first().map(|count| count != "0")
 }
 
-/// Lets the user begin no more sessions and ends those that there are. Who may not do that finds
-/// out when removing the user fails, if that does.
-async fn lock_out(session: &mut Session, name: &str) {
-    let _ = session.run(&format!("ALTER USER \"{name}\" DEACTIVATE USER NOW")).await;
-    let question = format!(
-        "SELECT TO_VARCHAR(CONNECTION_ID) FROM SYS.M_CONNECTIONS \
-         WHERE USER_NAME = '{name}' AND CONNECTION_ID > 0"
-    );
-    let ids = session.texts(&question).await.unwrap_or_default();
-    for id in ids.iter().filter_map(|id| id.parse::<u32>().ok()).take(SESSIONS_MAX) {
-        let _ = session.run(&format!("ALTER SYSTEM DISCONNECT SESSION '{id}'")).await;
+/// Lets the user begin no more sessions and ends those that there are; says which may go on. Who
+/// may not deactivate anybody finds out when removing the user fails, if that does.
+async fn lock_out(session: &mut Session, name: &str) -> Vec<String> {
+    let deactivated = session.run(&format!("ALTER USER \"{name}\" DEACTIVATE USER NOW")).await;
+    let is_gone = deactivated.is_err_and(|error| error.code() == Some(GONE));
+    let (mut after, mut found, mut kept) = (0, 0, 0);
+    for _ in 0..ROUNDS_MAX {
+        // One that was told to end may be there for a while: they are gone through by number.
+        let question = format!(
+            "SELECT TO_VARCHAR(CONNECTION_ID) FROM SYS.M_CONNECTIONS WHERE USER_NAME = '{name}' \
+             AND CONNECTION_ID > {after} ORDER BY CONNECTION_ID LIMIT {SESSIONS_MAX}"
+        );
+        let Ok(ids) = session.texts(&question).await else { break };
+        let ids: Vec<u32> = ids.iter().filter_map(|id| id.parse().ok()).collect();
+        let Some(last) = ids.iter().max() else {
+            return match found == 0 && !is_gone && sees_no_others(session).await {
+                true => vec![UNSEEN.to_owned()],
+                false => not_ended(kept),
+            };
+        };
+        (after, found) = (*last, found + ids.len());
+        for id in ids {
+            let ended = session.run(&format!("ALTER SYSTEM DISCONNECT SESSION '{id}'")).await;
+            kept += usize::from(ended.is_err());
+        }
     }
+    if is_gone { not_ended(kept) } else { vec![UNSEEN.to_owned()] }
+}
+
+const UNSEEN: &str = "sessions that the user may have go on until they end; to see them, the user \
+                      of the target needs the system privilege CATALOG READ, and to end them \
+                      SESSION ADMIN";
+
+fn not_ended(kept: usize) -> Vec<String> {
+    let text = || {
+        format!(
+            "{kept} sessions of the user go on until they end; to end them, the user of the \
+             target needs the system privilege SESSION ADMIN"
+        )
+    };
+    (kept > 0).then(text).into_iter().collect()
+}
+
+/// Whether the server hides the sessions of others from whoever is signed in, as far as it tells.
+async fn sees_no_others(session: &mut Session) -> bool {
+    let question = "SELECT TO_VARCHAR(COUNT(*)) FROM SYS.EFFECTIVE_PRIVILEGES \
+                    WHERE USER_NAME = CURRENT_USER \
+                    AND PRIVILEGE IN ('CATALOG READ', 'DATA ADMIN', 'SESSION ADMIN')";
+    let answer = session.texts(question).await.unwrap_or_default();
+    answer.first().is_none_or(|count| count == "0")
 }
 
 pub(crate) fn late(server: &Server) -> Fault {

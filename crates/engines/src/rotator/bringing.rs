@@ -4,7 +4,8 @@
 use keysherd_base::{Fault, FaultKind};
 
 use super::{Credential, Rotator, Stage};
-use crate::NOT_REACHED;
+use crate::NOT_LET_IN;
+use crate::member::is_untouched;
 
 #[cfg(test)]
 mod tests;
@@ -14,7 +15,8 @@ mod tests;
 pub enum Brought {
     /// The target takes the new ones; what it warned of.
     Changed(Vec<String>),
-    /// It does not have the new ones, and will not: nothing was sent, or it was refused.
+    /// It does not have the new ones, and will not: nothing was sent, or it was refused. Of code
+    /// [`NOT_LET_IN`] where it does not take the old ones either.
     Unchanged(Fault),
     /// Nobody knows; what was sent may still be on its way.
     Unknown(Fault),
@@ -68,7 +70,8 @@ pub async fn bring_about(
             };
         }
     };
-    if fault.code() == NOT_REACHED && !resumed {
+    // Whoever is refused is not tried more often than needed: servers lock accounts for that.
+    if fault.code() == NOT_LET_IN || (is_untouched(&fault) && !resumed) {
         return Brought::Unchanged(fault);
     }
     // It may have been set all the same: answers get lost.

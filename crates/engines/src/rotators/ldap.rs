@@ -169,16 +169,19 @@ impl<'a> Plot<'a> {
             return Ok(name.to_owned());
         }
         let settings = self.stage.settings;
-        let (attribute, looked_for) = match name.split_once('\\') {
-            Some((_, user)) if self.windows => ("sAMAccountName", user),
-            _ if self.windows && name.contains('@') => ("userPrincipalName", name),
-            _ => (attribute_of(settings)?, name),
+        let (domain, attribute, looked_for) = match name.split_once('\\') {
+            Some((domain, user)) if self.windows => (Some(domain), "sAMAccountName", user),
+            _ if self.windows && name.contains('@') => (None, "userPrincipalName", name),
+            _ => (None, attribute_of(settings)?, name),
         };
         let base = need_dn(settings, &USER_DN)?;
         let mut found = session.find(base, attribute, looked_for).await?;
         let dn = found.pop().filter(|_| found.is_empty()).ok_or_else(|| {
             Fault::bad_request("below user-dn there is no entry, or several, of that name")
         })?;
+        if let Some(domain) = domain {
+            check_domain(session, domain, &dn).await?;
+        }
         let of_target = self.directory.bind_dn();
         if may_be_same(&dn, of_target, self.windows) && name != of_target {
             let why = "this is whom the target signs in, which could not any more afterwards; \
@@ -187,6 +190,32 @@ impl<'a> Plot<'a> {
         }
         Ok(dn)
     }
+}
+
+/// Refuses an entry that is not one of this domain. Who signs in as `OTHER\bob` is somebody else
+/// than the `bob` of this directory, where the domains trust each other.
+async fn check_domain(session: &mut Session, domain: &str, dn: &str) -> Result<(), Fault> {
+    // The domains of a forest and their short names: [MS-ADTS] 3.1.1.3.2 and 6.1.1.2.1.1. Signing
+    // in takes no other name with a backslash (5.1.1.1.1).
+    let contexts = session.read("", "configurationNamingContext").await?.unwrap_or_default();
+    let [context] = &contexts[..] else {
+        return Err(Fault::bad_request("the directory does not say what domains there are"));
+    };
+    let partitions = format!("CN=Partitions,{context}");
+    for known in session.find(&partitions, "nETBIOSName", domain).await? {
+        let roots = session.read(&known, "nCName").await?.unwrap_or_default();
+        if roots.iter().any(|root| is_below(dn, root)) {
+            return Ok(());
+        }
+    }
+    let why = "the entry of that name below user-dn is not one of that domain";
+    Err(bad_setting("rotated-username", why))
+}
+
+/// Whether an entry is somewhere below another one.
+fn is_below(dn: &str, root: &str) -> bool {
+    let (dn, root) = (dn.to_lowercase(), root.to_lowercase());
+    dn.strip_suffix(&root).is_some_and(|rest| rest.ends_with(','))
 }
 
 async fn changed(

@@ -6,7 +6,7 @@ use keysherd_base::{Fault, SecretString};
 
 use super::way;
 use crate::rotator::{Actor, Credential, Rotator, Stage};
-use crate::{NOT_REACHED, Settings, TargetUse, Way};
+use crate::{NOT_LET_IN, Settings, TargetUse, Way};
 
 /// A rotator with a target.
 pub(crate) struct Site {
@@ -95,7 +95,7 @@ impl Site {
             let again = self.change(&old, &new).await;
             match self.actor {
                 Actor::Target => drop(again.unwrap()),
-                Actor::Owner => assert_eq!(again.unwrap_err().code(), NOT_REACHED),
+                Actor::Owner => assert_eq!(again.unwrap_err().code(), NOT_LET_IN),
             }
             assert!(self.signs_in(&new).await, "round {round}");
             old = new;

@@ -7,8 +7,8 @@ use keysherd_api::OpenedItem;
 use keysherd_api::engines::{BroughtMany, Leaving, LinkedRotation, OpenedRotation};
 use keysherd_base::{AccountId, Fault};
 use keysherd_domain::item::ValueFormat;
-use keysherd_engines::Way;
 use keysherd_engines::rotator::Brought;
+use keysherd_engines::{NOT_LET_IN, Way};
 use keysherd_fragments::context::Class;
 use keysherd_fragments::manifest::KeyVersion;
 use keysherd_plane::Caller;
@@ -106,7 +106,11 @@ impl<'a> Attempt<'a> {
             }
             Brought::Unchanged(fault) => {
                 let error = fault.public().to_owned();
-                Err(self.told(RotationResult::Unchanged { error }, fault).await)
+                let result = match fault.code() {
+                    NOT_LET_IN => RotationResult::Refused { error },
+                    _ => RotationResult::Unchanged { error },
+                };
+                Err(self.told(result, fault).await)
             }
             Brought::Unknown(fault) => {
                 let error = fault.public().to_owned();

@@ -20,6 +20,8 @@ const RANDOM_BYTES: std::ops::RangeInclusive<usize> = 16..=256;
 /// Somebody who signs in.
 pub(super) struct Scram {
     challenge: [u8; 64],
+    /// Whether the server has to prove itself.
+    strict: bool,
 }
 
 /// What is said to the server's challenge, and what it has to prove.
@@ -30,17 +32,20 @@ pub(super) struct Answer {
 }
 
 impl Scram {
-    /// Begins.
+    /// Begins. `strict`: only a server that proves that it knows the password will do, as
+    /// nothing else says who it is. By the older way, somebody else could find the password out
+    /// with one cheap guess after another.
     ///
     /// # Errors
     /// [`RngFailed`].
-    pub(super) fn begin(rng: &RngHandle) -> Result<Self, RngFailed> {
-        Ok(Self { challenge: rng.array()? })
+    pub(super) fn begin(rng: &RngHandle, strict: bool) -> Result<Self, RngFailed> {
+        Ok(Self { challenge: rng.array()?, strict })
     }
 
     /// The ways to sign in, each with the client's challenge.
-    pub(super) fn offers(&self) -> [&[u8]; 4] {
-        [SLOW, &self.challenge, PLAIN, &self.challenge]
+    pub(super) fn offers(&self) -> Vec<&[u8]> {
+        let ways: &[&'static [u8]] = if self.strict { &[SLOW] } else { &[SLOW, PLAIN] };
+        ways.iter().flat_map(|way| [*way, &self.challenge]).collect()
     }
 
     /// What is said to a challenge. `None`: that is none, or asks for too little or too much work.
@@ -58,7 +63,7 @@ impl Scram {
                 let iterations = NonZeroU32::new(iterations)?;
                 (SLOW, salt, random, pbkdf2_sha256(secret, salt, iterations))
             }
-            [salt, random] if method == PLAIN => {
+            [salt, random] if method == PLAIN && !self.strict => {
                 (PLAIN, salt, random, Secret::new(hmac_sha256(secret, &[salt])))
             }
             _ => return None,

@@ -42,7 +42,7 @@ async fn who_follows_gets_the_stored_credentials_and_brings_them_to_an_end() {
     assert!(write.is_stored && !write.store_again);
     let numbers: Vec<_> = follower.work.items[0].versions.iter().map(|one| one.version).collect();
     assert_eq!(numbers, [1, 2], "both, to find out which one signs in");
-    for late in [changed(), unchanged("x"), unknown("x"), RotationResult::Retired] {
+    for late in [changed(), unchanged("x"), refused("x"), unknown("x"), RotationResult::Retired] {
         let fault = world.tell(&dead, late).await.unwrap_err();
         assert_eq!(fault.code(), "RotationTaken");
     }
@@ -56,6 +56,24 @@ async fn who_follows_gets_the_stored_credentials_and_brings_them_to_an_end() {
     let work = world.begin(&world.now_token().await, Reason::Manual).await.unwrap();
     world.finish(&work).await;
     assert_eq!(world.versions(SECRET).await, [3, 2, 1]);
+}
+
+#[tokio::test]
+async fn whom_the_target_refuses_is_not_tried_again_soon() {
+    let world = World::new().await;
+    world.rotating(rotated()).await;
+    world.clock.advance_seconds(HOUR);
+    let work = world.take_one(GATEWAY).await;
+    world.store_new(&work).await.unwrap();
+    world.tell(&work, refused("wrong password")).await.unwrap();
+    let standing = world.standing().await;
+    assert_eq!((standing.outcome, standing.under_way), (Outcome::Failed, false));
+    assert_eq!(standing.last_error, "wrong password");
+    world.clock.advance_seconds(HOUR - 1);
+    world.nothing_due(OTHER).await;
+    world.clock.advance_seconds(1);
+    let work = world.take_one(OTHER).await;
+    assert!(!work.work.write.unwrap().is_stored, "what was stored is dropped: nobody set it");
 }
 
 #[tokio::test]

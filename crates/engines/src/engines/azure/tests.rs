@@ -9,7 +9,7 @@ use keysherd_base::FaultKind;
 use keysherd_targets::by_name as target_by_name;
 
 use super::*;
-use crate::member::NOT_REACHED;
+use crate::member::{NOT_LET_IN, NOT_REACHED};
 use crate::testing::stub::{Asked, Stub};
 use crate::testing::{Caller, settings, target_of, way};
 
@@ -239,7 +239,7 @@ async fn a_wrong_secret_is_said_to_be_wrong_and_told_nobody() {
     let stub = entra(Arc::default()).await;
     let stage = Stage::new(&stub.url, "canary-wrong", &[("app-obj-id", APP)]);
     let fault = Entra.create(&stage.scene(), &stage.plan(&[]).unwrap()).await.err().unwrap();
-    assert_eq!((fault.kind(), fault.code()), (FaultKind::Forbidden, NOT_REACHED));
+    assert_eq!((fault.kind(), fault.code()), (FaultKind::Forbidden, NOT_LET_IN));
     let target = target_by_name("azure").unwrap();
     let fault = target.probe(&stage.target, &stage.way).await.unwrap_err();
     assert!(fault.public().contains("invalid_client"), "{fault}");

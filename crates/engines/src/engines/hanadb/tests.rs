@@ -10,7 +10,7 @@ use keysherd_targets::by_name as target_by_name;
 use self::stand_in::StandIn;
 use super::*;
 use crate::testing::{Caller, settings, target, way};
-use crate::{NOT_REACHED, Way};
+use crate::{NOT_LET_IN, NOT_REACHED, Way};
 
 pub(crate) const ADMIN: &str = "Canary-keeper-1";
 
@@ -82,9 +82,14 @@ async fn a_user_is_made_and_removed_with_its_sessions() {
         assert!(server.has(user) && stage.lets_in(user, password).await);
         assert!(stage.lets_in(&user.to_lowercase(), password).await);
         assert!(!stage.lets_in(user, "wrong").await);
-        assert!(server.state.lock().unwrap().forced.is_empty());
+        {
+            let mut state = server.state.lock().unwrap();
+            assert!(state.forced.is_empty());
+            state.sessions = (300_057..300_257).collect();
+        }
         assert_eq!(stage.revoke(&plan.handle).await.unwrap(), Vec::<String>::new());
         assert!(!server.has(user) && !stage.lets_in(user, password).await);
+        assert!(server.state.lock().unwrap().sessions.is_empty(), "all, however many there are");
         let said = server.state.lock().unwrap().said.clone();
         let at = |what: &str| said.iter().position(|text| text.starts_with(what)).unwrap();
         let steps = ["ALTER USER", "SELECT TO_VARCHAR(CONN", "ALTER SYSTEM", "DROP USER"].map(at);
@@ -115,7 +120,7 @@ async fn a_failed_creation_leaves_nothing_behind_and_says_no_password() {
     assert_eq!(fault.kind(), FaultKind::Unavailable);
     assert_ne!(fault.code(), NOT_REACHED);
     server.state.lock().unwrap().users.clear();
-    assert_eq!(stage.create(&plan).await.err().unwrap().code(), NOT_REACHED);
+    assert_eq!(stage.create(&plan).await.err().unwrap().code(), NOT_LET_IN);
 }
 
 #[tokio::test]
@@ -144,11 +149,32 @@ async fn a_user_that_stays_is_locked_out_or_not_removed() {
         state.deactivated.clear();
         state.refuses = vec![("ALTER USER", 258), ("SELECT", 258)];
     }
-    // Who may not look has to believe the server.
-    assert_eq!(stage.revoke(&plan.handle).await.unwrap(), Vec::<String>::new());
+    // Who may not look has to believe the server, and is told what may go on.
+    let unseen = |warnings: &[String]| warnings.len() == 1 && warnings[0].contains("CATALOG READ");
+    assert!(unseen(&stage.revoke(&plan.handle).await.unwrap()));
     server.state.lock().unwrap().refuses = vec![("ALTER USER", 258)];
     assert!(stage.revoke(&plan.handle).await.is_err());
     assert!(server.has(user));
+}
+
+#[tokio::test]
+async fn sessions_that_may_go_on_are_told_of() {
+    let server = StandIn::new().await;
+    let stage = Stage::new(&server, &[]);
+    for (hides, refuses, told) in [
+        (true, vec![], "CATALOG READ"),
+        (false, vec![("ALTER SYSTEM", 258)], "2 sessions of the user go on"),
+    ] {
+        let plan = stage.plan();
+        stage.create(&plan).await.unwrap();
+        {
+            let mut state = server.state.lock().unwrap();
+            state.sessions = [7, 9].into();
+            (state.hides, state.refuses) = (hides, refuses);
+        }
+        let warnings = stage.revoke(&plan.handle).await.unwrap();
+        assert!(warnings.len() == 1 && warnings[0].contains(told), "{warnings:?}");
+    }
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use keysherd_base::FaultKind;
 
 use super::super::tests::Site as Database;
-use crate::NOT_REACHED;
+use crate::NOT_LET_IN;
 use crate::rotator::{Actor, Rotator};
 use crate::rotators::by_name;
 use crate::testing::rotation::{Site, credential};
@@ -94,7 +94,11 @@ async fn who_may_not_or_is_not_there_is_said_so_and_nothing_changes() {
     // The wrong password of whoever changes it: certainly nothing was done.
     let wrong = Site::new(member(), database.target_as("postgres", "wrong"), Actor::Target);
     let refused = wrong.change(&strong, &wrong.next(&strong)).await.unwrap_err();
-    assert_eq!(refused.code(), NOT_REACHED);
+    assert_eq!(refused.code(), NOT_LET_IN);
+    let own = Site::new(member(), database.target(), Actor::Owner);
+    let other = credential("rotated_strong", "changed-by-hand");
+    let refused = own.change(&other, &own.next(&other)).await.unwrap_err();
+    assert_eq!((refused.kind(), refused.code()), (FaultKind::Forbidden, NOT_LET_IN));
     // A database that is not there says nothing about passwords.
     let away = Site::new(member(), database.away(), Actor::Target);
     let unknown = away.rotator.signs_in(&away.stage(), &strong).await.unwrap_err();

@@ -6,6 +6,7 @@ use keysherd_base::SecretString;
 use keysherd_wire::Args;
 
 use super::*;
+use crate::NOT_REACHED;
 use crate::rotator::{Actor, RotatorKind};
 use crate::testing::way;
 use crate::{BoxFuture, Settings, TargetUse};
@@ -20,6 +21,8 @@ enum Setting {
     Lost,
     Refused,
     NotReached,
+    /// Whoever is to set it is not let in.
+    NotLetIn,
     /// Said to be done, and not.
     Lied,
 }
@@ -39,6 +42,7 @@ struct Fake {
     setting: Setting,
     trying: Trying,
     set: Mutex<usize>,
+    signed_in: Mutex<usize>,
     retired: Mutex<usize>,
 }
 
@@ -86,6 +90,7 @@ impl Rotator for Fake {
             Setting::Unanswered | Setting::Lost => Err(Fault::unavailable("no answer")),
             Setting::Refused => Err(Fault::forbidden("too simple")),
             Setting::NotReached => Err(Fault::unavailable("no route").with_code(NOT_REACHED)),
+            Setting::NotLetIn => Err(Fault::forbidden("wrong password").with_code(NOT_LET_IN)),
         };
         Box::pin(std::future::ready(answer))
     }
@@ -105,6 +110,7 @@ impl Rotator for Fake {
         _: &'a Stage<'a>,
         credential: &'a Credential,
     ) -> BoxFuture<'a, Result<bool, Fault>> {
+        *self.signed_in.lock().unwrap() += 1;
         let answer = match self.trying {
             Trying::Honest => Ok(*self.password.lock().unwrap() == password(credential)),
             Trying::Silent => Err(Fault::unavailable("no answer")),
@@ -122,7 +128,8 @@ async fn tried(
     in_time: bool,
 ) -> (&'static str, String, usize) {
     let password = Mutex::new(there.to_owned());
-    let fake = Fake { password, setting, trying, set: Mutex::new(0), retired: Mutex::new(0) };
+    let [set, signed_in, retired] = [0, 0, 0].map(Mutex::new);
+    let fake = Fake { password, setting, trying, set, signed_in, retired };
     let (settings, way) = (Settings::default(), way());
     let target = TargetUse { type_name: "postgres", settings: &settings };
     let stage = Stage { settings: &settings, target, actor: Actor::Owner, way: &way };
@@ -141,6 +148,9 @@ async fn tried(
     let set = *fake.set.lock().unwrap();
     let retired = *fake.retired.lock().unwrap();
     assert!(in_time || retired == 0, "what is old may be somebody else's new one by now");
+    // Who is refused is not tried once more: accounts are locked for that.
+    let signed_in = *fake.signed_in.lock().unwrap();
+    assert!(setting != Setting::NotLetIn || signed_in <= 2 * usize::from(resumed), "{trying:?}");
     let is_found = resumed && there == "new" && trying == Trying::Honest;
     assert!(!is_found || retired == usize::from(in_time), "{setting:?}");
     (said, has, set)
@@ -154,6 +164,7 @@ async fn what_is_said_is_true_whatever_fails() {
         Setting::Lost,
         Setting::Refused,
         Setting::NotReached,
+        Setting::NotLetIn,
         Setting::Lied,
     ];
     let (mut changed, mut unchanged) = (0, 0);
@@ -200,6 +211,7 @@ async fn what_can_be_known_is_known() {
     assert_eq!(resumed(Setting::Done, "old").await.2, 1);
     assert_eq!(resumed(Setting::NotReached, "old").await.0, "unknown");
     assert_eq!(resumed(Setting::Refused, "old").await.0, "unchanged");
+    assert_eq!(resumed(Setting::NotLetIn, "x").await.0, "unchanged");
     // Where everybody is let in, signing in says nothing: it is set once more.
     assert_eq!(tried((Setting::Done, Trying::Anybody), "old", true, true).await.2, 1);
     assert_eq!(tried(honest(Setting::Done), "old", false, false).await.0, "unchanged");

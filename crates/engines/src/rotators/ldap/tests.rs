@@ -6,10 +6,10 @@ use keysherd_base::{FaultKind, Secret};
 use keysherd_targets::ldap::dn_escape;
 
 use super::*;
-use crate::NOT_REACHED;
 use crate::engines::ldap::tests::shared;
 use crate::testing::rotation::{Site, credential};
 use crate::testing::target_of;
+use crate::{NOT_LET_IN, NOT_REACHED};
 
 const PEOPLE: (&str, &str) = ("user-dn", "ou=people,dc=example");
 
@@ -117,7 +117,7 @@ async fn who_is_not_there_or_may_not_is_said_so_and_nothing_changes() {
     assert!(by_owner.signs_in(&old).await && !by_owner.signs_in(&new).await);
     let wrong = credential(&dn("twice"), "wrong");
     let refused = by_owner.change(&wrong, &by_owner.next(&wrong)).await.unwrap_err();
-    assert_eq!(refused.code(), NOT_REACHED);
+    assert_eq!(refused.code(), NOT_LET_IN);
     // A target that signs nobody in says nothing about a plain name.
     let closed = directory.target(&[("bind-dn-password", "wrong")]);
     let closed = Site::with(&MEMBER, closed, Actor::Target, &[PEOPLE]);

@@ -11,11 +11,11 @@ use keysherd_base::FaultKind;
 use keysherd_targets::ssh::KeyKind;
 
 use super::*;
-use crate::NOT_REACHED;
 use crate::rotator::{Brought, Change, bring_about};
 use crate::testing::rotation::{Site, credential};
 use crate::testing::sshd::{FIRST, ROOT, Sshd};
 use crate::testing::target_of;
+use crate::{NOT_LET_IN, NOT_REACHED};
 
 /// Who has an account, each with the password [`FIRST`].
 const USERS: &str = "app own fixed custom keyed moved beside stranger kinds";
@@ -108,7 +108,7 @@ async fn keys_change_and_what_else_is_in_the_file_stays() {
             let again = site.change(&old, &new).await;
             match actor {
                 Actor::Target => drop(again.unwrap()),
-                Actor::Owner => assert_eq!(again.unwrap_err().code(), NOT_REACHED),
+                Actor::Owner => assert_eq!(again.unwrap_err().code(), NOT_LET_IN),
             }
             let want = format!("ssh-ed25519 AAAAother other@x\nno-pty {} me\n", public(&new));
             assert_eq!(server.keys(user), want, "{user} {round}");
@@ -257,7 +257,7 @@ async fn who_is_not_there_or_may_not_is_said_so_and_nothing_changes() {
     let by_owner = server.site(Actor::Owner, &[]);
     let wrong = credential("stranger", "wrong");
     let refused = by_owner.change(&wrong, &by_owner.next(&wrong)).await.unwrap_err();
-    assert_eq!(refused.code(), NOT_REACHED);
+    assert_eq!(refused.code(), NOT_LET_IN);
     // What the machine's rules do not allow stays as it was, and no log has it.
     let old = credential("stranger", FIRST);
     let refused = by_owner.change(&old, &credential("stranger", "x7x")).await.unwrap_err();

@@ -7,11 +7,11 @@ use keysherd_targets::{by_name as target_by_name, linked};
 
 use super::stand_in::{Ill, Machine};
 use super::*;
-use crate::NOT_REACHED;
 use crate::rotator::{Brought, Change, Everywhere};
 use crate::testing::rotation::{Site, credential};
 use crate::testing::{target_of, way};
 use crate::windows::stand_in::script_of;
+use crate::{NOT_LET_IN, NOT_REACHED};
 
 const ADMIN: &str = "admin-1";
 
@@ -219,7 +219,7 @@ async fn who_may_not_and_what_is_refused_is_said_and_nothing_changes() {
     let by_owner = site(&machine, Actor::Owner);
     let wrong = credential("own", "canary-wrong");
     let refused = by_owner.change(&wrong, &by_owner.next(&wrong)).await.unwrap_err();
-    assert_eq!((refused.kind(), refused.code()), (FaultKind::Forbidden, NOT_REACHED));
+    assert_eq!((refused.kind(), refused.code()), (FaultKind::Forbidden, NOT_LET_IN));
     assert!(!format!("{refused:?}").contains("canary"), "{refused:?}");
     let by_target = site(&machine, Actor::Target);
     let nobody = credential("nobody", "first-1");

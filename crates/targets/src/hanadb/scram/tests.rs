@@ -25,7 +25,7 @@ fn the_plain_way_is_that_of_other_clients() {
     let data = "0200101241e58f39234eeb773e909033e5cb6e301acedcdd05c190b0f0d07d811adb0d6feda88759c2\
                 94060daeab3f62ea4b166ac97efc9a6bde4fe9e5daccb50acfce56";
     let proof = "010020172625ab2971d85874325d21bc3d683771805c9afe38d0951dad4653009cc921";
-    let scram = Scram { challenge: hex(ours).try_into().unwrap() };
+    let scram = Scram { challenge: hex(ours).try_into().unwrap(), strict: false };
     let answer = scram.answer(&fields(&[PLAIN, &hex(data)]).unwrap(), &password()).unwrap();
     assert_eq!((answer.method(), answer.proof()), (PLAIN, hex(proof).as_slice()));
     // By this way a server has nothing to prove.
@@ -37,7 +37,7 @@ fn the_slow_way_is_that_of_other_clients_and_the_server_has_to_prove_itself() {
     // Made with SAP's client for Node.js.
     let proof = "204d124b53187daa4b7083d678457f68ecfbbc16d6e2adad50e1021156025abdbb";
     let theirs = "a5a913be7eda74cd7e9bf80f5f533e091118b8005d7dbf3a85981540ceb1d717";
-    let scram = Scram { challenge: [7; 64] };
+    let scram = Scram { challenge: [7; 64], strict: false };
     let asked = challenge(15_000, &bytes(0, 16), &bytes(100, 48));
     let answer = scram.answer(&asked, &password()).unwrap();
     assert_eq!(answer.method(), SLOW);
@@ -62,7 +62,7 @@ fn the_slow_way_is_that_of_other_clients_and_the_server_has_to_prove_itself() {
 
 #[test]
 fn a_challenge_that_is_none_or_too_cheap_or_too_dear_is_not_answered() {
-    let scram = Scram { challenge: [7; 64] };
+    let scram = Scram { challenge: [7; 64], strict: false };
     let (salt, random) = (bytes(0, 16), bytes(100, 48));
     let plain = |salt: &[u8]| fields(&[PLAIN, &fields(&[salt, &random]).unwrap()]).unwrap();
     for wrong in [
@@ -84,6 +84,11 @@ fn a_challenge_that_is_none_or_too_cheap_or_too_dear_is_not_answered() {
         assert!(scram.answer(&wrong, &password()).is_none(), "{wrong:?}");
     }
     assert!(scram.answer(&plain(&salt), &password()).is_some());
+    // Where somebody on the way could choose it, the way without a proof is not there.
+    let strict = Scram { strict: true, ..scram };
+    assert!(strict.answer(&plain(&salt), &password()).is_none());
+    assert!(strict.answer(&challenge(15_000, &salt, &random), &password()).is_some());
+    assert_eq!(strict.offers(), [SLOW, &[7; 64]]);
 }
 
 fn hex(text: &str) -> Vec<u8> {

@@ -37,6 +37,10 @@ pub(crate) struct State {
     pub(crate) routes: bool,
     /// Leaves users where they are, whatever is said.
     pub(crate) keeps: bool,
+    /// Numbers of sessions that everybody has whom somebody asks for.
+    pub(crate) sessions: BTreeSet<u32>,
+    /// Shows nobody the sessions of others.
+    pub(crate) hides: bool,
 }
 
 pub(crate) struct StandIn {
@@ -135,7 +139,8 @@ fn reply(parts: &Parts) -> Vec<u8> {
     let mut body = Vec::new();
     for (kind, bytes) in parts {
         let length = u32::try_from(bytes.len()).unwrap().to_le_bytes();
-        body.extend([&[*kind, 0, 1, 0, 0, 0, 0, 0][..], &length, &[0; 4], bytes].concat());
+        let count = u8::from(!bytes.is_empty());
+        body.extend([&[*kind, 0, count, 0, 0, 0, 0, 0][..], &length, &[0; 4], bytes].concat());
         body.resize(body.len().next_multiple_of(8), 0);
     }
     let length = u32::try_from(body.len() + 24).unwrap().to_le_bytes();
@@ -247,7 +252,18 @@ fn statement(text: &str, who: &str, state: &mut State) -> Option<Parts> {
             false => vec![error(332, "invalid user name")],
         }
     } else if text.contains("SYS.M_CONNECTIONS") {
-        row("300057")
+        let after = text.split("CONNECTION_ID > ").nth(1).unwrap();
+        let after: u32 = after.split(' ').next().unwrap().parse().unwrap();
+        let next = state.sessions.range(after + 1..).next().filter(|_| !state.hides);
+        next.map_or_else(|| no_rows(state.is_old), |id| row(&id.to_string()))
+    } else if text.contains("SYS.EFFECTIVE_PRIVILEGES") {
+        row(if state.hides { "0" } else { "1" })
+    } else if let Some(id) = text.strip_prefix("ALTER SYSTEM DISCONNECT SESSION ") {
+        let id = id.trim_matches('\'').parse().unwrap();
+        match state.sessions.remove(&id) {
+            true => Vec::new(),
+            false => vec![error(2, "general error: no such session")],
+        }
     } else if text.contains("SYS.USERS") {
         let name = text.split('\'').nth(1).unwrap();
         let fits = !text.contains("USER_DEACTIVATED") || state.deactivated.contains(name);
@@ -300,6 +316,12 @@ fn error(code: i32, text: &str) -> (u8, Vec<u8>) {
     let length = i32::try_from(text.len()).unwrap();
     let head = [code, 1, length].map(i32::to_le_bytes).concat();
     (6, [&head[..], &[1], b"HY000", text.as_bytes()].concat())
+}
+
+/// Columns and no rows, in both of the ways that that can be said.
+fn no_rows(is_short: bool) -> Parts {
+    let parts = vec![(48, vec![0; 24]), (13, vec![0; 8]), (5, Vec::new())];
+    parts.into_iter().filter(|(kind, _)| !is_short || *kind == 48).collect()
 }
 
 /// One row of one column.

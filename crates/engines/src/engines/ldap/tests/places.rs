@@ -179,6 +179,6 @@ async fn what_was_not_asked_for_is_not_taken_back() {
         place.stage.target = shared().target(&more);
         place.stage.way.timeout = Duration::from_millis(300);
         let fault = place.create(&plan).await.err().unwrap();
-        assert_eq!(fault.code(), NOT_REACHED, "{fault}");
+        assert!(crate::member::is_untouched(&fault), "{fault}");
     }
 }

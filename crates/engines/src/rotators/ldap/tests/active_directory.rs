@@ -17,7 +17,7 @@ async fn the_target_changes_a_password_by_every_name() {
     let Some(domain) = domain() else { return };
     let dn = domain.entry("app", Some(FIRST)).await;
     let mut password = FIRST.to_owned();
-    for name in ["app", "CORP\\app", "app@corp.example", &dn] {
+    for name in ["app", "CORP\\app", "corp\\APP", "app@corp.example", &dn] {
         let last = site(domain, Actor::Target).rotates(name, &password).await;
         password = last.password().unwrap().expose().clone();
         assert!(domain.signs_in(&dn, &password).await, "{name}");
@@ -40,7 +40,7 @@ async fn somebody_changes_their_own_password() {
     assert!(site.signs_in(&last).await);
     let wrong = credential("own", "Wrong-password-1");
     let refused = site.change(&wrong, &site.next(&wrong)).await.unwrap_err();
-    assert_eq!(refused.code(), NOT_REACHED);
+    assert_eq!(refused.code(), NOT_LET_IN);
     assert!(site.signs_in(&last).await);
 }
 
@@ -108,4 +108,24 @@ async fn a_right_password_is_known_of_who_may_not_sign_in() {
         let fault = said.unwrap_err();
         assert!(fault.public().contains("this account is locked"), "{fault}");
     }
+}
+
+/// Whom another domain's server would sign in is not the one that is found here.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_of_another_domain_is_taken_for_one_of_this() {
+    let Some(domain) = domain() else { return };
+    let dn = domain.entry("namesake", Some(FIRST)).await;
+    for name in ["OTHER\\namesake", "*\\namesake", "\\namesake", "CORP)(cn=*\\namesake"] {
+        let old = credential(name, FIRST);
+        for actor in [Actor::Target, Actor::Owner] {
+            let site = site(domain, actor);
+            let refused = site.change(&old, &site.next(&old)).await.unwrap_err();
+            assert!([NOT_REACHED, NOT_LET_IN].contains(&refused.code()), "{name} {refused}");
+            assert!(domain.signs_in(&dn, FIRST).await, "{name}");
+        }
+    }
+    let site = site(domain, Actor::Target);
+    let old = credential("OTHER\\namesake", FIRST);
+    let refused = site.change(&old, &site.next(&old)).await.unwrap_err();
+    assert!(refused.public().contains("not one of that domain"), "{refused}");
 }
