@@ -5,10 +5,11 @@
 
 use std::time::Instant;
 
-use keysherd_base::Fault;
+use keysherd_base::{Fault, SecretString};
 use keysherd_targets::database;
-use keysherd_targets::postgres::{Family, connect};
+use keysherd_targets::postgres::{Family, SqlError, connect};
 
+use super::disabling::end_changes;
 use super::turns::{Timed, Turn, begin};
 use super::within;
 use crate::member::not_reached;
@@ -22,6 +23,8 @@ mod tests;
 
 /// The database that a user signs in to where the target names none; every server has it.
 const USUAL_DATABASE: &str = "postgres";
+/// The part of its time in which a change waits for others that change the same user.
+const LOCK_PART: u32 = 4;
 /// What changes a password. The server keeps no more of it than a hash.
 const CHANGE: &str = "ALTER ROLE {{name}} PASSWORD {{password}}";
 
@@ -49,11 +52,15 @@ impl PostgresRotator {
         let statements = filled(&parse("rotated-username", CHANGE, dialect)?, &values)?;
         within(stage.way, stage.way.timeout, &server, self.family, async |session| {
             let (family, whole) = (self.family, stage.way.timeout);
-            let timed = Timed { session, family, whole, each_lock: whole };
+            let timed = Timed { session, family, whole, each_lock: whole / LOCK_PART };
             begin(&timed, name, Turn::Beside).await.map_err(not_reached)?;
             for statement in &statements {
                 in_time(begun, stage.way).map_err(not_reached)?;
-                let done = session.run(statement.expose()).await;
+                let mut done = patient(&timed, statement).await;
+                if done.as_ref().is_err_and(SqlError::is_held) && end_changes(session, name).await {
+                    in_time(begun, stage.way).map_err(not_reached)?;
+                    done = patient(&timed, statement).await;
+                }
                 let secret = Some(password.expose().as_str());
                 done.map_err(|error| error.fault("changing the password", secret))?;
             }
@@ -74,6 +81,20 @@ impl PostgresRotator {
             Err(fault) => taken(Err::<(), _>(fault)),
         }
     }
+}
+
+/// Runs a statement; where a lock is not given to it, the transaction goes on.
+async fn patient(timed: &Timed<'_>, statement: &SecretString) -> Result<(), SqlError> {
+    let session = timed.session;
+    if timed.family == Family::Redshift {
+        return session.run(statement.expose()).await;
+    }
+    session.run("SAVEPOINT changing").await?;
+    let done = session.run(statement.expose()).await;
+    if done.is_err() {
+        session.run("ROLLBACK TO SAVEPOINT changing").await?;
+    }
+    done
 }
 
 impl Rotator for PostgresRotator {

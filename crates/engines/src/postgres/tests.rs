@@ -17,7 +17,7 @@ mod server;
 
 use self::server::{PASSWORD, Postgres, shared};
 
-mod blocked;
+pub(crate) mod blocked;
 mod faults;
 mod redshift;
 mod rights;

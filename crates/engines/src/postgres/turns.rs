@@ -20,8 +20,11 @@ use keysherd_targets::postgres::{Family, Session, SqlError};
 const EVERYBODY: i64 = 0x6b65_7973_6865_7264;
 /// The part of its time in which a transaction waits for everybody's lock.
 const TURN_PART: u32 = 16;
-/// The part in which it waits for its user's lock, before and after it ends who has that.
+/// The part in which it waits for its user's lock before it ends who has that, and the parts after
+/// each time that it does: whoever can sign in as the user can have sessions wait in a row.
 const USER_PART: u32 = 6;
+const ENDED_PART: u32 = 30;
+const ENDED_TIMES: usize = 5;
 
 /// Whether others may work beside it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -79,7 +82,7 @@ async fn claim(timed: &Timed<'_>, name: &str) -> Result<(), Fault> {
     let holders = format!(
         "pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a \
          ON l.pid OPERATOR(pg_catalog.=) a.pid \
-         WHERE l.locktype OPERATOR(pg_catalog.=) 'advisory'::pg_catalog.text AND l.granted \
+         WHERE l.locktype OPERATOR(pg_catalog.=) 'advisory'::pg_catalog.text \
          AND l.classid OPERATOR(pg_catalog.=) '{high}'::pg_catalog.oid \
          AND l.objid OPERATOR(pg_catalog.=) '{low}'::pg_catalog.oid \
          AND l.objsubid OPERATOR(pg_catalog.=) '1'::pg_catalog.int2 \
@@ -90,13 +93,21 @@ async fn claim(timed: &Timed<'_>, name: &str) -> Result<(), Fault> {
     if locked(timed, &lock, patience).await.map_err(failed)? {
         return Ok(());
     }
+    // Those that wait would have it next. What another gateway waits with is done again by it. Who
+    // has it comes first: one that may not be ended ends this.
     let end = format!("SELECT pg_catalog.pg_terminate_backend(l.pid) FROM {holders}");
-    attempt(session, async || session.run(&end).await.is_ok()).await?;
-    if locked(timed, &lock, patience).await.map_err(failed)? {
-        return Ok(());
+    for _ in 0..ENDED_TIMES {
+        for those in ["AND l.granted", "AND NOT l.granted"] {
+            let end = format!("{end} {those}");
+            attempt(session, async || session.run(&end).await.is_ok()).await?;
+        }
+        if locked(timed, &lock, timed.whole / ENDED_PART).await.map_err(failed)? {
+            return Ok(());
+        }
     }
     let ours = format!(
-        "SELECT EXISTS (SELECT 1 FROM {holders} AND a.usename OPERATOR(pg_catalog.=) current_user)"
+        "SELECT EXISTS (SELECT 1 FROM {holders} AND l.granted \
+         AND a.usename OPERATOR(pg_catalog.=) current_user)"
     );
     match session.is_true(&ours, "").await.map_err(failed)? {
         true => Err(Fault::unavailable("somebody else is busy with this user; try again")),

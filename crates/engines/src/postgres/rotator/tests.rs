@@ -5,6 +5,7 @@ use std::time::Duration;
 use keysherd_base::FaultKind;
 
 use super::super::tests::Site as Database;
+use super::super::tests::blocked::{signed_in, taking};
 use crate::NOT_LET_IN;
 use crate::rotator::{Actor, Rotator};
 use crate::rotators::by_name;
@@ -57,6 +58,43 @@ async fn a_target_that_changes_itself_goes_on_with_the_new_password() {
     assert!(kind.types.iter().any(|known| known.of_target));
     assert_eq!(kind.target_settings, [("pwd", "password")]);
     assert!(site.signs_in(&new).await);
+}
+
+/// Whoever has the password may sign in, and want to keep it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_keeps_a_password_from_being_changed() {
+    let database = Database::new("rotate_kept");
+    for (actor, user) in [(Actor::Owner, "rotated_kept"), (Actor::Target, "rotated_held")] {
+        database.sql(&format!("CREATE ROLE {user} LOGIN PASSWORD 'first-1'"));
+        let mut site = Site::new(member(), database.target(), actor);
+        site.limit(Duration::from_secs(12));
+        let open = async || signed_in(&database, user, "first-1").await;
+        let busy = open().await;
+        busy.run("BEGIN").await.unwrap();
+        busy.run("ALTER ROLE CURRENT_USER PASSWORD 'another'").await.unwrap();
+        let taking = taking(user);
+        let holder = open().await;
+        holder.run(&taking).await.unwrap();
+        let mut queue = Vec::new();
+        for _ in 0..8 {
+            let (session, taking) = (open().await, taking.clone());
+            queue.push(tokio::spawn(async move {
+                let taken = session.run(&taking).await;
+                (taken, session)
+            }));
+        }
+        let waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted \
+                       AND database = (SELECT oid FROM pg_database \
+                       WHERE datname = current_database())";
+        while database.sql(waiting) != "8" {
+            tokio::task::yield_now().await;
+        }
+        let old = credential(user, "first-1");
+        let new = site.next(&old);
+        site.change(&old, &new).await.unwrap();
+        assert!(site.signs_in(&new).await && !site.signs_in(&old).await);
+        assert!(busy.run("SELECT 1").await.is_err());
+    }
 }
 
 /// One who stood still must not come later with a password that is not the newest any more.
