@@ -5,6 +5,9 @@
 //! on the server whose name comes from the user's: whoever removes a user whose making was never
 //! confirmed waits for what is still under way.
 
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
 use keysherd_base::{Fault, SecretString};
 use keysherd_crypto::hash::sha256;
 use keysherd_targets::mysql::{Session, StatementError, connect};
@@ -17,7 +20,7 @@ use self::fields::{
     CREATION, CREATION_STATEMENTS, DB_NAME, DB_SERVER_CERTIFICATES, DB_SERVER_NAME, HOST, KIND,
     PASSWORD, PORT, REVOCATION, REVOCATION_STATEMENTS, SSL, SSL_CERTIFICATE, USERNAME,
 };
-use self::sessions::{OWN_NAME, end_sessions, shut_out};
+use self::sessions::{OWN_NAME, SESSIONS_MAX, end_sessions, shut_out};
 use crate::fields::need_type;
 use crate::lint::lint;
 use crate::member::{left, not_reached};
@@ -221,12 +224,7 @@ pub(crate) async fn alone(session: &mut Session, handle: &str, way: &Way) -> Res
     if locked(session, &name, way).await? {
         return Ok(());
     }
-    let holder = session.texts(&format!("select is_used_lock({name})")).await.unwrap_or_default();
-    let holder = holder.first().and_then(|id| id.parse::<u64>().ok());
-    if let Some(id) = holder {
-        // Who may not do that sees below whose it is.
-        let _ = session.run(&format!("KILL {id}")).await;
-    }
+    end_holders(session, &name, way).await;
     if locked(session, &name, way).await? {
         return Ok(());
     }
@@ -240,6 +238,23 @@ pub(crate) async fn alone(session: &mut Session, handle: &str, way: &Way) -> Res
         true => Err(Fault::unavailable("somebody else is busy with this user; try again")),
         // Gateways have it as whoever signs in here. Anybody else only keeps it from them.
         false => Ok(()),
+    }
+}
+
+/// Ends who has the lock, and who gets it then, as sessions may wait for it in a row; for a sixth of
+/// the time. Who may not do that sees afterwards whose it is.
+async fn end_holders(session: &mut Session, name: &str, way: &Way) {
+    let (until, mut ended) = (Instant::now() + way.timeout / 6, BTreeSet::new());
+    while ended.len() < SESSIONS_MAX && Instant::now() < until {
+        let holder = session.texts(&format!("select is_used_lock({name})")).await;
+        let holder = holder.unwrap_or_default();
+        let Some(id) = holder.first().and_then(|id| id.parse::<u64>().ok()) else { return };
+        if !ended.insert(id) {
+            // It takes a moment to end.
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        } else if session.run(&format!("KILL {id}")).await.is_err() {
+            return;
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Users on a real MariaDB and a real MySQL: made, doing what they may and nothing else, and
 //! removed.
 
-mod blocked;
+pub(crate) mod blocked;
 mod server;
 
 use std::time::Duration;

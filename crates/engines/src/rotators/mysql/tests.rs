@@ -1,9 +1,12 @@
 //! Passwords on a real MariaDB and a real MySQL.
 
+use std::time::Duration;
+
 use keysherd_base::FaultKind;
 
 use super::*;
 use crate::NOT_REACHED;
+use crate::engines::mysql::tests::blocked::taking;
 use crate::engines::mysql::tests::{Server, servers};
 use crate::testing::mysql::Product;
 use crate::testing::rotation::{Site, credential};
@@ -39,6 +42,40 @@ async fn the_target_changes_a_user_wherever_it_comes_from() {
         let after = hashes();
         assert_eq!(after.lines().count(), 3);
         assert!(after.lines().all(|hash| !before.lines().any(|old| old == hash)), "{after}");
+    }
+}
+
+/// Whoever has the password may sign in, and want to keep it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_keeps_a_password_from_being_changed() {
+    for server in servers() {
+        for (actor, user) in [(Actor::Owner, "kept"), (Actor::Target, "held")] {
+            server.sql(&format!(
+                "CREATE USER {user}@'%' IDENTIFIED BY 'first-1'; GRANT SELECT ON app.* TO {user}@'%'"
+            ));
+            let mut site = site(server, actor);
+            site.limit(Duration::from_secs(12));
+            let taking = taking(user).replace(", 5)", ", 100)");
+            let mut queue = Vec::new();
+            for _ in 0..9 {
+                let mut session = server.sign_in(user, "first-1").await.unwrap();
+                let taking = taking.clone();
+                queue.push(tokio::spawn(async move { (session.texts(&taking).await, session) }));
+            }
+            let waiting = "SELECT count(*) FROM information_schema.processlist \
+                           WHERE info LIKE '%get_lock(%, 100)%' AND state = 'User lock'";
+            while server.sql(waiting) != "8" {
+                tokio::task::yield_now().await;
+            }
+            let old = credential(user, "first-1");
+            let new = site.next(&old);
+            site.change(&old, &new).await.unwrap();
+            assert!(site.signs_in(&new).await && !site.signs_in(&old).await);
+            for waiting in queue {
+                let (_, mut session) = waiting.await.unwrap();
+                assert!(session.run("SELECT 1").await.is_err());
+            }
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use super::super::sessions::{OWN_NAME, SESSIONS_MAX};
 use super::*;
 
 /// What takes the lock by which removing waits for making, until the session ends.
-fn taking(handle: &str) -> String {
+pub(crate) fn taking(handle: &str) -> String {
     let hash = sha256(&[b"keysherd user ", handle.as_bytes()]);
     format!("select get_lock('keysherd {}', 5)", hex::encode(&hash[..16]))
 }
