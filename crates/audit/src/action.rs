@@ -216,6 +216,8 @@ pub const REMOVE_CREDENTIAL: &str = "remove_temporary_credential";
 pub const DYNAMIC_SECRET_FAILURE: &str = "dynamic-secret-failure";
 /// Ours: the settings of a rotated secret were read.
 pub const GET_ROTATED_SECRET_DETAILS: &str = "get_rotated_secret_details";
+/// Ours: the credentials of a rotated secret were to be tried out on its target.
+pub const CHECK_ROTATED_SECRET: &str = "check_rotated_secret";
 /// Ours: somebody got a rotated secret for themselves, for a while.
 pub const CHECK_OUT_ITEM: &str = "check_out_item";
 /// Ours: a session ended that used the credentials of a rotated secret.

@@ -7,6 +7,7 @@
 //! they what people read. After a crash anywhere, trying both out says where it stopped.
 
 mod bringing;
+mod checking;
 mod conformance;
 mod credential;
 pub(crate) mod database;
@@ -21,6 +22,7 @@ use keysherd_wire::{Args, Group};
 use serde_json::{Map, Value};
 
 pub use self::bringing::{Brought, Change, bring_about, remove};
+pub use self::checking::{Checked, is_in_force};
 pub use self::conformance::complaints;
 pub use self::credential::Credential;
 pub use self::everywhere::Everywhere;
@@ -226,6 +228,11 @@ pub trait Rotator: Send + Sync {
         _old: &'a Credential,
     ) -> BoxFuture<'a, Result<(), Fault>> {
         Box::pin(std::future::ready(Ok(())))
+    }
+
+    /// Whether [`Self::signs_in`] says anything: whether there is a target that can be asked.
+    fn is_tried(&self) -> bool {
+        true
     }
 
     /// Whether the target takes these credentials.

@@ -116,6 +116,10 @@ pub enum Purpose {
         /// Those of this version; `None`: of the newest.
         version: Option<u32>,
     },
+    /// To try out on its target whether the credentials of a rotated secret are in force: `read` on
+    /// it, at a gateway of the cluster that owns it, also while somebody else has it alone. Its
+    /// target comes with it, without any right on that. Nobody is shown anything.
+    Check,
 }
 
 /// Where a value is written.

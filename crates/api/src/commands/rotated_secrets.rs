@@ -1,5 +1,6 @@
 //! Commands about rotated secrets.
 
+mod check;
 mod create;
 mod delete;
 mod end_session;
@@ -22,6 +23,7 @@ pub(super) fn commands() -> Vec<&'static ApiCommand> {
         &rotate::COMMAND,
         &delete::COMMAND,
         &end_session::COMMAND,
+        &check::COMMAND,
     ];
     let members = keysherd_engines::rotators::all().iter();
     members

@@ -101,6 +101,8 @@ fn status(admin: &Api) -> (String, String) {
 fn passwords_rotate_on_every_host_and_a_host_that_was_down_follows() {
     let Some(mut scene) = Scene::start() else { return };
     scene.make(json!({}));
+    let check = |admin: &Api| admin.call("rotated-secret-check", json!({"name": "/rot/app"}));
+    assert!(check(&scene.admin).is_success());
     assert_eq!(scene.stored(&scene.admin), [FIRST, FIRST].map(str::to_owned));
     assert!(rotate(&scene.admin).is_success());
     let second = scene.stored(&scene.admin);
@@ -119,6 +121,7 @@ fn passwords_rotate_on_every_host_and_a_host_that_was_down_follows() {
     }
 
     scene.machines[1].stop();
+    assert!(check(&scene.admin).is_success(), "one of them could be asked");
     let partly = rotate(&scene.admin);
     assert!(partly.is_success(), "{}", partly.text());
     let third = scene.stored(&scene.admin);
@@ -151,6 +154,13 @@ fn passwords_rotate_on_every_host_and_a_host_that_was_down_follows() {
     scene.machines.iter_mut().for_each(Machine::stop);
     assert!(!rotate(&admin).is_success());
     assert_eq!((status(&admin).0.as_str(), scene.stored(&admin)), ("RotationFailed", fifth));
+    assert_eq!(check(&admin).status, 503, "none could be asked");
+    scene.machines[0].up();
+    let wrong = json!({"name": "/rot/app", "rotated-password": "wrong", "skip-dry-run": "true"});
+    admin.ok("rotated-secret-update-ssh", wrong);
+    let refused = check(&admin);
+    let place = scene.machines[0].place();
+    assert!(refused.status == 409 && refused.text().contains(&place), "{}", refused.text());
     scene.server.stop();
     scene.site.audit(&["verify"]).expect(0);
 }

@@ -133,7 +133,14 @@ fn a_password_rotates_by_hand_and_comes_back() {
     assert!(scene.signs_in("app_user", "first") && !scene.signs_in("app_user", &second));
 
     // Somebody else has changed it: it is said, nothing is lost, and it can be put right.
+    let named = || json!({"name": "/rot/app"});
+    assert_eq!(reader.api.ok("rotated-secret-check", named()), named());
+    let lister = scene.admin.person_who_may("lister", &[("item-rule", "/rot/*", "list,update")]);
+    lister.api.refused(401, "rotated-secret-check", named());
     scene.database.sql("app", "ALTER USER app_user PASSWORD 'by hand'");
+    let said = reader.api.refused(409, "rotated-secret-check", named());
+    assert!(said.contains("does not let anybody in with the credentials of /rot/app"), "{said}");
+    assert!(!said.contains("first"), "{said}");
     let refused = scene.admin.call("gateway-rotate-secret", json!({"name": "/rot/app"}));
     assert!(!refused.is_success() && refused.text().contains("28P01"), "{}", refused.text());
     assert_eq!(password(&reader.api, "/rot/app"), "first");
@@ -142,6 +149,7 @@ fn a_password_rotates_by_hand_and_comes_back() {
     assert!(failure.contains("28P01"), "{listed}");
     let known = json!({"name": "/rot/app", "rotated-password": "by hand"});
     scene.admin.ok("rotated-secret-update-postgresql", known);
+    reader.api.ok("rotated-secret-check", named());
     scene.admin.ok("gateway-rotate-secret", json!({"name": "/rot/app"}));
     assert!(scene.signs_in("app_user", &password(&reader.api, "/rot/app")));
     // One whose credentials do not sign in is not made.
@@ -173,6 +181,7 @@ fn passwords_rotate_by_themselves_and_the_targets_own_reaches_everybody() {
     assert_eq!(target(&scene.admin), PASSWORD);
     scene.clock.set(2 * DAY);
     let admin = scene.server.admin();
+    admin.ok("rotated-secret-check", json!({"name": "/rot/own"}));
     wait_until("passwords that have changed", || {
         password(&admin, "/rot/app") != "first" && target(&admin) != PASSWORD
     });

@@ -24,7 +24,9 @@ use crate::session::Principal;
 /// What it takes, for each purpose.
 const fn needed(purpose: Purpose) -> Capability {
     match purpose {
-        Purpose::Produce | Purpose::Settings | Purpose::Credentials { .. } => Capability::Read,
+        Purpose::Produce | Purpose::Settings | Purpose::Credentials { .. } | Purpose::Check => {
+            Capability::Read
+        }
         Purpose::Change => Capability::Update,
         Purpose::UseTarget => Capability::List,
     }
@@ -43,6 +45,9 @@ pub(super) fn about(item: &ItemRef, purpose: Purpose) -> About {
             let mut params = vec![ref_param(item)];
             params.extend(version.map(|number| Param::public("version", number.to_string())));
             return About::answered(action::GET_ROTATED_SECRET_VALUE, params);
+        }
+        Purpose::Check => {
+            return About::answered(action::CHECK_ROTATED_SECRET, vec![ref_param(item)]);
         }
         Purpose::Produce => (action::GET_DYNAMIC_SECRET_VALUE, "produce"),
         Purpose::Change => (action::UPDATE_ITEM, "change"),
@@ -78,7 +83,7 @@ impl Batch {
         let mut target = match purpose {
             // Whoever changes a target does not work with its parent.
             _ if item.entry.item.kind == ItemKind::Target => None,
-            Purpose::Produce | Purpose::Change => {
+            Purpose::Produce | Purpose::Change | Purpose::Check => {
                 target_of(control, who, &item.entry.item, purpose)?
             }
             Purpose::Credentials { .. } if of_target(&item.entry.item) => {
@@ -121,7 +126,7 @@ impl Batch {
         let fits = match purpose {
             Purpose::Produce => item.kind == ItemKind::DynamicSecret,
             Purpose::UseTarget => item.kind == ItemKind::Target,
-            Purpose::Credentials { .. } => item.kind == ItemKind::RotatedSecret,
+            Purpose::Credentials { .. } | Purpose::Check => item.kind == ItemKind::RotatedSecret,
             Purpose::Settings | Purpose::Change => matches!(
                 item.kind,
                 ItemKind::DynamicSecret | ItemKind::Target | ItemKind::RotatedSecret
@@ -145,6 +150,7 @@ impl Batch {
                     control.store.read(|reader| check_used(reader, who, item, self.now))?;
                 }
             }
+            Purpose::Check => check_enabled(item)?,
             Purpose::Produce | Purpose::UseTarget | Purpose::Credentials { .. } => {
                 check_enabled(item)?;
                 check_unlocked(item, who, Use::Read, self.now)?;
@@ -153,7 +159,7 @@ impl Batch {
         if matches!(purpose, Purpose::Credentials { .. }) {
             check_checked_out(item, who, self.now)?;
         }
-        if purpose == Purpose::Produce {
+        if matches!(purpose, Purpose::Produce | Purpose::Check) {
             control.store.read(|reader| serves(reader, &self.at, item))?;
         }
         current(entry)

@@ -81,22 +81,22 @@ impl Summary {
 }
 
 /// One host as a target, with the settings that are for it.
-struct Place {
-    name: String,
+pub(super) struct Place {
+    pub(super) name: String,
     settings: Settings,
     target: Settings,
     kind: &'static str,
 }
 
 impl Place {
-    fn stage<'a>(&'a self, site: &Site<'a>) -> Stage<'a> {
+    pub(super) fn stage<'a>(&'a self, site: &Site<'a>) -> Stage<'a> {
         let target = TargetUse { type_name: self.kind, settings: &self.target };
         Stage { settings: &self.settings, target, actor: site.actor, way: site.way }
     }
 }
 
 impl Site<'_> {
-    fn places(&self, known: &Hosts) -> Result<Vec<Place>, Fault> {
+    pub(super) fn places(&self, known: &Hosts) -> Result<Vec<Place>, Fault> {
         let kind = linked::hosts_type(self.linked)?;
         let hosts = linked::hosts(self.linked)?;
         hosts.iter().map(|host| self.place(host, kind, known)).collect()

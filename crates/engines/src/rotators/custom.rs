@@ -140,6 +140,10 @@ impl Rotator for Custom {
     }
 
     /// Nobody can say so but whoever uses it.
+    fn is_tried(&self) -> bool {
+        false
+    }
+
     fn signs_in<'a>(
         &'a self,
         _: &'a Stage<'a>,

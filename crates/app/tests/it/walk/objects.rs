@@ -242,7 +242,7 @@ fn make_rotated_secret(admin: &Api, name: &str, described: &dyn Fn(String) -> Va
     let mut args = described(at("rotated"));
     args["target-name"] = at("target").into();
     args.as_object_mut().unwrap().extend(fields);
-    if name == "gateway-rotate-secret" {
+    if ["gateway-rotate-secret", "rotated-secret-check"].contains(&name) {
         let user = format!("walk_rotated_{:x}", random());
         shared().sql("postgres", &format!("CREATE ROLE {user} LOGIN PASSWORD '{PASSWORD}'"));
         args["rotated-username"] = user.into();

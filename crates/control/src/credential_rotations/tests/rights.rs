@@ -32,6 +32,7 @@ async fn each_step_takes_its_right() {
             Err(fault) => assert!(!can && denied.contains(&fault.kind()), "{what} {who} {fault:?}"),
         };
         check("read", world.read_credentials(token, None).await.map(drop), can_read);
+        check("check", world.open(token, SECRET, Purpose::Check).await.map(drop), can_read);
         let check_out = world.ask(token, RotatedCheckOut { item: item(SECRET) }).await;
         check("check out", check_out.map(drop), can_read);
         let disconnect = world.ask(token, RotatedDisconnect { item: item(SECRET) }).await;
@@ -45,6 +46,12 @@ async fn each_step_takes_its_right() {
         check("rotate", begun.map(drop), can_update);
     }
     assert_eq!(world.list(&lists, everything()).await.items.len(), 1);
+    let of_target = world.open(&world.admin, TARGET, Purpose::Check).await;
+    assert_eq!(kind(of_target), FaultKind::BadRequest, "it is none");
+    let checks = world.records_of(keysherd_audit::action::CHECK_ROTATED_SECRET);
+    let refused = checks.iter().filter(|record| record.status >= 400).count();
+    // The other account has its own.
+    assert_eq!((checks.len(), refused), (7, 5));
 }
 
 #[tokio::test]
