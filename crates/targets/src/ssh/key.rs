@@ -122,7 +122,12 @@ impl Key {
                  most 128 rounds; of PEM, a million of PBKDF2); RSA keys in PEM have none",
             )
         };
-        let Some(private) = sealed::opened(text, passphrase) else {
+        let opened = match passphrase {
+            // A passphrase is made slow to try.
+            Some(_) => beside(|| sealed::opened(text, passphrase)),
+            None => sealed::opened(text, None),
+        };
+        let Some(private) = opened else {
             let der = sealed::in_pem(text).ok_or_else(unread)?;
             return RsaKey::from_der(&der).and_then(Self::of_rsa).ok_or_else(unread);
         };
