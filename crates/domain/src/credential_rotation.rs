@@ -35,6 +35,9 @@ pub const HELD_SECONDS_MAX: i64 = 300;
 /// For how long a gateway that was not heard of again may still do something, in seconds from when
 /// it took its work.
 pub const QUIET_SECONDS: i64 = 900;
+/// For how long what may have been set is kept where the target lets nobody in, neither with it nor
+/// with what was before, in seconds.
+const LOCKED_SECONDS: i64 = 86_400;
 /// Failures in a row before nobody tries any more until the next date. A candidate is never given
 /// up.
 pub const TRIES_MAX: u32 = 8;
@@ -326,6 +329,13 @@ impl CredentialRotation {
         self.settle();
     }
 
+    /// Has hosts that refuse whom was to be signed in there wait as long as anything waits: accounts
+    /// are locked for such tries.
+    pub fn rest_hosts(&mut self, now: Timestamp) {
+        self.hosts = self.hosts.map(|_| now.plus_seconds(PAUSE_SECONDS_MAX));
+        self.settle();
+    }
+
     /// Says that the old credentials are gone that stayed for a while.
     pub fn retired(&mut self) {
         self.taken = None;
@@ -349,7 +359,12 @@ impl CredentialRotation {
         // The hosts that were reached before have theirs.
         let of_hosts = taken.is_some_and(|taken| taken.task == Task::Change(Reason::Hosts));
         self.outcome = if of_hosts { Outcome::Partly } else { Outcome::Failed };
-        let over = |since: Timestamp| since.plus_seconds(QUIET_SECONDS) <= now;
+        let wait = match failure {
+            // An account that is locked for a while looks so, too, and may have it.
+            Failure::Refused => LOCKED_SECONDS,
+            Failure::Unchanged | Failure::Unknown => QUIET_SECONDS,
+        };
+        let over = |since: Timestamp| since.plus_seconds(wait) <= now;
         let alone = self.candidate.as_ref().is_some_and(|one| one.unheard.is_none_or(over));
         let is_known = failure != Failure::Unknown;
         let dropped = self.candidate.take_if(|_| is_known && alone);

@@ -19,7 +19,6 @@ pub(crate) mod tls;
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
-use std::net::{Ipv4Addr, TcpListener};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -70,15 +69,20 @@ pub(crate) fn target_of(kind: &str, given: &[(&'static str, &str)]) -> Settings 
 
 pub(crate) use self::installed::cache;
 pub(crate) use self::kept::kept;
+pub(crate) use crate::postgres::tests::server::ports::free_port;
 
 /// Says, past the capture of a test that passes, that it did not test anything.
 pub(crate) fn not_tested(why: &str) {
     let _ = writeln!(std::io::stderr(), "NOT TESTED: {why}");
 }
 
-/// A port that nobody has.
-pub(crate) fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+/// Goes on when something is so; panics after a minute.
+pub(crate) async fn until(what: &str, is_so: impl Fn() -> bool) {
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while !is_so() {
+        assert!(std::time::Instant::now() < end, "waited in vain for {what}");
+        tokio::task::yield_now().await;
+    }
 }
 
 /// Somebody who wants something.

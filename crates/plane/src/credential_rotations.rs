@@ -180,6 +180,12 @@ pub enum RotationResult {
         /// What it said. Nothing secret.
         error: String,
     },
+    /// As [`Self::Changed`] but for some hosts, of which some refuse whom was to be signed in
+    /// there: they are not tried again soon, either.
+    ChangedOrRefused {
+        /// Where they could not be set, and why. Nothing secret.
+        partly: String,
+    },
 }
 
 /// Locks a rotated secret for its caller before they read it, where it is set up so. Needs `read`.

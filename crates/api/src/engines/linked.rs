@@ -32,9 +32,15 @@ pub struct LinkedRotation {
 /// What came of one on many hosts.
 pub enum BroughtMany {
     /// Some hosts have new credentials, or all: what is stored has to be stored once more as
-    /// [`LinkedRotation::plaintext`] gives it, before anybody reads it. Where not, and why; and
-    /// what hosts warned of.
-    Changed(Option<String>, Vec<String>),
+    /// [`LinkedRotation::plaintext`] gives it, before anybody reads it.
+    Changed {
+        /// Where not, and why.
+        partly: Option<String>,
+        /// Whether some of those refuse whom was to be signed in there.
+        is_refused: bool,
+        /// What hosts warned of.
+        warnings: Vec<String>,
+    },
     /// No host has: nothing has to be stored.
     Nothing(Brought),
 }
@@ -159,8 +165,9 @@ impl LinkedRotation {
             partly = Some("some hosts have an earlier password, and get the new one next".into());
         }
         let mut warnings = std::mem::take(&mut self.warnings);
+        let is_refused = summary.is_refused();
         warnings.extend(summary.warnings);
-        BroughtMany::Changed(partly, warnings)
+        BroughtMany::Changed { partly, is_refused, warnings }
     }
 }
 

@@ -7,9 +7,10 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use crate::kit::free_port;
 use crate::kit::full_disk::with_own_mounts;
 use crate::kit::openssl::Authority;
-use crate::kit::pebble::{DAYS, Pebble, free_port, tls_status};
+use crate::kit::pebble::{DAYS, Pebble, tls_status};
 use crate::kit::{FakeClock, Process, Site, announced_url, finish, keysherd, wait_for, wait_until};
 
 /// The name that the authority looks at.

@@ -65,6 +65,26 @@ pub(crate) fn until_kept(api: &Api, name: &str) {
     });
 }
 
+/// Several beats of the questions to control.
+const SETTLED: Duration = Duration::from_secs(1);
+
+/// Reads these, which `people` may, until nothing that control has yet to tell of changes from
+/// before ends what is kept. One gateway answers all of it.
+pub(crate) fn until_settled(people: &[&Api], names: &[&str]) {
+    let mut since = Instant::now();
+    let all = (people.len() * names.len()) as u64;
+    wait_until("nothing to end any more", || {
+        let before = hits(people[0]);
+        for (api, name) in people.iter().flat_map(|api| names.iter().map(move |name| (api, name))) {
+            assert_eq!(get(api, name).status, 200);
+        }
+        if hits(people[0]) - before < all {
+            since = Instant::now();
+        }
+        since.elapsed() > SETTLED
+    });
+}
+
 /// Reads until the answer is not the old one any more; how long that took.
 pub(crate) fn until_changed(api: &Api, name: &str, old: &str) -> Duration {
     let begun = Instant::now();
@@ -267,6 +287,7 @@ fn what_a_policy_allows_is_read_while_control_is_gone_and_nothing_else() {
         until_kept(api, "/shop/db");
         until_kept(api, "/other/db");
     }
+    until_settled(&[&shop.api, &none.api], &["/shop/db", "/other/db"]);
     pair.cluster.control.kill();
     wait_until("control to be missed", || get(&none.api, "/shop/db").status == 503);
     let mut read = Vec::new();

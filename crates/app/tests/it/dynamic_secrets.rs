@@ -63,7 +63,7 @@ impl Scene {
 
     /// Kills the server and starts another one, whose clock can be set.
     fn restart_with_clock(&mut self) -> FakeClock {
-        self.server.process.signal(Signal::KILL);
+        self.server.process.end();
         let clock = FakeClock::new(&self.site.data());
         let mut command = self.site.server(&self.site.data());
         command.envs(clock.environment());
@@ -455,6 +455,8 @@ fn no_user_is_forgotten_whoever_is_killed() {
         if round % 3 == 2 {
             scene.database.run("");
         } else {
+            // What was killed keeps its locks until it is gone.
+            scene.server.process.end();
             scene.server = scene.site.start();
             scene.admin = scene.server.admin().with_token(&token);
         }

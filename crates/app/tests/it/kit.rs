@@ -59,6 +59,7 @@ pub(crate) use http::{Connection, Http, Reply};
 pub(crate) use kube::Kube;
 pub(crate) use liar::Liar;
 pub(crate) use login_provider::{LoginProvider, chromium};
+pub(crate) use loopback::free_port;
 pub(crate) use needles::Needles;
 pub(crate) use net::{Net, ROUTER};
 pub(crate) use oidc_provider::OidcProvider;

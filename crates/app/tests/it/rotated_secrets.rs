@@ -179,9 +179,9 @@ fn passwords_rotate_by_themselves_and_the_targets_own_reaches_everybody() {
         value["value"]["target_value"]["db_pwd"].as_str().unwrap().to_owned()
     };
     assert_eq!(target(&scene.admin), PASSWORD);
+    scene.admin.ok("rotated-secret-check", json!({"name": "/rot/own"}));
     scene.clock.set(2 * DAY);
     let admin = scene.server.admin();
-    admin.ok("rotated-secret-check", json!({"name": "/rot/own"}));
     wait_until("passwords that have changed", || {
         password(&admin, "/rot/app") != "first" && target(&admin) != PASSWORD
     });

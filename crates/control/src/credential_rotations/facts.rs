@@ -72,7 +72,7 @@ pub(crate) fn remade(
     let cluster = old.cluster;
     let target = match &made.target {
         TargetChoice::Same => {
-            if made.by_target {
+            if made.by_target || old.by_target {
                 check_used(q, who, item, now)?;
             }
             None

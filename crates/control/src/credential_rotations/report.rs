@@ -65,6 +65,11 @@ impl Said<'_> {
             RotationResult::Changed { partly } if changes => {
                 self.promote(tx, found, partly.as_deref())
             }
+            RotationResult::ChangedOrRefused { partly } if changes => {
+                self.promote(tx, found, Some(&partly))?;
+                found.rotation.rest_hosts(self.now);
+                Ok(())
+            }
             RotationResult::Retired if !changes => {
                 self.record(tx, &found.rotation, None)?;
                 found.rotation.retired();
@@ -73,7 +78,9 @@ impl Said<'_> {
             RotationResult::Unchanged { error } => self.fail(tx, found, Failure::Unchanged, &error),
             RotationResult::Refused { error } => self.fail(tx, found, Failure::Refused, &error),
             RotationResult::Unknown { error } => self.fail(tx, found, Failure::Unknown, &error),
-            RotationResult::Changed { .. } | RotationResult::Retired => {
+            RotationResult::Changed { .. }
+            | RotationResult::ChangedOrRefused { .. }
+            | RotationResult::Retired => {
                 Err(Fault::bad_request("that is not what the rotation was about"))
             }
         }

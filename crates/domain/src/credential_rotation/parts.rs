@@ -53,7 +53,8 @@ pub enum Outcome {
 pub enum Failure {
     /// It does not take the candidate, as nothing was changed.
     Unchanged,
-    /// The same, and it does not let in whoever was to change it.
+    /// The same, as it does not let in whoever was to change it. What may have been set before is
+    /// not known to be there, nor not to be.
     Refused,
     /// Nothing.
     Unknown,

@@ -203,6 +203,38 @@ fn whom_the_target_refuses_is_not_tried_until_the_account_is_locked() {
 }
 
 #[test]
+fn what_may_have_been_set_is_kept_while_an_account_may_only_be_locked() {
+    let mut rotation = unheard();
+    let since = rotation.candidate.as_ref().unwrap().unheard.unwrap_or(at(HOUR));
+    let (mut now, mut tries) = (rotation.due.unwrap(), 0);
+    while rotation.candidate.is_some() {
+        rotation.take(&facts(), &OWN, now).unwrap();
+        let setback = rotation.failed(&facts(), Failure::Refused, "wrong password", now);
+        let waited = now.millis_since(since) / 1_000;
+        assert_eq!(setback.dropped.is_some(), waited >= LOCKED_SECONDS, "after {waited} s");
+        (now, tries) = (rotation.due.unwrap(), tries + 1);
+    }
+    assert!((24..30).contains(&tries), "{tries}");
+}
+
+#[test]
+fn hosts_that_refuse_whom_is_signed_in_wait_an_hour() {
+    let mut rotation = new();
+    rotation.take(&facts(), &OWN, at(HOUR)).unwrap();
+    assert!(rotation.keep(2, path()));
+    rotation.promoted(&facts(), 1, Some("web1:22: wrong password"), at(HOUR));
+    assert_eq!(rotation.hosts, Some(at(HOUR + 10)));
+    rotation.rest_hosts(at(HOUR));
+    assert_eq!((rotation.hosts, rotation.due), (Some(at(2 * HOUR)), Some(at(2 * HOUR))));
+    // Where none is behind, none rests.
+    rotation.take(&facts(), &OWN, at(2 * HOUR)).unwrap();
+    assert!(rotation.keep(3, path()));
+    rotation.promoted(&facts(), 2, None, at(2 * HOUR));
+    rotation.rest_hosts(at(2 * HOUR));
+    assert_eq!(rotation.hosts, None);
+}
+
+#[test]
 fn gateways_that_die_again_and_again_are_failures_too() {
     let mut rotation = new();
     let mut handed_out = 0;

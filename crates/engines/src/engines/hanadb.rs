@@ -4,6 +4,8 @@
 //! is removed by the revocation statements at once, and again when the lease is. A user whom
 //! something keeps from going, such as tables of its own, cannot sign in any more.
 
+use std::time::Instant;
+
 use keysherd_base::Fault;
 use keysherd_targets::hanadb::{Session, account_name, connect};
 use keysherd_targets::{Given, Named, Server, database};
@@ -20,7 +22,7 @@ use crate::lint::lint;
 use crate::member::{left, not_reached};
 use crate::name::need_handle;
 use crate::statements::{Dialect, Hole, Statement, Values, filled, need_name, parse};
-use crate::{BoxFuture, Created, Engine, Kind, Plan, Scene, TargetUse};
+use crate::{BoxFuture, Created, Engine, Kind, Plan, Scene, TargetUse, Way};
 
 mod fields;
 #[cfg(test)]
@@ -28,9 +30,10 @@ pub(crate) mod tests;
 
 /// What servers say when a user is not there.
 const GONE: i32 = 332;
-/// Sessions that are asked for at once, and how often that is asked at most.
+/// What the server says to who lacks a privilege.
+const NOT_PERMITTED: i32 = 258;
+/// Sessions that are asked for at once.
 const SESSIONS_MAX: usize = 100;
-const ROUNDS_MAX: usize = 256;
 
 /// The member.
 pub(super) struct Hanadb;
@@ -173,7 +176,7 @@ async fn revoked(scene: &Scene<'_>, handle: &str) -> Result<Vec<String>, Fault> 
     let statements = filled(&revocation(scene.settings)?, &values)?;
     let removing = async {
         let mut session = connect(&server, scene.way).await?;
-        let mut warnings = lock_out(&mut session, &name).await;
+        let mut warnings = lock_out(&mut session, &name, scene.way).await;
         let mut missing = None;
         for (number, statement) in (1..).zip(&statements) {
             let Err(error) = session.run(statement.expose()).await else { continue };
@@ -210,13 +213,14 @@ async fn is_there(session: &mut Session, name: &str, holds: &str) -> Option<bool
     answer.first().map(|count| count != "0")
 }
 
-/// Lets the user begin no more sessions and ends those that there are; says which may go on. Who
-/// may not deactivate anybody finds out when removing the user fails, if that does.
-async fn lock_out(session: &mut Session, name: &str) -> Vec<String> {
+/// Lets the user begin no more sessions and ends those that there are, for a part of the time; says
+/// which may go on. Who may not deactivate anybody finds out when removing the user fails, if that
+/// does.
+async fn lock_out(session: &mut Session, name: &str, way: &Way) -> Vec<String> {
     let deactivated = session.run(&format!("ALTER USER \"{name}\" DEACTIVATE USER NOW")).await;
     let is_gone = deactivated.is_err_and(|error| error.code() == Some(GONE));
-    let (mut after, mut found, mut kept) = (0, 0, 0);
-    for _ in 0..ROUNDS_MAX {
+    let (until, mut after, mut found) = (Instant::now() + way.timeout / 3, 0, 0);
+    while Instant::now() < until {
         // One that was told to end may be there for a while: they are gone through by number.
         let question = format!(
             "SELECT TO_VARCHAR(CONNECTION_ID) FROM SYS.M_CONNECTIONS WHERE USER_NAME = '{name}' \
@@ -227,31 +231,25 @@ async fn lock_out(session: &mut Session, name: &str) -> Vec<String> {
         let Some(last) = ids.iter().max() else {
             return match found == 0 && !is_gone && sees_no_others(session).await {
                 true => vec![UNSEEN.to_owned()],
-                false => not_ended(kept),
+                false => Vec::new(),
             };
         };
         (after, found) = (*last, found + ids.len());
         for id in ids {
             let ended = session.run(&format!("ALTER SYSTEM DISCONNECT SESSION '{id}'")).await;
-            kept += usize::from(ended.is_err());
+            if ended.is_err_and(|error| error.code() == Some(NOT_PERMITTED)) {
+                return vec![NOT_ENDED.to_owned()];
+            }
         }
     }
-    if is_gone { not_ended(kept) } else { vec![UNSEEN.to_owned()] }
+    if is_gone { Vec::new() } else { vec![UNSEEN.to_owned()] }
 }
 
+const NOT_ENDED: &str = "sessions of the user go on until they end; to end them, the user of the \
+                         target needs the system privilege SESSION ADMIN";
 const UNSEEN: &str = "sessions that the user may have go on until they end; to see them, the user \
                       of the target needs the system privilege CATALOG READ, and to end them \
                       SESSION ADMIN";
-
-fn not_ended(kept: usize) -> Vec<String> {
-    let text = || {
-        format!(
-            "{kept} sessions of the user go on until they end; to end them, the user of the \
-             target needs the system privilege SESSION ADMIN"
-        )
-    };
-    (kept > 0).then(text).into_iter().collect()
-}
 
 /// Whether the server hides the sessions of others from whoever is signed in, as far as it tells.
 async fn sees_no_others(session: &mut Session) -> bool {

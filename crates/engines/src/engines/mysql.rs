@@ -20,7 +20,7 @@ use self::fields::{
     CREATION, CREATION_STATEMENTS, DB_NAME, DB_SERVER_CERTIFICATES, DB_SERVER_NAME, HOST, KIND,
     PASSWORD, PORT, REVOCATION, REVOCATION_STATEMENTS, SSL, SSL_CERTIFICATE, USERNAME,
 };
-use self::sessions::{OWN_NAME, SESSIONS_MAX, end_sessions, shut_out};
+use self::sessions::{NO_SESSION, OWN_NAME, SESSIONS_MAX, end_sessions, shut_out};
 use crate::fields::need_type;
 use crate::lint::lint;
 use crate::member::{left, not_reached};
@@ -252,7 +252,9 @@ async fn end_holders(session: &mut Session, name: &str, way: &Way) {
         if !ended.insert(id) {
             // It takes a moment to end.
             tokio::time::sleep(Duration::from_millis(5)).await;
-        } else if session.run(&format!("KILL {id}")).await.is_err() {
+        } else if let Err(error) = session.run(&format!("KILL {id}")).await
+            && error.code() != Some(NO_SESSION)
+        {
             return;
         }
     }

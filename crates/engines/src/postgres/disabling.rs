@@ -97,20 +97,22 @@ pub(super) async fn has_sessions(session: &Session, id: u32) -> bool {
     session.is_true(question, &id.to_string()).await.unwrap_or(false)
 }
 
-/// Ends the sessions of a user that have begun to change a role and do not come to an end: nobody
-/// else changes that role meanwhile.
-pub(super) async fn end_changes(session: &Session, name: &str) -> bool {
-    let question = "SELECT pg_catalog.count(pg_catalog.pg_terminate_backend(l.pid)) \
-                    OPERATOR(pg_catalog.>) '0'::pg_catalog.int8 \
-                    FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a \
-                    ON l.pid OPERATOR(pg_catalog.=) a.pid \
-                    WHERE l.locktype OPERATOR(pg_catalog.=) 'relation'::pg_catalog.text \
-                    AND l.relation OPERATOR(pg_catalog.=) \
-                    'pg_catalog.pg_authid'::pg_catalog.regclass::pg_catalog.oid \
-                    AND l.mode OPERATOR(pg_catalog.=) 'RowExclusiveLock'::pg_catalog.text \
-                    AND l.granted AND a.usename OPERATOR(pg_catalog.=) $1::pg_catalog.name \
-                    AND l.pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid()";
-    session.is_true(question, name).await.unwrap_or(false)
+/// Ends the sessions of a user that have begun to change a role and do not come to an end, or else
+/// `all` of that user, and undoes what it prepared: nobody else changes that role meanwhile.
+pub(super) async fn clear(session: &Session, name: &str, all: bool) {
+    let those = "SELECT pg_catalog.count(pg_catalog.pg_terminate_backend(a.pid)) \
+                 OPERATOR(pg_catalog.>) '0'::pg_catalog.int8 FROM pg_catalog.pg_stat_activity a \
+                 WHERE a.usename OPERATOR(pg_catalog.=) $1::pg_catalog.name \
+                 AND a.pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid()";
+    let change = "AND EXISTS (SELECT 1 FROM pg_catalog.pg_locks l \
+                  WHERE l.pid OPERATOR(pg_catalog.=) a.pid AND l.granted \
+                  AND l.locktype OPERATOR(pg_catalog.=) 'relation'::pg_catalog.text \
+                  AND l.relation OPERATOR(pg_catalog.=) \
+                  'pg_catalog.pg_authid'::pg_catalog.regclass::pg_catalog.oid \
+                  AND l.mode OPERATOR(pg_catalog.=) 'RowExclusiveLock'::pg_catalog.text)";
+    // Who may not end them finds out when it is tried again.
+    let _ = session.is_true(&format!("{those} {}", if all { "" } else { change }), name).await;
+    undo_prepared(session, Family::Postgres, name).await;
 }
 
 /// Undoes prepared transactions, which keep their locks without a session.

@@ -5,11 +5,11 @@
 
 use std::time::Instant;
 
-use keysherd_base::{Fault, SecretString};
+use keysherd_base::Fault;
 use keysherd_targets::database;
-use keysherd_targets::postgres::{Family, SqlError, connect};
+use keysherd_targets::postgres::{CONTENDED, Family, HELD, connect};
 
-use super::disabling::end_changes;
+use super::disabling::clear;
 use super::turns::{Timed, Turn, begin};
 use super::within;
 use crate::member::not_reached;
@@ -24,7 +24,10 @@ mod tests;
 /// The database that a user signs in to where the target names none; every server has it.
 const USUAL_DATABASE: &str = "postgres";
 /// The part of its time in which a change waits for others that change the same user.
-const LOCK_PART: u32 = 4;
+const LOCK_PART: u32 = 8;
+/// How often it is tried while others of the same user are in its way.
+const ROUNDS_MAX: u32 = 8;
+const ENDED: &str = "sessions of the user were ended that kept the password from being changed";
 /// What changes a password. The server keeps no more of it than a hash.
 const CHANGE: &str = "ALTER ROLE {{name}} PASSWORD {{password}}";
 
@@ -50,24 +53,41 @@ impl PostgresRotator {
             Family::Redshift => Dialect::Redshift,
         };
         let statements = filled(&parse("rotated-username", CHANGE, dialect)?, &values)?;
-        within(stage.way, stage.way.timeout, &server, self.family, async |session| {
-            let (family, whole) = (self.family, stage.way.timeout);
-            let timed = Timed { session, family, whole, each_lock: whole / LOCK_PART };
-            begin(&timed, name, Turn::Beside).await.map_err(not_reached)?;
-            for statement in &statements {
-                in_time(begun, stage.way).map_err(not_reached)?;
-                let mut done = patient(&timed, statement).await;
-                if done.as_ref().is_err_and(SqlError::is_held) && end_changes(session, name).await {
+        let (mut rounds, mut ended) = (0, false);
+        loop {
+            let left = stage.way.timeout.saturating_sub(begun.elapsed());
+            let outcome = within(stage.way, left, &server, self.family, async |session| {
+                let (family, whole) = (self.family, stage.way.timeout);
+                let timed = Timed { session, family, whole, each_lock: whole / LOCK_PART };
+                begin(&timed, name, Turn::Beside).await.map_err(not_reached)?;
+                for statement in &statements {
                     in_time(begun, stage.way).map_err(not_reached)?;
-                    done = patient(&timed, statement).await;
+                    let done = session.run(statement.expose()).await;
+                    let secret = Some(password.expose().as_str());
+                    done.map_err(|error| error.fault("changing the password", secret))?;
                 }
-                let secret = Some(password.expose().as_str());
-                done.map_err(|error| error.fault("changing the password", secret))?;
+                let committed = session.run("COMMIT").await;
+                committed.map_err(|error| error.fault("keeping the new password", None))
+            })
+            .await;
+            rounds += 1;
+            let is_kept = |fault: &Fault| [HELD, CONTENDED].contains(&fault.code());
+            let goes_on = self.family == Family::Postgres && rounds < ROUNDS_MAX;
+            if !goes_on || !outcome.as_ref().is_err_and(is_kept) {
+                return outcome.map(|mut warnings| {
+                    warnings.extend(ended.then(|| ENDED.to_owned()));
+                    warnings
+                });
             }
-            let committed = session.run("COMMIT").await;
-            committed.map_err(|error| error.fault("keeping the new password", None))
-        })
-        .await
+            // Whoever can sign in as the user may change the role, too, and never come to an end.
+            let left = stage.way.timeout.saturating_sub(begun.elapsed());
+            let clearing = within(stage.way, left, &server, self.family, async |session| {
+                clear(session, name, ended).await;
+                Ok(())
+            });
+            clearing.await?;
+            ended = true;
+        }
     }
 
     async fn tried(&self, stage: &Stage<'_>, credential: &Credential) -> Result<bool, Fault> {
@@ -81,20 +101,6 @@ impl PostgresRotator {
             Err(fault) => taken(Err::<(), _>(fault)),
         }
     }
-}
-
-/// Runs a statement; where a lock is not given to it, the transaction goes on.
-async fn patient(timed: &Timed<'_>, statement: &SecretString) -> Result<(), SqlError> {
-    let session = timed.session;
-    if timed.family == Family::Redshift {
-        return session.run(statement.expose()).await;
-    }
-    session.run("SAVEPOINT changing").await?;
-    let done = session.run(statement.expose()).await;
-    if done.is_err() {
-        session.run("ROLLBACK TO SAVEPOINT changing").await?;
-    }
-    done
 }
 
 impl Rotator for PostgresRotator {

@@ -13,7 +13,7 @@ use crate::testing::{Caller, settings, target, way};
 
 #[path = "../../../app/tests/it/kit/postgres.rs"]
 #[expect(dead_code, reason = "the tests of the binary need more of it")]
-mod server;
+pub(crate) mod server;
 
 use self::server::{PASSWORD, Postgres, shared};
 

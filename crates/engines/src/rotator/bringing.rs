@@ -4,7 +4,6 @@
 use keysherd_base::{Fault, FaultKind};
 
 use super::{Credential, Rotator, Stage};
-use crate::NOT_LET_IN;
 use crate::member::is_untouched;
 
 #[cfg(test)]
@@ -16,7 +15,7 @@ pub enum Brought {
     /// The target takes the new ones; what it warned of.
     Changed(Vec<String>),
     /// It does not have the new ones, and will not: nothing was sent, or it was refused. Of code
-    /// [`NOT_LET_IN`] where it does not take the old ones either.
+    /// [`crate::NOT_LET_IN`] where it does not let in whoever was to set them.
     Unchanged(Fault),
     /// Nobody knows; what was sent may still be on its way.
     Unknown(Fault),
@@ -70,8 +69,7 @@ pub async fn bring_about(
             };
         }
     };
-    // Whoever is refused is not tried more often than needed: servers lock accounts for that.
-    if fault.code() == NOT_LET_IN || (is_untouched(&fault) && !resumed) {
+    if is_untouched(&fault) && !resumed {
         return Brought::Unchanged(fault);
     }
     // It may have been set all the same: answers get lost.

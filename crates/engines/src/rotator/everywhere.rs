@@ -6,9 +6,9 @@
 
 use keysherd_base::Fault;
 
-use super::site::all;
+use super::site::{alike, all};
 use super::{Actor, Brought, Change, Credential, Rotator, Stage, bring_about};
-use crate::{BoxFuture, Settings, TargetUse, Way};
+use crate::{BoxFuture, NOT_LET_IN, Settings, TargetUse, Way};
 
 /// Places with the same credentials.
 pub struct Everywhere<'a> {
@@ -89,7 +89,10 @@ impl Everywhere<'_> {
             };
             (name.clone(), Box::pin(trying))
         });
-        let refused = || Fault::conflict("it does not take the target's credentials");
+        let refused = || {
+            let text = "it does not take the target's credentials";
+            Fault::conflict(text).with_code(NOT_LET_IN)
+        };
         let answers = all(each.collect()).await.into_iter();
         joined(
             answers
@@ -127,11 +130,13 @@ impl Everywhere<'_> {
     }
 }
 
-/// What failed where, as one fault of the first one's kind.
-fn joined(failed: Vec<(String, Fault)>) -> Option<Fault> {
+/// What failed where, as one fault of the first one's kind; where some refuse the credentials, that
+/// counts.
+fn joined(mut failed: Vec<(String, Fault)>) -> Option<Fault> {
+    failed.sort_by_key(|(_, fault)| fault.code() != NOT_LET_IN);
     let each = failed.iter().map(|(name, fault)| format!("{name}: {}", fault.public()));
     let text = each.collect::<Vec<_>>().join("; ");
     let (_, first) = failed.into_iter().next()?;
     let text = format!("it must change on all hosts of its linked targets, or on none: {text}");
-    Some(Fault::new(first.kind(), text).with_private(first))
+    Some(alike(Fault::new(first.kind(), text), first))
 }

@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 use super::hosts::{Hosts, OnHost, copy};
 use super::{Actor, Brought, Change, Credential, Rotator, Stage, bring_about};
 use crate::fields::SAME_PASSWORD;
-use crate::{BoxFuture, Settings, TargetUse, Way};
+use crate::{BoxFuture, NOT_LET_IN, Settings, TargetUse, Way};
 
 #[cfg(test)]
 mod tests;
@@ -70,13 +70,20 @@ impl Summary {
         (!text.is_empty()).then_some(text)
     }
 
-    /// The same as a fault, of the first one's kind.
-    pub fn fault(self) -> Fault {
+    /// The same as a fault, of the first one's kind. Where some refuse whom was to be signed in,
+    /// that counts: accounts are locked there.
+    pub fn fault(mut self) -> Fault {
+        self.failed.sort_by_key(|(_, fault)| fault.code() != NOT_LET_IN);
         let text = self.partly().unwrap_or_else(|| "there was no host to work on".to_owned());
         match self.failed.into_iter().next() {
-            Some((_, first)) => Fault::new(first.kind(), text).with_private(first),
+            Some((_, first)) => alike(Fault::new(first.kind(), text), first),
             None => Fault::conflict(text),
         }
+    }
+
+    /// Whether some hosts refuse whom was to be signed in there.
+    pub fn is_refused(&self) -> bool {
+        self.failed.iter().any(|(_, fault)| fault.code() == NOT_LET_IN)
     }
 }
 
@@ -413,6 +420,12 @@ impl Site<'_> {
         }
         Ok(summary)
     }
+}
+
+/// A fault about many places like that of one of them.
+pub(super) fn alike(fault: Fault, one: Fault) -> Fault {
+    let fault = if one.code() == NOT_LET_IN { fault.with_code(NOT_LET_IN) } else { fault };
+    fault.with_private(one)
 }
 
 /// The same as `shared`, of the user that `old` is of.

@@ -204,7 +204,7 @@ async fn check_domain(session: &mut Session, domain: &str, dn: &str) -> Result<(
     let partitions = format!("CN=Partitions,{context}");
     for known in session.find(&partitions, "nETBIOSName", domain).await? {
         let roots = session.read(&known, "nCName").await?.unwrap_or_default();
-        if roots.iter().any(|root| is_below(dn, root)) {
+        if roots.iter().any(|root| is_in_domain(dn, root)) {
             return Ok(());
         }
     }
@@ -212,10 +212,12 @@ async fn check_domain(session: &mut Session, domain: &str, dn: &str) -> Result<(
     Err(bad_setting("rotated-username", why))
 }
 
-/// Whether an entry is somewhere below another one.
-fn is_below(dn: &str, root: &str) -> bool {
+/// Whether an entry is one of the domain with this root, and not of one below it.
+fn is_in_domain(dn: &str, root: &str) -> bool {
     let (dn, root) = (dn.to_lowercase(), root.to_lowercase());
-    dn.strip_suffix(&root).is_some_and(|rest| rest.ends_with(','))
+    let above = dn.strip_suffix(&root).and_then(|rest| rest.strip_suffix(','));
+    // Nothing but domains is called by this attribute.
+    above.is_some_and(|rest| !rest.rsplit(',').next().unwrap_or_default().starts_with("dc="))
 }
 
 async fn changed(

@@ -74,8 +74,7 @@ impl<'a> Attempt<'a> {
         };
         let Some(write) = self.work.write else {
             if let Err(fault) = self.removed(&way).await {
-                let error = fault.public().to_owned();
-                return Err(self.told(RotationResult::Unchanged { error }, fault).await);
+                return Err(self.told(unchanged(&fault), fault).await);
             }
             self.report(RotationResult::Retired).await?;
             return Ok(Vec::new());
@@ -104,14 +103,7 @@ impl<'a> Attempt<'a> {
                 self.report(RotationResult::Changed { partly: None }).await?;
                 Ok(warnings)
             }
-            Brought::Unchanged(fault) => {
-                let error = fault.public().to_owned();
-                let result = match fault.code() {
-                    NOT_LET_IN => RotationResult::Refused { error },
-                    _ => RotationResult::Unchanged { error },
-                };
-                Err(self.told(result, fault).await)
-            }
+            Brought::Unchanged(fault) => Err(self.told(unchanged(&fault), fault).await),
             Brought::Unknown(fault) => {
                 let error = fault.public().to_owned();
                 let text = format!(
@@ -133,14 +125,19 @@ impl<'a> Attempt<'a> {
         way: &Way,
     ) -> Result<Vec<String>, Brought> {
         let in_time = || self.hold.in_time();
-        let (partly, mut warnings) = match many.bring_about(way, &in_time).await {
-            BroughtMany::Changed(partly, warnings) => (partly, warnings),
+        let brought = many.bring_about(way, &in_time).await;
+        let (partly, is_refused, mut warnings) = match brought {
+            BroughtMany::Changed { partly, is_refused, warnings } => (partly, is_refused, warnings),
             BroughtMany::Nothing(brought) => return Err(brought),
         };
         let stored = async {
             let (caller, plaintext) = (self.rotating.caller()?, many.plaintext()?);
             self.kept(caller, write, &plaintext).await?;
-            self.report(RotationResult::Changed { partly: partly.clone() }).await
+            self.report(match partly.clone() {
+                Some(partly) if is_refused => RotationResult::ChangedOrRefused { partly },
+                partly => RotationResult::Changed { partly },
+            })
+            .await
         };
         stored.await.map_err(Brought::Unknown)?;
         warnings.extend(
@@ -253,6 +250,15 @@ impl<'a> Attempt<'a> {
         let (item, attempt) = (self.work.item, self.work.attempt);
         let report = RotationReport { item, attempt, result };
         self.rotating.plane.ask(self.rotating.caller()?, report).await.map(drop)
+    }
+}
+
+/// That the target does not have what was to be set, or still has what was to go.
+fn unchanged(fault: &Fault) -> RotationResult {
+    let error = fault.public().to_owned();
+    match fault.code() {
+        NOT_LET_IN => RotationResult::Refused { error },
+        _ => RotationResult::Unchanged { error },
     }
 }
 

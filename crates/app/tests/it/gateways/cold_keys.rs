@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::json;
 
 use super::cold::{allow, copy, never_read, start_alone, take_key};
-use crate::caching::{get, recorded, until_kept};
+use crate::caching::{get, recorded, until_kept, until_settled};
 use crate::kit::{Api, Cluster, ClusterWish, Needles, Person, documents_in, wait_until};
 use crate::stolen::derived_with;
 
@@ -76,6 +76,7 @@ fn with_its_customer_fragment_a_gateway_reads_on_long_after_control_was_lost() {
         until_kept(&person.api, "/shop/db");
         path.exists()
     });
+    until_settled(&[&person.api], &["/shop/plain", "/shop/db"]);
     // Once control is lost, everything that is kept gets into a copy.
     let before = fs::read(&path).unwrap();
     let needles = needles(&cluster, item);

@@ -1,28 +1,11 @@
 //! Ten minutes without control, by the gateway's clock.
 
-use std::time::{Duration, Instant};
-
 use serde_json::json;
 
-use crate::caching::{get, hits, recorded};
-use crate::kit::{Api, Cluster, ClusterWish, wait_until};
+use crate::caching::{get, recorded, until_settled};
+use crate::kit::{Cluster, ClusterWish, wait_until};
 
 const MINUTE: i64 = 60;
-/// Several beats of the questions to control.
-const SETTLED: Duration = Duration::from_secs(1);
-
-/// Reads until nothing that control has yet to tell of changes from before ends what is kept.
-fn until_settled(people: &[&Api; 3]) {
-    let mut since = Instant::now();
-    wait_until("nothing to end any more", || {
-        let before = hits(people[0]);
-        people.iter().for_each(|api| assert_eq!(get(api, "/shop/db").status, 200));
-        if hits(people[0]) - before < 3 {
-            since = Instant::now();
-        }
-        since.elapsed() > SETTLED
-    });
-}
 
 #[test]
 fn for_ten_minutes_without_control_those_read_who_may_and_nobody_else() {
@@ -42,7 +25,7 @@ fn for_ten_minutes_without_control_those_read_who_may_and_nobody_else() {
         });
         admin.ok("gateway-update-offline-policy", allow);
     }
-    until_settled(&[&long, &short, &none].map(|person| &person.api));
+    until_settled(&[&long, &short, &none].map(|person| &person.api), &["/shop/db"]);
     cluster.control.kill();
     wait_until("control to be missed", || get(&none.api, "/shop/db").status == 503);
     let mut offline = Vec::new();

@@ -21,6 +21,7 @@ use serde_json::Value;
 use super::api::Api;
 use super::fake_clock::FakeClock;
 use super::http::Http;
+use super::loopback::free_port;
 use super::net::Net;
 use super::poll::{wait_for, wait_until};
 use super::proxy::Proxy;
@@ -73,7 +74,7 @@ pub(crate) struct Node {
     /// Its data directory.
     pub(crate) data: PathBuf,
     args: Vec<String>,
-    /// Where it listens; port 0 before the first start.
+    /// Where it listens; in a network, port 0 before the first start.
     pub(crate) address: String,
     pub(crate) process: Option<Process>,
     /// The wire through which the others reach it, where there is one.
@@ -305,7 +306,8 @@ impl Node {
         fs::DirBuilder::new().mode(0o700).create(&data).unwrap();
         let mut args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
         args.extend(["--owner-key".to_owned(), owner.public().to_string()]);
-        let address = "127.0.0.1:0".to_owned();
+        // It is not the system's to give away while nobody listens.
+        let address = format!("127.0.0.1:{}", free_port());
         let (process, wire, net, clock, env) = (None, None, None, None, Vec::new());
         let node = Self { role, user, data, args, address, process, wire, net, clock, env };
         node.own(&node.data);

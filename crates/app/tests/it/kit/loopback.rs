@@ -1,18 +1,14 @@
 //! What servers of others need to be reached on this machine: ports and certificates.
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::Ipv4Addr;
 use std::path::Path;
 
 use keysherd_base::{Clock as _, SystemClock};
 use keysherd_crypto::pki::LocalCa;
 use keysherd_crypto::random::SystemRng;
 
-/// A port that nobody listens on. Somebody else may take it before it is used: who cannot bear
-/// that tries again with another one.
-pub(crate) fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
-}
+pub(crate) use super::postgres::ports::free_port;
 
 /// Writes `cert.pem` and `key.pem` of a server at 127.0.0.1, and `ca.pem` of the authority called
 /// `authority`, whose certificate it gives.

@@ -1,13 +1,13 @@
 //! Pebble, an ACME authority for tests, built from its sources by `cargo xtask test --all`. It
 //! looks at names on this machine.
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::{Value, json};
 
 use super::installed::cache;
+use super::loopback::free_port;
 use super::mounts::not_tested;
 use super::openssl::{Authority, Order};
 use super::poll::wait_until;
@@ -79,11 +79,6 @@ impl Pebble {
         let ended = finish(&mut curl, b"");
         (ended.code == 0).then_some(ended.out)
     }
-}
-
-/// A port that nobody listens at.
-pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// What `GET /status` says of the certificate.

@@ -1,13 +1,18 @@
 //! PostgreSQL in a directory of its own. The tests of the store use this file, too.
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+
+use self::ports::free_port;
+
+#[path = "ports.rs"]
+pub(crate) mod ports;
 
 /// The password of its one user.
 pub(crate) const PASSWORD: &str = "test-password";
@@ -121,10 +126,20 @@ impl Postgres {
 
     /// Ends it as a crash does.
     pub(crate) fn kill(&self) {
-        done(Command::new("kill").args(["-9", self.pid().as_str()]));
-        // The others it had started see to it that nothing is left, and then it may be started.
-        let mut stop = self.program("pg_ctl");
-        let _ = stop.arg("-D").arg(self.data()).args(["-s", "-m", "immediate", "stop"]).output();
+        let pid = self.pid();
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+        done(Command::new("kill").args(["-9", pid.as_str()]));
+        // Those it had started see to it that nothing is left, and then it may be started.
+        let is_there = |pid: &str| {
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            // One that nobody has asked for its end yet has nothing any more.
+            stat.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with('Z'))
+        };
+        let until = Instant::now() + Duration::from_secs(60);
+        while children.split_whitespace().chain([pid.as_str()]).any(is_there) {
+            assert!(Instant::now() < until, "processes of the killed server do not end");
+            std::thread::yield_now();
+        }
     }
 
     /// From now on it accepts connections and never says anything on them.
@@ -273,8 +288,4 @@ fn done(command: &mut Command) -> String {
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?}: {text}");
     String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }

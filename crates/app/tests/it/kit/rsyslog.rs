@@ -1,7 +1,7 @@
 //! rsyslog: takes syslog over TCP, UDP and TLS, and writes each message into a file.
 
 use std::fs::{self, File};
-use std::net::{Ipv4Addr, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -30,8 +30,7 @@ impl Rsyslog {
         assert!(Path::new(RSYSLOGD).exists(), "rsyslog is missing; on Debian: rsyslog-gnutls");
         let dir = TempDir::with_prefix("keysherd-rsyslog-").unwrap();
         let ca_pem = write_certificates(dir.path(), "a collector's authority");
-        let [tcp, tls] = [(); 2].map(|()| free_port());
-        let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+        let [tcp, udp, tls] = [(); 3].map(|()| free_port());
         let mut rsyslog = Self { tcp, udp, tls, ca_pem, child: None, dir };
         fs::write(rsyslog.path("conf"), rsyslog.configuration()).unwrap();
         rsyslog.go_on();
@@ -46,8 +45,11 @@ impl Rsyslog {
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         self.child = Some(command.spawn().unwrap());
         let ports = [self.tcp, self.tls];
+        // As the kernel writes an address and a port.
+        let udp = format!(": 0100007F:{:04X} ", self.udp);
         wait_until("rsyslog to listen", || {
             ports.iter().all(|port| TcpStream::connect((Ipv4Addr::LOCALHOST, *port)).is_ok())
+                && fs::read_to_string("/proc/net/udp").unwrap().contains(&udp)
         });
     }
 
@@ -91,7 +93,7 @@ impl Rsyslog {
              module(load=\"imudp\")\nmodule(load=\"imptcp\")\n\
              module(load=\"imtcp\" streamDriver.name=\"gtls\" streamDriver.mode=\"1\" \
              streamDriver.authMode=\"anon\")\n\
-             input(type=\"imudp\" address=\"127.0.0.1\" port=\"{udp}\" ruleset=\"udp\")\n\
+             input(type=\"imudp\" address=\"127.0.0.1\" port=\"{udp}\" rcvbufSize=\"8m\" ruleset=\"udp\")\n\
              input(type=\"imptcp\" address=\"127.0.0.1\" port=\"{tcp}\" ruleset=\"tcp\")\n\
              input(type=\"imtcp\" address=\"127.0.0.1\" port=\"{tls}\" ruleset=\"tls\")\n",
             set("tcp"),

@@ -6,8 +6,8 @@ use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
+use crate::kit::free_port;
 use crate::kit::mounts::not_tested;
-use crate::kit::pebble::free_port;
 use crate::kit::wait_until;
 
 /// The passwords of root, and of the user whose password rotates.

@@ -1,12 +1,12 @@
 //! Servers with a user whose password rotates.
 
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::kit::free_port;
 use crate::kit::mysql::Product;
 use crate::kit::mysql_server::{self, MySql};
 use crate::kit::postgres::{PASSWORD, Postgres};
@@ -24,10 +24,6 @@ pub(crate) trait Accounts {
     fn target(&self) -> Value;
     /// Whether the user gets in with this password.
     fn signs_in(&self, password: &str) -> bool;
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
 fn target(db_type: &str, port: u16, user: Option<&str>) -> Value {

@@ -10,7 +10,7 @@ pub(super) const SESSIONS_MAX: usize = 100;
 const ROUNDS_MAX: usize = 256;
 /// What servers say when a session has ended meanwhile, and when it is not to be ended by whoever
 /// is signed in.
-const NO_SESSION: u16 = 1094;
+pub(super) const NO_SESSION: u16 = 1094;
 const DENIED: [u16; 2] = [1095, 1227];
 
 /// Under which name somebody is signed in. A name may have an `@`, a host has none.

@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use keysherd_base::FaultKind;
 
+use keysherd_targets::postgres::Session;
+
 use super::super::tests::Site as Database;
 use super::super::tests::blocked::{signed_in, taking};
 use crate::NOT_LET_IN;
 use crate::rotator::{Actor, Rotator};
 use crate::rotators::by_name;
 use crate::testing::rotation::{Site, credential};
+use crate::testing::until;
 
 fn member() -> &'static dyn Rotator {
     by_name("postgresql").unwrap()
@@ -86,14 +89,50 @@ async fn nobody_keeps_a_password_from_being_changed() {
         let waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted \
                        AND database = (SELECT oid FROM pg_database \
                        WHERE datname = current_database())";
-        while database.sql(waiting) != "8" {
-            tokio::task::yield_now().await;
-        }
+        until("eight that wait", || database.sql(waiting) == "8").await;
         let old = credential(user, "first-1");
         let new = site.next(&old);
         site.change(&old, &new).await.unwrap();
         assert!(site.signs_in(&new).await && !site.signs_in(&old).await);
         assert!(busy.run("SELECT 1").await.is_err());
+    }
+}
+
+/// The same with changes of its role one after the other, or one that is prepared.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_who_changes_its_role_again_and_again_keeps_its_password() {
+    let database = Database::new("rotate_again");
+    let again = "DO $$BEGIN LOOP ALTER ROLE CURRENT_USER PASSWORD 'leaked'; \
+                 PERFORM pg_sleep(0.02); COMMIT; END LOOP; END$$";
+    let prepared = "BEGIN; ALTER ROLE CURRENT_USER PASSWORD 'leaked'; PREPARE TRANSACTION 'kept'";
+    for (user, busy) in [("rotated_again", again), ("rotated_prepared", prepared)] {
+        database.sql(&format!("CREATE ROLE {user} LOGIN PASSWORD 'first-1'"));
+        let mut site = Site::new(member(), database.target(), Actor::Target);
+        site.limit(Duration::from_secs(12));
+        let mut sessions = Vec::new();
+        for _ in 0..if busy == again { 3 } else { 1 } {
+            sessions.push(signed_in(&database, user, "first-1").await);
+        }
+        let doing = |session: Session| async move { session.run_all(busy).await };
+        let queue: Vec<_> = sessions.into_iter().map(|one| tokio::spawn(doing(one))).collect();
+        let begun = "SELECT count(*) FROM pg_prepared_xacts WHERE database = current_database()";
+        let looping = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'DO $$BEGIN LOOP%' \
+                       AND datname = current_database()";
+        let at_work = || match busy == again {
+            // They are in each other's way, too.
+            true => database.sql(looping) != "0",
+            false => database.sql(begun) == "1",
+        };
+        until("somebody who changes the role", at_work).await;
+        let old = credential(user, "first-1");
+        let new = site.next(&old);
+        let warnings = site.change(&old, &new).await.unwrap();
+        assert!(warnings.iter().any(|text| text.contains("sessions of the user")), "{warnings:?}");
+        assert!(site.signs_in(&new).await && !site.signs_in(&old).await, "{user}");
+        for busy in queue {
+            let _ = busy.await.unwrap();
+        }
+        assert!(site.signs_in(&new).await && database.sql(begun) == "0", "{user}");
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
-use keysherd_base::SecretString;
+use keysherd_base::{FaultKind, SecretString};
 
 use super::*;
 use crate::rotator::{Everywhere, RotatorKind};
@@ -15,6 +15,8 @@ struct There {
     passwords: BTreeMap<String, String>,
     silent: BTreeSet<String>,
     stubborn: BTreeSet<String>,
+    /// Those that refuse whom is to be signed in for it.
+    closed: BTreeSet<String>,
     /// Those that take new ones and say nothing.
     dumb: BTreeSet<String>,
     /// Those that say nothing of new ones, and take them later.
@@ -75,6 +77,8 @@ impl Rotator for Fake {
         let (host, mut there) = (host_of(stage), self.0.lock().unwrap());
         let answer = if there.silent.contains(&host) {
             Err(Fault::unavailable("no route").with_code(crate::NOT_REACHED))
+        } else if there.closed.contains(&host) {
+            Err(Fault::forbidden("wrong password").with_code(NOT_LET_IN))
         } else if there.stubborn.contains(&host) {
             Err(Fault::forbidden("too simple"))
         } else if there.late.contains(&host) {
@@ -190,6 +194,32 @@ async fn every_host_gets_its_own_and_one_that_is_silent_keeps_its_old_one_and_fo
     // A version that somebody wants again.
     let (back, _) = scene.rotated(&fourth, &Which::Back(&first)).await;
     assert!(scene.agree(&back) && current(&back, "a:22") == "first");
+}
+
+#[tokio::test]
+async fn that_some_refuse_whom_is_signed_in_is_not_lost_among_many() {
+    let scene = Scene::new(false);
+    let first = scene.first().await;
+    scene.there().silent.insert("a:22".to_owned());
+    let (first, summary) = scene.rotated(&first, &Which::All).await;
+    assert!(!summary.is_refused());
+    scene.there().closed.insert("b:22".to_owned());
+    let (second, summary) = scene.rotated(&first, &Which::All).await;
+    assert!(summary.is_refused() && summary.changed == 1);
+    assert!(scene.agree(&second));
+    scene.there().closed.insert("c:23".to_owned());
+    let (_, summary) = scene.rotated(&second, &Which::All).await;
+    let fault = summary.fault();
+    assert_eq!((fault.kind(), fault.code()), (FaultKind::Forbidden, NOT_LET_IN));
+    assert!(fault.public().contains("a:22: no route"), "{fault}");
+    // Those that share one.
+    let scene = Scene::new(false);
+    scene.there().silent.insert("a:22".to_owned());
+    let (brought, _) = everywhere(&scene, false).await;
+    assert!(matches!(&brought, Brought::Unchanged(why) if why.code() != NOT_LET_IN));
+    scene.there().passwords.insert("c:23".to_owned(), "other".to_owned());
+    let (brought, _) = everywhere(&scene, false).await;
+    assert!(matches!(&brought, Brought::Unchanged(why) if why.code() == NOT_LET_IN));
 }
 
 #[tokio::test]

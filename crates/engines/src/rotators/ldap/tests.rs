@@ -189,3 +189,21 @@ fn settings_that_make_no_sense_are_refused_by_name() {
     let fault = MEMBER.check(site.stage().settings, &other).unwrap_err();
     assert!(fault.public().contains("target-name"), "{fault}");
 }
+
+#[test]
+fn a_domain_has_its_own_entries_and_none_of_the_domains_below() {
+    let root = "DC=corp,DC=example";
+    for (dn, is_in) in [
+        ("CN=bob,CN=Users,DC=corp,DC=example", true),
+        ("cn=bob,ou=x,dc=CORP,dc=example", true),
+        // Odd ones are rather refused.
+        ("cn=bob,ou=x\\,dc=y,dc=CORP,dc=example", false),
+        ("CN=bob,CN=Users,DC=sub,DC=corp,DC=example", false),
+        ("CN=bob,CN=Users,DC=example", false),
+        ("CN=bob,CN=Users,DC=xcorp,DC=example", false),
+        ("CN=bob,OU=xDC=corp,DC=example", false),
+        ("DC=corp,DC=example", false),
+    ] {
+        assert_eq!(is_in_domain(dn, root), is_in, "{dn}");
+    }
+}

@@ -10,6 +10,7 @@ use crate::engines::mysql::tests::blocked::taking;
 use crate::engines::mysql::tests::{Server, servers};
 use crate::testing::mysql::Product;
 use crate::testing::rotation::{Site, credential};
+use crate::testing::until;
 
 fn site(server: &Server, actor: Actor) -> Site {
     Site::new(&MEMBER, server.target(&[("ssl", "false")]), actor)
@@ -64,9 +65,7 @@ async fn nobody_keeps_a_password_from_being_changed() {
             }
             let waiting = "SELECT count(*) FROM information_schema.processlist \
                            WHERE info LIKE '%get_lock(%, 100)%' AND state = 'User lock'";
-            while server.sql(waiting) != "8" {
-                tokio::task::yield_now().await;
-            }
+            until("eight that wait", || server.sql(waiting) == "8").await;
             let old = credential(user, "first-1");
             let new = site.next(&old);
             site.change(&old, &new).await.unwrap();
