@@ -174,8 +174,9 @@ pub enum RotationResult {
     },
     /// The credentials of an older version are gone.
     Retired,
-    /// Nothing has changed: the target refuses whom was to be signed in there for it, so somebody
-    /// else has changed what it takes. It is not tried again soon, as accounts are locked for that.
+    /// Nothing has changed: the target refuses whom was to be signed in there for it. Somebody else
+    /// has changed what it takes, or the account is locked. It is not tried again soon, as accounts
+    /// are locked for that.
     Refused {
         /// What it said. Nothing secret.
         error: String,
