@@ -329,8 +329,8 @@ impl CredentialRotation {
         self.settle();
     }
 
-    /// Has hosts that refuse whom was to be signed in there wait as long as anything waits: accounts
-    /// are locked for such tries.
+    /// Has hosts that refuse whom was to be signed in there wait as long as anything waits, as
+    /// accounts are locked for such tries.
     pub fn rest_hosts(&mut self, now: Timestamp) {
         self.hosts = self.hosts.map(|_| now.plus_seconds(PAUSE_SECONDS_MAX));
         self.settle();

@@ -241,8 +241,8 @@ pub(crate) async fn alone(session: &mut Session, handle: &str, way: &Way) -> Res
     }
 }
 
-/// Ends who has the lock, and who gets it then, as sessions may wait for it in a row; for a sixth of
-/// the time. Who may not do that sees afterwards whose it is.
+/// Ends who has the lock, and who gets it then, as sessions may wait for it in a row; for a sixth
+/// of the time. Who may not do that sees afterwards whose it is.
 async fn end_holders(session: &mut Session, name: &str, way: &Way) {
     let (until, mut ended) = (Instant::now() + way.timeout / 6, BTreeSet::new());
     while ended.len() < SESSIONS_MAX && Instant::now() < until {

@@ -93,7 +93,8 @@ impl Rsyslog {
              module(load=\"imudp\")\nmodule(load=\"imptcp\")\n\
              module(load=\"imtcp\" streamDriver.name=\"gtls\" streamDriver.mode=\"1\" \
              streamDriver.authMode=\"anon\")\n\
-             input(type=\"imudp\" address=\"127.0.0.1\" port=\"{udp}\" rcvbufSize=\"8m\" ruleset=\"udp\")\n\
+             input(type=\"imudp\" address=\"127.0.0.1\" port=\"{udp}\" rcvbufSize=\"8m\" \
+             ruleset=\"udp\")\n\
              input(type=\"imptcp\" address=\"127.0.0.1\" port=\"{tcp}\" ruleset=\"tcp\")\n\
              input(type=\"imtcp\" address=\"127.0.0.1\" port=\"{tls}\" ruleset=\"tls\")\n",
             set("tcp"),

@@ -52,7 +52,8 @@ async fn nobody_keeps_a_password_from_being_changed() {
     for server in servers() {
         for (actor, user) in [(Actor::Owner, "kept"), (Actor::Target, "held")] {
             server.sql(&format!(
-                "CREATE USER {user}@'%' IDENTIFIED BY 'first-1'; GRANT SELECT ON app.* TO {user}@'%'"
+                "CREATE USER {user}@'%' IDENTIFIED BY 'first-1'; \
+                 GRANT SELECT ON app.* TO {user}@'%'"
             ));
             let mut site = site(server, actor);
             site.limit(Duration::from_secs(12));
