@@ -250,7 +250,7 @@ impl CredentialRotation {
         let Some(taken) = self.taken.take() else { return };
         self.asked = self.asked.or(taken.asked);
         match &mut self.candidate {
-            Some(candidate) => candidate.unheard = Some(taken.since),
+            Some(candidate) => candidate.doubt(taken.since),
             None => {
                 // It may be about to store one; that will be refused. Nothing was set.
                 self.last_error = "the gateway at work was not heard of again".to_owned();
@@ -293,7 +293,8 @@ impl CredentialRotation {
             Some(candidate) if candidate.version == version => candidate.path = path,
             Some(_) => return false,
             None => {
-                self.candidate = Some(Candidate { version, path, reason, unheard: None });
+                self.candidate =
+                    Some(Candidate { version, path, reason, unheard: None, doubted: None });
             }
         }
         true
@@ -359,18 +360,20 @@ impl CredentialRotation {
         // The hosts that were reached before have theirs.
         let of_hosts = taken.is_some_and(|taken| taken.task == Task::Change(Reason::Hosts));
         self.outcome = if of_hosts { Outcome::Partly } else { Outcome::Failed };
-        let wait = match failure {
-            // An account that is locked for a while looks so, too, and may have it.
-            Failure::Refused => LOCKED_SECONDS,
-            Failure::Unchanged | Failure::Unknown => QUIET_SECONDS,
+        let over = |since: Option<Timestamp>, wait| {
+            since.is_none_or(|since: Timestamp| since.plus_seconds(wait) <= now)
         };
-        let over = |since: Timestamp| since.plus_seconds(wait) <= now;
-        let alone = self.candidate.as_ref().is_some_and(|one| one.unheard.is_none_or(over));
+        // An account that is locked for a while refuses everybody, too, and may have it.
+        let wait = if failure == Failure::Refused { LOCKED_SECONDS } else { 0 };
+        let alone = self
+            .candidate
+            .as_ref()
+            .is_some_and(|one| over(one.unheard, QUIET_SECONDS) && over(one.doubted, wait));
         let is_known = failure != Failure::Unknown;
         let dropped = self.candidate.take_if(|_| is_known && alone);
         if let (Some(candidate), Some(taken), false) = (&mut self.candidate, taken, is_known) {
             // What it sent may still be on its way.
-            candidate.unheard = Some(taken.since);
+            candidate.doubt(taken.since);
         }
         if failure == Failure::Refused {
             self.tries = self.tries.max(TRIES_MAX - REFUSALS_MAX);

@@ -48,6 +48,14 @@ pub enum Outcome {
     Failed,
 }
 
+impl Candidate {
+    /// Notes that somebody who took this then may have set it.
+    pub(super) fn doubt(&mut self, since: Timestamp) {
+        self.unheard = Some(since);
+        self.doubted = self.doubted.or(self.unheard);
+    }
+}
+
 /// What is known of the target after an attempt that came to nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
@@ -99,6 +107,9 @@ pub struct Candidate {
     /// When the last gateway took this that was not heard of again, or does not know what it did,
     /// if any was.
     pub unheard: Option<Timestamp>,
+    /// When that was for the first time.
+    #[serde(default)]
+    pub doubted: Option<Timestamp>,
 }
 
 /// Who is at work.

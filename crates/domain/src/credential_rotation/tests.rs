@@ -218,6 +218,22 @@ fn what_may_have_been_set_is_kept_while_an_account_may_only_be_locked() {
 }
 
 #[test]
+fn a_target_that_is_silent_now_and_then_does_not_begin_that_day_anew() {
+    let mut rotation = unheard();
+    let since = rotation.due.unwrap();
+    let mut now = since;
+    while rotation.candidate.is_some() {
+        for failure in [Failure::Unknown, Failure::Refused] {
+            rotation.take(&facts(), &OWN, now).unwrap();
+            rotation.failed(&facts(), failure, "no answer, or a wrong password", now);
+            now = rotation.due.unwrap();
+        }
+        let waited = now.millis_since(since) / 1_000;
+        assert!(waited < LOCKED_SECONDS + 4 * HOUR, "after {waited} s");
+    }
+}
+
+#[test]
 fn hosts_that_refuse_whom_is_signed_in_wait_an_hour() {
     let mut rotation = new();
     rotation.take(&facts(), &OWN, at(HOUR)).unwrap();

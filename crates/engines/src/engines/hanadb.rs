@@ -235,14 +235,18 @@ async fn lock_out(session: &mut Session, name: &str, way: &Way) -> Vec<String> {
             };
         };
         (after, found) = (*last, found + ids.len());
-        for id in ids {
+        for id in ids.into_iter().take_while(|_| Instant::now() < until) {
             let ended = session.run(&format!("ALTER SYSTEM DISCONNECT SESSION '{id}'")).await;
             if ended.is_err_and(|error| error.code() == Some(NOT_PERMITTED)) {
                 return vec![NOT_ENDED.to_owned()];
             }
         }
     }
-    if is_gone { Vec::new() } else { vec![UNSEEN.to_owned()] }
+    match (found, is_gone) {
+        (0, true) => Vec::new(),
+        (0, false) => vec![UNSEEN.to_owned()],
+        _ => vec![NOT_ENDED.to_owned()],
+    }
 }
 
 const NOT_ENDED: &str = "sessions of the user go on until they end; to end them, the user of the \

@@ -97,36 +97,53 @@ pub(super) async fn has_sessions(session: &Session, id: u32) -> bool {
     session.is_true(question, &id.to_string()).await.unwrap_or(false)
 }
 
-/// Ends the sessions of a user that have begun to change a role and do not come to an end, or else
-/// `all` of that user, and undoes what it prepared: nobody else changes that role meanwhile.
-pub(super) async fn clear(session: &Session, name: &str, all: bool) {
-    let those = "SELECT pg_catalog.count(pg_catalog.pg_terminate_backend(a.pid)) \
-                 OPERATOR(pg_catalog.>) '0'::pg_catalog.int8 FROM pg_catalog.pg_stat_activity a \
-                 WHERE a.usename OPERATOR(pg_catalog.=) $1::pg_catalog.name \
-                 AND a.pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid()";
-    let change = "AND EXISTS (SELECT 1 FROM pg_catalog.pg_locks l \
-                  WHERE l.pid OPERATOR(pg_catalog.=) a.pid AND l.granted \
-                  AND l.locktype OPERATOR(pg_catalog.=) 'relation'::pg_catalog.text \
-                  AND l.relation OPERATOR(pg_catalog.=) \
-                  'pg_catalog.pg_authid'::pg_catalog.regclass::pg_catalog.oid \
-                  AND l.mode OPERATOR(pg_catalog.=) 'RowExclusiveLock'::pg_catalog.text)";
-    // Who may not end them finds out when it is tried again.
-    let _ = session.is_true(&format!("{those} {}", if all { "" } else { change }), name).await;
-    undo_prepared(session, Family::Postgres, name).await;
+/// The lock of whoever has begun to change a role, as `l`.
+const CHANGE: &str = "l.granted AND l.locktype OPERATOR(pg_catalog.=) 'relation'::pg_catalog.text \
+                      AND l.relation OPERATOR(pg_catalog.=) \
+                      'pg_catalog.pg_authid'::pg_catalog.regclass::pg_catalog.oid \
+                      AND l.mode OPERATOR(pg_catalog.=) 'RowExclusiveLock'::pg_catalog.text";
+
+/// Ends those sessions of a user that have begun to change a role and have not come to an end, and
+/// undoes what it prepared in this database that does the same. Gives whether there was any.
+pub(super) async fn clear(session: &Session, name: &str) -> bool {
+    let ending = format!(
+        "SELECT pg_catalog.count(pg_catalog.pg_terminate_backend(a.pid)) \
+         OPERATOR(pg_catalog.>) '0'::pg_catalog.int8 FROM pg_catalog.pg_stat_activity a \
+         WHERE a.usename OPERATOR(pg_catalog.=) $1::pg_catalog.name \
+         AND a.pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid() \
+         AND EXISTS (SELECT 1 FROM pg_catalog.pg_locks l \
+         WHERE l.pid OPERATOR(pg_catalog.=) a.pid AND {CHANGE})"
+    );
+    let ended = session.is_true(&ending, name).await.unwrap_or(false);
+    let those = format!(
+        "AND EXISTS (SELECT 1 FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_locks t \
+         ON l.virtualtransaction OPERATOR(pg_catalog.=) t.virtualtransaction \
+         WHERE t.transactionid OPERATOR(pg_catalog.=) x.transaction AND {CHANGE})"
+    );
+    undo(session, name, &those).await || ended
 }
 
 /// Undoes prepared transactions, which keep their locks without a session.
 async fn undo_prepared(session: &Session, family: Family, handle: &str) {
-    if family == Family::Redshift {
-        return;
+    if family == Family::Postgres {
+        undo(session, handle, "").await;
     }
-    let question = "SELECT pg_catalog.quote_literal(gid) FROM pg_catalog.pg_prepared_xacts \
-                    WHERE owner OPERATOR(pg_catalog.=) $1::pg_catalog.name \
-                    AND database OPERATOR(pg_catalog.=) pg_catalog.current_database() LIMIT 1";
+}
+
+/// Undoes `those` that a user prepared in this database; gives whether there was any.
+async fn undo(session: &Session, name: &str, those: &str) -> bool {
+    let question = format!(
+        "SELECT pg_catalog.quote_literal(x.gid) FROM pg_catalog.pg_prepared_xacts x \
+         WHERE x.owner OPERATOR(pg_catalog.=) $1::pg_catalog.name \
+         AND x.database OPERATOR(pg_catalog.=) pg_catalog.current_database() {those} LIMIT 1"
+    );
+    let mut is_undone = false;
     for _ in 0..PREPARED_MAX {
-        let Ok(Some(name)) = session.text(question, handle).await else { return };
-        if session.run(&format!("ROLLBACK PREPARED {name}")).await.is_err() {
-            return;
+        let Ok(Some(gid)) = session.text(&question, name).await else { break };
+        if session.run(&format!("ROLLBACK PREPARED {gid}")).await.is_err() {
+            break;
         }
+        is_undone = true;
     }
+    is_undone
 }

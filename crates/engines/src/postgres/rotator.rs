@@ -55,6 +55,7 @@ impl PostgresRotator {
         let statements = filled(&parse("rotated-username", CHANGE, dialect)?, &values)?;
         let (mut rounds, mut ended) = (0, false);
         loop {
+            in_time(begun, stage.way).map_err(not_reached)?;
             let left = stage.way.timeout.saturating_sub(begun.elapsed());
             let outcome = within(stage.way, left, &server, self.family, async |session| {
                 let (family, whole) = (self.family, stage.way.timeout);
@@ -71,22 +72,26 @@ impl PostgresRotator {
             })
             .await;
             rounds += 1;
-            let is_kept = |fault: &Fault| [HELD, CONTENDED].contains(&fault.code());
-            let goes_on = self.family == Family::Postgres && rounds < ROUNDS_MAX;
-            if !goes_on || !outcome.as_ref().is_err_and(is_kept) {
-                return outcome.map(|mut warnings| {
+            let fault = match outcome {
+                Err(fault) if [HELD, CONTENDED].contains(&fault.code()) => fault,
+                Ok(mut warnings) => {
                     warnings.extend(ended.then(|| ENDED.to_owned()));
-                    warnings
-                });
+                    return Ok(warnings);
+                }
+                failed => return failed,
+            };
+            if self.family == Family::Redshift || rounds == ROUNDS_MAX {
+                // The server has undone it.
+                return Err(not_reached(fault));
             }
             // Whoever can sign in as the user may change the role, too, and never come to an end.
             let left = stage.way.timeout.saturating_sub(begun.elapsed());
             let clearing = within(stage.way, left, &server, self.family, async |session| {
-                clear(session, name, ended).await;
+                ended |= clear(session, name).await;
                 Ok(())
             });
-            clearing.await?;
-            ended = true;
+            // Who cannot do that tries again all the same: others may come to their end.
+            let _ = clearing.await;
         }
     }
 

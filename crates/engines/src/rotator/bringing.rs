@@ -4,6 +4,7 @@
 use keysherd_base::{Fault, FaultKind};
 
 use super::{Credential, Rotator, Stage};
+use crate::NOT_LET_IN;
 use crate::member::is_untouched;
 
 #[cfg(test)]
@@ -15,7 +16,7 @@ pub enum Brought {
     /// The target takes the new ones; what it warned of.
     Changed(Vec<String>),
     /// It does not have the new ones, and will not: nothing was sent, or it was refused. Of code
-    /// [`crate::NOT_LET_IN`] where it does not let in whoever was to set them.
+    /// [`NOT_LET_IN`] where it does not let in whoever was to set them.
     Unchanged(Fault),
     /// Nobody knows; what was sent may still be on its way.
     Unknown(Fault),
@@ -99,7 +100,8 @@ pub async fn remove(
     if !rotator.signs_in(stage, current).await? {
         return Err(Fault::conflict(
             "the target does not let anybody in with the current credentials, so the old ones stay",
-        ));
+        )
+        .with_code(NOT_LET_IN));
     }
     in_time()?;
     let retired = rotator.retire(stage, current, old).await;

@@ -400,9 +400,10 @@ impl Site<'_> {
                 }
                 Brought::Unchanged(fault) => {
                     host.behind = true;
-                    if host.fresh || now - host.before > QUIET_SECONDS {
+                    let is_refused = fault.code() == NOT_LET_IN;
+                    if host.fresh || (!is_refused && now - host.before > QUIET_SECONDS) {
                         host.maybe = None;
-                    } else {
+                    } else if !is_refused {
                         // Somebody else may still set it.
                         summary.unknown = true;
                     }

@@ -14,11 +14,12 @@ static GIVEN: AtomicU16 = AtomicU16::new(0);
 pub(crate) fn free_port() -> u16 {
     // Another run of the tests may be beside this one.
     let begin = u16::try_from(std::process::id() % 1_000).unwrap().wrapping_mul(22);
-    loop {
+    for _ in PORTS {
         let number = begin.wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed));
         let port = PORTS.start + number % (PORTS.end - PORTS.start);
         if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
             return port;
         }
     }
+    panic!("no port is free of {PORTS:?}");
 }

@@ -127,14 +127,14 @@ impl Postgres {
     /// Ends it as a crash does.
     pub(crate) fn kill(&self) {
         let pid = self.pid();
+        // It has no more of them from now on.
+        self.freeze();
         let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
         done(Command::new("kill").args(["-9", pid.as_str()]));
         // Those it had started see to it that nothing is left, and then it may be started.
-        let is_there = |pid: &str| {
-            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-            // One that nobody has asked for its end yet has nothing any more.
-            stat.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with('Z'))
-        };
+        let mut stop = self.program("pg_ctl");
+        let _ = stop.arg("-D").arg(self.data()).args(["-s", "-m", "immediate", "stop"]).output();
+        let is_there = |pid: &str| Path::new("/proc").join(pid).exists();
         let until = Instant::now() + Duration::from_secs(60);
         while children.split_whitespace().chain([pid.as_str()]).any(is_there) {
             assert!(Instant::now() < until, "processes of the killed server do not end");

@@ -222,6 +222,30 @@ async fn that_some_refuse_whom_is_signed_in_is_not_lost_among_many() {
     assert!(matches!(&brought, Brought::Unchanged(why) if why.code() == NOT_LET_IN));
 }
 
+/// A host whose user is locked refuses what it has, too.
+#[tokio::test]
+async fn what_a_locked_host_may_have_is_kept_however_long_it_is_locked() {
+    let scene = Scene::new(false);
+    let first = scene.first().await;
+    scene.there().dumb.insert("b:22".to_owned());
+    let (mut hosts, _) = scene.rotated(&first, &Which::All).await;
+    scene.there().dumb.clear();
+    let has = scene.there().passwords.insert("b:22".to_owned(), "nobody's".to_owned()).unwrap();
+    scene.there().closed.insert("b:22".to_owned());
+    for _ in 0..3 {
+        // As an hour later.
+        hosts.0.get_mut("b:22").unwrap().since -= 4 * QUIET_SECONDS;
+        let (after, summary) = scene.rotated(&hosts, &Which::All).await;
+        assert!(summary.is_refused() && summary.changed == 2 && !summary.unknown);
+        hosts = after;
+    }
+    scene.there().closed.clear();
+    scene.there().passwords.insert("b:22".to_owned(), has.clone());
+    let (hosts, summary) = scene.rotated(&hosts, &Which::Behind).await;
+    assert_eq!((summary.changed, current(&hosts, "b:22")), (1, has));
+    assert!(scene.agree(&hosts) && !hosts.are_behind());
+}
+
 #[tokio::test]
 async fn what_may_have_been_set_is_kept_until_somebody_has_found_out() {
     let scene = Scene::new(false);
