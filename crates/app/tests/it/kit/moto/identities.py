@@ -141,7 +141,8 @@ def sign(url, credentials):
         "vendor-role": by_vendor(url, role),
         "package-role": by_package(url, role),
         "hand-user": good,
-        "wrong secret": by_hand(url, [user[0], "x" + user[1][1:], None]),
+        # Whatever it begins with, this is another one.
+        "wrong secret": by_hand(url, [user[0], user[1][1:] + "x", None]),
         "unknown key": by_hand(url, ["AKIAUNKNOWNUNKNOWN00", user[1], None]),
         "signed 20 minutes ago": by_hand(url, user, minutes=20),
         "signed 20 minutes ahead": by_hand(url, user, minutes=-20),
