@@ -48,14 +48,6 @@ pub enum Outcome {
     Failed,
 }
 
-impl Candidate {
-    /// Notes that somebody who took this then may have set it.
-    pub(super) fn doubt(&mut self, since: Timestamp) {
-        self.unheard = Some(since);
-        self.doubted = self.doubted.or(self.unheard);
-    }
-}
-
 /// What is known of the target after an attempt that came to nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
@@ -110,6 +102,14 @@ pub struct Candidate {
     /// When that was for the first time.
     #[serde(default)]
     pub doubted: Option<Timestamp>,
+}
+
+impl Candidate {
+    /// Notes that somebody who took this then may have set it.
+    pub(super) fn doubt(&mut self, since: Timestamp) {
+        self.unheard = Some(since);
+        self.doubted = self.doubted.or(self.unheard);
+    }
 }
 
 /// Who is at work.

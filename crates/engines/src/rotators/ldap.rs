@@ -217,7 +217,8 @@ fn is_in_domain(dn: &str, root: &str) -> bool {
     let (dn, root) = (dn.to_lowercase(), root.to_lowercase());
     let above = dn.strip_suffix(&root).and_then(|rest| rest.strip_suffix(','));
     // Nothing but domains is called by this attribute.
-    above.is_some_and(|rest| !rest.rsplit(',').next().unwrap_or_default().starts_with("dc="))
+    let is_domain = |name: Option<&str>| name.is_some_and(|it| it.trim_start().starts_with("dc="));
+    above.is_some_and(|rest| !is_domain(rest.rsplit(',').next()))
 }
 
 async fn changed(

@@ -153,3 +153,21 @@ async fn slow_work_is_prolonged_for_a_while() {
     assert_eq!(kind(over), FaultKind::Conflict);
     assert_eq!(kind(world.store_new(&work).await), FaultKind::Conflict, "its time is over");
 }
+
+#[tokio::test]
+async fn hosts_that_refuse_are_left_alone_for_an_hour() {
+    let world = World::new().await;
+    world.rotating(rotated()).await;
+    let work = world.begin(&world.admin, Reason::Manual).await.unwrap();
+    world.store_new(&work).await.unwrap();
+    let partly = "web1:22: wrong password".to_owned();
+    world.tell(&work, RotationResult::ChangedOrRefused { partly }).await.unwrap();
+    let standing = world.standing().await;
+    assert_eq!(
+        (standing.outcome, standing.last_error.as_str()),
+        (Outcome::Partly, "web1:22: wrong password")
+    );
+    assert_eq!(world.versions(SECRET).await, [2, 1], "the others have theirs");
+    world.clock.advance_seconds(HOUR - 1);
+    world.nothing_due(OTHER).await;
+}

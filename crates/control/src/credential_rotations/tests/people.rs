@@ -27,6 +27,8 @@ async fn one_at_a_time_reads_and_what_was_read_ends_with_the_lock() {
     assert_eq!(until, world.now().plus_seconds(600));
     assert_eq!(world.read_credentials(&one, None).await.unwrap()[0].1, 1);
     let refused = world.read_credentials(&two, None).await.unwrap_err();
+    // Whether they are in force may be found out, as nobody is shown them.
+    world.open(&two, SECRET, keysherd_plane::grants::Purpose::Check).await.unwrap();
     assert_eq!((refused.kind(), refused.code()), (FaultKind::Forbidden, "ItemLocked"));
     let refused = world.ask(&two, check_out()).await.unwrap_err();
     assert_eq!(refused.code(), "ItemLocked");

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::*;
 use crate::Voucher;
-use crate::rotator::{Actor, Brought, Change, bring_about};
+use crate::rotator::{Actor, Brought, Change, bring_about, is_in_force};
 use crate::testing::rotation::Site;
 use crate::testing::stub::{Asked, Stub};
 use crate::testing::{target_of, way};
@@ -121,4 +121,12 @@ fn settings_that_make_no_sense_are_refused_by_name() {
     }
     let plain = site("http://hook.example/x", &[]).check();
     assert!(plain.is_err() || !plain.unwrap().is_empty(), "it is not encrypted");
+}
+
+/// Nobody is told that credentials are in force where nobody was asked.
+#[tokio::test]
+async fn a_webhook_is_not_said_to_take_what_is_stored() {
+    let site = site("https://hook.example", &[]);
+    let asked = is_in_force(&MEMBER, &site.stage(), &payload("x")).await;
+    assert_eq!(asked.unwrap_err().kind(), FaultKind::BadRequest);
 }

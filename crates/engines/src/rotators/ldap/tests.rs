@@ -199,6 +199,7 @@ fn a_domain_has_its_own_entries_and_none_of_the_domains_below() {
         // Odd ones are rather refused.
         ("cn=bob,ou=x\\,dc=y,dc=CORP,dc=example", false),
         ("CN=bob,CN=Users,DC=sub,DC=corp,DC=example", false),
+        ("CN=bob,CN=Users, DC=sub,DC=corp,DC=example", false),
         ("CN=bob,CN=Users,DC=example", false),
         ("CN=bob,CN=Users,DC=xcorp,DC=example", false),
         ("CN=bob,OU=xDC=corp,DC=example", false),
