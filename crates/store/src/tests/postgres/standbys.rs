@@ -16,6 +16,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Sessions that have committed and wait for a standby to have it too.
 const WAITING: &str = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
 
+/// A transaction that changes no table. It waits for standbys as all others do.
+const PROBE: &str = "SELECT pg_logical_emit_message(true, 'probe', '')";
+
 /// Waits for a session that waits for a standby, other than this one; gives it.
 fn waiting(server: &Postgres, other_than: &str) -> String {
     let begin = Instant::now();
@@ -38,6 +41,24 @@ impl Standbys<'_> {
         self.0.sql("postgres", &set);
         self.0.sql("postgres", "SELECT pg_reload_conf()");
     }
+
+    /// Waits until commits wait for them: the server reads its settings again in its own time, and
+    /// what is committed until then waits for nobody.
+    fn are_waited_for(&self) {
+        let begin = Instant::now();
+        while begin.elapsed() < PATIENCE {
+            let mut probe = self.0.begin_sql("postgres", PROBE);
+            while probe.try_wait().unwrap().is_none() {
+                let pid = self.0.sql("postgres", WAITING);
+                if !pid.is_empty() {
+                    self.0.sql("postgres", &format!("SELECT pg_cancel_backend({pid})"));
+                    assert!(probe.wait().unwrap().success(), "it stops waiting, and has committed");
+                    return;
+                }
+            }
+        }
+        panic!("no commit waits for a standby");
+    }
 }
 
 impl Drop for Standbys<'_> {
@@ -55,6 +76,7 @@ fn what_no_standby_has_is_not_acknowledged_even_if_the_server_says_so() {
     thread::scope(|scope| {
         let standbys = Standbys(&server);
         standbys.are("nobody");
+        standbys.are_waited_for();
         let writing = scope.spawn(|| change(&node.store, |tx| meta::put(tx, "color", "blue")));
         // Somebody has it stop waiting: it answers that it has committed, with a warning.
         let first = waiting(&server, "");
