@@ -19,8 +19,17 @@ use rustix::fs::{FlockOperation, flock};
 #[derive(Debug)]
 pub(crate) struct Home {
     path: PathBuf,
-    /// Closing the file gives the lock back.
-    _lock: File,
+    lock: File,
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        // Closing it is not enough: a process that is being started has a copy of the file until
+        // it runs its own program, and would keep the lock for that long.
+        if let Err(error) = flock(&self.lock, FlockOperation::Unlock) {
+            tracing::warn!(%error, "the lock of the store is not given back before the file is");
+        }
+    }
 }
 
 impl Home {
@@ -41,7 +50,7 @@ impl Home {
             )),
             other => unusable(path, &other.into()),
         })?;
-        Ok(Self { path: path.to_owned(), _lock: lock })
+        Ok(Self { path: path.to_owned(), lock })
     }
 
     /// The file of the store.

@@ -11,7 +11,17 @@ use rustix::io::Errno;
 /// Held as long as the store is open; the kernel takes it back when the process ends, however.
 #[derive(Debug)]
 pub(crate) struct StoreLock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for StoreLock {
+    fn drop(&mut self) {
+        // Closing it is not enough: a process that is being started has a copy of the file until
+        // it runs its own program, and would keep the lock for that long.
+        if let Err(error) = rustix::fs::flock(&self.file, FlockOperation::Unlock) {
+            tracing::warn!(%error, "the lock of the store is not given back before the file is");
+        }
+    }
 }
 
 impl StoreLock {
@@ -27,7 +37,7 @@ impl StoreLock {
             .open(&path)
             .map_err(|error| cannot_open(folder, &error))?;
         match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Self { _file: file }),
+            Ok(()) => Ok(Self { file }),
             Err(Errno::WOULDBLOCK) => Err(Fault::new(
                 FaultKind::Unavailable,
                 format!(

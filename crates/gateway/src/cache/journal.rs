@@ -103,7 +103,17 @@ pub(super) struct Shared {
     /// Somebody has a reason to believe that control takes reads now.
     hurry: Notify,
     /// Held for as long as this process uses the files.
-    _lock: File,
+    lock: File,
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // Closing it is not enough: a process that is being started has a copy of the file until
+        // it runs its own program, and would keep the lock for that long.
+        if let Err(error) = self.lock.unlock() {
+            tracing::warn!(%error, "the lock of the journal is not given back before the file is");
+        }
+    }
 }
 
 impl Journal {
@@ -144,7 +154,7 @@ impl Journal {
             unproven: AtomicU64::new(0),
             ended: watch::Sender::new(false),
             hurry: Notify::new(),
-            _lock: lock,
+            lock,
         });
         let (queue, waiting) = sync_channel(WAITING_MAX);
         let writer = Writer { shared: shared.clone(), rng, open: None };
