@@ -20,6 +20,10 @@ impl Notices {
         if notice.severity() != "WARNING" {
             return;
         }
+        // A session that is to be ended may have ended by itself meanwhile.
+        if notice.message().contains(" is not a PostgreSQL ") {
+            return;
+        }
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() < WARNINGS_MAX {
             let plain = notice.message().chars().filter(|c| !c.is_control());

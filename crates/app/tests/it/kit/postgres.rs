@@ -135,7 +135,7 @@ impl Postgres {
         let mut stop = self.program("pg_ctl");
         let _ = stop.arg("-D").arg(self.data()).args(["-s", "-m", "immediate", "stop"]).output();
         let is_there = |pid: &str| Path::new("/proc").join(pid).exists();
-        let until = Instant::now() + Duration::from_secs(60);
+        let until = Instant::now() + Duration::from_secs(300);
         while children.split_whitespace().chain([pid.as_str()]).any(is_there) {
             assert!(Instant::now() < until, "processes of the killed server do not end");
             std::thread::yield_now();

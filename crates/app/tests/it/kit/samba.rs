@@ -58,7 +58,7 @@ impl Samba {
         keeper.arg("-s").arg(dir.join("smb.conf"));
         let log = fs::File::create(dir.join("said")).unwrap();
         let keeper = keeper.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
-        let until = Instant::now() + Duration::from_secs(60);
+        let until = Instant::now() + Duration::from_secs(300);
         while TcpStream::connect((address, 636)).is_err() {
             let said = || fs::read_to_string(dir.join("said")).unwrap_or_default();
             assert!(Instant::now() < until, "the domain does not come up: {}", said());

@@ -3,7 +3,7 @@
 
 use std::fs::{self, Permissions};
 use std::io::Write as _;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use super::free_port;
 use super::kept::kept;
 
 const SSHD: &str = "/usr/sbin/sshd";
@@ -62,8 +63,7 @@ impl Sshd {
         assert!(there, "OpenSSH is missing; on Debian: apt-get install openssh-server");
         let dir = TempDir::with_prefix("keysherd-sshd-").unwrap().keep();
         let at = dir.display();
-        let port =
-            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let key = dir.join("host_key");
         let mut keygen = Command::new("ssh-keygen");
         let made = keygen.args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&key).status();
@@ -98,7 +98,7 @@ impl Sshd {
         let keeper = keeper.stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap();
         let home = dir.join("home");
         let running = Self { port, home, fingerprint, _keeper: keeper };
-        let until = Instant::now() + Duration::from_secs(60);
+        let until = Instant::now() + Duration::from_secs(300);
         while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
             assert!(Instant::now() < until, "the server does not come up");
             std::thread::yield_now();

@@ -49,7 +49,7 @@ impl Running {
         keeper.stdout(File::create(&log).unwrap());
         keeper.stderr(File::options().append(true).open(&log).unwrap());
         let keeper = keeper.stdin(Stdio::piped()).spawn().unwrap();
-        let until = Instant::now() + Duration::from_secs(60);
+        let until = Instant::now() + Duration::from_secs(300);
         let url = loop {
             let text = fs::read_to_string(&log).unwrap();
             assert!(Instant::now() < until, "the stand-in does not come up: {text}");

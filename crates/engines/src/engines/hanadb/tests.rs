@@ -4,6 +4,8 @@
 
 pub(crate) mod stand_in;
 
+use std::time::Duration;
+
 use keysherd_base::FaultKind;
 use keysherd_targets::by_name as target_by_name;
 
@@ -70,7 +72,9 @@ async fn a_user_is_made_and_removed_with_its_sessions() {
     for is_old in [false, true] {
         let server = StandIn::new().await;
         server.state.lock().unwrap().is_old = is_old;
-        let stage = Stage::new(&server, &[]);
+        let mut stage = Stage::new(&server, &[]);
+        // It has 600 questions to ask.
+        stage.way.timeout = Duration::from_secs(120);
         assert_eq!(stage.check().unwrap(), Vec::<String>::new());
         let plan = stage.plan();
         let created = stage.create(&plan).await.unwrap();

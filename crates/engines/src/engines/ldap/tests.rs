@@ -60,7 +60,7 @@ impl Running {
         let file = |name: &str| dir.join(name).display().to_string();
         let rng = way().rng;
         let now = SystemClock.now();
-        let (begin, end) = (now.plus_seconds(-60), now.plus_seconds(3_600));
+        let (begin, end) = (now.plus_seconds(-60), now.plus_seconds(86_400));
         let ca = LocalCa::create("a directory's authority", begin, end, rng.as_ref()).unwrap();
         let names = ["127.0.0.1".to_owned()];
         let issued = ca.issue_server(&names, begin, end, rng.as_ref()).unwrap();
@@ -98,7 +98,7 @@ impl Running {
         let keeper = keeper.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let authority = ca.cert_pem().to_owned();
         let running = Self { plain, tls, authority, _keeper: keeper };
-        let until = Instant::now() + Duration::from_secs(30);
+        let until = Instant::now() + Duration::from_secs(300);
         let place = running.tls.trim_start_matches("ldaps://");
         while std::net::TcpStream::connect(place).is_err() {
             assert!(Instant::now() < until, "the directory does not come up");

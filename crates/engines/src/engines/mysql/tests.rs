@@ -13,7 +13,7 @@ use keysherd_targets::{WRONG_CREDENTIALS, by_name as target_by_name};
 pub(crate) use self::server::{Server, servers};
 use super::*;
 use crate::testing::mysql::Product;
-use crate::testing::{Caller, settings, way};
+use crate::testing::{Caller, settings, until, way};
 
 struct Stage {
     settings: Settings,
@@ -228,17 +228,13 @@ async fn hostile_names_change_no_statement() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn removing_waits_for_a_making_that_is_still_under_way() {
     for server in servers() {
-        let slow = "DO sleep(1.5); CREATE USER '{{name}}'@'%' IDENTIFIED BY '{{password}}'";
+        let slow = "DO sleep(4); CREATE USER '{{name}}'@'%' IDENTIFIED BY '{{password}}'";
         let stage = Stage::new(&[("mysql-screation-statements", slow)], server.target(&[]));
         let plan = stage.plan();
         let (made, removed) = tokio::join!(stage.create(&plan), async {
             let waiting = "SELECT count(*) FROM information_schema.processlist \
-                           WHERE info LIKE 'DO sleep(1.5)%'";
-            let until = tokio::time::Instant::now() + Duration::from_secs(15);
-            while server.sql(waiting) == "0" {
-                assert!(tokio::time::Instant::now() < until, "it never began");
-                tokio::task::yield_now().await;
-            }
+                           WHERE info LIKE 'DO sleep(4)%'";
+            until("it is under way", || server.sql(waiting) != "0").await;
             stage.revoke(&plan.handle).await
         });
         assert!(made.is_ok());

@@ -57,7 +57,7 @@ impl Running {
         keeper.stdout(fs::File::create(file("out")).unwrap());
         let url = format!("http://127.0.0.1:{web}");
         let running = Self { url, port, _keeper: keeper.spawn().unwrap() };
-        let until = Instant::now() + Duration::from_secs(60);
+        let until = Instant::now() + Duration::from_secs(300);
         let asks =
             || tokio::runtime::Runtime::new().unwrap().block_on(running.status("GET", &["whoami"]));
         while std::thread::scope(|scope| scope.spawn(asks).join().unwrap()) != Some(200) {

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -48,7 +49,9 @@ impl Site {
             ("host-key", server.fingerprint.as_str()),
         ];
         let given: Vec<_> = plain.iter().chain(more).copied().collect();
-        Self { settings: settings(&Rdp, &given), way: way() }
+        // Its users are changed by one script at a time, for all tests.
+        let way = crate::Way { timeout: Duration::from_secs(120), ..way() };
+        Self { settings: settings(&Rdp, &given), way }
     }
 
     fn scene(&self) -> Scene<'_> {

@@ -66,7 +66,7 @@ impl Running {
     }
 
     fn wait(&self) {
-        let until = Instant::now() + Duration::from_secs(20);
+        let until = Instant::now() + Duration::from_secs(300);
         while std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_err() {
             assert!(Instant::now() < until, "the server does not come up");
             std::thread::yield_now();

@@ -27,7 +27,7 @@ fn stage(site: &Site, target: Settings) -> Stage {
                       GRANT \"{{name}}\" TO {{userHost}}";
     site.sql("GRANT CREATE ON SCHEMA public TO PUBLIC");
     let mut stage = Stage::new(&[("creation-statements", statements)], target);
-    stage.way.timeout = Duration::from_secs(12);
+    stage.way.timeout = Duration::from_secs(30);
     stage
 }
 

@@ -225,7 +225,7 @@ async fn azured(actor: Actor) -> Azured {
     let more = [("resource-name", "data")];
     let mut site = Site::with(&MEMBER, target_of("azure", &TARGET), actor, &more);
     site.endpoints(&way);
-    site.limit(Duration::from_secs(5));
+    site.limit(Duration::from_secs(60));
     Azured { tenant, site, _stub: stub }
 }
 
@@ -353,7 +353,7 @@ async fn an_id_of_somebody_elses_secret_is_not_believed() {
 async fn a_secret_that_is_not_known_everywhere_is_waited_for() {
     let mut azured = azured(Actor::Target).await;
     azured.tenant.lock().unwrap().secrets.remove(&id(900));
-    azured.site.limit(Duration::from_secs(2));
+    azured.site.limit(Duration::from_secs(10));
     let old = secret(&id(0), "old~canary-secret");
     let new = azured.next(&old).await.unwrap();
     azured.tenant.lock().unwrap().lag = usize::MAX;

@@ -29,7 +29,7 @@ async fn google(actor: Actor) -> Google {
     way.endpoints.google = Some(stub.url.clone());
     let mut site = Site::new(&MEMBER, target_of("gcp", &[("gcp-key", &key(true))]), actor);
     site.endpoints(&way);
-    site.limit(Duration::from_secs(5));
+    site.limit(Duration::from_secs(60));
     Google { world, site, _stub: stub }
 }
 
@@ -111,7 +111,7 @@ async fn a_key_that_is_not_known_everywhere_is_waited_for() {
     let new = google.next(&old).await.unwrap();
     google.world.lock().unwrap().lag = usize::MAX;
     let mut site = google.site;
-    site.limit(Duration::from_secs(2));
+    site.limit(Duration::from_secs(10));
     let google = Google { site, ..google };
     let brought = google.brought((&old, &new), false).await;
     let Brought::Unknown(fault) = brought else { panic!("{brought:?}") };

@@ -56,7 +56,7 @@ async fn nobody_keeps_a_password_from_being_changed() {
                  GRANT SELECT ON app.* TO {user}@'%'"
             ));
             let mut site = site(server, actor);
-            site.limit(Duration::from_secs(12));
+            site.limit(Duration::from_secs(36));
             let taking = taking(user).replace(", 5)", ", 100)");
             let mut queue = Vec::new();
             for _ in 0..9 {

@@ -99,7 +99,7 @@ async fn openaied(actor: Actor) -> OpenAied {
     let url = format!("{}/v1", stub.url);
     let target = target_of("openai", &[("api-key", KEEPER), ("openai-url", &url)]);
     let mut site = Site::new(&MEMBER, target, actor);
-    site.limit(Duration::from_secs(5));
+    site.limit(Duration::from_secs(60));
     OpenAied { organization, site, _stub: stub }
 }
 
@@ -145,7 +145,7 @@ async fn a_new_key_takes_the_place_of_the_old_one() {
 #[tokio::test]
 async fn keys_that_nobody_heard_of_go_and_late_ones_are_waited_for() {
     let mut openai = openaied(Actor::Target).await;
-    openai.site.limit(Duration::from_secs(2));
+    openai.site.limit(Duration::from_secs(10));
     let old = credential("key_000", FIRST);
     openai.organization.lock().unwrap().lost = true;
     let lost = openai.next(&old).await.err().unwrap();

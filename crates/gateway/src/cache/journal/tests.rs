@@ -22,7 +22,7 @@ fn shared(dir: &Path) -> Arc<Shared> {
         unproven: AtomicU64::new(0),
         ended: watch::Sender::new(false),
         hurry: Notify::new(),
-        _lock: lock(&dir.join(LOCK)).unwrap(),
+        lock: lock(&dir.join(LOCK)).unwrap(),
     })
 }
 

@@ -64,7 +64,7 @@ impl Server {
         let log = dir.join("log");
         keeper.stdout(Stdio::null()).stderr(fs::File::create(&log).unwrap());
         let keeper = keeper.spawn().unwrap();
-        let until = Instant::now() + Duration::from_secs(30);
+        let until = Instant::now() + Duration::from_secs(300);
         let up = |port: u16| std::net::TcpStream::connect(("127.0.0.1", port)).is_ok();
         while !up(port) || !up(encrypted) {
             let said = || fs::read_to_string(&log).unwrap_or_default();

@@ -209,8 +209,8 @@ async fn users_get_their_roles_and_nothing_else() {
         document(&[[b"\x030\0", &*roles[0]].concat(), [b"\x031\0", &*roles[1]].concat()]),
         member("team", "blue"),
         document(&[member("0", "SCRAM-SHA-256")]),
-        [member("w", "majority"), number("wtimeout", 20_000)].concat(),
-        number("maxTimeMS", 20_000),
+        [member("w", "majority"), number("wtimeout", 60_000)].concat(),
+        number("maxTimeMS", 60_000),
         member("$db", "admin"),
     ] {
         assert!(contains(&sent, &part), "{:?}", String::from_utf8_lossy(&part));

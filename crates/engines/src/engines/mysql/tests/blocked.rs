@@ -23,7 +23,7 @@ async fn a_user_that_takes_the_lock_is_removed_all_the_same() {
         let maker = [("user-name", plain), ("pwd", "maker-password")];
         for (target, all_end) in [(server.target(&[]), true), (server.target(&maker), false)] {
             let mut stage = Stage::new(&[("mysql-screation-statements", NARROW)], target);
-            stage.way.timeout = Duration::from_secs(12);
+            stage.way.timeout = Duration::from_secs(36);
             let plan = stage.plan();
             let password = password_of(&stage.create(&plan).await.unwrap());
             let mut session = server.sign_in(&plan.handle, &password).await.unwrap();

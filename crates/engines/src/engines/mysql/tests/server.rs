@@ -59,7 +59,7 @@ impl Server {
         let socket = dir.join("socket").display().to_string();
         let keeper = keeper.spawn().unwrap();
         let server = Self { product, authority, port, socket, _keeper: keeper };
-        let until = Instant::now() + Duration::from_secs(30);
+        let until = Instant::now() + Duration::from_secs(300);
         while !server.client("SELECT 1").output().unwrap().status.success() {
             let said = || fs::read_to_string(&log).unwrap_or_default();
             assert!(Instant::now() < until, "the server does not come up: {}", said());
