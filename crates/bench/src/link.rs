@@ -135,7 +135,7 @@ impl Ends {
             "callers": callers,
             "bytes": bytes,
             "calls": count,
-            "per_second": (f64::from(count) / elapsed.as_secs_f64()).round(),
+            "per_second": (f64::from(count) / elapsed.as_secs_f64() * 100.0).round() / 100.0,
             "p50_us": micros(latency.value_at_quantile(0.5)).round(),
             "p99_us": micros(latency.value_at_quantile(0.99)).round(),
             "cpu_us": (cpu.as_secs_f64() * 1e6 / f64::from(count.max(1))).round(),

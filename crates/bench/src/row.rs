@@ -88,7 +88,8 @@ pub(crate) const ROWS: &[Row] = &[
     row(LOGIN, Work::Login, true, 16, &[]),
     row(LOGIN_ES256, Work::TokenLogin(issuer::ES256), true, 16, &[]),
     row(LOGIN_RS256, Work::TokenLogin(issuer::RS256), true, 16, &[]),
-    row(LOGIN_K8S, Work::ClusterLogin, true, 16, &[]),
+    // As many as a gateway has with one API server at a time.
+    row(LOGIN_K8S, Work::ClusterLogin, true, 8, &[]),
     row(VALIDATE, Work::Validate, true, 16, &[]),
     row(GET_COLD, Work::Get(1), false, 1, &[]),
     row(GET_COLD, Work::Get(1), false, 16, &[Aim::Cpu(200.0)]),

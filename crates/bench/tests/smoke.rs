@@ -21,7 +21,7 @@ const ROWS: &[(&str, &str, u64)] = &[
     ("B6", "login, access key", 16),
     ("B6", "login, JWT ES256", 16),
     ("B6", "login, JWT RS256", 16),
-    ("B6", "login, Kubernetes", 16),
+    ("B6", "login, Kubernetes", 8),
     ("B6", "t- token checked", 16),
 ];
 

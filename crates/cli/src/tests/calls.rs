@@ -99,9 +99,10 @@ fn an_answer_that_is_not_json_is_the_servers_fault() {
 
 #[test]
 fn nobody_there_ends_with_3_and_says_what_to_check() {
+    // A port that is taken, and where nobody listens.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    drop(listener);
+    let taken = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let url = format!("http://{}", taken.local_addr().unwrap());
     let outcome = Machine::with_token(&url).run(&["list-items"]);
     assert_eq!(outcome.code, 3);
     assert!(

@@ -120,8 +120,8 @@ async fn a_peer_that_falls_silent_is_noticed_by_pings() {
     let served = Served::start(echo(&server, &keys_of([&client])), Limits::default()).await;
     let (dead, alive) = (Proxy::to(served.address).await, Proxy::to(served.address).await);
     let limits = ChannelLimits {
-        keepalive: Duration::from_millis(100),
-        connect_timeout: Duration::from_millis(500),
+        keepalive: Duration::from_secs(1),
+        connect_timeout: Duration::from_secs(4),
         ..quick()
     };
     let by = [&dead, &alive].map(|proxy| Route::direct(proxy.address.to_string())).to_vec();

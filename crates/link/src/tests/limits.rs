@@ -41,10 +41,17 @@ async fn calls_that_were_given_up_still_count_and_are_finished() {
     let gate = Gate::shut();
     let served = Served::start(serving(&server, &client, gate.clone()), limits).await;
     let one = channel(&client, &server, served.address);
-    let brief = CallLimits { timeout: Duration::from_millis(300), ..CallLimits::default() };
-    for n in 1..=5 {
-        let failed = one.call(routes::MANAGER, SecretBytes::new(vec![]), brief).await.unwrap_err();
-        assert!(matches!(failed, LinkError::TimedOut), "{n}: {failed:?}");
+    let brief = CallLimits { timeout: Duration::from_secs(5), ..CallLimits::default() };
+    let calls = [1, 2, 3, 4, 5].map(|_| {
+        let one = one.clone();
+        tokio::spawn(
+            async move { one.call(routes::MANAGER, SecretBytes::new(vec![]), brief).await },
+        )
+    });
+    until("five came", || gate.came() == 5).await;
+    for call in calls {
+        let failed = call.await.unwrap().unwrap_err();
+        assert!(matches!(failed, LinkError::TimedOut), "{failed:?}");
     }
     // On another connection, too.
     let other = channel(&client, &server, served.address);
@@ -130,7 +137,7 @@ async fn until_called(channel: &Channel) {
 #[tokio::test]
 async fn a_connection_that_is_not_used_is_closed_and_the_next_call_makes_another() {
     let (server, client) = (identity("m"), identity("gateway"));
-    let limits = Limits { idle_timeout: Duration::from_millis(200), ..Limits::default() };
+    let limits = Limits { idle_timeout: Duration::from_secs(2), ..Limits::default() };
     let served = Served::start(echo(&server, &keys_of([&client])), limits).await;
     let channel = channel(&client, &server, served.address);
     say(&channel, b"x").await.unwrap();

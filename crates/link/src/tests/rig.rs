@@ -148,11 +148,15 @@ pub(super) fn quick() -> ChannelLimits {
 /// Calls the echo.
 pub(super) async fn say(channel: &Channel, bytes: &[u8]) -> Result<Vec<u8>, crate::LinkError> {
     let request = SecretBytes::new(bytes.to_vec());
-    let answer = channel.call(routes::MANAGER, request, CallLimits::default()).await?;
+    let limits = CallLimits { timeout: PATIENCE, ..CallLimits::default() };
+    let answer = channel.call(routes::MANAGER, request, limits).await?;
     Ok(answer.expose().clone())
 }
 
-/// Waits for `holds`, for ten seconds at most.
+/// Longest time that something takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits for `holds`, as long as what happens at all may take.
 pub(super) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let waiting = async {
         let mut ticks = tokio::time::interval(Duration::from_millis(5));
@@ -160,5 +164,5 @@ pub(super) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
             ticks.tick().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), waiting).await.expect(what);
+    tokio::time::timeout(PATIENCE, waiting).await.expect(what);
 }

@@ -15,7 +15,7 @@ use serde_json::json;
 use crate::offline::until_kept;
 use crate::{create, read};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(300);
 /// Long enough for everything that a start without control begins with.
 const A_WHILE: Duration = Duration::from_secs(3);
 /// Several beats of the questions to control.

@@ -8,6 +8,7 @@ use keysherd_api::{Configs as _, Forwarder, ForwarderState, Forwarding, LogReade
 use keysherd_audit::Filter;
 use keysherd_base::{AccessId, Secret};
 use keysherd_crypto::random::SystemRng;
+use keysherd_domain::lease::LIFE_MILLIS;
 use keysherd_egress::Egress;
 use keysherd_gateway::{
     ClusterConfigs, ConfigStore, Forwarders, Membership, MembershipConfig, Proof,
@@ -290,8 +291,10 @@ async fn a_target_that_is_made_again_is_another_one_and_no_alarm() {
     let gone = places(&sender).await;
     assert_eq!(gone.len(), 1, "nobody had the lease to have it forgotten");
     other.until("the other gateway to drop its note", async || noted("b") == 0).await;
-    // It is this one that sends again: either could.
+    // It is this one that sends again: either could. Whoever was given the lease and did not want
+    // it any more by then has it until it ends.
     other.stop().await;
+    rig.clock.advance_seconds(LIFE_MILLIS / 1_000 + 1);
     sender.forwarders.put(rig.account, target(""), None, None).await.unwrap();
     let state = sender.all_sent(&rig, 0).await;
     assert_eq!(state.findings, 0, "{}", state.finding);

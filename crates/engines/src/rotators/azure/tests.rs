@@ -277,7 +277,7 @@ async fn secrets_of_an_application_take_turns() {
 
 #[tokio::test]
 async fn secrets_that_nobody_heard_of_go_and_those_of_others_stay() {
-    let azured = azured(Actor::Target).await;
+    let mut azured = azured(Actor::Target).await;
     let old = secret(&id(0), "old~canary-secret");
     azured.tenant.lock().unwrap().lost = true;
     let lost = azured.next(&old).await.err().unwrap();
@@ -296,6 +296,8 @@ async fn secrets_that_nobody_heard_of_go_and_those_of_others_stay() {
         remove(&MEMBER, &stage, (&new, &old), || Ok(())).await.unwrap();
         assert_eq!(azured.ids(), [id(2), id(900)]);
     }
+    // It is waited for most of this time.
+    azured.site.limit(Duration::from_secs(10));
     let brought = azured.brought((&new, &old), (false, false)).await;
     assert!(matches!(brought, Brought::Unchanged(_)), "what is gone stays so: {brought:?}");
     // Two of which nobody can say which one it is.
@@ -407,7 +409,9 @@ async fn passwords_of_people_are_set_by_themselves_or_by_the_target() {
 
 #[tokio::test]
 async fn the_keys_of_a_storage_account_take_turns() {
-    let azured = azured(Actor::Target).await;
+    let mut azured = azured(Actor::Target).await;
+    // What is gone is waited for most of this time.
+    azured.site.limit(Duration::from_secs(10));
     let mut old = storage::of_key("key1", "canaryone==").unwrap();
     for name in ["key2", "key1"] {
         azured.tenant.lock().unwrap().lost = true;

@@ -125,7 +125,7 @@ async fn a_key_that_is_not_known_everywhere_is_waited_for() {
 
 #[tokio::test]
 async fn the_old_key_stays_for_a_while_and_goes_only_after_the_new_one_is_taken() {
-    let google = google(Actor::Owner).await;
+    let mut google = google(Actor::Owner).await;
     let old = google.first().await;
     let new = google.next(&old).await.unwrap();
     let change = Change { old: &old, new: &new, resumed: false, beside: true };
@@ -140,7 +140,8 @@ async fn the_old_key_stays_for_a_while_and_goes_only_after_the_new_one_is_taken(
         remove(&MEMBER, &stage, (&new, &old), || Ok(())).await.unwrap();
         assert_eq!(google.keys(APP), [id(&new)]);
     }
-    // What is gone does not come back with an older version.
+    // What is gone does not come back with an older version. It is waited for most of this time.
+    google.site.limit(Duration::from_secs(10));
     let brought = google.brought((&new, &old), false).await;
     let Brought::Unchanged(fault) = brought else { panic!("{brought:?}") };
     assert_eq!(fault.kind(), FaultKind::BadRequest, "{fault}");
