@@ -48,6 +48,7 @@ async fn ended(rig: &Rig, item: ItemId) {
 /// The credential, once it is as it should be.
 async fn until(rig: &Rig, holds: impl Fn(&LeaseView) -> bool) -> LeaseView {
     let mut last = None;
+    let mut seconds = tokio::time::interval(Duration::from_secs(1));
     for _ in 0..600 {
         let item = ItemPath::parse("/dyn").unwrap();
         let list = LeaseList { item, after: None, limit: 10 };
@@ -57,8 +58,8 @@ async fn until(rig: &Rig, holds: impl Fn(&LeaseView) -> bool) -> LeaseView {
             return lease;
         }
         last = Some(lease);
-        // The clock stands still while something is at work.
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        // Which come once nothing is at work: the clock stands still until then.
+        seconds.tick().await;
         rig.clock.advance_seconds(1);
     }
     panic!("in vain: {last:?}");
