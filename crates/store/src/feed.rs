@@ -52,6 +52,12 @@ impl Feed {
         })
     }
 
+    /// How often the question was put.
+    #[cfg(test)]
+    pub(crate) fn asked(&self) -> u64 {
+        self.asked.load(Ordering::SeqCst)
+    }
+
     /// The newest change that was committed before the call, or a newer one; `ask` puts the
     /// question.
     pub(crate) async fn newest(

@@ -322,6 +322,12 @@ impl Store {
         self.inner.shared.waiting.load(Ordering::Relaxed)
     }
 
+    /// How often the database was asked for the newest change.
+    #[cfg(test)]
+    pub(crate) fn questions(&self) -> u64 {
+        self.inner.feed.asked()
+    }
+
     /// What the writer has done so far.
     pub fn stats(&self) -> StoreStats {
         let shared = &self.inner.shared;

@@ -327,7 +327,7 @@ async fn a_new_configuration_wakes_whoever_waits_for_one() {
     let (_, token) = world.gateway_token("/gateways/prod").await;
     let cluster = world.at(FIRST, &token, hello("prod")).await.unwrap().cluster;
     world.at(SECOND, &token, hello("prod")).await.unwrap();
-    let waiting = ClusterSync { wait_millis: 1_000, ..hello("prod") };
+    let waiting = ClusterSync { wait_millis: 60_000, ..hello("prod") };
     let (plane, caller) = (world.control.plane_for(SECOND), world.caller(&token));
     let asked = tokio::spawn(async move { plane.ask(caller, waiting).await });
     let place = granted(&world, &token, next(cluster, 0)).await.unwrap();

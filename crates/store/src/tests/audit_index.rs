@@ -12,7 +12,7 @@ use crate::{
     last_uses_of_items, last_uses_of_methods,
 };
 
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_secs(3_600);
 
 /// The draft of record `n`: a mixture in which some values are common and some are rare.
 fn nth(n: u64) -> Draft {

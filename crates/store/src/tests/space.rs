@@ -121,7 +121,7 @@ fn fill_and_recover(folder: &Path) {
     })
     .unwrap();
     // The index takes its first room at some time after the start, and not out of the reserve.
-    wait(store.index_audit(Duration::from_secs(30)));
+    wait(store.index_audit(Duration::from_secs(3_600)));
     let write = |number: u32| {
         wait(store.commit(vec![draft(ACCOUNT)], move |tx| {
             item_versions::put(tx, id, &version(number, &[7; BIG]))

@@ -102,12 +102,21 @@ async fn a_change_whose_caller_went_away_is_seen_all_the_same() {
     assert_eq!(world.newest(&world.admin, "/a/b").await.unwrap(), 1);
     let parts = ItemUpdateParts { new_path: Some(item("/a/c")), ..Default::default() };
     let rename = ItemUpdate { path: item("/a/b"), parts };
+    // The writer is busy, so that nobody is answered at once.
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let busy = world.control.store.commit(Vec::new(), move |_| {
+        // It ends with an error, when the other end is dropped.
+        let _ = held.recv();
+        Ok(())
+    });
     {
         let mut asking = Box::pin(world.ask(&world.admin, rename));
         // Polled once, so that the change is on its way, and dropped.
         let polled = futures_poll_once(asking.as_mut()).await;
         assert!(polled.is_none());
     }
+    drop(release);
+    busy.await.unwrap();
     // Queued behind the rename, so that its commit is over; its task may still have to run.
     world.secrets(&["/a/d"]).await;
     for _ in 0..1_000 {
