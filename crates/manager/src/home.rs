@@ -79,3 +79,22 @@ fn unusable(path: &Path, error: &io::Error) -> Fault {
     let path = path.display();
     Fault::new(FaultKind::Unavailable, format!("{path} cannot be used: {error}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_that_was_given_back_is_free_although_somebody_has_a_copy_of_the_lock() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("manager");
+        let home = Home::open(&path).unwrap();
+        assert_eq!(Home::open(&path).unwrap_err().kind(), FaultKind::Conflict);
+        // As a process has that is being started.
+        let copy = home.lock.try_clone().unwrap();
+        drop(home);
+        let _again = Home::open(&path).unwrap();
+        drop(copy);
+        assert_eq!(Home::open(&path).unwrap_err().kind(), FaultKind::Conflict);
+    }
+}

@@ -58,3 +58,22 @@ pub(crate) fn cannot_open(folder: &Path, error: &std::io::Error) -> Fault {
         format!("cannot open the store in {}: {error}", folder.display()),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_that_was_given_back_is_free_although_somebody_has_a_copy_of_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let lock = StoreLock::take(folder.path()).unwrap();
+        let fault = StoreLock::take(folder.path()).unwrap_err();
+        assert!(fault.public().contains("in use by another process"), "{fault}");
+        // As a process has that is being started.
+        let copy = lock.file.try_clone().unwrap();
+        drop(lock);
+        let _again = StoreLock::take(folder.path()).unwrap();
+        drop(copy);
+        StoreLock::take(folder.path()).unwrap_err();
+    }
+}

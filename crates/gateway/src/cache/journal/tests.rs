@@ -40,6 +40,18 @@ fn waiting() -> Waiting {
     Waiting { entry: entry(7), done: oneshot::channel().0 }
 }
 
+#[test]
+fn files_that_were_given_back_are_free_although_somebody_has_a_copy_of_the_lock() {
+    let dir = tempfile::tempdir().unwrap();
+    let used = shared(dir.path());
+    let lock_there = || lock(&dir.path().join(LOCK));
+    assert!(lock_there().is_err());
+    // As a process has that is being started.
+    let _copy = used.lock.try_clone().unwrap();
+    drop(used);
+    lock_there().unwrap();
+}
+
 /// Space comes and goes: a file is begun, and what belongs into it does not fit.
 #[test]
 fn what_could_not_be_written_does_not_wait() {
