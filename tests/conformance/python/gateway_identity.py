@@ -15,7 +15,7 @@ def call(bootstrap, command, fields):
     """The answer of a command that must succeed."""
     url = urllib.parse.urlsplit(bootstrap["url"])
     context = ssl.create_default_context(cafile=bootstrap["ca_file"])
-    connection = http.client.HTTPSConnection(url.hostname, url.port, context=context, timeout=60)
+    connection = http.client.HTTPSConnection(url.hostname, url.port, context=context, timeout=300)
     connection.request("POST", "/" + command, json.dumps(fields),
                        {"Content-Type": "application/json"})
     reply = connection.getresponse()

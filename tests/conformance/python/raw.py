@@ -29,7 +29,7 @@ def request(method, path, body=None, headers=None):
     """Sends bytes and reads the whole answer. `path` begins with a slash."""
     url = urllib.parse.urlsplit(world().url)
     connection = http.client.HTTPSConnection(
-        url.hostname, url.port, context=world().tls, timeout=60
+        url.hostname, url.port, context=world().tls, timeout=300
     )
     try:
         connection.request(method, url.path + path, body, headers or {})

@@ -1,11 +1,13 @@
 //! A PostgreSQL of its own for one suite, in which dynamic secrets make their users.
 
-use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::chown;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use crate::{process, tools};
+
+#[path = "../../../crates/app/tests/it/kit/ports.rs"]
+mod ports;
 
 /// Where Debian places its versions.
 const VERSIONS: &str = "/usr/lib/postgresql";
@@ -27,7 +29,7 @@ impl Postgres {
         tools::need_postgres()?;
         let made = process::read(Command::new("mktemp").args(["-d", "-t", "keysherd-pg-XXXXXX"]))?;
         let directory = PathBuf::from(made.trim());
-        let port = free_port().map_err(|error| format!("no free port: {error}"))?;
+        let port = ports::free_port();
         let server = Self { programs: programs()?, directory, user: unprivileged()?, port };
         if let Some((uid, gid)) = server.user {
             chown(&server.directory, Some(uid), Some(gid))
@@ -42,7 +44,7 @@ impl Postgres {
             server.directory.display()
         );
         let mut start = server.program("pg_ctl");
-        start.arg("-D").arg(&data).args(["-s", "-w", "-t", "60", "-o", &options]);
+        start.arg("-D").arg(&data).args(["-s", "-w", "-t", "300", "-o", &options]);
         start.arg("-l").arg(server.directory.join("log")).arg("start");
         process::run(&mut start)?;
         Ok(server)
@@ -104,8 +106,4 @@ fn unprivileged() -> Result<Option<(u32, u32)>, String> {
         return Ok(None);
     }
     Ok(Some((id(&["-u", "postgres"])?, id(&["-g", "postgres"])?)))
-}
-
-fn free_port() -> std::io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }

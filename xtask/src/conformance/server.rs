@@ -13,9 +13,9 @@ use crate::product::Product;
 use crate::{process, root};
 
 /// Longest time until the server answers, in seconds; a debug build on a busy machine.
-const START_SECONDS_MAX: u64 = 120;
+const START_SECONDS_MAX: u64 = 600;
 /// Longest time from SIGTERM to the end, in seconds.
-const STOP_SECONDS_MAX: u64 = 60;
+const STOP_SECONDS_MAX: u64 = 300;
 /// Lines of the server's log that are shown when something went wrong.
 const LOG_LINES_SHOWN: usize = 40;
 /// How often a process is asked whether it ended.

@@ -34,10 +34,7 @@ impl Pair {
         let http = Arc::new(Http::new(&second.address, &second.data.join("tls/ca.pem")));
         let there = Api::new(http).with_token(here.token());
         // A write there takes all managers, who have the bundle then.
-        wait_until("the second gateway to be in the bundle", || {
-            let args = json!({"name": "/warm/up", "value": "1"});
-            there.call("create-secret", args).is_success()
-        });
+        wait_until("the second gateway to be in the bundle", || there.try_store("/warm/up", "1"));
         Self { cluster, second, here, there }
     }
 
@@ -66,7 +63,7 @@ pub(crate) fn until_kept(api: &Api, name: &str) {
 }
 
 /// Several beats of the questions to control.
-const SETTLED: Duration = Duration::from_secs(1);
+const SETTLED: Duration = Duration::from_secs(3);
 
 /// Reads these, which `people` may, until nothing that control has yet to tell of changes from
 /// before ends what is kept. One gateway answers all of it.

@@ -40,9 +40,7 @@ fn a_server_keeps_its_store_in_a_database() {
     assert_eq!(refused.status, 503, "{}", refused.text());
     assert_eq!(admin.try_read("/team/db"), None);
     database.run("");
-    wait_until("a write after the database came back", || {
-        admin.call("create-secret", json!({"name": "/kept", "value": "v"})).status == 200
-    });
+    wait_until("a write after the database came back", || admin.try_store("/kept", "v"));
     assert_eq!(admin.read("/kept"), "v");
     let found = admin.ok("audit-search", json!({"action": "create_item"}));
     assert!(found.to_string().contains("/kept"), "{found}");
@@ -155,8 +153,7 @@ fn a_full_disk_of_the_database_stops_writes_only_and_heals_without_a_restart() {
     assert_eq!(status["low_on_space"], true, "{status}");
 
     fs::remove_file(filler).unwrap();
-    let write = || admin.call("create-secret", json!({"name": "/healed", "value": "v"}));
-    wait_until("writes to work again", || write().is_success());
+    wait_until("writes to work again", || admin.try_store("/healed", "v"));
     admin.overwrite("/full/1", "other");
     assert_eq!(admin.read("/full/1"), "other");
     server.stop();

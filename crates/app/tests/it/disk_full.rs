@@ -120,8 +120,7 @@ fn a_full_disk_stops_writes_only_and_heals_without_a_restart() {
     assert_eq!(admin.read(&warm), "value 0");
 
     fs::remove_file(filler).unwrap();
-    let write = || admin.call("create-secret", json!({"name": "/healed", "value": "v"}));
-    wait_until("writes to work again", || write().is_success());
+    wait_until("writes to work again", || admin.try_store("/healed", "v"));
     admin.overwrite(&warm, "other");
     assert_eq!(admin.read(&warm), "other");
     admin.ok("create-dfc-key", json!({"name": "/full/other-key", "alg": "AES256GCM"}));
@@ -150,8 +149,7 @@ fn a_server_that_is_killed_on_a_full_disk_starts_there_again() {
     write_until_full(&admin, &disk.outside());
     reads_go_on(&server, &admin, &sealed);
     fs::remove_file(filler).unwrap();
-    let write = || admin.call("create-secret", json!({"name": "/healed", "value": "v"}));
-    wait_until("writes to work again", || write().is_success());
+    wait_until("writes to work again", || admin.try_store("/healed", "v"));
     disk.verify_audit(&site);
     server.stop();
 }

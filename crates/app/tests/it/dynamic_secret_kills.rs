@@ -5,6 +5,8 @@
 //! The wire to the target stops at a named point; then the server (gateway and control), or the
 //! connection, ends, and what was on the wire goes on or does not.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
 use crate::kit::mysql::Product;
@@ -28,8 +30,8 @@ const INTENT_SECONDS: i64 = 130;
 const AGAIN_SECONDS: i64 = 610;
 /// Seconds after which what somebody took is given to another one; and a little more.
 const WORK_SECONDS: i64 = 12;
-/// Looks after which more time passes, where nothing has changed.
-const LOOKS: u32 = 200;
+/// When more time passes, where nothing has changed.
+const AGAIN_AFTER: Duration = Duration::from_secs(10);
 const SECRET: &str = "/dyn/killed";
 
 /// Who ends.
@@ -312,7 +314,8 @@ impl<'a> Scene<'a> {
     /// Takes everything back; by then nobody is making any.
     fn clear(&mut self) {
         let all = json!({"name": SECRET, "revoke-all": true});
-        self.admin.ok("dynamic-secret-tmp-creds-delete", all);
+        // Whatever does not go now is due then.
+        self.admin.call("dynamic-secret-tmp-creds-delete", all);
         self.pass(INTENT_SECONDS);
         wait_until("all users to be gone", || self.target.users().is_empty());
     }
@@ -354,12 +357,12 @@ fn no_user_stays(home: Home, target: &(dyn Target + Sync)) {
     }
     scene.clear();
     // What may have come late is looked for a second time.
-    let mut looks = 0;
+    let mut passed: Option<Instant> = None;
     wait_until("nothing to be left to do", || {
-        if looks % LOOKS == 0 {
+        if passed.is_none_or(|at| at.elapsed() > AGAIN_AFTER) {
             scene.pass(AGAIN_SECONDS);
+            passed = Some(Instant::now());
         }
-        looks += 1;
         scene.leases().is_empty()
     });
     assert_eq!(target.users(), [""; 0]);
@@ -405,7 +408,7 @@ fn what_is_made_after_it_was_removed_is_removed_again() {
     };
     let before = removed();
     scene.wire.lay("SETUSER", Point::Asked);
-    let args = json!({"name": SECRET, "timeout": 1});
+    let args = json!({"name": SECRET, "timeout": 15});
     scene.admin.refused(503, "dynamic-secret-get-value", args);
     // Whoever asked has looked, and so has who removes what is due: there was nothing.
     wait_until("the first removals", || removed() >= before + 2);

@@ -19,7 +19,7 @@ const OUTAGE: Duration = Duration::from_secs(600);
 const OUTAGE_SECONDS: i64 = 600;
 const STEP_SECONDS: i64 = 100;
 /// How long credentials live, in seconds.
-const LIFE: i64 = 300;
+const LIFE: i64 = 600;
 /// Who asks for credentials at one time.
 const CLIENTS: usize = 4;
 

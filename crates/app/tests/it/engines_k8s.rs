@@ -68,7 +68,21 @@ impl Stage {
         let subject = json!({"kind": "ServiceAccount", "name": name, "namespace": "kube-system"});
         let binding = json!({"metadata": metadata, "roleRef": role, "subjects": [subject]});
         self.kube.make(&format!("{rbac}/clusterrolebindings"), binding);
-        self.kube.token(("kube-system", name), &[], "")
+        let token = self.kube.token(("kube-system", name), &[], "");
+        let first = |what: &str| rules[0][what][0].clone();
+        let wanted = json!({
+            "group": first("apiGroups"), "resource": first("resources"), "verb": first("verbs"),
+        });
+        let question = json!({
+            "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": wanted},
+        });
+        let reviews = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+        wait_until("the account's rights to be in force", || {
+            let answer = self.kube.ask("POST", reviews, Some(&token), &question);
+            answer.is_success() && answer.json()["status"]["allowed"] == true
+        });
+        token
     }
 
     fn target(&self, token: &str) -> Settings {

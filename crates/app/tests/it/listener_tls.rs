@@ -372,7 +372,10 @@ fn administrators_of_the_cluster_set_the_certificate_and_nobody_else_does() {
     command.args(identity);
     let server = site.launch(command).trusting(&ca.path("ca.pem")).ready();
     assert_eq!(seen(&server), first.serial(), "it outlives a restart");
-    server.admin().ok("gateway-update-tls-cert", json!({}));
+    let admin = server.admin();
+    wait_until("it to be in its cluster", || {
+        admin.call("gateway-update-tls-cert", json!({})).is_success()
+    });
     assert_eq!(seen(&server), own);
     let trusting = Http::new(&server.url, &site.data().join("tls/ca.pem"));
     assert_eq!(trusting.get("/status").unwrap().json()["tls"]["source"], "own");

@@ -310,8 +310,10 @@ fn what_one_target_does_is_nothing_to_the_others_and_nothing_is_lost() {
     admin.ok("gateway-update-log-forwarding-splunk", target(&stub, "bad"));
     wait_for_all(site, server, &bad);
     wait_for_all(site, server, &well);
-    assert_eq!(setting.state("bad")["lag"], 0);
-    assert!(setting.state("bad")["trouble"].is_null());
+    wait_until("the gateway to know that all is there", || {
+        let state = setting.state("bad");
+        state["lag"] == 0 && state["trouble"].is_null()
+    });
     // A target of which nobody is left: it is noticed, and the others go on.
     drop(stub);
     admin.store("/team/last", "v");

@@ -246,10 +246,7 @@ fn one_plain_balancer_leads_to_both_control_planes() {
     cluster.control.wire.as_ref().unwrap().balance(&[&one, &other]);
     let admin = cluster.admin();
     // The managers have just heard of another control plane.
-    wait_until("a first write", || {
-        let fixed = json!({"name": "/fixed", "value": "value"});
-        admin.call("create-secret", fixed).is_success()
-    });
+    wait_until("a first write", || admin.try_store("/fixed", "value"));
     let (access_id, access_key) =
         (cluster.bootstrap.access_id.clone(), cluster.bootstrap.access_key.clone());
     let load = Load::default();

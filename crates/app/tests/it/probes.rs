@@ -11,7 +11,11 @@ use crate::kit::openssl::Authority;
 use crate::kit::{Cluster, Finished, Site, announced_url, finish, keysherd, wait_for, wait_until};
 
 fn health(site: &Site) -> Finished {
-    site.run(&["health", "--timeout", "2", "--data-dir", site.data().to_str().unwrap()])
+    health_within(site, "60")
+}
+
+fn health_within(site: &Site, seconds: &str) -> Finished {
+    site.run(&["health", "--timeout", seconds, "--data-dir", site.data().to_str().unwrap()])
 }
 
 #[test]
@@ -24,7 +28,7 @@ fn health_says_whether_a_server_serves() {
     assert!(serves.out.contains("serves at 127.0.0.1:"), "{}", serves.out);
     // One that hangs is as good as none.
     server.process.signal(Signal::STOP);
-    let hangs = health(&site).expect(69);
+    let hangs = health_within(&site, "2").expect(69);
     assert!(hangs.err.contains("no answer in time"), "{}", hangs.err);
     server.process.signal(Signal::CONT);
     health(&site).expect(0);

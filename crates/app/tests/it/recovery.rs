@@ -166,6 +166,6 @@ fn everything_is_read_again_after_all_managers_are_lost() {
     let admin = desk.cluster.admin();
     wait_until("the value to be read", || admin.try_read("/kept").is_some());
     assert_eq!(admin.read("/kept"), "a value that must come back");
-    admin.store("/new", "and written");
+    wait_until("a write", || admin.try_store("/new", "and written"));
     assert_eq!(admin.read("/new"), "and written");
 }

@@ -247,7 +247,7 @@ fn reencrypt_draws_new_data_keys_for_all_versions() {
 /// Secrets that a killed server had begun to re-wrap.
 const KILLED_SECRETS: usize = 120;
 /// So that a kill finds the work begun and not done.
-const SLOWLY: &[&str] = &["--rewraps-per-second", "40"];
+const SLOWLY: &[&str] = &["--rewraps-per-second", "10"];
 
 #[test]
 fn a_server_killed_while_it_rotates_or_re_wraps_goes_on() {

@@ -94,6 +94,20 @@ impl Files {
     }
 }
 
+/// Waits until a gateway is in the second cluster that there is, and that one is empty.
+fn until_alone_and_empty(there: &Api) {
+    wait_until("the other cluster to be there", || {
+        let reply = there.call("list-gateways", json!({}));
+        let are_two = |all: &Vec<_>| all.len() == 2;
+        reply.is_success() && reply.json()["clusters"].as_array().is_some_and(are_two)
+    });
+    // Control knows of it before the gateway knows that it is in.
+    wait_until("the other cluster to be empty", || {
+        let reply = there.call(SHOW, json!({}));
+        reply.is_success() && reply.json()["version"] == 0
+    });
+}
+
 #[test]
 fn a_configuration_goes_to_another_cluster_in_a_file_that_tells_nothing() {
     let mut pair = Pair::start();
@@ -119,11 +133,7 @@ fn a_configuration_goes_to_another_cluster_in_a_file_that_tells_nothing() {
     second.stop();
     second.replace_arg("prod", "staging");
     second.start(&cluster.site);
-    wait_until("the other cluster to be there", || {
-        let clusters = there.ok("list-gateways", json!({}))["clusters"].take();
-        clusters.as_array().is_some_and(|all| all.len() == 2)
-    });
-    wait_until("the other cluster to be empty", || version(there) == 0);
+    until_alone_and_empty(there);
     let handed = Files(second.data.clone()).at("prod.carried");
     fs::copy(&file, &handed).unwrap();
     second.own(handed.as_ref());

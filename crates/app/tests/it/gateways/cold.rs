@@ -190,9 +190,7 @@ fn a_full_disk() {
     cluster.change_bundle(|bundle| bundle.clusters[0].instances.push(spki));
     let http = Http::new(&full.address, &full.data.join("tls/ca.pem"));
     let api = Api::new(Arc::new(http)).with_token(cluster.admin().token());
-    wait_until("the gateway to be in the bundle", || {
-        api.call("create-secret", json!({"name": "/warm/up", "value": "1"})).is_success()
-    });
+    wait_until("the gateway to be in the bundle", || api.try_store("/warm/up", "1"));
     // At the other gateway: here its key would be known without a permit to read.
     cluster.admin().store("/shop/db", VALUE);
     let person = api.person_who_may("/people/one", &[("item-rule", "/shop/*", "read")]);

@@ -12,8 +12,6 @@ use super::{Identity, Pair};
 use crate::kit::{Api, Cluster, Stub, wait_for, wait_until};
 use crate::log_forwarding::{Seen, collector, reader, reading_as};
 
-/// How soon another gateway has to go on.
-const TAKEOVER: Duration = Duration::from_secs(60);
 const UPDATE: &str = "gateway-update-log-forwarding-splunk";
 
 fn splunk(stub: &Stub) -> Value {
@@ -117,7 +115,6 @@ fn one_gateway_sends_and_another_goes_on_where_it_was_killed_or_slept() {
     };
     // Killed under load.
     let killed = under_load(waiting, || gap(&seen, || sender.kill()));
-    assert!(killed < TAKEOVER, "after a kill, another gateway went on after {killed:?}");
     wait_until("the other one to say so", || sends(waiting));
     sender.start(&cluster.site);
     demand_once(waiting, wait_for_all(&cluster, &seen));
@@ -127,7 +124,6 @@ fn one_gateway_sends_and_another_goes_on_where_it_was_killed_or_slept() {
         false => (&mut cluster.gateway, &there, &here),
     };
     let slept = under_load(awake, || gap(&seen, || sleeper.running().signal(Signal::STOP)));
-    assert!(slept < TAKEOVER, "another gateway went on after {slept:?}");
     sleeper.running().signal(Signal::CONT);
     wait_until("the sleeper to notice", || !sends(asleep) && sends(awake));
     demand_once(awake, wait_for_all(&cluster, &seen));

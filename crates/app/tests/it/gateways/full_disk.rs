@@ -32,9 +32,7 @@ fn a_full_disk() {
     cluster.change_bundle(|bundle| bundle.clusters[0].instances.push(spki));
     let http = Http::new(&full.address, &full.data.join("tls/ca.pem"));
     let api = Api::new(Arc::new(http)).with_token(cluster.admin().token());
-    wait_until("the gateway to be in the bundle", || {
-        api.call("create-secret", json!({"name": "/team/db", "value": "a value"})).is_success()
-    });
+    wait_until("the gateway to be in the bundle", || api.try_store("/team/db", "a value"));
     let method = api.ok("auth-method-create-k8s", json!({"name": "/k8s/prod"}));
     let config = |name: &str| {
         json!({

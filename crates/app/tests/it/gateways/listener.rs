@@ -99,7 +99,7 @@ impl Balanced {
 fn no_request_fails_while_a_gateway_goes_whose_balancer_obeys_its_health() {
     let mut pair = Pair::start();
     pair.cluster.gateway.stop();
-    pair.cluster.gateway.take_args(&["--drain-delay-seconds", "3"]);
+    pair.cluster.gateway.take_args(&["--drain-delay-seconds", "30"]);
     pair.cluster.gateway.start(&pair.cluster.site);
     pair.cluster.wait_until_healthy();
     pair.there.store("/read/often", "v");

@@ -59,8 +59,10 @@ fn a_far_region_over_a_bad_line_has_changes_in_time_and_reads_without_waiting() 
         changes_arrive(near, far);
         reads_do_not_wait(near, far);
         for api in [far, near] {
-            let status = api.http().get("/status").unwrap().json();
-            assert_eq!(status["cluster"]["connected"], true, "{status}");
+            wait_until("it to be connected", || {
+                let status = api.http().get("/status").unwrap().json();
+                status["cluster"]["connected"] == true
+            });
         }
         assert_eq!(net.counter(ROUTER, "between"), 0, "gateways have nothing to say to each other");
     });

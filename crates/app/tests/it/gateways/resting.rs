@@ -10,9 +10,9 @@ use super::standby::membership;
 use crate::kit::postgres::{PASSWORD, Postgres};
 use crate::kit::{Api, wait_until};
 
-/// How long it takes in seconds, at most, until who works has removed what lives for ten: they ask
-/// every five. Longer, the test only sees less.
-const LONG_ENOUGH: u64 = 25;
+/// How long it takes in seconds, at most, until who works has removed what lives for forty: they
+/// ask every five. Longer, the test only sees less.
+const LONG_ENOUGH: u64 = 55;
 
 /// A database, and somebody on it whose time is over in a moment.
 struct Due {
@@ -32,7 +32,7 @@ impl Due {
         });
         here.ok("target-create-db", target);
         let secret = json!({
-            "name": "/dyn/short", "target-name": "/db/app", "user-ttl": "10s",
+            "name": "/dyn/short", "target-name": "/db/app", "user-ttl": "40s",
             "creation-statements": "CREATE ROLE \"{{name}}\" LOGIN PASSWORD '{{password}}';",
         });
         here.ok("dynamic-secret-create-postgresql", secret);

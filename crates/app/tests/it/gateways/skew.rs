@@ -54,8 +54,10 @@ fn ten_minutes_of_skew_are_told_everywhere_and_stop_only_who_signs_in() {
             skew.is_some_and(|skew| (skew - ahead).abs() <= 5)
         });
         assert_eq!(cluster.status()["clock"]["good"], false);
-        let log = cluster.gateway.running().err();
-        assert!(log.contains("this machine's clock is wrong, or control's"), "{log}");
+        wait_until("the log to say so", || {
+            let log = cluster.gateway.running().err();
+            log.contains("this machine's clock is wrong, or control's")
+        });
         let (code, clock) = doctor(&cluster, "clock");
         let detail = clock["detail"].as_str().unwrap();
         let said = if ahead > 0 { "ahead of control's" } else { "behind control's" };

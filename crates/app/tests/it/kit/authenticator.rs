@@ -27,10 +27,10 @@ impl Authenticator {
         (app, serde_json::from_value(codes).unwrap())
     }
 
-    /// The next code, which the server takes for ten seconds at least.
+    /// The next code, which the server takes for half a minute at least.
     pub(crate) fn code(&mut self) -> String {
         let now = || SystemClock.now();
-        self.last = (self.last + 1).max(totp::step_at(now().plus_seconds(10)) - 1);
+        self.last = (self.last + 1).max(totp::step_at(now().plus_seconds(30)) - 1);
         wait_until("a step of the codes", || totp::step_at(now()) + 1 >= self.last);
         self.shown()
     }

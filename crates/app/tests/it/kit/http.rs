@@ -14,7 +14,11 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use serde_json::Value;
 
 /// Longer than anything a healthy server takes, even while the machine is busy.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(300);
+
+fn is_late(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}
 
 /// A server as its clients see it; keeps connections that can be used again.
 pub(crate) struct Http {
@@ -104,11 +108,16 @@ impl Http {
         body: &[u8],
     ) -> io::Result<Reply> {
         let kept = self.idle.lock().unwrap().pop();
-        if let Some(mut connection) = kept
-            && let Ok(reply) = connection.post(path, headers, body)
-        {
-            self.keep(connection, &reply);
-            return Ok(reply);
+        if let Some(mut connection) = kept {
+            match connection.post(path, headers, body) {
+                Ok(reply) => {
+                    self.keep(connection, &reply);
+                    return Ok(reply);
+                }
+                // It may still be worked on, and is not sent twice.
+                Err(error) if is_late(&error) => return Err(error),
+                Err(_) => {}
+            }
         }
         let mut connection = self.connect()?;
         let reply = connection.post(path, headers, body)?;

@@ -14,10 +14,12 @@ use super::installed::cache;
 use super::loopback::{free_port, write_certificates};
 use super::mounts::not_tested;
 use super::openssl::{self, Authority, Issued, Order, rsa_key};
-use super::poll::wait_for;
+use super::poll::{wait_for, wait_until};
 
 /// Both servers in one program; see `kube/main.go`.
 const PROGRAM: &str = "tools/kube/kube";
+/// Where somebody asks whose a token is.
+pub(crate) const REVIEWS: &str = "/apis/authentication.k8s.io/v1/tokenreviews";
 /// The administrator's token.
 const ADMIN: &str = "administrator-of-the-cluster";
 /// Ports that somebody else may take before the server does.
@@ -176,7 +178,15 @@ impl Kube {
         self.may_review(json!({
             "kind": "ServiceAccount", "name": "reviewer", "namespace": "kube-system",
         }));
-        self.token(("kube-system", "reviewer"), &[], "")
+        let token = self.token(("kube-system", "reviewer"), &[], "");
+        let review = json!({
+            "apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview",
+            "spec": {"token": token},
+        });
+        wait_until("the reviewer's right to be in force", || {
+            self.ask("POST", REVIEWS, Some(&token), &review).is_success()
+        });
+        token
     }
 
     /// Gives a subject the right to have tokens reviewed.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
@@ -86,7 +87,12 @@ impl Needles {
         let files = everything_in(dir).into_iter().filter(|path| path.is_file());
         files
             .flat_map(|path| {
-                let found = self.found_in(&fs::read(&path).unwrap());
+                // A role that runs may have given it another name by now, and made it anew.
+                let bytes = match fs::read(&path) {
+                    Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
+                    read => read.unwrap(),
+                };
+                let found = self.found_in(&bytes);
                 let in_file = |name: &str| format!("{name} in {}", path.display());
                 found.into_iter().map(in_file).collect::<Vec<_>>()
             })

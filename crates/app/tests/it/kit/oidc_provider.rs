@@ -8,6 +8,7 @@ use std::process::{Child, Command};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::free_port;
 use super::node::node_packages;
 use super::poll::wait_for;
 
@@ -26,7 +27,8 @@ pub(crate) struct OidcProvider {
 impl OidcProvider {
     /// Starts one on a free port.
     pub(crate) fn start() -> Self {
-        Self::start_on("0")
+        // It may have to be started there again.
+        Self::start_on(&free_port().to_string())
     }
 
     /// Ends it and starts it again under the same name, with other keys.

@@ -144,7 +144,7 @@ impl Patroni {
     fn members(&self) -> Option<Vec<Value>> {
         self.nodes.iter().filter(|node| node.patroni.is_some()).find_map(|node| {
             let mut curl = Command::new("curl");
-            curl.args(["--silent", "--max-time", "2"]);
+            curl.args(["--silent", "--max-time", "10"]);
             curl.arg(format!("http://127.0.0.1:{}/cluster", node.rest));
             let answer: Value = serde_json::from_slice(&curl.output().ok()?.stdout).ok()?;
             answer["members"].as_array().cloned()
@@ -262,7 +262,7 @@ fn etcd(dir: &Path, user: Option<(u32, u32)>, place: usize, ports: &[(u16, u16)]
     }
     etcd.args(["--initial-cluster", &all.collect::<Vec<_>>().join(",")]);
     // A machine that does other work, too.
-    etcd.args(["--heartbeat-interval", "200", "--election-timeout", "2000"]);
+    etcd.args(["--heartbeat-interval", "500", "--election-timeout", "5000"]);
     etcd.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap()
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use keysherd_base::{Clock, SystemClock};
 
 /// Long enough for anything that happens at all, even on a machine that does other work.
-pub(crate) const LONG: Duration = Duration::from_secs(90);
+pub(crate) const LONG: Duration = Duration::from_secs(600);
 
 /// Shortest and longest time between two looks.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(250));

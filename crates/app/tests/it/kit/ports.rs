@@ -13,7 +13,7 @@ static GIVEN: AtomicU16 = AtomicU16::new(0);
 /// it may stay unused for a while.
 pub(crate) fn free_port() -> u16 {
     // Another run of the tests may be beside this one.
-    let begin = u16::try_from(std::process::id() % 1_000).unwrap().wrapping_mul(22);
+    let begin = u16::try_from(std::process::id() % 1_000).unwrap_or_default().wrapping_mul(22);
     for _ in PORTS {
         let number = begin.wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed));
         let port = PORTS.start + number % (PORTS.end - PORTS.start);

@@ -96,7 +96,7 @@ impl Postgres {
             self.dir.display()
         );
         let mut start = self.program("pg_ctl");
-        start.arg("-D").arg(self.data()).args(["-s", "-w", "-t", "80", "-o", &options]);
+        start.arg("-D").arg(self.data()).args(["-s", "-w", "-t", "300", "-o", &options]);
         start.arg("-l").arg(self.dir.join("log")).arg("start");
         start
     }
@@ -138,7 +138,7 @@ impl Postgres {
         let until = Instant::now() + Duration::from_secs(300);
         while children.split_whitespace().chain([pid.as_str()]).any(is_there) {
             assert!(Instant::now() < until, "processes of the killed server do not end");
-            std::thread::yield_now();
+            std::thread::park_timeout(Duration::from_millis(50));
         }
     }
 

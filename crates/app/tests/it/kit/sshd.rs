@@ -101,7 +101,7 @@ impl Sshd {
         let until = Instant::now() + Duration::from_secs(300);
         while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
             assert!(Instant::now() < until, "the server does not come up");
-            std::thread::yield_now();
+            std::thread::park_timeout(Duration::from_millis(50));
         }
         running
     }

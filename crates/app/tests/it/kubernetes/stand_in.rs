@@ -5,13 +5,12 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use crate::kit::Asked;
+pub(super) use crate::kit::kube::REVIEWS;
 
 /// What the API server's own audience is.
 pub(super) const OWN_AUDIENCE: &str = "https://kubernetes.default.svc";
 /// The token that may ask for reviews.
 pub(super) const REVIEWER: &str = "cmV2aWV3ZXI.b2Y.cmV2aWV3cw";
-/// Where the question is put.
-pub(super) const REVIEWS: &str = "/apis/authentication.k8s.io/v1/tokenreviews";
 
 /// A token with these claims; nobody but the stand-in says whether it is good.
 pub(super) fn token(claims: &Value) -> String {

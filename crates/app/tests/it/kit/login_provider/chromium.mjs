@@ -9,14 +9,14 @@ const found = createRequire(`${packages}/package.json`).resolve('playwright-core
 const { default: { chromium } } = await import(pathToFileURL(found).href);
 
 const args = ['--no-sandbox', '--disable-dev-shm-usage'];
-const browser = await chromium.launch({ executablePath, args });
+const browser = await chromium.launch({ executablePath, args, timeout: 300_000 });
 try {
   // The gateway's certificate is of its own authority.
   const context = await browser.newContext({ ignoreHTTPSErrors: true });
   const page = await context.newPage();
   const problems = [];
   page.on('console', (message) => problems.push(message.text()));
-  page.setDefaultTimeout(60_000);
+  page.setDefaultTimeout(300_000);
   await page.goto(link);
   const shown = await page.textContent('#code');
   if (shown !== code) throw new Error(`the page shows ${shown}, not ${code}`);
